@@ -1,0 +1,64 @@
+# Everything runs in .venv, which the first target that needs it sets up. All paths are relative: a checkout
+# may lie in a folder with spaces in its name.
+
+PYTHON ?= python3
+ARGS ?=
+
+PACKAGES := lotdb-core lotdb-backend-blob lotdb-backend-zarr lotdb-ingest
+PROJECTS := pyproject.toml $(PACKAGES:%=%/pyproject.toml)
+VENV_PYTHON := .venv/bin/python
+INSTALLED := .venv/.installed
+
+# The stamp holds the folder that it was made in: the editable installs of a moved or copied checkout still
+# point to the old place, so there the environment is made anew.
+ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(shell pwd -P))
+.PHONY: $(INSTALLED)
+MOVED := --clear
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint types check bench build clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+venv: $(INSTALLED)  ## set up .venv; done by itself when needed (another Python: make venv PYTHON=python3.13)
+
+$(INSTALLED): $(PROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "LOTDB needs Python 3.11 or newer, and '$(PYTHON)' is not; name one with: make PYTHON=python3.13" >&2; \
+	    exit 1; }
+	@echo "setting up .venv"
+	@$(PYTHON) -m venv $(MOVED) .venv
+	@$(VENV_PYTHON) -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(VENV_PYTHON) -m pip install --quiet --group dev
+	@$(VENV_PYTHON) -m pip install --quiet --no-build-isolation $(PACKAGES:%=--editable %)
+	@pwd -P > $(INSTALLED)
+
+demo: $(INSTALLED)  ## the main job, on a real recording; run it twice
+	@$(VENV_PYTHON) examples/gait.py
+
+test: $(INSTALLED)  ## run the tests (some of them: make test ARGS="-k blob")
+	@$(VENV_PYTHON) -m pytest $(ARGS)
+
+lint: $(INSTALLED)  ## ruff
+	@$(VENV_PYTHON) -m ruff check
+
+types: $(INSTALLED)  ## mypy
+	@$(VENV_PYTHON) -m mypy
+
+check: lint types test  ## lint, types and test: what a change must pass
+
+bench: $(INSTALLED)  ## measure size and speed
+	@$(VENV_PYTHON) benchmarks/tree.py
+
+build: $(INSTALLED)  ## sdists and wheels of the five distributions, in dist/
+	@rm -rf dist
+	@set -e; for project in $(PACKAGES) .; do \
+	    $(VENV_PYTHON) -m build --no-isolation --outdir dist "$$project"; \
+	done
+
+clean:  ## remove .venv, caches, builds and what the examples wrote
+	@rm -rf .venv build dist examples/output benchmarks/output
+	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

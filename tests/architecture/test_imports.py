@@ -1,0 +1,193 @@
+"""Who may import whom. Every failure names the lines that offend."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = {
+    "lotdb": ROOT / "lotdb-core/src",
+    "lotdb_backend_blob": ROOT / "lotdb-backend-blob/src",
+    "lotdb_backend_zarr": ROOT / "lotdb-backend-zarr/src",
+    "lotdb_ingest": ROOT / "lotdb-ingest/src",
+}
+PLUGIN_PACKAGES = [package for package in SOURCES if package != "lotdb"]
+WRAPPED = ["zarr", "soundfile", "PIL"]
+PUBLIC_MODULES = ["lotdb.hookspecs", "lotdb.testing"]
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name: *target* is the dotted module, or the module and the name taken from it."""
+
+    importer: str
+    target: str
+    line: str
+    typing_only: bool
+
+    def reaches(self, *modules: str) -> bool:
+        return any(f"{self.target}.".startswith(f"{module}.") for module in modules)
+
+
+@dataclass(frozen=True)
+class Module:
+    name: str
+    path: Path
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text(encoding="utf-8"), str(self.path))
+
+    @property
+    def package(self) -> str:
+        """What a relative import starts from."""
+        return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+
+    def line(self, node: ast.Import | ast.ImportFrom | ast.Attribute) -> str:
+        return f"{self.path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+
+    def imports(self) -> Iterator[Import]:
+        tree = self.tree
+        guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and is_type_checking(node.test)]
+        for_types = {inner for guard in guards for stmt in guard.body for inner in ast.walk(stmt)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for target in self.targets(node):
+                    yield Import(self.name, target, self.line(node), node in for_types)
+
+    def targets(self, node: ast.Import | ast.ImportFrom) -> list[str]:
+        if isinstance(node, ast.Import):
+            return [alias.name for alias in node.names]
+        base = node.module or ""
+        if node.level:
+            above = self.package.split(".")[: len(self.package.split(".")) - node.level + 1]
+            base = ".".join([*above, base] if base else above)
+        return [f"{base}.{alias.name}" for alias in node.names]
+
+
+def is_type_checking(test: ast.expr) -> bool:
+    return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def modules_of(package: str) -> list[Module]:
+    modules = []
+    for path in sorted((SOURCES[package] / package).rglob("*.py")):
+        parts = path.relative_to(SOURCES[package]).with_suffix("").parts
+        modules.append(Module(".".join(part for part in parts if part != "__init__"), path))
+    assert modules, f"no sources in {SOURCES[package]}"
+    return modules
+
+
+def imports_of(package: str) -> list[Import]:
+    return [found for module in modules_of(package) for found in module.imports()]
+
+
+def report(offenders: list[str]) -> None:
+    assert not offenders, "\n" + "\n".join(dict.fromkeys(offenders))
+
+
+def public_names() -> set[str]:
+    """lotdb.__all__ as it is written, without importing anything."""
+    init = next(module for module in modules_of("lotdb") if module.name == "lotdb")
+    for node in init.tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    pytest.fail(f"{init.path.relative_to(ROOT)}: no __all__ = [...]")
+
+
+def test_core_imports_no_plugin_package_and_no_library_that_one_wraps():
+    report([found.line for found in imports_of("lotdb") if found.reaches(*PLUGIN_PACKAGES, *WRAPPED)])
+
+
+@pytest.mark.parametrize("package", PLUGIN_PACKAGES)
+def test_plugin_packages_never_import_each_other(package):
+    others = [other for other in PLUGIN_PACKAGES if other != package]
+    report([found.line for found in imports_of(package) if found.reaches(*others)])
+
+
+@pytest.mark.parametrize("package", PLUGIN_PACKAGES)
+def test_plugin_packages_import_only_public_names_of_lotdb(package):
+    allowed = {"lotdb", *(f"lotdb.{name}" for name in public_names())}
+    report([
+        found.line
+        for found in imports_of(package)
+        if found.reaches("lotdb") and found.target not in allowed and not found.reaches(*PUBLIC_MODULES)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("package", PLUGIN_PACKAGES)
+def test_plugin_packages_use_only_public_names_of_lotdb(package):
+    allowed = {f"lotdb.{name}" for name in public_names()} | set(PUBLIC_MODULES)
+    report([
+        module.line(node)
+        for module in modules_of(package)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "lotdb"
+        if ast.unparse(node) not in allowed
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_only_the_plugins_module_reads_entry_points(package):
+    readers = ("importlib_metadata", "importlib.metadata", "pkg_resources")
+    report([
+        found.line
+        for found in imports_of(package)
+        if found.reaches(*readers) and found.importer != "lotdb.plugins"
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_only_stage_database_session_and_storage_speak_transactions(package):
+    speakers = ("lotdb.stage.", "lotdb.database.", "lotdb.session.", "lotdb.storage.")
+    report([
+        found.line
+        for found in imports_of(package)
+        if found.reaches("transaction") and not f"{found.importer}.".startswith(speakers)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_imports_between_modules_run_one_way(package):
+    """No cycle, not even by an import inside a function; under TYPE_CHECKING it is allowed."""
+    edges = {module.name: dict[str, str]() for module in modules_of(package)}
+    for found in imports_of(package):
+        # `from lotdb.storage import files` means the module if there is one, else a name in lotdb.storage
+        target = found.target if found.target in edges else found.target.rpartition(".")[0]
+        if target in edges and not found.typing_only:
+            edges[found.importer].setdefault(target, found.line)
+    report(lines_of_a_cycle(edges))
+
+
+def lines_of_a_cycle(edges: dict[str, dict[str, str]]) -> list[str]:
+    """The import lines of one cycle, in order; nothing if there is none."""
+    done: set[str] = set()
+    for start in sorted(edges):
+        path = [start]
+        branches = [iter(edges[start])]
+        while path:
+            following = next(branches[-1], None)
+            if following is None:
+                branches.pop()
+                done.add(path.pop())
+            elif following in path:
+                cycle = [*path[path.index(following) :], following]
+                return [edges[here][there] for here, there in pairwise(cycle)]
+            elif following not in done:
+                path.append(following)
+                branches.append(iter(edges[following]))
+    return []
+
+
+def test_import_lotdb_imports_no_plugin_package():
+    code = "import json, sys, lotdb; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) & {*PLUGIN_PACKAGES, *WRAPPED} == set()

@@ -1,0 +1,45 @@
+"""Each plugin package registers what it should, and registering costs nothing."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import distribution
+
+import pytest
+
+REGISTERED = {
+    "lotdb-core": set(),
+    "lotdb-backend-blob": {("lotdb.backend", "blob", "lotdb_backend_blob.plugin")},
+    "lotdb-backend-zarr": {("lotdb.backend", "zarr", "lotdb_backend_zarr.plugin")},
+    "lotdb-ingest": {
+        ("lotdb.ingester", "npy", "lotdb_ingest.npy"),
+        ("lotdb.ingester", "raw", "lotdb_ingest.raw"),
+        ("lotdb.ingester", "text", "lotdb_ingest.text"),
+    },
+}
+PLUGINS = [name for name, entries in REGISTERED.items() if entries]
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+def test_installed_distribution_registers_its_plugins(name):
+    entries = distribution(name).entry_points
+    assert {(entry.group, entry.name, entry.value) for entry in entries} == REGISTERED[name]
+
+
+def test_no_two_entry_points_share_a_module():
+    # pluggy refuses to register one module object under two names
+    modules = [module for entries in REGISTERED.values() for _, _, module in entries]
+    assert len(modules) == len(set(modules))
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_plugin_modules_load_without_the_libraries_they_wrap(name):
+    modules = sorted(module for _, _, module in REGISTERED[name])
+    code = (
+        "import importlib, json, sys\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+        "print(json.dumps([name for name in ('zarr', 'soundfile', 'PIL') if name in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
