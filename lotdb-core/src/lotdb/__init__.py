@@ -1,0 +1,97 @@
+"""LOTDB, the Light Object Tree DB: a persistent tree for results, their metadata and their arrays."""
+
+from lotdb.backend import Backend, BackendContext
+from lotdb.database import LOTDB
+from lotdb.datanode import DataNode
+from lotdb.errors import (
+    AttributeNotFoundError,
+    ClosedError,
+    CommitInDoubtError,
+    ConflictError,
+    DamagedError,
+    DatabaseBusyError,
+    DatabaseExistsError,
+    DatabaseFormatError,
+    DatabaseNotFoundError,
+    DataMismatchError,
+    IngestError,
+    InvalidDataError,
+    InvalidKeyError,
+    InvalidMoveError,
+    InvalidOptionError,
+    InvalidRangeError,
+    LotdbError,
+    MissingPluginError,
+    NodeExistsError,
+    NodeNotFoundError,
+    PayloadExistsError,
+    PayloadNotFoundError,
+    PluginError,
+    ReadOnlyError,
+    StaleNodeError,
+    UnsafeRecordError,
+    UnsupportedValueError,
+    ValueTooLargeError,
+    WrongNodeError,
+    WrongThreadError,
+)
+from lotdb.hookspecs import hookimpl
+from lotdb.ingester import Ingested, SourceFile
+from lotdb.io import DataReader, DataWriter
+from lotdb.nodes import BaseNode
+from lotdb.payload import Payload
+from lotdb.plugins import Plugins
+from lotdb.session import Savepoint
+from lotdb.upkeep import Damage
+from lotdb.values import Undecodable, ValueType
+
+__version__ = "2.0.0"
+
+__all__ = [
+    "LOTDB",
+    "AttributeNotFoundError",
+    "Backend",
+    "BackendContext",
+    "BaseNode",
+    "ClosedError",
+    "CommitInDoubtError",
+    "ConflictError",
+    "DamagedError",
+    "Damage",
+    "DataMismatchError",
+    "DataNode",
+    "DataReader",
+    "DataWriter",
+    "DatabaseBusyError",
+    "DatabaseExistsError",
+    "DatabaseFormatError",
+    "DatabaseNotFoundError",
+    "IngestError",
+    "Ingested",
+    "InvalidDataError",
+    "InvalidKeyError",
+    "InvalidMoveError",
+    "InvalidOptionError",
+    "InvalidRangeError",
+    "LotdbError",
+    "MissingPluginError",
+    "NodeExistsError",
+    "NodeNotFoundError",
+    "Payload",
+    "PayloadExistsError",
+    "PayloadNotFoundError",
+    "PluginError",
+    "Plugins",
+    "ReadOnlyError",
+    "Savepoint",
+    "SourceFile",
+    "StaleNodeError",
+    "Undecodable",
+    "UnsafeRecordError",
+    "UnsupportedValueError",
+    "ValueTooLargeError",
+    "ValueType",
+    "WrongNodeError",
+    "WrongThreadError",
+    "hookimpl",
+]

@@ -1,0 +1,120 @@
+"""A node's attributes as a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from lotdb import values
+from lotdb.errors import AttributeNotFoundError, PayloadExistsError
+from lotdb.keys import check_name
+from lotdb.payload import Payload, PayloadRecord, is_payload
+from lotdb.records import Own, get_value, own_of, with_values, without_value
+from lotdb.tree import Handle
+
+if TYPE_CHECKING:
+    from lotdb.nodes import BaseNode
+
+__all__ = ["Attributes"]
+
+_ABSENT = object()
+
+
+class Attributes(MutableMapping[str, Any]):
+    """The attributes of one node, read and written as they are asked for.
+
+    A value comes back with the type it went in with, and as the reader's own copy: changing a list that
+    was read changes nothing that is stored. A payload is an attribute as well; its value is the
+    :class:`lotdb.Payload` that reads it.
+    """
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: BaseNode) -> None:
+        self._node = node
+
+    def __repr__(self) -> str:
+        return f"<Attributes of {self._node!r}: {', '.join(map(repr, self)) or 'none'}>"
+
+    def __getitem__(self, name: str) -> Any:
+        value = read(self._node, name, _ABSENT)
+        if value is _ABSENT:
+            raise missing(self._node, name)
+        return value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        write(self._node, {name: value})
+
+    def __delitem__(self, name: str) -> None:
+        delete(self._node, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(own_of(self._node._entry())[0])
+
+    def __len__(self) -> int:
+        return len(own_of(self._node._entry())[0])
+
+    def __contains__(self, name: object) -> bool:
+        return check_name(name) in own_of(self._node._entry())[0]
+
+    def update(self, other: Any = (), /, **named: Any) -> None:
+        """Set several attributes at once: all of them, or none if one is refused."""
+        pairs: Iterable[Any] = other.items() if isinstance(other, Mapping) else other
+        write(self._node, {**dict(pairs), **named})
+
+
+def read(node: Handle, name: str, default: Any) -> Any:
+    """The value of attribute *name*, or *default*."""
+    entry = node._entry()
+    own: Own = entry[1:] if type(entry[1]) is tuple else own_of(entry)
+    names = own[0]
+    if name not in names:
+        name = check_name(name)  # which may have another spelling for it
+        if name not in names:
+            return default
+    stored = own[names.index(name) + 1]
+    if type(stored) is not tuple:
+        return stored
+    if is_payload(stored):
+        return Payload(node._tree, node._path(), name, PayloadRecord.decode(stored))
+    return values.decode(stored, extra=node._tree.plugins)
+
+
+def write(node: Handle, named: Mapping[str, Any]) -> None:
+    """Set the attributes *named*: all of them, or none if one is refused."""
+    put(node, encode(node, named))
+
+
+def encode(node: Handle, named: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored form of the attributes *named*, each checked."""
+    own = own_of(node._entry())
+    stored = {}
+    for name, value in named.items():
+        name = check_name(name)
+        if is_payload(get_value(own, name)):
+            raise PayloadExistsError(
+                f"attribute {name!r} of node {node._path()!r} is a payload; "
+                "write_data replaces it, delete_data removes it"
+            )
+        stored[name] = values.encode(value, name=name, extra=node._tree.plugins)
+    return stored
+
+
+def put(node: Handle, stored: dict[str, Any]) -> None:
+    """Set attributes that are in their stored form already."""
+    node._put_own(with_values(own_of(node._entry()), stored))
+
+
+def delete(node: Handle, name: str) -> None:
+    """Remove attribute *name*."""
+    own = own_of(node._entry())
+    name = check_name(name)
+    if name not in own[0]:
+        raise missing(node, name)
+    node._put_own(without_value(own, name))
+
+
+def missing(node: Handle, name: str) -> AttributeNotFoundError:
+    """The error for an attribute that is not there."""
+    there = ", ".join(map(repr, own_of(node._entry())[0])) or "none"
+    return AttributeNotFoundError(f"node {node._path()!r} has no attribute {name!r} (there: {there})")

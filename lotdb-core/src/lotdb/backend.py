@@ -1,0 +1,141 @@
+"""The class that a payload backend subclasses."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lotdb.errors import InvalidOptionError
+
+__all__ = ["Backend", "BackendContext"]
+
+# The form by which the garbage collector finds locators in raw records, without decoding any.
+LOCATOR_PREFIX = "seg-"
+LOCATOR_PATTERN = rb"seg-[0-9a-f]{32}"
+
+
+@dataclass(frozen=True)
+class BackendContext:
+    """What a backend is told when it is opened.
+
+    Parameters
+    ----------
+    folder
+        Where this backend may keep files: ``<database folder>/<database name>.<backend name>``. It is the
+        backend's alone, and it does not exist until the backend makes it. Never store this path, nor any
+        other absolute path: databases are moved and copied.
+    read_only
+        Nothing may be created or changed.
+    durable
+        What :meth:`Backend.write` has written must survive a power cut: fsync files and folders.
+    """
+
+    folder: Path
+    read_only: bool = False
+    durable: bool = True
+
+
+class Backend(ABC):
+    """A place where arrays are stored, each written once and never changed.
+
+    The core does transactions, packing, append, windows, copies, checksums and garbage collection;
+    a backend stores arrays under locators and nothing else. A subclass writes five short methods, and
+    may be called by several threads at once::
+
+        class NpyBackend(Backend):
+            name = "npy"
+
+            def write(self, locator, array, options):
+                self.context.folder.mkdir(exist_ok=True)
+                with open(self.path(locator), "xb") as file:
+                    np.save(file, array)
+                    file.flush()
+                    os.fsync(file.fileno())
+
+            def read_into(self, locator, first_row, out):
+                rows = np.load(self.path(locator), mmap_mode="r")
+                out[...] = rows[first_row : first_row + len(out)]
+
+            def delete(self, locator):
+                self.path(locator).unlink(missing_ok=True)
+
+            def locators(self):
+                for path in self.context.folder.glob("*.npy"):
+                    yield path.stem, path.stat().st_mtime
+
+            def describe(self, locator):
+                return str(self.path(locator))
+    """
+
+    name: str = ""
+
+    def __init__(self, context: BackendContext) -> None:
+        self.context = context
+
+    def new_locator(self) -> Any:
+        """A name for an array that will be written soon; nothing is written yet.
+
+        The default is a unique text that is also safe as a file name. A backend that stores in ZODB
+        may return a new persistent object instead; the core adds it to the connection.
+        """
+        return LOCATOR_PREFIX + uuid.uuid4().hex
+
+    def check_options(self, options: Mapping[str, Any], dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> None:
+        """Raise ``InvalidOptionError`` for *options* that this backend does not take.
+
+        Called before anything is written, with what the user passed to ``write_data`` beyond its own
+        parameters. The values must be such as attributes can hold; they are stored with the payload
+        and passed to :meth:`write` each time rows are added.
+        """
+        for option in options:
+            raise InvalidOptionError(f"backend {self.name!r} takes no option {option!r}")
+
+    def check_dtype(self, dtype: np.dtype[Any]) -> None:
+        """Raise ``InvalidDataError`` for a *dtype* that this backend cannot hold."""
+
+    @abstractmethod
+    def write(self, locator: Any, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
+        """Store *array*, C-contiguous with at least one axis and one byte, under *locator*.
+
+        When this returns, the array can be read back, and if ``context.durable`` it survives a power
+        cut. If it raises, the core calls :meth:`delete` for what may have been begun.
+        """
+
+    @abstractmethod
+    def read_into(self, locator: Any, first_row: int, out: np.ndarray[Any, Any]) -> None:
+        """Fill *out*, C-contiguous, with the rows of *locator* from *first_row* on.
+
+        Raise ``DamagedError`` if the array is missing or shorter than it should be.
+        """
+
+    @abstractmethod
+    def delete(self, locator: Any) -> None:
+        """Remove what is stored under *locator*; it may be absent, or half written."""
+
+    def locators(self) -> Iterable[tuple[str, float]]:
+        """Each stored locator with the time it was last modified, in seconds since the epoch.
+
+        What this lists and no record names is garbage, and :meth:`delete` will be called for it. A
+        backend whose locators are persistent objects lists nothing: ZODB collects them.
+        """
+        return ()
+
+    def describe(self, locator: Any) -> str:
+        """Where *locator* is stored, for error messages: a file name, say."""
+        return str(locator)
+
+    def close(self) -> None:
+        """Release what is open. The core calls nothing else afterwards."""
+
+
+def iter_locators(record: bytes) -> Iterator[str]:
+    """All locators of the default form that occur in the bytes of a stored record."""
+    for match in re.finditer(LOCATOR_PATTERN, record):
+        yield match.group().decode("ascii")

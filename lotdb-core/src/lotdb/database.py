@@ -1,0 +1,335 @@
+"""LOTDB: a database folder, its connections and its upkeep."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from weakref import WeakSet
+
+import transaction
+from transaction.interfaces import TransientError
+from ZODB.utils import p64, u64
+
+from lotdb import upkeep
+from lotdb.backends import Backends
+from lotdb.errors import ClosedError, DatabaseFormatError, InvalidOptionError, LotdbError, WrongThreadError
+from lotdb.nodes import BaseNode
+from lotdb.plugins import Plugins, installed
+from lotdb.records import EMPTY_OWN, Children, new_branch
+from lotdb.session import NOBODY, ROOT_KEY, Savepoint, Session
+from lotdb.storage import open_database, open_storage, pack_database, uninterrupted
+
+if TYPE_CHECKING:
+    from lotdb.upkeep import Damage
+
+__all__ = ["LOTDB"]
+
+FORMAT = 1
+T = TypeVar("T")
+
+
+class LOTDB:
+    """A database in a folder.
+
+    Parameters
+    ----------
+    path
+        The folder; made if it is not there. It may be moved and copied as a whole while it is closed.
+    name
+        Name of the data file in it; what else belongs to the database has names that begin with it.
+    new
+        True to create a database and refuse if there is one; by default what is there is opened, and
+        made if nothing is there.
+    read_only
+        Nothing can be changed. It shows the database as it was when it was opened; see :meth:`refresh`.
+    durability : {"full", "process"}
+        ``"full"``: a commit survives a power cut. ``"process"``: it survives a killed process, and
+        costs less.
+    timeout
+        Seconds to wait for another process that has the database open for writing.
+    default_backend
+        Name of the backend of payloads that name none.
+    plugins
+        The plugins to use; by default those that are installed.
+
+    Raises
+    ------
+    DatabaseExistsError
+        If *new* and there is a database, or part of one.
+    DatabaseNotFoundError
+        If *read_only* and there is none.
+    DatabaseBusyError
+        If another process has it open for writing.
+    DatabaseFormatError
+        If the file is no LOTDB database, or of a later format.
+    DamagedError
+        If a part of it is missing.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = ".",
+        name: str = "lotdb.fs",
+        new: bool = False,
+        read_only: bool = False,
+        *,
+        durability: Literal["full", "process"] = "full",
+        timeout: float | None = None,
+        default_backend: str = "blob",
+        plugins: Plugins | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.name = name
+        self.read_only = read_only
+        self.plugins = plugins or installed()
+        self.default_backend = default_backend
+        self._durability = durability
+        self._sessions: dict[str, Session] = {}
+        self._all_sessions: WeakSet[Session] = WeakSet()
+        self._refusal: LotdbError | None = None
+        self._pid = os.getpid()
+        self._open(new=new, timeout=timeout)
+        _open_databases.add(self)
+
+    def _open(self, *, new: bool, timeout: float | None) -> None:
+        with uninterrupted():
+            storage = open_storage(
+                self.path,
+                self.name,
+                new=new,
+                read_only=self.read_only,
+                durability=self._durability,
+                timeout=timeout,
+            )
+            self.zodb = open_database(storage)
+            try:
+                _prepare_root(self)
+            except BaseException:
+                self.zodb.close()
+                raise
+        self.backends = Backends(
+            self.plugins,
+            self.path / self.name,
+            read_only=self.read_only,
+            durable=self._durability == "full",
+        )
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._refusal else ", read-only" if self.read_only else ""
+        return f"<LOTDB {os.fspath(self.path / self.name)!r}{state}>"
+
+    def __str__(self) -> str:
+        return f"database {os.fspath(self.path / self.name)!r}"
+
+    def __enter__(self) -> LOTDB:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- connections ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def connection(self) -> Iterator[BaseNode]:
+        """The root, in a connection of its own: committed on a clean exit, aborted on an exception."""
+        session = self._new_session()
+        try:
+            yield session.root
+            session.commit()
+        finally:
+            if session.tree.owner != NOBODY:
+                session.close()
+
+    def run(self, function: Callable[[BaseNode], T], *, attempts: int = 10) -> T:
+        """Call *function* with the root, in a transaction of its own, and commit.
+
+        If another transaction changed the same part first, it is called again, on the new state, up
+        to *attempts* times; so it should do nothing but change the tree. What it returns is returned.
+
+        Raises
+        ------
+        ConflictError
+            If it was in conflict each time.
+        """
+        if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+            raise InvalidOptionError(f"attempts is {attempts!r}; use a whole number from 1 on")
+        for attempt in range(1, attempts + 1):
+            try:
+                with self.connection() as root:
+                    return function(root)
+            except TransientError:
+                if attempt == attempts:
+                    raise
+                # Random, so that two that collided do not do so again; longer each time.
+                time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 7)))
+        raise AssertionError("unreachable")
+
+    def open_connection(self, connection_id: str = "standard") -> BaseNode:
+        """The root, in a connection that stays open until :meth:`close_connection`.
+
+        Its changes are kept by :meth:`commit` and forgotten by :meth:`abort`. A connection belongs to
+        the thread that opened it. Opening one that is open gives its root again.
+        """
+        session = self._sessions.get(connection_id)
+        if session is None or session.tree.owner == NOBODY:
+            session = self._sessions[connection_id] = self._new_session()
+        session.tree.check()
+        return session.root
+
+    def commit(self, connection_id: str = "standard") -> None:
+        """Make all that a connection changed visible together.
+
+        Raises
+        ------
+        ConflictError
+            If another transaction changed the same part first; nothing of this one was kept.
+        CommitInDoubtError
+            If the disk failed at the last moment: open the database anew and look.
+        ClosedError
+            If there is no open connection of that id.
+        """
+        self._session(connection_id).commit()
+
+    def abort(self, connection_id: str = "standard") -> None:
+        """Forget what a connection changed since its last commit; it then sees what others committed."""
+        self._session(connection_id).abort()
+
+    def savepoint(self, connection_id: str = "standard") -> Savepoint:
+        """A point within a connection's transaction; its ``rollback()`` forgets what was changed since."""
+        return self._session(connection_id).savepoint()
+
+    def close_connection(self, connection_id: str = "standard") -> None:
+        """Close a connection; what it did not commit is forgotten."""
+        self._session(connection_id).close()
+        del self._sessions[connection_id]
+
+    def _session(self, connection_id: str) -> Session:
+        self._check()
+        if connection_id not in self._sessions:
+            there = ", ".join(map(repr, self._sessions)) or "none"
+            raise ClosedError(f"{self} has no open connection {connection_id!r} (open: {there}); open_connection() first")
+        return self._sessions[connection_id]
+
+    def _new_session(self) -> Session:
+        self._check()
+        session = Session(self)
+        self._all_sessions.add(session)
+        return session
+
+    # -- upkeep --------------------------------------------------------------------------------------
+
+    def pack(self) -> None:
+        """Give back the disk space of what no transaction, copy or open reader can reach any more.
+
+        Raises
+        ------
+        DatabaseBusyError
+            If another process has the database open for reading.
+        ReadOnlyError
+            If it was opened read-only.
+        """
+        self._check()
+        upkeep.check_can_pack(self)
+        with uninterrupted():
+            pack_database(self.zodb, oldest_tid=self._oldest_snapshot())
+            upkeep.sweep(self)
+
+    def verify(self) -> list[Damage]:
+        """Read everything; what is damaged, with the node, the payload and the file. Empty if all is well."""
+        session = self._new_session()
+        try:
+            return list(upkeep.verify(session.root))
+        finally:
+            session.close()
+
+    def refresh(self) -> None:
+        """See what another process has committed since; for a database that was opened read-only.
+
+        Open connections are closed.
+        """
+        self._check()
+        if not self.read_only:
+            raise InvalidOptionError("refresh() is for read_only=True; a writer sees new commits after abort()")
+        self._close_parts()
+        self._open(new=False, timeout=None)
+
+    def close(self) -> None:
+        """Close all connections and the database; what was not committed is forgotten. May be repeated."""
+        if self._refusal is None:
+            self._close_parts()
+            self.give_up(ClosedError(f"{self} is closed"))
+
+    def _close_parts(self) -> None:
+        with uninterrupted():
+            self._sessions.clear()
+            for session in self.open_sessions():
+                session.tree.check()
+                session.close()
+            self.backends.close()
+            self.zodb.close()
+
+    # -- for the parts of the database ---------------------------------------------------------------
+
+    def open_sessions(self) -> list[Session]:
+        """The connections that are open."""
+        return [session for session in list(self._all_sessions) if session.tree.owner != NOBODY]
+
+    def refusal(self) -> LotdbError | None:
+        """The error that says why nothing can be done with the database any more, or None."""
+        return self._refusal
+
+    def give_up(self, reason: LotdbError) -> None:
+        """Refuse all further use, because of *reason*."""
+        self._refusal = reason
+        for session in list(self._all_sessions):
+            session.tree.owner = NOBODY
+
+    def _check(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+
+    def _oldest_snapshot(self) -> bytes | None:
+        starts = [session.snapshot for session in self.open_sessions()]
+        return p64(u64(min(starts)) - 1) if starts else None
+
+
+def _prepare_root(database: LOTDB) -> None:
+    manager = transaction.TransactionManager(explicit=True)
+    connection = database.zodb.open(manager)
+    try:
+        with manager:
+            root = connection.root()
+            if len(root) == 0 and not database.read_only:
+                root["lotdb"] = FORMAT
+                root["tree"] = tree = Children()
+                tree[ROOT_KEY] = ("", new_branch(EMPTY_OWN), False)
+            found = root.get("lotdb")
+    finally:
+        connection.close()
+    if found != FORMAT:
+        what = "it is no LOTDB database" if found is None else f"its format is {found!r}"
+        raise DatabaseFormatError(f"{database} cannot be opened: {what}; this version reads format {FORMAT}")
+
+
+# A forked child has copies of all these objects; what both did would ruin the data file.
+_open_databases: WeakSet[LOTDB] = WeakSet()
+
+
+def _refuse_in_child() -> None:
+    for database in list(_open_databases):
+        if database.refusal() is None:
+            database.give_up(
+                WrongThreadError(
+                    f"{database} was opened by process {database._pid} before this one was forked from it; "
+                    "open it in one process only, after the fork"
+                )
+            )
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_refuse_in_child)

@@ -1,0 +1,282 @@
+"""DataNode: a node that owns payloads. Policy only; the work is done in ``payloads.py``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lotdb import attributes, io, payloads
+from lotdb.errors import WrongNodeError
+from lotdb.nodes import BaseNode
+from lotdb.payload import Payload
+from lotdb.payloads import IfExists
+from lotdb.plugins import BUILT_IN_NODE_TYPES
+from lotdb.policy import BACKEND, DATA_ATTRIBUTE, SAMPLERATE, check_policy
+from lotdb.records import get_value, own_of
+
+if TYPE_CHECKING:
+    from lotdb.plugins import Plugins
+
+__all__ = ["DataNode"]
+
+
+class DataNode(BaseNode):
+    """A node with payloads: arrays, texts or bytes, each under a name.
+
+    It keeps three defaults for them: the sample rate, the backend, and the name of the payload that is
+    meant when none is given. ``database=`` is accepted wherever the older API wanted it, and only
+    checked: a node knows its database.
+
+    Parameters
+    ----------
+    key
+        Key of the new tree's root.
+    samplerate_hz
+        Rows a second of payloads that are written without a rate.
+    backend
+        Name of the backend of payloads that are written without one.
+    data_attribute
+        Name of the payload that is meant when none is given.
+    plugins
+        The plugins to use; by default those that are installed.
+    """
+
+    __slots__ = ()
+    node_type_name: ClassVar[str] = "data"
+
+    def __init__(
+        self,
+        key: str | int = "data",
+        *,
+        samplerate_hz: float | None = None,
+        backend: str | None = None,
+        data_attribute: str | None = None,
+        plugins: Plugins | None = None,
+    ) -> None:
+        super().__init__(key, plugins=plugins)
+        self.configure_data(samplerate_hz=samplerate_hz, backend=backend, data_attribute=data_attribute)
+
+    # -- defaults ------------------------------------------------------------------------------------
+
+    @property
+    def samplerate_hz(self) -> float | None:
+        """Rows a second of payloads that are written without a rate."""
+        return attributes.read(self, SAMPLERATE, None)  # type: ignore[no-any-return]
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend of payloads that are written without one."""
+        return attributes.read(self, BACKEND, None) or self._tree.default_backend
+
+    @property
+    def data_attribute(self) -> str:
+        """Name of the payload that is meant when none is given."""
+        return attributes.read(self, DATA_ATTRIBUTE, None) or "data"
+
+    def configure_data(
+        self,
+        *,
+        samplerate_hz: float | None = None,
+        backend: str | None = None,
+        data_attribute: str | None = None,
+    ) -> None:
+        """Set those defaults that are given; payloads that are there stay as they are.
+
+        Raises
+        ------
+        InvalidRangeError
+            If the rate is not a positive number.
+        MissingPluginError
+            If no backend of that name is installed.
+        """
+        self._put_policy(check_policy(self._tree, samplerate_hz, backend, data_attribute))
+
+    def _put_policy(self, policy: dict[str, Any]) -> None:
+        own = own_of(self._entry())
+        changed = {name: value for name, value in policy.items() if get_value(own, name) != value}
+        if changed:
+            attributes.write(self, changed)
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    def write_data(
+        self,
+        data: Any,
+        database: Any = None,
+        *,
+        data_attribute: str | None = None,
+        backend: str | None = None,
+        samplerate_hz: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        if_exists: IfExists = "replace",
+        **options: Any,
+    ) -> Payload:
+        """Store *data* as a payload of this node.
+
+        Parameters
+        ----------
+        data
+            An array of any dtype without objects and of any shape, rows first; or what numpy makes an
+            array of; or a text; or bytes.
+        database
+            The database of this node, or None.
+        data_attribute
+            Name of the payload; by default the node's.
+        backend
+            Name of the backend; by default the node's.
+        samplerate_hz
+            Rows a second; by default the node's.
+        metadata
+            Kept with the payload: a mapping of what attributes can hold.
+        content_type
+            Media type of the data.
+        if_exists : {"replace", "error", "append"}
+            What to do if there is a payload of that name. What is replaced is not overwritten: open
+            readers and copies keep it.
+        **options
+            The backend's own options.
+
+        Returns
+        -------
+        Payload
+            The new payload.
+
+        Raises
+        ------
+        PayloadExistsError
+            If the payload exists and *if_exists* is ``"error"``, or an attribute has its name.
+        InvalidDataError
+            If *data* cannot be stored: objects, a masked array, elements of no bytes.
+        DataMismatchError
+            If *data* is appended and does not fit.
+        MissingPluginError, InvalidOptionError, InvalidRangeError, ReadOnlyError
+        """
+        self._check_database(database)
+        name = data_attribute or self.data_attribute
+        if if_exists != "append" or not self.has_data(name):
+            # What is appended takes these from the payload that is there.
+            backend = backend or self.backend
+            samplerate_hz = self.samplerate_hz if samplerate_hz is None else samplerate_hz
+        return payloads.write(
+            self,
+            name,
+            data,
+            backend=backend,
+            samplerate_hz=samplerate_hz,
+            metadata=metadata,
+            content_type=content_type,
+            if_exists=if_exists,
+            options=options,
+        )
+
+    def replace_data(self, data: Any, database: Any = None, **how: Any) -> Payload:
+        """:meth:`write_data` with ``if_exists="replace"``."""
+        return self.write_data(data, database, **how, if_exists="replace")
+
+    def append_data(self, data: Any, database: Any = None, **how: Any) -> Payload:
+        """Add rows to a payload, or make it: :meth:`write_data` with ``if_exists="append"``.
+
+        It costs what is new, not what is there. The dtype and the shape of a row must be those of the
+        payload; nothing is converted.
+        """
+        return self.write_data(data, database, **how, if_exists="append")
+
+    def attach_file(
+        self,
+        filepath: str | os.PathLike[str],
+        database: Any = None,
+        *,
+        data_attribute: str | None = None,
+        backend: str | None = None,
+        samplerate_hz: float | None = None,
+        format: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        if_exists: IfExists = "replace",
+        **options: Any,
+    ) -> Payload:
+        """Take in a file: its contents become a payload, its origin attributes of the node.
+
+        The file is read once, by the ingester that knows its format, and is not needed afterwards.
+        The attributes ``_source_filepath``, ``_source_filename`` and ``_source_format`` say where the
+        data came from.
+
+        Parameters
+        ----------
+        filepath
+            The file.
+        format
+            Name of the format; by default the file name's suffix.
+        **options
+            Options of the ingester, such as ``encoding``.
+        database, data_attribute, backend, samplerate_hz, metadata, if_exists
+            As for :meth:`write_data`.
+
+        Raises
+        ------
+        IngestError
+            If the file cannot be read as what it should be; the node is then as it was.
+        """
+        self._check_database(database)
+        return io.attach_file(
+            self,
+            filepath,
+            data_attribute=data_attribute or self.data_attribute,
+            backend=backend or self.backend,
+            samplerate_hz=samplerate_hz,
+            default_rate=self.samplerate_hz,
+            format=format,
+            metadata=metadata,
+            if_exists=if_exists,
+            options=options,
+        )
+
+    def delete_data(self, data_attribute: str | None = None) -> None:
+        """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
+        payloads.delete(self, data_attribute or self.data_attribute)
+
+    def _check_database(self, database: Any) -> None:
+        if database is not None and self._tree.owner is not None and not self._tree.belongs_to(database):
+            raise WrongNodeError(f"database={database!r} is not the database of {self!r}; leave it out")
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def has_data(self, data_attribute: str | None = None) -> bool:
+        """Whether there is a payload of that name."""
+        return payloads.has(self, data_attribute or self.data_attribute)
+
+    def get_data(self, data_attribute: str | None = None) -> Payload:
+        """A payload, to be looked at, sliced and read; ``PayloadNotFoundError`` if there is none."""
+        return payloads.get(self, data_attribute or self.data_attribute)
+
+    def read_data(
+        self, start: Any = None, stop: Any = None, *, unit: str = "samples", data_attribute: str | None = None
+    ) -> Any:
+        """A payload's data from *start* to before *stop*; see :meth:`lotdb.Payload.read`."""
+        return self.get_data(data_attribute).read(start, stop, unit=unit)
+
+    def read_seconds(
+        self, start_second: Any = None, stop_second: Any = None, *, data_attribute: str | None = None
+    ) -> Any:
+        """A payload's data from *start_second* to before *stop_second*; see :meth:`lotdb.Payload.read`."""
+        return self.get_data(data_attribute).read_seconds(start_second, stop_second)
+
+    def iter_data_blocks(
+        self,
+        block_size: Any,
+        block_unit: str = "samples",
+        *,
+        start: Any = None,
+        stop: Any = None,
+        range_unit: str = "samples",
+        data_attribute: str | None = None,
+    ) -> Iterator[Any]:
+        """A payload's data in consecutive blocks; see :meth:`lotdb.Payload.iter_blocks`."""
+        payload = self.get_data(data_attribute)
+        return payload.iter_blocks(
+            block_size, block_unit=block_unit, start=start, stop=stop, range_unit=range_unit
+        )
+
+
+BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode

@@ -1,0 +1,228 @@
+"""Every error LOTDB raises, grouped by what the one who catches it would do about it.
+
+Each error is a :class:`LotdbError` and also the builtin that a stranger would catch::
+
+    LotdbError
+    ├── look it up first: it is not there
+    │   ├── NodeNotFoundError          KeyError      no child of that key
+    │   ├── AttributeNotFoundError     KeyError      no attribute of that name
+    │   ├── PayloadNotFoundError       KeyError      no payload of that name
+    │   ├── StaleNodeError             LookupError   the node of this handle is gone
+    │   └── DatabaseNotFoundError      FileNotFoundError
+    ├── choose another name, or ask to replace: it is there already
+    │   ├── NodeExistsError            ValueError
+    │   ├── PayloadExistsError         ValueError
+    │   └── DatabaseExistsError        FileExistsError
+    ├── correct the call
+    │   ├── InvalidKeyError            ValueError    what a key, a path or a name may be
+    │   ├── UnsupportedValueError      TypeError     a type that attributes cannot hold
+    │   ├── ValueTooLargeError         ValueError    an attribute too large or nested too deep
+    │   ├── InvalidDataError           ValueError    an array, dtype or shape that no payload can hold
+    │   ├── DataMismatchError          ValueError    what is appended does not fit what is there
+    │   ├── InvalidRangeError          ValueError    a window, a block size or a rate that makes no sense
+    │   ├── InvalidOptionError         ValueError    an argument that is none of its choices
+    │   ├── InvalidMoveError           ValueError    a node moved below itself, the root moved
+    │   └── WrongNodeError             TypeError     not a node, or one of another tree
+    ├── install or mend a plugin
+    │   ├── MissingPluginError         LookupError   not installed
+    │   ├── PluginError                RuntimeError  installed, but it failed
+    │   └── IngestError                ValueError    a file that cannot be taken in
+    ├── open, reopen or wait
+    │   ├── ClosedError                RuntimeError  the connection or the database is closed
+    │   ├── WrongThreadError           RuntimeError  a connection used outside its thread or process
+    │   ├── ReadOnlyError              PermissionError
+    │   ├── DatabaseBusyError          BlockingIOError  another process or reader holds it
+    │   ├── ConflictError              ZODB's ConflictError  run the transaction again
+    │   └── CommitInDoubtError         OSError       the disk failed inside a commit: reopen and look
+    └── look after the data
+        ├── DamagedError               OSError       missing, truncated or altered bytes
+        ├── DatabaseFormatError        ValueError    not a LOTDB database, or a newer one
+        └── UnsafeRecordError          ValueError    a record that names a class off the list
+"""
+
+from __future__ import annotations
+
+from ZODB import POSException
+
+__all__ = [
+    "AttributeNotFoundError",
+    "ClosedError",
+    "CommitInDoubtError",
+    "ConflictError",
+    "DamagedError",
+    "DataMismatchError",
+    "DatabaseBusyError",
+    "DatabaseExistsError",
+    "DatabaseFormatError",
+    "DatabaseNotFoundError",
+    "IngestError",
+    "InvalidDataError",
+    "InvalidKeyError",
+    "InvalidMoveError",
+    "InvalidOptionError",
+    "InvalidRangeError",
+    "LotdbError",
+    "MissingPluginError",
+    "NodeExistsError",
+    "NodeNotFoundError",
+    "PayloadExistsError",
+    "PayloadNotFoundError",
+    "PluginError",
+    "ReadOnlyError",
+    "StaleNodeError",
+    "UnsafeRecordError",
+    "UnsupportedValueError",
+    "ValueTooLargeError",
+    "WrongNodeError",
+    "WrongThreadError",
+]
+
+
+class LotdbError(Exception):
+    """Base of every error that LOTDB raises on purpose."""
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of its message, quotes and all.
+        return Exception.__str__(self)
+
+
+# -- it is not there ------------------------------------------------------------------------------
+
+
+class NodeNotFoundError(LotdbError, KeyError):
+    """No node of that key or path."""
+
+
+class AttributeNotFoundError(LotdbError, KeyError):
+    """No attribute of that name."""
+
+
+class PayloadNotFoundError(LotdbError, KeyError):
+    """No payload of that name."""
+
+
+class StaleNodeError(LotdbError, LookupError):
+    """The node that this handle stood for was deleted, moved away, or never committed."""
+
+
+class DatabaseNotFoundError(LotdbError, FileNotFoundError):
+    """There is no database to open."""
+
+
+# -- it is there already --------------------------------------------------------------------------
+
+
+class NodeExistsError(LotdbError, ValueError):
+    """A node of that key is there already."""
+
+
+class PayloadExistsError(LotdbError, ValueError):
+    """A payload, or an attribute in its place, is there already."""
+
+
+class DatabaseExistsError(LotdbError, FileExistsError):
+    """A new database was asked for where one is already."""
+
+
+# -- correct the call -----------------------------------------------------------------------------
+
+
+class InvalidKeyError(LotdbError, ValueError):
+    """A key, path or attribute name that LOTDB does not accept."""
+
+
+class UnsupportedValueError(LotdbError, TypeError):
+    """A value of a type that an attribute cannot hold."""
+
+
+class ValueTooLargeError(LotdbError, ValueError):
+    """An attribute value that is too large or nested too deeply."""
+
+
+class InvalidDataError(LotdbError, ValueError):
+    """Data that no payload can hold: its type, dtype or shape."""
+
+
+class DataMismatchError(LotdbError, ValueError):
+    """Data that does not fit the payload it was meant for."""
+
+
+class InvalidRangeError(LotdbError, ValueError):
+    """A window, block size or sample rate that makes no sense."""
+
+
+class InvalidOptionError(LotdbError, ValueError):
+    """An argument that is none of its choices."""
+
+
+class InvalidMoveError(LotdbError, ValueError):
+    """A node cannot go there: below itself, or it is the root."""
+
+
+class WrongNodeError(LotdbError, TypeError):
+    """Not a node, or a node of another tree."""
+
+
+# -- plugins --------------------------------------------------------------------------------------
+
+
+class MissingPluginError(LotdbError, LookupError):
+    """A backend, node type or file format that is not installed."""
+
+
+class PluginError(LotdbError, RuntimeError):
+    """An installed plugin failed to import or to do its work."""
+
+
+class IngestError(LotdbError, ValueError):
+    """A file that could not be taken in."""
+
+
+# -- open, reopen or wait -------------------------------------------------------------------------
+
+
+class ClosedError(LotdbError, RuntimeError):
+    """The connection or the database is closed."""
+
+
+class WrongThreadError(LotdbError, RuntimeError):
+    """A connection was used outside the thread or process that opened it."""
+
+
+class ReadOnlyError(LotdbError, PermissionError):
+    """A change was asked of a database that was opened for reading only."""
+
+
+class DatabaseBusyError(LotdbError, BlockingIOError):
+    """Another process, or another reader, holds the database."""
+
+
+class ConflictError(LotdbError, POSException.ConflictError):
+    """Another transaction changed the same thing first; nothing of this one was kept.
+
+    It is a ``transaction.interfaces.TransientError``: run the transaction again, or let
+    ``LOTDB.run`` do so.
+    """
+
+    def __init__(self, message: str) -> None:
+        # ZODB's own __init__ takes an object and serials; only its place in the hierarchy is wanted.
+        Exception.__init__(self, message)
+
+
+class CommitInDoubtError(LotdbError, OSError):
+    """The disk failed while a commit was being finished: it may or may not be there."""
+
+
+# -- look after the data --------------------------------------------------------------------------
+
+
+class DamagedError(LotdbError, OSError):
+    """Stored bytes that are missing, truncated or altered."""
+
+
+class DatabaseFormatError(LotdbError, ValueError):
+    """Not a LOTDB database, or one of a format this version does not know."""
+
+
+class UnsafeRecordError(LotdbError, ValueError):
+    """A stored record names a class that is not on the list of harmless ones."""

@@ -1,0 +1,52 @@
+"""The reference backend: arrays in memory, for trees that are in no database."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from lotdb.backend import LOCATOR_PREFIX, Backend
+from lotdb.errors import DamagedError
+
+__all__ = ["MemoryBackend"]
+
+
+class MemoryLocator(str):
+    """A locator that keeps its array alive: when the last payload lets go, the array goes as well."""
+
+    __slots__ = ("__weakref__",)
+
+
+class MemoryBackend(Backend):
+    """Arrays in memory; nothing outlives the process."""
+
+    name = "memory"
+
+    def __init__(self, context: Any = None) -> None:
+        super().__init__(context)
+        self._arrays: WeakKeyDictionary[MemoryLocator, np.ndarray[Any, Any]] = WeakKeyDictionary()
+
+    def new_locator(self) -> MemoryLocator:
+        return MemoryLocator(LOCATOR_PREFIX + uuid.uuid4().hex)
+
+    def check_options(self, options: Mapping[str, Any], dtype: Any, row_shape: tuple[int, ...]) -> None:
+        """Any option passes: it is meant for the backend of the database that the tree is added to."""
+
+    def write(self, locator: Any, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
+        self._arrays[locator] = array.copy()
+
+    def read_into(self, locator: Any, first_row: int, out: np.ndarray[Any, Any]) -> None:
+        rows = self._arrays.get(locator)
+        if rows is None or first_row + len(out) > len(rows):
+            raise DamagedError(f"no {len(out)} rows from {first_row} on at {locator} in memory")
+        out[...] = rows[first_row : first_row + len(out)]
+
+    def delete(self, locator: Any) -> None:
+        self._arrays.pop(locator, None)
+
+    def locators(self) -> Iterable[tuple[str, float]]:
+        return [(locator, 0.0) for locator in list(self._arrays)]

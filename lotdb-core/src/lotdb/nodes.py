@@ -1,0 +1,614 @@
+"""BaseNode: hierarchy and metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from lotdb import attributes, graft, walk
+from lotdb.attributes import Attributes
+from lotdb.errors import InvalidMoveError, InvalidOptionError, NodeExistsError, NodeNotFoundError, WrongNodeError
+from lotdb.keys import check_key, split_path
+from lotdb.plugins import Plugins, installed
+from lotdb.policy import check_policy
+from lotdb.records import Branch, Entry, child_items, own_of, shared_entry
+from lotdb.tree import Handle, Tree, touch
+
+if TYPE_CHECKING:
+    from lotdb.datanode import DataNode
+
+__all__ = ["BaseNode"]
+
+IfExists = Literal["error", "replace", "rename"]
+
+
+class BaseNode(Handle):
+    """A node of a tree: child nodes by key, and attributes by name.
+
+    ``BaseNode(key="dataset")`` starts a tree in memory; ``LOTDB.open_connection()`` gives the root of
+    one on disk. A node object is a handle: it knows its place and looks up what is there when it is
+    used. Handles of the same place are equal.
+
+    Parameters
+    ----------
+    key
+        Key of the new tree's root.
+    plugins
+        The plugins to use; by default those that are installed.
+
+    Raises
+    ------
+    InvalidKeyError
+        If *key* is no key.
+    """
+
+    __slots__ = ()
+
+    #: The name under which the type is registered and stored; empty for plain nodes.
+    node_type_name: ClassVar[str] = ""
+
+    def __init__(self, key: str | int = "root", *, plugins: Plugins | None = None) -> None:
+        self._tree = Tree(plugins or installed())
+        self._parent = None
+        self._key = check_key(key)
+        self._container = self._tree.roots
+        self._container[self._key] = graft.empty_entry(self.node_type_name)
+        self._epoch = self._write_epoch = self._tree.epoch
+
+    @classmethod
+    def _at(cls, tree: Tree, parent: Handle | None, key: str, container: Any, epoch: int) -> BaseNode:
+        node = object.__new__(cls)
+        node._tree = tree
+        node._parent = parent
+        node._key = key
+        node._container = container
+        node._epoch = epoch
+        node._write_epoch = -1
+        return node
+
+    def _child(self, key: str, entry: Entry, container: Any, epoch: int) -> BaseNode:
+        type_name = entry[0]
+        cls = (self._tree.plugins.node_type(type_name) or BaseNode) if type_name else BaseNode
+        return cls._at(self._tree, self, key, container, epoch)
+
+    # -- identity ------------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        """Name among its siblings. Assigning to it renames the node."""
+        return self._key
+
+    @key.setter
+    def key(self, key: str | int) -> None:
+        self.rename(key)
+
+    @property
+    def path(self) -> str:
+        """Keys from below the root down to this node, with "/" between them; "" for the root."""
+        return self._path()
+
+    @property
+    def parent(self) -> BaseNode | None:
+        """The node above, or None for the root."""
+        return cast("BaseNode | None", self._parent)
+
+    @property
+    def node_type(self) -> str:
+        """Registered name of its type; "" for a plain node. It is kept if the type is not installed."""
+        return cast(str, self._entry()[0])
+
+    def __repr__(self) -> str:
+        entry = self._container.get(self._key) if self._epoch == self._tree.epoch else None
+        gone = "" if entry is not None or self._is_there() else ", gone"
+        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{gone}>"
+
+    def _is_there(self) -> bool:
+        try:
+            self._entry()
+        except Exception:
+            return False
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BaseNode):
+            return NotImplemented
+        return self is other or (self._root() is other._root() or self._tree is other._tree) and (
+            self._path() == other._path()
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._path())
+
+    def _root(self) -> Handle:
+        return self._ancestry(lambda node: False)[-1]
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached for what the class does not have: perhaps its own class is not installed.
+        if not name.startswith("_"):
+            type_name = self.node_type
+            if type_name and self._tree.plugins.node_type(type_name) is None:
+                missing = self._tree.plugins.missing_node_type(type_name)
+                raise AttributeError(f"node {self._path()!r} has no {name!r} as a plain node: {missing}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    # -- children ------------------------------------------------------------------------------------
+
+    def get_node(self, key: str | int, create: bool = True, *, node_type: str | None = None) -> BaseNode:
+        """The child *key*, made if it is not there and *create* is true.
+
+        Parameters
+        ----------
+        key
+            Text, or a whole number, which is taken as its decimal text.
+        create
+            Whether to make a missing node.
+        node_type
+            Registered name of the type that the node shall have; it becomes one if it is not.
+
+        Raises
+        ------
+        NodeNotFoundError
+            If it is not there and *create* is false.
+        InvalidKeyError, MissingPluginError, ReadOnlyError, StaleNodeError
+        """
+        key = check_key(key)
+        if node_type:
+            self._check_type(node_type)
+        children = self._children()
+        entry = None if children is None else children.get(key)
+        if entry is None:
+            if not create:
+                raise self._no_child(key)
+            return self._create(key, graft.empty_entry(node_type or ""))
+        node = self._child(key, entry, children, self._tree.epoch)
+        if node_type and entry[0] != node_type:
+            node._put_type(node_type)
+            return self._child(key, (node_type,), node._container, node._epoch)
+        return node
+
+    def get_node_path(
+        self, path: Any, create: bool = True, *, node_type: str | None = None
+    ) -> BaseNode:
+        """The node at *path* below this one, with all nodes on the way; see :meth:`get_node`.
+
+        *path* is a sequence of keys, or one text with "/" between them.
+        """
+        keys = split_path(path)
+        if node_type:
+            self._check_type(node_type)
+        if not keys and node_type and self.node_type != node_type:
+            self._put_type(node_type)
+        node: BaseNode = self
+        for depth, key in enumerate(keys, 1):
+            node = node.get_node(key, create, node_type=node_type if depth == len(keys) else None)
+        return node if keys or not node_type else self._as_type(node_type)
+
+    def get_data_node(
+        self,
+        path: Any,
+        *,
+        samplerate_hz: float | None = None,
+        backend: str | None = None,
+        data_attribute: str | None = None,
+        create: bool = True,
+    ) -> DataNode:
+        """The node at *path* as a :class:`lotdb.DataNode`, made or turned into one if need be.
+
+        Parameters
+        ----------
+        path
+            A sequence of keys, or one text with "/" between them.
+        samplerate_hz, backend, data_attribute
+            Defaults of the node's payloads; those given are stored, see ``DataNode.configure_data``.
+        create
+            Whether to make missing nodes.
+        """
+        policy = check_policy(self._tree, samplerate_hz, backend, data_attribute)
+        node = cast("DataNode", self.get_node_path(path, create, node_type="data"))
+        node._put_policy(policy)
+        return node
+
+    def _check_type(self, node_type: str) -> None:
+        if self._tree.plugins.node_type(node_type) is None:
+            raise self._tree.plugins.missing_node_type(node_type)
+
+    def _as_type(self, node_type: str) -> BaseNode:
+        cls = self._tree.plugins.node_type(node_type) or BaseNode
+        node = cls._at(self._tree, self._parent, self._key, self._container, self._epoch)
+        node._write_epoch = self._write_epoch
+        return node
+
+    def _create(self, key: str, entry: Entry) -> BaseNode:
+        children = self._children_to_write()
+        children[key] = entry
+        tree = self._tree
+        node = self._child(key, entry, children, tree.epoch)
+        node._write_epoch = tree.epoch
+        tree.plugins.emit("lotdb_node_created", node=node)
+        return node
+
+    def _no_child(self, key: str) -> NodeNotFoundError:
+        return NodeNotFoundError(f"no node {key!r} below {self._path() or 'the root'!r}; its children are {self._some_keys()}")
+
+    def _some_keys(self) -> str:
+        keys = [repr(key) for _, key in zip(range(6), self, strict=False)]
+        return ", ".join(keys[:5]) + (", …" if len(keys) > 5 else "") if keys else "none"
+
+    def __getitem__(self, path: Any) -> BaseNode:
+        return self.get_node_path(path, create=False)
+
+    def __delitem__(self, path: Any) -> None:
+        self[path].delete_tree()
+
+    def __contains__(self, path: object) -> bool:
+        entry = self._entry()
+        for key in split_path(path):
+            record = entry[1]
+            entry = record.children.get(key) if type(record) is Branch else None
+            if entry is None:
+                return False
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys of the children, in order."""
+        return (node._key for node, _ in walk.children(self))
+
+    def __len__(self) -> int:
+        """Number of children; their keys are counted, so a wide node takes a moment."""
+        children = self._children()
+        return 0 if children is None else len(children) - 1
+
+    # -- attributes ----------------------------------------------------------------------------------
+
+    @property
+    def attrs(self) -> Attributes:
+        """The attributes as a mapping: ``node.attrs["label"] = "hello"``."""
+        return Attributes(self)
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Set attribute *name*.
+
+        Raises
+        ------
+        UnsupportedValueError
+            If *value* is of a type that attributes cannot hold.
+        ValueTooLargeError
+            If it is over 1 MiB or nested deeper than 64 levels.
+        PayloadExistsError
+            If *name* is a payload.
+        """
+        attributes.write(self, {name: value})
+
+    def get_attribute(self, name: str, default: Any = None) -> Any:
+        """The value of attribute *name*, as the caller's own copy; *default* if there is none."""
+        return attributes.read(self, name, default)
+
+    def delete_attribute(self, name: str) -> None:
+        """Remove attribute *name*; ``AttributeNotFoundError`` if there is none."""
+        attributes.delete(self, name)
+
+    @contextmanager
+    def edit_attribute(self, name: str) -> Iterator[Any]:
+        """The value of attribute *name* for editing in place; stored again on a clean exit.
+
+        ::
+
+            with node.edit_attribute("config") as config:
+                config["window_s"] = 4
+        """
+        value = self.attrs[name]
+        yield value
+        self.set_attribute(name, value)
+
+    # -- changing the tree ---------------------------------------------------------------------------
+
+    def rename(self, key: str | int) -> None:
+        """Give the node another key; nothing that it holds is touched.
+
+        Raises
+        ------
+        NodeExistsError
+            If a sibling has that key.
+        InvalidMoveError
+            If it is the root of a database.
+        """
+        key = check_key(key)
+        self._entry()
+        if key == self._key:
+            return
+        if self._parent is None:
+            self._rename_root(key)
+        else:
+            self.move(cast("BaseNode", self._parent), key)
+
+    def _rename_root(self, key: str) -> None:
+        if self._tree.owner is not None:
+            raise InvalidMoveError("the root of a database cannot be renamed")
+        self._container[key] = self._container.pop(self._key)
+        self._key = key
+
+    def move(self, parent: BaseNode, key: str | int | None = None) -> None:
+        """Move the node, with all below it, to *parent*, under *key* or its own; see :meth:`add_tree`."""
+        _check_node(parent).add_tree(self, key=key)
+
+    def branch(self, key: str | int) -> BaseNode:
+        """A copy of the node and all below it, beside it under *key*.
+
+        It costs the same whatever lies below: both share everything, payloads included, until one of
+        them is changed, and then only the changed path is copied.
+
+        Raises
+        ------
+        NodeExistsError
+            If a sibling has that key.
+        InvalidMoveError
+            If the node is the root: there is no beside.
+        """
+        if self._parent is None:
+            raise InvalidMoveError("the root has no place beside it; branch a node below it, or use add_tree(copy=True)")
+        return cast("BaseNode", self._parent).add_tree(self, key=key, copy=True)
+
+    def copy_tree(self) -> BaseNode:
+        """A copy of the node and all below it as a tree of its own, in memory.
+
+        Payloads are not read for it: as long as the connection is open they are read from where they
+        lie. To copy within a database, :meth:`branch` is free.
+        """
+        entry = graft.copy_entry(self._entry(), self._tree, None)
+        tree = graft.DetachedCopy(self._tree.plugins, self._tree)
+        tree.roots[self._key] = entry
+        return type(self)._at(tree, None, self._key, tree.roots, tree.epoch)
+
+    def add_tree(
+        self,
+        tree: BaseNode,
+        *,
+        key: str | int | None = None,
+        copy: bool = False,
+        if_exists: IfExists = "error",
+    ) -> BaseNode:
+        """Put *tree*, with all below it, below this node.
+
+        Parameters
+        ----------
+        tree
+            A node of the same tree, which is moved; or of a tree in memory, which becomes part of this
+            one (the given node, and those below it, then stand for their new places).
+        key
+            Its key here; by default its own.
+        copy
+            Add a copy and leave *tree* where it is. Within a tree this is free; from another tree or
+            database the payloads are copied over.
+        if_exists : {"error", "replace", "rename"}
+            What to do if there is a child of that key: refuse, delete it first, or append ``_2``,
+            ``_3``, … to the key.
+
+        Returns
+        -------
+        BaseNode
+            The node at its new place.
+
+        Raises
+        ------
+        NodeExistsError
+            If there is a child of that key.
+        InvalidMoveError
+            If *tree* is this node or above it, or the root of a database.
+        WrongNodeError
+            If *tree* is no node, or belongs to another database and *copy* is false.
+        """
+        _check_node(tree)
+        key = check_key(tree._key if key is None else key)
+        if if_exists not in ("error", "replace", "rename"):
+            raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'error', 'replace' or 'rename'")
+        tree._entry()
+        self._entry()
+        if self._place_of(key) == tree:
+            return tree  # it is there already
+        if key in self and if_exists == "error":
+            raise NodeExistsError(
+                f"node {self._path() or 'the root'!r} has a child {key!r} already; choose another key, or if_exists='replace'"
+            )
+        if if_exists == "rename":
+            key = self._free_key(key)
+        self._tree.check_writable()
+        if copy:
+            return self._add_copy(tree, key)
+        self._check_can_take(tree)
+        return self._take(tree, key) if tree._tree is self._tree else self._take_over(tree, key)
+
+    def _add_copy(self, tree: BaseNode, key: str) -> BaseNode:
+        if tree._tree is self._tree:
+            entry = graft.share_entry(tree)
+        else:
+            entry = graft.copy_entry(tree._entry(), tree._tree, self._tree)
+        self._remove_child(key)
+        return self._create(key, entry)
+
+    def _check_can_take(self, tree: BaseNode) -> None:
+        if tree._tree is not self._tree and tree._tree.owner is not None:
+            raise WrongNodeError(f"{tree!r} belongs to another database or connection; pass copy=True to copy it over")
+        if tree._tree is not self._tree:
+            return
+        if tree._parent is None:
+            raise InvalidMoveError(f"{tree!r} is the root and cannot be moved")
+        if self == tree or self._path().startswith(tree._path() + "/"):
+            raise InvalidMoveError(f"node {tree._path()!r} cannot be moved below itself, to {self._path()!r}")
+
+    def _take(self, tree: BaseNode, key: str) -> BaseNode:
+        """Move *tree*, of the same tree, here."""
+        old_path = tree._path()
+        # Both places are made ready first: making one ready may clone records on the way to the other.
+        self._children_to_write()
+        cast("BaseNode", tree._parent)._children_to_write()
+        children = self._children_to_write()
+        tree._container_to_write()
+        entry = tree._container[tree._key]
+        touch(entry)
+        del tree._container[tree._key]
+        if key in children:
+            touch(children[key])
+        children[key] = entry
+        self._tree.removals += 1
+        self._tree.epoch += 1
+        tree._parent, tree._key = self, key
+        self._tree.plugins.emit("lotdb_node_moved", node=tree, old_path=old_path)
+        return tree
+
+    def _take_over(self, tree: BaseNode, key: str) -> BaseNode:
+        """Make *tree*, of a tree in memory, part of this one."""
+        memory, parent, old_key = tree._tree, tree._parent, tree._key
+        entry = tree._entry()
+        copied = graft.copy_entry(entry, memory, self._tree)
+        self._remove_child(key)
+        container = tree._container_to_write()
+        del container[old_key]
+        memory.epoch += 1
+
+        def undo() -> None:
+            container[old_key] = entry
+            tree._tree, tree._parent, tree._key = memory, parent, old_key
+            tree._epoch = -1
+            memory.epoch += 1
+
+        self._tree.on_rollback(undo)
+        node = self._create(key, copied)
+        tree._tree, tree._parent, tree._key, tree._epoch = self._tree, self, key, -1
+        return tree if type(tree) is type(node) else node
+
+    def _place_of(self, key: str) -> BaseNode:
+        return BaseNode._at(self._tree, self, key, None, -1)
+
+    def _free_key(self, key: str) -> str:
+        number, free = 1, key
+        while free in self:
+            number += 1
+            free = check_key(f"{key}_{number}")
+        return free
+
+    def merge_tree(self, tree: BaseNode, *, overwrite: bool = False) -> BaseNode:
+        """Add to this node what *tree* has and it has not: attributes, payloads, nodes, all the way down.
+
+        *tree* stays as it is. Where both have an attribute or payload, this node's is kept, or that of
+        *tree* taken if *overwrite* is true.
+
+        Raises
+        ------
+        InvalidMoveError
+            If one of the two is above the other.
+        WrongNodeError
+            If *tree* is no node.
+        """
+        _check_node(tree)
+        if tree._tree is self._tree and self != tree:
+            mine, theirs = f"{self._path()}/", f"{tree._path()}/"
+            if mine.startswith(theirs) or theirs.startswith(mine) or "/" in (mine, theirs):
+                raise InvalidMoveError(f"node {tree._path()!r} cannot be merged with {self._path()!r}: one is above the other")
+        self._tree.check_writable()
+        stack = [] if self == tree else [(self, tree)]
+        while stack:
+            target, source = stack.pop()
+            target._merge_own(source, overwrite)
+            for child, _ in walk.children(source):
+                if child._key in target:
+                    stack.append((target[(child._key,)], child))
+                else:
+                    target.add_tree(child, copy=True)
+        return self
+
+    def _merge_own(self, other: BaseNode, overwrite: bool) -> None:
+        own, theirs = own_of(self._entry()), own_of(other._entry())
+        new = {
+            name: graft.copy_value(value, other._tree, self._tree)
+            for name, value in zip(theirs[0], theirs[1:], strict=True)
+            if overwrite or name not in own[0]
+        }
+        if new:
+            self._put_own(attributes.with_values(own, new))
+
+    def delete_node(self, key: str | int, only_node: bool = False) -> None:
+        """Delete the child *key* with all below it; with *only_node* its children take its place.
+
+        Raises
+        ------
+        NodeNotFoundError
+            If there is no such child.
+        NodeExistsError
+            If *only_node* would give two children the same key; nothing is changed then.
+        """
+        key = check_key(key)
+        child = self.get_node(key, create=False)
+        lifted = child._entries_to_lift(self) if only_node else {}
+        self._remove_child(key)
+        if lifted:
+            self._children_to_write().update(lifted)
+        self._tree.plugins.emit("lotdb_node_deleted", parent=self, key=key)
+
+    def _entries_to_lift(self, parent: BaseNode) -> dict[str, Entry]:
+        record, *rest = self._entry()[1:]
+        entries = dict(child_items(record.children)) if type(record) is Branch else {}
+        clash = next((key for key in entries if key != self._key and key in parent), None)
+        if clash is not None:
+            raise NodeExistsError(
+                f"cannot delete only node {self._path()!r}: its child {clash!r} would clash with {clash!r} of {parent._path()!r}"
+            )
+        if entries and rest[0]:
+            return {key: shared_entry(entry) for key, entry in entries.items()}
+        for entry in entries.values():
+            touch(entry)
+        return entries
+
+    def _remove_child(self, key: str) -> None:
+        """Take the child *key* away, if there is one."""
+        children = self._children_to_write() if key in self else {}
+        entry = children.pop(key, None)
+        if entry is None:
+            return
+        touch(entry)
+        self._tree.removals += 1
+        if type(entry[1]) is Branch:
+            self._tree.epoch += 1
+
+    def delete_tree(self, only_node: bool = False) -> None:
+        """Delete this node with all below it; with *only_node* its children take its place.
+
+        The root itself stays: it loses all its children and attributes.
+        """
+        if self._parent is not None:
+            cast("BaseNode", self._parent).delete_node(self._key, only_node)
+            return
+        if only_node:
+            raise InvalidMoveError("the root cannot be deleted from above its children")
+        for key in list(self):
+            self.delete_node(key)
+        self._put_own(graft.EMPTY_OWN)
+
+    # -- iteration -----------------------------------------------------------------------------------
+
+    def iterate_tree_level(self, level: int | Literal["deepest"] = "deepest") -> Iterator[BaseNode]:
+        """The nodes *level* levels below this one (1: its children), or those of the lowest level."""
+        return walk.level(self, level)
+
+    def iterate_tree_leaves(self) -> Iterator[BaseNode]:
+        """The nodes at or below this one that have no children."""
+        return walk.leaves(self)
+
+    def iterate_tree_level_buffered(
+        self, buffer_size: int = 100_000, level: int | Literal["deepest"] = "deepest"
+    ) -> Iterator[list[BaseNode]]:
+        """:meth:`iterate_tree_level` in lists of *buffer_size* nodes; the last may be shorter."""
+        return walk.buffered(walk.level(self, level), buffer_size)
+
+    def iterate_tree_crone_buffered(self, buffer_size: int = 100_000) -> Iterator[list[BaseNode]]:
+        """:meth:`iterate_tree_leaves` in lists of *buffer_size* nodes; the last may be shorter."""
+        return walk.buffered(walk.leaves(self), buffer_size)
+
+
+def _check_node(node: object) -> BaseNode:
+    if not isinstance(node, BaseNode):
+        raise WrongNodeError(f"{node!r} is of type {type(node).__name__}; a node is wanted")
+    return node

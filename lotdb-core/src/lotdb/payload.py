@@ -1,0 +1,293 @@
+"""Payloads: the record that a tree keeps of one, and the object that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lotdb import ranges, values
+from lotdb.errors import DamagedError, InvalidDataError, InvalidRangeError
+from lotdb.stage import Layout, Segment
+
+if TYPE_CHECKING:
+    from lotdb.tree import Tree
+
+__all__ = ["Payload", "PayloadRecord"]
+
+TAG = "p"
+
+
+@dataclass(frozen=True)
+class PayloadRecord:
+    """What the tree keeps of a payload: everything but its bytes.
+
+    ``metadata`` is in the plain form of ``values.py``; ``shape`` is that of the data as it went in.
+    """
+
+    kind: str  # "array", "bytes" or "text"
+    layout: Layout
+    shape: tuple[int, ...]
+    samplerate_hz: float | None = None
+    content_type: str = "application/octet-stream"
+    metadata: Any = None
+    segments: tuple[Segment, ...] = field(default=(), repr=False)
+
+    @property
+    def rows(self) -> int:
+        """Rows that are stored: the length of the first axis, 1 for an array without axes."""
+        return self.shape[0] if self.shape else 1
+
+    def with_rows(self, rows: int, segments: tuple[Segment, ...]) -> PayloadRecord:
+        """The record of the same payload with *rows* rows, which lie in *segments*."""
+        return replace(self, shape=(rows, *self.layout.row_shape), segments=segments)
+
+    def encode(self) -> tuple[Any, ...]:
+        """The plain form that is stored in a node."""
+        dtype = self.layout.dtype
+        return (
+            TAG,
+            self.kind,
+            self.layout.backend,
+            values.encode(dtype, name="dtype") if dtype.names or dtype.subdtype else dtype.str,
+            self.shape,
+            self.samplerate_hz,
+            self.content_type,
+            self.metadata,
+            self.layout.options,
+            tuple(tuple(segment) for segment in self.segments),
+        )
+
+    @classmethod
+    def decode(cls, stored: tuple[Any, ...]) -> PayloadRecord:
+        """The record of which *stored* is the plain form."""
+        _, kind, backend, dtype, shape, rate, content_type, metadata, options, segments = stored
+        dtype = values.decode(dtype) if type(dtype) is tuple else np.dtype(dtype)
+        layout = Layout(backend, dtype, tuple(shape[1:]), options)
+        return cls(kind, layout, shape, rate, content_type, metadata, tuple(Segment(*part) for part in segments))
+
+
+def is_payload(stored: Any) -> bool:
+    """Whether a stored attribute value is a payload's record."""
+    return type(stored) is tuple and stored[0] == TAG
+
+
+class Payload:
+    """Stored data, read when asked for; what it is like is known without touching it.
+
+    It slices as a numpy array does (``payload[10:20]``, ``payload[-5:]``, ``payload[::2, 1]``), and
+    only the rows that are asked for are read. ``numpy.asarray(payload)`` reads it whole. It stays what
+    it was when it was obtained, whatever is written to its node afterwards.
+    """
+
+    __slots__ = ("_path", "_tree", "name", "record")
+
+    def __init__(self, tree: Tree, path: str, name: str, record: PayloadRecord) -> None:
+        self._tree = tree
+        self._path = path
+        self.name = name
+        self.record = record
+
+    def __repr__(self) -> str:
+        rate = f", {self.samplerate_hz:g} Hz" if self.samplerate_hz else ""
+        return f"<Payload {self.name!r} of {self._path!r}: {self.kind} {self.shape} {self.dtype}{rate}, in {self.backend}>"
+
+    # -- what it is like -----------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        """``"array"``, ``"bytes"`` or ``"text"``; it decides what :meth:`read` returns."""
+        return self.record.kind
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis; bytes, and text in UTF-8, are one axis of bytes."""
+        return self.record.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return self.record.layout.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=object))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data, uncompressed."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def samplerate_hz(self) -> float | None:
+        """Rows a second, or None if none was given."""
+        return self.record.samplerate_hz
+
+    @property
+    def duration_s(self) -> float | None:
+        """Length of the first axis in seconds, or None without a sample rate."""
+        return None if self.samplerate_hz is None else self.record.rows / self.samplerate_hz
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that holds the data."""
+        return self.record.layout.backend
+
+    @property
+    def content_type(self) -> str:
+        """Media type of the data."""
+        return self.record.content_type
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What was given as ``metadata=`` when it was written; a copy of one's own."""
+        stored = self.record.metadata
+        decoded = {} if stored is None else values.decode(stored, extra=self._tree.plugins)
+        return decoded if isinstance(decoded, dict) else {"metadata": decoded}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The backend's own options that it was written with."""
+        return self._tree.decode_options(self.record.layout)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise InvalidDataError(f"{self._place} has no axis, so it has no length")
+        return self.shape[0]
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def read(self, start: Any = None, stop: Any = None, *, unit: str = "samples") -> Any:
+        """The data from *start* to before *stop*: an array, a text, or bytes.
+
+        Parameters
+        ----------
+        start, stop
+            First row and the row after the last; None for the start and the end. In samples (rows) they
+            follow numpy: a negative one counts from the end, and what lies beyond the end is cut off.
+            In seconds they are not negative, and sample *k* is taken if ``start <= k / rate < stop``.
+        unit : {"samples", "seconds"}
+
+        Raises
+        ------
+        InvalidRangeError
+            For a window that makes no sense, one in seconds without a sample rate, or one of a text.
+        DamagedError
+            If the stored bytes are missing or altered.
+        """
+        if self.kind == "text":
+            if start is not None or stop is not None:
+                raise InvalidRangeError(f"{self._place} is a text, which is read whole")
+            return self._read_rows(0, self.record.rows).tobytes().decode("utf-8", "surrogatepass")
+        if not self.shape:
+            if start is not None or stop is not None:
+                raise InvalidRangeError(f"{self._place} has no axis to take a window of")
+            return self._read_rows(0, 1).reshape(())
+        first, last = self._window(start, stop, unit)
+        rows = self._read_rows(first, last)
+        return rows.tobytes() if self.kind == "bytes" else rows
+
+    def read_seconds(self, start_second: Any = None, stop_second: Any = None) -> Any:
+        """The data from *start_second* to before *stop_second*; see :meth:`read`."""
+        return self.read(start_second, stop_second, unit="seconds")
+
+    def iter_blocks(
+        self,
+        block_size: Any,
+        *,
+        block_unit: str = "samples",
+        start: Any = None,
+        stop: Any = None,
+        range_unit: str = "samples",
+    ) -> Iterator[Any]:
+        """Consecutive blocks of the data, each row in just one of them; the last may be shorter.
+
+        Parameters
+        ----------
+        block_size
+            Rows, or seconds, a block. Seconds need not be whole samples: the blocks then differ by one
+            row, so that none drifts.
+        block_unit, range_unit : {"samples", "seconds"}
+            Units of *block_size*, and of *start* and *stop*, which limit the range as in :meth:`read`.
+        """
+        if self.kind == "text" or not self.shape:
+            raise InvalidRangeError(f"{self._place} has no rows to take blocks of")
+        first, last = self._window(start, stop, range_unit)
+        with self._named():
+            edges = ranges.block_edges(first, last, size=block_size, unit=block_unit, rate=self.samplerate_hz)
+        return (self._block(first, last) for first, last in edges)
+
+    def _block(self, first: int, last: int) -> Any:
+        rows = self._read_rows(first, last)
+        return rows.tobytes() if self.kind == "bytes" else rows
+
+    def __getitem__(self, index: Any) -> Any:
+        head, rest = (index[0], index[1:]) if isinstance(index, tuple) and index else (index, ())
+        if self.shape and isinstance(head, slice):
+            first, last, step = ranges.slice_rows(head, self.shape[0])
+            return self._read_rows(first, last)[(step, *rest)]
+        if self.shape and isinstance(head, int | np.integer) and not isinstance(head, bool):
+            row = int(head) + (self.shape[0] if head < 0 else 0)
+            if not 0 <= row < self.shape[0]:
+                raise IndexError(f"row {head} is out of bounds: {self._place} has {self.shape[0]} rows")
+            return self._read_rows(row, row + 1)[(0, *rest)]
+        # Everything else that numpy can do, it does to the whole.
+        return self._whole()[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        rows = max(1, (1 << 20) // max(1, self.record.layout.row_bytes))
+        for first in range(0, len(self), rows):
+            yield from self._read_rows(first, min(first + rows, len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if copy is False:
+            raise ValueError(f"{self._place} cannot become an array without a copy: it is read from storage")
+        whole = self._whole()
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def _whole(self) -> np.ndarray[Any, Any]:
+        return self._read_rows(0, self.record.rows).reshape(self.shape)
+
+    def _window(self, start: Any, stop: Any, unit: str) -> tuple[int, int]:
+        with self._named():
+            return ranges.sample_window(start, stop, rows=self.shape[0], unit=unit, rate=self.samplerate_hz)
+
+    def _read_rows(self, first: int, last: int) -> np.ndarray[Any, Any]:
+        self._tree.check()
+        layout = self.record.layout
+        out = np.empty((max(last - first, 0), *layout.row_shape), layout.dtype)
+        if out.nbytes:
+            with self._named():
+                self._tree.stage.read_into(layout, self.record.segments, first, out)
+        return out
+
+    def _named(self) -> _Named:
+        return _Named(self)
+
+    @property
+    def _place(self) -> str:
+        return f"payload {self.name!r} of node {self._path!r}"
+
+
+class _Named:
+    """Says in an error which payload it is about; the layers below know only rows and files."""
+
+    __slots__ = ("_payload",)
+
+    def __init__(self, payload: Payload) -> None:
+        self._payload = payload
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, DamagedError | InvalidRangeError):
+            raise type(error)(f"{self._payload._place}: {error}") from error

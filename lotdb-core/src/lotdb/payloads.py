@@ -1,0 +1,225 @@
+"""Writing, appending to and deleting the payloads of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from lotdb import values
+from lotdb.errors import (
+    DataMismatchError,
+    InvalidDataError,
+    InvalidOptionError,
+    PayloadExistsError,
+    PayloadNotFoundError,
+)
+from lotdb.keys import check_name
+from lotdb.payload import Payload, PayloadRecord, is_payload
+from lotdb.policy import check_backend
+from lotdb.ranges import check_rate
+from lotdb.records import get_value, own_of, with_values, without_value
+from lotdb.stage import Layout
+from lotdb.tree import Handle
+
+__all__ = ["IfExists", "append", "delete", "find", "get", "has", "write"]
+
+IfExists = Literal["replace", "error", "append"]
+
+_CONTENT_TYPES = {"array": "application/x-npy", "text": "text/plain", "bytes": "application/octet-stream"}
+
+
+def find(node: Handle, name: str) -> PayloadRecord | None:
+    """The record of payload *name*, or None if there is none; an attribute in its place is an error."""
+    own = own_of(node._entry())
+    name = check_name(name, "payload")
+    if name not in own[0]:
+        return None
+    stored = get_value(own, name)
+    if not is_payload(stored):
+        raise PayloadExistsError(
+            f"attribute {name!r} of node {node._path()!r} is a value and no payload; choose another name, or delete_attribute it"
+        )
+    return PayloadRecord.decode(stored)
+
+
+def has(node: Handle, name: str) -> bool:
+    """Whether there is a payload *name*."""
+    return is_payload(get_value(own_of(node._entry()), check_name(name, "payload")))
+
+
+def get(node: Handle, name: str) -> Payload:
+    """Payload *name*, to be read.
+
+    Raises
+    ------
+    PayloadNotFoundError
+        If there is none of that name.
+    """
+    name = check_name(name, "payload")
+    record = find(node, name)
+    if record is None:
+        own = own_of(node._entry())
+        there = [repr(key) for key, value in zip(own[0], own[1:], strict=True) if is_payload(value)]
+        raise PayloadNotFoundError(
+            f"node {node._path()!r} has no payload {name!r} (there: {', '.join(there) or 'none'})"
+        )
+    return Payload(node._tree, node._path(), name, record)
+
+
+def write(
+    node: Handle,
+    name: str,
+    data: Any,
+    *,
+    backend: str | None = None,
+    samplerate_hz: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+    content_type: str | None = None,
+    if_exists: IfExists = "replace",
+    options: Mapping[str, Any] | None = None,
+) -> Payload:
+    """Store *data* as payload *name*; see ``DataNode.write_data``."""
+    if if_exists not in ("replace", "error", "append"):
+        raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'replace', 'error' or 'append'")
+    name = check_name(name, "payload")
+    existing = find(node, name)
+    if existing is not None and if_exists == "error":
+        raise PayloadExistsError(
+            f"node {node._path()!r} has a payload {name!r} already; use if_exists='replace' or 'append'"
+        )
+    if existing is not None and if_exists == "append":
+        return append(
+            node, name, data, backend=backend, samplerate_hz=samplerate_hz, metadata=metadata, options=options
+        )
+    kind, array = _as_array(data, where=f"payload {name!r} of node {node._path()!r}")
+    shape, array = array.shape, array.reshape(1) if array.ndim == 0 else array
+    rate = check_rate(samplerate_hz)
+    tree = node._tree
+    layout = _layout(node, array, tree.default_backend if backend is None else backend, options or {})
+    record = PayloadRecord(
+        kind=kind,
+        layout=layout,
+        shape=shape,
+        samplerate_hz=rate,
+        content_type=_check_content_type(content_type) or _CONTENT_TYPES[kind],
+        metadata=_encode_metadata(node, metadata),
+    )
+    tree.check_writable()
+    return _store(node, name, replace(record, segments=tree.stage.write(layout, array)))
+
+
+def append(
+    node: Handle,
+    name: str,
+    data: Any,
+    *,
+    backend: str | None = None,
+    samplerate_hz: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Payload:
+    """Add rows to payload *name*, or make it; what is there is neither read nor written again."""
+    name = check_name(name, "payload")
+    record = find(node, name)
+    if record is None:
+        return write(
+            node,
+            name,
+            data,
+            backend=backend,
+            samplerate_hz=samplerate_hz,
+            metadata=metadata,
+            options=options,
+        )
+    where = f"payload {name!r} of node {node._path()!r}"
+    kind, array = _as_array(data, where=where)
+    layout = record.layout
+    _compare(where, "kind", record.kind, kind)
+    if not record.shape or not array.shape:
+        raise DataMismatchError(f"{where} has shape {record.shape}, the new data {array.shape}: both need rows")
+    _compare(where, "dtype", layout.dtype, array.dtype)
+    _compare(where, "shape of a row", layout.row_shape, array.shape[1:])
+    _compare(where, "backend", layout.backend, layout.backend if backend is None else backend)
+    _compare(where, "sample rate", record.samplerate_hz, check_rate(samplerate_hz) or record.samplerate_hz)
+    if options:
+        _compare(where, "options", node._tree.decode_options(layout), dict(options))
+    if metadata is not None:
+        old = {} if record.metadata is None else values.decode(record.metadata, extra=node._tree.plugins)
+        record = replace(record, metadata=_encode_metadata(node, {**_mapping(old), **_mapping(metadata)}))
+    node._tree.check_writable()
+    segments = node._tree.stage.append(layout, record.segments, array)
+    # A payload that grows gets a record of its own: its neighbours are not written again each time.
+    return _store(node, name, record.with_rows(record.shape[0] + len(array), segments), boxed=True)
+
+
+def delete(node: Handle, name: str) -> None:
+    """Remove payload *name*; ``PayloadNotFoundError`` if there is none."""
+    get(node, name)
+    node._put_own(without_value(own_of(node._entry()), check_name(name, "payload")))
+
+
+def _store(node: Handle, name: str, record: PayloadRecord, *, boxed: bool = False) -> Payload:
+    node._put_own(with_values(own_of(node._entry()), {name: record.encode()}), boxed=boxed)
+    node._tree.plugins.emit("lotdb_payload_written", node=node, name=name)
+    return Payload(node._tree, node._path(), name, record)
+
+
+# -- checking what is given -----------------------------------------------------------------------
+
+
+def _as_array(data: Any, *, where: str) -> tuple[str, np.ndarray[Any, Any]]:
+    """The kind of *data*, and a C-contiguous array of what is stored for it."""
+    if isinstance(data, str):
+        return "text", np.frombuffer(data.encode("utf-8", "surrogatepass"), np.uint8)
+    if isinstance(data, bytes | bytearray | memoryview):
+        return "bytes", np.frombuffer(bytes(data), np.uint8)
+    if isinstance(data, np.ma.MaskedArray):
+        raise InvalidDataError(f"{where}: a masked array would lose its mask; store data and mask as two payloads")
+    if data is None or isinstance(data, Mapping | set | frozenset):
+        raise InvalidDataError(f"{where}: {type(data).__name__} is no array, text or bytes")
+    try:
+        array = np.asarray(data)
+    except Exception as error:
+        raise InvalidDataError(f"{where}: {type(data).__name__} cannot become an array: {error}") from error
+    if array.dtype.hasobject:
+        raise InvalidDataError(f"{where}: arrays of objects ({type(data).__name__}) cannot be stored; give them a numeric dtype")
+    if array.dtype.itemsize == 0:
+        raise InvalidDataError(f"{where}: dtype {array.dtype} has elements of no bytes")
+    return "array", np.asarray(array, order="C")
+
+
+def _layout(node: Handle, array: np.ndarray[Any, Any], backend: Any, options: Mapping[str, Any]) -> Layout:
+    backend = check_backend(node._tree, backend)
+    plain = tuple(
+        (option, values.encode(value, name=option, extra=node._tree.plugins))
+        for option, value in sorted(options.items())
+    )
+    layout = Layout(backend, array.dtype, array.shape[1:], plain)
+    node._tree.check_layout(layout)
+    return layout
+
+
+def _encode_metadata(node: Handle, metadata: Any) -> Any:
+    if not metadata:
+        return None
+    return values.encode(_mapping(metadata), name="metadata", extra=node._tree.plugins)
+
+
+def _mapping(metadata: Any) -> dict[Any, Any]:
+    if not isinstance(metadata, Mapping):
+        raise InvalidOptionError(f"metadata is a {type(metadata).__name__}; use a mapping")
+    return dict(metadata)
+
+
+def _check_content_type(content_type: Any) -> str | None:
+    if content_type is not None and not isinstance(content_type, str):
+        raise InvalidOptionError(f"content_type is {content_type!r}; use a media type such as 'audio/wav'")
+    return content_type
+
+
+def _compare(where: str, what: str, there: Any, given: Any) -> None:
+    if there != given:
+        raise DataMismatchError(f"{where} has {what} {there!s}, the new data {given!s}; nothing was appended")

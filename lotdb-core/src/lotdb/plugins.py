@@ -1,0 +1,231 @@
+"""Finding and loading plugins: the one module that reads entry points."""
+
+from __future__ import annotations
+
+import functools
+import re
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from lotdb import hookspecs
+from lotdb.errors import MissingPluginError, PluginError
+from lotdb.memory import MemoryBackend
+
+if TYPE_CHECKING:
+    from lotdb.backend import Backend
+    from lotdb.ingester import Ingested, SourceFile
+    from lotdb.nodes import BaseNode
+    from lotdb.values import ValueType
+
+__all__ = ["Plugins", "installed"]
+
+BACKEND, INGESTER, NODE = "lotdb.backend", "lotdb.ingester", "lotdb.node"
+_EVENTS = ("lotdb_node_created", "lotdb_node_moved", "lotdb_node_deleted", "lotdb_payload_written")
+
+# Filled by the modules that define them, which stand above this one.
+BUILT_IN_NODE_TYPES: dict[str, type[BaseNode]] = {}
+
+
+class _BuiltIn:
+    """What the core itself brings, through the same hooks as everybody."""
+
+    @hookspecs.hookimpl
+    def lotdb_get_backend(self, name: str) -> type[Backend] | None:
+        return MemoryBackend if name == "memory" else None
+
+    @hookspecs.hookimpl
+    def lotdb_get_node_type(self, name: str) -> type[BaseNode] | None:
+        return BUILT_IN_NODE_TYPES.get(name)
+
+
+class Plugins:
+    """The plugins that are installed, each loaded when it is first needed.
+
+    A fresh ``Plugins()`` knows nothing of what another one loaded or registered; tests pass one in.
+    """
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager("lotdb")
+        for spec in (hookspecs.BackendSpec, hookspecs.IngesterSpec, hookspecs.NodeSpec):
+            self._manager.add_hookspecs(spec)
+        self._manager.register(_BuiltIn(), name="lotdb")
+        self._backends: dict[str, type[Backend]] = {}
+        self._node_types: dict[str, type[BaseNode] | None] = {}
+        self._value_types: dict[str, ValueType] | None = None
+        self._listeners: dict[str, list[Any]] | None = None
+        self._points: dict[str, tuple[Any, ...]] = {}
+
+    def register(self, plugin: object, name: str | None = None) -> None:
+        """Add *plugin*, a module or object with hook implementations, that no entry point names.
+
+        Raises
+        ------
+        PluginError
+            If it implements a hook that does not exist, or the same plugin is registered already.
+        """
+        try:
+            self._manager.register(plugin, name=name)
+            self._manager.check_pending()
+        except Exception as error:
+            if self._manager.is_registered(plugin):
+                self._manager.unregister(plugin)
+            raise PluginError(f"plugin {name or plugin!r} cannot be registered: {error}") from error
+        self._forget()
+
+    # -- backends ----------------------------------------------------------------------------------
+
+    def backend(self, name: str) -> type[Backend]:
+        """The backend class called *name*.
+
+        Raises
+        ------
+        MissingPluginError
+            If none of that name is installed; the message has the pip command.
+        PluginError
+            If it is installed and fails to import.
+        """
+        found = self._backends.get(name)
+        if found is None:
+            self._load(BACKEND, name)
+            found = self._ask("backend", name, self._manager.hook.lotdb_get_backend)
+            if found is None:
+                raise MissingPluginError(self._missing("backend", BACKEND, name))
+            self._backends[name] = found
+        return found
+
+    def check_backend(self, name: str) -> None:
+        """Raise ``MissingPluginError`` if no backend called *name* is installed; load nothing."""
+        if name not in self._backends and not self._entry_points(BACKEND, name):
+            self.backend(name)
+
+    # -- node types and attribute types ------------------------------------------------------------
+
+    def node_type(self, name: str) -> type[BaseNode] | None:
+        """The class for nodes of type *name*, or None if it is not installed."""
+        if name not in self._node_types:
+            self._load(NODE, name)
+            self._node_types[name] = self._ask("node type", name, self._manager.hook.lotdb_get_node_type)
+        return self._node_types[name]
+
+    def missing_node_type(self, name: str) -> MissingPluginError:
+        """The error that says what to install for nodes of type *name*."""
+        return MissingPluginError(self._missing("node type", NODE, name))
+
+    def by_type(self, type_: type) -> ValueType | None:
+        """The registered attribute type whose values are exactly of *type_*."""
+        return next((known for known in self._all_value_types().values() if known.type is type_), None)
+
+    def by_name(self, name: str) -> ValueType | None:
+        """The registered attribute type called *name*."""
+        return self._all_value_types().get(name)
+
+    def _all_value_types(self) -> dict[str, ValueType]:
+        if self._value_types is None:
+            self._load_all(NODE)
+            answers = self._manager.hook.lotdb_get_value_types()
+            self._value_types = {known.name: known for answer in answers for known in answer or ()}
+        return self._value_types
+
+    # -- ingesters ---------------------------------------------------------------------------------
+
+    def ingest(self, source: SourceFile) -> Ingested | None:
+        """What the first ingester that knows *source* makes of it, or None if none does."""
+        self._load_all(INGESTER)
+        answer: Ingested | None = self._manager.hook.lotdb_ingest_file(source=source)
+        return answer
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def emit(self, event: str, **about: Any) -> None:
+        """Tell every plugin that listens to hook *event*.
+
+        Raises
+        ------
+        PluginError
+            If one of them fails. What it was told about has happened all the same; abort the
+            transaction to undo it.
+        """
+        if self._listeners is None:
+            # Listeners are heard from the first change on, so that opening and reading loads nothing.
+            self._load_all(NODE)
+            self._listeners = {
+                name: getattr(self._manager.hook, name).get_hookimpls()[::-1] for name in _EVENTS
+            }
+        for implementation in self._listeners[event]:
+            try:
+                implementation.function(*(about[name] for name in implementation.argnames))
+            except Exception as error:
+                raise PluginError(
+                    f"plugin {implementation.plugin_name!r} failed in {event}: {error!r}"
+                ) from error
+
+    # -- loading -----------------------------------------------------------------------------------
+
+    def _entry_points(self, group: str, name: str | None = None) -> tuple[Any, ...]:
+        if group not in self._points:
+            # Imported here: scanning what is installed costs more than opening a database.
+            from importlib_metadata import entry_points
+
+            self._points[group] = tuple(entry_points(group=group))
+        return tuple(point for point in self._points[group] if name is None or point.name == name)
+
+    def _load_all(self, group: str) -> None:
+        for entry_point in self._entry_points(group):
+            try:
+                self._load_one(group, entry_point)
+            except PluginError as error:
+                # One broken plugin must not keep the others, nor the user's data, out of reach.
+                warnings.warn(str(error), RuntimeWarning, stacklevel=4)
+
+    def _load(self, group: str, name: str) -> None:
+        for entry_point in self._entry_points(group, name):
+            self._load_one(group, entry_point)
+
+    def _load_one(self, group: str, entry_point: Any) -> None:
+        # pluggy skips a name it knows without a word, so the group is part of the name.
+        registered = f"{group}:{entry_point.name}"
+        if self._manager.has_plugin(registered):
+            return
+        try:
+            plugin = entry_point.load()
+            # One module may stand behind several entry points; pluggy takes it once.
+            if not self._manager.is_registered(plugin):
+                self._manager.register(plugin, name=registered)
+                self._manager.check_pending()
+        except Exception as error:
+            raise PluginError(
+                f"plugin {entry_point.name!r} of {_distribution(entry_point)} is installed but failed to load "
+                f"from {entry_point.value}: {error!r}"
+            ) from error
+
+    def _forget(self) -> None:
+        self._backends.clear()
+        self._node_types.clear()
+        self._value_types = None
+        self._listeners = None
+
+    def _ask(self, kind: str, name: str, hook: Callable[..., Any]) -> Any:
+        try:
+            return hook(name=name)
+        except Exception as error:
+            raise PluginError(f"the plugin for {kind} {name!r} is installed but failed: {error!r}") from error
+
+    def _missing(self, kind: str, group: str, name: str) -> str:
+        installed = sorted({entry_point.name for entry_point in self._entry_points(group)})
+        asked = f"no {kind} named {name!r} (installed: {', '.join(installed) or 'none'})"
+        if group == BACKEND and re.fullmatch("[a-z0-9_-]+", name):
+            return f"{asked}; install it with: pip install lotdb-backend-{name}"
+        return f"{asked}; install the package that brings it with: pip install <package>"
+
+
+@functools.cache
+def installed() -> Plugins:
+    """The plugins of this process, shared by all that ask for no others."""
+    return Plugins()
+
+
+def _distribution(entry_point: Any) -> str:
+    return entry_point.dist.name if entry_point.dist is not None else "an unknown package"

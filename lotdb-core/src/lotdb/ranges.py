@@ -1,0 +1,296 @@
+"""Which rows a read takes: seconds to samples, windows, blocks and slices.
+
+All of it is arithmetic on numbers; nothing here knows a node, a payload or a disk.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Iterator
+from contextlib import suppress
+from decimal import Decimal
+from itertools import count
+from numbers import Real
+from typing import Literal
+
+from lotdb.errors import InvalidOptionError, InvalidRangeError
+
+__all__ = ["Unit", "block_edges", "check_rate", "sample_index", "sample_window", "slice_rows"]
+
+Unit = Literal["samples", "seconds"]
+"""What a window or a block size is measured in."""
+
+_UNITS = ("samples", "seconds")
+_TOLERANCE = 1e-3  # in samples: far above the noise of a float, far below what a time could mean
+_NOISE = 2.0**-50  # relative error of a time and a product, with some room; counts from 1e12 samples on
+
+
+def check_rate(rate: object) -> float | None:
+    """The sample rate as a float.
+
+    Parameters
+    ----------
+    rate
+        Samples per second (Hz): a positive finite number of any real type, or None for data without a rate.
+
+    Returns
+    -------
+    float or None
+        The rate in Hz.
+
+    Raises
+    ------
+    InvalidRangeError
+        If it is no number, not finite, or not above zero.
+    """
+    if rate is None:
+        return None
+    value = _real(rate, "the sample rate")
+    if value <= 0:
+        raise InvalidRangeError(f"the sample rate must be above 0 Hz, not {reprlib.repr(rate)}")
+    return value
+
+
+def sample_index(seconds: object, rate: object) -> int:
+    r"""The first sample at or after a time.
+
+    Sample *n* stands at ``n / rate`` seconds, so this is ``ceil(seconds * rate)``, but a product that misses
+    an integer by float noise counts as that integer: ``0.07 * 100`` is ``7.000000000000001`` and means
+    sample 7, not 8.
+    What lies within a thousandth of a sample of an integer is that integer; beyond 10\ :sup:`12` samples,
+    where doubles are coarser, the tolerance grows with their spacing.
+
+    The result depends on the time and the rate alone and never falls as the time grows. Hence windows that
+    share an edge share its sample: consecutive windows take each sample exactly once.
+
+    Parameters
+    ----------
+    seconds
+        Time in seconds from the first sample, not negative.
+    rate
+        Samples per second (Hz).
+
+    Returns
+    -------
+    int
+        The index of the sample; it may lie past the end of the data.
+
+    Raises
+    ------
+    InvalidRangeError
+        If the time is negative, not finite or no number, or the rate is none.
+
+    Examples
+    --------
+    >>> sample_index(0.07, 100), sample_index(0.0701, 100)
+    (7, 8)
+    """
+    hertz = check_rate(rate)
+    if hertz is None:
+        raise InvalidRangeError(
+            "the payload has no sample rate; pass samplerate_hz= when writing or read in samples"
+        )
+    time = _real(seconds, "a time in seconds")
+    if time < 0:
+        raise InvalidRangeError(f"a time in seconds must not be negative: {reprlib.repr(seconds)}")
+    exact = time * hertz
+    if exact == math.inf:
+        raise InvalidRangeError(f"{time!r} s at {hertz!r} Hz is more samples than can be counted")
+    nearest = round(exact)
+    # Both bounds grow slower than `exact` itself, which is what keeps the result from ever falling.
+    if abs(exact - nearest) <= max(_TOLERANCE, exact * _NOISE):
+        return nearest
+    return math.ceil(exact)
+
+
+def sample_window(
+    start: object, stop: object, *, rows: int, unit: Unit = "samples", rate: object = None
+) -> tuple[int, int]:
+    """The rows of a window, as (first, last) with *last* excluded.
+
+    Parameters
+    ----------
+    start, stop
+        The window, *stop* excluded; None stands for the first row and the end. In samples, negative numbers
+        count from the end, as in numpy; in seconds they are refused. What lies past the end is clipped.
+    rows
+        How many rows there are.
+    unit
+        ``"samples"`` or ``"seconds"``.
+    rate
+        Samples per second (Hz); needed for seconds.
+
+    Returns
+    -------
+    tuple of int
+        First row and the row after the last, ``0 <= first <= last <= rows``.
+
+    Raises
+    ------
+    InvalidRangeError
+        If a bound is no number of that unit, or *start* lies after *stop*.
+    InvalidOptionError
+        If there is no such unit.
+
+    Examples
+    --------
+    >>> sample_window(-5, None, rows=100)
+    (95, 100)
+    >>> sample_window(0.5, 20, rows=100, unit="seconds", rate=10)
+    (5, 100)
+    """
+    _check_unit(unit)
+
+    def row(bound: object, what: str) -> int:
+        if unit == "seconds":
+            return sample_index(bound, rate)
+        number = _whole(bound, what)
+        return number + rows if number < 0 else number
+
+    first = 0 if start is None else row(start, "start")
+    last = max(first, rows) if stop is None else row(stop, "stop")
+    if first > last:
+        raise InvalidRangeError(
+            f"the window starts after it stops: start={reprlib.repr(start)}, stop={reprlib.repr(stop)} "
+            f"({unit}, of {rows} rows)"
+        )
+    return min(max(first, 0), rows), min(max(last, 0), rows)
+
+
+def block_edges(
+    first: int, last: int, *, size: object, unit: Unit = "samples", rate: object = None
+) -> Iterator[tuple[int, int]]:
+    """The rows from *first* to *last* in consecutive blocks; the last block may be shorter.
+
+    In seconds, the *k*-th block ends at sample ``first + sample_index(k * size, rate)``: the edges are
+    multiplied, not added up, so they stay right however many blocks there are. Where a block is no whole
+    number of samples, blocks differ by one.
+
+    Parameters
+    ----------
+    first, last
+        The rows to part, *last* excluded.
+    size
+        Length of a block: a whole number of samples, or seconds that make at least one sample.
+    unit
+        ``"samples"`` or ``"seconds"``.
+    rate
+        Samples per second (Hz); needed for seconds.
+
+    Returns
+    -------
+    iterator of tuple of int
+        First row and the row after the last, of each block. No block is empty.
+
+    Raises
+    ------
+    InvalidRangeError
+        If the size is no such length. It is raised by the call, before the first block is asked for.
+    InvalidOptionError
+        If there is no such unit.
+
+    Examples
+    --------
+    >>> list(block_edges(0, 10, size=4))
+    [(0, 4), (4, 8), (8, 10)]
+    """
+    _check_unit(unit)
+    if unit == "seconds":
+        return _blocks_of_seconds(first, last, *_check_seconds(size, rate))
+    length = _whole(size, "the block size")
+    if length <= 0:
+        raise InvalidRangeError(f"the block size must be at least 1 sample, not {reprlib.repr(size)}")
+    return ((edge, min(edge + length, last)) for edge in range(first, last, length))
+
+
+def slice_rows(index: slice, rows: int) -> tuple[int, int, slice]:
+    """What to read for ``data[index]``, and the slice to apply to the rows read.
+
+    Parameters
+    ----------
+    index
+        A slice with any step, negative ones included.
+    rows
+        How many rows there are.
+
+    Returns
+    -------
+    first, last : int
+        The shortest run of rows that covers the slice, *last* excluded.
+    within : slice
+        ``data[first:last][within]`` equals ``data[index]``.
+
+    Raises
+    ------
+    InvalidRangeError
+        If the slice is not made of integers, or its step is zero.
+
+    Examples
+    --------
+    >>> slice_rows(slice(None, None, -3), 10)
+    (0, 10, slice(None, None, -3))
+    """
+    try:
+        chosen = range(*index.indices(rows))
+    except (TypeError, ValueError) as error:
+        raise InvalidRangeError(f"{reprlib.repr(index)} is no slice of rows: {error}") from None
+    if not chosen:
+        return 0, 0, slice(None)
+    # The run begins and ends on chosen rows, so the step alone finds all the others.
+    low, high = sorted((chosen[0], chosen[-1]))
+    return low, high + 1, slice(None, None, chosen.step)
+
+
+def _blocks_of_seconds(first: int, last: int, size: float, rate: float) -> Iterator[tuple[int, int]]:
+    start = first
+    for block in count(1):
+        if start >= last:
+            return
+        stop = min(first + sample_index(block * size, rate), last)
+        # A size short of one sample by less than the tolerance makes an empty block now and then.
+        if stop > start:
+            yield start, stop
+        start = stop
+
+
+def _check_seconds(size: object, rate: object) -> tuple[float, float]:
+    sample_index(size, rate)  # refuses what is no time, and a rate that is none
+    seconds, hertz = _real(size, "the block size"), _real(rate, "the sample rate")
+    if seconds * hertz < 1 - _TOLERANCE:
+        raise InvalidRangeError(f"a block of {seconds!r} s is less than one sample at {hertz!r} Hz")
+    return seconds, hertz
+
+
+def _check_unit(unit: object) -> None:
+    if not isinstance(unit, str) or unit not in _UNITS:
+        raise InvalidOptionError(f"unit must be 'samples' or 'seconds', not {reprlib.repr(unit)}")
+
+
+def _real(value: object, what: str) -> float:
+    # Decimal stands outside Python's tower of numbers; numpy's real scalars have joined it.
+    if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
+        kind = type(value).__name__
+        raise InvalidRangeError(f"{what} must be a number, not {reprlib.repr(value)} of type {kind}")
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):  # an integer beyond all floats; a signalling NaN
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidRangeError(f"{what} must be finite, not {_shown_number(value)}")
+    return number
+
+
+def _whole(value: object, what: str) -> int:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with suppress(OverflowError, ValueError):  # infinity, NaN
+            if (number := int(value)) == value:  # type: ignore[call-overload]  # every Real has __trunc__
+                return int(number)
+    raise InvalidRangeError(
+        f"{what} must be a whole number of samples, not {reprlib.repr(value)}; for a time say unit='seconds'"
+    )
+
+
+def _shown_number(value: object) -> str:
+    # Python refuses to write out integers of more than some thousand digits.
+    return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else reprlib.repr(value)

@@ -1,0 +1,212 @@
+"""One connection to a database: its tree, its transaction and its savepoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+import transaction
+from persistent import Persistent
+from transaction.interfaces import InvalidSavepointRollbackError
+from ZODB import POSException
+from ZODB.utils import z64
+
+from lotdb.errors import (
+    ClosedError,
+    CommitInDoubtError,
+    ConflictError,
+    LotdbError,
+    ReadOnlyError,
+    WrongThreadError,
+)
+from lotdb.nodes import BaseNode
+from lotdb.records import Branch
+from lotdb.stage import Layout, Stage
+from lotdb.storage import uninterrupted
+from lotdb.tree import Tree
+
+if TYPE_CHECKING:
+    from ZODB.Connection import Connection
+
+    from lotdb.database import LOTDB
+
+__all__ = ["ROOT_KEY", "Savepoint", "Session"]
+
+ROOT_KEY = "root"
+
+# What the owner of a tree is set to when nobody may use it any more; no thread has this number.
+NOBODY = -1
+
+
+class ConnectedTree(Tree):
+    """The tree that one connection sees."""
+
+    owner: int
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.database.plugins)
+        self._session = session
+        self.owner = get_ident()
+        self.default_backend = session.database.default_backend
+        self.roots = session.connection.root()["tree"]
+        self.stage = Stage(
+            session.database.backends,
+            join=session.join,
+            adopt=session.adopt,
+            decode_options=self.decode_options,
+        )
+
+    def __str__(self) -> str:
+        return str(self._session.database)
+
+    def belongs_to(self, database: object) -> bool:
+        return database is self._session.database
+
+    def check_layout(self, layout: Layout) -> None:
+        backend = self._session.database.backends(layout.backend)
+        backend.check_dtype(layout.dtype)
+        backend.check_options(self.decode_options(layout), layout.dtype, layout.row_shape)
+
+    def check(self) -> None:
+        if self.owner != get_ident():
+            raise self._session.refusal()
+
+    def check_writable(self) -> None:
+        self.check()
+        if self._session.database.read_only:
+            raise ReadOnlyError(f"{self} was opened with read_only=True; nothing in it can be changed")
+        self._session.changed = True
+
+    def depend_on(self, branch: Branch) -> None:
+        if branch._p_oid is not None and branch._p_serial != z64:
+            self._session.connection.readCurrent(branch)
+
+    def on_rollback(self, undo: Callable[[], None]) -> None:
+        self._session.undos.append(undo)
+
+    def trim_cache(self) -> None:
+        self._session.connection.cacheGC()
+
+
+class Session:
+    """A connection with its own transaction, which begins when the one before ends."""
+
+    def __init__(self, database: LOTDB) -> None:
+        self.database = database
+        self.undos: list[Callable[[], None]] = []
+        self.changed = False
+        self._manager = transaction.TransactionManager(explicit=True)
+        self._manager.begin()
+        self.connection: Connection = database.zodb.open(self._manager)
+        self.tree = ConnectedTree(self)
+        self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
+
+    # -- used by the tree and the stage --------------------------------------------------------------
+
+    def join(self, stage: Stage) -> None:
+        """Make *stage* a part of the transaction."""
+        self._manager.get().join(stage)
+
+    def adopt(self, locator: Any) -> None:
+        """Make a locator that is a persistent object part of the database, before it is written to."""
+        if isinstance(locator, Persistent):
+            self.connection.add(locator)
+
+    def refusal(self) -> LotdbError:
+        """The error that says why the tree cannot be used here and now."""
+        if self.tree.owner != NOBODY:
+            return WrongThreadError(
+                f"this connection to {self.database} belongs to another thread; open one in each thread"
+            )
+        return self.database.refusal() or ClosedError(f"this connection to {self.database} is closed")
+
+    @property
+    def snapshot(self) -> bytes:
+        """The transaction number before which this connection reads."""
+        return self.connection._storage._start  # type: ignore[no-any-return]
+
+    # -- transactions --------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Make all that was changed visible together; after any error it is as if nothing had been."""
+        self.tree.check()
+        with uninterrupted():
+            try:
+                self.tree.stage.flush()
+                self._manager.commit()
+            except CommitInDoubtError as error:
+                self.database.give_up(error)
+                raise
+            except BaseException as error:
+                self._roll_back(self._manager.abort)
+                self._begin()
+                if isinstance(error, POSException.ConflictError) and not isinstance(error, LotdbError):
+                    raise ConflictError(
+                        f"another transaction changed the same part of {self.database} first; "
+                        "nothing of this one was kept, run it again"
+                    ) from error
+                raise
+            self.undos.clear()
+            self._begin()
+
+    def abort(self) -> None:
+        """Forget all that was changed since the last commit, and see what others have committed."""
+        self.tree.check()
+        with uninterrupted():
+            self._roll_back(self._manager.abort)
+            self._begin()
+
+    def savepoint(self) -> Savepoint:
+        """A point within the transaction that can be returned to."""
+        self.tree.check()
+        with uninterrupted():
+            self.tree.stage.flush()
+            return Savepoint(self, self._manager.savepoint(), len(self.undos))
+
+    def close(self) -> None:
+        """Forget what is not committed, and let go of the connection."""
+        if self.tree.owner == NOBODY:
+            return
+        self.tree.check()
+        with uninterrupted():
+            self._roll_back(self._manager.abort)
+            self.connection.close()
+            self.tree.owner = NOBODY
+
+    def _begin(self) -> None:
+        self._manager.begin()
+        self.tree.epoch += 1
+        self.changed = False
+
+    def _roll_back(self, how: Callable[[], None], keep: int = 0) -> None:
+        how()
+        self.tree.epoch += 1
+        while len(self.undos) > keep:
+            self.undos.pop()()
+
+
+class Savepoint:
+    """A point within a transaction; :meth:`rollback` forgets what was changed since."""
+
+    def __init__(self, session: Session, savepoint: Any, undos: int) -> None:
+        self._session = session
+        self._savepoint = savepoint
+        self._undos = undos
+
+    def rollback(self) -> None:
+        """Return to this point; it can be returned to again.
+
+        Raises
+        ------
+        ClosedError
+            If its transaction has ended, or an earlier savepoint was returned to.
+        """
+        self._session.tree.check()
+        with uninterrupted():
+            try:
+                self._session._roll_back(self._savepoint.rollback, self._undos)
+            except InvalidSavepointRollbackError:
+                raise ClosedError(
+                    "this savepoint is no more: its transaction ended, or an earlier savepoint was returned to"
+                ) from None

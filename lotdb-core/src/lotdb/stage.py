@@ -1,0 +1,341 @@
+"""What a transaction has written: segments, made durable before the commit, removed by an abort.
+
+A payload's rows lie in *segments*. A segment is a run of rows in an array that a backend holds under a
+locator; it is written once and never changed. Small arrays of one layout share such an array, a *pack*,
+so that a thousand small captures become a few files. The locator of a pack is made first and its bytes
+follow, at the latest when the transaction commits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from lotdb.errors import DamagedError, LotdbError, PluginError
+from lotdb.memory import MemoryLocator
+
+if TYPE_CHECKING:
+    from lotdb.backend import Backend
+
+Array = np.ndarray[Any, Any]
+
+# Arrays from this size on are written at once; smaller ones wait in a pack.
+PACKED_BYTES = 1 << 20
+# A pack is written when it has grown to this size.
+PACK_BYTES = 16 << 20
+# Appending merges small segments up to this size.
+MERGED_BYTES = 32 << 20
+# All packs are written when together they have grown to this size.
+PENDING_BYTES = 48 << 20
+
+
+class Segment(NamedTuple):
+    """Rows *first* to *first + rows* of the array at *locator*, and the CRC-32 of their bytes."""
+
+    locator: Any
+    first: int
+    rows: int
+    checksum: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What arrays must have in common to share a pack.
+
+    ``options`` are pairs of the option's name and its value in the plain form of ``values.py``.
+    """
+
+    backend: str
+    dtype: np.dtype[Any]
+    row_shape: tuple[int, ...]
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes a row."""
+        size = self.dtype.itemsize
+        for length in self.row_shape:
+            size *= length
+        return size
+
+
+class _Pack:
+    """Small arrays that will be written as one; until then they are read from here."""
+
+    def __init__(self, locator: Any, layout: Layout) -> None:
+        self.locator = locator
+        self.rows = 0
+        self._buffer: Array = np.empty((0, *layout.row_shape), layout.dtype)
+
+    def add(self, array: Array) -> None:
+        needed = self.rows + len(array)
+        if needed > len(self._buffer):
+            # Growing by half again keeps the copying linear; short packs stay as large as they are.
+            grown = np.empty((needed + self.rows // 2, *self._buffer.shape[1:]), self._buffer.dtype)
+            grown[: self.rows] = self._buffer[: self.rows]
+            self._buffer = grown
+        self._buffer[self.rows : needed] = array
+        self.rows = needed
+
+    @property
+    def array(self) -> Array:
+        return self._buffer[: self.rows]
+
+
+class Stage:
+    """The segments that one connection's transaction writes, and reading those of all.
+
+    Parameters
+    ----------
+    backends
+        Finds the open backend of a name.
+    join
+        Called before the first write of a transaction; it makes the stage a part of that transaction.
+        None for a tree outside any database: arrays are then handed on at once and nothing is noted.
+    adopt
+        Given each new locator, so that one that is a persistent object becomes part of its database.
+    decode_options
+        From the plain form of a layout's options to what the backend is passed.
+    """
+
+    def __init__(
+        self,
+        backends: Callable[[str], Backend],
+        *,
+        join: Callable[[Stage], None] | None = None,
+        adopt: Callable[[Any], None] = lambda locator: None,
+        decode_options: Callable[[Layout], Mapping[str, Any]],
+    ) -> None:
+        self._backends = backends
+        self._join = join
+        self._adopt = adopt
+        self._decode_options = decode_options
+        self._packs: dict[Layout, _Pack] = {}
+        self._pending: dict[int, _Pack] = {}  # the same packs by the identity of their locator
+        self._pending_bytes = 0
+        self._written: list[tuple[Backend, Any]] = []
+        self._joined = False
+        self._voted = False
+        #: Reads the segments of the tree that this one was copied from.
+        self.fallback: Stage | None = None
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def write(self, layout: Layout, array: Array) -> tuple[Segment, ...]:
+        """Segments that hold the rows of *array*, which is C-contiguous and fits *layout*."""
+        if array.nbytes == 0:
+            return ()
+        if array.nbytes >= PACKED_BYTES or self._join is None:
+            return (self._write_large(layout, array),)
+        pack = self._packs.get(layout)
+        if pack is None:
+            pack = self._packs[layout] = _Pack(self._new_locator(layout), layout)
+            self._pending[id(pack.locator)] = pack
+        segment = Segment(pack.locator, pack.rows, len(array), checksum(array))
+        self._add(layout, pack, array)
+        return (segment,)
+
+    def append(self, layout: Layout, segments: tuple[Segment, ...], array: Array) -> tuple[Segment, ...]:
+        """*segments* followed by the rows of *array*, with small segments merged.
+
+        The last segments are merged with what is added while they are no larger than it, as the digits
+        of a binary counter carry: any history of appends leaves O(log n) small segments, and each byte is
+        rewritten O(log n) times.
+        """
+        if array.nbytes == 0:
+            return segments
+        if segments:
+            extended = self._extend(layout, segments[-1], array)
+            if extended is not None:
+                return (*segments[:-1], extended)
+        keep, added = len(segments), array.nbytes
+        while keep and segments[keep - 1].rows * layout.row_bytes <= min(added, MERGED_BYTES - added):
+            keep -= 1
+            added += segments[keep].rows * layout.row_bytes
+        if keep < len(segments):
+            merged = sum(segment.rows for segment in segments[keep:])
+            block = np.empty((merged + len(array), *layout.row_shape), layout.dtype)
+            self.read_into(layout, segments[keep:], 0, block[:merged])
+            block[merged:] = array
+            array = block
+        return (*segments[:keep], *self.write(layout, array))
+
+    def _extend(self, layout: Layout, last: Segment, array: Array) -> Segment | None:
+        # The last rows still wait at the end of a pack: the new ones go right behind them.
+        pack = self._packs.get(layout)
+        if pack is None or pack.locator is not last.locator or last.first + last.rows != pack.rows:
+            return None
+        if pack.array.nbytes + array.nbytes > PACK_BYTES:
+            return None
+        extended = last._replace(rows=last.rows + len(array), checksum=checksum(array, last.checksum))
+        self._add(layout, pack, array)
+        return extended
+
+    def _add(self, layout: Layout, pack: _Pack, array: Array) -> None:
+        pack.add(array)
+        self._pending_bytes += array.nbytes
+        if pack.array.nbytes >= PACK_BYTES:
+            self._close_pack(layout)
+        elif self._pending_bytes >= PENDING_BYTES:
+            self.flush()
+
+    def _close_pack(self, layout: Layout) -> None:
+        pack = self._packs[layout]
+        self._backend_write(layout, pack.locator, pack.array)
+        # Only now: until its bytes are stored the pack's rows are read from memory.
+        del self._packs[layout], self._pending[id(pack.locator)]
+        self._pending_bytes -= pack.array.nbytes
+
+    def _write_large(self, layout: Layout, array: Array) -> Segment:
+        locator = self._new_locator(layout)
+        self._backend_write(layout, locator, array)
+        return Segment(locator, 0, len(array), checksum(array))
+
+    def _new_locator(self, layout: Layout) -> Any:
+        backend = self._backends(layout.backend)
+        locator = backend.new_locator()
+        if self._join is not None:
+            if not self._joined:
+                self._join(self)
+                self._joined = True
+            self._adopt(locator)
+            self._written.append((backend, locator))
+        return locator
+
+    def _backend_write(self, layout: Layout, locator: Any, array: Array) -> None:
+        backend = self._backends(layout.backend)
+        options = self._decode_options(layout)
+        try:
+            backend.write(locator, array, options)
+        except BaseException as error:
+            _delete(backend, locator)
+            if isinstance(error, LotdbError | OSError | MemoryError) or not isinstance(error, Exception):
+                raise
+            raise PluginError(f"backend {backend.name!r} failed to write: {error!r}") from error
+
+    def flush(self) -> None:
+        """Write all packs that are still in memory."""
+        for layout in list(self._packs):
+            self._close_pack(layout)
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def read_into(self, layout: Layout, segments: tuple[Segment, ...], first: int, out: Array) -> None:
+        """Fill *out* with the rows of *segments* from row *first* on.
+
+        Raises
+        ------
+        DamagedError
+            If bytes are missing, or rows that are read whole do not match their checksum.
+        """
+        done, start = 0, 0
+        for segment in segments:
+            skip = max(first - start, 0)
+            rows = min(segment.rows - skip, len(out) - done)
+            if rows > 0:
+                self._read_segment(layout, segment, skip, out[done : done + rows])
+                done += rows
+            start += segment.rows
+            if done == len(out):
+                return
+        if out.nbytes:
+            raise DamagedError(f"only {done} of {len(out)} rows are recorded")
+
+    def _read_segment(self, layout: Layout, segment: Segment, skip: int, out: Array) -> None:
+        if self.fallback is not None and not isinstance(segment.locator, MemoryLocator):
+            self.fallback._read_segment(layout, segment, skip, out)
+            return
+        pack = self._pending.get(id(segment.locator))
+        if pack is not None:
+            first = segment.first + skip
+            out[...] = pack.array[first : first + len(out)]
+            return
+        backend = self._backends(layout.backend)
+        try:
+            backend.read_into(segment.locator, segment.first + skip, out)
+        except (LotdbError, MemoryError):
+            raise
+        except Exception as error:
+            raise DamagedError(f"cannot read {backend.describe(segment.locator)}: {error!r}") from error
+        if len(out) == segment.rows and checksum(out) != segment.checksum:
+            raise DamagedError(f"the bytes in {backend.describe(segment.locator)} do not match their checksum")
+
+    # -- as a data manager of ZODB's transaction ---------------------------------------------------
+
+    def sortKey(self) -> str:
+        """After every storage, so that its vote comes before ours."""
+        return f"~lotdb:{id(self)}"
+
+    def tpc_begin(self, transaction: object) -> None:
+        """Nothing to do: everything was written before the commit began."""
+
+    def commit(self, transaction: object) -> None:
+        """Nothing to do: everything was written before the commit began."""
+
+    def tpc_vote(self, transaction: object) -> None:
+        # From here on the commit may have happened even if its reply gets lost: nothing is deleted any
+        # more. What turns out to be garbage is swept later.
+        self._voted = True
+
+    def tpc_finish(self, transaction: object) -> None:
+        self._reset()
+
+    def tpc_abort(self, transaction: object) -> None:
+        self._discard(0)
+        self._reset()
+
+    def abort(self, transaction: object) -> None:
+        self._discard(0)
+        self._reset()
+
+    def savepoint(self) -> _Savepoint:
+        """A point that a rollback returns to."""
+        self.flush()
+        return _Savepoint(self, len(self._written))
+
+    def _discard(self, keep: int) -> None:
+        self._forget_packs()
+        if not self._voted:
+            for backend, locator in self._written[keep:]:
+                _delete(backend, locator)
+        del self._written[keep:]
+
+    def _reset(self) -> None:
+        self._forget_packs()
+        self._written.clear()
+        self._joined = self._voted = False
+
+    def _forget_packs(self) -> None:
+        self._packs.clear()
+        self._pending.clear()
+        self._pending_bytes = 0
+
+    @property
+    def locators(self) -> list[Any]:
+        """What this transaction has written so far, for the garbage collector to spare."""
+        return [locator for _, locator in self._written]
+
+
+class _Savepoint:
+    def __init__(self, stage: Stage, keep: int) -> None:
+        self._stage = stage
+        self._keep = keep
+
+    def rollback(self) -> None:
+        self._stage._discard(self._keep)
+
+
+def _delete(backend: Backend, locator: Any) -> None:
+    # What cannot be removed now is garbage that harms nobody; the next pack sweeps it.
+    with contextlib.suppress(Exception):
+        backend.delete(locator)
+
+
+def checksum(array: Array, so_far: int = 0) -> int:
+    """CRC-32 (ISO 3309) of the bytes of a C-contiguous *array*, continued from *so_far*."""
+    return zlib.crc32(array.reshape(-1).view(np.uint8), so_far)

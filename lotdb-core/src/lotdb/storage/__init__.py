@@ -1,0 +1,30 @@
+"""Opening ZODB storages safely: what the database needs, and no more.
+
+::
+
+    storage = open_storage("./data", "lotdb.fs", durability="full")
+    db = open_database(storage)
+    with uninterrupted():
+        transaction.commit()
+    pack_database(db)
+    db.close()
+"""
+
+from __future__ import annotations
+
+from lotdb.storage.database import open_database
+from lotdb.storage.filestorage import SafeFileStorage
+from lotdb.storage.folder import DatabaseFolder
+from lotdb.storage.maintenance import pack_database, raw_records
+from lotdb.storage.opening import open_storage
+from lotdb.storage.signals import uninterrupted
+
+__all__ = [
+    "DatabaseFolder",
+    "SafeFileStorage",
+    "open_database",
+    "open_storage",
+    "pack_database",
+    "raw_records",
+    "uninterrupted",
+]

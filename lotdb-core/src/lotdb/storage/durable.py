@@ -1,0 +1,85 @@
+"""What it takes for files and folders to survive a power cut.
+
+Writing a file puts its bytes into the operating system's memory; only ``fsync`` puts them on the disk, and a
+file that was created or renamed is found again only once its *folder* was synced as well.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO
+
+from lotdb.errors import InvalidOptionError
+
+__all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders"]
+
+
+class Disk:
+    """Syncs what it is given: nothing that was acknowledged is lost when the power fails."""
+
+    def sync(self, file: BinaryIO) -> None:
+        """Put the bytes of an open, flushed file on the disk."""
+        os.fsync(file.fileno())
+
+    def sync_file(self, path: str) -> None:
+        """Put the bytes of the file at *path* on the disk."""
+        _sync_path(path)
+
+    def sync_folder(self, path: str) -> None:
+        """Put the entries of the folder at *path* on the disk."""
+        if os.name != "nt":  # Windows cannot open a folder, and keeps its entries by itself
+            _sync_path(path)
+
+    def write_file(self, path: str, content: bytes) -> None:
+        """Make *path* a file that holds *content*; at no moment is it there in part."""
+        unfinished = path + ".new"
+        with open(unfinished, "wb") as file:
+            file.write(content)
+            file.flush()
+            self.sync(file)
+        os.replace(unfinished, path)
+
+
+class UnsyncedDisk(Disk):
+    """Syncs nothing: safe when the process is killed, not when the power fails."""
+
+    def sync(self, file: BinaryIO) -> None:
+        """Leave it to the operating system."""
+
+    def sync_file(self, path: str) -> None:
+        """Leave it to the operating system."""
+
+    def sync_folder(self, path: str) -> None:
+        """Leave it to the operating system."""
+
+
+_DISKS = {"full": Disk(), "process": UnsyncedDisk()}
+
+
+def disk_for(durability: str) -> Disk:
+    """The disk that gives *durability*, ``"full"`` or ``"process"``."""
+    try:
+        return _DISKS[durability]
+    except (KeyError, TypeError):
+        choices = " or ".join(map(repr, _DISKS))
+        raise InvalidOptionError(f"durability is {durability!r}, but must be {choices}") from None
+
+
+def make_folders(path: str, disk: Disk) -> None:
+    """Make the folder *path* and those above it that are missing."""
+    missing = []
+    folder = path
+    while not os.path.lexists(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    os.makedirs(path, exist_ok=True)
+    for folder in missing:
+        disk.sync_folder(os.path.dirname(folder))
+
+
+def _sync_path(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,112 @@
+"""The storage below every LOTDB database on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ZODB.blob import FilesystemHelper
+
+from lotdb.errors import ReadOnlyError, WrongThreadError
+from lotdb.storage.checksum import ChecksummedRecords
+from lotdb.storage.commit import DurableCommits
+from lotdb.storage.durable import Disk
+from lotdb.storage.folder import LAYOUT
+from lotdb.storage.lock import ReadersLock
+from lotdb.storage.packing import DurablePack
+from lotdb.storage.restricted import RestrictedLoading
+
+__all__ = ["SafeFileStorage"]
+
+
+class SafeFileStorage(DurablePack, DurableCommits, ChecksummedRecords, RestrictedLoading):
+    """ZODB's FileStorage with a blob folder, made to survive what disks, processes and strangers do to it.
+
+    Each base class answers one of these questions; this one opens and closes. ``open_storage`` makes one, and
+    is the only way that also looks after the folder.
+
+    Parameters
+    ----------
+    data_file, blob_dir : str
+        Absolute paths.
+    disk : Disk
+        What is synced.
+    read_only : bool
+        True for a look at the state of this moment, beside a process that writes.
+    prepare : callable
+        Called with the writer's lock held and no other file open, to create or to mend the database.
+
+    Raises
+    ------
+    zc.lockfile.LockError
+        Another storage has the file open for writing.
+    """
+
+    def __init__(
+        self, data_file: str, blob_dir: str, disk: Disk, *, read_only: bool, prepare: Callable[[], None]
+    ) -> None:
+        self._disk = disk
+        self._prepare = prepare
+        self._process = os.getpid()
+        self._readers_lock: ReadersLock | None = None
+        if read_only:
+            self._readers_lock = ReadersLock(data_file + ".readers")
+        try:
+            super().__init__(data_file, read_only=read_only, blob_dir=blob_dir, pack_keep_old=False)
+            if not read_only:
+                self.finish_killed_pack()
+        except BaseException:
+            self._release()
+            raise
+
+    def _newIndexes(self) -> tuple[Any, Any]:
+        # FileStorage asks for them once: after it took its lock, and before it opens the data file.
+        self._prepare()
+        indexes: tuple[Any, Any] = super()._newIndexes()
+        return indexes
+
+    def _blob_init(self, blob_dir: str, layout: str = LAYOUT) -> None:
+        self.fshelper = FilesystemHelper(blob_dir, LAYOUT)
+        self.dirty_oids: list[tuple[bytes, bytes]] = []
+        if not self._is_read_only:
+            self.fshelper.create()
+
+    def tpc_begin(self, transaction: Any, tid: bytes | None = None, status: str = " ") -> None:
+        """Begin a transaction, in the process that opened the storage.
+
+        Raises
+        ------
+        ReadOnlyError
+            It was opened with ``read_only=True``.
+        WrongThreadError
+            This is a forked child: both processes would write at the same place of the file.
+        """
+        if self._is_read_only:
+            raise ReadOnlyError(f"{self._file_name} was opened with read_only=True; nothing was changed")
+        if self._process != os.getpid():
+            raise WrongThreadError(
+                f"{self._file_name} was opened by process {self._process}, and this is its child"
+                f" {os.getpid()}: open the database in one of them only"
+            )
+        super().tpc_begin(transaction, tid, status)
+
+    def close(self) -> None:
+        """Save the index, close the files and free the locks; more than once does no harm."""
+        if self._files.closed:
+            return
+        if self._process == os.getpid():
+            # FileStorage would save it once the lock is free, over that of the next writer. It is a cache.
+            with contextlib.suppress(OSError):
+                self._save_index()
+        self._release()
+
+    def _release(self) -> None:
+        if self._process != os.getpid() and "_lock_file" in self.__dict__:
+            # Unlocking would unlock the parent's file too: it is the same one. Closing a copy does not.
+            self._lock_file._fp.close()
+            del self._lock_file
+        super()._release()
+        if self._readers_lock is not None:
+            self._readers_lock.close()

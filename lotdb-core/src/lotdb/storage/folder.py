@@ -1,0 +1,263 @@
+"""Where the parts of a database are, and what is there.
+
+A database is one folder and one name in it::
+
+    lotdb.fs            the data file, a ZODB FileStorage
+    lotdb.fs.blobs/     its blob folder
+    lotdb.fs.lotdb      the marker: this is a LOTDB database, of this format
+    lotdb.fs.zarr/      what another backend stores, by the backend's name
+    lotdb.fs.readers    locked by those who read
+
+All names follow from these two, so the folder can be moved, and no path is written into any file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+from typing import Literal
+
+from ZODB._compat import FILESTORAGE_MAGIC
+
+from lotdb.errors import (
+    DamagedError,
+    DatabaseExistsError,
+    DatabaseFormatError,
+    DatabaseNotFoundError,
+    InvalidOptionError,
+)
+
+__all__ = ["FORMAT", "LAYOUT", "DatabaseFolder"]
+
+#: The version of the folder's format.
+FORMAT = 1
+#: How ZODB arranges blob files: eight levels of folders, one for each byte of the object id.
+LAYOUT = "bushy"
+
+DataKind = Literal["absent", "empty", "filestorage", "foreign"]
+
+
+@dataclass(frozen=True)
+class DatabaseFolder:
+    """The folder *path* seen as the place of the database *name*; ``DatabaseFolder.at`` checks both.
+
+    Looking at it never changes anything.
+    """
+
+    path: str
+    name: str
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str], name: str) -> DatabaseFolder:
+        """The folder for *path* and *name* as a user gave them.
+
+        Raises
+        ------
+        InvalidOptionError
+            *path* is a file or no path at all, or *name* is not one plain file name.
+        """
+        _check_name(name)
+        return cls(_folder_path(path, name), name)
+
+    @property
+    def data_file(self) -> str:
+        """The FileStorage."""
+        return os.path.join(self.path, self.name)
+
+    @property
+    def blobs(self) -> str:
+        """The folder of blob files."""
+        return self.data_file + ".blobs"
+
+    @property
+    def layout_file(self) -> str:
+        """The file in which ZODB notes how the blob folder is arranged."""
+        return os.path.join(self.blobs, ".layout")
+
+    @property
+    def marker(self) -> str:
+        """The file that tells a LOTDB database from any other FileStorage."""
+        return self.data_file + ".lotdb"
+
+    @property
+    def readers_file(self) -> str:
+        """The file that readers lock."""
+        return self.data_file + ".readers"
+
+    @property
+    def old_file(self) -> str:
+        """The data file as it was before a pack that did not come to its end."""
+        return self.data_file + ".old"
+
+    def data_kind(self) -> DataKind:
+        """What the data file is."""
+        return _kind(self.data_file)
+
+    def can_recover(self) -> bool:
+        """Whether the data file was lost between the two renames at the end of a pack."""
+        return _kind(self.old_file) == "filestorage"
+
+    def backend_folders(self) -> list[str]:
+        """The folders ``<name>.<backend>`` next to the blob folder."""
+        prefix = self.name + "."
+        try:
+            names = sorted(os.listdir(self.path))
+        except FileNotFoundError:
+            return []
+        # A dot in the rest means that it belongs to another database: one named ``<name>.something``.
+        found = [n for n in names if n.startswith(prefix) and "." not in n[len(prefix) :] and n != prefix]
+        paths = [os.path.join(self.path, n) for n in found]
+        return [p for p in paths if p != self.blobs and os.path.isdir(p)]
+
+    def remains(self) -> list[str]:
+        """The parts that only a finished database has, apart from the data file.
+
+        An empty blob folder is none: a creation that was cut short leaves one.
+        """
+        found = [self.marker] if os.path.lexists(self.marker) else []
+        if _holds_blobs(self.blobs):
+            found.append(self.blobs)
+        return found + self.backend_folders()
+
+    def refuse_existing(self) -> None:
+        """Raise if anything is there that a new database would collide with."""
+        parts = [self.data_file, self.old_file, self.marker, self.blobs]
+        found = [part for part in parts if os.path.lexists(part)] + self.backend_folders()
+        if found:
+            raise DatabaseExistsError(
+                f"a new database {self.name!r} was asked for, but {self.path} has {_names(found)}; open it"
+                " without new=True, choose another name, or move these away"
+            )
+
+    def refuse_foreign(self) -> None:
+        """Raise if the data file is something else than a FileStorage."""
+        if self.data_kind() == "foreign":
+            raise DatabaseFormatError(
+                f"{self.data_file} is not a LOTDB database: it does not start as a ZODB FileStorage does;"
+                " choose another name"
+            )
+
+    def refuse_lost_data(self) -> None:
+        """Raise if the data file is gone and other parts are left."""
+        if remains := self.remains():
+            lost = "empty" if self.data_kind() == "empty" else "missing"
+            raise DamagedError(
+                f"{self.data_file} is {lost}, but of the same database there is {_names(remains)}, which was"
+                " left alone; bring the data file back from a backup, or move the rest away to start anew"
+            )
+
+    def check_readable(self) -> None:
+        """Raise unless there is a whole database that can be opened without repair."""
+        self.refuse_foreign()
+        if self.data_kind() == "filestorage":
+            self.check_parts()
+            return
+        if self.can_recover():
+            raise DamagedError(
+                f"{self.data_file} is missing since a pack was interrupted; open it once without"
+                f" read_only=True to bring it back from {self.name}.old"
+            )
+        self.refuse_lost_data()
+        raise DatabaseNotFoundError(
+            f"there is no database {self.name!r} in {self.path}; leave out read_only=True to create it"
+        )
+
+    def check_parts(self) -> None:
+        """Raise unless what stands beside the data file makes it a LOTDB database of this format."""
+        marked = os.path.lexists(self.marker)
+        if marked:
+            _check_marker(self.marker)
+        if os.path.isdir(self.blobs):
+            _check_layout(self.layout_file)
+        elif marked:
+            raise DamagedError(
+                f"{self.data_file} is there, but its blob folder {self.name}.blobs is missing; bring it back"
+                " from where the database was copied, or make an empty folder of that name to go on"
+            )
+        else:
+            raise DatabaseFormatError(
+                f"{self.data_file} is a ZODB FileStorage, but not a LOTDB database: {self.name}.lotdb and"
+                f" {self.name}.blobs are missing"
+            )
+
+
+def _check_name(name: str) -> None:
+    plain = isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
+    if not plain or len(os.fsencode(name)) > 200:
+        raise InvalidOptionError(f"name is {name!r}, but must be one plain file name, such as 'lotdb.fs'")
+
+
+def _folder_path(path: str | os.PathLike[str], name: str) -> str:
+    try:
+        given = os.fspath(path)
+    except TypeError:
+        given = b""  # type: ignore[assignment]
+    if not isinstance(given, str) or not given or "\0" in given:
+        raise InvalidOptionError(f"path is {path!r}, but must be a folder, as text or a pathlib.Path")
+    folder = os.path.abspath(given)
+    nearest = folder
+    while not os.path.lexists(nearest):
+        nearest = os.path.dirname(nearest)
+    if not os.path.isdir(nearest):
+        raise InvalidOptionError(
+            f"{nearest} is not a folder; path= takes the folder and name= the file in it, as in"
+            f" path={os.path.dirname(nearest)!r}, name={name!r}"
+        )
+    return folder
+
+
+def _kind(path: str) -> DataKind:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return "foreign" if os.path.lexists(path) else "absent"
+    if not stat.S_ISREG(status.st_mode):  # opening a FIFO would hang
+        return "foreign"
+    if status.st_size == 0:
+        return "empty"
+    with open(path, "rb") as file:
+        return "filestorage" if file.read(4) == FILESTORAGE_MAGIC else "foreign"
+
+
+def _holds_blobs(path: str) -> bool:
+    try:
+        return not set(os.listdir(path)) <= {".layout", ".layout.new", "tmp"}
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError:
+        return True
+
+
+def _check_marker(path: str) -> None:
+    try:
+        with open(path, "rb") as file:
+            marker = json.loads(file.read(4096))
+        product, version = marker["product"], marker["format"]
+    except (ValueError, TypeError, KeyError):
+        raise DatabaseFormatError(
+            f"{path} is not a marker that LOTDB wrote; remove it, and opening the database for writing makes"
+            " a new one"
+        ) from None
+    if product != "lotdb":
+        raise DatabaseFormatError(f"{path} marks a database of {product!r}, not of LOTDB")
+    if version != FORMAT:
+        raise DatabaseFormatError(
+            f"{path} names format {version!r}, and this LOTDB knows format {FORMAT}; upgrade it with:"
+            " pip install --upgrade lotdb-core"
+        )
+
+
+def _check_layout(path: str) -> None:
+    try:
+        with open(path, "rb") as file:
+            layout = file.read(100).strip()
+    except FileNotFoundError:
+        return
+    if layout not in (b"", LAYOUT.encode()):  # an empty one is what a power cut leaves, and is repaired
+        raise DatabaseFormatError(f"{path} names the blob layout {layout!r}; LOTDB uses {LAYOUT!r}")
+
+
+def _names(paths: list[str]) -> str:
+    return ", ".join(map(os.path.basename, paths))

@@ -1,0 +1,113 @@
+"""Opening the storage of a database folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from functools import partial
+
+from zc.lockfile import LockError
+from ZODB.FileStorage.FileStorage import CorruptedFileStorageError, FileStorageFormatError
+from ZODB.FileStorage.format import CorruptedError
+
+from lotdb.errors import DamagedError, DatabaseFormatError, InvalidOptionError, LotdbError, ReadOnlyError
+from lotdb.storage.durable import Disk, disk_for, make_folders
+from lotdb.storage.filestorage import SafeFileStorage
+from lotdb.storage.folder import DatabaseFolder
+from lotdb.storage.lock import patiently, writer_busy
+from lotdb.storage.prepare import prepare
+
+__all__ = ["open_storage"]
+
+
+def open_storage(
+    path: str | os.PathLike[str],
+    name: str = "lotdb.fs",
+    *,
+    new: bool = False,
+    read_only: bool = False,
+    durability: str = "full",
+    timeout: float | None = None,
+) -> SafeFileStorage:
+    """The storage of the database *name* in the folder *path*.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The database's folder; made, with those above it, if it is missing.
+    name : str
+        The name of the data file in it.
+    new : bool
+        True refuses to open what is there. False opens it, or creates it if nothing is there.
+    read_only : bool
+        True looks at the state of this moment, and changes nothing. It needs no lock that a writer holds.
+    durability : {"full", "process"}
+        ``"full"`` survives a power cut. ``"process"`` is quicker, and survives a kill.
+    timeout : float, optional
+        Seconds to wait for a database that is in use.
+
+    Raises
+    ------
+    InvalidOptionError
+        An argument that makes no sense.
+    DatabaseBusyError
+        Another process writes, or a pack is under way.
+    DatabaseExistsError, DatabaseNotFoundError
+        Something, or nothing, is there.
+    DatabaseFormatError, DamagedError
+        What is there is not a LOTDB database, or not a whole one. It was left alone.
+    ReadOnlyError
+        The folder cannot be written.
+    """
+    disk = disk_for(durability)
+    folder = DatabaseFolder.at(path, name)
+    if read_only:
+        if new:
+            raise InvalidOptionError("new=True and read_only=True do not go together")
+        return patiently(partial(_open_for_reading, folder, disk), timeout)
+    if new:
+        folder.refuse_existing()  # before the lock leaves a file there
+    with _typed_errors(folder):
+        make_folders(folder.path, disk)
+    return patiently(partial(_open_for_writing, folder, disk, new), timeout)
+
+
+def _open_for_reading(folder: DatabaseFolder, disk: Disk) -> SafeFileStorage:
+    folder.check_readable()  # before the lock leaves a file there
+    with _typed_errors(folder):
+        return SafeFileStorage(
+            folder.data_file, folder.blobs, disk, read_only=True, prepare=folder.check_readable
+        )
+
+
+def _open_for_writing(folder: DatabaseFolder, disk: Disk, new: bool) -> SafeFileStorage:
+    with _typed_errors(folder):
+        return SafeFileStorage(
+            folder.data_file,
+            folder.blobs,
+            disk,
+            read_only=False,
+            prepare=partial(prepare, folder, disk, new=new),
+        )
+
+
+@contextlib.contextmanager
+def _typed_errors(folder: DatabaseFolder) -> Iterator[None]:
+    try:
+        yield
+    except LotdbError:
+        raise
+    except LockError:
+        raise writer_busy(folder.data_file) from None
+    except FileStorageFormatError as error:
+        raise DatabaseFormatError(f"{folder.data_file} is not a FileStorage of ZODB 5 or later") from error
+    except (CorruptedError, CorruptedFileStorageError, ValueError) as error:
+        raise DamagedError(f"{folder.data_file} is damaged: {error}") from error
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise ReadOnlyError(
+                f"{folder.path} cannot be written ({error}); open it with read_only=True"
+            ) from error
+        raise

@@ -1,0 +1,149 @@
+"""Packing that a crash cannot turn into a loss.
+
+FileStorage writes ``lotdb.fs.pack``, renames the data file to ``lotdb.fs.old`` and the new file into its
+place, then removes the blob files that are no longer named, and syncs none of it. Here each step is on the
+disk before the next one makes it impossible to go back, and what a killed pack left is finished at the next
+opening.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from persistent.TimeStamp import TimeStamp
+from ZODB.FileStorage import FileStorage
+from ZODB.FileStorage.format import CorruptedError
+from ZODB.utils import oid_repr
+
+from lotdb.errors import DamagedError, ReadOnlyError
+from lotdb.storage.checksum import is_intact
+from lotdb.storage.durable import Disk
+from lotdb.storage.lock import ReadersLock
+
+__all__ = ["DurablePack"]
+
+References = Callable[[bytes], list[bytes]]
+
+
+class DurablePack(FileStorage):
+    """A FileStorage that can be packed while the power fails."""
+
+    _disk = Disk()
+    _pack_until: bytes | None = None
+
+    def pack_before(self, oldest_tid: bytes | None, references: References) -> None:
+        """Drop the revisions and objects that nobody can see any more.
+
+        Parameters
+        ----------
+        oldest_tid : bytes or None
+            The last transaction that the oldest open snapshot sees, or None when no snapshot is open.
+        references : callable
+            Gives the object ids that a record refers to; ``ZODB.DB.references``.
+
+        Raises
+        ------
+        DatabaseBusyError
+            The database is open for reading only somewhere.
+        DamagedError
+            A record cannot be read. Nothing was changed.
+        """
+        # A second ahead of both clocks: when the clock was once set ahead, transactions are dated in its
+        # future, and packing at the time of day would keep them all.
+        ahead = max(time.time(), TimeStamp(self.lastTransaction()).timeTime()) + 1
+        until = _tid_at(ahead)
+        self._pack_until = until if oldest_tid is None else min(until, oldest_tid)
+        try:
+            self.pack(ahead, references)
+        finally:
+            self._pack_until = None
+
+    def pack(self, t: float, referencesf: References, gc: bool | None = None) -> None:
+        """Pack as of the time *t*, as ZODB does it, unless somebody reads."""
+
+        def checked_references(record: bytes) -> list[bytes]:
+            if not is_intact(record):
+                raise DamagedError(f"{self._file_name} was not packed, for a record in it is damaged")
+            return referencesf(record)
+
+        self._refuse_when_closed()
+        if self._is_read_only:
+            raise ReadOnlyError(f"{self._file_name} was opened with read_only=True; it was not packed")
+        lock = ReadersLock(self._file_name + ".readers", exclusive=True)
+        try:
+            with _damage_as_error(self._file_name):
+                super().pack(t, checked_references, gc)
+        except BaseException as error:
+            if self._file.closed:  # between the two renames; opening it again brings the old file back
+                self._condemn(error)
+            raise
+        finally:
+            lock.close()
+
+    @staticmethod
+    def packer(
+        storage: DurablePack, referencesf: References, stop: bytes, gc: bool
+    ) -> tuple[int, Any] | None:
+        """Write the packed file; called by FileStorage, which then renames it.
+
+        *stop* was made from a number of seconds. That is too coarse to stand for a transaction: those made
+        while the clock stood still or went back are 14 ns apart.
+        """
+        until = storage._pack_until or stop
+        packed: tuple[int, Any] | None = FileStorage.packer(storage, referencesf, until, gc)
+        if packed is not None:
+            try:
+                storage._sync_packed()
+            except BaseException:
+                storage._commit_lock.release()  # FileStorage releases it only once it got an answer
+                raise
+        return packed
+
+    def _sync_packed(self) -> None:
+        self._disk.sync_file(self._file_name + ".pack")
+        self._disk.sync_file(os.path.join(self.blob_dir, ".removed"))
+        self._disk.sync_folder(self.blob_dir)
+        self._clear_index()  # its positions are those of the file that is about to be replaced
+        self._disk.sync_folder(os.path.dirname(self._file_name))
+
+    def _remove_blob_files_tagged_for_removal_during_pack(self) -> None:
+        # The first thing that FileStorage does after its renames, and the first that cannot be undone.
+        self._disk.sync_folder(os.path.dirname(self._file_name))
+        super()._remove_blob_files_tagged_for_removal_during_pack()
+
+    def finish_killed_pack(self) -> None:
+        """Remove what a pack left that was killed after its renames.
+
+        ``.old`` next to a whole data file means that: a pack removes it at its beginning and at its end. As
+        long as ``.pack`` is there too, the list of blob files to remove belongs to a file that did not get
+        its place.
+        """
+        old = self._file_name + ".old"
+        if not os.path.exists(old):
+            return
+        listed = os.path.exists(os.path.join(self.blob_dir, ".removed"))
+        if listed and not os.path.exists(self._file_name + ".pack"):
+            self._remove_blob_files_tagged_for_removal_during_pack()
+        os.remove(old)
+
+
+@contextlib.contextmanager
+def _damage_as_error(path: str) -> Iterator[None]:
+    try:
+        yield
+    except CorruptedError as error:
+        raise DamagedError(f"{path} was not packed: {error}") from error
+    except KeyError as error:
+        missing = oid_repr(error.args[0])
+        raise DamagedError(
+            f"{path} was not packed: a record refers to object {missing}, which is missing"
+        ) from error
+
+
+def _tid_at(seconds: float) -> bytes:
+    raw: bytes = TimeStamp(*time.gmtime(seconds)[:5], seconds % 60).raw()
+    return raw

@@ -1,0 +1,93 @@
+"""Creating a database folder, and mending what a crash left in one, before ZODB touches it.
+
+ZODB creates what it does not find, and a FileStorage whose data file is missing *deletes its blob folder*. So
+it only ever gets to see a folder that is whole. All of this runs with the writer's lock held.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+from ZODB._compat import FILESTORAGE_MAGIC
+
+from lotdb.storage.durable import Disk
+from lotdb.storage.folder import FORMAT, LAYOUT, DatabaseFolder
+
+__all__ = ["prepare"]
+
+
+def prepare(folder: DatabaseFolder, disk: Disk, *, new: bool) -> None:
+    """Leave *folder* with a whole database in it, or raise and leave it as it is.
+
+    Raises
+    ------
+    DatabaseExistsError
+        *new* was asked for, and something is there.
+    DatabaseFormatError
+        What is there is not a LOTDB database, or a newer one.
+    DamagedError
+        A part is missing that cannot be brought back.
+    """
+    if new:
+        folder.refuse_existing()
+    folder.refuse_foreign()
+    if folder.data_kind() == "filestorage":
+        _mend(folder, disk)
+    elif folder.can_recover():
+        _recover(folder, disk)
+        _mend(folder, disk)
+    else:
+        folder.refuse_lost_data()
+        _create(folder, disk)
+
+
+def _create(folder: DatabaseFolder, disk: Disk) -> None:
+    # The marker comes last: as long as it is missing, a creation that was cut short is just begun again.
+    _complete_blob_folder(folder, disk)
+    with open(folder.readers_file, "ab") as file:
+        disk.sync(file)
+    disk.write_file(folder.data_file, FILESTORAGE_MAGIC)
+    disk.sync_folder(folder.path)
+    _write_marker(folder, disk)
+    disk.sync_folder(os.path.dirname(folder.path))
+
+
+def _recover(folder: DatabaseFolder, disk: Disk) -> None:
+    os.replace(folder.old_file, folder.data_file)
+    for leftover in (".index", ".pack"):  # they belong to the packed file that never took its place
+        _remove_file(folder.data_file + leftover)
+    disk.sync_folder(folder.path)
+
+
+def _mend(folder: DatabaseFolder, disk: Disk) -> None:
+    folder.check_parts()
+    _complete_blob_folder(folder, disk)
+    if not os.path.exists(folder.marker):
+        _write_marker(folder, disk)
+
+
+def _write_marker(folder: DatabaseFolder, disk: Disk) -> None:
+    marker = json.dumps({"format": FORMAT, "product": "lotdb"})
+    disk.write_file(folder.marker, marker.encode() + b"\n")
+    disk.sync_folder(folder.path)
+
+
+def _complete_blob_folder(folder: DatabaseFolder, disk: Disk) -> None:
+    temporary = os.path.join(folder.blobs, "tmp")
+    # What is in there belongs to transactions of processes that are gone.
+    shutil.rmtree(temporary, ignore_errors=True)
+    os.makedirs(temporary, exist_ok=True)
+    if not _has_content(folder.layout_file):
+        disk.write_file(folder.layout_file, LAYOUT.encode())
+        disk.sync_folder(folder.blobs)
+
+
+def _has_content(path: str) -> bool:
+    return os.path.exists(path) and os.path.getsize(path) > 0
+
+
+def _remove_file(path: str) -> None:
+    if os.path.exists(path):
+        os.remove(path)

@@ -1,0 +1,83 @@
+"""Holding back Ctrl-C while a commit, a pack or a close is under way."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+__all__ = ["uninterrupted"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_Handler = Callable[[int, FrameType | None], Any]
+_Arrival = tuple[_Handler, int, FrameType | None]
+
+
+class uninterrupted:
+    """Context manager in which SIGINT and SIGTERM wait until its block is left.
+
+    An exception raised by a signal handler between two lines of ZODB's commit leaves a lock held for good.
+    Masking the signal is not enough: another thread may receive it, and Python then still runs the handler
+    in the main thread. So the handlers themselves are replaced by one that takes notes; when the block is
+    left they are put back and called with what came, each signal once.
+
+    Outside the main thread it does nothing, as Python runs no handler there. A signal without a Python
+    handler keeps its effect: a process that is killed at any moment loses nothing.
+    """
+
+    def __init__(self) -> None:
+        self._replaced: list[tuple[int, _Handler]] = []
+        self._arrived: dict[int, _Arrival] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        try:
+            for signum in _SIGNALS:
+                self._replace(signum)
+        except BaseException:  # the handler of the second signal ran while the first was replaced already
+            self.__exit__(None, None, None)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            _restore(self._replaced)
+        finally:
+            _deliver(list(self._arrived.values()))
+
+    def _replace(self, signum: int) -> None:
+        handler = signal.getsignal(signum)
+        if callable(handler):
+            self._replaced.append((signum, handler))
+            signal.signal(signum, self._note)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        handler = dict(self._replaced)[signum]
+        self._arrived.setdefault(signum, (handler, signum, frame))
+
+
+# Both go on in ``finally``: a handler that raises must neither keep the next signal from being delivered nor
+# leave another handler replaced.
+
+
+def _restore(replaced: list[tuple[int, _Handler]]) -> None:
+    if replaced:
+        (signum, handler), *rest = replaced
+        try:
+            signal.signal(signum, handler)
+        finally:
+            _restore(rest)
+
+
+def _deliver(arrived: list[_Arrival]) -> None:
+    if arrived:
+        (handler, signum, frame), *rest = arrived
+        try:
+            handler(signum, frame)
+        finally:
+            _deliver(rest)

@@ -1,0 +1,218 @@
+"""A tree, and how a handle finds its place in it; copy-on-write lives here.
+
+A handle stores its parent's handle and its key, and remembers the container (the children of its parent)
+in which its entry lies. The tree's *epoch* changes whenever a container that somebody remembers may no
+longer be the right one; a handle with another epoch looks its container up anew, from the nearest
+ancestor that is up to date. Nothing here recurses: a tree may be deeper than Python's stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from threading import get_ident
+from typing import Any
+
+from lotdb import values
+from lotdb.backend import Backend
+from lotdb.errors import StaleNodeError
+from lotdb.memory import MemoryBackend
+from lotdb.plugins import Plugins
+from lotdb.records import BOX_BYTES, OWN_KEY, Box, Branch, Children, Entry, Own, children_of, clone_record, new_branch
+from lotdb.stage import Layout, Stage
+
+__all__ = ["Handle", "Tree"]
+
+_NOWHERE: Mapping[str, Entry] = {}
+
+
+class Tree:
+    """A tree in memory; the tree of a database's connection overrides what differs there."""
+
+    #: Thread that may use the tree; None for any.
+    owner: int | None = None
+    #: Backend of payloads that name none.
+    default_backend = "blob"
+
+    def __init__(self, plugins: Plugins) -> None:
+        self.plugins = plugins
+        self.epoch = 0
+        #: How often a child was taken away; an iteration then looks whether its next one is still there.
+        self.removals = 0
+        #: The one place that the root's handle finds its entry in, by its key.
+        self.roots: MutableMapping[str, Entry] = {}
+        memory = MemoryBackend()
+        self.stage = Stage(lambda name: memory, decode_options=self.decode_options)
+
+    def __str__(self) -> str:
+        return "a tree in memory"
+
+    def decode_options(self, layout: Layout) -> dict[str, Any]:
+        """The backend's options of *layout* as the user gave them."""
+        return {name: values.decode(value, extra=self.plugins) for name, value in layout.options}
+
+    def check_backend(self, name: str) -> None:
+        """Raise ``MissingPluginError`` if no backend called *name* is installed."""
+        self.plugins.check_backend(name)
+
+    def check_layout(self, layout: Layout) -> None:
+        """Raise the right error if the backend of *layout* is missing or cannot hold such arrays."""
+        self.check_backend(layout.backend)
+
+    def belongs_to(self, database: object) -> bool:
+        """Whether the tree is a connection's of *database*."""
+        return False
+
+    def check(self) -> None:
+        """Raise the right error if the tree cannot be used here and now."""
+
+    def check_writable(self) -> None:
+        """Raise the right error if the tree cannot be changed here and now."""
+
+    def depend_on(self, branch: Branch) -> None:
+        """Make the transaction conflict with one that deletes, moves or shares *branch*."""
+
+    def on_rollback(self, undo: Callable[[], None]) -> None:
+        """Call *undo* if the transaction is aborted, or rolled back to before now."""
+
+    def trim_cache(self) -> None:
+        """Let go of records that were read and are not in use."""
+
+
+def touch(entry: Entry) -> None:
+    """Store the guard of *entry* anew: its reference is about to change.
+
+    A shared record needs none: nobody writes below it without changing the reference first.
+    """
+    record = entry[1]
+    if type(record) is not tuple and not entry[2]:
+        record._p_activate()
+        record._p_changed = True
+
+
+class Handle:
+    """The place of a node in a tree: its parent's handle and its key."""
+
+    __slots__ = ("__weakref__", "_container", "_epoch", "_key", "_parent", "_tree", "_write_epoch")
+
+    _tree: Tree
+    _parent: Handle | None
+    _key: str
+    _container: Any
+    _epoch: int  # the tree's, when _container was looked up
+    _write_epoch: int  # the tree's, when no record above the container was found shared
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def _entry(self) -> Entry:
+        tree = self._tree
+        if self._epoch != tree.epoch or (tree.owner is not None and tree.owner != get_ident()):
+            self._locate()
+        entry: Entry | None = self._container.get(self._key)
+        if entry is None:
+            raise self._stale()
+        return entry
+
+    def _children(self) -> Children | None:
+        return children_of(self._entry())
+
+    def _ancestry(self, is_current: Callable[[Handle], bool]) -> list[Handle]:
+        """Self and its ancestors, upwards, up to the first that *is_current* (left out)."""
+        chain: list[Handle] = []
+        node: Handle | None = self
+        while node is not None and not is_current(node):
+            chain.append(node)
+            node = node._parent
+        return chain
+
+    def _locate(self) -> None:
+        chain = self._ancestry(lambda node: node._epoch == node._tree.epoch)
+        top = chain[-1] if chain else self
+        (top._parent or top)._tree.check()
+        for node in reversed(chain):
+            parent = node._parent
+            if parent is None:
+                node._container = node._tree.roots
+            else:
+                node._tree = parent._tree  # another than before if the root was added to a database
+                entry = parent._container.get(parent._key)
+                children = None if entry is None else children_of(entry)
+                # A place that is not there is not remembered: it may be made before the next epoch.
+                node._container = _NOWHERE if children is None else children
+            node._epoch = -1 if node._container is _NOWHERE else node._tree.epoch
+            node._write_epoch = -1
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    def _container_to_write(self) -> Any:
+        """The container of this node's entry, in which it may be changed."""
+        tree = self._tree
+        if self._write_epoch == tree.epoch == self._epoch and (tree.owner is None or tree.owner == get_ident()):
+            return self._container
+        self._entry()  # right thread, and still there
+        tree = self._tree
+        tree.check_writable()
+        chain = self._ancestry(lambda node: node._write_epoch == tree.epoch)
+        for node in reversed(chain):
+            parent = node._parent
+            node._container = tree.roots if parent is None else parent._branch_to_write().children
+        # Clones made on the way down have changed the epoch, but not for the nodes of this chain.
+        for node in chain:
+            node._epoch = node._write_epoch = tree.epoch
+        return self._container
+
+    def _branch_to_write(self) -> Branch:
+        """The branch of this node, made or cloned if need be; the containers above are ready."""
+        container, tree = self._container, self._tree
+        type_name, record, *rest = entry = container[self._key]
+        if type(record) is not Branch:
+            own = entry[1:] if type(record) is tuple else (record if not rest[0] else Box(record.own))
+            record = new_branch(own)
+            container[self._key] = (type_name, record, False)
+        elif rest[0]:
+            record = clone_record(record)
+            container[self._key] = (type_name, record, False)
+            tree.epoch += 1
+        tree.depend_on(record)
+        return record
+
+    def _children_to_write(self) -> Children:
+        self._container_to_write()
+        epoch = self._tree.epoch
+        children: Children = self._branch_to_write().children
+        if self._tree.epoch != epoch:
+            # The clone is below this node, so its own container is still the right one.
+            self._epoch = self._write_epoch = self._tree.epoch
+        return children
+
+    def _put_own(self, own: Own, *, boxed: bool = False) -> None:
+        """Store *own* as what this node holds itself, in a record of its own if it is large or *boxed*."""
+        container = self._container_to_write()
+        boxed = boxed or sum(map(values.encoded_size, own[1:])) > BOX_BYTES
+        entry = container[self._key]
+        record = entry[1]
+        if type(record) is tuple:
+            container[self._key] = (entry[0], Box(own), False) if boxed else (entry[0], *own)
+        elif type(record) is Box:
+            if entry[2]:
+                container[self._key] = (entry[0], Box(own), False)
+            else:
+                record.own = own
+        else:
+            children = self._children_to_write()
+            record = children[OWN_KEY]
+            if type(record) is Box:
+                record.own = own
+            else:
+                children[OWN_KEY] = Box(own) if boxed else own
+
+    def _put_type(self, type_name: str) -> None:
+        container = self._container_to_write()
+        container[self._key] = (type_name, *container[self._key][1:])
+
+    # -- errors --------------------------------------------------------------------------------------
+
+    def _path(self) -> str:
+        return "/".join(node._key for node in reversed(self._ancestry(lambda node: node._parent is None)))
+
+    def _stale(self) -> StaleNodeError:
+        return StaleNodeError(f"node {self._path()!r} is gone: it was deleted, moved away, or its creation was undone")

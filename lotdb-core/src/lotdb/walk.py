@@ -1,0 +1,90 @@
+"""Iteration over trees: depth first, in the order of the keys, without recursion.
+
+Children are fetched in batches by key, so that a tree may be changed, or its transaction committed, while
+it is walked; a node that is gone by then is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lotdb.errors import InvalidOptionError, StaleNodeError
+from lotdb.records import OWN_KEY, Branch, Entry, child_items
+
+if TYPE_CHECKING:
+    from lotdb.nodes import BaseNode
+
+T = TypeVar("T")
+_BATCH = 256
+
+
+def children(node: BaseNode) -> Iterator[tuple[BaseNode, Entry]]:
+    """Each child of *node*, with its entry as it was when its batch was fetched."""
+    last = OWN_KEY
+    while True:
+        try:
+            container = node._children()
+        except StaleNodeError:
+            return
+        if container is None:
+            return
+        tree = node._tree
+        epoch, removals = tree.epoch, tree.removals
+        batch = list(islice(child_items(container, last), _BATCH))
+        for key, entry in batch:
+            if tree.removals == removals or key in container:
+                yield node._child(key, entry, container, epoch), entry
+        if len(batch) < _BATCH:
+            return
+        last = batch[-1][0]
+        tree.trim_cache()
+
+
+def has_children(entry: Entry) -> bool:
+    """Whether the node of *entry* has any child."""
+    record = entry[1]
+    return type(record) is Branch and next(iter(child_items(record.children)), None) is not None
+
+
+def leaves(node: BaseNode) -> Iterator[BaseNode]:
+    """The nodes at or below *node* that have no children."""
+    return (leaf for leaf, entry, _ in _descend(node) if not has_children(entry))
+
+
+def level(node: BaseNode, depth: Any) -> Iterator[BaseNode]:
+    """The nodes *depth* levels below *node*; ``"deepest"`` for the lowest level there is."""
+    if depth == "deepest":
+        return _deepest(node)
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
+        raise InvalidOptionError(f"level is {depth!r}; use a number of levels from 0 on, or 'deepest'")
+    return (found for found, _, at in _descend(node, depth) if at == depth)
+
+
+def _deepest(node: BaseNode) -> Iterator[BaseNode]:
+    depth = max(at for _, _, at in _descend(node))
+    yield from level(node, depth)
+
+
+def _descend(node: BaseNode, depth: int | None = None) -> Iterator[tuple[BaseNode, Entry, int]]:
+    """*node* and all below it, each with its entry and depth, down to level *depth*."""
+    entry = node._entry()
+    yield node, entry, 0
+    stack = [children(node)] if depth != 0 else []
+    while stack:
+        found = next(stack[-1], None)
+        if found is None:
+            stack.pop()
+            continue
+        yield *found, len(stack)
+        if depth != len(stack) and type(found[1][1]) is Branch:
+            stack.append(children(found[0]))
+
+
+def buffered(items: Iterable[T], size: Any) -> Iterator[list[T]]:
+    """*items* in lists of *size*; the last may be shorter."""
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise InvalidOptionError(f"buffer_size is {size!r}; use a whole number from 1 on")
+    iterator = iter(items)
+    return iter(lambda: list(islice(iterator, size)), [])
