@@ -1,0 +1,1 @@
+"""LOTDB payloads in ZODB blobs."""

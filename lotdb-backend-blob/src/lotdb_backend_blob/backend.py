@@ -1,0 +1,157 @@
+"""Payloads in ZODB blobs, each a file in NumPy's ``.npy`` format.
+
+A committed blob's file never changes, so it is read where it lies: a window is one ``pread`` into the
+result. Any program that reads ``.npy`` files can read the blob folder.
+
+Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from lotdb import Backend, BackendContext, DamagedError
+from ZODB.blob import Blob
+from ZODB.POSException import POSKeyError
+
+__all__ = ["BlobBackend"]
+
+# Files that are kept open: opening one costs several times what reading a small window does.
+OPEN_FILES = 128
+
+
+class _OpenFile(NamedTuple):
+    descriptor: int
+    offset: int  # of the first row
+    size: int
+
+
+class BlobBackend(Backend):
+    """Payloads in ZODB blobs. Their locators are the blobs, so ZODB's pack collects them."""
+
+    name = "blob"
+
+    def __init__(self, context: BackendContext) -> None:
+        super().__init__(context)
+        self._files: OrderedDict[tuple[bytes, bytes], _OpenFile] = OrderedDict()
+        self._lock = Lock()
+
+    def new_locator(self) -> Blob:
+        return Blob()
+
+    def write(self, locator: Blob, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
+        with locator.open("w") as file:
+            descriptor = file.fileno()
+            header = _header(array)
+            _write_all(descriptor, memoryview(header))
+            _write_all(descriptor, memoryview(array.reshape(-1).view(np.uint8)))
+            if os.fstat(descriptor).st_size != len(header) + array.nbytes:
+                raise OSError(f"{file.name} is shorter than what was written to it")
+            if self.context.durable:
+                os.fsync(descriptor)
+
+    def read_into(self, locator: Blob, first_row: int, out: np.ndarray[Any, Any]) -> None:
+        row_bytes = out.nbytes // len(out)
+        target = memoryview(out.reshape(-1).view(np.uint8))
+        key = _identity(locator)
+        if key is None:
+            with locator.open("r") as file:
+                opened = _examine(file.fileno())
+                _read_all(opened, target, first_row * row_bytes)
+            return
+        with self._lock:
+            # The lock keeps the file from being closed while it is read.
+            opened = self._opened(key, locator)
+            _read_all(opened, target, first_row * row_bytes)
+
+    def delete(self, locator: Blob) -> None:
+        uncommitted = locator._p_blob_uncommitted
+        if uncommitted is not None and os.path.exists(uncommitted):
+            os.remove(uncommitted)
+
+    def describe(self, locator: Blob) -> str:
+        try:
+            return str(locator.committed())
+        except Exception:
+            return "a blob that is not committed" if _identity(locator) is None else f"blob {locator._p_oid!r}"
+
+    def close(self) -> None:
+        with self._lock:
+            while self._files:
+                os.close(self._files.popitem()[1].descriptor)
+
+    def _opened(self, key: tuple[bytes, bytes], locator: Blob) -> _OpenFile:
+        opened = self._files.get(key)
+        if opened is None:
+            opened = self._files[key] = _open(locator)
+            if len(self._files) > OPEN_FILES:
+                os.close(self._files.popitem(last=False)[1].descriptor)
+        else:
+            self._files.move_to_end(key)
+        return opened
+
+
+def _identity(locator: Blob) -> tuple[bytes, bytes] | None:
+    """What tells a committed blob's file from all others; None before the commit."""
+    try:
+        locator._p_activate()
+    except POSKeyError as error:
+        raise DamagedError(f"the blob {error} is not in the database") from error
+    committed = locator._p_blob_committed
+    if locator._p_blob_uncommitted or not committed or not committed.endswith(".blob"):
+        return None
+    return locator._p_oid, locator._p_serial
+
+
+def _open(locator: Blob) -> _OpenFile:
+    path = locator.committed()
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        return _examine(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _examine(descriptor: int) -> _OpenFile:
+    """Where the rows of an open ``.npy`` file begin."""
+    start = os.pread(descriptor, 12, 0)
+    if start[:6] != b"\x93NUMPY":
+        raise DamagedError("the blob does not begin as an .npy file")
+    offset = 10 + int.from_bytes(start[8:10], "little") if start[6] == 1 else 12 + int.from_bytes(start[8:12], "little")
+    return _OpenFile(descriptor, offset, os.fstat(descriptor).st_size)
+
+
+def _header(array: np.ndarray[Any, Any]) -> bytes:
+    """The ``.npy`` header of *array*: version 1.0, or 3.0 where field names or size ask for it."""
+    described = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+    text = repr(described)
+    old = text.isascii() and len(text) < 60_000
+    prefix, encoded = (10, text.encode("ascii")) if old else (12, text.encode("utf-8"))
+    # Padded so that the rows begin at a multiple of 64 bytes, as the format asks.
+    length = -(-(prefix + len(encoded) + 1) // 64) * 64 - prefix
+    version, width = (b"\x01\x00", 2) if old else (b"\x03\x00", 4)
+    return b"\x93NUMPY" + version + length.to_bytes(width, "little") + encoded.ljust(length - 1) + b"\n"
+
+
+def _write_all(descriptor: int, data: memoryview) -> None:
+    # One call writes at most 2 GiB, and less on a full disk, without an error.
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _read_all(opened: _OpenFile, target: memoryview, offset: int) -> None:
+    offset += opened.offset
+    if offset + len(target) > opened.size:
+        raise DamagedError(f"the blob's file has {opened.size} bytes, at least {offset + len(target)} are recorded")
+    while target:
+        count = os.preadv(opened.descriptor, [target], offset)
+        if count == 0:
+            raise DamagedError("the blob's file ends too early")
+        target = target[count:]
+        offset += count

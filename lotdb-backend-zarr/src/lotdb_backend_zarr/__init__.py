@@ -1,0 +1,1 @@
+"""LOTDB payloads in a zarr v3 store."""
