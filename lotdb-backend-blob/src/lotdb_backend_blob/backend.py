@@ -15,9 +15,10 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
-from lotdb import Backend, BackendContext, DamagedError
 from ZODB.blob import Blob
 from ZODB.POSException import POSKeyError
+
+from lotdb import Backend, BackendContext, DamagedError
 
 __all__ = ["BlobBackend"]
 
@@ -49,7 +50,7 @@ class BlobBackend(Backend):
             descriptor = file.fileno()
             header = _header(array)
             _write_all(descriptor, memoryview(header))
-            _write_all(descriptor, memoryview(array.reshape(-1).view(np.uint8)))
+            _write_all(descriptor, array.reshape(-1).view(np.uint8).data)
             if os.fstat(descriptor).st_size != len(header) + array.nbytes:
                 raise OSError(f"{file.name} is shorter than what was written to it")
             if self.context.durable:
@@ -57,7 +58,7 @@ class BlobBackend(Backend):
 
     def read_into(self, locator: Blob, first_row: int, out: np.ndarray[Any, Any]) -> None:
         row_bytes = out.nbytes // len(out)
-        target = memoryview(out.reshape(-1).view(np.uint8))
+        target = out.reshape(-1).view(np.uint8).data
         key = _identity(locator)
         if key is None:
             with locator.open("r") as file:
@@ -78,7 +79,9 @@ class BlobBackend(Backend):
         try:
             return str(locator.committed())
         except Exception:
-            return "a blob that is not committed" if _identity(locator) is None else f"blob {locator._p_oid!r}"
+            return (
+                "a blob that is not committed" if _identity(locator) is None else f"blob {locator._p_oid!r}"
+            )
 
     def close(self) -> None:
         with self._lock:
@@ -123,13 +126,21 @@ def _examine(descriptor: int) -> _OpenFile:
     start = os.pread(descriptor, 12, 0)
     if start[:6] != b"\x93NUMPY":
         raise DamagedError("the blob does not begin as an .npy file")
-    offset = 10 + int.from_bytes(start[8:10], "little") if start[6] == 1 else 12 + int.from_bytes(start[8:12], "little")
+    offset = (
+        10 + int.from_bytes(start[8:10], "little")
+        if start[6] == 1
+        else 12 + int.from_bytes(start[8:12], "little")
+    )
     return _OpenFile(descriptor, offset, os.fstat(descriptor).st_size)
 
 
 def _header(array: np.ndarray[Any, Any]) -> bytes:
     """The ``.npy`` header of *array*: version 1.0, or 3.0 where field names or size ask for it."""
-    described = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+    described = {
+        "descr": np.lib.format.dtype_to_descr(array.dtype),
+        "fortran_order": False,
+        "shape": array.shape,
+    }
     text = repr(described)
     old = text.isascii() and len(text) < 60_000
     prefix, encoded = (10, text.encode("ascii")) if old else (12, text.encode("utf-8"))
@@ -148,7 +159,9 @@ def _write_all(descriptor: int, data: memoryview) -> None:
 def _read_all(opened: _OpenFile, target: memoryview, offset: int) -> None:
     offset += opened.offset
     if offset + len(target) > opened.size:
-        raise DamagedError(f"the blob's file has {opened.size} bytes, at least {offset + len(target)} are recorded")
+        raise DamagedError(
+            f"the blob's file has {opened.size} bytes, at least {offset + len(target)} are recorded"
+        )
     while target:
         count = os.preadv(opened.descriptor, [target], offset)
         if count == 0:

@@ -6,7 +6,7 @@ import re
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ class BackendContext:
         other absolute path: databases are moved and copied.
     read_only
         Nothing may be created or changed.
+    config
+        What the user passed to ``LOTDB(backends={name: {...}})``; an unknown key is an
+        ``InvalidOptionError``.
     durable
         What :meth:`Backend.write` has written must survive a power cut: fsync files and folders.
     """
@@ -40,6 +43,7 @@ class BackendContext:
     folder: Path
     read_only: bool = False
     durable: bool = True
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Backend(ABC):
@@ -87,17 +91,22 @@ class Backend(ABC):
         """
         return LOCATOR_PREFIX + uuid.uuid4().hex
 
-    def check_options(self, options: Mapping[str, Any], dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> None:
-        """Raise ``InvalidOptionError`` for *options* that this backend does not take.
+    @classmethod
+    def check_options(
+        cls, options: Mapping[str, Any], dtype: np.dtype[Any], row_shape: tuple[int, ...]
+    ) -> Mapping[str, Any]:
+        """*options* as they are to be stored; raise ``InvalidOptionError`` for one that is not taken.
 
-        Called before anything is written, with what the user passed to ``write_data`` beyond its own
-        parameters. The values must be such as attributes can hold; they are stored with the payload
-        and passed to :meth:`write` each time rows are added.
+        They are what the user passed to ``write_data`` beyond its own parameters. Called before anything
+        is written. What is returned must be made of values that attributes can hold; it is kept with
+        the payload and passed to :meth:`write` each time rows are added.
         """
         for option in options:
-            raise InvalidOptionError(f"backend {self.name!r} takes no option {option!r}")
+            raise InvalidOptionError(f"backend {cls.name!r} takes no option {option!r}")
+        return options
 
-    def check_dtype(self, dtype: np.dtype[Any]) -> None:
+    @classmethod
+    def check_dtype(cls, dtype: np.dtype[Any]) -> None:
         """Raise ``InvalidDataError`` for a *dtype* that this backend cannot hold."""
 
     @abstractmethod

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lotdb.backend import Backend, BackendContext
-from lotdb.errors import LotdbError, PluginError
+from lotdb.errors import LotdbError, MissingPluginError, PluginError
 
 if TYPE_CHECKING:
     from lotdb.plugins import Plugins
@@ -25,13 +25,24 @@ class Backends:
         Where backend classes come from.
     data_file
         The database's file; a backend's folder is named after it.
+    configs
+        What each backend is told of its own, by its name.
     """
 
-    def __init__(self, plugins: Plugins, data_file: Path, *, read_only: bool, durable: bool) -> None:
+    def __init__(
+        self,
+        plugins: Plugins,
+        data_file: Path,
+        *,
+        read_only: bool,
+        durable: bool,
+        configs: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         self._plugins = plugins
         self._data_file = data_file
         self._read_only = read_only
         self._durable = durable
+        self._configs = configs
         self._open: dict[str, Backend] = {}
         self._lock = Lock()
 
@@ -56,20 +67,28 @@ class Backends:
         cls = self._plugins.backend(name)
         folder = self._data_file.with_name(f"{self._data_file.name}.{name}")
         try:
-            return cls(BackendContext(folder=folder, read_only=self._read_only, durable=self._durable))
+            return cls(
+                BackendContext(
+                    folder=folder,
+                    read_only=self._read_only,
+                    durable=self._durable,
+                    config=self._configs.get(name, {}),
+                )
+            )
         except LotdbError:
             raise
         except Exception as error:
             raise PluginError(f"backend {name!r} failed to open in {folder.name!r}: {error!r}") from error
 
-    def with_files(self) -> Iterator[Backend]:
-        """The backends that keep files beside the database and are installed."""
-        for folder in sorted(self._data_file.parent.glob(f"{self._data_file.name}.*/")):
-            name = folder.name.removeprefix(f"{self._data_file.name}.")
+    def in_use(self) -> Iterator[Backend]:
+        """The backends that are open, configured, or keep files beside the database."""
+        prefix = f"{self._data_file.name}."
+        folders = {path.name.removeprefix(prefix) for path in self._data_file.parent.glob(f"{prefix}*/")}
+        for name in sorted(folders | self._configs.keys() | self._open.keys()):
             try:
                 yield self(name)
-            except LotdbError:
-                continue  # no backend's folder, or one that is not installed: not ours to sweep
+            except MissingPluginError:
+                continue  # no backend's folder, or one that is not installed: nobody can look after it
 
     def close(self) -> None:
         """Close all that are open."""

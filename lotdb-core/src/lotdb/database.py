@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -54,6 +54,9 @@ class LOTDB:
         Seconds to wait for another process that has the database open for writing.
     default_backend
         Name of the backend of payloads that name none.
+    backends
+        What single backends are told, by their names, such as ``{"zarr": {"store": "s3://bucket/x"}}``; it
+        is not stored.
     plugins
         The plugins to use; by default those that are installed.
 
@@ -81,6 +84,7 @@ class LOTDB:
         durability: Literal["full", "process"] = "full",
         timeout: float | None = None,
         default_backend: str = "blob",
+        backends: Mapping[str, Mapping[str, Any]] | None = None,
         plugins: Plugins | None = None,
     ) -> None:
         self.path = Path(path)
@@ -89,6 +93,7 @@ class LOTDB:
         self.plugins = plugins or installed()
         self.default_backend = default_backend
         self._durability = durability
+        self._backend_configs = dict(backends or {})
         self._sessions: dict[str, Session] = {}
         self._all_sessions: WeakSet[Session] = WeakSet()
         self._refusal: LotdbError | None = None
@@ -117,6 +122,7 @@ class LOTDB:
             self.path / self.name,
             read_only=self.read_only,
             durable=self._durability == "full",
+            configs=self._backend_configs,
         )
 
     def __repr__(self) -> str:
@@ -212,7 +218,9 @@ class LOTDB:
         self._check()
         if connection_id not in self._sessions:
             there = ", ".join(map(repr, self._sessions)) or "none"
-            raise ClosedError(f"{self} has no open connection {connection_id!r} (open: {there}); open_connection() first")
+            raise ClosedError(
+                f"{self} has no open connection {connection_id!r} (open: {there}); open_connection() first"
+            )
         return self._sessions[connection_id]
 
     def _new_session(self) -> Session:
@@ -254,7 +262,9 @@ class LOTDB:
         """
         self._check()
         if not self.read_only:
-            raise InvalidOptionError("refresh() is for read_only=True; a writer sees new commits after abort()")
+            raise InvalidOptionError(
+                "refresh() is for read_only=True; a writer sees new commits after abort()"
+            )
         self._close_parts()
         self._open(new=False, timeout=None)
 

@@ -13,6 +13,7 @@ from lotdb.payload import Payload
 from lotdb.payloads import IfExists
 from lotdb.plugins import BUILT_IN_NODE_TYPES
 from lotdb.policy import BACKEND, DATA_ATTRIBUTE, SAMPLERATE, check_policy
+from lotdb.ranges import Unit
 from lotdb.records import get_value, own_of
 
 if TYPE_CHECKING:
@@ -251,7 +252,12 @@ class DataNode(BaseNode):
         return payloads.get(self, data_attribute or self.data_attribute)
 
     def read_data(
-        self, start: Any = None, stop: Any = None, *, unit: str = "samples", data_attribute: str | None = None
+        self,
+        start: Any = None,
+        stop: Any = None,
+        *,
+        unit: Unit = "samples",
+        data_attribute: str | None = None,
     ) -> Any:
         """A payload's data from *start* to before *stop*; see :meth:`lotdb.Payload.read`."""
         return self.get_data(data_attribute).read(start, stop, unit=unit)
@@ -265,11 +271,11 @@ class DataNode(BaseNode):
     def iter_data_blocks(
         self,
         block_size: Any,
-        block_unit: str = "samples",
+        block_unit: Unit = "samples",
         *,
         start: Any = None,
         stop: Any = None,
-        range_unit: str = "samples",
+        range_unit: Unit = "samples",
         data_attribute: str | None = None,
     ) -> Iterator[Any]:
         """A payload's data in consecutive blocks; see :meth:`lotdb.Payload.iter_blocks`."""

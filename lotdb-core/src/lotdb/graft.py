@@ -1,104 +1,221 @@
-"""Copying what is below a node: within a tree, and from one tree into another."""
+"""Putting nodes elsewhere: moving, adding, merging and deleting what is below a node."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-import numpy as np
-
-from lotdb.payload import PayloadRecord, is_payload
-from lotdb.records import EMPTY_OWN, OWN_KEY, Box, Branch, Entry, Own, child_items, new_branch, own_of, shared_entry
-from lotdb.stage import Segment, Stage
-from lotdb.tree import Handle, Tree, touch
+from lotdb import copying, walk
+from lotdb.errors import (
+    InvalidMoveError,
+    InvalidOptionError,
+    NodeExistsError,
+    WrongNodeError,
+)
+from lotdb.keys import check_key
+from lotdb.records import Branch, Entry, child_items, own_of, shared_entry, with_values
+from lotdb.tree import Handle, touch
 
 if TYPE_CHECKING:
-    from lotdb.plugins import Plugins
+    from lotdb.nodes import BaseNode
 
-__all__ = ["DetachedCopy", "copy_entry", "copy_payload", "share_entry"]
+__all__ = ["IfExists", "add_tree", "check_node", "delete_node", "merge_tree"]
 
-# Payloads are copied from store to store in blocks of this many bytes.
-BLOCK_BYTES = 32 << 20
-
-
-def share_entry(node: Handle) -> Entry:
-    """The entry of *node* for a second place in the same tree: O(1), whatever is below."""
-    entry = node._entry()
-    if type(entry[1]) is not tuple and not entry[2]:
-        container = node._container_to_write()
-        touch(container[node._key])
-        entry = container[node._key] = shared_entry(container[node._key])
-        node._tree.epoch += 1  # what was writable below is no longer
-    return entry
+IfExists = Literal["error", "replace", "rename"]
 
 
-def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
-    """A copy of *entry* and all below it that shares no record with it.
+def check_node(node: object) -> BaseNode:
+    """*node*, if it is one."""
+    if not isinstance(node, Handle):
+        raise WrongNodeError(f"{node!r} is of type {type(node).__name__}; a node is wanted")
+    return cast("BaseNode", node)
 
-    Payloads are streamed from the storage of *source* into that of *target*; with None they keep their
-    segments, and only a :class:`DetachedCopy` can read them.
-    """
-    copied: dict[str, Entry] = {}
-    stack: list[tuple[Any, str, Entry]] = [(copied, "", entry)]
+
+# -- adding and moving ----------------------------------------------------------------------------
+
+
+def add_tree(
+    parent: BaseNode, tree: BaseNode, *, key: str | int | None, copy: bool, if_exists: IfExists
+) -> BaseNode:
+    """Put *tree* below *parent*; see ``BaseNode.add_tree``."""
+    check_node(tree)
+    key = check_key(tree._key if key is None else key)
+    if if_exists not in ("error", "replace", "rename"):
+        raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'error', 'replace' or 'rename'")
+    tree._entry()
+    parent._entry()
+    if tree._key == key and tree._parent is not None and tree._parent == parent:
+        return tree  # it is there already
+    if (key,) in parent and if_exists == "error":
+        raise NodeExistsError(
+            f"{_name(parent)} has a child {key!r} already; choose another key, or if_exists='replace'"
+        )
+    if if_exists == "rename":
+        key = _free_key(parent, key)
+    if not copy:
+        _check_can_move(tree, parent)
+    parent._tree.check_writable()
+    if copy:
+        return _add_copy(parent, tree, key)
+    return _move(parent, tree, key) if tree._tree is parent._tree else _take_over(parent, tree, key)
+
+
+def _free_key(parent: BaseNode, key: str) -> str:
+    number, free = 1, key
+    while (free,) in parent:
+        number += 1
+        free = check_key(f"{key}_{number}")
+    return free
+
+
+def _check_can_move(tree: BaseNode, parent: BaseNode) -> None:
+    if tree._tree is not parent._tree:
+        if tree._tree.owner is not None:
+            raise WrongNodeError(
+                f"{tree!r} belongs to another database or connection; pass copy=True to copy it over"
+            )
+        return
+    if tree._parent is None:
+        raise InvalidMoveError(f"{tree!r} is the root and cannot be moved")
+    if parent == tree or parent._path().startswith(tree._path() + "/"):
+        raise InvalidMoveError(f"node {tree._path()!r} cannot be moved below itself, to {parent._path()!r}")
+
+
+def _add_copy(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
+    if tree._tree is parent._tree:
+        entry = copying.share_entry(tree)
+    else:
+        entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree)
+    _remove_child(parent, key)
+    return parent._create(key, entry)
+
+
+def _move(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
+    """Move *tree* to another place of its own tree."""
+    old_path = tree._path()
+    # Making one of the two places ready may clone a branch above the other, so both are made ready
+    # before either is changed.
+    parent._children_to_write()
+    tree._container_to_write()
+    children = parent._children_to_write()
+    container = tree._container_to_write()
+    entry = container[tree._key]
+    touch(entry)
+    del container[tree._key]
+    replaced = children.get(key)
+    if replaced is not None:
+        touch(replaced)
+    children[key] = entry
+    parent._tree.removals += 1
+    parent._tree.epoch += 1
+    tree._parent, tree._key = parent, key
+    parent._tree.plugins.emit("lotdb_node_moved", node=tree, old_path=old_path)
+    return tree
+
+
+def _take_over(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
+    """Make *tree*, of a tree in memory, part of the tree of *parent*."""
+    memory, old_parent, old_key = tree._tree, tree._parent, tree._key
+    entry = tree._entry()
+    copied = copying.copy_entry(entry, memory, parent._tree)
+    _remove_child(parent, key)
+    container = tree._container_to_write()
+    del container[old_key]
+
+    def give_back() -> None:
+        container[old_key] = entry
+        tree._tree, tree._parent, tree._key = memory, old_parent, old_key
+        tree._epoch = -1
+        memory.epoch += 1
+
+    parent._tree.on_rollback(give_back)
+    # The handle stands for the new place from now on, and so do those below it, through it.
+    memory.epoch += 1
+    tree._tree, tree._parent, tree._key, tree._epoch = parent._tree, parent, key, -1
+    return parent._create(key, copied)
+
+
+# -- merging --------------------------------------------------------------------------------------
+
+
+def merge_tree(target: BaseNode, tree: BaseNode, *, overwrite: bool) -> None:
+    """Add to *target* what *tree* has and it has not; see ``BaseNode.merge_tree``."""
+    check_node(tree)
+    tree._entry()
+    target._entry()
+    if target == tree:
+        return
+    if tree._tree is target._tree and (_is_above(tree, target) or _is_above(target, tree)):
+        raise InvalidMoveError(f"{_name(tree)} cannot be merged with {_name(target)}: one is above the other")
+    target._tree.check_writable()
+    stack = [(target, tree)]
     while stack:
-        place, key, entry = stack.pop()
-        own = _copy_own(own_of(entry), source, target)
-        record = entry[1]
-        if type(record) is tuple:
-            place[key] = (entry[0], *own)
-        elif type(record) is Box:
-            place[key] = (entry[0], Box(own), False)
-        else:
-            boxed = type(record.children[OWN_KEY]) is Box
-            branch = new_branch(Box(own) if boxed else own)
-            place[key] = (entry[0], branch, False)
-            for child_key, child in child_items(record.children):
-                # Packed leaves are most of a tree; those without payloads are copied as they are.
-                if type(child[1]) is tuple and not any(map(is_payload, child[2:])):
-                    branch.children[child_key] = child
-                else:
-                    stack.append((branch.children, child_key, child))
-            source.trim_cache()
-    return copied[""]
+        into, source = stack.pop()
+        _merge_own(into, source, overwrite)
+        for child, _ in walk.children(source):
+            if (child._key,) in into:
+                stack.append((into[(child._key,)], child))
+            else:
+                into.add_tree(child, copy=True)
 
 
-def _copy_own(own: Own, source: Tree, target: Tree | None) -> Own:
-    if target is None or not any(map(is_payload, own[1:])):
-        return own
-    return (own[0], *(copy_value(value, source, target) for value in own[1:]))
+def _is_above(upper: BaseNode, lower: BaseNode) -> bool:
+    return upper._parent is None or lower._path().startswith(upper._path() + "/")
 
 
-def copy_value(stored: Any, source: Tree, target: Tree) -> Any:
-    """A stored attribute value of *source* for use in *target*."""
-    if not is_payload(stored) or source is target:
-        return stored
-    record = PayloadRecord.decode(stored)
-    return copy_payload(record, source.stage, target).encode()
+def _merge_own(into: BaseNode, source: BaseNode, overwrite: bool) -> None:
+    mine, theirs = own_of(into._entry()), own_of(source._entry())
+    new = {
+        name: copying.copy_value(value, source._tree, into._tree)
+        for name, value in zip(theirs[0], theirs[1:], strict=True)
+        if overwrite or name not in mine[0]
+    }
+    if new:
+        into._put_own(with_values(mine, new))
 
 
-def copy_payload(record: PayloadRecord, source: Stage, target: Tree) -> PayloadRecord:
-    """The record of a payload in *target* with the same rows, copied in bounded memory."""
-    layout = record.layout
-    target.check_layout(layout)
-    segments: tuple[Segment, ...] = ()
-    step = max(1, BLOCK_BYTES // max(1, layout.row_bytes))
-    for first in range(0, record.rows if layout.row_bytes else 0, step):
-        block = np.empty((min(step, record.rows - first), *layout.row_shape), layout.dtype)
-        source.read_into(layout, record.segments, first, block)
-        segments = target.stage.append(layout, segments, block)
-    return PayloadRecord(
-        record.kind, layout, record.shape, record.samplerate_hz, record.content_type, record.metadata, segments
-    )
+# -- deleting -------------------------------------------------------------------------------------
 
 
-class DetachedCopy(Tree):
-    """A tree in memory whose payloads still lie in the tree that it was copied from."""
+def delete_node(parent: BaseNode, key: str | int, *, only_node: bool) -> None:
+    """Delete child *key* of *parent*; see ``BaseNode.delete_node``."""
+    key = check_key(key)
+    child = parent.get_node(key, create=False)
+    parent._tree.check_writable()
+    lifted = _lifted(child, parent) if only_node else {}
+    _remove_child(parent, key)
+    if lifted:
+        parent._children_to_write().update(lifted)
+    parent._tree.plugins.emit("lotdb_node_deleted", parent=parent, key=key)
 
-    def __init__(self, plugins: Plugins, origin: Tree) -> None:
-        super().__init__(plugins)
-        self.default_backend = origin.default_backend
-        self.stage.fallback = origin.stage
+
+def _lifted(child: BaseNode, parent: BaseNode) -> dict[str, Entry]:
+    """The entries of the children of *child*, ready to stand beside it."""
+    entry = child._entry()
+    record = entry[1]
+    entries: dict[str, Entry] = dict(child_items(record.children)) if type(record) is Branch else {}
+    clash = next((key for key in entries if key != child._key and (key,) in parent), None)
+    if clash is not None:
+        raise NodeExistsError(
+            f"cannot delete only node {child._path()!r}: its child {clash!r} would clash with "
+            f"{clash!r} of {_name(parent)}"
+        )
+    if entries and entry[2]:
+        return {key: shared_entry(lifted) for key, lifted in entries.items()}
+    for lifted in entries.values():
+        touch(lifted)
+    return entries
 
 
-def empty_entry(type_name: str) -> Entry:
-    """The entry of a new node without attributes or children."""
-    return (type_name, *EMPTY_OWN)
+def _remove_child(parent: BaseNode, key: str) -> None:
+    """Take the child *key* away, if there is one."""
+    if (key,) not in parent:
+        return
+    entry = parent._children_to_write().pop(key)
+    touch(entry)
+    parent._tree.removals += 1
+    if type(entry[1]) is Branch:
+        parent._tree.epoch += 1
+
+
+def _name(node: Any) -> str:
+    return f"node {node._path()!r}" if node._parent is not None else "the root"

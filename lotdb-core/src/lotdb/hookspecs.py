@@ -96,7 +96,7 @@ class NodeSpec:
         """The class that gives nodes of type *name* their behaviour, or None if it is not ours."""
 
     @hookspec
-    def lotdb_get_value_types(self) -> Iterable[ValueType]:
+    def lotdb_get_value_types(self) -> Iterable[ValueType] | None:
         """More types of values that attributes may hold, each with its encoder and decoder."""
 
     @hookspec

@@ -112,7 +112,9 @@ def _ask(source: SourceFile, plugins: Plugins) -> Ingested:
         # The plugin border: whatever a file format's library raises becomes one error.
         raise IngestError(f"{what}: {type(error).__name__}: {error}") from error
     if ingested is None:
-        raise IngestError(f"{what}: no installed ingester takes it; install more with: pip install lotdb-ingest")
+        raise IngestError(
+            f"{what}: no installed ingester takes it; install more with: pip install lotdb-ingest"
+        )
     if not isinstance(ingested, Ingested):
         raise IngestError(f"{what}: the ingester returned {type(ingested).__name__}, not lotdb.Ingested")
     return ingested

@@ -13,7 +13,7 @@ from lotdb.keys import check_name
 from lotdb.nodes import BaseNode
 from lotdb.payload import Payload
 from lotdb.payloads import IfExists
-from lotdb.ranges import check_rate
+from lotdb.ranges import Unit, check_rate
 
 __all__ = ["DataReader", "DataWriter", "attach_file"]
 
@@ -33,7 +33,11 @@ class DataReader:
 
     @staticmethod
     def read_interval(
-        node: BaseNode, data_attribute: str = "data", start: Any = None, stop: Any = None, unit: str = "samples"
+        node: BaseNode,
+        data_attribute: str = "data",
+        start: Any = None,
+        stop: Any = None,
+        unit: Unit = "samples",
     ) -> Any:
         """The data from *start* to before *stop*; see :meth:`lotdb.Payload.read`."""
         return payloads.get(node, data_attribute).read(start, stop, unit=unit)
@@ -50,10 +54,10 @@ class DataReader:
         node: BaseNode,
         data_attribute: str = "data",
         block_size: Any = 1,
-        block_unit: str = "samples",
+        block_unit: Unit = "samples",
         start: Any = None,
         stop: Any = None,
-        range_unit: str = "samples",
+        range_unit: Unit = "samples",
     ) -> Iterator[Any]:
         """The data in consecutive blocks; see :meth:`lotdb.Payload.iter_blocks`."""
         return payloads.get(node, data_attribute).iter_blocks(

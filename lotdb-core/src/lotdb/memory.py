@@ -33,9 +33,6 @@ class MemoryBackend(Backend):
     def new_locator(self) -> MemoryLocator:
         return MemoryLocator(LOCATOR_PREFIX + uuid.uuid4().hex)
 
-    def check_options(self, options: Mapping[str, Any], dtype: Any, row_shape: tuple[int, ...]) -> None:
-        """Any option passes: it is meant for the backend of the database that the tree is added to."""
-
     def write(self, locator: Any, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
         self._arrays[locator] = array.copy()
 

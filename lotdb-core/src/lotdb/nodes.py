@@ -6,21 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
-from lotdb import attributes, graft, walk
+from lotdb import attributes, copying, graft, walk
 from lotdb.attributes import Attributes
-from lotdb.errors import InvalidMoveError, InvalidOptionError, NodeExistsError, NodeNotFoundError, WrongNodeError
+from lotdb.errors import InvalidMoveError, NodeNotFoundError
+from lotdb.graft import IfExists
 from lotdb.keys import check_key, split_path
 from lotdb.plugins import Plugins, installed
 from lotdb.policy import check_policy
-from lotdb.records import Branch, Entry, child_items, own_of, shared_entry
-from lotdb.tree import Handle, Tree, touch
+from lotdb.records import EMPTY_OWN, Branch, Entry, empty_entry
+from lotdb.tree import Handle, Tree
 
 if TYPE_CHECKING:
     from lotdb.datanode import DataNode
 
 __all__ = ["BaseNode"]
-
-IfExists = Literal["error", "replace", "rename"]
 
 
 class BaseNode(Handle):
@@ -53,7 +52,7 @@ class BaseNode(Handle):
         self._parent = None
         self._key = check_key(key)
         self._container = self._tree.roots
-        self._container[self._key] = graft.empty_entry(self.node_type_name)
+        self._container[self._key] = empty_entry(self.node_type_name)
         self._epoch = self._write_epoch = self._tree.epoch
 
     @classmethod
@@ -113,15 +112,15 @@ class BaseNode(Handle):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BaseNode):
             return NotImplemented
-        return self is other or (self._root() is other._root() or self._tree is other._tree) and (
-            self._path() == other._path()
-        )
+        if self is other:
+            return True
+        return self._root_tree() is other._root_tree() and self._path() == other._path()
 
     def __hash__(self) -> int:
         return hash(self._path())
 
-    def _root(self) -> Handle:
-        return self._ancestry(lambda node: False)[-1]
+    def _root_tree(self) -> Tree:
+        return self._ancestry(lambda node: False)[-1]._tree
 
     def __bool__(self) -> bool:
         return True
@@ -163,16 +162,14 @@ class BaseNode(Handle):
         if entry is None:
             if not create:
                 raise self._no_child(key)
-            return self._create(key, graft.empty_entry(node_type or ""))
+            return self._create(key, empty_entry(node_type or ""))
         node = self._child(key, entry, children, self._tree.epoch)
         if node_type and entry[0] != node_type:
             node._put_type(node_type)
             return self._child(key, (node_type,), node._container, node._epoch)
         return node
 
-    def get_node_path(
-        self, path: Any, create: bool = True, *, node_type: str | None = None
-    ) -> BaseNode:
+    def get_node_path(self, path: Any, create: bool = True, *, node_type: str | None = None) -> BaseNode:
         """The node at *path* below this one, with all nodes on the way; see :meth:`get_node`.
 
         *path* is a sequence of keys, or one text with "/" between them.
@@ -232,7 +229,9 @@ class BaseNode(Handle):
         return node
 
     def _no_child(self, key: str) -> NodeNotFoundError:
-        return NodeNotFoundError(f"no node {key!r} below {self._path() or 'the root'!r}; its children are {self._some_keys()}")
+        return NodeNotFoundError(
+            f"no node {key!r} below {self._path() or 'the root'!r}; its children are {self._some_keys()}"
+        )
 
     def _some_keys(self) -> str:
         keys = [repr(key) for _, key in zip(range(6), self, strict=False)]
@@ -245,8 +244,9 @@ class BaseNode(Handle):
         self[path].delete_tree()
 
     def __contains__(self, path: object) -> bool:
-        entry = self._entry()
+        entry: Entry | None = self._entry()
         for key in split_path(path):
+            assert entry is not None
             record = entry[1]
             entry = record.children.get(key) if type(record) is Branch else None
             if entry is None:
@@ -333,7 +333,7 @@ class BaseNode(Handle):
 
     def move(self, parent: BaseNode, key: str | int | None = None) -> None:
         """Move the node, with all below it, to *parent*, under *key* or its own; see :meth:`add_tree`."""
-        _check_node(parent).add_tree(self, key=key)
+        graft.check_node(parent).add_tree(self, key=key)
 
     def branch(self, key: str | int) -> BaseNode:
         """A copy of the node and all below it, beside it under *key*.
@@ -349,7 +349,9 @@ class BaseNode(Handle):
             If the node is the root: there is no beside.
         """
         if self._parent is None:
-            raise InvalidMoveError("the root has no place beside it; branch a node below it, or use add_tree(copy=True)")
+            raise InvalidMoveError(
+                "the root has no place beside it; branch a node below it, or use add_tree(copy=True)"
+            )
         return cast("BaseNode", self._parent).add_tree(self, key=key, copy=True)
 
     def copy_tree(self) -> BaseNode:
@@ -358,8 +360,8 @@ class BaseNode(Handle):
         Payloads are not read for it: as long as the connection is open they are read from where they
         lie. To copy within a database, :meth:`branch` is free.
         """
-        entry = graft.copy_entry(self._entry(), self._tree, None)
-        tree = graft.DetachedCopy(self._tree.plugins, self._tree)
+        entry = copying.copy_entry(self._entry(), self._tree, None)
+        tree = copying.DetachedCopy(self._tree.plugins, self._tree)
         tree.roots[self._key] = entry
         return type(self)._at(tree, None, self._key, tree.roots, tree.epoch)
 
@@ -401,94 +403,7 @@ class BaseNode(Handle):
         WrongNodeError
             If *tree* is no node, or belongs to another database and *copy* is false.
         """
-        _check_node(tree)
-        key = check_key(tree._key if key is None else key)
-        if if_exists not in ("error", "replace", "rename"):
-            raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'error', 'replace' or 'rename'")
-        tree._entry()
-        self._entry()
-        if self._place_of(key) == tree:
-            return tree  # it is there already
-        if key in self and if_exists == "error":
-            raise NodeExistsError(
-                f"node {self._path() or 'the root'!r} has a child {key!r} already; choose another key, or if_exists='replace'"
-            )
-        if if_exists == "rename":
-            key = self._free_key(key)
-        self._tree.check_writable()
-        if copy:
-            return self._add_copy(tree, key)
-        self._check_can_take(tree)
-        return self._take(tree, key) if tree._tree is self._tree else self._take_over(tree, key)
-
-    def _add_copy(self, tree: BaseNode, key: str) -> BaseNode:
-        if tree._tree is self._tree:
-            entry = graft.share_entry(tree)
-        else:
-            entry = graft.copy_entry(tree._entry(), tree._tree, self._tree)
-        self._remove_child(key)
-        return self._create(key, entry)
-
-    def _check_can_take(self, tree: BaseNode) -> None:
-        if tree._tree is not self._tree and tree._tree.owner is not None:
-            raise WrongNodeError(f"{tree!r} belongs to another database or connection; pass copy=True to copy it over")
-        if tree._tree is not self._tree:
-            return
-        if tree._parent is None:
-            raise InvalidMoveError(f"{tree!r} is the root and cannot be moved")
-        if self == tree or self._path().startswith(tree._path() + "/"):
-            raise InvalidMoveError(f"node {tree._path()!r} cannot be moved below itself, to {self._path()!r}")
-
-    def _take(self, tree: BaseNode, key: str) -> BaseNode:
-        """Move *tree*, of the same tree, here."""
-        old_path = tree._path()
-        # Both places are made ready first: making one ready may clone records on the way to the other.
-        self._children_to_write()
-        cast("BaseNode", tree._parent)._children_to_write()
-        children = self._children_to_write()
-        tree._container_to_write()
-        entry = tree._container[tree._key]
-        touch(entry)
-        del tree._container[tree._key]
-        if key in children:
-            touch(children[key])
-        children[key] = entry
-        self._tree.removals += 1
-        self._tree.epoch += 1
-        tree._parent, tree._key = self, key
-        self._tree.plugins.emit("lotdb_node_moved", node=tree, old_path=old_path)
-        return tree
-
-    def _take_over(self, tree: BaseNode, key: str) -> BaseNode:
-        """Make *tree*, of a tree in memory, part of this one."""
-        memory, parent, old_key = tree._tree, tree._parent, tree._key
-        entry = tree._entry()
-        copied = graft.copy_entry(entry, memory, self._tree)
-        self._remove_child(key)
-        container = tree._container_to_write()
-        del container[old_key]
-        memory.epoch += 1
-
-        def undo() -> None:
-            container[old_key] = entry
-            tree._tree, tree._parent, tree._key = memory, parent, old_key
-            tree._epoch = -1
-            memory.epoch += 1
-
-        self._tree.on_rollback(undo)
-        node = self._create(key, copied)
-        tree._tree, tree._parent, tree._key, tree._epoch = self._tree, self, key, -1
-        return tree if type(tree) is type(node) else node
-
-    def _place_of(self, key: str) -> BaseNode:
-        return BaseNode._at(self._tree, self, key, None, -1)
-
-    def _free_key(self, key: str) -> str:
-        number, free = 1, key
-        while free in self:
-            number += 1
-            free = check_key(f"{key}_{number}")
-        return free
+        return graft.add_tree(self, tree, key=key, copy=copy, if_exists=if_exists)
 
     def merge_tree(self, tree: BaseNode, *, overwrite: bool = False) -> BaseNode:
         """Add to this node what *tree* has and it has not: attributes, payloads, nodes, all the way down.
@@ -503,32 +418,8 @@ class BaseNode(Handle):
         WrongNodeError
             If *tree* is no node.
         """
-        _check_node(tree)
-        if tree._tree is self._tree and self != tree:
-            mine, theirs = f"{self._path()}/", f"{tree._path()}/"
-            if mine.startswith(theirs) or theirs.startswith(mine) or "/" in (mine, theirs):
-                raise InvalidMoveError(f"node {tree._path()!r} cannot be merged with {self._path()!r}: one is above the other")
-        self._tree.check_writable()
-        stack = [] if self == tree else [(self, tree)]
-        while stack:
-            target, source = stack.pop()
-            target._merge_own(source, overwrite)
-            for child, _ in walk.children(source):
-                if child._key in target:
-                    stack.append((target[(child._key,)], child))
-                else:
-                    target.add_tree(child, copy=True)
+        graft.merge_tree(self, tree, overwrite=overwrite)
         return self
-
-    def _merge_own(self, other: BaseNode, overwrite: bool) -> None:
-        own, theirs = own_of(self._entry()), own_of(other._entry())
-        new = {
-            name: graft.copy_value(value, other._tree, self._tree)
-            for name, value in zip(theirs[0], theirs[1:], strict=True)
-            if overwrite or name not in own[0]
-        }
-        if new:
-            self._put_own(attributes.with_values(own, new))
 
     def delete_node(self, key: str | int, only_node: bool = False) -> None:
         """Delete the child *key* with all below it; with *only_node* its children take its place.
@@ -540,38 +431,7 @@ class BaseNode(Handle):
         NodeExistsError
             If *only_node* would give two children the same key; nothing is changed then.
         """
-        key = check_key(key)
-        child = self.get_node(key, create=False)
-        lifted = child._entries_to_lift(self) if only_node else {}
-        self._remove_child(key)
-        if lifted:
-            self._children_to_write().update(lifted)
-        self._tree.plugins.emit("lotdb_node_deleted", parent=self, key=key)
-
-    def _entries_to_lift(self, parent: BaseNode) -> dict[str, Entry]:
-        record, *rest = self._entry()[1:]
-        entries = dict(child_items(record.children)) if type(record) is Branch else {}
-        clash = next((key for key in entries if key != self._key and key in parent), None)
-        if clash is not None:
-            raise NodeExistsError(
-                f"cannot delete only node {self._path()!r}: its child {clash!r} would clash with {clash!r} of {parent._path()!r}"
-            )
-        if entries and rest[0]:
-            return {key: shared_entry(entry) for key, entry in entries.items()}
-        for entry in entries.values():
-            touch(entry)
-        return entries
-
-    def _remove_child(self, key: str) -> None:
-        """Take the child *key* away, if there is one."""
-        children = self._children_to_write() if key in self else {}
-        entry = children.pop(key, None)
-        if entry is None:
-            return
-        touch(entry)
-        self._tree.removals += 1
-        if type(entry[1]) is Branch:
-            self._tree.epoch += 1
+        graft.delete_node(self, key, only_node=only_node)
 
     def delete_tree(self, only_node: bool = False) -> None:
         """Delete this node with all below it; with *only_node* its children take its place.
@@ -585,7 +445,7 @@ class BaseNode(Handle):
             raise InvalidMoveError("the root cannot be deleted from above its children")
         for key in list(self):
             self.delete_node(key)
-        self._put_own(graft.EMPTY_OWN)
+        self._put_own(EMPTY_OWN)
 
     # -- iteration -----------------------------------------------------------------------------------
 
@@ -606,9 +466,3 @@ class BaseNode(Handle):
     def iterate_tree_crone_buffered(self, buffer_size: int = 100_000) -> Iterator[list[BaseNode]]:
         """:meth:`iterate_tree_leaves` in lists of *buffer_size* nodes; the last may be shorter."""
         return walk.buffered(walk.leaves(self), buffer_size)
-
-
-def _check_node(node: object) -> BaseNode:
-    if not isinstance(node, BaseNode):
-        raise WrongNodeError(f"{node!r} is of type {type(node).__name__}; a node is wanted")
-    return node

@@ -10,6 +10,7 @@ import numpy as np
 
 from lotdb import ranges, values
 from lotdb.errors import DamagedError, InvalidDataError, InvalidRangeError
+from lotdb.ranges import Unit
 from lotdb.stage import Layout, Segment
 
 if TYPE_CHECKING:
@@ -64,9 +65,11 @@ class PayloadRecord:
     def decode(cls, stored: tuple[Any, ...]) -> PayloadRecord:
         """The record of which *stored* is the plain form."""
         _, kind, backend, dtype, shape, rate, content_type, metadata, options, segments = stored
-        dtype = values.decode(dtype) if type(dtype) is tuple else np.dtype(dtype)
-        layout = Layout(backend, dtype, tuple(shape[1:]), options)
-        return cls(kind, layout, shape, rate, content_type, metadata, tuple(Segment(*part) for part in segments))
+        decoded: Any = values.decode(dtype) if type(dtype) is tuple else np.dtype(dtype)
+        layout = Layout(backend, decoded, tuple(shape[1:]), options)
+        return cls(
+            kind, layout, shape, rate, content_type, metadata, tuple(Segment(*part) for part in segments)
+        )
 
 
 def is_payload(stored: Any) -> bool:
@@ -92,7 +95,8 @@ class Payload:
 
     def __repr__(self) -> str:
         rate = f", {self.samplerate_hz:g} Hz" if self.samplerate_hz else ""
-        return f"<Payload {self.name!r} of {self._path!r}: {self.kind} {self.shape} {self.dtype}{rate}, in {self.backend}>"
+        about = f"{self.kind} {self.shape} {self.dtype}{rate}"
+        return f"<Payload {self.name!r} of {self._path!r}: {about}, in {self.backend}>"
 
     # -- what it is like -----------------------------------------------------------------------------
 
@@ -165,7 +169,7 @@ class Payload:
 
     # -- reading -------------------------------------------------------------------------------------
 
-    def read(self, start: Any = None, stop: Any = None, *, unit: str = "samples") -> Any:
+    def read(self, start: Any = None, stop: Any = None, *, unit: Unit = "samples") -> Any:
         """The data from *start* to before *stop*: an array, a text, or bytes.
 
         Parameters
@@ -203,10 +207,10 @@ class Payload:
         self,
         block_size: Any,
         *,
-        block_unit: str = "samples",
+        block_unit: Unit = "samples",
         start: Any = None,
         stop: Any = None,
-        range_unit: str = "samples",
+        range_unit: Unit = "samples",
     ) -> Iterator[Any]:
         """Consecutive blocks of the data, each row in just one of them; the last may be shorter.
 
@@ -256,7 +260,7 @@ class Payload:
     def _whole(self) -> np.ndarray[Any, Any]:
         return self._read_rows(0, self.record.rows).reshape(self.shape)
 
-    def _window(self, start: Any, stop: Any, unit: str) -> tuple[int, int]:
+    def _window(self, start: Any, stop: Any, unit: Unit) -> tuple[int, int]:
         with self._named():
             return ranges.sample_window(start, stop, rows=self.shape[0], unit=unit, rate=self.samplerate_hz)
 

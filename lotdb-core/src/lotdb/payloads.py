@@ -40,7 +40,8 @@ def find(node: Handle, name: str) -> PayloadRecord | None:
     stored = get_value(own, name)
     if not is_payload(stored):
         raise PayloadExistsError(
-            f"attribute {name!r} of node {node._path()!r} is a value and no payload; choose another name, or delete_attribute it"
+            f"attribute {name!r} of node {node._path()!r} is a value and no payload; "
+            "choose another name, or delete_attribute it"
         )
     return PayloadRecord.decode(stored)
 
@@ -139,13 +140,15 @@ def append(
     layout = record.layout
     _compare(where, "kind", record.kind, kind)
     if not record.shape or not array.shape:
-        raise DataMismatchError(f"{where} has shape {record.shape}, the new data {array.shape}: both need rows")
+        raise DataMismatchError(
+            f"{where} has shape {record.shape}, the new data {array.shape}: both need rows"
+        )
     _compare(where, "dtype", layout.dtype, array.dtype)
     _compare(where, "shape of a row", layout.row_shape, array.shape[1:])
     _compare(where, "backend", layout.backend, layout.backend if backend is None else backend)
     _compare(where, "sample rate", record.samplerate_hz, check_rate(samplerate_hz) or record.samplerate_hz)
     if options:
-        _compare(where, "options", node._tree.decode_options(layout), dict(options))
+        _compare(where, "options", layout, _layout(node, array, layout.backend, options))
     if metadata is not None:
         old = {} if record.metadata is None else values.decode(record.metadata, extra=node._tree.plugins)
         record = replace(record, metadata=_encode_metadata(node, {**_mapping(old), **_mapping(metadata)}))
@@ -177,7 +180,9 @@ def _as_array(data: Any, *, where: str) -> tuple[str, np.ndarray[Any, Any]]:
     if isinstance(data, bytes | bytearray | memoryview):
         return "bytes", np.frombuffer(bytes(data), np.uint8)
     if isinstance(data, np.ma.MaskedArray):
-        raise InvalidDataError(f"{where}: a masked array would lose its mask; store data and mask as two payloads")
+        raise InvalidDataError(
+            f"{where}: a masked array would lose its mask; store data and mask as two payloads"
+        )
     if data is None or isinstance(data, Mapping | set | frozenset):
         raise InvalidDataError(f"{where}: {type(data).__name__} is no array, text or bytes")
     try:
@@ -185,7 +190,9 @@ def _as_array(data: Any, *, where: str) -> tuple[str, np.ndarray[Any, Any]]:
     except Exception as error:
         raise InvalidDataError(f"{where}: {type(data).__name__} cannot become an array: {error}") from error
     if array.dtype.hasobject:
-        raise InvalidDataError(f"{where}: arrays of objects ({type(data).__name__}) cannot be stored; give them a numeric dtype")
+        raise InvalidDataError(
+            f"{where}: arrays of objects ({type(data).__name__}) cannot be stored; give them a numeric dtype"
+        )
     if array.dtype.itemsize == 0:
         raise InvalidDataError(f"{where}: dtype {array.dtype} has elements of no bytes")
     return "array", np.asarray(array, order="C")
@@ -193,13 +200,10 @@ def _as_array(data: Any, *, where: str) -> tuple[str, np.ndarray[Any, Any]]:
 
 def _layout(node: Handle, array: np.ndarray[Any, Any], backend: Any, options: Mapping[str, Any]) -> Layout:
     backend = check_backend(node._tree, backend)
-    plain = tuple(
-        (option, values.encode(value, name=option, extra=node._tree.plugins))
-        for option, value in sorted(options.items())
-    )
-    layout = Layout(backend, array.dtype, array.shape[1:], plain)
-    node._tree.check_layout(layout)
-    return layout
+    try:
+        return node._tree.layout(backend, array.dtype, array.shape[1:], options)
+    except (InvalidDataError, InvalidOptionError) as error:
+        raise type(error)(f"node {node._path()!r}: {error}") from error
 
 
 def _encode_metadata(node: Handle, metadata: Any) -> Any:

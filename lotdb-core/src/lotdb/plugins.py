@@ -197,8 +197,8 @@ class Plugins:
                 self._manager.check_pending()
         except Exception as error:
             raise PluginError(
-                f"plugin {entry_point.name!r} of {_distribution(entry_point)} is installed but failed to load "
-                f"from {entry_point.value}: {error!r}"
+                f"plugin {entry_point.name!r} of {_distribution(entry_point)} is installed but failed to "
+                f"load from {entry_point.value}: {error!r}"
             ) from error
 
     def _forget(self) -> None:

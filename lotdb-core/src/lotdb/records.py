@@ -150,6 +150,11 @@ def new_branch(own: Own | Box) -> Branch:
     return Branch(children)
 
 
+def empty_entry(type_name: str) -> Entry:
+    """The entry of a new node without attributes or children."""
+    return (type_name, *EMPTY_OWN)
+
+
 def shared_entry(entry: Entry) -> Entry:
     """*entry* as two parents may hold it."""
     return entry if type(entry[1]) is tuple else (entry[0], entry[1], True)

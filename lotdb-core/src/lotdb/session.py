@@ -16,13 +16,15 @@ from lotdb.errors import (
     ClosedError,
     CommitInDoubtError,
     ConflictError,
+    InvalidOptionError,
     LotdbError,
     ReadOnlyError,
     WrongThreadError,
 )
+from lotdb.memory import MemoryBackend
 from lotdb.nodes import BaseNode
 from lotdb.records import Branch
-from lotdb.stage import Layout, Stage
+from lotdb.stage import Stage
 from lotdb.storage import uninterrupted
 from lotdb.tree import Tree
 
@@ -63,10 +65,10 @@ class ConnectedTree(Tree):
     def belongs_to(self, database: object) -> bool:
         return database is self._session.database
 
-    def check_layout(self, layout: Layout) -> None:
-        backend = self._session.database.backends(layout.backend)
-        backend.check_dtype(layout.dtype)
-        backend.check_options(self.decode_options(layout), layout.dtype, layout.row_shape)
+    def check_backend(self, name: str) -> None:
+        if name == MemoryBackend.name:
+            raise InvalidOptionError(f"backend {name!r} keeps nothing on disk; use another one in a database")
+        super().check_backend(name)
 
     def check(self) -> None:
         if self.owner != get_ident():
@@ -208,5 +210,5 @@ class Savepoint:
                 self._session._roll_back(self._savepoint.rollback, self._undos)
             except InvalidSavepointRollbackError:
                 raise ClosedError(
-                    "this savepoint is no more: its transaction ended, or an earlier savepoint was returned to"
+                    "this savepoint is no more: its transaction ended, or an earlier one was returned to"
                 ) from None

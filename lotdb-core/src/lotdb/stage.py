@@ -263,7 +263,9 @@ class Stage:
         except Exception as error:
             raise DamagedError(f"cannot read {backend.describe(segment.locator)}: {error!r}") from error
         if len(out) == segment.rows and checksum(out) != segment.checksum:
-            raise DamagedError(f"the bytes in {backend.describe(segment.locator)} do not match their checksum")
+            raise DamagedError(
+                f"the bytes in {backend.describe(segment.locator)} do not match their checksum"
+            )
 
     # -- as a data manager of ZODB's transaction ---------------------------------------------------
 
@@ -338,4 +340,4 @@ def _delete(backend: Backend, locator: Any) -> None:
 
 def checksum(array: Array, so_far: int = 0) -> int:
     """CRC-32 (ISO 3309) of the bytes of a C-contiguous *array*, continued from *so_far*."""
-    return zlib.crc32(array.reshape(-1).view(np.uint8), so_far)
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data, so_far)

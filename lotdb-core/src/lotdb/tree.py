@@ -12,12 +12,24 @@ from collections.abc import Callable, Mapping, MutableMapping
 from threading import get_ident
 from typing import Any
 
+import numpy as np
+
 from lotdb import values
-from lotdb.backend import Backend
 from lotdb.errors import StaleNodeError
 from lotdb.memory import MemoryBackend
 from lotdb.plugins import Plugins
-from lotdb.records import BOX_BYTES, OWN_KEY, Box, Branch, Children, Entry, Own, children_of, clone_record, new_branch
+from lotdb.records import (
+    BOX_BYTES,
+    OWN_KEY,
+    Box,
+    Branch,
+    Children,
+    Entry,
+    Own,
+    children_of,
+    clone_record,
+    new_branch,
+)
 from lotdb.stage import Layout, Stage
 
 __all__ = ["Handle", "Tree"]
@@ -31,7 +43,7 @@ class Tree:
     #: Thread that may use the tree; None for any.
     owner: int | None = None
     #: Backend of payloads that name none.
-    default_backend = "blob"
+    default_backend = "memory"
 
     def __init__(self, plugins: Plugins) -> None:
         self.plugins = plugins
@@ -54,9 +66,16 @@ class Tree:
         """Raise ``MissingPluginError`` if no backend called *name* is installed."""
         self.plugins.check_backend(name)
 
-    def check_layout(self, layout: Layout) -> None:
-        """Raise the right error if the backend of *layout* is missing or cannot hold such arrays."""
-        self.check_backend(layout.backend)
+    def layout(
+        self, backend: str, dtype: np.dtype[Any], row_shape: tuple[int, ...], options: Mapping[str, Any]
+    ) -> Layout:
+        """The layout of such arrays, or the right error if *backend* cannot hold them so."""
+        self.check_backend(backend)
+        cls = self.plugins.backend(backend)
+        cls.check_dtype(dtype)
+        taken = cls.check_options(options, dtype, row_shape)
+        plain = ((name, values.encode(taken[name], name=name, extra=self.plugins)) for name in sorted(taken))
+        return Layout(backend, dtype, row_shape, tuple(plain))
 
     def belongs_to(self, database: object) -> bool:
         """Whether the tree is a connection's of *database*."""
@@ -146,7 +165,9 @@ class Handle:
     def _container_to_write(self) -> Any:
         """The container of this node's entry, in which it may be changed."""
         tree = self._tree
-        if self._write_epoch == tree.epoch == self._epoch and (tree.owner is None or tree.owner == get_ident()):
+        if self._write_epoch == tree.epoch == self._epoch and (
+            tree.owner is None or tree.owner == get_ident()
+        ):
             return self._container
         self._entry()  # right thread, and still there
         tree = self._tree
@@ -172,8 +193,9 @@ class Handle:
             record = clone_record(record)
             container[self._key] = (type_name, record, False)
             tree.epoch += 1
-        tree.depend_on(record)
-        return record
+        branch: Branch = record
+        tree.depend_on(branch)
+        return branch
 
     def _children_to_write(self) -> Children:
         self._container_to_write()
@@ -215,4 +237,6 @@ class Handle:
         return "/".join(node._key for node in reversed(self._ancestry(lambda node: node._parent is None)))
 
     def _stale(self) -> StaleNodeError:
-        return StaleNodeError(f"node {self._path()!r} is gone: it was deleted, moved away, or its creation was undone")
+        return StaleNodeError(
+            f"node {self._path()!r} is gone: it was deleted, moved away, or its creation was undone"
+        )

@@ -87,7 +87,7 @@ def sweep(database: LOTDB) -> None:
     recorded already.
     """
     stored = [
-        (backend, locator) for backend in database.backends.with_files() for locator, _ in backend.locators()
+        (backend, locator) for backend in database.backends.in_use() for locator, _ in backend.locators()
     ]
     if not stored:
         return

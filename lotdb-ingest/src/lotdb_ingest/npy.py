@@ -5,7 +5,10 @@ Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
 from lotdb import Ingested, IngestError, SourceFile
 from lotdb.hookspecs import hookimpl
 
@@ -24,7 +27,7 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
     return Ingested(data=_read(source), format="npy", content_type="application/x-npy")
 
 
-def _read(source: SourceFile) -> np.ndarray:  # type: ignore[type-arg]
+def _read(source: SourceFile) -> np.ndarray[Any, Any]:
     version = np.lib.format.read_magic(source.file)
     # The header of versions 2 and 3 differs in nothing that is read here.
     read_header = (
@@ -39,8 +42,10 @@ def _read(source: SourceFile) -> np.ndarray:  # type: ignore[type-arg]
     # Compared before anything is allocated: a header can announce whatever it likes.
     announced, present = count * dtype.itemsize, source.size - source.file.tell()
     if min(shape, default=0) < 0 or dtype.itemsize == 0 or announced != present:
-        raise IngestError(f"its header announces {announced} bytes of data ({shape} {dtype}), {present} are present")
+        raise IngestError(
+            f"its header announces {announced} bytes of data ({shape} {dtype}), {present} are present"
+        )
     flat = np.empty(count, dtype)
-    if source.file.readinto(memoryview(flat.view(np.uint8))) != announced:  # type: ignore[attr-defined]
+    if source.file.readinto(flat.view(np.uint8).data) != announced:  # type: ignore[attr-defined]
         raise IngestError("it ends too early")
     return flat.reshape(shape, order="F" if fortran_order else "C")

@@ -122,12 +122,8 @@ class DurableCommits(FileStorage):
         return tid
 
     def _finish_finish(self, tid: bytes) -> None:
-        try:
-            self._file.flush()
-            self._disk.sync(self._file)
-        except BaseException as error:
-            self._condemn(error)  # before FileStorage closes itself, which would write the same bytes again
-            raise
+        self._file.flush()
+        self._disk.sync(self._file)
         self._pos = self._nextpos
         self._index.update(self._tindex)
         self._ltid = tid

@@ -1,0 +1,177 @@
+"""Payloads in a zarr v3 group; each segment is an array in it that plain zarr can read."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.core.buffer.cpu import NDBuffer
+
+from lotdb import Backend, BackendContext, DamagedError, InvalidDataError, InvalidOptionError
+from lotdb_backend_zarr import options as zarr_options
+from lotdb_backend_zarr.store import StrictStore, local_folder, open_store
+
+__all__ = ["ZarrBackend"]
+
+# Arrays that are kept open: opening one takes longer than reading a window of it.
+OPEN_ARRAYS = 256
+
+# Kinds of dtype that zarr's format specifies; others are stored as the bytes of their elements.
+SPECIFIED = frozenset("biufcmM")
+
+
+class ZarrBackend(Backend):
+    """Payloads in a zarr v3 group: a folder beside the database, or any store that zarr can open."""
+
+    name = "zarr"
+
+    def __init__(self, context: BackendContext) -> None:
+        super().__init__(context)
+        for option in context.config:
+            if option != "store":
+                raise InvalidOptionError(f"backend 'zarr' is configured with store=, not {option!r}")
+        self._store = open_store(context.config.get("store"), context.folder, read_only=context.read_only)
+        self._strict = StrictStore(self._store)
+        self._folder = local_folder(self._store)
+        self._arrays: OrderedDict[str, zarr.Array[Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def check_options(
+        cls, options: Mapping[str, Any], dtype: np.dtype[Any], row_shape: tuple[int, ...]
+    ) -> Mapping[str, Any]:
+        stored = _as_stored(np.empty((0, *row_shape), dtype))
+        return zarr_options.check(options, stored.dtype, stored.shape[1:]) if options else options
+
+    @classmethod
+    def check_dtype(cls, dtype: np.dtype[Any]) -> None:
+        if dtype.hasobject:
+            raise InvalidDataError(f"zarr cannot hold objects ({dtype})")
+
+    def write(self, locator: str, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
+        stored = _as_stored(array)
+        _finish(lambda: self._write(locator, stored, options))
+
+    def _write(self, locator: str, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
+        chunks = zarr_options.chunk_shape(options, array.dtype, array.shape[1:], len(array))
+        target = zarr.create_array(
+            self._store,
+            name=locator,
+            shape=array.shape,
+            dtype=array.dtype,
+            chunks=chunks,
+            shards=zarr_options.shard_shape(options, array.dtype, len(array), chunks),
+            compressors=zarr_options.codecs(options, array.dtype),
+            fill_value=np.nan if array.dtype.kind in "fc" else None,
+            config={"write_empty_chunks": True},
+        )
+        target[...] = array
+        if self.context.durable and self._folder is not None:
+            _sync_tree(self._folder / locator)
+            _sync(self._folder)
+            _sync(self._folder.parent)
+
+    def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:
+        array = self._opened(locator)
+        target = _as_stored(out)
+        if first_row + len(out) > array.shape[0] or array.shape[1:] != target.shape[1:]:
+            raise DamagedError(
+                f"{self.describe(locator)} has shape {array.shape}, {len(out)} rows of {target.shape[1:]} "
+                f"from {first_row} on are recorded"
+            )
+        # zarr keeps the byte order to itself, and gives it back in that of the target.
+        if array.dtype.newbyteorder("=") != target.dtype.newbyteorder("="):
+            raise DamagedError(
+                f"{self.describe(locator)} has dtype {array.dtype}, {target.dtype} is recorded"
+            )
+        array.get_basic_selection(
+            (slice(first_row, first_row + len(out)), ...), out=NDBuffer.from_numpy_array(target)
+        )
+
+    def delete(self, locator: str) -> None:
+        with self._lock:
+            self._arrays.pop(locator, None)
+        zarr.core.sync.sync(self._store.delete_dir(locator))
+
+    def locators(self) -> Iterator[tuple[str, float]]:
+        if self._folder is None or not self._folder.is_dir():
+            return
+        for entry in os.scandir(self._folder):
+            if entry.is_dir():
+                yield entry.name, entry.stat().st_mtime
+
+    def describe(self, locator: str) -> str:
+        return f"{self._store}/{locator}" if self._folder is None else str(self._folder / locator)
+
+    def close(self) -> None:
+        self._arrays.clear()
+        self._store.close()
+
+    def _opened(self, locator: str) -> zarr.Array[Any]:
+        with self._lock:
+            array = self._arrays.get(locator)
+            if array is not None:
+                self._arrays.move_to_end(locator)
+                return array
+        array = zarr.open_array(self._strict, path=locator, mode="r", zarr_format=3)
+        with self._lock:
+            self._arrays[locator] = array
+            if len(self._arrays) > OPEN_ARRAYS:
+                self._arrays.popitem(last=False)
+        return array
+
+
+def _as_stored(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """*array* as zarr holds it: the very same memory, seen as bytes if zarr's format has no such dtype."""
+    if array.dtype.kind in SPECIFIED and array.dtype.itemsize <= 16 and array.dtype.type is not np.longdouble:
+        return array
+    return array.view(np.uint8).reshape(*array.shape, array.dtype.itemsize)
+
+
+def _finish(job: Callable[[], None]) -> None:
+    """Run *job* to its end, even if this thread is interrupted, and only then let the interrupt through.
+
+    zarr works in a background loop. An interrupt would leave that loop writing on, into what is being
+    removed at the same time.
+    """
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            job()
+        except BaseException as error:
+            failure.append(error)
+
+    worker = threading.Thread(target=run, name="lotdb-zarr-write")
+    worker.start()
+    try:
+        worker.join()
+    except BaseException:
+        worker.join()
+        raise
+    if failure:
+        raise failure[0]
+
+
+def _sync_tree(folder: Path) -> None:
+    for parent, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            _sync(Path(parent, name))
+        _sync(Path(parent))
+
+
+def _sync(path: Path) -> None:
+    # Folders cannot be opened where they need no fsync.
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

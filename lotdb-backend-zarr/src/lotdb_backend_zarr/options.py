@@ -1,0 +1,130 @@
+"""How arrays are cut into chunks and compressed: zarr's own options, and our defaults for time series."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from zarr.abc.codec import BytesBytesCodec, Codec
+from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.registry import get_codec_class
+
+from lotdb import InvalidOptionError
+
+__all__ = ["check", "chunk_shape", "codecs", "shard_shape"]
+
+# A window of a second of audio touches one or two chunks of this size, and decoding one takes a
+# fraction of a millisecond.
+CHUNK_BYTES = 512 << 10
+# Chunks share files (zarr's sharding) of this size: a thousand small captures become a few files.
+SHARD_BYTES = 16 << 20
+
+OPTIONS = ("chunks", "compressors", "shards")
+
+
+def check(options: Mapping[str, Any], dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> dict[str, Any]:
+    """*options* in the plain form in which they are stored.
+
+    Raises
+    ------
+    InvalidOptionError
+        For an unknown option, chunks or shards that do not fit the array, or an unknown codec.
+    """
+    for option in options:
+        if option not in OPTIONS:
+            raise InvalidOptionError(
+                f"backend 'zarr' takes no option {option!r} (it takes: {', '.join(OPTIONS)})"
+            )
+    checked: dict[str, Any] = {}
+    if options.get("chunks") is not None:
+        checked["chunks"] = _shape("chunks", options["chunks"], row_shape)
+    if options.get("shards") is not None:
+        checked["shards"] = _shape("shards", options["shards"], row_shape)
+        _check_multiple(checked["shards"], chunk_shape(checked, dtype, row_shape, rows=None))
+    if "compressors" in options:
+        checked["compressors"] = [codec.to_dict() for codec in _parse_codecs(options["compressors"])]
+    return checked
+
+
+def chunk_shape(
+    options: Mapping[str, Any], dtype: np.dtype[Any], row_shape: tuple[int, ...], rows: int | None
+) -> tuple[int, ...]:
+    """Shape of a chunk: as given, or whole rows of about 512 KiB."""
+    if "chunks" in options:
+        return tuple(options["chunks"])
+    row_bytes = dtype.itemsize * math.prod(row_shape)
+    fitting = max(1, CHUNK_BYTES // row_bytes)
+    return (fitting if rows is None else min(fitting, rows), *row_shape)
+
+
+def shard_shape(
+    options: Mapping[str, Any], dtype: np.dtype[Any], rows: int, chunks: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Shape of a shard: as given, or the rows in equal parts of about 16 MiB, in whole chunks."""
+    if "shards" in options:
+        return tuple(options["shards"])
+    row_shape = chunks[1:]
+    parts = max(1, round(rows * dtype.itemsize * math.prod(row_shape) / SHARD_BYTES))
+    # Equal parts, since zarr fills up the last one: what it fills would be written, too.
+    return (math.ceil(math.ceil(rows / parts) / chunks[0]) * chunks[0], *row_shape)
+
+
+def codecs(options: Mapping[str, Any], dtype: np.dtype[Any]) -> tuple[BytesBytesCodec, ...]:
+    """The compressors of an array, and behind them the checksum that every chunk gets."""
+    if "compressors" in options:
+        chosen = _parse_codecs(options["compressors"])
+    else:
+        chosen = (
+            BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle" if dtype.itemsize > 1 else "noshuffle"),
+        )
+    if any(isinstance(codec, Crc32cCodec) for codec in chosen):
+        return chosen
+    return (*chosen, Crc32cCodec())
+
+
+def _shape(option: str, value: Any, row_shape: tuple[int, ...]) -> list[int]:
+    lengths = [value, *row_shape] if isinstance(value, int | np.integer) else value
+    wanted = f"a number of rows, or {1 + len(row_shape)} lengths"
+    if isinstance(lengths, str | bytes) or not isinstance(lengths, Iterable):
+        raise InvalidOptionError(f"{option} is {value!r}; use {wanted}")
+    lengths = list(lengths)
+    if len(lengths) != 1 + len(row_shape) or not all(map(_is_length, lengths)):
+        raise InvalidOptionError(
+            f"{option} is {value!r}, the rows have shape {row_shape}; use {wanted}, each from 1 on"
+        )
+    return [int(length) for length in lengths]
+
+
+def _is_length(length: Any) -> bool:
+    return isinstance(length, int | np.integer) and not isinstance(length, bool) and int(length) > 0
+
+
+def _check_multiple(shards: list[int], chunks: tuple[int, ...]) -> None:
+    if any(shard % chunk for shard, chunk in zip(shards, chunks, strict=True)):
+        raise InvalidOptionError(f"shards {tuple(shards)} are no multiple of chunks {chunks}")
+
+
+def _parse_codecs(value: Any) -> tuple[BytesBytesCodec, ...]:
+    if value is None:
+        return ()
+    items = [value] if isinstance(value, Codec | Mapping) else value
+    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
+        raise InvalidOptionError(
+            f"compressors is {value!r}; use zarr codecs, such as zarr.codecs.BloscCodec()"
+        )
+    return tuple(_parse_codec(item) for item in items)
+
+
+def _parse_codec(item: Any) -> BytesBytesCodec:
+    if isinstance(item, Mapping):
+        try:
+            item = get_codec_class(item["name"]).from_dict(dict(item))
+        except Exception as error:
+            raise InvalidOptionError(
+                f"compressors has {item!r}, which zarr does not take: {error}"
+            ) from error
+    if not isinstance(item, BytesBytesCodec):
+        raise InvalidOptionError(f"compressors has {item!r}, which is no bytes-to-bytes codec of zarr")
+    return item

@@ -1,0 +1,108 @@
+"""Copying what is below a node: within a tree, and from one tree into another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lotdb.memory import MemoryBackend
+from lotdb.payload import PayloadRecord, is_payload
+from lotdb.records import (
+    OWN_KEY,
+    Box,
+    Entry,
+    Own,
+    child_items,
+    new_branch,
+    own_of,
+    shared_entry,
+)
+from lotdb.stage import Segment, Stage
+from lotdb.tree import Handle, Tree, touch
+
+if TYPE_CHECKING:
+    from lotdb.plugins import Plugins
+
+__all__ = ["DetachedCopy", "copy_entry", "copy_payload", "share_entry"]
+
+# Payloads are copied from store to store in blocks of this many bytes.
+BLOCK_BYTES = 32 << 20
+
+
+def share_entry(node: Handle) -> Entry:
+    """The entry of *node* for a second place in the same tree: O(1), whatever is below."""
+    entry = node._entry()
+    if type(entry[1]) is not tuple and not entry[2]:
+        container = node._container_to_write()
+        touch(container[node._key])
+        entry = container[node._key] = shared_entry(container[node._key])
+        node._tree.epoch += 1  # what was writable below is no longer
+    return entry
+
+
+def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
+    """A copy of *entry* and all below it that shares no record with it.
+
+    Payloads are streamed from the storage of *source* into that of *target*; with None they keep their
+    segments, and only a :class:`DetachedCopy` can read them.
+    """
+    copied: dict[str, Entry] = {}
+    stack: list[tuple[Any, str, Entry]] = [(copied, "", entry)]
+    while stack:
+        place, key, entry = stack.pop()
+        own = _copy_own(own_of(entry), source, target)
+        record = entry[1]
+        if type(record) is tuple:
+            place[key] = (entry[0], *own)
+        elif type(record) is Box:
+            place[key] = (entry[0], Box(own), False)
+        else:
+            boxed = type(record.children[OWN_KEY]) is Box
+            branch = new_branch(Box(own) if boxed else own)
+            place[key] = (entry[0], branch, False)
+            for child_key, child in child_items(record.children):
+                # Packed leaves are most of a tree; those without payloads are copied as they are.
+                if type(child[1]) is tuple and not any(map(is_payload, child[2:])):
+                    branch.children[child_key] = child
+                else:
+                    stack.append((branch.children, child_key, child))
+            source.trim_cache()
+    return copied[""]
+
+
+def _copy_own(own: Own, source: Tree, target: Tree | None) -> Own:
+    if target is None or not any(map(is_payload, own[1:])):
+        return own
+    return (own[0], *(copy_value(value, source, target) for value in own[1:]))
+
+
+def copy_value(stored: Any, source: Tree, target: Tree) -> Any:
+    """A stored attribute value of *source* for use in *target*."""
+    if not is_payload(stored) or source is target:
+        return stored
+    record = PayloadRecord.decode(stored)
+    return copy_payload(record, source.stage, target).encode()
+
+
+def copy_payload(record: PayloadRecord, source: Stage, target: Tree) -> PayloadRecord:
+    """The record of a payload in *target* with the same rows, copied in bounded memory."""
+    old = record.layout
+    backend = target.default_backend if old.backend == MemoryBackend.name else old.backend
+    new = target.layout(backend, old.dtype, old.row_shape, target.decode_options(old))
+    segments: tuple[Segment, ...] = ()
+    step = max(1, BLOCK_BYTES // max(1, old.row_bytes))
+    for first in range(0, record.rows if old.row_bytes else 0, step):
+        block = np.empty((min(step, record.rows - first), *old.row_shape), old.dtype)
+        source.read_into(old, record.segments, first, block)
+        segments = target.stage.append(new, segments, block)
+    return replace(record, layout=new, segments=segments)
+
+
+class DetachedCopy(Tree):
+    """A tree in memory whose payloads still lie in the tree that it was copied from."""
+
+    def __init__(self, plugins: Plugins, origin: Tree) -> None:
+        super().__init__(plugins)
+        self.stage.fallback = origin.stage
