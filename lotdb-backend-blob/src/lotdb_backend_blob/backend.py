@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -46,12 +46,23 @@ class BlobBackend(Backend):
         return Blob()
 
     def write(self, locator: Blob, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
+        self.write_blocks(locator, [array], array.shape, options)
+
+    def write_blocks(
+        self,
+        locator: Blob,
+        blocks: Iterable[np.ndarray[Any, Any]],
+        shape: tuple[int, ...],
+        options: Mapping[str, Any],
+    ) -> None:
         with locator.open("w") as file:
             descriptor = file.fileno()
-            header = _header(array)
-            _write_all(descriptor, memoryview(header))
-            _write_all(descriptor, array.reshape(-1).view(np.uint8).data)
-            if os.fstat(descriptor).st_size != len(header) + array.nbytes:
+            size = 0
+            for block in blocks:
+                if size == 0:
+                    size += _write_all(descriptor, memoryview(_header(block.dtype, shape)))
+                size += _write_all(descriptor, block.reshape(-1).view(np.uint8).data)
+            if os.fstat(descriptor).st_size != size:
                 raise OSError(f"{file.name} is shorter than what was written to it")
             if self.context.durable:
                 os.fsync(descriptor)
@@ -74,6 +85,12 @@ class BlobBackend(Backend):
         uncommitted = locator._p_blob_uncommitted
         if uncommitted is not None and os.path.exists(uncommitted):
             os.remove(uncommitted)
+
+    def files(self, locator: Blob) -> list[tuple[str, int]]:
+        if _identity(locator) is None:
+            return []
+        path = str(locator.committed())
+        return [(path, os.path.getsize(path))]
 
     def describe(self, locator: Blob) -> str:
         try:
@@ -134,13 +151,9 @@ def _examine(descriptor: int) -> _OpenFile:
     return _OpenFile(descriptor, offset, os.fstat(descriptor).st_size)
 
 
-def _header(array: np.ndarray[Any, Any]) -> bytes:
-    """The ``.npy`` header of *array*: version 1.0, or 3.0 where field names or size ask for it."""
-    described = {
-        "descr": np.lib.format.dtype_to_descr(array.dtype),
-        "fortran_order": False,
-        "shape": array.shape,
-    }
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """The ``.npy`` header of an array: version 1.0, or 3.0 where field names or size ask for it."""
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     text = repr(described)
     old = text.isascii() and len(text) < 60_000
     prefix, encoded = (10, text.encode("ascii")) if old else (12, text.encode("utf-8"))
@@ -150,10 +163,12 @@ def _header(array: np.ndarray[Any, Any]) -> bytes:
     return b"\x93NUMPY" + version + length.to_bytes(width, "little") + encoded.ljust(length - 1) + b"\n"
 
 
-def _write_all(descriptor: int, data: memoryview) -> None:
+def _write_all(descriptor: int, data: memoryview) -> int:
+    size = len(data)
     # One call writes at most 2 GiB, and less on a full disk, without an error.
     while data:
         data = data[os.write(descriptor, data) :]
+    return size
 
 
 def _read_all(opened: _OpenFile, target: memoryview, offset: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,27 +55,46 @@ class ZarrBackend(Backend):
             raise InvalidDataError(f"zarr cannot hold objects ({dtype})")
 
     def write(self, locator: str, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
-        stored = _as_stored(array)
-        _finish(lambda: self._write(locator, stored, options))
+        self.write_blocks(locator, [array], array.shape, options)
 
-    def _write(self, locator: str, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
-        chunks = zarr_options.chunk_shape(options, array.dtype, array.shape[1:], len(array))
-        target = zarr.create_array(
-            self._store,
-            name=locator,
-            shape=array.shape,
-            dtype=array.dtype,
-            chunks=chunks,
-            shards=zarr_options.shard_shape(options, array.dtype, len(array), chunks),
-            compressors=zarr_options.codecs(options, array.dtype),
-            fill_value=np.nan if array.dtype.kind in "fc" else None,
-            config={"write_empty_chunks": True},
-        )
-        target[...] = array
+    def write_blocks(
+        self,
+        locator: str,
+        blocks: Iterable[np.ndarray[Any, Any]],
+        shape: tuple[int, ...],
+        options: Mapping[str, Any],
+    ) -> None:
+        _finish(lambda: self._write(locator, blocks, shape[0], options))
+
+    def _write(
+        self, locator: str, blocks: Iterable[np.ndarray[Any, Any]], rows: int, options: Mapping[str, Any]
+    ) -> None:
+        first = 0
+        for block in _regrouped(map(_as_stored, blocks), options, rows):
+            if first == 0:
+                target = self._create(locator, block.dtype, (rows, *block.shape[1:]), options)
+            target[first : first + len(block)] = block
+            first += len(block)
         if self.context.durable and self._folder is not None:
             _sync_tree(self._folder / locator)
             _sync(self._folder)
             _sync(self._folder.parent)
+
+    def _create(
+        self, locator: str, dtype: np.dtype[Any], shape: tuple[int, ...], options: Mapping[str, Any]
+    ) -> zarr.Array[Any]:
+        chunks, shards = zarr_options.grid(options, dtype, shape)
+        return zarr.create_array(
+            self._store,
+            name=locator,
+            shape=shape,
+            dtype=dtype,
+            chunks=chunks,
+            shards=shards,
+            compressors=zarr_options.codecs(options, dtype),
+            fill_value=np.nan if dtype.kind in "fc" else None,
+            config={"write_empty_chunks": True},
+        )
 
     def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:
         array = self._opened(locator)
@@ -106,6 +125,12 @@ class ZarrBackend(Backend):
             if entry.is_dir():
                 yield entry.name, entry.stat().st_mtime
 
+    def files(self, locator: str) -> list[tuple[str, int]]:
+        if self._folder is None:
+            return []
+        paths = sorted(path for path in (self._folder / locator).rglob("*") if path.is_file())
+        return [(str(path), path.stat().st_size) for path in paths]
+
     def describe(self, locator: str) -> str:
         return f"{self._store}/{locator}" if self._folder is None else str(self._folder / locator)
 
@@ -132,6 +157,24 @@ def _as_stored(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if array.dtype.kind in SPECIFIED and array.dtype.itemsize <= 16 and array.dtype.type is not np.longdouble:
         return array
     return array.view(np.uint8).reshape(*array.shape, array.dtype.itemsize)
+
+
+def _regrouped(
+    blocks: Iterable[np.ndarray[Any, Any]], options: Mapping[str, Any], rows: int
+) -> Iterator[np.ndarray[Any, Any]]:
+    """The same rows in blocks of whole shards, so that no shard is written twice."""
+    waiting: list[np.ndarray[Any, Any]] = []
+    for block in blocks:
+        waiting.append(block)
+        _, shards = zarr_options.grid(options, block.dtype, (rows, *block.shape[1:]))
+        have = sum(map(len, waiting))
+        whole = have - have % shards[0]
+        if whole:
+            joined = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+            yield joined[:whole]
+            waiting = [joined[whole:]] if whole < have else []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _finish(job: Callable[[], None]) -> None:

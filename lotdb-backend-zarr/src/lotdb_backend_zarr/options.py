@@ -13,7 +13,7 @@ from zarr.registry import get_codec_class
 
 from lotdb import InvalidOptionError
 
-__all__ = ["check", "chunk_shape", "codecs", "shard_shape"]
+__all__ = ["check", "codecs", "grid"]
 
 # A window of a second of audio touches one or two chunks of this size, and decoding one takes a
 # fraction of a millisecond.
@@ -46,6 +46,14 @@ def check(options: Mapping[str, Any], dtype: np.dtype[Any], row_shape: tuple[int
     if "compressors" in options:
         checked["compressors"] = [codec.to_dict() for codec in _parse_codecs(options["compressors"])]
     return checked
+
+
+def grid(
+    options: Mapping[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shapes of the chunks and of the shards of an array."""
+    chunks = chunk_shape(options, dtype, shape[1:], shape[0])
+    return chunks, shard_shape(options, dtype, shape[0], chunks)
 
 
 def chunk_shape(

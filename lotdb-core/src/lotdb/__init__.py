@@ -39,7 +39,7 @@ from lotdb.hookspecs import hookimpl
 from lotdb.ingester import Ingested, SourceFile
 from lotdb.io import DataReader, DataWriter
 from lotdb.nodes import BaseNode
-from lotdb.payload import Payload
+from lotdb.payload import Payload, StoredSegment
 from lotdb.plugins import Plugins
 from lotdb.session import Savepoint
 from lotdb.upkeep import Damage
@@ -86,6 +86,7 @@ __all__ = [
     "Savepoint",
     "SourceFile",
     "StaleNodeError",
+    "StoredSegment",
     "Undecodable",
     "UnsafeRecordError",
     "UnsupportedValueError",

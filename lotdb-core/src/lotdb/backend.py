@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -117,6 +118,33 @@ class Backend(ABC):
         cut. If it raises, the core calls :meth:`delete` for what may have been begun.
         """
 
+    def write_blocks(
+        self,
+        locator: Any,
+        blocks: Iterable[np.ndarray[Any, Any]],
+        shape: tuple[int, ...],
+        options: Mapping[str, Any],
+    ) -> None:
+        """Store an array of *shape*, given as consecutive *blocks* of its rows, under *locator*.
+
+        It may be larger than memory. The default gathers the blocks in a temporary file and calls
+        :meth:`write`; a backend that can write piece by piece overrides it.
+        """
+        with tempfile.TemporaryFile(dir=self._scratch()) as file:
+            array: np.ndarray[Any, Any] | None = None
+            done = 0
+            for block in blocks:
+                if array is None:
+                    array = np.memmap(file, block.dtype, "w+", shape=shape)
+                array[done : done + len(block)] = block
+                done += len(block)
+            assert array is not None
+            self.write(locator, array, options)
+
+    def _scratch(self) -> Path | None:
+        # Beside the data rather than in the system's temporary folder, which may be small, or in memory.
+        return self.context.folder.parent if self.context is not None else None
+
     @abstractmethod
     def read_into(self, locator: Any, first_row: int, out: np.ndarray[Any, Any]) -> None:
         """Fill *out*, C-contiguous, with the rows of *locator* from *first_row* on.
@@ -134,6 +162,10 @@ class Backend(ABC):
         What this lists and no record names is garbage, and :meth:`delete` will be called for it. A
         backend whose locators are persistent objects lists nothing: ZODB collects them.
         """
+        return ()
+
+    def files(self, locator: Any) -> Iterable[tuple[str, int]]:
+        """Path and size in bytes of each file that holds *locator*, for those who ask; none if unknown."""
         return ()
 
     def describe(self, locator: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from lotdb.records import (
     own_of,
     shared_entry,
 )
-from lotdb.stage import Segment, Stage
+from lotdb.stage import Layout, Stage
 from lotdb.tree import Handle, Tree, touch
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["DetachedCopy", "copy_entry", "copy_payload", "share_entry"]
 
 # Payloads are copied from store to store in blocks of this many bytes.
-BLOCK_BYTES = 32 << 20
+BLOCK_BYTES = 16 << 20
 
 
 def share_entry(node: Handle) -> Entry:
@@ -91,13 +92,23 @@ def copy_payload(record: PayloadRecord, source: Stage, target: Tree) -> PayloadR
     old = record.layout
     backend = target.default_backend if old.backend == MemoryBackend.name else old.backend
     new = target.layout(backend, old.dtype, old.row_shape, target.decode_options(old))
-    segments: tuple[Segment, ...] = ()
-    step = max(1, BLOCK_BYTES // max(1, old.row_bytes))
-    for first in range(0, record.rows if old.row_bytes else 0, step):
-        block = np.empty((min(step, record.rows - first), *old.row_shape), old.dtype)
-        source.read_into(old, record.segments, first, block)
-        segments = target.stage.append(new, segments, block)
-    return replace(record, layout=new, segments=segments)
+    return rewrite_payload(record, source, target, new)
+
+
+def rewrite_payload(record: PayloadRecord, source: Stage, target: Tree, layout: Layout) -> PayloadRecord:
+    """The record of a payload with the same rows in one new segment of *layout*."""
+    blocks = _blocks(record, source) if record.layout.row_bytes else iter(())
+    segments = target.stage.write_blocks(layout, blocks, record.rows)
+    return replace(record, layout=layout, segments=segments)
+
+
+def _blocks(record: PayloadRecord, source: Stage) -> Iterator[np.ndarray[Any, Any]]:
+    layout = record.layout
+    step = max(1, BLOCK_BYTES // layout.row_bytes)
+    for first in range(0, record.rows, step):
+        block = np.empty((min(step, record.rows - first), *layout.row_shape), layout.dtype)
+        source.read_into(layout, record.segments, first, block)
+        yield block
 
 
 class DetachedCopy(Tree):

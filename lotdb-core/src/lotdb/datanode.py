@@ -233,6 +233,26 @@ class DataNode(BaseNode):
             options=options,
         )
 
+    def compact_data(
+        self, data_attribute: str | None = None, *, backend: str | None = None, **options: Any
+    ) -> Payload:
+        """Rewrite a payload as one piece, in its backend or another, in bounded memory.
+
+        A payload that was appended to many times reads faster afterwards. Readers and copies keep the
+        old pieces; ``LOTDB.pack`` gives back their space when nobody needs them any more.
+
+        Parameters
+        ----------
+        data_attribute
+            Name of the payload; by default the node's.
+        backend
+            Name of the backend to move it to.
+        **options
+            The backend's own options; by default, in the same backend, those it has.
+        """
+        name = data_attribute or self.data_attribute
+        return payloads.compact(self, name, backend=backend, options=options)
+
     def delete_data(self, data_attribute: str | None = None) -> None:
         """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
         payloads.delete(self, data_attribute or self.data_attribute)

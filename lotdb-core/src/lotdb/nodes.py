@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
-from lotdb import attributes, copying, graft, walk
+from lotdb import attributes, copying, graft, payloads, walk
 from lotdb.attributes import Attributes
 from lotdb.errors import InvalidMoveError, NodeNotFoundError
 from lotdb.graft import IfExists
@@ -446,6 +446,16 @@ class BaseNode(Handle):
         for key in list(self):
             self.delete_node(key)
         self._put_own(EMPTY_OWN)
+
+    def compact_tree(self, *, backend: str | None = None, **options: Any) -> int:
+        """Rewrite all payloads at and below this node; see ``DataNode.compact_data``.
+
+        Returns
+        -------
+        int
+            How many were rewritten.
+        """
+        return payloads.compact_tree(self, backend=backend, options=options)
 
     # -- iteration -----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from lotdb.stage import Layout, Segment
 if TYPE_CHECKING:
     from lotdb.tree import Tree
 
-__all__ = ["Payload", "PayloadRecord"]
+__all__ = ["Payload", "PayloadRecord", "StoredSegment"]
 
 TAG = "p"
 
@@ -75,6 +75,24 @@ class PayloadRecord:
 def is_payload(stored: Any) -> bool:
     """Whether a stored attribute value is a payload's record."""
     return type(stored) is tuple and stored[0] == TAG
+
+
+@dataclass(frozen=True)
+class StoredSegment:
+    """Where some rows of a payload lie.
+
+    ``files`` are the paths and sizes in bytes of what holds them, which other payloads may share; there
+    are none before they are written.
+    """
+
+    first_row: int
+    rows: int
+    files: tuple[tuple[str, int], ...]
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """Size of all its files."""
+        return sum(size for _, size in self.files)
 
 
 class Payload:
@@ -161,6 +179,16 @@ class Payload:
     def options(self) -> dict[str, Any]:
         """The backend's own options that it was written with."""
         return self._tree.decode_options(self.record.layout)
+
+    def segments(self) -> list[StoredSegment]:
+        """Where the rows lie: one entry for each run of rows that is stored together."""
+        self._tree.check()
+        stored, first = [], 0
+        for segment in self.record.segments:
+            files = self._tree.stage.files(self.record.layout, segment)
+            stored.append(StoredSegment(first, segment.rows, tuple(files)))
+            first += segment.rows
+        return stored
 
     def __len__(self) -> int:
         if not self.shape:

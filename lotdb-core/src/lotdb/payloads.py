@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lotdb import values
+from lotdb import values, walk
+from lotdb.copying import rewrite_payload
 from lotdb.errors import (
     DataMismatchError,
     InvalidDataError,
@@ -24,7 +25,10 @@ from lotdb.records import get_value, own_of, with_values, without_value
 from lotdb.stage import Layout
 from lotdb.tree import Handle
 
-__all__ = ["IfExists", "append", "delete", "find", "get", "has", "write"]
+if TYPE_CHECKING:
+    from lotdb.nodes import BaseNode
+
+__all__ = ["IfExists", "append", "compact", "compact_tree", "delete", "find", "get", "has", "write"]
 
 IfExists = Literal["replace", "error", "append"]
 
@@ -99,7 +103,13 @@ def write(
     shape, array = array.shape, array.reshape(1) if array.ndim == 0 else array
     rate = check_rate(samplerate_hz)
     tree = node._tree
-    layout = _layout(node, array, tree.default_backend if backend is None else backend, options or {})
+    layout = _layout(
+        node,
+        array.dtype,
+        array.shape[1:],
+        tree.default_backend if backend is None else backend,
+        options or {},
+    )
     record = PayloadRecord(
         kind=kind,
         layout=layout,
@@ -148,7 +158,9 @@ def append(
     _compare(where, "backend", layout.backend, layout.backend if backend is None else backend)
     _compare(where, "sample rate", record.samplerate_hz, check_rate(samplerate_hz) or record.samplerate_hz)
     if options:
-        _compare(where, "options", layout, _layout(node, array, layout.backend, options))
+        _compare(
+            where, "options", layout, _layout(node, layout.dtype, layout.row_shape, layout.backend, options)
+        )
     if metadata is not None:
         old = {} if record.metadata is None else values.decode(record.metadata, extra=node._tree.plugins)
         record = replace(record, metadata=_encode_metadata(node, {**_mapping(old), **_mapping(metadata)}))
@@ -156,6 +168,31 @@ def append(
     segments = node._tree.stage.append(layout, record.segments, array)
     # A payload that grows gets a record of its own: its neighbours are not written again each time.
     return _store(node, name, record.with_rows(record.shape[0] + len(array), segments), boxed=True)
+
+
+def compact(
+    node: Handle, name: str, *, backend: str | None = None, options: Mapping[str, Any] | None = None
+) -> Payload:
+    """Rewrite payload *name* as one segment; see ``DataNode.compact_data``."""
+    record = get(node, name).record
+    tree, old = node._tree, record.layout
+    if not options and backend in (None, old.backend):
+        layout = old
+    else:
+        layout = _layout(node, old.dtype, old.row_shape, backend or old.backend, options or {})
+    tree.check_writable()
+    return _store(node, check_name(name), rewrite_payload(record, tree.stage, tree, layout), boxed=True)
+
+
+def compact_tree(node: BaseNode, *, backend: str | None, options: Mapping[str, Any]) -> int:
+    """Rewrite all payloads at and below *node*; how many."""
+    done = 0
+    for found in walk.everything(node):
+        own = own_of(found._entry())
+        for name in [name for name, stored in zip(own[0], own[1:], strict=True) if is_payload(stored)]:
+            compact(found, name, backend=backend, options=options)
+            done += 1
+    return done
 
 
 def delete(node: Handle, name: str) -> None:
@@ -198,10 +235,12 @@ def _as_array(data: Any, *, where: str) -> tuple[str, np.ndarray[Any, Any]]:
     return "array", np.asarray(array, order="C")
 
 
-def _layout(node: Handle, array: np.ndarray[Any, Any], backend: Any, options: Mapping[str, Any]) -> Layout:
+def _layout(
+    node: Handle, dtype: np.dtype[Any], row_shape: tuple[int, ...], backend: Any, options: Mapping[str, Any]
+) -> Layout:
     backend = check_backend(node._tree, backend)
     try:
-        return node._tree.layout(backend, array.dtype, array.shape[1:], options)
+        return node._tree.layout(backend, dtype, row_shape, options)
     except (InvalidDataError, InvalidOptionError) as error:
         raise type(error)(f"node {node._path()!r}: {error}") from error
 

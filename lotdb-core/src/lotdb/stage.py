@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -140,6 +140,25 @@ class Stage:
         self._add(layout, pack, array)
         return (segment,)
 
+    def write_blocks(self, layout: Layout, blocks: Iterable[Array], rows: int) -> tuple[Segment, ...]:
+        """One segment that holds *rows* rows, given as consecutive *blocks*; held in memory one by one."""
+        if rows * layout.row_bytes < PACKED_BYTES:
+            parts = list(blocks)
+            return self.write(layout, np.concatenate(parts)) if parts else ()
+        locator = self._new_locator(layout)
+        running = 0
+
+        def summed() -> Iterator[Array]:
+            nonlocal running
+            for block in blocks:
+                running = checksum(block, running)
+                yield block
+
+        backend, options = self._backends(layout.backend), self._decode_options(layout)
+        with _writing(backend, locator):
+            backend.write_blocks(locator, summed(), (rows, *layout.row_shape), options)
+        return (Segment(locator, 0, rows, running),)
+
     def append(self, layout: Layout, segments: tuple[Segment, ...], array: Array) -> tuple[Segment, ...]:
         """*segments* followed by the rows of *array*, with small segments merged.
 
@@ -210,13 +229,8 @@ class Stage:
     def _backend_write(self, layout: Layout, locator: Any, array: Array) -> None:
         backend = self._backends(layout.backend)
         options = self._decode_options(layout)
-        try:
+        with _writing(backend, locator):
             backend.write(locator, array, options)
-        except BaseException as error:
-            _delete(backend, locator)
-            if isinstance(error, LotdbError | OSError | MemoryError) or not isinstance(error, Exception):
-                raise
-            raise PluginError(f"backend {backend.name!r} failed to write: {error!r}") from error
 
     def flush(self) -> None:
         """Write all packs that are still in memory."""
@@ -266,6 +280,14 @@ class Stage:
             raise DamagedError(
                 f"the bytes in {backend.describe(segment.locator)} do not match their checksum"
             )
+
+    def files(self, layout: Layout, segment: Segment) -> list[tuple[str, int]]:
+        """Path and size in bytes of each file that holds *segment*; none while it is in memory."""
+        if self.fallback is not None and not isinstance(segment.locator, MemoryLocator):
+            return self.fallback.files(layout, segment)
+        if id(segment.locator) in self._pending:
+            return []
+        return list(self._backends(layout.backend).files(segment.locator))
 
     # -- as a data manager of ZODB's transaction ---------------------------------------------------
 
@@ -330,6 +352,18 @@ class _Savepoint:
 
     def rollback(self) -> None:
         self._stage._discard(self._keep)
+
+
+@contextlib.contextmanager
+def _writing(backend: Backend, locator: Any) -> Iterator[None]:
+    """Removes what a failed write has left, and names the backend in an error of its own."""
+    try:
+        yield
+    except BaseException as error:
+        _delete(backend, locator)
+        if isinstance(error, LotdbError | OSError | MemoryError) or not isinstance(error, Exception):
+            raise
+        raise PluginError(f"backend {backend.name!r} failed to write: {error!r}") from error
 
 
 def _delete(backend: Backend, locator: Any) -> None:

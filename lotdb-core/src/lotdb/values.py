@@ -361,14 +361,17 @@ class _Encoder:
                 f"attribute {self._name!r} nests deeper than {MAX_DEPTH} levels{self._where()}; "
                 "does it contain itself? Flatten it, or make nodes of its levels"
             )
+        self._spend(12)  # for its tag and framing; else empty lists would cost nothing
         self._steps.append(None)
-        self._left -= 12  # a container's tag and framing
 
     def _counted(self, encoded: Encoded) -> Encoded:
-        self._left -= encoded_size(encoded)
+        self._spend(encoded_size(encoded))
+        return encoded
+
+    def _spend(self, size: int) -> None:
+        self._left -= size
         if self._left < 0:
             raise self._too_large()
-        return encoded
 
     def _too_large(self) -> ValueTooLargeError:
         return ValueTooLargeError(
@@ -443,13 +446,14 @@ class _Decoder:
         if type(encoded) is not tuple:
             return encoded
         try:
-            return self._tagged(*encoded)
+            return self._tagged(encoded)
         except (MemoryError, RecursionError):  # says something about here and now, not about the data
             raise
         except Exception as error:  # whatever a constructor makes of damaged parts
             return self._undecodable(_tag(encoded), encoded, f"damaged ({error})")
 
-    def _tagged(self, tag: str, *parts: Any) -> object:
+    def _tagged(self, encoded: tuple[Any, ...]) -> object:
+        tag, *parts = encoded
         if container := _CONTAINERS.get(tag):
             return container([self.item(part) for part in parts])
         if tag == "d":
@@ -458,12 +462,14 @@ class _Decoder:
         if leaf := leaf_of_tag(tag):
             return make_leaf(leaf, parts)
         if tag == "x":
-            return self._added(*parts)
+            return self._added(encoded)
         why = "a payload, not a value" if tag == "p" else "written by a newer version of lotdb, or damaged"
-        return self._undecodable(tag, (tag, *parts), why)
+        return self._undecodable(_tag(encoded), encoded, why)
 
-    def _added(self, name: str, encoded: Any) -> object:
-        whole = ("x", name, encoded)
+    def _added(self, whole: tuple[Any, ...]) -> object:
+        _, name, encoded = whole
+        if type(name) is not str:
+            raise TypeError(f"{type_name(name)} in place of a name")
         added = self._extra.by_name(name) if self._extra else None
         if added is None:
             return self._undecodable(name, whole, "no installed plugin provides this type of values")

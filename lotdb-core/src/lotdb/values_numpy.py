@@ -146,7 +146,7 @@ def _objection(dtype: np.dtype[Any]) -> str:
         return "its dtype carries metadata, which would be lost; store that as an attribute of its own"
     if dtype.kind == "T":
         return "it holds text of variable length; convert it with value.astype('U') or value.tolist()"
-    if dtype.kind == "O":
+    if dtype.hasobject:
         return "it holds Python objects; convert it with value.tolist() or give it a dtype without objects"
     return f"its dtype {dtype} cannot be kept; {_TO_PLAIN}"
 

@@ -48,6 +48,11 @@ def has_children(entry: Entry) -> bool:
     return type(record) is Branch and next(iter(child_items(record.children)), None) is not None
 
 
+def everything(node: BaseNode) -> Iterator[BaseNode]:
+    """*node* and all nodes below it."""
+    return (found for found, _, _ in _descend(node))
+
+
 def leaves(node: BaseNode) -> Iterator[BaseNode]:
     """The nodes at or below *node* that have no children."""
     return (leaf for leaf, entry, _ in _descend(node) if not has_children(entry))
