@@ -10,7 +10,8 @@ from typing import Any
 
 __all__ = ["uninterrupted"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Plain numbers: the signal module spends most of its time on turning members of its enums back into them.
+_SIGNALS = (int(signal.SIGINT), int(signal.SIGTERM))
 
 _Handler = Callable[[int, FrameType | None], Any]
 _Arrival = tuple[_Handler, int, FrameType | None]
