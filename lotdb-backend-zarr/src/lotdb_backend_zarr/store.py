@@ -28,6 +28,9 @@ class StrictStore(WrapperStore[Store]):
     ) -> Buffer | None:
         return _present(key, await self._store.get(key, prototype, byte_range))
 
+    async def getsize(self, key: str) -> int:
+        return await self._store.getsize(key)
+
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
     ) -> list[Buffer | None]:
@@ -59,7 +62,7 @@ def open_store(store: Any, folder: Path, *, read_only: bool) -> Store:
         If *store* is neither a zarr store, a path nor a URL.
     """
     if isinstance(store, Store):
-        return store.with_read_only() if read_only and not store.read_only else store
+        return store.with_read_only(True) if read_only and not store.read_only else store
     if isinstance(store, str) and "://" in store:
         return FsspecStore.from_url(store, read_only=read_only)
     if store is None or isinstance(store, str | os.PathLike):

@@ -76,7 +76,7 @@ class LOTDB:
 
     def __init__(
         self,
-        path: str | os.PathLike[str] = ".",
+        path: str | os.PathLike[str] = "./data",
         name: str = "lotdb.fs",
         new: bool = False,
         read_only: bool = False,

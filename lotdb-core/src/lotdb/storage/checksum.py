@@ -110,7 +110,8 @@ class ChecksummedRecords(FileStorage):
 
     def checked_records(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Object id, transaction id and bytes of every record of every revision, each checked."""
-        transactions = self.iterator()
+        # A transaction that is being committed stands behind the last one, and is not there yet.
+        transactions = self.iterator(None, self.lastTransaction())
         try:
             for transaction in transactions:
                 for record in transaction:

@@ -144,8 +144,8 @@ class DurableCommits(FileStorage):
         try:
             super()._clear_temp()
         except OSError:
-            # A write to the temporary file has failed, and each seek now tries it again: as long as the disk is
-            # full no transaction could be aborted or begun, however small.
+            # A write to the temporary file has failed, and each seek now tries it again: as long as the disk
+            # is full no transaction could be aborted or begun, however small.
             self._tfile.raw.close()
             self._tfile = open(self._file_name + ".tmp", "w+b")  # noqa: SIM115 - as above
             self._tfmt = TempFormatter(self._tfile)
