@@ -281,11 +281,20 @@ def test_a_marker_of_something_else_is_refused(tmp_path, marker, message):
 
 def test_a_lost_marker_is_written_anew(tmp_path):
     with database(tmp_path) as db:
-        put(db, value=1)
+        put(db, value=1, box=Box(()))
     (tmp_path / f"{NAME}.lotdb").unlink()
     with database(tmp_path) as db:
         assert get(db, "value") == 1
     assert (tmp_path / f"{NAME}.lotdb").exists()
+
+
+def test_a_file_storage_of_others_gets_no_marker(tmp_path):
+    with database(tmp_path) as db:
+        put(db, value="of somebody else")
+    (tmp_path / f"{NAME}.lotdb").unlink()
+    with pytest.raises(DatabaseFormatError, match="is no LOTDB database"):
+        open_storage(tmp_path)
+    assert not (tmp_path / f"{NAME}.lotdb").exists()
 
 
 @pytest.mark.parametrize("at", range(3))
@@ -329,7 +338,7 @@ def test_a_missing_blob_folder_is_said(tmp_path):
     with pytest.raises(DamagedError, match=r"lotdb\.fs\.blobs is missing"):
         open_storage(tmp_path)
     (tmp_path / f"{NAME}.blobs").mkdir()
-    with database(tmp_path) as db, pytest.raises(POSKeyError):
+    with database(tmp_path) as db, pytest.raises(DamagedError, match="No blob file"):
         blob_bytes(db, "blob")
 
 

@@ -122,7 +122,8 @@ class ZarrBackend(Backend):
         if self._folder is None or not self._folder.is_dir():
             return
         for entry in os.scandir(self._folder):
-            if entry.is_dir():
+            # A store that the user chose may hold other arrays: those are not ours to look after.
+            if entry.name.startswith("seg-") and entry.is_dir():
                 yield entry.name, entry.stat().st_mtime
 
     def files(self, locator: str) -> list[tuple[str, int]]:

@@ -17,7 +17,15 @@ from ZODB.utils import p64, u64
 
 from lotdb import upkeep
 from lotdb.backends import Backends
-from lotdb.errors import ClosedError, DatabaseFormatError, InvalidOptionError, LotdbError, WrongThreadError
+from lotdb.errors import (
+    ClosedError,
+    DatabaseFormatError,
+    InvalidOptionError,
+    LotdbError,
+    UnsafeRecordError,
+    WrongNodeError,
+    WrongThreadError,
+)
 from lotdb.nodes import BaseNode
 from lotdb.plugins import Plugins, installed
 from lotdb.records import EMPTY_OWN, Children, new_branch
@@ -92,6 +100,8 @@ class LOTDB:
         self.read_only = read_only
         self.plugins = plugins or installed()
         self.default_backend = default_backend
+        if default_backend != "blob":
+            self.plugins.check_backend(default_backend)
         self._durability = durability
         self._backend_configs = dict(backends or {})
         self._sessions: dict[str, Session] = {}
@@ -111,13 +121,13 @@ class LOTDB:
                 durability=self._durability,
                 timeout=timeout,
             )
-            self.zodb = open_database(storage)
+            self._zodb = open_database(storage)
             try:
                 _prepare_root(self)
             except BaseException:
-                self.zodb.close()
+                self._zodb.close()
                 raise
-        self.backends = Backends(
+        self._backends = Backends(
             self.plugins,
             self.path / self.name,
             read_only=self.read_only,
@@ -187,8 +197,10 @@ class LOTDB:
         session.tree.check()
         return session.root
 
-    def commit(self, connection_id: str = "standard") -> None:
+    def commit(self, connection: str | BaseNode = "standard") -> None:
         """Make all that a connection changed visible together.
+
+        *connection* is the id that it was opened with, or any of its nodes.
 
         Raises
         ------
@@ -199,29 +211,39 @@ class LOTDB:
         ClosedError
             If there is no open connection of that id.
         """
-        self._session(connection_id).commit()
+        self._session(connection).commit()
 
-    def abort(self, connection_id: str = "standard") -> None:
+    def abort(self, connection: str | BaseNode = "standard") -> None:
         """Forget what a connection changed since its last commit; it then sees what others committed."""
-        self._session(connection_id).abort()
+        self._session(connection).abort()
 
-    def savepoint(self, connection_id: str = "standard") -> Savepoint:
+    def savepoint(self, connection: str | BaseNode = "standard") -> Savepoint:
         """A point within a connection's transaction; its ``rollback()`` forgets what was changed since."""
-        return self._session(connection_id).savepoint()
+        return self._session(connection).savepoint()
 
     def close_connection(self, connection_id: str = "standard") -> None:
         """Close a connection; what it did not commit is forgotten."""
         self._session(connection_id).close()
         del self._sessions[connection_id]
 
-    def _session(self, connection_id: str) -> Session:
+    def _session(self, connection: str | BaseNode) -> Session:
         self._check()
+        if isinstance(connection, BaseNode):
+            return self._session_of(connection)
+        connection_id = connection
         if connection_id not in self._sessions:
             there = ", ".join(map(repr, self._sessions)) or "none"
             raise ClosedError(
                 f"{self} has no open connection {connection_id!r} (open: {there}); open_connection() first"
             )
         return self._sessions[connection_id]
+
+    def _session_of(self, node: BaseNode) -> Session:
+        node._locate()
+        for session in self._open_sessions():
+            if session.tree is node._tree:
+                return session
+        raise WrongNodeError(f"{node!r} belongs to no open connection of {self}")
 
     def _new_session(self) -> Session:
         self._check()
@@ -244,7 +266,7 @@ class LOTDB:
         self._check()
         upkeep.check_can_pack(self)
         with uninterrupted():
-            pack_database(self.zodb, oldest_tid=self._oldest_snapshot())
+            pack_database(self._zodb, oldest_tid=self._oldest_snapshot())
             upkeep.sweep(self)
 
     def verify(self) -> list[Damage]:
@@ -272,28 +294,28 @@ class LOTDB:
         """Close all connections and the database; what was not committed is forgotten. May be repeated."""
         if self._refusal is None:
             self._close_parts()
-            self.give_up(ClosedError(f"{self} is closed"))
+            self._give_up(ClosedError(f"{self} is closed"))
 
     def _close_parts(self) -> None:
         with uninterrupted():
             self._sessions.clear()
-            for session in self.open_sessions():
+            for session in self._open_sessions():
                 session.tree.check()
                 session.close()
-            self.backends.close()
-            self.zodb.close()
+            self._backends.close()
+            self._zodb.close()
 
     # -- for the parts of the database ---------------------------------------------------------------
 
-    def open_sessions(self) -> list[Session]:
+    def _open_sessions(self) -> list[Session]:
         """The connections that are open."""
         return [session for session in list(self._all_sessions) if session.tree.owner != NOBODY]
 
-    def refusal(self) -> LotdbError | None:
+    def _why_refused(self) -> LotdbError | None:
         """The error that says why nothing can be done with the database any more, or None."""
         return self._refusal
 
-    def give_up(self, reason: LotdbError) -> None:
+    def _give_up(self, reason: LotdbError) -> None:
         """Refuse all further use, because of *reason*."""
         self._refusal = reason
         for session in list(self._all_sessions):
@@ -304,13 +326,13 @@ class LOTDB:
             raise self._refusal
 
     def _oldest_snapshot(self) -> bytes | None:
-        starts = [session.snapshot for session in self.open_sessions()]
+        starts = [session.snapshot for session in self._open_sessions()]
         return p64(u64(min(starts)) - 1) if starts else None
 
 
 def _prepare_root(database: LOTDB) -> None:
     manager = transaction.TransactionManager(explicit=True)
-    connection = database.zodb.open(manager)
+    connection = database._zodb.open(manager)
     try:
         with manager:
             root = connection.root()
@@ -319,6 +341,8 @@ def _prepare_root(database: LOTDB) -> None:
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = ("", new_branch(EMPTY_OWN), False)
             found = root.get("lotdb")
+    except UnsafeRecordError as error:
+        raise DatabaseFormatError(f"{database} is no LOTDB database: {error}") from error
     finally:
         connection.close()
     if found != FORMAT:
@@ -332,8 +356,8 @@ _open_databases: WeakSet[LOTDB] = WeakSet()
 
 def _refuse_in_child() -> None:
     for database in list(_open_databases):
-        if database.refusal() is None:
-            database.give_up(
+        if database._why_refused() is None:
+            database._give_up(
                 WrongThreadError(
                     f"{database} was opened by process {database._pid} before this one was forked from it; "
                     "open it in one process only, after the fork"

@@ -128,7 +128,7 @@ class DataNode(BaseNode):
         backend
             Name of the backend; by default the node's.
         samplerate_hz
-            Rows a second; by default the node's.
+            Rows a second; by default the node's, for arrays.
         metadata
             Kept with the payload: a mapping of what attributes can hold.
         content_type
@@ -159,7 +159,8 @@ class DataNode(BaseNode):
         if if_exists != "append" or not self.has_data(name):
             # What is appended takes these from the payload that is there.
             backend = backend or self.backend
-            samplerate_hz = self.samplerate_hz if samplerate_hz is None else samplerate_hz
+            if samplerate_hz is None and not isinstance(data, str | bytes | bytearray | memoryview):
+                samplerate_hz = self.samplerate_hz
         return payloads.write(
             self,
             name,

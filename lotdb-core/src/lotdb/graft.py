@@ -43,7 +43,7 @@ def add_tree(
         raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'error', 'replace' or 'rename'")
     tree._entry()
     parent._entry()
-    if tree._key == key and tree._parent is not None and tree._parent == parent:
+    if not copy and tree._key == key and tree._parent is not None and tree._parent == parent:
         return tree  # it is there already
     if (key,) in parent and if_exists == "error":
         raise NodeExistsError(

@@ -128,6 +128,12 @@ class BaseNode(Handle):
     def __getattr__(self, name: str) -> Any:
         # Only reached for what the class does not have: perhaps its own class is not installed.
         if not name.startswith("_"):
+            data_node = self._tree.plugins.node_type("data")
+            if hasattr(data_node, name) and not isinstance(self, cast(type, data_node)):
+                raise AttributeError(
+                    f"node {self._path()!r} is no data node, so it has no {name!r}; "
+                    "get it with get_data_node, or use DataReader and DataWriter"
+                )
             type_name = self.node_type
             if type_name and self._tree.plugins.node_type(type_name) is None:
                 missing = self._tree.plugins.missing_node_type(type_name)
@@ -164,10 +170,7 @@ class BaseNode(Handle):
                 raise self._no_child(key)
             return self._create(key, empty_entry(node_type or ""))
         node = self._child(key, entry, children, self._tree.epoch)
-        if node_type and entry[0] != node_type:
-            node._put_type(node_type)
-            return self._child(key, (node_type,), node._container, node._epoch)
-        return node
+        return node._as_type(node_type) if node_type else node
 
     def get_node_path(self, path: Any, create: bool = True, *, node_type: str | None = None) -> BaseNode:
         """The node at *path* below this one, with all nodes on the way; see :meth:`get_node`.
@@ -177,8 +180,6 @@ class BaseNode(Handle):
         keys = split_path(path)
         if node_type:
             self._check_type(node_type)
-        if not keys and node_type and self.node_type != node_type:
-            self._put_type(node_type)
         node: BaseNode = self
         for depth, key in enumerate(keys, 1):
             node = node.get_node(key, create, node_type=node_type if depth == len(keys) else None)
@@ -214,8 +215,14 @@ class BaseNode(Handle):
             raise self._tree.plugins.missing_node_type(node_type)
 
     def _as_type(self, node_type: str) -> BaseNode:
-        cls = self._tree.plugins.node_type(node_type) or BaseNode
-        node = cls._at(self._tree, self._parent, self._key, self._container, self._epoch)
+        """This node as one of *node_type*; it stays what it is if its own type is a kind of that."""
+        cls = self._tree.plugins.node_type(node_type)
+        own = self._tree.plugins.node_type(self.node_type) if self.node_type else BaseNode
+        if cls is not None and own is not None and issubclass(own, cls):
+            cls = own
+        else:
+            self._put_type(node_type)
+        node = (cls or BaseNode)._at(self._tree, self._parent, self._key, self._container, self._epoch)
         node._write_epoch = self._write_epoch
         return node
 

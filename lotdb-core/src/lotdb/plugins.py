@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
-import re
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ __all__ = ["Plugins", "installed"]
 
 BACKEND, INGESTER, NODE = "lotdb.backend", "lotdb.ingester", "lotdb.node"
 _EVENTS = ("lotdb_node_created", "lotdb_node_moved", "lotdb_node_deleted", "lotdb_payload_written")
+
+_OUR_BACKENDS = {"blob": "lotdb-backend-blob", "zarr": "lotdb-backend-zarr"}
 
 # Filled by the modules that define them, which stand above this one.
 BUILT_IN_NODE_TYPES: dict[str, type[BaseNode]] = {}
@@ -216,9 +218,15 @@ class Plugins:
     def _missing(self, kind: str, group: str, name: str) -> str:
         installed = sorted({entry_point.name for entry_point in self._entry_points(group)})
         asked = f"no {kind} named {name!r} (installed: {', '.join(installed) or 'none'})"
-        if group == BACKEND and re.fullmatch("[a-z0-9_-]+", name):
-            return f"{asked}; install it with: pip install lotdb-backend-{name}"
-        return f"{asked}; install the package that brings it with: pip install <package>"
+        if group == BACKEND and name in _OUR_BACKENDS:
+            return f"{asked}; install it with: pip install {_OUR_BACKENDS[name]}"
+        # No package is made up here: somebody else might publish one under the name of a typing error.
+        alike = difflib.get_close_matches(
+            name, {*installed, *_OUR_BACKENDS} if group == BACKEND else installed
+        )
+        if alike:
+            return f"{asked}; did you mean {alike[0]!r}?"
+        return f"{asked}; install the package that brings it"
 
 
 @functools.cache

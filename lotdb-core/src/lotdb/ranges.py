@@ -287,7 +287,8 @@ def _whole(value: object, what: str) -> int:
             if (number := int(value)) == value:  # type: ignore[call-overload]  # every Real has __trunc__
                 return int(number)
     raise InvalidRangeError(
-        f"{what} must be a whole number of samples, not {reprlib.repr(value)}; for a time say unit='seconds'"
+        f"{what} must be a whole number of samples, not {reprlib.repr(value)}; "
+        "for a time say that the unit is 'seconds'"
     )
 
 

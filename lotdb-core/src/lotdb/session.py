@@ -53,7 +53,7 @@ class ConnectedTree(Tree):
         self.default_backend = session.database.default_backend
         self.roots = session.connection.root()["tree"]
         self.stage = Stage(
-            session.database.backends,
+            session.database._backends,
             join=session.join,
             adopt=session.adopt,
             decode_options=self.decode_options,
@@ -72,7 +72,7 @@ class ConnectedTree(Tree):
 
     def check(self) -> None:
         if self.owner != get_ident():
-            raise self._session.refusal()
+            raise self._session._why_refused()
 
     def check_writable(self) -> None:
         self.check()
@@ -100,7 +100,7 @@ class Session:
         self.changed = False
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
-        self.connection: Connection = database.zodb.open(self._manager)
+        self.connection: Connection = database._zodb.open(self._manager)
         self.tree = ConnectedTree(self)
         self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
 
@@ -115,13 +115,13 @@ class Session:
         if isinstance(locator, Persistent):
             self.connection.add(locator)
 
-    def refusal(self) -> LotdbError:
+    def _why_refused(self) -> LotdbError:
         """The error that says why the tree cannot be used here and now."""
         if self.tree.owner != NOBODY:
             return WrongThreadError(
                 f"this connection to {self.database} belongs to another thread; open one in each thread"
             )
-        return self.database.refusal() or ClosedError(f"this connection to {self.database} is closed")
+        return self.database._why_refused() or ClosedError(f"this connection to {self.database} is closed")
 
     @property
     def snapshot(self) -> bytes:
@@ -138,7 +138,7 @@ class Session:
                 self.tree.stage.flush()
                 self._manager.commit()
             except CommitInDoubtError as error:
-                self.database.give_up(error)
+                self.database._give_up(error)
                 raise
             except BaseException as error:
                 self._roll_back(self._manager.abort)

@@ -162,9 +162,9 @@ class Stage:
     def append(self, layout: Layout, segments: tuple[Segment, ...], array: Array) -> tuple[Segment, ...]:
         """*segments* followed by the rows of *array*, with small segments merged.
 
-        The last segments are merged with what is added while they are no larger than it, as the digits
-        of a binary counter carry: any history of appends leaves O(log n) small segments, and each byte is
-        rewritten O(log n) times.
+        Segments are kept in sizes that at least halve from one to the next, as the digits of a binary
+        counter do: any history of appends leaves O(log n) small segments, and each byte is rewritten
+        O(log n) times.
         """
         if array.nbytes == 0:
             return segments
@@ -172,10 +172,7 @@ class Stage:
             extended = self._extend(layout, segments[-1], array)
             if extended is not None:
                 return (*segments[:-1], extended)
-        keep, added = len(segments), array.nbytes
-        while keep and segments[keep - 1].rows * layout.row_bytes <= min(added, MERGED_BYTES - added):
-            keep -= 1
-            added += segments[keep].rows * layout.row_bytes
+        keep = _keep([segment.rows * layout.row_bytes for segment in segments], array.nbytes)
         if keep < len(segments):
             merged = sum(segment.rows for segment in segments[keep:])
             block = np.empty((merged + len(array), *layout.row_shape), layout.dtype)
@@ -352,6 +349,19 @@ class _Savepoint:
 
     def rollback(self) -> None:
         self._stage._discard(self._keep)
+
+
+def _keep(sizes: list[int], added: int) -> int:
+    """How many segments of *sizes* stay as they are when *added* bytes follow; the rest are merged."""
+    keep = len(sizes)
+    while keep:
+        # The last one may have grown after it was written, so it is compared with the one before as well.
+        close = sizes[keep - 1] < 2 * added or (keep > 1 and sizes[keep - 2] < 2 * sizes[keep - 1])
+        if not close or added + sizes[keep - 1] > MERGED_BYTES:
+            break
+        keep -= 1
+        added += sizes[keep]
+    return keep
 
 
 @contextlib.contextmanager

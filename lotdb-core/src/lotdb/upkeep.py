@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from ZODB.POSException import POSError
 
 from lotdb import walk
 from lotdb.backend import iter_locators
-from lotdb.errors import LotdbError, ReadOnlyError
+from lotdb.errors import LotdbError, MissingPluginError, ReadOnlyError
 from lotdb.payload import PayloadRecord, is_payload
 from lotdb.records import own_of
 from lotdb.storage import raw_records
@@ -56,7 +57,7 @@ def _verify_own(node: BaseNode) -> Iterator[Damage]:
             yield from _verify_payload(node, name, PayloadRecord.decode(stored))
         elif type(stored) is tuple:
             value = decode(stored, extra=node._tree.plugins)
-            if isinstance(value, Undecodable):
+            if isinstance(value, Undecodable) and not value.missing_plugin:
                 yield Damage(node.path, name, repr(value))
 
 
@@ -68,6 +69,11 @@ def _verify_payload(node: BaseNode, name: str, record: PayloadRecord) -> Iterato
         try:
             out = np.empty((segment.rows, *layout.row_shape), layout.dtype)
             node._tree.stage.read_into(layout, (segment,), 0, out)
+        except MissingPluginError as error:
+            warnings.warn(
+                f"payload {name!r} of {node.path!r} was not verified: {error}", RuntimeWarning, stacklevel=2
+            )
+            return
         except (POSError, LotdbError) as error:
             yield Damage(node.path, name, str(error))
 
@@ -87,12 +93,12 @@ def sweep(database: LOTDB) -> None:
     recorded already.
     """
     stored = [
-        (backend, locator) for backend in database.backends.in_use() for locator, _ in backend.locators()
+        (backend, locator) for backend in database._backends.in_use() for locator, _ in backend.locators()
     ]
     if not stored:
         return
-    used = {locator for session in database.open_sessions() for locator in session.tree.stage.locators}
-    for _, _, record in raw_records(database.zodb.storage):
+    used = {locator for session in database._open_sessions() for locator in session.tree.stage.locators}
+    for _, _, record in raw_records(database._zodb.storage):
         used.update(iter_locators(record))
     for backend, locator in stored:
         if locator not in used:

@@ -116,12 +116,15 @@ class Undecodable:
         The value as it is stored.
     reason
         Why it cannot be read.
+    missing_plugin
+        Whether all that it takes is a plugin that is not installed.
     """
 
     tag: str
     # Not hashed: in damaged data it may hold anything, nested to any depth.
     encoded: Any = field(hash=False)
     reason: str = field(compare=False)
+    missing_plugin: bool = field(default=False, compare=False)
 
     def __repr__(self) -> str:
         return f"<undecodable value {self.tag!r}: {self.reason}>"
@@ -472,7 +475,8 @@ class _Decoder:
             raise TypeError(f"{type_name(name)} in place of a name")
         added = self._extra.by_name(name) if self._extra else None
         if added is None:
-            return self._undecodable(name, whole, "no installed plugin provides this type of values")
+            self._left_out += 1
+            return Undecodable(name, whole, "no installed plugin provides this type of values", True)
         before = self._left_out
         plain = self.item(encoded)
         if self._left_out > before:

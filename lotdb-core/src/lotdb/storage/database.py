@@ -6,9 +6,10 @@ from typing import Any, NoReturn
 
 import ZODB
 from ZODB.Connection import Connection
+from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
 
-from lotdb.errors import DatabaseNotFoundError, ReadOnlyError, UnsafeRecordError
+from lotdb.errors import DamagedError, DatabaseNotFoundError, ReadOnlyError, UnsafeRecordError
 from lotdb.storage.classes import class_factory
 
 __all__ = ["open_database"]
@@ -21,6 +22,13 @@ _CONNECTIONS = 100
 
 
 class _Connection(Connection):
+    def setstate(self, obj: Any) -> None:
+        """Load the state of *obj*; a record or a blob file that is gone is damage, and no ``KeyError``."""
+        try:
+            super().setstate(obj)
+        except POSKeyError as error:
+            raise DamagedError(f"{self._db.storage.getName()}: a part is missing: {error}") from error
+
     def importFile(self, f: Any, clue: str = "", customImporters: Any = None) -> NoReturn:
         """Refused: importing an export file unpickles it without a class factory."""
         raise UnsafeRecordError("importFile() runs what a ZODB export file names; LOTDB does not offer it")

@@ -139,6 +139,18 @@ class DatabaseFolder:
                 " choose another name"
             )
 
+    def refuse_unmarked(self) -> None:
+        """Raise if the data file has no marker beside it and was not written by this LOTDB."""
+        with open(self.data_file, "rb") as file:
+            head = file.read(1 << 20)
+        # A creation that was cut short leaves the magic bytes alone; a lost marker, our own records.
+        if len(head) <= len(FILESTORAGE_MAGIC) or b"lotdb.records" in head:
+            return
+        older = (
+            "; it looks like one of lotdb 1.x, which this version does not read" if b"lotdb." in head else ""
+        )
+        raise DatabaseFormatError(f"{self.data_file} is no LOTDB database{older}; choose another name")
+
     def refuse_lost_data(self) -> None:
         """Raise if the data file is gone and other parts are left."""
         if remains := self.remains():

@@ -65,6 +65,7 @@ def _mend(folder: DatabaseFolder, disk: Disk) -> None:
     folder.check_parts()
     _complete_blob_folder(folder, disk)
     if not os.path.exists(folder.marker):
+        folder.refuse_unmarked()
         _write_marker(folder, disk)
 
 
