@@ -466,6 +466,10 @@ class BaseNode(Handle):
 
     # -- iteration -----------------------------------------------------------------------------------
 
+    def iterate_tree(self) -> Iterator[BaseNode]:
+        """This node and all below it, each before its children."""
+        return walk.everything(self)
+
     def iterate_tree_level(self, level: int | Literal["deepest"] = "deepest") -> Iterator[BaseNode]:
         """The nodes *level* levels below this one (1: its children), or those of the lowest level."""
         return walk.level(self, level)

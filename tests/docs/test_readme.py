@@ -1,0 +1,111 @@
+"""Every code block of README.md and of docs/ runs, in order, and prints what the text block below it says.
+
+A page is one program: its blocks share their names and an empty folder to work in. Not run is only what
+stands below the comment ``<!-- not run -->``.
+"""
+
+import contextlib
+import doctest
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://)(?P<target>[^)#]*)(?:#(?P<anchor>[^)]*))?\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its text, the line it begins on, and what it should print, if that is shown."""
+
+    language: str
+    text: str
+    line: int
+    skipped: bool
+    printed: str | None
+
+
+def blocks_of(page):
+    text = page.read_text(encoding="utf-8")
+    found = list(BLOCK.finditer(text))
+    for match, below in zip(found, [*found[1:], None], strict=False):
+        shows_output = below and below["language"] == "text" and not text[match.end() : below.start()].strip()
+        yield Block(
+            language=match["language"],
+            text=match["text"],
+            line=text.count("\n", 0, match.start()) + 2,
+            skipped=text[: match.start()].rstrip().endswith("<!-- not run -->"),
+            printed=below["text"] if below and shows_output else None,
+        )
+
+
+def run_page(page):
+    names = {"__name__": "__main__"}
+    for block in blocks_of(page):
+        if block.language != "python" or block.skipped:
+            continue
+        # Padded, so that a traceback names the line of the page.
+        code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(code, names)
+        if block.printed is not None:
+            same = doctest.OutputChecker().check_output(block.printed, output.getvalue(), doctest.ELLIPSIS)
+            assert same, f"{page.name}, line {block.line}, prints\n{output.getvalue()}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_of_a_page_is_not_too_wide(page):
+    code = [line for block in blocks_of(page) if block.language for line in block.text.splitlines()]
+    assert [line for line in code if len(line) > 110] == []
+
+
+def test_readme_shows_what_appears_on_disk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(ROOT / "README.md")
+    listing = next(block.text for block in blocks_of(ROOT / "README.md") if "lotdb.fs.blobs" in block.text)
+    shown = re.findall(r"^ +(lotdb\.fs\S*?)/?(?:\s|$)", listing, re.MULTILINE)
+    assert sorted(shown) == sorted(path.name for path in (tmp_path / "results").iterdir())
+
+
+def test_first_code_of_the_readme_fits_on_a_screen():
+    first = next(block for block in blocks_of(ROOT / "README.md") if block.language == "python")
+    lines = [line for line in first.text.splitlines() if line.strip()]
+    assert len(lines) <= 12
+    assert first.line < 40
+
+
+def test_first_code_of_the_readme_may_be_run_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = next(block for block in blocks_of(ROOT / "README.md") if block.language == "python")
+    for _ in range(2):
+        exec(first.text, {})
+
+
+def test_readme_says_how_to_install():
+    assert re.search(r"^pip install lotdb$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def anchors_of(page):
+    headings = re.findall(r"^#+ (.*)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_the_repository_lead_somewhere(page):
+    for link in LINK.finditer(BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        target = page.parent / link["target"] if link["target"] else page
+        assert target.exists(), link[0]
+        if link["anchor"]:
+            assert link["anchor"] in anchors_of(target), link[0]
