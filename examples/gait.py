@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -150,15 +150,10 @@ def run_step(db: LOTDB, title: str, step: Callable[..., bool], *arguments: Any) 
     return worked
 
 
-def nodes_below(node: BaseNode, depth: int = 0) -> Iterator[tuple[int, BaseNode]]:
-    for child in node.iterate_tree_level(1):
-        yield depth, child
-        yield from nodes_below(child, depth + 1)
-
-
 def show_tree(root: BaseNode) -> None:
     total = 0
-    for depth, node in nodes_below(root):
+    for node in root.iterate_tree():
+        depth = node.path.count("/") + bool(node.path)
         print(f"  {'    ' * depth}{node.key}/")
         for name, value in node.attrs.items():
             stored = f"= {value!r}"

@@ -4,13 +4,14 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import zarr
 from zarr.core.buffer import Buffer, cpu, default_buffer_prototype
 from zarr.storage import LocalStore, MemoryStore
 from zarr.testing.store import StoreTests
 
-from lotdb import DamagedError, InvalidOptionError
+from lotdb import LOTDB, DamagedError, InvalidOptionError
 from lotdb_backend_zarr.store import StrictStore, open_store
 
 
@@ -81,3 +82,31 @@ def test_a_store_may_be_given_as_an_object_a_path_or_nothing(tmp_path: Path) -> 
 def test_anything_else_as_a_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidOptionError, match="store is 5; use a zarr store, a path or a URL"):
         open_store(5, tmp_path, read_only=False)
+
+
+def test_a_shared_store_keeps_what_is_not_ours(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "shared")
+    zarr.create_array(store, name="precious", shape=(3,), dtype="f4")[...] = 1
+    with LOTDB(tmp_path / "db", default_backend="zarr", backends={"zarr": {"store": store}}) as db:
+        with db.connection() as root:
+            root.get_data_node("a").write_data(np.arange(10))
+        with db.connection() as root:
+            root["a"].delete_tree()
+        db.pack()
+        assert not [name for name in (tmp_path / "shared").iterdir() if name.name.startswith("seg-")]
+    assert zarr.open_array(store, path="precious")[1] == 1
+
+
+def test_a_second_database_in_the_same_store_is_refused(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "shared")
+    configured: dict[str, Any] = {"default_backend": "zarr", "backends": {"zarr": {"store": store}}}
+    with LOTDB(tmp_path / "one", **configured) as db, db.connection() as root:
+        root.get_data_node("a").write_data(np.arange(10))
+    with (
+        LOTDB(tmp_path / "two", **configured) as db,
+        pytest.raises(InvalidOptionError, match="belongs to another LOTDB database"),
+        db.connection() as root,
+    ):
+        root.get_data_node("a").write_data(np.arange(10))
+    with LOTDB(tmp_path / "one", **configured) as db:
+        assert db.verify() == []

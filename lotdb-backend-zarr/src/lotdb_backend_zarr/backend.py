@@ -22,6 +22,9 @@ __all__ = ["ZarrBackend"]
 # Arrays that are kept open: opening one takes longer than reading a window of it.
 OPEN_ARRAYS = 256
 
+# The attribute of the group that says whose it is.
+OWNER = "lotdb_database"
+
 # Kinds of dtype that zarr's format specifies; others are stored as the bytes of their elements.
 SPECIFIED = frozenset("biufcmM")
 
@@ -41,6 +44,8 @@ class ZarrBackend(Backend):
         self._folder = local_folder(self._store)
         self._arrays: OrderedDict[str, zarr.Array[Any]] = OrderedDict()
         self._lock = threading.Lock()
+        self._claimed = False
+        self._check_owner()
 
     @classmethod
     def check_options(
@@ -83,6 +88,7 @@ class ZarrBackend(Backend):
     def _create(
         self, locator: str, dtype: np.dtype[Any], shape: tuple[int, ...], options: Mapping[str, Any]
     ) -> zarr.Array[Any]:
+        self._claim()
         chunks, shards = zarr_options.grid(options, dtype, shape)
         return zarr.create_array(
             self._store,
@@ -95,6 +101,28 @@ class ZarrBackend(Backend):
             fill_value=np.nan if dtype.kind in "fc" else None,
             config={"write_empty_chunks": True},
         )
+
+    def _check_owner(self) -> str | None:
+        """The id of the database that the store belongs to, if it has one; another's is refused."""
+        try:
+            owner = zarr.open_group(self._store, mode="r", zarr_format=3).attrs.get(OWNER)
+        except FileNotFoundError:
+            return None
+        if owner not in (None, self.context.database_id):
+            # Each would take the other's arrays for garbage.
+            raise InvalidOptionError(
+                f"{self._store} belongs to another LOTDB database; give each a store, or a path, of its own"
+            )
+        return None if owner is None else str(owner)
+
+    def _claim(self) -> None:
+        with self._lock:
+            if not self._claimed:
+                if self._check_owner() is None:
+                    zarr.open_group(self._store, mode="a", zarr_format=3).attrs[OWNER] = (
+                        self.context.database_id
+                    )
+                self._claimed = True
 
     def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:
         array = self._opened(locator)

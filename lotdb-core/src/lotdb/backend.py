@@ -34,6 +34,8 @@ class BackendContext:
         other absolute path: databases are moved and copied.
     read_only
         Nothing may be created or changed.
+    database_id
+        A text that stays with the database, wherever it is moved: to tell whose a shared place is.
     config
         What the user passed to ``LOTDB(backends={name: {...}})``; an unknown key is an
         ``InvalidOptionError``.
@@ -44,6 +46,7 @@ class BackendContext:
     folder: Path
     read_only: bool = False
     durable: bool = True
+    database_id: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
 
 

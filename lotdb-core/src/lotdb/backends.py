@@ -36,12 +36,14 @@ class Backends:
         *,
         read_only: bool,
         durable: bool,
+        database_id: str,
         configs: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self._plugins = plugins
         self._data_file = data_file
         self._read_only = read_only
         self._durable = durable
+        self._database_id = database_id
         self._configs = configs
         self._open: dict[str, Backend] = {}
         self._lock = Lock()
@@ -72,6 +74,7 @@ class Backends:
                     folder=folder,
                     read_only=self._read_only,
                     durable=self._durable,
+                    database_id=self._database_id,
                     config=self._configs.get(name, {}),
                 )
             )

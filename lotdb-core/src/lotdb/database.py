@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,7 +124,7 @@ class LOTDB:
             )
             self._zodb = open_database(storage)
             try:
-                _prepare_root(self)
+                database_id = _prepare_root(self)
             except BaseException:
                 self._zodb.close()
                 raise
@@ -132,6 +133,7 @@ class LOTDB:
             self.path / self.name,
             read_only=self.read_only,
             durable=self._durability == "full",
+            database_id=database_id,
             configs=self._backend_configs,
         )
 
@@ -330,7 +332,8 @@ class LOTDB:
         return p64(u64(min(starts)) - 1) if starts else None
 
 
-def _prepare_root(database: LOTDB) -> None:
+def _prepare_root(database: LOTDB) -> str:
+    """Create the root of an empty database; the id of any."""
     manager = transaction.TransactionManager(explicit=True)
     connection = database._zodb.open(manager)
     try:
@@ -338,9 +341,10 @@ def _prepare_root(database: LOTDB) -> None:
             root = connection.root()
             if len(root) == 0 and not database.read_only:
                 root["lotdb"] = FORMAT
+                root["id"] = uuid.uuid4().hex
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = ("", new_branch(EMPTY_OWN), False)
-            found = root.get("lotdb")
+            found, database_id = root.get("lotdb"), root.get("id")
     except UnsafeRecordError as error:
         raise DatabaseFormatError(f"{database} is no LOTDB database: {error}") from error
     finally:
@@ -348,6 +352,7 @@ def _prepare_root(database: LOTDB) -> None:
     if found != FORMAT:
         what = "it is no LOTDB database" if found is None else f"its format is {found!r}"
         raise DatabaseFormatError(f"{database} cannot be opened: {what}; this version reads format {FORMAT}")
+    return str(database_id)
 
 
 # A forked child has copies of all these objects; what both did would ruin the data file.
