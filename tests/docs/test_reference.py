@@ -123,7 +123,7 @@ def test_code_names_no_error_and_no_hook_that_does_not_exist():
         for hook in vars(spec)
         if hook.startswith("lotdb_")
     }
-    packages = {"lotdb_backend_blob", "lotdb_backend_zarr", "lotdb_ingest"}
+    packages = {"lotdb_backend_blob", "lotdb_backend_zarr", "lotdb_ingest", "lotdb_backend_npyfolder"}
     assert set(re.findall(r"\blotdb_\w+", text)) <= hooks | packages
     known = {*ERRORS, *(name for name in dir(builtins) if name.endswith("Error"))}
     assert set(re.findall(r"\b[A-Z]\w+Error\b", text)) <= known

@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ZODB.blob import Blob
-from ZODB.POSException import POSKeyError
 
-from lotdb import Backend, BackendContext, DamagedError
+from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError
 
 __all__ = ["BlobBackend"]
 
@@ -39,6 +38,8 @@ class BlobBackend(Backend):
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
+        for option in context.config:
+            raise InvalidOptionError(f"backend 'blob' has no setting {option!r}")
         self._files: OrderedDict[tuple[bytes, bytes], _OpenFile] = OrderedDict()
         self._lock = Lock()
 
@@ -72,9 +73,7 @@ class BlobBackend(Backend):
         target = out.reshape(-1).view(np.uint8).data
         key = _identity(locator)
         if key is None:
-            with locator.open("r") as file:
-                opened = _examine(file.fileno())
-                _read_all(opened, target, first_row * row_bytes)
+            _read_staged(locator, target, first_row * row_bytes)
             return
         with self._lock:
             # The lock keeps the file from being closed while it is read.
@@ -93,12 +92,7 @@ class BlobBackend(Backend):
         return [(path, os.path.getsize(path))]
 
     def describe(self, locator: Blob) -> str:
-        try:
-            return str(locator.committed())
-        except Exception:
-            return (
-                "a blob that is not committed" if _identity(locator) is None else f"blob {locator._p_oid!r}"
-            )
+        return str(locator._p_blob_committed or locator._p_blob_uncommitted or f"blob {locator._p_oid!r}")
 
     def close(self) -> None:
         with self._lock:
@@ -118,18 +112,26 @@ class BlobBackend(Backend):
 
 def _identity(locator: Blob) -> tuple[bytes, bytes] | None:
     """What tells a committed blob's file from all others; None before the commit."""
-    try:
-        locator._p_activate()
-    except POSKeyError as error:
-        raise DamagedError(f"the blob {error} is not in the database") from error
+    locator._p_activate()
     committed = locator._p_blob_committed
     if locator._p_blob_uncommitted or not committed or not committed.endswith(".blob"):
         return None
     return locator._p_oid, locator._p_serial
 
 
+def _read_staged(locator: Blob, target: memoryview, offset: int) -> None:
+    """Read a blob that this transaction has written."""
+    if not locator._p_blob_uncommitted and not locator._p_blob_committed:
+        # Opened for reading, it would make itself an empty file.
+        raise DamagedError("nothing is stored in this blob")
+    with locator.open("r") as file:
+        _read_all(_examine(file.fileno()), target, offset)
+
+
 def _open(locator: Blob) -> _OpenFile:
     path = locator.committed()
+    if not os.path.exists(path):
+        raise DamagedError(f"{path} is missing")
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
     try:
         return _examine(descriptor)
@@ -151,9 +153,17 @@ def _examine(descriptor: int) -> _OpenFile:
     return _OpenFile(descriptor, offset, os.fstat(descriptor).st_size)
 
 
+def _descr(dtype: np.dtype[Any]) -> Any:
+    try:
+        return np.lib.format.dtype_to_descr(dtype)
+    except ValueError:
+        # Fields that overlap or stand in another order than in memory have no place in the format.
+        return f"|V{dtype.itemsize}"
+
+
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     """The ``.npy`` header of an array: version 1.0, or 3.0 where field names or size ask for it."""
-    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    described = {"descr": _descr(dtype), "fortran_order": False, "shape": shape}
     text = repr(described)
     old = text.isascii() and len(text) < 60_000
     prefix, encoded = (10, text.encode("ascii")) if old else (12, text.encode("utf-8"))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from lotdb import values
-from lotdb.errors import AttributeNotFoundError, PayloadExistsError
+from lotdb.errors import AttributeNotFoundError, InvalidOptionError, PayloadExistsError
 from lotdb.keys import check_name
 from lotdb.payload import Payload, PayloadRecord, is_payload
-from lotdb.records import Own, get_value, own_of, with_values, without_value
+from lotdb.records import EMPTY_OWN, Own, get_value, own_of, with_values, without_value
 from lotdb.tree import Handle
 
 if TYPE_CHECKING:
@@ -59,8 +59,18 @@ class Attributes(MutableMapping[str, Any]):
 
     def update(self, other: Any = (), /, **named: Any) -> None:
         """Set several attributes at once: all of them, or none if one is refused."""
-        pairs: Iterable[Any] = other.items() if isinstance(other, Mapping) else other
-        write(self._node, {**dict(pairs), **named})
+        try:
+            pairs = dict(other)
+        except (TypeError, ValueError) as error:
+            raise InvalidOptionError(
+                f"attributes are to be set from {other!r}; use a mapping, or pairs of name and value"
+            ) from error
+        write(self._node, {**pairs, **named})
+
+    def clear(self) -> None:
+        """Remove all attributes; payloads stay."""
+        own = own_of(self._node._entry())
+        self._node._put_own(keep_payloads(own))
 
 
 def read(node: Handle, name: str, default: Any) -> Any:
@@ -68,7 +78,7 @@ def read(node: Handle, name: str, default: Any) -> Any:
     entry = node._entry()
     own: Own = entry[1:] if type(entry[1]) is tuple else own_of(entry)
     names = own[0]
-    if name not in names:
+    if type(name) is not str or name not in names:
         name = check_name(name)  # which may have another spelling for it
         if name not in names:
             return default
@@ -92,10 +102,7 @@ def encode(node: Handle, named: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in named.items():
         name = check_name(name)
         if is_payload(get_value(own, name)):
-            raise PayloadExistsError(
-                f"attribute {name!r} of node {node._path()!r} is a payload; "
-                "write_data replaces it, delete_data removes it"
-            )
+            raise _is_payload_error(node, name)
         stored[name] = values.encode(value, name=name, extra=node._tree.plugins)
     return stored
 
@@ -111,7 +118,22 @@ def delete(node: Handle, name: str) -> None:
     name = check_name(name)
     if name not in own[0]:
         raise missing(node, name)
+    if is_payload(get_value(own, name)):
+        raise _is_payload_error(node, name)
     node._put_own(without_value(own, name))
+
+
+def keep_payloads(own: Own) -> Own:
+    """*own* with nothing left but its payloads."""
+    pairs = zip(own[0], own[1:], strict=True)
+    return with_values(EMPTY_OWN, {name: stored for name, stored in pairs if is_payload(stored)})
+
+
+def _is_payload_error(node: Handle, name: str) -> PayloadExistsError:
+    return PayloadExistsError(
+        f"attribute {name!r} of node {node._path()!r} is a payload; "
+        "write_data replaces it, delete_data removes it"
+    )
 
 
 def missing(node: Handle, name: str) -> AttributeNotFoundError:

@@ -179,6 +179,11 @@ class Backend(ABC):
         """Release what is open. The core calls nothing else afterwards."""
 
 
+def is_locator(text: str) -> bool:
+    """Whether *text* has the default form of locators."""
+    return re.fullmatch(LOCATOR_PATTERN.decode(), text) is not None
+
+
 def iter_locators(record: bytes) -> Iterator[str]:
     """All locators of the default form that occur in the bytes of a stored record."""
     for match in re.finditer(LOCATOR_PATTERN, record):

@@ -116,4 +116,18 @@ class DetachedCopy(Tree):
 
     def __init__(self, plugins: Plugins, origin: Tree) -> None:
         super().__init__(plugins)
-        self.stage.fallback = origin.stage
+        self.stage = _CopiedStage(self, origin)
+        origin.pin(self)
+
+
+class _CopiedStage(Stage):
+    def __init__(self, tree: Tree, origin: Tree) -> None:
+        super().__init__(lambda name: tree.memory, decode_options=tree.decode_options)
+        self._tree = tree
+        self._origin = origin
+
+    def _keeper(self, locator: Any) -> Stage:
+        if self._tree.memory.holds(locator):
+            return self
+        self._origin.check()
+        return self._origin.stage._keeper(locator)

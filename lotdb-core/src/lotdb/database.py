@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -28,7 +29,7 @@ from lotdb.errors import (
     WrongThreadError,
 )
 from lotdb.nodes import BaseNode
-from lotdb.plugins import Plugins, installed
+from lotdb.plugins import Plugins, check_plugins
 from lotdb.records import EMPTY_OWN, Children, new_branch
 from lotdb.session import NOBODY, ROOT_KEY, Savepoint, Session
 from lotdb.storage import open_database, open_storage, pack_database, uninterrupted
@@ -96,13 +97,13 @@ class LOTDB:
         backends: Mapping[str, Mapping[str, Any]] | None = None,
         plugins: Plugins | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = _check_path(path)
         self.name = name
         self.read_only = read_only
-        self.plugins = plugins or installed()
+        self.plugins = check_plugins(plugins)
         self.default_backend = default_backend
-        if default_backend != "blob":
-            self.plugins.check_backend(default_backend)
+        _check_timeout(timeout)
+        _check_backends(self.plugins, default_backend, backends)
         self._durability = durability
         self._backend_configs = dict(backends or {})
         self._sessions: dict[str, Session] = {}
@@ -130,7 +131,8 @@ class LOTDB:
                 raise
         self._backends = Backends(
             self.plugins,
-            self.path / self.name,
+            # Absolute, so that a change of the working directory does not move it.
+            self.path.absolute() / self.name,
             read_only=self.read_only,
             durable=self._durability == "full",
             database_id=database_id,
@@ -174,6 +176,8 @@ class LOTDB:
         ConflictError
             If it was in conflict each time.
         """
+        if not callable(function):
+            raise InvalidOptionError(f"{function!r} cannot be called; use a function that takes the root")
         if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
             raise InvalidOptionError(f"attempts is {attempts!r}; use a whole number from 1 on")
         for attempt in range(1, attempts + 1):
@@ -193,6 +197,8 @@ class LOTDB:
         Its changes are kept by :meth:`commit` and forgotten by :meth:`abort`. A connection belongs to
         the thread that opened it. Opening one that is open gives its root again.
         """
+        if not isinstance(connection_id, str):
+            raise InvalidOptionError(f"connection_id is {connection_id!r}; use a text")
         session = self._sessions.get(connection_id)
         if session is None or session.tree.owner == NOBODY:
             session = self._sessions[connection_id] = self._new_session()
@@ -232,13 +238,12 @@ class LOTDB:
         self._check()
         if isinstance(connection, BaseNode):
             return self._session_of(connection)
-        connection_id = connection
-        if connection_id not in self._sessions:
+        if not isinstance(connection, str) or connection not in self._sessions:
             there = ", ".join(map(repr, self._sessions)) or "none"
             raise ClosedError(
-                f"{self} has no open connection {connection_id!r} (open: {there}); open_connection() first"
+                f"{self} has no open connection {connection!r} (open: {there}); open_connection() first"
             )
-        return self._sessions[connection_id]
+        return self._sessions[connection]
 
     def _session_of(self, node: BaseNode) -> Session:
         node._locate()
@@ -299,10 +304,12 @@ class LOTDB:
             self._give_up(ClosedError(f"{self} is closed"))
 
     def _close_parts(self) -> None:
+        sessions = self._open_sessions()
+        for session in sessions:
+            session.check_closable()
         with uninterrupted():
             self._sessions.clear()
-            for session in self._open_sessions():
-                session.tree.check()
+            for session in sessions:
                 session.close()
             self._backends.close()
             self._zodb.close()
@@ -328,8 +335,39 @@ class LOTDB:
             raise self._refusal
 
     def _oldest_snapshot(self) -> bytes | None:
-        starts = [session.snapshot for session in self._open_sessions()]
+        starts = [session.oldest for session in self._open_sessions()]
         return p64(u64(min(starts)) - 1) if starts else None
+
+
+def _check_path(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str) or not os.fspath(path):
+        raise InvalidOptionError(f"path is {path!r}; use the path of a folder, as text")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise InvalidOptionError(f"path {path!r} cannot be the name of a folder: {error.reason}") from error
+    return Path(path)
+
+
+def _check_timeout(timeout: Any) -> None:
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 <= timeout < math.inf:
+        raise InvalidOptionError(f"timeout is {timeout!r}; use a number of seconds from 0 on, or None")
+
+
+def _check_backends(plugins: Plugins, default: Any, configs: Any) -> None:
+    if not isinstance(default, str):
+        raise InvalidOptionError(f"default_backend is {default!r}; use the name of a backend, such as 'blob'")
+    if default != "blob":
+        # The usual one is looked for when it is first used: trees alone need none.
+        plugins.check_backend(default)
+    if configs is None:
+        return
+    if not isinstance(configs, Mapping) or not all(
+        isinstance(name, str) and isinstance(each, Mapping) for name, each in configs.items()
+    ):
+        raise InvalidOptionError(f"backends is {configs!r}; use a mapping of names to mappings of settings")
 
 
 def _prepare_root(database: LOTDB) -> str:

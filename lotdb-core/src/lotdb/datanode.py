@@ -155,10 +155,10 @@ class DataNode(BaseNode):
         MissingPluginError, InvalidOptionError, InvalidRangeError, ReadOnlyError
         """
         self._check_database(database)
-        name = data_attribute or self.data_attribute
+        name = self._name(data_attribute)
         if if_exists != "append" or not self.has_data(name):
             # What is appended takes these from the payload that is there.
-            backend = backend or self.backend
+            backend = self.backend if backend is None else backend
             if samplerate_hz is None and not isinstance(data, str | bytes | bytearray | memoryview):
                 samplerate_hz = self.samplerate_hz
         return payloads.write(
@@ -221,13 +221,18 @@ class DataNode(BaseNode):
             If the file cannot be read as what it should be; the node is then as it was.
         """
         self._check_database(database)
+        name = self._name(data_attribute)
+        default_rate = None
+        if if_exists != "append" or not self.has_data(name):
+            backend = self.backend if backend is None else backend
+            default_rate = self.samplerate_hz
         return io.attach_file(
             self,
             filepath,
-            data_attribute=data_attribute or self.data_attribute,
-            backend=backend or self.backend,
+            data_attribute=name,
+            backend=backend,
             samplerate_hz=samplerate_hz,
-            default_rate=self.samplerate_hz,
+            default_rate=default_rate,
             format=format,
             metadata=metadata,
             if_exists=if_exists,
@@ -251,12 +256,15 @@ class DataNode(BaseNode):
         **options
             The backend's own options; by default, in the same backend, those it has.
         """
-        name = data_attribute or self.data_attribute
+        name = self._name(data_attribute)
         return payloads.compact(self, name, backend=backend, options=options)
 
     def delete_data(self, data_attribute: str | None = None) -> None:
         """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
-        payloads.delete(self, data_attribute or self.data_attribute)
+        payloads.delete(self, self._name(data_attribute))
+
+    def _name(self, data_attribute: str | None) -> str:
+        return self.data_attribute if data_attribute is None else data_attribute
 
     def _check_database(self, database: Any) -> None:
         if database is not None and self._tree.owner is not None and not self._tree.belongs_to(database):
@@ -266,11 +274,11 @@ class DataNode(BaseNode):
 
     def has_data(self, data_attribute: str | None = None) -> bool:
         """Whether there is a payload of that name."""
-        return payloads.has(self, data_attribute or self.data_attribute)
+        return payloads.has(self, self._name(data_attribute))
 
     def get_data(self, data_attribute: str | None = None) -> Payload:
         """A payload, to be looked at, sliced and read; ``PayloadNotFoundError`` if there is none."""
-        return payloads.get(self, data_attribute or self.data_attribute)
+        return payloads.get(self, self._name(data_attribute))
 
     def read_data(
         self,

@@ -20,7 +20,9 @@ Each error is a :class:`LotdbError` and also the builtin that a stranger would c
     │   ├── InvalidDataError           ValueError    an array, dtype or shape that no payload can hold
     │   ├── DataMismatchError          ValueError    what is appended does not fit what is there
     │   ├── InvalidRangeError          ValueError    a window, a block size or a rate that makes no sense
-    │   ├── InvalidOptionError         ValueError    an argument that is none of its choices
+    │   ├── InvalidIndexError          IndexError    an index that the payload does not have
+    │   ├── NoAxisError                TypeError     rows were asked of a payload without any axis
+    │   ├── InvalidOptionError         ValueError, TypeError  an argument that is none of its choices
     │   ├── InvalidMoveError           ValueError    a node moved below itself, the root moved
     │   └── WrongNodeError             TypeError     not a node, or one of another tree
     ├── install or mend a plugin
@@ -42,6 +44,8 @@ Each error is a :class:`LotdbError` and also the builtin that a stranger would c
 
 from __future__ import annotations
 
+import reprlib
+
 from ZODB import POSException
 
 __all__ = [
@@ -57,12 +61,14 @@ __all__ = [
     "DatabaseNotFoundError",
     "IngestError",
     "InvalidDataError",
+    "InvalidIndexError",
     "InvalidKeyError",
     "InvalidMoveError",
     "InvalidOptionError",
     "InvalidRangeError",
     "LotdbError",
     "MissingPluginError",
+    "NoAxisError",
     "NodeExistsError",
     "NodeNotFoundError",
     "PayloadExistsError",
@@ -151,7 +157,15 @@ class InvalidRangeError(LotdbError, ValueError):
     """A window, block size or sample rate that makes no sense."""
 
 
-class InvalidOptionError(LotdbError, ValueError):
+class InvalidIndexError(LotdbError, IndexError):
+    """An index that the payload does not have, or that makes no sense."""
+
+
+class NoAxisError(LotdbError, TypeError):
+    """Rows, or their number, were asked of a payload without any axis."""
+
+
+class InvalidOptionError(LotdbError, ValueError, TypeError):
     """An argument that is none of its choices."""
 
 
@@ -226,3 +240,14 @@ class DatabaseFormatError(LotdbError, ValueError):
 
 class UnsafeRecordError(LotdbError, ValueError):
     """A stored record names a class that is not on the list of harmless ones."""
+
+
+# -- for messages ---------------------------------------------------------------------------------
+
+
+def shown(value: object) -> str:
+    """A short repr of whatever a caller passed, for a message."""
+    try:
+        return reprlib.repr(value)
+    except Exception:  # a huge int, or a class with a broken __repr__
+        return f"a value of type {type(value).__name__}"

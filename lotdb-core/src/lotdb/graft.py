@@ -47,7 +47,8 @@ def add_tree(
         return tree  # it is there already
     if (key,) in parent and if_exists == "error":
         raise NodeExistsError(
-            f"{_name(parent)} has a child {key!r} already; choose another key, or if_exists='replace'"
+            f"{_name(parent)} has a child {key!r} already; "
+            "choose another key (add_tree takes if_exists='replace')"
         )
     if if_exists == "rename":
         key = _free_key(parent, key)
@@ -100,6 +101,13 @@ def _move(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
     container = tree._container_to_write()
     entry = container[tree._key]
     touch(entry)
+    old_parent, old_key = tree._parent, tree._key
+
+    def put_back() -> None:
+        tree._parent, tree._key = old_parent, old_key
+        parent._tree.epoch += 1
+
+    parent._tree.on_rollback(put_back)
     del container[tree._key]
     replaced = children.get(key)
     if replaced is not None:
@@ -181,6 +189,8 @@ def delete_node(parent: BaseNode, key: str | int, *, only_node: bool) -> None:
     key = check_key(key)
     child = parent.get_node(key, create=False)
     parent._tree.check_writable()
+    # Making the place ready may clone its branch, and mark what lies below as shared: that comes first.
+    parent._children_to_write()
     lifted = _lifted(child, parent) if only_node else {}
     _remove_child(parent, key)
     if lifted:
@@ -201,6 +211,9 @@ def _lifted(child: BaseNode, parent: BaseNode) -> dict[str, Entry]:
         )
     if entries and entry[2]:
         return {key: shared_entry(lifted) for key, lifted in entries.items()}
+    if entries:
+        # What somebody adds to it meanwhile would not be lifted, and be lost.
+        parent._tree.depend_on_all(record.children)
     for lifted in entries.values():
         touch(lifted)
     return entries
@@ -212,6 +225,8 @@ def _remove_child(parent: BaseNode, key: str) -> None:
         return
     entry = parent._children_to_write().pop(key)
     touch(entry)
+    if type(entry[1]) is Branch:
+        parent._tree.depend_on_children(entry[1])
     parent._tree.removals += 1
     if type(entry[1]) is Branch:
         parent._tree.epoch += 1

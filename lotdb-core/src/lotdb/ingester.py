@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from lotdb.errors import IngestError, LotdbError
+from lotdb.errors import IngestError, InvalidOptionError, InvalidRangeError, LotdbError, shown
+from lotdb.ranges import check_rate
 
 if TYPE_CHECKING:
     from lotdb.plugins import Plugins
@@ -40,6 +41,15 @@ class SourceFile:
     size: int
     format: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def check_options(self, *known: str) -> None:
+        """Raise ``InvalidOptionError`` for an option of the user's that is none of the *known* ones."""
+        for option in self.options:
+            if option not in known:
+                takes = ", ".join(known) or "none"
+                raise InvalidOptionError(
+                    f"format {self.format!r} takes no option {option!r} (it takes: {takes})"
+                )
 
 
 @dataclass(frozen=True)
@@ -81,23 +91,32 @@ def ingest_file(
         If it cannot be opened, is no regular file, is known to no ingester, changed while it was read,
         or the ingester failed; the message names the file, the format and the reason.
     """
-    path = Path(path)
-    format = (format or path.suffix.removeprefix(".")).lower()
+    path, format = _check(path, format)
     try:
         # Non-blocking, because opening a FIFO would wait for its writer for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         raise IngestError(f"cannot open {str(path)!r}: {error}") from error
+    before = os.fstat(descriptor)
+    if not stat.S_ISREG(before.st_mode):
+        os.close(descriptor)
+        raise IngestError(f"cannot ingest {str(path)!r}: it is not a regular file")
     with open(descriptor, "rb") as file:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise IngestError(f"cannot ingest {str(path)!r}: it is not a regular file")
         source = SourceFile(path=path, file=file, size=before.st_size, format=format, options=options)
         ingested = _ask(source, plugins)
         after = os.fstat(descriptor)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise IngestError(f"cannot ingest {str(path)!r}: it changed while it was read")
     return ingested
+
+
+def _check(path: Any, format: Any) -> tuple[Path, str]:
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str) or not os.fspath(path):
+        raise IngestError(f"cannot open {shown(path)}: use the path of a file, as text")
+    if format is not None and not isinstance(format, str):
+        raise InvalidOptionError(f"format is {format!r}; use the name of a format, such as 'npy'")
+    path = Path(path)
+    return path, (format or path.suffix.removeprefix(".")).lower()
 
 
 def _ask(source: SourceFile, plugins: Plugins) -> Ingested:
@@ -117,4 +136,10 @@ def _ask(source: SourceFile, plugins: Plugins) -> Ingested:
         )
     if not isinstance(ingested, Ingested):
         raise IngestError(f"{what}: the ingester returned {type(ingested).__name__}, not lotdb.Ingested")
+    try:
+        check_rate(ingested.samplerate_hz)
+    except InvalidRangeError as error:
+        raise IngestError(f"{what}: {error}") from error
+    if not isinstance(ingested.metadata, Mapping) or not isinstance(ingested.attributes, Mapping):
+        raise IngestError(f"{what}: the ingester returned metadata or attributes that are no mapping")
     return ingested

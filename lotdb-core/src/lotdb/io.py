@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lotdb import attributes, payloads
-from lotdb.errors import DataMismatchError, InvalidDataError
+from lotdb.errors import DataMismatchError, InvalidDataError, InvalidKeyError
+from lotdb.graft import check_node
 from lotdb.ingester import ingest_file
 from lotdb.keys import check_name
 from lotdb.nodes import BaseNode
@@ -24,12 +25,12 @@ class DataReader:
     @staticmethod
     def open(node: BaseNode, data_attribute: str = "data") -> Payload:
         """The payload, to be looked at, sliced and read."""
-        return payloads.get(node, data_attribute)
+        return payloads.get(check_node(node), data_attribute)
 
     @staticmethod
     def read(node: BaseNode, data_attribute: str = "data") -> Any:
         """All of the payload's data."""
-        return payloads.get(node, data_attribute).read()
+        return payloads.get(check_node(node), data_attribute).read()
 
     @staticmethod
     def read_interval(
@@ -40,14 +41,14 @@ class DataReader:
         unit: Unit = "samples",
     ) -> Any:
         """The data from *start* to before *stop*; see :meth:`lotdb.Payload.read`."""
-        return payloads.get(node, data_attribute).read(start, stop, unit=unit)
+        return payloads.get(check_node(node), data_attribute).read(start, stop, unit=unit)
 
     @staticmethod
     def read_seconds(
         node: BaseNode, data_attribute: str = "data", start_second: Any = None, stop_second: Any = None
     ) -> Any:
         """The data from *start_second* to before *stop_second*; see :meth:`lotdb.Payload.read`."""
-        return payloads.get(node, data_attribute).read_seconds(start_second, stop_second)
+        return payloads.get(check_node(node), data_attribute).read_seconds(start_second, stop_second)
 
     @staticmethod
     def iter_blocks(
@@ -60,7 +61,7 @@ class DataReader:
         range_unit: Unit = "samples",
     ) -> Iterator[Any]:
         """The data in consecutive blocks; see :meth:`lotdb.Payload.iter_blocks`."""
-        return payloads.get(node, data_attribute).iter_blocks(
+        return payloads.get(check_node(node), data_attribute).iter_blocks(
             block_size, block_unit=block_unit, start=start, stop=stop, range_unit=range_unit
         )
 
@@ -89,7 +90,7 @@ class DataWriter:
         if isinstance(array, str | bytes | bytearray | memoryview):
             raise InvalidDataError(f"{type(array).__name__} is no array; use write_text or write_bytes")
         return payloads.write(
-            node,
+            check_node(node),
             data_attribute,
             array,
             backend=backend,
@@ -110,7 +111,7 @@ class DataWriter:
         **options: Any,
     ) -> Payload:
         """Add rows to an array, or make it."""
-        return payloads.append(node, data_attribute, array, metadata=metadata, options=options)
+        return payloads.append(check_node(node), data_attribute, array, metadata=metadata, options=options)
 
     @staticmethod
     def write_text(
@@ -127,7 +128,7 @@ class DataWriter:
         if not isinstance(text, str):
             raise InvalidDataError(f"{type(text).__name__} is no text")
         return payloads.write(
-            node,
+            check_node(node),
             data_attribute,
             text,
             backend=backend,
@@ -151,7 +152,7 @@ class DataWriter:
         if not isinstance(data, bytes | bytearray | memoryview):
             raise InvalidDataError(f"{type(data).__name__} is no bytes")
         return payloads.write(
-            node,
+            check_node(node),
             data_attribute,
             data,
             backend=backend,
@@ -189,12 +190,12 @@ class DataWriter:
     @staticmethod
     def has_data(node: BaseNode, data_attribute: str = "data") -> bool:
         """Whether there is a payload of that name."""
-        return payloads.has(node, data_attribute)
+        return payloads.has(check_node(node), data_attribute)
 
     @staticmethod
     def delete_data(node: BaseNode, data_attribute: str = "data") -> None:
         """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
-        payloads.delete(node, data_attribute)
+        payloads.delete(check_node(node), data_attribute)
 
 
 def attach_file(
@@ -213,20 +214,21 @@ def attach_file(
     """Have a file read by its ingester, and store what it gives; the node is as it was if that fails."""
     data_attribute = check_name(data_attribute, "payload")
     rate = check_rate(samplerate_hz)
-    node._tree.check_writable()
+    check_node(node)._tree.check_writable()
+    payloads.check_metadata(node, metadata)
     payloads.find(node, data_attribute)
     ingested = ingest_file(filepath, format=format, options=options, plugins=node._tree.plugins)
     if rate is None:
         rate = _agreed_rate(filepath, ingested.samplerate_hz, default_rate)
-    stored = attributes.encode(
-        node,
-        {
-            **ingested.attributes,
-            "_source_filepath": os.fspath(filepath),
-            "_source_filename": os.path.basename(filepath),
-            "_source_format": ingested.format,
-        },
-    )
+    about = {
+        **ingested.attributes,
+        "_source_filepath": os.fspath(filepath),
+        "_source_filename": os.path.basename(filepath),
+        "_source_format": ingested.format,
+    }
+    if data_attribute in about:
+        raise InvalidKeyError(f"{data_attribute!r} cannot be the payload: it says where the file came from")
+    stored = attributes.encode(node, about)
     payload = payloads.write(
         node,
         data_attribute,
@@ -234,7 +236,7 @@ def attach_file(
         backend=backend,
         samplerate_hz=rate,
         metadata={**ingested.metadata, **(metadata or {})},
-        content_type=ingested.content_type,
+        content_type=ingested.content_type if if_exists != "append" else None,
         if_exists=if_exists,
     )
     attributes.put(node, stored)

@@ -34,13 +34,19 @@ class MemoryBackend(Backend):
         return MemoryLocator(LOCATOR_PREFIX + uuid.uuid4().hex)
 
     def write(self, locator: Any, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
-        self._arrays[locator] = array.copy()
+        self._arrays[locator] = np.frombuffer(bytearray(array.tobytes()), array.dtype).reshape(array.shape)
 
     def read_into(self, locator: Any, first_row: int, out: np.ndarray[Any, Any]) -> None:
         rows = self._arrays.get(locator)
         if rows is None or first_row + len(out) > len(rows):
             raise DamagedError(f"no {len(out)} rows from {first_row} on at {locator} in memory")
-        out[...] = rows[first_row : first_row + len(out)]
+        found = rows[first_row : first_row + len(out)]
+        # As bytes: numpy leaves out what lies between the fields of a structure.
+        out.reshape(-1).view(np.uint8)[...] = found.reshape(-1).view(np.uint8)
+
+    def holds(self, locator: Any) -> bool:
+        """Whether something is stored under *locator*."""
+        return locator in self._arrays
 
     def delete(self, locator: Any) -> None:
         self._arrays.pop(locator, None)

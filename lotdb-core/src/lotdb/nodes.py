@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from lotdb import attributes, copying, graft, payloads, walk
 from lotdb.attributes import Attributes
-from lotdb.errors import InvalidMoveError, NodeNotFoundError
+from lotdb.errors import (
+    InvalidMoveError,
+    MissingPluginError,
+    NodeNotFoundError,
+    PluginError,
+)
 from lotdb.graft import IfExists
 from lotdb.keys import check_key, split_path
-from lotdb.plugins import Plugins, installed
+from lotdb.plugins import Plugins, check_plugins
 from lotdb.policy import check_policy
 from lotdb.records import EMPTY_OWN, Branch, Entry, empty_entry
 from lotdb.tree import Handle, Tree
@@ -48,7 +53,7 @@ class BaseNode(Handle):
     node_type_name: ClassVar[str] = ""
 
     def __init__(self, key: str | int = "root", *, plugins: Plugins | None = None) -> None:
-        self._tree = Tree(plugins or installed())
+        self._tree = Tree(check_plugins(plugins))
         self._parent = None
         self._key = check_key(key)
         self._container = self._tree.roots
@@ -68,7 +73,7 @@ class BaseNode(Handle):
 
     def _child(self, key: str, entry: Entry, container: Any, epoch: int) -> BaseNode:
         type_name = entry[0]
-        cls = (self._tree.plugins.node_type(type_name) or BaseNode) if type_name else BaseNode
+        cls = _installed_class(self._tree.plugins, type_name) if type_name else BaseNode
         return cls._at(self._tree, self, key, container, epoch)
 
     # -- identity ------------------------------------------------------------------------------------
@@ -128,16 +133,18 @@ class BaseNode(Handle):
     def __getattr__(self, name: str) -> Any:
         # Only reached for what the class does not have: perhaps its own class is not installed.
         if not name.startswith("_"):
-            data_node = self._tree.plugins.node_type("data")
-            if hasattr(data_node, name) and not isinstance(self, cast(type, data_node)):
+            data_node = _class_of(self._tree.plugins, "data")
+            if hasattr(data_node, name) and not isinstance(self, data_node):
                 raise AttributeError(
                     f"node {self._path()!r} is no data node, so it has no {name!r}; "
                     "get it with get_data_node, or use DataReader and DataWriter"
                 )
-            type_name = self.node_type
-            if type_name and self._tree.plugins.node_type(type_name) is None:
-                missing = self._tree.plugins.missing_node_type(type_name)
-                raise AttributeError(f"node {self._path()!r} has no {name!r} as a plain node: {missing}")
+            try:
+                _class_of(self._tree.plugins, self.node_type)
+            except (MissingPluginError, PluginError) as error:
+                raise AttributeError(
+                    f"node {self._path()!r} has no {name!r} as a plain node: {error}"
+                ) from error
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- children ------------------------------------------------------------------------------------
@@ -162,7 +169,7 @@ class BaseNode(Handle):
         """
         key = check_key(key)
         if node_type:
-            self._check_type(node_type)
+            _class_of(self._tree.plugins, node_type)
         children = self._children()
         entry = None if children is None else children.get(key)
         if entry is None:
@@ -179,7 +186,7 @@ class BaseNode(Handle):
         """
         keys = split_path(path)
         if node_type:
-            self._check_type(node_type)
+            _class_of(self._tree.plugins, node_type)
         node: BaseNode = self
         for depth, key in enumerate(keys, 1):
             node = node.get_node(key, create, node_type=node_type if depth == len(keys) else None)
@@ -210,19 +217,15 @@ class BaseNode(Handle):
         node._put_policy(policy)
         return node
 
-    def _check_type(self, node_type: str) -> None:
-        if self._tree.plugins.node_type(node_type) is None:
-            raise self._tree.plugins.missing_node_type(node_type)
-
     def _as_type(self, node_type: str) -> BaseNode:
         """This node as one of *node_type*; it stays what it is if its own type is a kind of that."""
-        cls = self._tree.plugins.node_type(node_type)
-        own = self._tree.plugins.node_type(self.node_type) if self.node_type else BaseNode
-        if cls is not None and own is not None and issubclass(own, cls):
+        cls = _class_of(self._tree.plugins, node_type)
+        own = _installed_class(self._tree.plugins, self.node_type)
+        if issubclass(own, cls):
             cls = own
         else:
             self._put_type(node_type)
-        node = (cls or BaseNode)._at(self._tree, self._parent, self._key, self._container, self._epoch)
+        node = cls._at(self._tree, self._parent, self._key, self._container, self._epoch)
         node._write_epoch = self._write_epoch
         return node
 
@@ -449,7 +452,7 @@ class BaseNode(Handle):
             cast("BaseNode", self._parent).delete_node(self._key, only_node)
             return
         if only_node:
-            raise InvalidMoveError("the root cannot be deleted from above its children")
+            raise InvalidMoveError("the root cannot be deleted; delete_tree() without only_node empties it")
         for key in list(self):
             self.delete_node(key)
         self._put_own(EMPTY_OWN)
@@ -487,3 +490,23 @@ class BaseNode(Handle):
     def iterate_tree_crone_buffered(self, buffer_size: int = 100_000) -> Iterator[list[BaseNode]]:
         """:meth:`iterate_tree_leaves` in lists of *buffer_size* nodes; the last may be shorter."""
         return walk.buffered(walk.leaves(self), buffer_size)
+
+
+def _class_of(plugins: Plugins, type_name: str) -> type[BaseNode]:
+    """The class for nodes of type *type_name*, or the error that says why there is none."""
+    if type_name == "":
+        return BaseNode
+    cls = plugins.node_type(type_name) if isinstance(type_name, str) else None
+    if cls is None:
+        raise plugins.missing_node_type(type_name)
+    if not (isinstance(cls, type) and issubclass(cls, BaseNode)):
+        raise PluginError(f"the plugin for node type {type_name!r} gave {cls!r}, no class of lotdb.BaseNode")
+    return cls
+
+
+def _installed_class(plugins: Plugins, type_name: str) -> type[BaseNode]:
+    """The class for nodes of type *type_name*; BaseNode if it is missing or broken."""
+    try:
+        return _class_of(plugins, type_name)
+    except (MissingPluginError, PluginError):
+        return BaseNode

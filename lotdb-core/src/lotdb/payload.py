@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lotdb import ranges, values
-from lotdb.errors import DamagedError, InvalidDataError, InvalidRangeError
+from lotdb.errors import (
+    DamagedError,
+    InvalidIndexError,
+    InvalidOptionError,
+    InvalidRangeError,
+    LotdbError,
+    NoAxisError,
+    StaleNodeError,
+    shown,
+)
 from lotdb.ranges import Unit
 from lotdb.stage import Layout, Segment
 
@@ -103,13 +112,13 @@ class Payload:
     it was when it was obtained, whatever is written to its node afterwards.
     """
 
-    __slots__ = ("_path", "_tree", "name", "record")
+    __slots__ = ("_path", "_record", "_tree", "name")
 
     def __init__(self, tree: Tree, path: str, name: str, record: PayloadRecord) -> None:
         self._tree = tree
         self._path = path
         self.name = name
-        self.record = record
+        self._record = record
 
     def __repr__(self) -> str:
         rate = f", {self.samplerate_hz:g} Hz" if self.samplerate_hz else ""
@@ -121,17 +130,17 @@ class Payload:
     @property
     def kind(self) -> str:
         """``"array"``, ``"bytes"`` or ``"text"``; it decides what :meth:`read` returns."""
-        return self.record.kind
+        return self._record.kind
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Length of each axis; bytes, and text in UTF-8, are one axis of bytes."""
-        return self.record.shape
+        return self._record.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the elements."""
-        return self.record.layout.dtype
+        return self._record.layout.dtype
 
     @property
     def ndim(self) -> int:
@@ -151,48 +160,48 @@ class Payload:
     @property
     def samplerate_hz(self) -> float | None:
         """Rows a second, or None if none was given."""
-        return self.record.samplerate_hz
+        return self._record.samplerate_hz
 
     @property
     def duration_s(self) -> float | None:
         """Length of the first axis in seconds, or None without a sample rate."""
-        return None if self.samplerate_hz is None else self.record.rows / self.samplerate_hz
+        return None if self.samplerate_hz is None else self._record.rows / self.samplerate_hz
 
     @property
     def backend(self) -> str:
         """Name of the backend that holds the data."""
-        return self.record.layout.backend
+        return self._record.layout.backend
 
     @property
     def content_type(self) -> str:
         """Media type of the data."""
-        return self.record.content_type
+        return self._record.content_type
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What was given as ``metadata=`` when it was written; a copy of one's own."""
-        stored = self.record.metadata
+        stored = self._record.metadata
         decoded = {} if stored is None else values.decode(stored, extra=self._tree.plugins)
         return decoded if isinstance(decoded, dict) else {"metadata": decoded}
 
     @property
     def options(self) -> dict[str, Any]:
         """The backend's own options that it was written with."""
-        return self._tree.decode_options(self.record.layout)
+        return self._tree.decode_options(self._record.layout)
 
     def segments(self) -> list[StoredSegment]:
         """Where the rows lie: one entry for each run of rows that is stored together."""
         self._tree.check()
         stored, first = [], 0
-        for segment in self.record.segments:
-            files = self._tree.stage.files(self.record.layout, segment)
+        for segment in self._record.segments:
+            files = self._tree.stage.files(self._record.layout, segment)
             stored.append(StoredSegment(first, segment.rows, tuple(files)))
             first += segment.rows
         return stored
 
     def __len__(self) -> int:
         if not self.shape:
-            raise InvalidDataError(f"{self._place} has no axis, so it has no length")
+            raise NoAxisError(f"{self._place} has no axis, so it has no rows to count")
         return self.shape[0]
 
     # -- reading -------------------------------------------------------------------------------------
@@ -215,10 +224,12 @@ class Payload:
         DamagedError
             If the stored bytes are missing or altered.
         """
+        with self._named():
+            ranges.check_unit(unit)
         if self.kind == "text":
             if start is not None or stop is not None:
                 raise InvalidRangeError(f"{self._place} is a text, which is read whole")
-            return self._read_rows(0, self.record.rows).tobytes().decode("utf-8", "surrogatepass")
+            return self._read_rows(0, self._record.rows).tobytes().decode("utf-8", "surrogatepass")
         if not self.shape:
             if start is not None or stop is not None:
                 raise InvalidRangeError(f"{self._place} has no axis to take a window of")
@@ -262,31 +273,47 @@ class Payload:
         return rows.tobytes() if self.kind == "bytes" else rows
 
     def __getitem__(self, index: Any) -> Any:
+        try:
+            return self._index(index)
+        except (IndexError, ValueError, TypeError) as error:
+            if isinstance(error, LotdbError):
+                raise
+            # Numpy's, for what it cannot do with the index.
+            raise InvalidIndexError(
+                f"{self._place} cannot be indexed by {shown(index)}: {error}"
+            ) from error
+
+    def _index(self, index: Any) -> Any:
         head, rest = (index[0], index[1:]) if isinstance(index, tuple) and index else (index, ())
         if self.shape and isinstance(head, slice):
-            first, last, step = ranges.slice_rows(head, self.shape[0])
+            with self._named():
+                first, last, step = ranges.slice_rows(head, self.shape[0])
             return self._read_rows(first, last)[(step, *rest)]
         if self.shape and isinstance(head, int | np.integer) and not isinstance(head, bool):
             row = int(head) + (self.shape[0] if head < 0 else 0)
             if not 0 <= row < self.shape[0]:
-                raise IndexError(f"row {head} is out of bounds: {self._place} has {self.shape[0]} rows")
+                raise InvalidIndexError(
+                    f"row {shown(head)} is out of bounds: {self._place} has {self.shape[0]} rows"
+                )
             return self._read_rows(row, row + 1)[(0, *rest)]
         # Everything else that numpy can do, it does to the whole.
         return self._whole()[index]
 
     def __iter__(self) -> Iterator[Any]:
-        rows = max(1, (1 << 20) // max(1, self.record.layout.row_bytes))
+        rows = max(1, (1 << 20) // max(1, self._record.layout.row_bytes))
         for first in range(0, len(self), rows):
             yield from self._read_rows(first, min(first + rows, len(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if copy is False:
-            raise ValueError(f"{self._place} cannot become an array without a copy: it is read from storage")
+            raise InvalidOptionError(
+                f"{self._place} cannot become an array without a copy: it is read from storage"
+            )
         whole = self._whole()
         return whole if dtype is None else whole.astype(dtype, copy=False)
 
     def _whole(self) -> np.ndarray[Any, Any]:
-        return self._read_rows(0, self.record.rows).reshape(self.shape)
+        return self._read_rows(0, self._record.rows).reshape(self.shape)
 
     def _window(self, start: Any, stop: Any, unit: Unit) -> tuple[int, int]:
         with self._named():
@@ -294,11 +321,11 @@ class Payload:
 
     def _read_rows(self, first: int, last: int) -> np.ndarray[Any, Any]:
         self._tree.check()
-        layout = self.record.layout
+        layout = self._record.layout
         out = np.empty((max(last - first, 0), *layout.row_shape), layout.dtype)
         if out.nbytes:
             with self._named():
-                self._tree.stage.read_into(layout, self.record.segments, first, out)
+                self._tree.stage.read_into(layout, self._record.segments, first, out)
         return out
 
     def _named(self) -> _Named:
@@ -321,5 +348,5 @@ class _Named:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if isinstance(error, DamagedError | InvalidRangeError):
+        if isinstance(error, DamagedError | InvalidRangeError | InvalidOptionError | StaleNodeError):
             raise type(error)(f"{self._payload._place}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,13 +14,15 @@ from lotdb.copying import rewrite_payload
 from lotdb.errors import (
     DataMismatchError,
     InvalidDataError,
+    InvalidKeyError,
     InvalidOptionError,
     PayloadExistsError,
     PayloadNotFoundError,
+    UnsupportedValueError,
 )
 from lotdb.keys import check_name
 from lotdb.payload import Payload, PayloadRecord, is_payload
-from lotdb.policy import check_backend
+from lotdb.policy import BACKEND, DATA_ATTRIBUTE, SAMPLERATE, check_backend
 from lotdb.ranges import check_rate
 from lotdb.records import get_value, own_of, with_values, without_value
 from lotdb.stage import Layout
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["IfExists", "append", "compact", "compact_tree", "delete", "find", "get", "has", "write"]
 
 IfExists = Literal["replace", "error", "append"]
+
+POLICY = (SAMPLERATE, BACKEND, DATA_ATTRIBUTE)
 
 _CONTENT_TYPES = {"array": "application/x-npy", "text": "text/plain", "bytes": "application/octet-stream"}
 
@@ -90,6 +95,8 @@ def write(
     if if_exists not in ("replace", "error", "append"):
         raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'replace', 'error' or 'append'")
     name = check_name(name, "payload")
+    if name in POLICY:
+        raise InvalidKeyError(f"{name!r} cannot be a payload: it keeps a default of data nodes")
     existing = find(node, name)
     if existing is not None and if_exists == "error":
         raise PayloadExistsError(
@@ -97,7 +104,14 @@ def write(
         )
     if existing is not None and if_exists == "append":
         return append(
-            node, name, data, backend=backend, samplerate_hz=samplerate_hz, metadata=metadata, options=options
+            node,
+            name,
+            data,
+            backend=backend,
+            samplerate_hz=samplerate_hz,
+            metadata=metadata,
+            content_type=content_type,
+            options=options,
         )
     kind, array = _as_array(data, where=f"payload {name!r} of node {node._path()!r}")
     shape, array = array.shape, array.reshape(1) if array.ndim == 0 else array
@@ -130,6 +144,7 @@ def append(
     backend: str | None = None,
     samplerate_hz: Any = None,
     metadata: Mapping[str, Any] | None = None,
+    content_type: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Payload:
     """Add rows to payload *name*, or make it; what is there is neither read nor written again."""
@@ -143,6 +158,7 @@ def append(
             backend=backend,
             samplerate_hz=samplerate_hz,
             metadata=metadata,
+            content_type=content_type,
             options=options,
         )
     where = f"payload {name!r} of node {node._path()!r}"
@@ -156,6 +172,9 @@ def append(
     _compare(where, "dtype", layout.dtype, array.dtype)
     _compare(where, "shape of a row", layout.row_shape, array.shape[1:])
     _compare(where, "backend", layout.backend, layout.backend if backend is None else backend)
+    _compare(
+        where, "content type", record.content_type, _check_content_type(content_type) or record.content_type
+    )
     _compare(where, "sample rate", record.samplerate_hz, check_rate(samplerate_hz) or record.samplerate_hz)
     if options:
         _compare(
@@ -174,7 +193,7 @@ def compact(
     node: Handle, name: str, *, backend: str | None = None, options: Mapping[str, Any] | None = None
 ) -> Payload:
     """Rewrite payload *name* as one segment; see ``DataNode.compact_data``."""
-    record = get(node, name).record
+    record = get(node, name)._record
     tree, old = node._tree, record.layout
     if not options and backend in (None, old.backend):
         layout = old
@@ -232,7 +251,20 @@ def _as_array(data: Any, *, where: str) -> tuple[str, np.ndarray[Any, Any]]:
         )
     if array.dtype.itemsize == 0:
         raise InvalidDataError(f"{where}: dtype {array.dtype} has elements of no bytes")
+    if array.dtype.type is np.record:
+        array = array.view(np.dtype((np.void, array.dtype)))
+    _check_dtype(array.dtype, where)
     return "array", np.asarray(array, order="C")
+
+
+def _check_dtype(dtype: np.dtype[Any], where: str) -> None:
+    if dtype.metadata:
+        raise InvalidDataError(f"{where}: the metadata of dtype {dtype} would be lost; pass it as metadata=")
+    if dtype.names:
+        try:
+            values.encode(dtype, name="dtype")
+        except UnsupportedValueError as error:
+            raise InvalidDataError(f"{where}: dtype {dtype} cannot be stored: {error}") from error
 
 
 def _layout(
@@ -245,15 +277,20 @@ def _layout(
         raise type(error)(f"node {node._path()!r}: {error}") from error
 
 
+def check_metadata(node: Handle, metadata: Any) -> None:
+    """Raise the right error if *metadata* cannot be kept."""
+    _encode_metadata(node, metadata)
+
+
 def _encode_metadata(node: Handle, metadata: Any) -> Any:
-    if not metadata:
+    if metadata is None or not _mapping(metadata):
         return None
     return values.encode(_mapping(metadata), name="metadata", extra=node._tree.plugins)
 
 
 def _mapping(metadata: Any) -> dict[Any, Any]:
     if not isinstance(metadata, Mapping):
-        raise InvalidOptionError(f"metadata is a {type(metadata).__name__}; use a mapping")
+        raise InvalidOptionError(f"metadata is {reprlib.repr(metadata)}; use a mapping of names to values")
     return dict(metadata)
 
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 import difflib
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from lotdb import hookspecs
-from lotdb.errors import MissingPluginError, PluginError
+from lotdb.backend import Backend
+from lotdb.errors import InvalidOptionError, LotdbError, MissingPluginError, PluginError
 from lotdb.memory import MemoryBackend
 
 if TYPE_CHECKING:
-    from lotdb.backend import Backend
     from lotdb.ingester import Ingested, SourceFile
     from lotdb.nodes import BaseNode
     from lotdb.values import ValueType
 
-__all__ = ["Plugins", "installed"]
+__all__ = ["Plugins", "check_plugins", "installed", "plugin_errors"]
 
 BACKEND, INGESTER, NODE = "lotdb.backend", "lotdb.ingester", "lotdb.node"
 _EVENTS = ("lotdb_node_created", "lotdb_node_moved", "lotdb_node_deleted", "lotdb_payload_written")
@@ -69,13 +70,21 @@ class Plugins:
             If it implements a hook that does not exist, or the same plugin is registered already.
         """
         try:
-            self._manager.register(plugin, name=name)
-            self._manager.check_pending()
+            self._register(plugin, name)
         except Exception as error:
-            if self._manager.is_registered(plugin):
-                self._manager.unregister(plugin)
             raise PluginError(f"plugin {name or plugin!r} cannot be registered: {error}") from error
         self._forget()
+
+    def _register(self, plugin: object, name: str | None) -> None:
+        registered = self._manager.register(plugin, name=name)
+        try:
+            self._manager.check_pending()
+            if not self._manager.get_hookcallers(plugin):
+                raise ValueError("it implements no hook; mark its functions with @lotdb.hookimpl")
+        except BaseException:
+            # Left registered, it would pass the next time, and fail all that come after it.
+            self._manager.unregister(name=registered)
+            raise
 
     # -- backends ----------------------------------------------------------------------------------
 
@@ -95,6 +104,10 @@ class Plugins:
             found = self._ask("backend", name, self._manager.hook.lotdb_get_backend)
             if found is None:
                 raise MissingPluginError(self._missing("backend", BACKEND, name))
+            if not (isinstance(found, type) and issubclass(found, Backend)):
+                raise PluginError(
+                    f"the plugin for backend {name!r} gave {found!r}, no class of lotdb.Backend"
+                )
             self._backends[name] = found
         return found
 
@@ -109,7 +122,8 @@ class Plugins:
         """The class for nodes of type *name*, or None if it is not installed."""
         if name not in self._node_types:
             self._load(NODE, name)
-            self._node_types[name] = self._ask("node type", name, self._manager.hook.lotdb_get_node_type)
+            found = self._ask("node type", name, self._manager.hook.lotdb_get_node_type)
+            self._node_types[name] = found
         return self._node_types[name]
 
     def missing_node_type(self, name: str) -> MissingPluginError:
@@ -195,8 +209,7 @@ class Plugins:
             plugin = entry_point.load()
             # One module may stand behind several entry points; pluggy takes it once.
             if not self._manager.is_registered(plugin):
-                self._manager.register(plugin, name=registered)
-                self._manager.check_pending()
+                self._register(plugin, registered)
         except Exception as error:
             raise PluginError(
                 f"plugin {entry_point.name!r} of {_distribution(entry_point)} is installed but failed to "
@@ -221,12 +234,34 @@ class Plugins:
         if group == BACKEND and name in _OUR_BACKENDS:
             return f"{asked}; install it with: pip install {_OUR_BACKENDS[name]}"
         # No package is made up here: somebody else might publish one under the name of a typing error.
+        if not isinstance(name, str):
+            return f"{asked}; use the name of one"
         alike = difflib.get_close_matches(
             name, {*installed, *_OUR_BACKENDS} if group == BACKEND else installed
         )
         if alike:
             return f"{asked}; did you mean {alike[0]!r}?"
         return f"{asked}; install the package that brings it"
+
+
+@contextmanager
+def plugin_errors(name: str) -> Iterator[None]:
+    """Turns whatever a backend raises on its own account into an error that names it."""
+    try:
+        yield
+    except (LotdbError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise PluginError(f"backend {name!r} failed: {error!r}") from error
+
+
+def check_plugins(plugins: Any) -> Plugins:
+    """*plugins*, or those that are installed for None."""
+    if plugins is None:
+        return installed()
+    if not isinstance(plugins, Plugins):
+        raise InvalidOptionError(f"plugins is {plugins!r}; use a lotdb.Plugins")
+    return plugins
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from typing import Literal
 
 from lotdb.errors import InvalidOptionError, InvalidRangeError
 
-__all__ = ["Unit", "block_edges", "check_rate", "sample_index", "sample_window", "slice_rows"]
+__all__ = ["Unit", "block_edges", "check_rate", "check_unit", "sample_index", "sample_window", "slice_rows"]
 
 Unit = Literal["samples", "seconds"]
 """What a window or a block size is measured in."""
@@ -140,7 +140,7 @@ def sample_window(
     >>> sample_window(0.5, 20, rows=100, unit="seconds", rate=10)
     (5, 100)
     """
-    _check_unit(unit)
+    check_unit(unit)
 
     def row(bound: object, what: str) -> int:
         if unit == "seconds":
@@ -195,7 +195,7 @@ def block_edges(
     >>> list(block_edges(0, 10, size=4))
     [(0, 4), (4, 8), (8, 10)]
     """
-    _check_unit(unit)
+    check_unit(unit)
     if unit == "seconds":
         return _blocks_of_seconds(first, last, *_check_seconds(size, rate))
     length = _whole(size, "the block size")
@@ -262,7 +262,8 @@ def _check_seconds(size: object, rate: object) -> tuple[float, float]:
     return seconds, hertz
 
 
-def _check_unit(unit: object) -> None:
+def check_unit(unit: object) -> None:
+    """Raise ``InvalidOptionError`` unless *unit* is one."""
     if not isinstance(unit, str) or unit not in _UNITS:
         raise InvalidOptionError(f"unit must be 'samples' or 'seconds', not {reprlib.repr(unit)}")
 

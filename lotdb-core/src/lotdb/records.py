@@ -25,8 +25,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from BTrees.OOBTree import OOBTree
+from BTrees.OOBTree import OOBTree, OOBucket
 from persistent import Persistent
+
+from lotdb.merge import merge_buckets, merge_trees
 
 Own = tuple[Any, ...]
 Entry = tuple[Any, ...]
@@ -41,11 +43,26 @@ _EMPTY_NAMES: tuple[str, ...] = ()
 EMPTY_OWN: Own = (_EMPTY_NAMES,)
 
 
+class Bucket(OOBucket):
+    """Some neighbouring children of a branch; what is rewritten when one of them changes."""
+
+    __slots__ = ()
+
+    def _p_resolveConflict(self, old: Any, committed: Any, new: Any) -> Any:
+        return merge_buckets(old, committed, new)
+
+
 class Children(OOBTree):
     """The children of a branch: key to entry, in the order of the keys."""
 
+    __slots__ = ()
+    _bucket_type = Bucket
+
     # Twice the default of 30: a third fewer bytes a leaf, and still small records.
     max_leaf_size = 60
+
+    def _p_resolveConflict(self, old: Any, committed: Any, new: Any) -> Any:
+        return merge_trees(old, committed, new)
 
 
 class Branch(Persistent):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import transaction
 from persistent import Persistent
@@ -23,7 +25,7 @@ from lotdb.errors import (
 )
 from lotdb.memory import MemoryBackend
 from lotdb.nodes import BaseNode
-from lotdb.records import Branch
+from lotdb.records import Branch, Children
 from lotdb.stage import Stage
 from lotdb.storage import uninterrupted
 from lotdb.tree import Tree
@@ -81,11 +83,31 @@ class ConnectedTree(Tree):
         self._session.changed = True
 
     def depend_on(self, branch: Branch) -> None:
-        if branch._p_oid is not None and branch._p_serial != z64:
-            self._session.connection.readCurrent(branch)
+        self._depend(branch)
+
+    def depend_on_children(self, branch: Branch) -> None:
+        # The first few dozen children lie in this very record; of more, it is the root.
+        self._depend(branch.children)
+
+    def depend_on_all(self, children: Children) -> None:
+        self._depend(children)
+        bucket = children._firstbucket
+        while bucket is not None:
+            self._depend(bucket)
+            bucket = bucket._next
+
+    def _depend(self, record: Persistent) -> None:
+        if record._p_jar is None or record._p_oid is None:
+            return
+        record._p_activate()  # a ghost does not know its serial
+        if record._p_serial != z64:
+            self._session.connection.readCurrent(record)
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         self._session.undos.append(undo)
+
+    def pin(self, copy: Tree) -> None:
+        self._session.pinned[copy] = self._session.snapshot
 
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
@@ -96,8 +118,11 @@ class Session:
 
     def __init__(self, database: LOTDB) -> None:
         self.database = database
+        self._thread = threading.current_thread()
         self.undos: list[Callable[[], None]] = []
         self.changed = False
+        #: Trees in memory that read their payloads from here, and the snapshot that they were copied from.
+        self.pinned: WeakKeyDictionary[Tree, bytes] = WeakKeyDictionary()
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
         self.connection: Connection = database._zodb.open(self._manager)
@@ -126,7 +151,13 @@ class Session:
     @property
     def snapshot(self) -> bytes:
         """The transaction number before which this connection reads."""
-        return self.connection._storage._start  # type: ignore[no-any-return]
+        # After a savepoint, _storage is another one, which keeps what is not committed.
+        return self.connection._normal_storage._start  # type: ignore[no-any-return]
+
+    @property
+    def oldest(self) -> bytes:
+        """The transaction number before which this connection, or a copy made from it, reads."""
+        return min([self.snapshot, *self.pinned.values()])
 
     # -- transactions --------------------------------------------------------------------------------
 
@@ -170,11 +201,16 @@ class Session:
         """Forget what is not committed, and let go of the connection."""
         if self.tree.owner == NOBODY:
             return
-        self.tree.check()
+        self.check_closable()
         with uninterrupted():
             self._roll_back(self._manager.abort)
             self.connection.close()
             self.tree.owner = NOBODY
+
+    def check_closable(self) -> None:
+        """Raise ``WrongThreadError`` while another thread that is alive may use the connection."""
+        if self._thread.is_alive():
+            self.tree.check()
 
     def _begin(self) -> None:
         self._manager.begin()

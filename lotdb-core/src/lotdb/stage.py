@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from persistent import Persistent
 
-from lotdb.errors import DamagedError, LotdbError, PluginError
-from lotdb.memory import MemoryLocator
+from lotdb.backend import is_locator
+from lotdb.errors import DamagedError, LotdbError, PluginError, StaleNodeError
+from lotdb.plugins import plugin_errors
 
 if TYPE_CHECKING:
     from lotdb.backend import Backend
@@ -77,9 +80,9 @@ class _Pack:
         if needed > len(self._buffer):
             # Growing by half again keeps the copying linear; short packs stay as large as they are.
             grown = np.empty((needed + self.rows // 2, *self._buffer.shape[1:]), self._buffer.dtype)
-            grown[: self.rows] = self._buffer[: self.rows]
+            copy_rows(self.array, grown[: self.rows])
             self._buffer = grown
-        self._buffer[self.rows : needed] = array
+        copy_rows(array, self._buffer[self.rows : needed])
         self.rows = needed
 
     @property
@@ -121,8 +124,8 @@ class Stage:
         self._written: list[tuple[Backend, Any]] = []
         self._joined = False
         self._voted = False
-        #: Reads the segments of the tree that this one was copied from.
-        self.fallback: Stage | None = None
+        # What was undone last, to tell it from what is damaged.
+        self._undone: deque[Any] = deque(maxlen=1000)
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -177,7 +180,7 @@ class Stage:
             merged = sum(segment.rows for segment in segments[keep:])
             block = np.empty((merged + len(array), *layout.row_shape), layout.dtype)
             self.read_into(layout, segments[keep:], 0, block[:merged])
-            block[merged:] = array
+            copy_rows(array, block[merged:])
             array = block
         return (*segments[:keep], *self.write(layout, array))
 
@@ -214,7 +217,7 @@ class Stage:
 
     def _new_locator(self, layout: Layout) -> Any:
         backend = self._backends(layout.backend)
-        locator = backend.new_locator()
+        locator = _new_locator(backend)
         if self._join is not None:
             if not self._joined:
                 self._join(self)
@@ -258,30 +261,44 @@ class Stage:
             raise DamagedError(f"only {done} of {len(out)} rows are recorded")
 
     def _read_segment(self, layout: Layout, segment: Segment, skip: int, out: Array) -> None:
-        if self.fallback is not None and not isinstance(segment.locator, MemoryLocator):
-            self.fallback._read_segment(layout, segment, skip, out)
+        keeper = self._keeper(segment.locator)
+        if keeper is not self:
+            keeper._read_segment(layout, segment, skip, out)
             return
         pack = self._pending.get(id(segment.locator))
         if pack is not None:
             first = segment.first + skip
-            out[...] = pack.array[first : first + len(out)]
+            copy_rows(pack.array[first : first + len(out)], out)
             return
         backend = self._backends(layout.backend)
         try:
             backend.read_into(segment.locator, segment.first + skip, out)
-        except (LotdbError, MemoryError):
+        except MemoryError:
             raise
         except Exception as error:
-            raise DamagedError(f"cannot read {backend.describe(segment.locator)}: {error!r}") from error
+            raise self._read_error(backend, segment.locator, error) from error
         if len(out) == segment.rows and checksum(out) != segment.checksum:
-            raise DamagedError(
-                f"the bytes in {backend.describe(segment.locator)} do not match their checksum"
-            )
+            raise DamagedError(f"the bytes in {_where(backend, segment.locator)} do not match their checksum")
+
+    def _keeper(self, locator: Any) -> Stage:
+        """The stage that keeps *locator*; a tree that was copied overrides this."""
+        return self
+
+    def _read_error(self, backend: Backend, locator: Any, error: Exception) -> LotdbError:
+        if isinstance(error, LotdbError) and not isinstance(error, DamagedError):
+            return error
+        if any(locator is undone for undone in self._undone):
+            return StaleNodeError("it was written in a transaction, or after a savepoint, that was undone")
+        where = _where(backend, locator)
+        if isinstance(error, DamagedError):
+            return error if where in str(error) else DamagedError(f"{where}: {error}")
+        return DamagedError(f"cannot read {where}: {error!r}")
 
     def files(self, layout: Layout, segment: Segment) -> list[tuple[str, int]]:
         """Path and size in bytes of each file that holds *segment*; none while it is in memory."""
-        if self.fallback is not None and not isinstance(segment.locator, MemoryLocator):
-            return self.fallback.files(layout, segment)
+        keeper = self._keeper(segment.locator)
+        if keeper is not self:
+            return keeper.files(layout, segment)
         if id(segment.locator) in self._pending:
             return []
         return list(self._backends(layout.backend).files(segment.locator))
@@ -323,6 +340,7 @@ class Stage:
         self._forget_packs()
         if not self._voted:
             for backend, locator in self._written[keep:]:
+                self._undone.append(locator)
                 _delete(backend, locator)
         del self._written[keep:]
 
@@ -349,6 +367,24 @@ class _Savepoint:
 
     def rollback(self) -> None:
         self._stage._discard(self._keep)
+
+
+def _new_locator(backend: Backend) -> Any:
+    with plugin_errors(backend.name):
+        locator = backend.new_locator()
+    # The sweep looks for the form in raw records; whatever it does not find there counts as garbage.
+    if not isinstance(locator, Persistent) and not (isinstance(locator, str) and is_locator(locator)):
+        raise PluginError(
+            f"backend {backend.name!r} made {locator!r} as a locator; leave new_locator as it is"
+        )
+    return locator
+
+
+def _where(backend: Backend, locator: Any) -> str:
+    try:
+        return str(backend.describe(locator))
+    except Exception as error:  # it must not hide the error that it was to be a part of
+        return f"{locator} (backend {backend.name!r} fails to describe it: {error!r})"
 
 
 def _keep(sizes: list[int], added: int) -> int:
@@ -382,6 +418,16 @@ def _delete(backend: Backend, locator: Any) -> None:
         backend.delete(locator)
 
 
+def copy_rows(source: Array, target: Array) -> None:
+    """Copy the bytes of C-contiguous rows; numpy itself leaves out what lies between the fields."""
+    if source.nbytes:
+        _bytes(target)[...] = _bytes(source)
+
+
+def _bytes(array: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return array.reshape(-1).view(np.uint8)
+
+
 def checksum(array: Array, so_far: int = 0) -> int:
     """CRC-32 (ISO 3309) of the bytes of a C-contiguous *array*, continued from *so_far*."""
-    return zlib.crc32(array.reshape(-1).view(np.uint8).data, so_far)
+    return zlib.crc32(_bytes(array).data, so_far)

@@ -17,7 +17,7 @@ import numpy as np
 from lotdb import values
 from lotdb.errors import StaleNodeError
 from lotdb.memory import MemoryBackend
-from lotdb.plugins import Plugins
+from lotdb.plugins import Plugins, plugin_errors
 from lotdb.records import (
     BOX_BYTES,
     OWN_KEY,
@@ -52,8 +52,8 @@ class Tree:
         self.removals = 0
         #: The one place that the root's handle finds its entry in, by its key.
         self.roots: MutableMapping[str, Entry] = {}
-        memory = MemoryBackend()
-        self.stage = Stage(lambda name: memory, decode_options=self.decode_options)
+        self.memory = MemoryBackend()
+        self.stage = Stage(lambda name: self.memory, decode_options=self.decode_options)
 
     def __str__(self) -> str:
         return "a tree in memory"
@@ -72,8 +72,9 @@ class Tree:
         """The layout of such arrays, or the right error if *backend* cannot hold them so."""
         self.check_backend(backend)
         cls = self.plugins.backend(backend)
-        cls.check_dtype(dtype)
-        taken = cls.check_options(options, dtype, row_shape)
+        with plugin_errors(backend):
+            cls.check_dtype(dtype)
+            taken = dict(cls.check_options(options, dtype, row_shape))
         plain = ((name, values.encode(taken[name], name=name, extra=self.plugins)) for name in sorted(taken))
         return Layout(backend, dtype, row_shape, tuple(plain))
 
@@ -90,8 +91,17 @@ class Tree:
     def depend_on(self, branch: Branch) -> None:
         """Make the transaction conflict with one that deletes, moves or shares *branch*."""
 
+    def depend_on_children(self, branch: Branch) -> None:
+        """Make the transaction conflict with one that adds to *branch*, as long as it has few children."""
+
+    def depend_on_all(self, children: Children) -> None:
+        """Make the transaction conflict with one that changes any of *children*."""
+
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call *undo* if the transaction is aborted, or rolled back to before now."""
+
+    def pin(self, copy: Tree) -> None:
+        """Keep what *copy* reads from here as long as it lives."""
 
     def trim_cache(self) -> None:
         """Let go of records that were read and are not in use."""

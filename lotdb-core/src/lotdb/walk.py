@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lotdb.errors import InvalidOptionError, StaleNodeError
@@ -50,19 +51,22 @@ def has_children(entry: Entry) -> bool:
 
 def everything(node: BaseNode) -> Iterator[BaseNode]:
     """*node* and all nodes below it."""
+    node._entry()
     return (found for found, _, _ in _descend(node))
 
 
 def leaves(node: BaseNode) -> Iterator[BaseNode]:
     """The nodes at or below *node* that have no children."""
+    node._entry()
     return (leaf for leaf, entry, _ in _descend(node) if not has_children(entry))
 
 
 def level(node: BaseNode, depth: Any) -> Iterator[BaseNode]:
     """The nodes *depth* levels below *node*; ``"deepest"`` for the lowest level there is."""
-    if depth == "deepest":
+    node._entry()
+    if isinstance(depth, str) and depth == "deepest":
         return _deepest(node)
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
+    if not _is_whole(depth) or depth < 0:
         raise InvalidOptionError(f"level is {depth!r}; use a number of levels from 0 on, or 'deepest'")
     return (found for found, _, at in _descend(node, depth) if at == depth)
 
@@ -87,9 +91,13 @@ def _descend(node: BaseNode, depth: int | None = None) -> Iterator[tuple[BaseNod
             stack.append(children(found[0]))
 
 
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
 def buffered(items: Iterable[T], size: Any) -> Iterator[list[T]]:
     """*items* in lists of *size*; the last may be shorter."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+    if not _is_whole(size) or size < 1:
         raise InvalidOptionError(f"buffer_size is {size!r}; use a whole number from 1 on")
     iterator = iter(items)
     return iter(lambda: list(islice(iterator, size)), [])

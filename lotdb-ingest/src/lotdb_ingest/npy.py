@@ -13,6 +13,8 @@ from lotdb import Ingested, IngestError, SourceFile
 from lotdb.hookspecs import hookimpl
 
 MAGIC = b"\x93NUMPY"
+# Numpy refuses headers over 10 000 characters by default, which is some 600 fields.
+MAX_HEADER = 1 << 20
 
 
 @hookimpl
@@ -22,6 +24,7 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
     source.file.seek(0)
     if source.format != "npy":
         return None
+    source.check_options()
     if not begins:
         raise IngestError("the file does not begin as an .npy file does")
     return Ingested(data=_read(source), format="npy", content_type="application/x-npy")
@@ -33,7 +36,7 @@ def _read(source: SourceFile) -> np.ndarray[Any, Any]:
     read_header = (
         np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     )
-    shape, fortran_order, dtype = read_header(source.file)
+    shape, fortran_order, dtype = read_header(source.file, max_header_size=MAX_HEADER)
     if dtype.hasobject:
         raise IngestError("it holds Python objects, which would have to be unpickled")
     count = 1

@@ -11,6 +11,7 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
     """The text of a ``.txt`` file; UTF-8 with or without a byte order mark unless ``encoding=`` says else."""
     if source.format not in ("txt", "text"):
         return None
+    source.check_options("encoding")
     encoding = source.options.get("encoding", "utf-8-sig")
     if not isinstance(encoding, str):
         raise IngestError(f"encoding is {encoding!r}; use the name of an encoding, such as 'latin-1'")

@@ -21,11 +21,10 @@ __all__ = ["ALLOWED", "check_record", "class_factory"]
 #: Attribute values are encoded as plain data before they are stored, so records name nothing but containers.
 ALLOWED = frozenset(
     {
-        ("BTrees.OOBTree", "OOBTree"),
-        ("BTrees.OOBTree", "OOBucket"),
         ("ZODB.blob", "Blob"),
         ("lotdb.records", "Box"),
         ("lotdb.records", "Branch"),
+        ("lotdb.records", "Bucket"),
         ("lotdb.records", "Children"),
         ("persistent.mapping", "PersistentMapping"),
     }

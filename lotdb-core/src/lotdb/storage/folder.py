@@ -197,8 +197,16 @@ class DatabaseFolder:
 
 def _check_name(name: str) -> None:
     plain = isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
-    if not plain or len(os.fsencode(name)) > 200:
+    if not plain or len(name.encode(errors="replace")) > 200 or not _is_text(name):
         raise InvalidOptionError(f"name is {name!r}, but must be one plain file name, such as 'lotdb.fs'")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return True
 
 
 def _folder_path(path: str | os.PathLike[str], name: str) -> str:

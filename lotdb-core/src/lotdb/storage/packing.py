@@ -17,6 +17,7 @@ from typing import Any
 from persistent.TimeStamp import TimeStamp
 from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.format import CorruptedError
+from ZODB.POSException import POSKeyError
 from ZODB.utils import oid_repr
 
 from lotdb.errors import DamagedError, ReadOnlyError
@@ -61,6 +62,27 @@ class DurablePack(FileStorage):
             self.pack(ahead, references)
         finally:
             self._pack_until = None
+        self.remove_orphaned_blobs()
+
+    def remove_orphaned_blobs(self) -> None:
+        """Remove the blob files that no record names.
+
+        A process that was killed inside a commit, after its blobs got their places, leaves such files; ZODB
+        looks only for those of records that it drops.
+        """
+        with self._commit_lock:  # no commit is under way, so each file has its record or is an orphan
+            for oid, folder in self.fshelper.listOIDs():
+                for name in os.listdir(folder):
+                    serial = self.fshelper.splitBlobFilename(os.path.join(folder, name))[1]
+                    if serial is not None and not self._is_recorded(oid, serial):
+                        os.remove(os.path.join(folder, name))
+
+    def _is_recorded(self, oid: bytes, serial: bytes) -> bool:
+        try:
+            self.loadSerial(oid, serial)
+        except POSKeyError:
+            return False
+        return True
 
     def pack(self, t: float, referencesf: References, gc: bool | None = None) -> None:
         """Pack as of the time *t*, as ZODB does it, unless somebody reads."""

@@ -1,0 +1,72 @@
+"""Merging what two transactions did to the same children of a branch.
+
+BTrees can merge changes of different keys, but it compares the values by ``<``, which most of ours do not
+have: a text and a number, None, references. Here they are compared for being the same, and nothing else.
+
+The states are those of BTrees: a bucket's is ``((key, value, key, value, ...),)`` or
+``((...), next bucket)``; a tree's is ``((bucket's state,),)`` while one bucket is enough.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ZODB.ConflictResolution import PersistentReference
+from ZODB.POSException import ConflictError
+
+__all__ = ["merge_buckets", "merge_trees"]
+
+_ABSENT = object()
+
+
+def merge_trees(old: Any, committed: Any, new: Any) -> Any:
+    """The state of a tree with the changes of both, if all that they changed lies in its one bucket."""
+    states = (old, committed, new)
+    if not all(_is_single(state) for state in states):
+        raise ConflictError("children were split among buckets by one of two transactions")
+    return ((merge_buckets(*(state[0][0] for state in states)),),)
+
+
+def _is_single(state: Any) -> bool:
+    return isinstance(state, tuple) and len(state) == 1 and len(state[0]) == 1
+
+
+def merge_buckets(old: Any, committed: Any, new: Any) -> Any:
+    """The state of a bucket with the changes of both transactions, which must be of different keys."""
+    nexts = [state[1:] for state in (old, committed, new)]
+    if not (_same(nexts[0], nexts[1]) and _same(nexts[0], nexts[2])):
+        raise ConflictError("a bucket was split by one of two transactions")
+    before, theirs, ours = (_items(state) for state in (old, committed, new))
+    merged = dict(theirs)
+    for key in before.keys() | ours.keys():
+        was, is_now = before.get(key, _ABSENT), ours.get(key, _ABSENT)
+        if _same(was, is_now):
+            continue
+        if not _same(was, theirs.get(key, _ABSENT)):
+            raise ConflictError(f"both of two transactions changed child {key!r}")
+        if is_now is _ABSENT:
+            del merged[key]
+        else:
+            merged[key] = is_now
+    # The tree above may know a bucket by its first key, and cannot hold an empty one.
+    if not before or min(before) not in merged:
+        raise ConflictError("the first child of a bucket was deleted")
+    return (tuple(part for key in sorted(merged) for part in (key, merged[key])), *nexts[0])
+
+
+def _items(state: Any) -> dict[str, Any]:
+    flat = state[0]
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two stored values are the same, whatever they are made of."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if type(one) is tuple:
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, PersistentReference):
+        return bool(one.oid == other.oid and one.database_name == other.database_name)
+    return bool(one == other or (one != one and other != other))
