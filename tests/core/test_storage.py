@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 import transaction
 import zodbpickle.pickle
-from BTrees.OOBTree import OOBTree
 from persistent.mapping import PersistentMapping
 from ZODB import DB
 from ZODB.blob import Blob
@@ -485,7 +484,7 @@ def test_a_malicious_index_is_ignored(tmp_path, read_only):
 
 def test_the_index_is_used_when_it_is_right(tmp_path):
     with database(tmp_path) as db:
-        put(db, tree=OOBTree({str(i): i for i in range(1000)}))
+        put(db, tree=Children({str(i): i for i in range(1000)}))
     with database(tmp_path) as db:
         assert db.storage._used_index
         assert get(db, "tree", "999") == 999
@@ -543,7 +542,7 @@ def test_conflict_resolution_calls_no_class_off_the_list(tmp_path, form):
     old = {
         "class": bomb + zodbpickle.pickle.dumps({}, 3),
         "class by name": zodbpickle.pickle.dumps((("os", "mkdir"), (str(tmp_path / "boom"),)), 3) + b"}.",
-        "state": zodbpickle.pickle.dumps(OOBTree, 3) + bomb,
+        "state": zodbpickle.pickle.dumps(Children, 3) + bomb,
     }[form]
     with database(tmp_path):
         pass
@@ -551,20 +550,20 @@ def test_conflict_resolution_calls_no_class_off_the_list(tmp_path, form):
     serial = FileStorage(str(tmp_path / NAME), read_only=True)
     first = serial.load(p64(99))[1]
     serial.close()
-    store_raw(tmp_path, {99: record(OOBTree, None)})
+    store_raw(tmp_path, {99: record(Children, None)})
     with contextlib.closing(open_storage(tmp_path)) as storage:
         meta = transaction.TransactionManager().begin()
         meta.extension_bytes = b""
         storage.tpc_begin(meta)
         with pytest.raises(UnsafeRecordError):
-            storage.store(p64(99), first, record(OOBTree, None), "", meta)
+            storage.store(p64(99), first, record(Children, None), "", meta)
         storage.tpc_abort(meta)
     assert not (tmp_path / "boom").exists()
 
 
 def test_changes_of_different_keys_are_merged_and_the_merged_record_is_sealed(tmp_path):
     with database(tmp_path) as db:
-        put(db, tree=OOBTree())
+        put(db, tree=Children({"": None}))
         managers = [transaction.TransactionManager() for _ in range(2)]
         connections = [db.open(manager) for manager in managers]
         for number, connection in enumerate(connections):
@@ -691,7 +690,7 @@ def test_after_a_transaction_too_large_for_the_disk_a_small_one_fits(tmp_path, r
     with database(tmp_path, durability="process") as db:
         manager = transaction.TransactionManager()
         with contextlib.closing(db.open(manager)) as connection, file_size_limit(room):
-            connection.root()["big"] = OOBTree({number: PersistentMapping() for number in range(1000)})
+            connection.root()["big"] = Children({str(number): PersistentMapping() for number in range(1000)})
             with pytest.raises(OSError, match="large"):
                 manager.commit()
             manager.abort()
@@ -757,7 +756,7 @@ def test_an_error_while_others_are_told_of_a_commit_closes_the_storage(tmp_path)
         meta = transaction.TransactionManager().begin()
         meta.extension_bytes = b""
         storage.tpc_begin(meta)
-        storage.store(p64(77), p64(0), record(OOBTree, None), "", meta)
+        storage.store(p64(77), p64(0), record(Children, None), "", meta)
         storage.tpc_vote(meta)
 
         def fail(tid):
