@@ -28,7 +28,10 @@ class NpyBackend(Backend):
                 rows = np.load(file)
         except FileNotFoundError as error:
             raise DamagedError(f"{self.path(locator)} is missing") from error
-        out[...] = rows[first_row : first_row + len(out)]
+        found = rows[first_row : first_row + len(out)]
+        if found.shape != out.shape or found.dtype != out.dtype:
+            raise DamagedError(f"{self.path(locator)} holds other rows")
+        out.view("u1")[...] = found.view("u1")
 
     def delete(self, locator):
         self.path(locator).unlink(missing_ok=True)

@@ -124,8 +124,11 @@ def _read_staged(locator: Blob, target: memoryview, offset: int) -> None:
     if not locator._p_blob_uncommitted and not locator._p_blob_committed:
         # Opened for reading, it would make itself an empty file.
         raise DamagedError("nothing is stored in this blob")
-    with locator.open("r") as file:
-        _read_all(_examine(file.fileno()), target, offset)
+    try:
+        with locator.open("r") as file:
+            _read_all(_examine(file.fileno()), target, offset)
+    except FileNotFoundError as error:
+        raise DamagedError(f"{error.filename} is missing") from error
 
 
 def _open(locator: Blob) -> _OpenFile:

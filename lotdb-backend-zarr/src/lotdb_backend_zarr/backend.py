@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections import OrderedDict
@@ -15,6 +16,7 @@ from zarr.core.buffer.cpu import NDBuffer
 
 from lotdb import Backend, BackendContext, DamagedError, InvalidDataError, InvalidOptionError
 from lotdb_backend_zarr import options as zarr_options
+from lotdb_backend_zarr.fast import accelerate
 from lotdb_backend_zarr.store import StrictStore, local_folder, open_store
 
 __all__ = ["ZarrBackend"]
@@ -102,6 +104,18 @@ class ZarrBackend(Backend):
             config={"write_empty_chunks": True},
         )
 
+    def _check_files(self, locator: str, array: zarr.Array[Any], first: int, last: int) -> None:
+        """Raise if a file of these rows is missing: not every reader of them looks."""
+        if self._folder is None:
+            return
+        files = array.shards or array.chunks
+        along = [range(first // files[0], -(-last // files[0]))]
+        along += [range(-(-length // size)) for length, size in zip(array.shape[1:], files[1:], strict=True)]
+        for place in itertools.product(*along):
+            path = os.path.join(self._folder, locator, "c", *map(str, place))
+            if not os.path.exists(path):
+                raise DamagedError(f"{path} is missing")
+
     def _check_owner(self) -> str | None:
         """The id of the database that the store belongs to, if it has one; another's is refused."""
         try:
@@ -132,14 +146,17 @@ class ZarrBackend(Backend):
                 f"{self.describe(locator)} has shape {array.shape}, {len(out)} rows of {target.shape[1:]} "
                 f"from {first_row} on are recorded"
             )
-        # zarr keeps the byte order to itself, and gives it back in that of the target.
         if array.dtype.newbyteorder("=") != target.dtype.newbyteorder("="):
             raise DamagedError(
                 f"{self.describe(locator)} has dtype {array.dtype}, {target.dtype} is recorded"
             )
-        array.get_basic_selection(
-            (slice(first_row, first_row + len(out)), ...), out=NDBuffer.from_numpy_array(target)
-        )
+        self._check_files(locator, array, first_row, first_row + len(out))
+        rows = (slice(first_row, first_row + len(out)), ...)
+        # In the machine's own byte order, since that is what every pipeline can give.
+        native = target if target.dtype.isnative else np.empty(target.shape, target.dtype.newbyteorder("="))
+        array.get_basic_selection(rows, out=NDBuffer.from_numpy_array(native))
+        if native is not target:
+            target[...] = native
 
     def delete(self, locator: str) -> None:
         with self._lock:
@@ -173,7 +190,11 @@ class ZarrBackend(Backend):
             if array is not None:
                 self._arrays.move_to_end(locator)
                 return array
-        array = zarr.open_array(self._strict, path=locator, mode="r", zarr_format=3)
+        try:
+            array = zarr.open_array(self._strict, path=locator, mode="r", zarr_format=3)
+        except FileNotFoundError as error:  # zarr's own errors of this kind are this one, too
+            raise DamagedError(f"{self.describe(locator)} is missing") from error
+        accelerate(array, self._store)
         with self._lock:
             self._arrays[locator] = array
             if len(self._arrays) > OPEN_ARRAYS:

@@ -68,8 +68,12 @@ class Backend(ABC):
                     os.fsync(file.fileno())
 
             def read_into(self, locator, first_row, out):
-                rows = np.load(self.path(locator), mmap_mode="r")
-                out[...] = rows[first_row : first_row + len(out)]
+                if not self.path(locator).exists():
+                    raise DamagedError(f"{self.path(locator)} is missing")
+                rows = np.load(self.path(locator), mmap_mode="r")[first_row : first_row + len(out)]
+                if rows.shape != out.shape or rows.dtype != out.dtype:
+                    raise DamagedError(f"{self.path(locator)} holds other rows than it should")
+                out.view("u1")[...] = rows.view("u1")     # the bytes, also between fields
 
             def delete(self, locator):
                 self.path(locator).unlink(missing_ok=True)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Backends"]
 
 
+# What stands behind the database's name in names of files and folders that are not a backend's.
+_TAKEN = {"blobs", "index", "lock", "lotdb", "old", "pack", "readers", "tmp"}
+
+
 class Backends:
     """Finds the open backend of a name; shared by all connections of a database.
 
@@ -66,6 +70,8 @@ class Backends:
         return backend
 
     def _open_one(self, name: str) -> Backend:
+        if name in _TAKEN:
+            raise PluginError(f"no backend can be called {name!r}: a part of the database has that name")
         cls = self._plugins.backend(name)
         folder = self._data_file.with_name(f"{self._data_file.name}.{name}")
         try:
@@ -87,7 +93,7 @@ class Backends:
         """The backends that are open, configured, or keep files beside the database."""
         prefix = f"{self._data_file.name}."
         folders = {path.name.removeprefix(prefix) for path in self._data_file.parent.glob(f"{prefix}*/")}
-        for name in sorted(folders | self._configs.keys() | self._open.keys()):
+        for name in sorted((folders | self._configs.keys() | self._open.keys()) - _TAKEN):
             try:
                 yield self(name)
             except MissingPluginError:

@@ -213,7 +213,7 @@ def _lifted(child: BaseNode, parent: BaseNode) -> dict[str, Entry]:
         return {key: shared_entry(lifted) for key, lifted in entries.items()}
     if entries:
         # What somebody adds to it meanwhile would not be lifted, and be lost.
-        parent._tree.depend_on_all(record.children)
+        parent._tree.retire_all(record.children)
     for lifted in entries.values():
         touch(lifted)
     return entries
@@ -225,11 +225,11 @@ def _remove_child(parent: BaseNode, key: str) -> None:
         return
     entry = parent._children_to_write().pop(key)
     touch(entry)
-    if type(entry[1]) is Branch:
-        parent._tree.depend_on_children(entry[1])
     parent._tree.removals += 1
     if type(entry[1]) is Branch:
         parent._tree.epoch += 1
+        if not entry[2]:
+            parent._tree.retire(entry[1].children)
 
 
 def _name(node: Any) -> str:

@@ -213,7 +213,8 @@ class Payload:
         ----------
         start, stop
             First row and the row after the last; None for the start and the end. In samples (rows) they
-            follow numpy: a negative one counts from the end, and what lies beyond the end is cut off.
+            follow numpy: a negative one counts from the end, and what lies beyond the end is cut off; only
+            a start after the stop is an error.
             In seconds they are not negative, and sample *k* is taken if ``start <= k / rate < stop``.
         unit : {"samples", "seconds"}
 
@@ -279,9 +280,7 @@ class Payload:
             if isinstance(error, LotdbError):
                 raise
             # Numpy's, for what it cannot do with the index.
-            raise InvalidIndexError(
-                f"{self._place} cannot be indexed by {shown(index)}: {error}"
-            ) from error
+            raise InvalidIndexError(f"{self._place} cannot be indexed by {shown(index)}: {error}") from error
 
     def _index(self, index: Any) -> Any:
         head, rest = (index[0], index[1:]) if isinstance(index, tuple) and index else (index, ())

@@ -150,7 +150,7 @@ def sample_window(
 
     first = 0 if start is None else row(start, "start")
     last = max(first, rows) if stop is None else row(stop, "stop")
-    if first > last:
+    if first > last and start is not None and stop is not None:
         raise InvalidRangeError(
             f"the window starts after it stops: start={reprlib.repr(start)}, stop={reprlib.repr(stop)} "
             f"({unit}, of {rows} rows)"

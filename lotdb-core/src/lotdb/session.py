@@ -85,16 +85,24 @@ class ConnectedTree(Tree):
     def depend_on(self, branch: Branch) -> None:
         self._depend(branch)
 
-    def depend_on_children(self, branch: Branch) -> None:
+    def retire(self, children: Children) -> None:
         # The first few dozen children lie in this very record; of more, it is the root.
-        self._depend(branch.children)
+        self._retire(children)
 
-    def depend_on_all(self, children: Children) -> None:
-        self._depend(children)
-        bucket = children._firstbucket
+    def retire_all(self, children: Children) -> None:
+        records, bucket = [children], children._firstbucket
         while bucket is not None:
-            self._depend(bucket)
+            records.append(bucket)
             bucket = bucket._next
+        for record in records:
+            self._retire(record)
+
+    def _retire(self, record: Any) -> None:
+        if record._p_changed:
+            # A record that is stored is merged with what others did to it; emptied, it cannot be.
+            record.clear()
+        else:
+            self._depend(record)
 
     def _depend(self, record: Persistent) -> None:
         if record._p_jar is None or record._p_oid is None:

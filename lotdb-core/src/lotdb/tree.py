@@ -91,11 +91,14 @@ class Tree:
     def depend_on(self, branch: Branch) -> None:
         """Make the transaction conflict with one that deletes, moves or shares *branch*."""
 
-    def depend_on_children(self, branch: Branch) -> None:
-        """Make the transaction conflict with one that adds to *branch*, as long as it has few children."""
+    def retire(self, children: Children) -> None:
+        """Make the transaction conflict with one that changes *children*, as long as they are few.
 
-    def depend_on_all(self, children: Children) -> None:
-        """Make the transaction conflict with one that changes any of *children*."""
+        They are deleted with their branch, and their records are not used any more.
+        """
+
+    def retire_all(self, children: Children) -> None:
+        """Make the transaction conflict with one that changes any of *children*; see :meth:`retire`."""
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call *undo* if the transaction is aborted, or rolled back to before now."""

@@ -1,0 +1,1 @@
+"""LOTDB payloads in a folder of ``.npy`` files."""

@@ -1,0 +1,77 @@
+"""Payloads in a folder of ``.npy`` files, one for each array."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError
+
+
+class NpyFolderBackend(Backend):
+    """One ``.npy`` file for each array, named by its locator."""
+
+    name = "npyfolder"
+
+    def __init__(self, context: BackendContext) -> None:
+        super().__init__(context)
+        for setting in context.config:
+            raise InvalidOptionError(f"backend 'npyfolder' has no setting {setting!r}")
+
+    def write(self, locator: str, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
+        path = self._path(locator)
+        path.parent.mkdir(exist_ok=True)
+        with open(path, "xb") as file:
+            np.save(file, array, allow_pickle=False)
+            file.flush()
+            if self.context.durable:
+                os.fsync(file.fileno())
+        if self.context.durable:
+            # A new file is on the disk only once the folder that names it is.
+            _sync_folder(path.parent)
+            _sync_folder(path.parent.parent)
+
+    def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:
+        path = self._path(locator)
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # NumPy has many for a header that is damaged
+            raise DamagedError(f"cannot read {path}: {error!r}") from error
+        rows = array[first_row : first_row + len(out)] if array.ndim else array
+        if rows.shape != out.shape or rows.dtype != out.dtype:
+            raise DamagedError(
+                f"{path} holds an array {array.shape} {array.dtype}; recorded are, from row {first_row} on, "
+                f"{out.shape} {out.dtype}"
+            )
+        # As bytes, for NumPy's assignment leaves out those that fill up between the fields of a structure.
+        out.view(np.uint8)[...] = rows.view(np.uint8)
+
+    def delete(self, locator: str) -> None:
+        self._path(locator).unlink(missing_ok=True)
+
+    def locators(self) -> Iterator[tuple[str, float]]:
+        for path in self.context.folder.glob("*.npy"):
+            yield path.stem, path.stat().st_mtime
+
+    def files(self, locator: str) -> Iterator[tuple[str, int]]:
+        path = self._path(locator)
+        if path.exists():
+            yield str(path), path.stat().st_size
+
+    def describe(self, locator: str) -> str:
+        return str(self._path(locator))
+
+    def _path(self, locator: str) -> Path:
+        return self.context.folder / f"{locator}.npy"
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows neither can nor need do this
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

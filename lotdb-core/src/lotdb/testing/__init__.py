@@ -1,0 +1,77 @@
+"""Conformance kits: what a plugin promises, as tests that its author inherits.
+
+Install them with ``pip install "lotdb-core[testing]"``. A backend's whole test file is a fixture and a
+subclass::
+
+    import pytest
+
+    from lotdb.testing import BackendTests
+    from my_package.backend import MyBackend
+
+
+    class TestMyBackend(BackendTests):
+        @pytest.fixture
+        def backend_class(self):
+            return MyBackend
+
+        @pytest.fixture
+        def options(self):  # what write_data takes for it, if anything; each is tried
+            return [{"level": 0}, {"level": 9}]
+
+It is tried on its own, through a database, with faults of every kind (a killed process, missing, truncated
+and altered files), and by random scripts whose outcome must be that of a tree in memory. A failure says which
+promise of :class:`lotdb.Backend` is broken.
+
+An ingester brings samples of its files, and what they hold::
+
+    from lotdb.testing import IngesterTests, Sample
+    from my_package import plugin
+
+
+    class TestMyFormat(IngesterTests):
+        @pytest.fixture
+        def plugin(self):
+            return plugin
+
+        @pytest.fixture
+        def samples(self):
+            return [Sample("two_rows.trace", content=b"TRC1...", data=np.eye(2), samplerate_hz=64)]
+
+A node type is tried for being behaviour only, and no part of what is stored::
+
+    from lotdb.testing import NodeTypeTests
+    from my_package import plugin
+
+
+    class TestMyNodeType(NodeTypeTests):
+        @pytest.fixture
+        def plugin(self):
+            return plugin
+
+        @pytest.fixture
+        def node_type(self):
+            return "my.type"
+
+The tests find the plugin by these fixtures, so it needs no entry point to be tested.
+"""
+# ruff: noqa: E402 - pytest has to be told of modules with asserts before they are imported
+
+import pytest
+
+pytest.register_assert_rewrite(
+    "lotdb.testing.backend_alone",
+    "lotdb.testing.backend_damage",
+    "lotdb.testing.backend_payloads",
+    "lotdb.testing.backend_script",
+    "lotdb.testing.backend_transactions",
+    "lotdb.testing.backend_upkeep",
+    "lotdb.testing.ingesters",
+    "lotdb.testing.nodetypes",
+    "lotdb.testing.seen",
+)
+
+from lotdb.testing.backends import BackendTests
+from lotdb.testing.ingesters import IngesterTests, Sample
+from lotdb.testing.nodetypes import NodeTypeTests
+
+__all__ = ["BackendTests", "IngesterTests", "NodeTypeTests", "Sample"]

@@ -1,0 +1,328 @@
+"""IngesterTests: everything that an ingester promises."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lotdb import LOTDB, DataNode, Ingested, IngestError, LotdbError, Plugins, SourceFile
+from lotdb.testing.seen import check_same, picture
+
+__all__ = ["IngesterTests", "Sample"]
+
+ANY_OR_ERROR = "whatever is in a file, attach_file takes it in or raises an IngestError"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A file of the ingester's kind, and what it holds.
+
+    Parameters
+    ----------
+    name
+        File name; its suffix says the format unless *format* does.
+    content
+        The bytes of the file.
+    data
+        The array, text or bytes that it holds.
+    samplerate_hz
+        The rate that it announces.
+    metadata
+        What the payload's metadata have at least.
+    format
+        What is passed to ``attach_file``, if anything.
+    options
+        Further arguments of ``attach_file``.
+    """
+
+    name: str
+    content: bytes = field(repr=False)
+    data: Any = field(repr=False)
+    samplerate_hz: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    format: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The format that the ingester is asked for."""
+        return (self.format or self.name.rpartition(".")[2]).lower()
+
+
+class OnlyThis(Plugins):
+    """The installed plugins, of whose ingesters only one is asked."""
+
+    def __init__(self, plugin: Any) -> None:
+        super().__init__()
+        self.plugin = plugin
+
+    def ingest(self, source: SourceFile) -> Ingested | None:
+        """What the plugin makes of *source*."""
+        answer: Ingested | None = self.plugin.lotdb_ingest_file(source=source)
+        return answer
+
+
+class IngesterTests:
+    """The tests of an ingester; subclass it, and name the plugin and some files::
+
+        class TestTraces(IngesterTests):
+            @pytest.fixture
+            def plugin(self):
+                return my_package.plugin
+
+            @pytest.fixture
+            def samples(self):
+                return [Sample("two_rows.trace", content=b"TRC1...", data=np.eye(2), samplerate_hz=64)]
+
+    Fixtures to override
+    --------------------
+    plugin
+        The module or object with the hook ``lotdb_ingest_file``.
+    samples
+        A list of :class:`Sample`: small files, one of each variety of the format.
+    backends
+        Names of installed backends into which the samples are taken in as well; none by default.
+
+    Attributes
+    ----------
+    seconds : float
+        Longer than this no file may take, however damaged it is.
+    """
+
+    seconds: ClassVar[float] = 20
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        """The module or object with the hook implementation."""
+        raise NotImplementedError("a subclass of IngesterTests has a fixture plugin that returns the plugin")
+
+    @pytest.fixture
+    def samples(self) -> Sequence[Sample]:
+        """Files and what they hold."""
+        raise NotImplementedError("a subclass of IngesterTests has a fixture samples: a list of Sample")
+
+    @pytest.fixture
+    def backends(self) -> Sequence[str]:
+        """Names of installed backends to try besides that of trees in memory."""
+        return []
+
+    @pytest.fixture
+    def node(self, plugin: Any) -> DataNode:
+        """A data node that has something already, in a tree that asks no other ingester."""
+        node = DataNode("node", plugins=OnlyThis(plugin))
+        node.attrs["label"] = "as before"
+        node.write_data("as before")
+        node.write_data(np.arange(3), data_attribute="other")
+        node.get_node("child")
+        return node
+
+    # -- what files hold ---------------------------------------------------------------------------
+
+    def test_the_plugin_registers(self, plugin: Any) -> None:
+        Plugins().register(plugin, name="lotdb.testing")
+        assert hasattr(plugin.lotdb_ingest_file, "lotdb_impl"), (
+            "lotdb_ingest_file is not marked with @lotdb.hookimpl, so nobody calls it"
+        )
+
+    def test_a_file_gives_just_what_it_holds(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        for sample in samples:
+            payload = _attach(node, sample, sample.content, tmp_path)
+            check_same(payload.read(), sample.data, f"{sample.name} gives what it holds")
+            assert payload.samplerate_hz == sample.samplerate_hz, f"{sample.name}: Ingested.samplerate_hz"
+            found = {name: payload.metadata.get(name) for name in sample.metadata}
+            assert found == dict(sample.metadata), f"{sample.name}: Ingested.metadata"
+
+    def test_the_node_knows_where_it_came_from(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        for sample in samples:
+            _attach(node, sample, sample.content, tmp_path)
+            assert node.attrs["_source_filename"] == sample.name
+            assert node.attrs["_source_filepath"] == str(tmp_path / sample.name)
+            said = node.attrs["_source_format"]
+            assert isinstance(said, str), "Ingested.format is the name of the format that was read"
+            assert said, "Ingested.format is the name of the format that was read"
+            assert node.attrs["label"] == "as before"
+
+    def test_it_reads_the_open_file_that_it_is_given(
+        self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        for sample in samples:
+            source = _source(sample.content, sample.kind, sample.options, tmp_path / "moved" / sample.name)
+            ingested = plugin.lotdb_ingest_file(source=source)
+            assert isinstance(ingested, Ingested), f"{sample.name} is its kind, it answered {ingested!r}"
+            check_same(ingested.data, sample.data, "SourceFile.path may be gone: read from SourceFile.file")
+
+    def test_it_gives_the_same_every_time(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        for sample in samples:
+            pictures = []
+            for _ in range(2):
+                _attach(node, sample, sample.content, tmp_path)
+                pictures.append(picture(node))
+            assert pictures[0] == pictures[1], f"{sample.name} gives something else the second time"
+
+    def test_what_files_hold_goes_into_any_backend(
+        self, plugin: Any, samples: Sequence[Sample], backends: Sequence[str], tmp_path: Path
+    ) -> None:
+        if not backends:
+            pytest.skip("no backends are given")
+        for backend in backends:
+            with LOTDB(tmp_path / backend, plugins=OnlyThis(plugin)) as db:
+                with db.connection() as root:
+                    for number, sample in enumerate(samples):
+                        node = root.get_data_node(f"{number}", backend=backend)
+                        _attach(node, sample, sample.content, tmp_path)
+                with db.connection() as root:
+                    for number, sample in enumerate(samples):
+                        payload = root.get_data_node(f"{number}", create=False).get_data()
+                        assert payload.backend == backend
+                        check_same(payload.read(), sample.data, f"{sample.name} in {backend}")
+
+    # -- what is not its kind ----------------------------------------------------------------------
+
+    @pytest.mark.parametrize("content", [b"", b"neither this nor that\n" * 20, bytes(range(256))])
+    def test_a_file_of_another_kind_is_answered_none(
+        self, plugin: Any, content: bytes, tmp_path: Path
+    ) -> None:
+        if plugin.lotdb_ingest_file.lotdb_impl["trylast"]:
+            pytest.skip("it is marked as the last resort, and takes any file")
+        source = _source(content, "no-such-format", {}, tmp_path / "file.no-such-format")
+        answer = plugin.lotdb_ingest_file(source=source)
+        assert answer is None, f"a file that is not its kind is left to others; it answered {answer!r}"
+        assert source.file.tell() == 0, (
+            "an ingester that answers None leaves the file at its start for the next"
+        )
+
+    # -- damage ------------------------------------------------------------------------------------
+
+    def test_an_empty_file_is_taken_in_or_refused(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        for sample in samples:
+            self._check(node, sample, b"", tmp_path)
+
+    def test_a_truncated_file_is_taken_in_or_refused(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        for sample in samples:
+            for length in _places(len(sample.content)):
+                self._check(node, sample, sample.content[:length], tmp_path)
+
+    @pytest.mark.parametrize("garbage", [b"\0", b"\xff" * 3, b"garbage " * 1000])
+    def test_a_file_with_more_behind_it_is_taken_in_or_refused(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path, garbage: bytes
+    ) -> None:
+        for sample in samples:
+            self._check(node, sample, sample.content + garbage, tmp_path)
+
+    @pytest.mark.parametrize("byte", [0x00, 0x7F, 0x80, 0xFF])
+    def test_a_file_with_an_altered_byte_is_taken_in_or_refused(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path, byte: int
+    ) -> None:
+        for sample in samples:
+            for place in _places(len(sample.content)):
+                altered = bytearray(sample.content)
+                altered[place : place + 1] = bytes([byte])
+                self._check(node, sample, bytes(altered), tmp_path)
+
+    def test_a_file_with_flipped_bits_is_taken_in_or_refused(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        for sample in samples:
+            if sample.content:
+                self._try_flipped_bits(node, sample, tmp_path)
+
+    def _try_flipped_bits(self, node: DataNode, sample: Sample, folder: Path) -> None:
+        changes = st.tuples(st.integers(0, len(sample.content) - 1), st.integers(1, 255))
+
+        @settings(max_examples=60, deadline=None)
+        @given(st.lists(changes, min_size=1, max_size=6))
+        def check(flips: list[tuple[int, int]]) -> None:
+            altered = bytearray(sample.content)
+            for place, bits in flips:
+                altered[place] ^= bits
+            self._check(node, sample, bytes(altered), folder)
+
+        check()
+
+    def test_random_bytes_are_taken_in_or_refused(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        for sample in samples:
+            self._try_random_bytes(node, sample, tmp_path)
+
+    def _try_random_bytes(self, node: DataNode, sample: Sample, folder: Path) -> None:
+        @settings(max_examples=60, deadline=None)
+        @given(st.integers(0, 20), st.binary(max_size=300))
+        def check(kept: int, content: bytes) -> None:
+            self._check(node, sample, sample.content[:kept] + content, folder)
+
+        check()
+
+    def _check(self, node: DataNode, sample: Sample, content: bytes, folder: Path) -> None:
+        before = picture(node)
+
+        def attach() -> None:
+            failure: LotdbError | None = None
+            try:
+                _attach(node, sample, content, folder).read()
+            except LotdbError as error:
+                failure = error
+            if failure is None:
+                assert node.attrs["_source_filename"] == sample.name
+                return
+            refused = isinstance(failure, IngestError)
+            assert refused, f"{ANY_OR_ERROR}; what it returned could not be stored: {failure!r}"
+            assert sample.name in str(failure), "an IngestError names the file"
+            assert picture(node) == before, "after an IngestError the node is as it was"
+
+        _within(self.seconds, attach)
+
+
+def _attach(node: DataNode, sample: Sample, content: bytes, folder: Path) -> Any:
+    path = folder / sample.name
+    path.write_bytes(content)
+    return node.attach_file(path, format=sample.format, **sample.options)
+
+
+def _source(content: bytes, format: str, options: Mapping[str, Any], path: Path) -> SourceFile:
+    return SourceFile(
+        path=path, file=io.BytesIO(content), size=len(content), format=format, options=dict(options)
+    )
+
+
+def _places(length: int) -> list[int]:
+    """Up to a hundred places in a file: each of its first bytes, where headers are, then some."""
+    return sorted({*range(min(length, 60)), *map(int, np.linspace(0, max(length - 1, 0), 40))})
+
+
+def _within(seconds: float, job: Callable[[], None]) -> None:
+    """Do *job*, in a thread: one that hangs could not be stopped, but is told."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            job()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), f"a damaged file keeps the ingester busy for more than {seconds} s"
+    if raised:
+        assert isinstance(raised[0], AssertionError | pytest.fail.Exception), f"{ANY_OR_ERROR}: {raised[0]!r}"
+        raise raised[0]

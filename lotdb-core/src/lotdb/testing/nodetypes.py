@@ -1,0 +1,214 @@
+"""NodeTypeTests: everything that a node type promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lotdb import LOTDB, BaseNode, MissingPluginError, Plugins
+from lotdb.testing.bench import NAME
+from lotdb.testing.seen import picture
+
+__all__ = ["NodeTypeTests"]
+
+
+class Without(Plugins):
+    """The installed plugins without one node type, as if its package were not installed."""
+
+    def __init__(self, missing: str) -> None:
+        super().__init__()
+        self.missing = missing
+
+    def node_type(self, name: str) -> type[BaseNode] | None:
+        """The class of node type *name*, unless it is the missing one."""
+        return None if name == self.missing else super().node_type(name)
+
+
+class NodeTypeTests:
+    """The tests of a node type; subclass it, and name the plugin and the type::
+
+        class TestRecording(NodeTypeTests):
+            @pytest.fixture
+            def plugin(self):
+                return my_package.plugin
+
+            @pytest.fixture
+            def node_type(self):
+                return "my.recording"
+
+    Fixtures to override
+    --------------------
+    plugin
+        The module or object with the hook ``lotdb_get_node_type``.
+    node_type
+        The registered name of the type.
+    """
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        """The module or object with the hook implementation."""
+        raise NotImplementedError("a subclass of NodeTypeTests has a fixture plugin that returns the plugin")
+
+    @pytest.fixture
+    def node_type(self) -> str:
+        """The registered name of the type."""
+        raise NotImplementedError("a subclass of NodeTypeTests has a fixture node_type: the registered name")
+
+    @pytest.fixture
+    def plugins(self, plugin: Any) -> Plugins:
+        """The installed plugins, and the one to test."""
+        plugins = Plugins()
+        plugins.register(plugin, name="lotdb.testing")
+        return plugins
+
+    @pytest.fixture
+    def node_class(self, plugins: Plugins, node_type: str) -> type[BaseNode]:
+        """The class of the type."""
+        found = plugins.node_type(node_type)
+        assert found is not None, f"lotdb_get_node_type({node_type!r}) gave no class"
+        return found
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path, plugins: Plugins, node_type: str) -> Path:
+        """The folder of a database with a node of the type at ``group/typed``."""
+        with LOTDB(tmp_path / "database", NAME, plugins=plugins) as db, db.connection() as root:
+            node = root.get_node_path("group/typed", node_type=node_type)
+            node.attrs["label"] = "as before"
+            node.attrs["numbers"] = np.arange(4)
+            node.get_node("child").attrs["label"] = "a plain child"
+        return tmp_path / "database"
+
+    @pytest.fixture
+    def root(self, folder: Path, plugins: Plugins) -> Iterator[BaseNode]:
+        """The root of that database, opened anew."""
+        with LOTDB(folder, NAME, plugins=plugins) as db:
+            yield db.open_connection()
+
+    # -- the class ---------------------------------------------------------------------------------
+
+    def test_the_class_adds_to_base_node(self, node_class: type[BaseNode]) -> None:
+        assert issubclass(node_class, BaseNode), "lotdb_get_node_type gives a subclass of lotdb.BaseNode"
+
+    def test_other_names_are_left_to_others(self, plugin: Any) -> None:
+        answer = plugin.lotdb_get_node_type(name="no such type of nodes")
+        assert answer is None, (
+            f"lotdb_get_node_type answers None to names that are not its own, not {answer!r}"
+        )
+
+    def test_the_class_knows_its_registered_name(self, node_class: type[BaseNode], node_type: str) -> None:
+        assert node_class.node_type_name == node_type, (
+            f"{node_class.__name__}.node_type_name is {node_class.node_type_name!r}; unless it is "
+            f"{node_type!r}, a tree that is started with the class forgets its type"
+        )
+
+    def test_a_tree_may_start_with_the_class(
+        self, node_class: type[BaseNode], node_type: str, plugins: Plugins
+    ) -> None:
+        node = node_class("dataset", plugins=plugins)
+        assert (type(node), node.node_type, node.key) == (node_class, node_type, "dataset")
+        parent = BaseNode(plugins=plugins)
+        parent.add_tree(node)
+        assert type(parent["dataset"]) is node_class, "it keeps its class where it is added"
+
+    # -- nodes of it -------------------------------------------------------------------------------
+
+    def test_new_nodes_have_the_class(
+        self, node_class: type[BaseNode], node_type: str, plugins: Plugins
+    ) -> None:
+        root = BaseNode(plugins=plugins)
+        for node in (root.get_node("a", node_type=node_type), root.get_node_path("b/c", node_type=node_type)):
+            assert type(node) is node_class
+            assert node.node_type == node_type
+        assert type(root["b"]) is BaseNode, "only the node that was asked for is of the type"
+
+    def test_a_plain_node_can_become_one(
+        self, node_class: type[BaseNode], node_type: str, plugins: Plugins
+    ) -> None:
+        root = BaseNode(plugins=plugins)
+        plain = root.get_node("plain")
+        plain.attrs["label"] = "as before"
+        plain.get_node("child")
+        node = root.get_node("plain", node_type=node_type)
+        assert type(node) is type(root["plain"]) is node_class
+        assert node.attrs["label"] == "as before", "what a node holds is not its type's to change"
+        assert list(node) == ["child"]
+
+    def test_nodes_have_the_class_when_they_are_opened_again(
+        self, root: BaseNode, node_class: type[BaseNode], node_type: str
+    ) -> None:
+        node = root["group/typed"]
+        assert (type(node), node.node_type) == (node_class, node_type)
+        assert node.attrs["label"] == "as before"
+        assert type(node["child"]) is BaseNode
+
+    def test_the_type_goes_with_the_node(
+        self, root: BaseNode, node_class: type[BaseNode], node_type: str
+    ) -> None:
+        before = picture(root["group/typed"])
+        node = root["group/typed"]
+        node.rename("renamed")
+        node.branch("branch")
+        node.move(root.get_node("elsewhere"))
+        for path in ("elsewhere/renamed", "group/branch"):
+            assert type(root[path]) is node_class, f"{path} is not of the type any more"
+            assert picture(root[path]) == before, "renaming, moving and branching change nothing in a node"
+
+    def test_the_type_goes_into_another_database(
+        self, root: BaseNode, node_class: type[BaseNode], plugins: Plugins, tmp_path: Path
+    ) -> None:
+        before = picture(root["group"])
+        with LOTDB(tmp_path / "other", NAME, plugins=plugins) as other:
+            with other.connection() as there:
+                there.add_tree(root["group"], copy=True)
+            with other.connection() as there:
+                assert type(there["group/typed"]) is node_class, "a copy is of the same type"
+                assert picture(there["group"]) == before
+        assert picture(root["group"].copy_tree()) == before
+
+    # -- behaviour only ----------------------------------------------------------------------------
+
+    def test_without_the_plugin_nodes_are_plain_and_keep_the_name(
+        self, folder: Path, plugins: Plugins, node_class: type[BaseNode], node_type: str
+    ) -> None:
+        with LOTDB(folder, NAME, plugins=Without(node_type)) as db:
+            with db.connection() as root:
+                node = root["group/typed"]
+                assert (type(node), node.node_type) == (BaseNode, node_type)
+                assert node.attrs["label"] == "as before"
+                node.attrs["seen"] = True
+                node.rename("renamed")
+                node.branch("branch")
+                with pytest.raises(MissingPluginError, match="install"):
+                    root.get_node("new", node_type=node_type)
+            assert db.verify() == []
+        with LOTDB(folder, NAME, plugins=plugins) as db, db.connection() as root:
+            for path in ("group/renamed", "group/branch"):
+                node = root[path]
+                assert (type(node), node.attrs["seen"]) == (node_class, True)
+
+    def test_the_class_is_not_in_the_file(
+        self, folder: Path, node_class: type[BaseNode], node_type: str
+    ) -> None:
+        stored = (folder / NAME).read_bytes()
+        assert node_type.encode() in stored
+        for named in (node_class.__module__, node_class.__qualname__):
+            if len(named) > 3 and named not in node_type:
+                assert named.encode() not in stored, (
+                    f"{named!r} is in the data file; only the name belongs there"
+                )
+
+    def test_nodes_carry_no_state_of_their_own(
+        self, root: BaseNode, node_class: type[BaseNode], plugins: Plugins
+    ) -> None:
+        one, two = root["group/typed"], root["group"].get_node("typed")
+        assert one == two
+        assert hash(one) == hash(two)
+        one.attrs["set by one"] = 1
+        assert two.attrs["set by one"] == 1
+        for node in (one, two, node_class("dataset", plugins=plugins)):
+            carried = getattr(node, "__dict__", {})
+            assert not carried, f"a node is a handle, made anew each time; what it carries is lost: {carried}"

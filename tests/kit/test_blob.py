@@ -1,0 +1,12 @@
+"""The blob backend keeps what a backend promises."""
+
+import pytest
+
+from lotdb.testing import BackendTests
+from lotdb_backend_blob.backend import BlobBackend
+
+
+class TestBlobBackend(BackendTests):
+    @pytest.fixture
+    def backend_class(self):
+        return BlobBackend

@@ -1,0 +1,37 @@
+"""The ingester of .npy files keeps what an ingester promises."""
+
+import io
+
+import numpy as np
+import pytest
+
+from lotdb.testing import IngesterTests, Sample
+from lotdb_ingest import npy
+
+
+def sample(name, array, version=None):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version=version)
+    return Sample(name, content=file.getvalue(), data=array)
+
+
+class TestNpyIngester(IngesterTests):
+    @pytest.fixture
+    def plugin(self):
+        return npy
+
+    @pytest.fixture
+    def samples(self):
+        rows = np.arange(12, dtype="int16").reshape(4, 3)
+        return [
+            sample("rows.npy", rows),
+            sample("columns.NPY", np.asfortranarray(rows)),
+            sample("scalar.npy", np.array(1.5)),
+            sample("big_endian.npy", rows.astype(">f4"), version=(2, 0)),
+            sample("structure.npy", np.array([(1, "ä"), (2, "b")], [("größe", "<i4"), ("name", "U2")])),
+            sample("no_rows.npy", np.empty((0, 3))),
+        ]
+
+    @pytest.fixture
+    def backends(self):
+        return ["blob", "zarr"]

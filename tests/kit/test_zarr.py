@@ -1,0 +1,22 @@
+"""The zarr backend keeps what a backend promises, with any chunks and codecs."""
+
+import pytest
+from zarr.codecs import BloscCodec, GzipCodec
+
+from lotdb.testing import BackendTests
+from lotdb_backend_zarr.backend import ZarrBackend
+
+
+class TestZarrBackend(BackendTests):
+    @pytest.fixture
+    def backend_class(self):
+        return ZarrBackend
+
+    @pytest.fixture
+    def options(self):
+        return [
+            {"chunks": 100},
+            {"compressors": None},
+            {"compressors": GzipCodec(level=1)},
+            {"chunks": 7_000, "shards": 70_000, "compressors": [BloscCodec(cname="zstd")]},
+        ]
