@@ -603,7 +603,6 @@ def test_payloads_of_the_same_shape_replaced_on_different_nodes_merge(db, mine, 
         np.testing.assert_array_equal(root["b"].read_data(), OLD + 2)
 
 
-@pytest.mark.xfail(strict=True, reason="0.0 and -0.0 are equal, so the change is not seen in the merge")
 def test_a_change_of_a_sign_of_zero_is_not_lost_in_a_merge(db, mine, theirs):
     fill(db, "a", "b", value=0.0)
     begin(db)
@@ -761,9 +760,6 @@ def test_a_child_that_another_transaction_has_added_is_not_deleted_unseen(db, mi
         commit_both(db)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what is also changed is merged, whatever was said about depending on it"
-)
 @pytest.mark.usefixtures("quiet_merges")
 @pytest.mark.parametrize("only_node", [False, True])
 def test_a_child_that_was_added_is_not_deleted_unseen_by_one_who_changed_its_parent(
@@ -778,7 +774,6 @@ def test_a_child_that_was_added_is_not_deleted_unseen_by_one_who_changed_its_par
         commit_both(db)
 
 
-@pytest.mark.xfail(strict=True, reason="the clone is of what this transaction saw, and nothing guards that")
 @pytest.mark.usefixtures("quiet_merges")
 @pytest.mark.parametrize("theirs_do", ["set", "create", "set above"])
 def test_a_write_beside_a_branch_and_a_write_to_its_source_is_not_lost(db, mine, theirs, theirs_do):

@@ -213,7 +213,7 @@ def _lifted(child: BaseNode, parent: BaseNode) -> dict[str, Entry]:
         return {key: shared_entry(lifted) for key, lifted in entries.items()}
     if entries:
         # What somebody adds to it meanwhile would not be lifted, and be lost.
-        parent._tree.retire_all(record.children)
+        parent._tree.depend_on_content(record)
     for lifted in entries.values():
         touch(lifted)
     return entries

@@ -69,4 +69,6 @@ def _same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, PersistentReference):
         return bool(one.oid == other.oid and one.database_name == other.database_name)
-    return bool(one == other or (one != one and other != other))
+    if type(one) is float:
+        return bool(one.hex() == other.hex())  # 0.0 is not -0.0, and NaN is NaN
+    return bool(one == other)

@@ -25,9 +25,9 @@ from lotdb.errors import (
 )
 from lotdb.memory import MemoryBackend
 from lotdb.nodes import BaseNode
-from lotdb.records import Branch, Children
+from lotdb.records import OWN_KEY, Box, Branch, Children
 from lotdb.stage import Stage
-from lotdb.storage import uninterrupted
+from lotdb.storage import uninterrupted, unmerged
 from lotdb.tree import Tree
 
 if TYPE_CHECKING:
@@ -85,31 +85,31 @@ class ConnectedTree(Tree):
     def depend_on(self, branch: Branch) -> None:
         self._depend(branch)
 
+    def depend_on_content(self, record: Branch | Box) -> None:
+        if type(record) is Box:
+            self._depend(record)
+            return
+        self.retire(record.children)
+        bucket = record.children._firstbucket
+        while bucket is not None:
+            self._depend(bucket)
+            bucket = bucket._next
+        own = record.children[OWN_KEY]
+        if type(own) is Box:
+            self._depend(own)
+
     def retire(self, children: Children) -> None:
         # The first few dozen children lie in this very record; of more, it is the root.
-        self._retire(children)
+        self._depend(children)
 
-    def retire_all(self, children: Children) -> None:
-        records, bucket = [children], children._firstbucket
-        while bucket is not None:
-            records.append(bucket)
-            bucket = bucket._next
-        for record in records:
-            self._retire(record)
-
-    def _retire(self, record: Any) -> None:
-        if record._p_changed:
-            # A record that is stored is merged with what others did to it; emptied, it cannot be.
-            record.clear()
-        else:
-            self._depend(record)
-
-    def _depend(self, record: Persistent) -> None:
+    def _depend(self, record: Any) -> None:
         if record._p_jar is None or record._p_oid is None:
             return
         record._p_activate()  # a ghost does not know its serial
         if record._p_serial != z64:
             self._session.connection.readCurrent(record)
+            # What this transaction changes as well would be merged, and the dependence forgotten.
+            self._session.exact.add(record._p_oid)
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         self._session.undos.append(undo)
@@ -129,6 +129,8 @@ class Session:
         self._thread = threading.current_thread()
         self.undos: list[Callable[[], None]] = []
         self.changed = False
+        #: Records that the transaction depends on, so that nothing may be merged into them.
+        self.exact: set[bytes] = set()
         #: Trees in memory that read their payloads from here, and the snapshot that they were copied from.
         self.pinned: WeakKeyDictionary[Tree, bytes] = WeakKeyDictionary()
         self._manager = transaction.TransactionManager(explicit=True)
@@ -175,7 +177,8 @@ class Session:
         with uninterrupted():
             try:
                 self.tree.stage.flush()
-                self._manager.commit()
+                with unmerged(self.exact):
+                    self._manager.commit()
             except CommitInDoubtError as error:
                 self.database._give_up(error)
                 raise
@@ -223,6 +226,7 @@ class Session:
     def _begin(self) -> None:
         self._manager.begin()
         self.tree.epoch += 1
+        self.exact.clear()
         self.changed = False
 
     def _roll_back(self, how: Callable[[], None], keep: int = 0) -> None:

@@ -91,14 +91,11 @@ class Tree:
     def depend_on(self, branch: Branch) -> None:
         """Make the transaction conflict with one that deletes, moves or shares *branch*."""
 
+    def depend_on_content(self, record: Branch | Box) -> None:
+        """Make the transaction conflict with one that changes what *record* holds."""
+
     def retire(self, children: Children) -> None:
-        """Make the transaction conflict with one that changes *children*, as long as they are few.
-
-        They are deleted with their branch, and their records are not used any more.
-        """
-
-    def retire_all(self, children: Children) -> None:
-        """Make the transaction conflict with one that changes any of *children*; see :meth:`retire`."""
+        """Make the transaction conflict with one that changes *children*, as long as they are few."""
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call *undo* if the transaction is aborted, or rolled back to before now."""
@@ -197,16 +194,19 @@ class Handle:
     def _branch_to_write(self) -> Branch:
         """The branch of this node, made or cloned if need be; the containers above are ready."""
         container, tree = self._container, self._tree
-        type_name, record, *rest = entry = container[self._key]
+        entry = container[self._key]
+        record = entry[1]
+        shared = type(record) is not tuple and entry[2]
+        if shared:
+            # Another transaction may not know yet that it is shared, and change it in place.
+            tree.depend_on_content(record)
         if type(record) is not Branch:
-            own = entry[1:] if type(record) is tuple else (record if not rest[0] else Box(record.own))
-            record = new_branch(own)
-            container[self._key] = (type_name, record, False)
-        elif rest[0]:
-            record = clone_record(record)
-            container[self._key] = (type_name, record, False)
+            own = entry[1:] if type(record) is tuple else Box(record.own) if shared else record
+            container[self._key] = (entry[0], new_branch(own), False)
+        elif shared:
+            container[self._key] = (entry[0], clone_record(record), False)
             tree.epoch += 1
-        branch: Branch = record
+        branch: Branch = container[self._key][1]
         tree.depend_on(branch)
         return branch
 
@@ -229,6 +229,7 @@ class Handle:
             container[self._key] = (entry[0], Box(own), False) if boxed else (entry[0], *own)
         elif type(record) is Box:
             if entry[2]:
+                self._tree.depend_on_content(record)
                 container[self._key] = (entry[0], Box(own), False)
             else:
                 record.own = own

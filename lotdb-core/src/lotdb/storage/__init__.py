@@ -17,6 +17,7 @@ from lotdb.storage.filestorage import SafeFileStorage
 from lotdb.storage.folder import DatabaseFolder
 from lotdb.storage.maintenance import pack_database, raw_records
 from lotdb.storage.opening import open_storage
+from lotdb.storage.restricted import unmerged
 from lotdb.storage.signals import uninterrupted
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "pack_database",
     "raw_records",
     "uninterrupted",
+    "unmerged",
 ]

@@ -6,6 +6,9 @@ the extensions of transactions when it is asked for its history, and both sides 
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator, Set
 from typing import Any, NoReturn
 
 from ZODB.FileStorage import FileStorage
@@ -15,7 +18,10 @@ from lotdb.errors import UnsafeRecordError
 from lotdb.storage.classes import check_record
 from lotdb.storage.index import read_index
 
-__all__ = ["RestrictedLoading"]
+__all__ = ["RestrictedLoading", "unmerged"]
+
+
+_unmerged = threading.local()
 
 
 class RestrictedLoading(FileStorage):
@@ -44,6 +50,8 @@ class RestrictedLoading(FileStorage):
 
         ZODB imports what a record names and calls it. So the same bytes are first unpickled with the list.
         """
+        if oid in getattr(_unmerged, "oids", ()):
+            raise ConflictError(oid=oid, serials=(committedSerial, oldSerial))
         revisions = [
             self.loadSerial(oid, oldSerial),
             committedData or self.loadSerial(oid, committedSerial),
@@ -73,6 +81,19 @@ class RestrictedLoading(FileStorage):
     def history(self, oid: bytes, size: int = 1, filter: Any = None) -> NoReturn:
         """Refused: its entries are made of unpickled transaction extensions."""
         _refuse("history")
+
+
+@contextlib.contextmanager
+def unmerged(oids: Set[bytes]) -> Iterator[None]:
+    """While this thread commits, let a conflict about one of *oids* be one, whatever could be merged.
+
+    ZODB forgets that a transaction depends on a record if it changes that record as well.
+    """
+    _unmerged.oids = oids
+    try:
+        yield
+    finally:
+        del _unmerged.oids
 
 
 def _refuse(what: str) -> NoReturn:
