@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,14 @@ import numpy as np
 import zarr
 from zarr.core.buffer.cpu import NDBuffer
 
-from lotdb import Backend, BackendContext, DamagedError, InvalidDataError, InvalidOptionError
+from lotdb import (
+    Backend,
+    BackendContext,
+    DamagedError,
+    InvalidDataError,
+    InvalidOptionError,
+    ReadOnlyError,
+)
 from lotdb_backend_zarr import options as zarr_options
 from lotdb_backend_zarr.fast import accelerate
 from lotdb_backend_zarr.store import StrictStore, local_folder, open_store
@@ -23,6 +31,9 @@ __all__ = ["ZarrBackend"]
 
 # Arrays that are kept open: opening one takes longer than reading a window of it.
 OPEN_ARRAYS = 256
+
+# Longer than it takes a thread to start.
+START_S = 2.0
 
 # The attribute of the group that says whose it is.
 OWNER = "lotdb_database"
@@ -71,6 +82,8 @@ class ZarrBackend(Backend):
         shape: tuple[int, ...],
         options: Mapping[str, Any],
     ) -> None:
+        if self._store.read_only:
+            raise ReadOnlyError(f"{self._store} is read-only; give the backend a store that can be written")
         _finish(lambda: self._write(locator, blocks, shape[0], options))
 
     def _write(
@@ -234,19 +247,27 @@ def _finish(job: Callable[[], None]) -> None:
     removed at the same time.
     """
     failure: list[BaseException] = []
+    done = threading.Event()
 
     def run() -> None:
         try:
             job()
         except BaseException as error:
             failure.append(error)
+        finally:
+            done.set()
 
     worker = threading.Thread(target=run, name="lotdb-zarr-write")
-    worker.start()
     try:
-        worker.join()
+        worker.start()
+        done.wait()
     except BaseException:
-        worker.join()
+        # The interrupt may have come while the thread was starting: then it is not alive yet.
+        deadline = time.monotonic() + START_S
+        while not (done.is_set() or worker.is_alive()) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        if worker.is_alive():
+            done.wait()
         raise
     if failure:
         raise failure[0]
