@@ -57,8 +57,15 @@ def test_chunks_and_shards_are_those_that_were_asked_for(node: DataNode) -> None
     assert array.compressors[0].cname.value == "zstd"
 
 
-def test_the_default_chunks_hold_whole_rows_of_half_a_mebibyte(node: DataNode) -> None:
-    assert write(node).chunks == (65536, 2)
+def test_the_default_chunks_are_equal_parts_of_at_most_half_a_mebibyte(node: DataNode) -> None:
+    assert write(node).chunks == (50_000, 2)  # 150 000 rows of 8 bytes
+
+
+def test_what_a_codec_leaves_open_is_settled_for_the_dtype(node: DataNode) -> None:
+    for codec in (BloscCodec(cname="lz4"), BloscCodec(cname="lz4").to_dict()):
+        given = {"compressors": codec} if isinstance(codec, BloscCodec) else {"compressors": BloscCodec()}
+        [blosc, _] = write(node, **given).compressors
+        assert (blosc.typesize, blosc.shuffle.value) == (4, "shuffle")
 
 
 def test_options_are_kept_by_append(node: DataNode) -> None:

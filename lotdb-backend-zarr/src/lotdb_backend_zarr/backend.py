@@ -24,13 +24,16 @@ from lotdb import (
     ReadOnlyError,
 )
 from lotdb_backend_zarr import options as zarr_options
-from lotdb_backend_zarr.fast import accelerate
+from lotdb_backend_zarr.fast import open_fast
 from lotdb_backend_zarr.store import StrictStore, local_folder, open_store
 
 __all__ = ["ZarrBackend"]
 
 # Arrays that are kept open: opening one takes longer than reading a window of it.
 OPEN_ARRAYS = 256
+
+# Whole reads from this size on are worth opening the array once more for, where zarrs is installed.
+FAST_BYTES = 1 << 20
 
 # Longer than it takes a thread to start.
 START_S = 2.0
@@ -164,9 +167,11 @@ class ZarrBackend(Backend):
                 f"{self.describe(locator)} has dtype {array.dtype}, {target.dtype} is recorded"
             )
         self._check_files(locator, array, first_row, first_row + len(out))
-        rows = (slice(first_row, first_row + len(out)), ...)
+        if len(out) == array.shape[0] and out.nbytes >= FAST_BYTES:
+            array = open_fast(self._store, locator) or array
         # In the machine's own byte order, since that is what every pipeline can give.
         native = target if target.dtype.isnative else np.empty(target.shape, target.dtype.newbyteorder("="))
+        rows = (slice(first_row, first_row + len(out)), ...)
         array.get_basic_selection(rows, out=NDBuffer.from_numpy_array(native))
         if native is not target:
             target[...] = native
@@ -207,7 +212,6 @@ class ZarrBackend(Backend):
             array = zarr.open_array(self._strict, path=locator, mode="r", zarr_format=3)
         except FileNotFoundError as error:  # zarr's own errors of this kind are this one, too
             raise DamagedError(f"{self.describe(locator)} is missing") from error
-        accelerate(array, self._store)
         with self._lock:
             self._arrays[locator] = array
             if len(self._arrays) > OPEN_ARRAYS:

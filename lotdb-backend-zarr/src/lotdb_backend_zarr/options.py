@@ -44,7 +44,8 @@ def check(options: Mapping[str, Any], dtype: np.dtype[Any], row_shape: tuple[int
         checked["shards"] = _shape("shards", options["shards"], row_shape)
         _check_multiple(checked["shards"], chunk_shape(checked, dtype, row_shape, rows=None))
     if "compressors" in options:
-        checked["compressors"] = [codec.to_dict() for codec in _parse_codecs(options["compressors"])]
+        parsed = _parse_codecs(options["compressors"])
+        checked["compressors"] = [_described(codec, dtype) for codec in parsed]
     return checked
 
 
@@ -64,7 +65,10 @@ def chunk_shape(
         return tuple(options["chunks"])
     row_bytes = dtype.itemsize * math.prod(row_shape)
     fitting = max(1, CHUNK_BYTES // row_bytes)
-    return (fitting if rows is None else min(fitting, rows), *row_shape)
+    if rows is None:
+        return (fitting, *row_shape)
+    # Equal parts: a chunk is stored whole, however few of its rows there are.
+    return (math.ceil(rows / math.ceil(rows / fitting)), *row_shape)
 
 
 def shard_shape(
@@ -90,6 +94,18 @@ def codecs(options: Mapping[str, Any], dtype: np.dtype[Any]) -> tuple[BytesBytes
     if any(isinstance(codec, Crc32cCodec) for codec in chosen):
         return chosen
     return (*chosen, Crc32cCodec())
+
+
+def _described(codec: BytesBytesCodec, dtype: np.dtype[Any]) -> dict[str, Any]:
+    """A codec in the plain form of zarr's metadata."""
+    described: dict[str, Any] = dict(codec.to_dict())
+    # What the user left open, zarr settles for the dtype; the plain form would fix it at the defaults.
+    open_settings = getattr(codec, "_tunable_attrs", ())
+    settled = {"typesize": dtype.itemsize, "shuffle": "shuffle" if dtype.itemsize > 1 else "bitshuffle"}
+    configuration = {name: value for name, value in settled.items() if name in open_settings}
+    if configuration:
+        described["configuration"] = {**described["configuration"], **configuration}
+    return described
 
 
 def _shape(option: str, value: Any, row_shape: tuple[int, ...]) -> list[int]:
