@@ -75,14 +75,16 @@ class Attributes(MutableMapping[str, Any]):
 
 def read(node: Handle, name: str, default: Any) -> Any:
     """The value of attribute *name*, or *default*."""
-    entry = node._entry()
-    own: Own = entry[1:] if type(entry[1]) is tuple else own_of(entry)
-    names = own[0]
+    own: Own = node._entry()
+    at = 1  # in the entry of a leaf, which is the usual case and is not taken apart
+    if type(own[1]) is not tuple:
+        own, at = own_of(own), 0
+    names = own[at]
     if type(name) is not str or name not in names:
         name = check_name(name)  # which may have another spelling for it
         if name not in names:
             return default
-    stored = own[names.index(name) + 1]
+    stored = own[names.index(name) + at + 1]
     if type(stored) is not tuple:
         return stored
     if is_payload(stored):

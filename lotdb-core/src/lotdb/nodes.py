@@ -74,7 +74,15 @@ class BaseNode(Handle):
     def _child(self, key: str, entry: Entry, container: Any, epoch: int) -> BaseNode:
         type_name = entry[0]
         cls = _installed_class(self._tree.plugins, type_name) if type_name else BaseNode
-        return cls._at(self._tree, self, key, container, epoch)
+        # As in _at, without the call: walks make hundreds of thousands of these.
+        node: BaseNode = object.__new__(cls)
+        node._tree = self._tree
+        node._parent = self
+        node._key = key
+        node._container = container
+        node._epoch = epoch
+        node._write_epoch = -1
+        return node
 
     # -- identity ------------------------------------------------------------------------------------
 
@@ -170,7 +178,11 @@ class BaseNode(Handle):
         key = check_key(key)
         if node_type:
             _class_of(self._tree.plugins, node_type)
-        children = self._children()
+        return self._get(key, create, node_type)
+
+    def _get(self, key: str, create: bool, node_type: str | None = None) -> BaseNode:
+        record = self._entry()[1]
+        children = record.children if type(record) is Branch else None
         entry = None if children is None else children.get(key)
         if entry is None:
             if not create:
@@ -188,9 +200,11 @@ class BaseNode(Handle):
         if node_type:
             _class_of(self._tree.plugins, node_type)
         node: BaseNode = self
-        for depth, key in enumerate(keys, 1):
-            node = node.get_node(key, create, node_type=node_type if depth == len(keys) else None)
-        return node if keys or not node_type else self._as_type(node_type)
+        for key in keys[:-1]:
+            node = node._get(key, create)
+        if keys:
+            return node._get(keys[-1], create, node_type)
+        return self._as_type(node_type) if node_type else self
 
     def get_data_node(
         self,

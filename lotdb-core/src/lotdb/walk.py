@@ -57,8 +57,19 @@ def everything(node: BaseNode) -> Iterator[BaseNode]:
 
 def leaves(node: BaseNode) -> Iterator[BaseNode]:
     """The nodes at or below *node* that have no children."""
-    node._entry()
-    return (leaf for leaf, entry, _ in _descend(node) if not has_children(entry))
+    return _leaves(node) if has_children(node._entry()) else iter((node,))
+
+
+def _leaves(node: BaseNode) -> Iterator[BaseNode]:
+    stack = [children(node)]
+    while stack:
+        for child, entry in stack[-1]:
+            if type(entry[1]) is Branch and has_children(entry):
+                stack.append(children(child))
+                break  # and go on with the rest of these later
+            yield child
+        else:
+            stack.pop()
 
 
 def level(node: BaseNode, depth: Any) -> Iterator[BaseNode]:
