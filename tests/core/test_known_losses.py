@@ -13,6 +13,7 @@ from lotdb import (
     LOTDB,
     BaseNode,
     ClosedError,
+    DamagedError,
     DatabaseExistsError,
     DataMismatchError,
     DataNode,
@@ -633,3 +634,45 @@ def test_a_file_that_cannot_be_taken_in_leaves_the_old_payload(opened, recorder,
         with pytest.raises(IngestError, match=r"cannot open.*a\.rec"):
             node.attach_file(recording)
         assert contents(root) == before
+
+
+# -- damage is never made to look sound -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["compact", "copy"])
+def test_what_is_damaged_is_not_rewritten_as_if_it_were_sound(tmp_path, how):
+    with LOTDB(tmp_path / "db", durability="process") as db:
+        with db.connection() as root:
+            root.get_data_node("a").write_data(np.zeros(5_000_000))  # several blocks
+        file = max(tmp_path.glob("db/lotdb.fs.blobs/**/*.blob"), key=lambda path: path.stat().st_size)
+        with open(file, "r+b") as opened:
+            opened.seek(20_000_000)
+            opened.write(b"\x01")
+        with (
+            LOTDB(tmp_path / "other", durability="process") as other,
+            db.connection() as root,
+            other.connection() as theirs,
+        ):
+            with pytest.raises(DamagedError, match=file.name):
+                if how == "compact":
+                    root["a"].compact_data()
+                else:
+                    theirs.add_tree(root["a"], copy=True)
+            assert list(theirs) == []
+        assert len(db.verify()) == 1
+
+
+@pytest.mark.parametrize("place", ["memory", "database"])
+def test_a_merge_that_fails_half_way_changes_nothing(tmp_path, place):
+    with LOTDB(tmp_path, durability="process") as db:
+        root = db.open_connection() if place == "database" else BaseNode()
+        root.get_node_path("into/a").set_attribute("x", 1)
+        source = BaseNode("source")
+        source.get_node_path("a").set_attribute("y", 2)
+        source.get_data_node("b").write_data(np.arange(5))
+        source.get_data_node("c").write_data(np.arange(5))
+        source._tree.memory.delete(source["c"].get_data()._record.segments[0].locator)
+        with pytest.raises(DamagedError, match="memory"):
+            root["into"].merge_tree(source)
+        assert list(root["into"]) == ["a"]
+        assert dict(root["into/a"].attrs) == {"x": 1}

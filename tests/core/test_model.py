@@ -135,10 +135,10 @@ class TreeMachine(RuleBasedStateMachine):
         self.written += 1
         return rows_of(count, self.written * 1000)
 
-    def node(self, path):
+    def node(self, path, *, old):
         """A handle of the node at *path*: a new one, or one that is long in use."""
         known = [handle for handle in self.handles if tuple(handle.path.split("/")) == path]
-        if known and self.written % 2:
+        if known and old:
             return known[0]
         node = self.root[path]
         if path:
@@ -149,7 +149,7 @@ class TreeMachine(RuleBasedStateMachine):
         """Path, handle and model of one of the nodes."""
         paths = self.model.paths()[1 if below_root else 0 :]
         path = paths[number % len(paths)]
-        return path, self.node(path), self.model.at(path)
+        return path, self.node(path, old=number % 3 > 0), self.model.at(path)
 
     def has_nodes(self):
         return bool(self.model.children)
@@ -515,7 +515,8 @@ def change_model(model, change):
     if what == "set":
         node.attributes[how[0]] = how[1]
     elif what == "create":
-        node.children.setdefault(how[0], Model())
+        refuse(how[0] in node.children)
+        node.children[how[0]] = Model()
     elif what == "delete":
         del parent.children[path[-1]]
     elif what == "delete only":
@@ -600,7 +601,7 @@ def test_of_two_transactions_one_is_refused_or_comes_after_the_other(
         mine.get_node_path(path)
         for key in path.split("/"):
             node = node.children.setdefault(key, Model())
-            node.attributes["x"] = "large" * 30 if large else 0
+            node.attributes["x"] = "start" * 30 if large else "start"
         for depth in range(path.count("/") + 1):
             mine["/".join(path.split("/")[: depth + 1])].set_attribute("x", node.attributes["x"])
     if shared:

@@ -1,6 +1,7 @@
 """The wrapper that reads finished arrays, against zarr's own tests of stores."""
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -84,17 +85,42 @@ def test_anything_else_as_a_store_is_refused(tmp_path: Path) -> None:
         open_store(5, tmp_path, read_only=False)
 
 
-def test_a_shared_store_keeps_what_is_not_ours(tmp_path: Path) -> None:
+def test_a_store_that_the_user_chose_is_not_swept(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "shared")
     zarr.create_array(store, name="precious", shape=(3,), dtype="f4")[...] = 1
-    with LOTDB(tmp_path / "db", default_backend="zarr", backends={"zarr": {"store": store}}) as db:
-        with db.connection() as root:
-            root.get_data_node("a").write_data(np.arange(10))
-        with db.connection() as root:
-            root["a"].delete_tree()
+    configured: dict[str, Any] = {"default_backend": "zarr", "backends": {"zarr": {"store": store}}}
+    with LOTDB(tmp_path / "db", **configured) as db, db.connection() as root:
+        root.get_data_node("a").write_data(np.arange(10))
+    shutil.copytree(tmp_path / "db", tmp_path / "copy")
+    with LOTDB(tmp_path / "copy", **configured) as db, db.connection() as root:
+        root.get_data_node("b").write_data(np.arange(20))
+    with LOTDB(tmp_path / "db", **configured) as db:
         db.pack()
-        assert not [name for name in (tmp_path / "shared").iterdir() if name.name.startswith("seg-")]
+    with LOTDB(tmp_path / "copy", **configured) as db:
+        assert db.verify() == []
     assert zarr.open_array(store, path="precious")[1] == 1
+
+
+def test_a_relative_store_stays_where_it_was_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with LOTDB("db", default_backend="zarr", backends={"zarr": {"store": "arrays"}}) as db:
+        for place in (tmp_path, tmp_path / "elsewhere"):
+            monkeypatch.chdir(place)
+            with db.connection() as root:
+                root.get_data_node(place.name).write_data(np.arange(10))
+        assert db.verify() == []
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_group_metadata_that_a_power_cut_left_empty_is_made_anew(tmp_path: Path) -> None:
+    with LOTDB(tmp_path, default_backend="zarr") as db, db.connection() as root:
+        root.get_data_node("a").write_data(np.arange(10))
+    (tmp_path / "lotdb.fs.zarr/zarr.json").write_bytes(b"")
+    with LOTDB(tmp_path, default_backend="zarr") as db:
+        with db.connection() as root:
+            root.get_data_node("b").write_data(root["a"].read_data())
+        assert db.verify() == []
 
 
 def test_a_second_database_in_the_same_store_is_refused(tmp_path: Path) -> None:

@@ -82,8 +82,14 @@ class BlobBackend(Backend):
 
     def delete(self, locator: Blob) -> None:
         uncommitted = locator._p_blob_uncommitted
-        if uncommitted is not None and os.path.exists(uncommitted):
+        if uncommitted is None or not os.path.exists(uncommitted):
+            return
+        if locator._p_jar is None:
             os.remove(uncommitted)
+        else:
+            # The blob is still part of the transaction, which stores its file if it is committed all the
+            # same. Nothing refers to it then, so pack removes it.
+            os.truncate(uncommitted, 0)
 
     def files(self, locator: Blob) -> list[tuple[str, int]]:
         if _identity(locator) is None:
@@ -145,7 +151,8 @@ def _open(locator: Blob) -> _OpenFile:
 
 def _examine(descriptor: int) -> _OpenFile:
     """Where the rows of an open ``.npy`` file begin."""
-    start = os.pread(descriptor, 12, 0)
+    start = bytearray(12)
+    _read_at(descriptor, memoryview(start), 0)
     if start[:6] != b"\x93NUMPY":
         raise DamagedError("the blob does not begin as an .npy file")
     offset = (
@@ -191,8 +198,17 @@ def _read_all(opened: _OpenFile, target: memoryview, offset: int) -> None:
             f"the blob's file has {opened.size} bytes, at least {offset + len(target)} are recorded"
         )
     while target:
-        count = os.preadv(opened.descriptor, [target], offset)
+        count = _read_at(opened.descriptor, target, offset)
         if count == 0:
             raise DamagedError("the blob's file ends too early")
         target = target[count:]
         offset += count
+
+
+def _read_at(descriptor: int, target: memoryview, offset: int) -> int:
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [target], offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)  # nobody else reads this file meanwhile
+    data = os.read(descriptor, len(target))
+    target[: len(data)] = data
+    return len(data)

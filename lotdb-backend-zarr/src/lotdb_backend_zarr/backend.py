@@ -134,10 +134,13 @@ class ZarrBackend(Backend):
 
     def _check_owner(self) -> str | None:
         """The id of the database that the store belongs to, if it has one; another's is refused."""
+        self._mend()
         try:
             owner = zarr.open_group(self._store, mode="r", zarr_format=3).attrs.get(OWNER)
         except FileNotFoundError:
             return None
+        except Exception as error:
+            raise DamagedError(f"the group's metadata in {self._store} cannot be read: {error!r}") from error
         if owner not in (None, self.context.database_id):
             # Each would take the other's arrays for garbage.
             raise InvalidOptionError(
@@ -145,13 +148,20 @@ class ZarrBackend(Backend):
             )
         return None if owner is None else str(owner)
 
+    def _mend(self) -> None:
+        """Remove group metadata that a power cut left empty: it is written anew, and holds no data."""
+        path = None if self._folder is None else self._folder / "zarr.json"
+        if path is not None and not self.context.read_only and path.exists() and path.stat().st_size == 0:
+            path.unlink()
+
     def _claim(self) -> None:
         with self._lock:
             if not self._claimed:
                 if self._check_owner() is None:
-                    zarr.open_group(self._store, mode="a", zarr_format=3).attrs[OWNER] = (
-                        self.context.database_id
-                    )
+                    group = zarr.open_group(self._store, mode="a", zarr_format=3)
+                    group.attrs[OWNER] = self.context.database_id
+                    if self.context.durable and self._folder is not None:
+                        _sync(self._folder / "zarr.json")
                 self._claimed = True
 
     def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:
@@ -182,10 +192,11 @@ class ZarrBackend(Backend):
         zarr.core.sync.sync(self._store.delete_dir(locator))
 
     def locators(self) -> Iterator[tuple[str, float]]:
-        if self._folder is None or not self._folder.is_dir():
+        # Only the database's own folder is swept. A store that the user chose may serve a copy of this
+        # database as well, whose arrays would count as garbage here.
+        if self._folder != self.context.folder or not self._folder.is_dir():
             return
         for entry in os.scandir(self._folder):
-            # A store that the user chose may hold other arrays: those are not ours to look after.
             if entry.name.startswith("seg-") and entry.is_dir():
                 yield entry.name, entry.stat().st_mtime
 

@@ -11,7 +11,7 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
-from lotdb import DamagedError, InvalidOptionError
+from lotdb import DamagedError, InvalidOptionError, MissingPluginError
 
 __all__ = ["StrictStore", "local_folder", "open_store"]
 
@@ -64,9 +64,15 @@ def open_store(store: Any, folder: Path, *, read_only: bool) -> Store:
     if isinstance(store, Store):
         return store.with_read_only(True) if read_only and not store.read_only else store
     if isinstance(store, str) and "://" in store:
-        return FsspecStore.from_url(store, read_only=read_only)
+        try:
+            return FsspecStore.from_url(store, read_only=read_only)
+        except ImportError as error:
+            raise MissingPluginError(
+                f"store {store!r} needs a package that is not installed ({error}); "
+                'install it with: pip install "lotdb-backend-zarr[remote]"'
+            ) from error
     if store is None or isinstance(store, str | os.PathLike):
-        return LocalStore(folder if store is None else os.fspath(store), read_only=read_only)
+        return LocalStore(folder if store is None else os.path.abspath(store), read_only=read_only)
     raise InvalidOptionError(f"store is {store!r}; use a zarr store, a path or a URL")
 
 

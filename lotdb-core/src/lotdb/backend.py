@@ -143,7 +143,9 @@ class Backend(ABC):
             for block in blocks:
                 if array is None:
                     array = np.memmap(file, block.dtype, "w+", shape=shape)
-                array[done : done + len(block)] = block
+                # As bytes: numpy leaves out what lies between the fields of a structure.
+                rows = array[done : done + len(block)].reshape(-1).view(np.uint8)
+                rows[...] = block.reshape(-1).view(np.uint8)
                 done += len(block)
             assert array is not None
             self.write(locator, array, options)

@@ -103,12 +103,8 @@ def rewrite_payload(record: PayloadRecord, source: Stage, target: Tree, layout: 
 
 
 def _blocks(record: PayloadRecord, source: Stage) -> Iterator[np.ndarray[Any, Any]]:
-    layout = record.layout
-    step = max(1, BLOCK_BYTES // layout.row_bytes)
-    for first in range(0, record.rows, step):
-        block = np.empty((min(step, record.rows - first), *layout.row_shape), layout.dtype)
-        source.read_into(layout, record.segments, first, block)
-        yield block
+    for segment in record.segments:
+        yield from source.read_whole(record.layout, segment, BLOCK_BYTES)
 
 
 class DetachedCopy(Tree):

@@ -368,6 +368,8 @@ def _check_backends(plugins: Plugins, default: Any, configs: Any) -> None:
         isinstance(name, str) and isinstance(each, Mapping) for name, each in configs.items()
     ):
         raise InvalidOptionError(f"backends is {configs!r}; use a mapping of names to mappings of settings")
+    for name in configs:
+        plugins.check_backend(name)
 
 
 def _prepare_root(database: LOTDB) -> str:

@@ -155,6 +155,11 @@ def merge_tree(target: BaseNode, tree: BaseNode, *, overwrite: bool) -> None:
     if tree._tree is target._tree and (_is_above(tree, target) or _is_above(target, tree)):
         raise InvalidMoveError(f"{_name(tree)} cannot be merged with {_name(target)}: one is above the other")
     target._tree.check_writable()
+    with target._tree.all_or_nothing(target):
+        _merge(target, tree, overwrite)
+
+
+def _merge(target: BaseNode, tree: BaseNode, overwrite: bool) -> None:
     stack = [(target, tree)]
     while stack:
         into, source = stack.pop()

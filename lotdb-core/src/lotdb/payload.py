@@ -109,7 +109,8 @@ class Payload:
 
     It slices as a numpy array does (``payload[10:20]``, ``payload[-5:]``, ``payload[::2, 1]``), and
     only the rows that are asked for are read. ``numpy.asarray(payload)`` reads it whole. It stays what
-    it was when it was obtained, whatever is written to its node afterwards.
+    it was when it was obtained, whatever is written to its node afterwards, until the connection's
+    transaction has ended and the database is packed.
     """
 
     __slots__ = ("_path", "_record", "_tree", "name")

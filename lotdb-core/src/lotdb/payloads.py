@@ -147,7 +147,7 @@ def append(
     content_type: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Payload:
-    """Add rows to payload *name*, or make it; what is there is neither read nor written again."""
+    """Add rows to payload *name*, or make it; of what is there, only small segments are written again."""
     name = check_name(name, "payload")
     record = find(node, name)
     if record is None:
@@ -206,11 +206,13 @@ def compact(
 def compact_tree(node: BaseNode, *, backend: str | None, options: Mapping[str, Any]) -> int:
     """Rewrite all payloads at and below *node*; how many."""
     done = 0
-    for found in walk.everything(node):
-        own = own_of(found._entry())
-        for name in [name for name, stored in zip(own[0], own[1:], strict=True) if is_payload(stored)]:
-            compact(found, name, backend=backend, options=options)
-            done += 1
+    node._tree.check_writable()
+    with node._tree.all_or_nothing(node):
+        for found in walk.everything(node):
+            own = own_of(found._entry())
+            for name in [name for name, stored in zip(own[0], own[1:], strict=True) if is_payload(stored)]:
+                compact(found, name, backend=backend, options=options)
+                done += 1
     return done
 
 

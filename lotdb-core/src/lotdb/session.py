@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -28,7 +29,7 @@ from lotdb.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Branch, Children
 from lotdb.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
-from lotdb.tree import Tree
+from lotdb.tree import Handle, Tree
 
 if TYPE_CHECKING:
     from ZODB.Connection import Connection
@@ -113,6 +114,15 @@ class ConnectedTree(Tree):
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         self._session.undos.append(undo)
+
+    @contextmanager
+    def all_or_nothing(self, node: Handle) -> Iterator[None]:
+        savepoint = self._session.savepoint()
+        try:
+            yield
+        except BaseException:
+            savepoint.rollback()
+            raise
 
     def pin(self, copy: Tree) -> None:
         self._session.pinned[copy] = self._session.snapshot
@@ -231,6 +241,7 @@ class Session:
 
     def _roll_back(self, how: Callable[[], None], keep: int = 0) -> None:
         how()
+        self.tree.stage.purge()
         self.tree.epoch += 1
         while len(self.undos) > keep:
             self.undos.pop()()

@@ -9,6 +9,7 @@ follow, at the latest when the transaction commits.
 from __future__ import annotations
 
 import contextlib
+import weakref
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -124,6 +125,7 @@ class Stage:
         self._written: list[tuple[Backend, Any]] = []
         self._joined = False
         self._voted = False
+        self._discarded: list[tuple[Backend, Any]] = []
         # What was undone last, to tell it from what is damaged.
         self._undone: deque[Any] = deque(maxlen=1000)
 
@@ -260,6 +262,30 @@ class Stage:
         if out.nbytes:
             raise DamagedError(f"only {done} of {len(out)} rows are recorded")
 
+    def read_whole(self, layout: Layout, segment: Segment, block_bytes: int) -> Iterator[Array]:
+        """The rows of *segment* in blocks, checked as one when the last has been read.
+
+        Raises
+        ------
+        DamagedError
+            If bytes are missing, or do not match the checksum; blocks given out before are not to be used.
+        """
+        step, running = max(1, block_bytes // layout.row_bytes), 0
+        for first in range(0, segment.rows, step):
+            block = np.empty((min(step, segment.rows - first), *layout.row_shape), layout.dtype)
+            self.read_into(layout, (segment,), first, block)
+            running = checksum(block, running)
+            yield block
+        if running != segment.checksum:
+            raise self._checksum_error(layout, segment)
+
+    def _checksum_error(self, layout: Layout, segment: Segment) -> DamagedError:
+        keeper = self._keeper(segment.locator)
+        if keeper is not self:
+            return keeper._checksum_error(layout, segment)
+        where = _where(self._backends(layout.backend), segment.locator)
+        return DamagedError(f"the bytes in {where} do not match their checksum")
+
     def _read_segment(self, layout: Layout, segment: Segment, skip: int, out: Array) -> None:
         keeper = self._keeper(segment.locator)
         if keeper is not self:
@@ -278,7 +304,7 @@ class Stage:
         except Exception as error:
             raise self._read_error(backend, segment.locator, error) from error
         if len(out) == segment.rows and checksum(out) != segment.checksum:
-            raise DamagedError(f"the bytes in {_where(backend, segment.locator)} do not match their checksum")
+            raise self._checksum_error(layout, segment)
 
     def _keeper(self, locator: Any) -> Stage:
         """The stage that keeps *locator*; a tree that was copied overrides this."""
@@ -287,7 +313,8 @@ class Stage:
     def _read_error(self, backend: Backend, locator: Any, error: Exception) -> LotdbError:
         if isinstance(error, LotdbError) and not isinstance(error, DamagedError):
             return error
-        if any(locator is undone for undone in self._undone):
+        undone = (each() if isinstance(each, weakref.ref) else each for each in self._undone)
+        if any(locator is each for each in undone):
             return StaleNodeError("it was written in a transaction, or after a savepoint, that was undone")
         where = _where(backend, locator)
         if isinstance(error, DamagedError):
@@ -340,9 +367,15 @@ class Stage:
         self._forget_packs()
         if not self._voted:
             for backend, locator in self._written[keep:]:
-                self._undone.append(locator)
+                self._undone.append(weakref.ref(locator) if isinstance(locator, Persistent) else locator)
                 _delete(backend, locator)
+                self._discarded.append((backend, locator))
         del self._written[keep:]
+
+    def purge(self) -> None:
+        """Delete once more what was discarded, now that no transaction holds it."""
+        while self._discarded:
+            _delete(*self._discarded.pop())
 
     def _reset(self) -> None:
         self._forget_packs()

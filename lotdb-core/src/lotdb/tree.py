@@ -8,7 +8,8 @@ ancestor that is up to date. Nothing here recurses: a tree may be deeper than Py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
 
@@ -29,6 +30,7 @@ from lotdb.records import (
     children_of,
     clone_record,
     new_branch,
+    shared_entry,
 )
 from lotdb.stage import Layout, Stage
 
@@ -96,6 +98,20 @@ class Tree:
 
     def retire(self, children: Children) -> None:
         """Make the transaction conflict with one that changes *children*, as long as they are few."""
+
+    @contextmanager
+    def all_or_nothing(self, node: Handle) -> Iterator[None]:
+        """Undo what the block did at and below *node* if it fails."""
+        entry = node._container_to_write()[node._key]
+        # As if it were shared: what the block changes is then a clone.
+        node._container[node._key] = shared_entry(entry)
+        self.epoch += 1
+        try:
+            yield
+        except BaseException:
+            node._container_to_write()[node._key] = entry
+            self.epoch += 1
+            raise
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call *undo* if the transaction is aborted, or rolled back to before now."""

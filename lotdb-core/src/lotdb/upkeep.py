@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from ZODB.POSException import POSError
 
 from lotdb import walk
 from lotdb.backend import iter_locators
+from lotdb.copying import BLOCK_BYTES
 from lotdb.errors import LotdbError, MissingPluginError, ReadOnlyError
 from lotdb.payload import PayloadRecord, is_payload
 from lotdb.records import own_of
@@ -67,8 +67,8 @@ def _verify_payload(node: BaseNode, name: str, record: PayloadRecord) -> Iterato
         yield Damage(node.path, name, f"its segments do not add up to its {record.rows} rows")
     for segment in record.segments:
         try:
-            out = np.empty((segment.rows, *layout.row_shape), layout.dtype)
-            node._tree.stage.read_into(layout, (segment,), 0, out)
+            for _ in node._tree.stage.read_whole(layout, segment, BLOCK_BYTES):
+                pass
         except MissingPluginError as error:
             warnings.warn(
                 f"payload {name!r} of {node.path!r} was not verified: {error}", RuntimeWarning, stacklevel=2
