@@ -17,8 +17,9 @@ Copying a branch is therefore one new entry, whatever lies below.
 
 The Branch record itself holds nothing but the reference to its children. It is the *guard* of that
 reference: who deletes, moves or shares a branch stores its guard anew, who writes anywhere below
-depends on all guards above. So of two such transactions one conflicts, while writes to different
-children merge.
+depends on all guards above. So a write below conflicts with such a change that was committed first, while
+writes to different children merge. In the other order the change comes after the write, and what it deletes
+or copies includes it; only a write to a few children of the branch itself conflicts then, too.
 """
 
 from __future__ import annotations
