@@ -248,11 +248,15 @@ def _regrouped(
         have = sum(map(len, waiting))
         whole = have - have % shards[0]
         if whole:
-            joined = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+            joined = _joined(waiting)
             yield joined[:whole]
             waiting = [joined[whole:]] if whole < have else []
     if waiting:
-        yield np.concatenate(waiting)
+        yield _joined(waiting)
+
+
+def _joined(blocks: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _finish(job: Callable[[], None]) -> None:
