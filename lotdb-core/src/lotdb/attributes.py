@@ -9,7 +9,16 @@ from lotdb import values
 from lotdb.errors import AttributeNotFoundError, InvalidOptionError, PayloadExistsError
 from lotdb.keys import check_name
 from lotdb.payload import Payload, PayloadRecord, is_payload
-from lotdb.records import EMPTY_OWN, Own, get_value, own_of, with_values, without_value
+from lotdb.records import (
+    EMPTY_OWN,
+    Own,
+    are_small,
+    get_value,
+    known_names,
+    own_of,
+    with_values,
+    without_value,
+)
 from lotdb.tree import Handle
 
 if TYPE_CHECKING:
@@ -59,6 +68,9 @@ class Attributes(MutableMapping[str, Any]):
 
     def update(self, other: Any = (), /, **named: Any) -> None:
         """Set several attributes at once: all of them, or none if one is refused."""
+        if other == ():
+            write(self._node, named)
+            return
         try:
             pairs = dict(other)
         except (TypeError, ValueError) as error:
@@ -94,16 +106,28 @@ def read(node: Handle, name: str, default: Any) -> Any:
 
 def write(node: Handle, named: Mapping[str, Any]) -> None:
     """Set the attributes *named*: all of them, or none if one is refused."""
-    put(node, encode(node, named))
+    entry = node._entry()
+    # The first attributes of a new node, small and under names that are in use already: most leaves of a
+    # large tree are made so.
+    if entry[1] == () and type(entry[1]) is tuple:
+        names = known_names(tuple(named))
+        if names is not None and are_small(named.values()):
+            node._container_to_write()[node._key] = (entry[0], names, *named.values())
+            return
+    own = own_of(entry)
+    node._put_own(with_values(own, _encoded(node, own, named)))
 
 
 def encode(node: Handle, named: Mapping[str, Any]) -> dict[str, Any]:
     """The stored form of the attributes *named*, each checked."""
-    own = own_of(node._entry())
+    return _encoded(node, own_of(node._entry()), named)
+
+
+def _encoded(node: Handle, own: Own, named: Mapping[str, Any]) -> dict[str, Any]:
     stored = {}
     for name, value in named.items():
         name = check_name(name)
-        if is_payload(get_value(own, name)):
+        if name in own[0] and is_payload(get_value(own, name)):
             raise _is_payload_error(node, name)
         stored[name] = values.encode(value, name=name, extra=node._tree.plugins)
     return stored
@@ -111,7 +135,8 @@ def encode(node: Handle, named: Mapping[str, Any]) -> dict[str, Any]:
 
 def put(node: Handle, stored: dict[str, Any]) -> None:
     """Set attributes that are in their stored form already."""
-    node._put_own(with_values(own_of(node._entry()), stored))
+    own = own_of(node._entry())
+    node._put_own(with_values(own, stored))
 
 
 def delete(node: Handle, name: str) -> None:

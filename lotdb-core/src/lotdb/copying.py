@@ -39,7 +39,7 @@ def share_entry(node: Handle) -> Entry:
         container = node._container_to_write()
         touch(container[node._key])
         entry = container[node._key] = shared_entry(container[node._key])
-        node._tree.epoch += 1  # what was writable below is no longer
+        node._tree.new_epoch()  # what was writable below is no longer
     return entry
 
 

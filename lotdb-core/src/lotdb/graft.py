@@ -105,7 +105,7 @@ def _move(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
 
     def put_back() -> None:
         tree._parent, tree._key = old_parent, old_key
-        parent._tree.epoch += 1
+        parent._tree.new_epoch()
 
     parent._tree.on_rollback(put_back)
     del container[tree._key]
@@ -114,7 +114,7 @@ def _move(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
         touch(replaced)
     children[key] = entry
     parent._tree.removals += 1
-    parent._tree.epoch += 1
+    parent._tree.new_epoch()
     tree._parent, tree._key = parent, key
     parent._tree.plugins.emit("lotdb_node_moved", node=tree, old_path=old_path)
     return tree
@@ -132,13 +132,14 @@ def _take_over(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
     def give_back() -> None:
         container[old_key] = entry
         tree._tree, tree._parent, tree._key = memory, old_parent, old_key
-        tree._epoch = -1
-        memory.epoch += 1
+        tree._epoch = tree._version = tree._ready_epoch = -1
+        memory.new_epoch()
 
     parent._tree.on_rollback(give_back)
     # The handle stands for the new place from now on, and so do those below it, through it.
-    memory.epoch += 1
-    tree._tree, tree._parent, tree._key, tree._epoch = parent._tree, parent, key, -1
+    memory.new_epoch()
+    tree._tree, tree._parent, tree._key = parent._tree, parent, key
+    tree._epoch = tree._version = tree._ready_epoch = -1
     return parent._create(key, copied)
 
 
@@ -232,7 +233,7 @@ def _remove_child(parent: BaseNode, key: str) -> None:
     touch(entry)
     parent._tree.removals += 1
     if type(entry[1]) is Branch:
-        parent._tree.epoch += 1
+        parent._tree.new_epoch()
         if not entry[2]:
             parent._tree.retire(entry[1].children)
 

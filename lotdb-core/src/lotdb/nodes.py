@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from lotdb import attributes, copying, graft, payloads, walk
@@ -18,7 +19,7 @@ from lotdb.graft import IfExists
 from lotdb.keys import check_key, split_path
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.policy import check_policy
-from lotdb.records import EMPTY_OWN, Branch, Entry, empty_entry
+from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Branch, Children, Entry, empty_entry
 from lotdb.tree import Handle, Tree
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class BaseNode(Handle):
         self._container = self._tree.roots
         self._container[self._key] = empty_entry(self.node_type_name)
         self._epoch = self._write_epoch = self._tree.epoch
+        self._version = self._ready_epoch = -1
 
     @classmethod
     def _at(cls, tree: Tree, parent: Handle | None, key: str, container: Any, epoch: int) -> BaseNode:
@@ -68,10 +70,11 @@ class BaseNode(Handle):
         node._key = key
         node._container = container
         node._epoch = epoch
-        node._write_epoch = -1
+        node._version = node._write_epoch = node._ready_epoch = -1
         return node
 
-    def _child(self, key: str, entry: Entry, container: Any, epoch: int) -> BaseNode:
+    def _child(self, key: str, entry: Entry, container: Any, epoch: int, version: int) -> BaseNode:
+        """The child *key*, whose *entry* was found in *container* in that epoch and version of the tree."""
         type_name = entry[0]
         cls = _installed_class(self._tree.plugins, type_name) if type_name else BaseNode
         # As in _at, without the call: walks make hundreds of thousands of these.
@@ -81,7 +84,9 @@ class BaseNode(Handle):
         node._key = key
         node._container = container
         node._epoch = epoch
-        node._write_epoch = -1
+        node._seen = entry
+        node._version = version
+        node._write_epoch = node._ready_epoch = -1
         return node
 
     # -- identity ------------------------------------------------------------------------------------
@@ -181,14 +186,19 @@ class BaseNode(Handle):
         return self._get(key, create, node_type)
 
     def _get(self, key: str, create: bool, node_type: str | None = None) -> BaseNode:
-        record = self._entry()[1]
-        children = record.children if type(record) is Branch else None
+        tree = self._tree
+        if self._ready_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
+            children: Children | None = self._ready
+        else:
+            record = self._entry()[1]
+            children = record.children if type(record) is Branch else None
+            tree = self._tree
         entry = None if children is None else children.get(key)
         if entry is None:
             if not create:
                 raise self._no_child(key)
-            return self._create(key, empty_entry(node_type or ""))
-        node = self._child(key, entry, children, self._tree.epoch)
+            return self._create(key, empty_entry(node_type) if node_type else EMPTY_ENTRY)
+        node = self._child(key, entry, children, tree.epoch, tree.version)
         return node._as_type(node_type) if node_type else node
 
     def get_node_path(self, path: Any, create: bool = True, *, node_type: str | None = None) -> BaseNode:
@@ -196,9 +206,37 @@ class BaseNode(Handle):
 
         *path* is a sequence of keys, or one text with "/" between them.
         """
-        keys = split_path(path)
         if node_type:
             _class_of(self._tree.plugins, node_type)
+        node: BaseNode = self
+        entry = self._entry()
+        tree = self._tree
+        epoch, version = tree.epoch, tree.version
+        # First as if it were keys in their stored form, of nodes that are there: mostly it is.
+        for key in path.split("/") if type(path) is str else path if type(path) in (list, tuple) else (None,):
+            record = entry[1]
+            # The empty key is that of what the branch holds itself.
+            if type(record) is not Branch or type(key) is not str or not key:
+                return self._make_path(split_path(path), create, node_type)
+            children = record.children
+            entry = children.get(key)
+            if entry is None:
+                return self._make_path(split_path(path), create, node_type)
+            # As in _child, without the call.
+            cls = _installed_class(tree.plugins, entry[0]) if entry[0] else BaseNode
+            child: BaseNode = object.__new__(cls)
+            child._tree = tree
+            child._parent = node
+            child._key = key
+            child._container = children
+            child._epoch = epoch
+            child._seen = entry
+            child._version = version
+            child._write_epoch = child._ready_epoch = -1
+            node = child
+        return node._as_type(node_type) if node_type else node
+
+    def _make_path(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> BaseNode:
         node: BaseNode = self
         for key in keys[:-1]:
             node = node._get(key, create)
@@ -247,7 +285,7 @@ class BaseNode(Handle):
         children = self._children_to_write()
         children[key] = entry
         tree = self._tree
-        node = self._child(key, entry, children, tree.epoch)
+        node = self._child(key, entry, children, tree.epoch, tree.version)
         node._write_epoch = tree.epoch
         tree.plugins.emit("lotdb_node_created", node=node)
         return node
@@ -309,6 +347,17 @@ class BaseNode(Handle):
 
     def get_attribute(self, name: str, default: Any = None) -> Any:
         """The value of attribute *name*, as the caller's own copy; *default* if there is none."""
+        tree = self._tree
+        if self._version == tree.version and (tree.owner is None or tree.owner == get_ident()):
+            entry = self._seen  # as _entry does, without the call
+        else:
+            entry = self._entry()
+        # A plain value of a packed leaf, which most attributes are, is found here.
+        names = entry[1]
+        if type(names) is tuple and type(name) is str and name in names:
+            stored = entry[names.index(name) + 2]
+            if type(stored) is not tuple:
+                return stored
         return attributes.read(self, name, default)
 
     def delete_attribute(self, name: str) -> None:
@@ -354,6 +403,7 @@ class BaseNode(Handle):
             raise InvalidMoveError("the root of a database cannot be renamed")
         self._container[key] = self._container.pop(self._key)
         self._key = key
+        self._tree.new_epoch()
 
     def move(self, parent: BaseNode, key: str | int | None = None) -> None:
         """Move the node, with all below it, to *parent*, under *key* or its own; see :meth:`add_tree`."""

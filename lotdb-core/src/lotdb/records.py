@@ -24,6 +24,7 @@ or copies includes it; only a write to a few children of the branch itself confl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from BTrees.OOBTree import OOBTree, OOBucket
@@ -40,8 +41,12 @@ OWN_KEY = ""
 # bytes (as estimated) a leaf gets a Box; a bucket of 60 leaves then stays around 8 KiB as a rule.
 BOX_BYTES = 512
 
+# Integers up to here take nine bytes at most.
+_SHORT = 1 << 63
+
 _EMPTY_NAMES: tuple[str, ...] = ()
 EMPTY_OWN: Own = (_EMPTY_NAMES,)
+EMPTY_ENTRY: Entry = ("", *EMPTY_OWN)
 
 
 class Bucket(OOBucket):
@@ -139,6 +144,25 @@ def _same_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return known
 
 
+def known_names(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The tuple that leaves with attributes *names* hold, if there has been one; its names are checked."""
+    return _known_names.get(names)
+
+
+def are_small(plain: Iterable[Any]) -> bool:
+    """Whether the values are numbers and short texts, which are stored as they are, and fit into a leaf."""
+    size = 0
+    for value in plain:
+        kind = type(value)
+        if kind is float or (kind is int and -_SHORT < value < _SHORT) or kind is bool:
+            size += 13
+        elif kind is str and len(value) < BOX_BYTES:
+            size += 4 * len(value) + 7
+        else:
+            return False
+    return size <= BOX_BYTES
+
+
 def get_value(own: Own, name: str, default: Any = None) -> Any:
     """The stored value of attribute *name*, or *default*."""
     names = own[0]
@@ -147,6 +171,8 @@ def get_value(own: Own, name: str, default: Any = None) -> Any:
 
 def with_values(own: Own, values: dict[str, Any]) -> Own:
     """*own* with the stored *values* set; new names come last."""
+    if not own[0]:
+        return (_same_names(tuple(values)), *values.values())
     merged = dict(zip(own[0], own[1:], strict=True))
     merged.update(values)
     return (_same_names(tuple(merged)), *merged.values())

@@ -83,6 +83,9 @@ class ConnectedTree(Tree):
             raise ReadOnlyError(f"{self} was opened with read_only=True; nothing in it can be changed")
         self._session.changed = True
 
+    def commit(self) -> None:
+        self._session.commit()
+
     def depend_on(self, branch: Branch) -> None:
         self._depend(branch)
 
@@ -235,14 +238,14 @@ class Session:
 
     def _begin(self) -> None:
         self._manager.begin()
-        self.tree.epoch += 1
+        self.tree.new_epoch()
         self.exact.clear()
         self.changed = False
 
     def _roll_back(self, how: Callable[[], None], keep: int = 0) -> None:
         how()
         self.tree.stage.purge()
-        self.tree.epoch += 1
+        self.tree.new_epoch()
         while len(self.undos) > keep:
             self.undos.pop()()
 

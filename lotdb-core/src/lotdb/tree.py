@@ -3,7 +3,8 @@
 A handle stores its parent's handle and its key, and remembers the container (the children of its parent)
 in which its entry lies. The tree's *epoch* changes whenever a container that somebody remembers may no
 longer be the right one; a handle with another epoch looks its container up anew, from the nearest
-ancestor that is up to date. Nothing here recurses: a tree may be deeper than Python's stack.
+ancestor that is up to date. It remembers its entry as well, as long as nothing in the tree was changed: the
+tree's *version* changes with each write. Nothing here recurses: a tree may be deeper than Python's stack.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Tree:
     def __init__(self, plugins: Plugins) -> None:
         self.plugins = plugins
         self.epoch = 0
+        self.version = 0
         #: How often a child was taken away; an iteration then looks whether its next one is still there.
         self.removals = 0
         #: The one place that the root's handle finds its entry in, by its key.
@@ -90,6 +92,9 @@ class Tree:
     def check_writable(self) -> None:
         """Raise the right error if the tree cannot be changed here and now."""
 
+    def commit(self) -> None:
+        """Make all that was changed durable, if the tree is in a database."""
+
     def depend_on(self, branch: Branch) -> None:
         """Make the transaction conflict with one that deletes, moves or shares *branch*."""
 
@@ -99,18 +104,23 @@ class Tree:
     def retire(self, children: Children) -> None:
         """Make the transaction conflict with one that changes *children*, as long as they are few."""
 
+    def new_epoch(self) -> None:
+        """Have all handles look up their places anew."""
+        self.epoch += 1
+        self.version += 1
+
     @contextmanager
     def all_or_nothing(self, node: Handle) -> Iterator[None]:
         """Undo what the block did at and below *node* if it fails."""
         entry = node._container_to_write()[node._key]
         # As if it were shared: what the block changes is then a clone.
         node._container[node._key] = shared_entry(entry)
-        self.epoch += 1
+        self.new_epoch()
         try:
             yield
         except BaseException:
             node._container_to_write()[node._key] = entry
-            self.epoch += 1
+            self.new_epoch()
             raise
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
@@ -137,24 +147,45 @@ def touch(entry: Entry) -> None:
 class Handle:
     """The place of a node in a tree: its parent's handle and its key."""
 
-    __slots__ = ("__weakref__", "_container", "_epoch", "_key", "_parent", "_tree", "_write_epoch")
+    __slots__ = (
+        "__weakref__",
+        "_container",
+        "_epoch",
+        "_key",
+        "_parent",
+        "_ready",
+        "_ready_epoch",
+        "_seen",
+        "_tree",
+        "_version",
+        "_write_epoch",
+    )
 
     _tree: Tree
     _parent: Handle | None
     _key: str
     _container: Any
     _epoch: int  # the tree's, when _container was looked up
+    _seen: Entry  # the entry that was found there last
+    _version: int  # the tree's, when _seen was
     _write_epoch: int  # the tree's, when no record above the container was found shared
+    _ready: Children  # the children of this node, ready to be written to
+    _ready_epoch: int  # the tree's, when they were
 
     # -- reading -------------------------------------------------------------------------------------
 
     def _entry(self) -> Entry:
         tree = self._tree
-        if self._epoch != tree.epoch or (tree.owner is not None and tree.owner != get_ident()):
+        in_its_thread = tree.owner is None or tree.owner == get_ident()
+        if self._version == tree.version and in_its_thread:
+            return self._seen
+        if self._epoch != tree.epoch or not in_its_thread:
             self._locate()
+            tree = self._tree
         entry: Entry | None = self._container.get(self._key)
         if entry is None:
             raise self._stale()
+        self._seen, self._version = entry, tree.version
         return entry
 
     def _children(self) -> Children | None:
@@ -183,6 +214,7 @@ class Handle:
                 children = None if entry is None else children_of(entry)
                 # A place that is not there is not remembered: it may be made before the next epoch.
                 node._container = _NOWHERE if children is None else children
+            node._version = -1
             node._epoch = -1 if node._container is _NOWHERE else node._tree.epoch
             node._write_epoch = -1
 
@@ -194,6 +226,7 @@ class Handle:
         if self._write_epoch == tree.epoch == self._epoch and (
             tree.owner is None or tree.owner == get_ident()
         ):
+            tree.version += 1
             return self._container
         self._entry()  # right thread, and still there
         tree = self._tree
@@ -205,6 +238,7 @@ class Handle:
         # Clones made on the way down have changed the epoch, but not for the nodes of this chain.
         for node in chain:
             node._epoch = node._write_epoch = tree.epoch
+        tree.version += 1  # last, so that no handle takes what is there now for what will be
         return self._container
 
     def _branch_to_write(self) -> Branch:
@@ -221,24 +255,31 @@ class Handle:
             container[self._key] = (entry[0], new_branch(own), False)
         elif shared:
             container[self._key] = (entry[0], clone_record(record), False)
-            tree.epoch += 1
+            tree.new_epoch()
         branch: Branch = container[self._key][1]
         tree.depend_on(branch)
         return branch
 
     def _children_to_write(self) -> Children:
+        tree = self._tree
+        if self._ready_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
+            tree.version += 1
+            return self._ready
         self._container_to_write()
-        epoch = self._tree.epoch
+        tree = self._tree
+        epoch = tree.epoch
         children: Children = self._branch_to_write().children
-        if self._tree.epoch != epoch:
+        if tree.epoch != epoch:
             # The clone is below this node, so its own container is still the right one.
-            self._epoch = self._write_epoch = self._tree.epoch
+            self._epoch = self._write_epoch = tree.epoch
+        self._ready, self._ready_epoch = children, tree.epoch
+        tree.version += 1
         return children
 
     def _put_own(self, own: Own, *, boxed: bool = False) -> None:
         """Store *own* as what this node holds itself, in a record of its own if it is large or *boxed*."""
         container = self._container_to_write()
-        boxed = boxed or sum(map(values.encoded_size, own[1:])) > BOX_BYTES
+        boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
         entry = container[self._key]
         record = entry[1]
         if type(record) is tuple:

@@ -48,6 +48,7 @@ __all__ = [
     "decode",
     "encode",
     "encoded_size",
+    "is_larger",
 ]
 
 MAX_VALUE_BYTES = 1 << 20
@@ -55,6 +56,8 @@ MAX_VALUE_BYTES = 1 << 20
 
 MAX_DEPTH = 64
 """How deep containers may stand within each other."""
+
+_SHORT = 1 << 63
 
 PLAIN: frozenset[type] = frozenset({NoneType, bool, int, float, str, bytes})
 """The types stored as they are. Their subclasses are not."""
@@ -163,8 +166,11 @@ def encode(value: object, *, name: str, extra: ValueTypes | None = None) -> Enco
     >>> encode([1, 2.5], name="gains")
     ('l', 1, 2.5)
     """
-    # Most values are plain; they are decided here without a detour.
-    if type(value) in PLAIN and encoded_size(value) <= MAX_VALUE_BYTES:  # type: ignore[arg-type]
+    # Most values are plain and short; they are decided here without a detour.
+    kind = type(value)
+    if kind is float or (kind is str and len(value) < 1024) or (kind is int and -_SHORT < value < _SHORT):  # type: ignore[arg-type, operator]
+        return value  # type: ignore[return-value]
+    if kind in PLAIN and encoded_size(value) <= MAX_VALUE_BYTES:  # type: ignore[arg-type]
         return value  # type: ignore[return-value]
     return _Encoder(name, extra).item(value)
 
@@ -231,6 +237,21 @@ def encoded_size(encoded: Encoded) -> int:
             else:
                 total += encoded_size(part)
     return total
+
+
+def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
+    """Whether the encoded values take more than about *limit* bytes in all."""
+    most = 0
+    for value in encoded:
+        kind = type(value)
+        if kind is str or kind is bytes:
+            most += 4 * len(value) + 7  # type: ignore[arg-type]
+        elif kind is float or kind is bool or (kind is int and -_SHORT < value < _SHORT):  # type: ignore[operator]
+            most += 13
+        else:
+            most += encoded_size(value)
+    # Most are much smaller; only those that may be larger are worth looking at closely.
+    return most > limit and sum(map(encoded_size, encoded)) > limit
 
 
 def _text_size(text: str | bytes) -> int:

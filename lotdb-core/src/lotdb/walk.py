@@ -32,11 +32,11 @@ def children(node: BaseNode) -> Iterator[tuple[BaseNode, Entry]]:
         if container is None:
             return
         tree = node._tree
-        epoch, removals = tree.epoch, tree.removals
+        epoch, version, removals = tree.epoch, tree.version, tree.removals
         batch = list(islice(child_items(container, last), _BATCH))
         for key, entry in batch:
             if tree.removals == removals or key in container:
-                yield node._child(key, entry, container, epoch), entry
+                yield node._child(key, entry, container, epoch, version), entry
         if len(batch) < _BATCH:
             return
         last = batch[-1][0]
