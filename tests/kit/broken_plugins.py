@@ -3,7 +3,6 @@
 ``test_the_kit_itself.py`` tells which tests of the kit notice.
 """
 
-import io
 import os
 import time
 from typing import ClassVar
@@ -248,13 +247,6 @@ class TakesFilesOfOthers(GoodIngester):
         return Ingested(source.file.read(), format="pair")
 
 
-class LeavesTheFileRead(GoodIngester):
-    @hookimpl
-    def lotdb_ingest_file(self, source):
-        content = source.file.read()
-        return self.read(io.BytesIO(content), source) if source.format == "pair" else None
-
-
 class OpensThePathAgain(GoodIngester):
     def read(self, file, source):
         with open(source.path, "rb") as again:
@@ -267,14 +259,6 @@ class ReturnsWhatNobodyCanStore(GoodIngester):
             return super().read(file, source)
         except IngestError:
             return Ingested({"no": "array"}, format="pair")
-
-
-class EndsTheProgram(GoodIngester):
-    def read(self, file, source):
-        try:
-            return super().read(file, source)
-        except IngestError as error:
-            raise SystemExit from error
 
 
 class Hangs(GoodIngester):

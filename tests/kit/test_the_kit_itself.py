@@ -32,10 +32,8 @@ BACKENDS = {
 }
 INGESTERS = {
     "TakesFilesOfOthers": ["a_file_of_another_kind_is_answered_none"],
-    "LeavesTheFileRead": ["a_file_of_another_kind_is_answered_none"],
     "OpensThePathAgain": ["it_reads_the_open_file_that_it_is_given"],
     "ReturnsWhatNobodyCanStore": ["a_truncated_file_is_taken_in_or_refused"],
-    "EndsTheProgram": ["an_empty_file_is_taken_in_or_refused"],
     "Hangs": ["an_empty_file_is_taken_in_or_refused"],
     "IsNotMarked": ["the_plugin_registers"],
 }

@@ -14,6 +14,7 @@ from lotdb.errors import (
     DatabaseFormatError,
     DatabaseNotFoundError,
     DataMismatchError,
+    ExportError,
     IngestError,
     InvalidDataError,
     InvalidIndexError,
@@ -37,8 +38,10 @@ from lotdb.errors import (
     WrongNodeError,
     WrongThreadError,
 )
+from lotdb.export import TargetFile
+from lotdb.folders import IngestReport
 from lotdb.hookspecs import hookimpl
-from lotdb.ingester import Ingested, SourceFile
+from lotdb.ingester import Blocks, Ingested, SourceFile
 from lotdb.io import DataReader, DataWriter
 from lotdb.nodes import BaseNode
 from lotdb.payload import Payload, StoredSegment
@@ -55,6 +58,7 @@ __all__ = [
     "Backend",
     "BackendContext",
     "BaseNode",
+    "Blocks",
     "ClosedError",
     "CommitInDoubtError",
     "ConflictError",
@@ -68,7 +72,9 @@ __all__ = [
     "DatabaseExistsError",
     "DatabaseFormatError",
     "DatabaseNotFoundError",
+    "ExportError",
     "IngestError",
+    "IngestReport",
     "Ingested",
     "InvalidDataError",
     "InvalidIndexError",
@@ -91,6 +97,7 @@ __all__ = [
     "SourceFile",
     "StaleNodeError",
     "StoredSegment",
+    "TargetFile",
     "Undecodable",
     "UnsafeRecordError",
     "UnsupportedValueError",

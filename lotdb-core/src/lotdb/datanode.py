@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lotdb import attributes, io, payloads
+from lotdb import attributes, payloads
+from lotdb.attach import attach_file
 from lotdb.errors import WrongNodeError
+from lotdb.ingester import MAX_BYTES
 from lotdb.nodes import BaseNode
 from lotdb.payload import Payload
 from lotdb.payloads import IfExists
@@ -196,20 +198,31 @@ class DataNode(BaseNode):
         format: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         if_exists: IfExists = "replace",
+        skip_unchanged: bool = False,
+        max_bytes: int = MAX_BYTES,
         **options: Any,
     ) -> Payload:
-        """Take in a file: its contents become a payload, its origin attributes of the node.
+        """Take in a file: its contents become a payload, with notes of where it came from.
 
-        The file is read once, by the ingester that knows its format, and is not needed afterwards.
-        The attributes ``_source_filepath``, ``_source_filename`` and ``_source_format`` say where the
-        data came from.
+        The file is read by the ingester that knows its format, and is not needed afterwards. The
+        payload's metadata get ``_source_filepath`` (as given), ``_source_filename``, ``_source_format``,
+        ``_source_samplerate_hz`` (if the file has a rate), ``_source_size_bytes``, ``_source_modified``
+        (a datetime in UTC) and ``_source_sha256`` (hexadecimal). The first four are attributes of the
+        node as well, for the payload that came from a file first, which ``_source_data_attribute`` names.
+
+        A file that holds several arrays, such as an ``.npz``, becomes several payloads, called
+        ``data_attribute.name``; the first of them is returned.
 
         Parameters
         ----------
         filepath
             The file.
         format
-            Name of the format; by default the file name's suffix.
+            Name of the format; by default the file name's suffix; ``"auto"`` for what its content says.
+        skip_unchanged
+            Leave the payload as it is if it came from a file with the same SHA-256.
+        max_bytes
+            How many bytes the file, and the data that come of it, may have at most; 16 GiB by default.
         **options
             Options of the ingester, such as ``encoding``.
         database, data_attribute, backend, samplerate_hz, metadata, if_exists
@@ -219,6 +232,9 @@ class DataNode(BaseNode):
         ------
         IngestError
             If the file cannot be read as what it should be; the node is then as it was.
+        DataMismatchError
+            If the file's sample rate is not the node's and *samplerate_hz* is not given; or if it is
+            appended and does not fit.
         """
         self._check_database(database)
         name = self._name(data_attribute)
@@ -226,7 +242,7 @@ class DataNode(BaseNode):
         if if_exists != "append" or not self.has_data(name):
             backend = self.backend if backend is None else backend
             default_rate = self.samplerate_hz
-        return io.attach_file(
+        return attach_file(
             self,
             filepath,
             data_attribute=name,
@@ -236,6 +252,8 @@ class DataNode(BaseNode):
             format=format,
             metadata=metadata,
             if_exists=if_exists,
+            skip_unchanged=skip_unchanged,
+            max_bytes=max_bytes,
             options=options,
         )
 
@@ -296,6 +314,17 @@ class DataNode(BaseNode):
     ) -> Any:
         """A payload's data from *start_second* to before *stop_second*; see :meth:`lotdb.Payload.read`."""
         return self.get_data(data_attribute).read_seconds(start_second, stop_second)
+
+    def read_frame(
+        self,
+        start: Any = None,
+        stop: Any = None,
+        *,
+        unit: Unit = "samples",
+        data_attribute: str | None = None,
+    ) -> Any:
+        """A table's rows as a pandas DataFrame; see :meth:`lotdb.Payload.read_frame`."""
+        return self.get_data(data_attribute).read_frame(start, stop, unit=unit)
 
     def iter_data_blocks(
         self,

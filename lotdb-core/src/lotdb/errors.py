@@ -28,7 +28,8 @@ Each error is a :class:`LotdbError` and also the builtin that a stranger would c
     ├── install or mend a plugin
     │   ├── MissingPluginError         LookupError   not installed
     │   ├── PluginError                RuntimeError  installed, but it failed
-    │   └── IngestError                ValueError    a file that cannot be taken in
+    │   ├── IngestError                ValueError    a file that cannot be taken in
+    │   └── ExportError                ValueError    a payload that cannot be written to a file
     ├── open, reopen or wait
     │   ├── ClosedError                RuntimeError  the connection or the database is closed
     │   ├── WrongThreadError           RuntimeError  a connection used outside its thread or process
@@ -59,6 +60,7 @@ __all__ = [
     "DatabaseExistsError",
     "DatabaseFormatError",
     "DatabaseNotFoundError",
+    "ExportError",
     "IngestError",
     "InvalidDataError",
     "InvalidIndexError",
@@ -190,6 +192,10 @@ class PluginError(LotdbError, RuntimeError):
 
 class IngestError(LotdbError, ValueError):
     """A file that could not be taken in."""
+
+
+class ExportError(LotdbError, ValueError):
+    """A payload that cannot be written to a file: it is there already, or cannot hold it without loss."""
 
 
 # -- open, reopen or wait -------------------------------------------------------------------------

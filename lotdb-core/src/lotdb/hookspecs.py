@@ -14,15 +14,17 @@ plugins are loaded to be asked, and only one of them answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
     from lotdb.backend import Backend
+    from lotdb.export import TargetFile
     from lotdb.ingester import Ingested, SourceFile
     from lotdb.nodes import BaseNode
+    from lotdb.payload import Payload
     from lotdb.values import ValueType
 
 __all__ = ["BackendSpec", "IngesterSpec", "NodeSpec", "hookimpl", "hookspec"]
@@ -53,7 +55,7 @@ class BackendSpec:
 
 
 class IngesterSpec:
-    """Group ``lotdb.ingester``: a family of file formats.
+    """Group ``lotdb.ingester``: a family of file formats, read and, if it can, written.
 
     All ingesters are asked, in no promised order, until one does not answer None. A plugin of last
     resort, which takes any file, marks itself with ``@hookimpl(trylast=True)``::
@@ -68,11 +70,28 @@ class IngesterSpec:
     """
 
     @hookspec(firstresult=True)
-    def lotdb_ingest_file(self, source: SourceFile) -> Ingested | None:
+    def lotdb_ingest_file(self, source: SourceFile) -> Ingested | Mapping[str, Ingested] | None:
         """The contents of *source*, or None if it is not this plugin's to read.
 
-        Whatever else is raised reaches the user as an ``IngestError`` that names the file, the plugin
-        and the reason; the node is then as it was.
+        A file that holds several things gives several payloads: a mapping of names to what they hold.
+
+        Whatever is raised, here or while blocks are read, reaches the user as an ``IngestError`` that
+        names the file, the plugin and the reason; the node is then as it was.
+        """
+
+    @hookspec(firstresult=True)
+    def lotdb_identify_file(self, source: SourceFile) -> str | None:
+        """The name of the format by whose mark *source* begins, or None if the plugin does not know it.
+
+        Asked for ``format="auto"``, and to say more when a file is not what its name says. ``source.head``
+        is enough for most; formats without a mark, such as csv, are known by the file name's suffix alone.
+        """
+
+    @hookspec(firstresult=True)
+    def lotdb_export_file(self, target: TargetFile, payload: Payload) -> bool | None:
+        """Write *payload* to ``target.file``, and return True; None if the format is not this plugin's.
+
+        Whatever is raised reaches the user as an ``ExportError``, and no file is left.
         """
 
 

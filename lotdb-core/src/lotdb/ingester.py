@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import hashlib
+import math
 import os
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from lotdb.errors import IngestError, InvalidOptionError, InvalidRangeError, LotdbError, shown
 from lotdb.ranges import check_rate
@@ -15,7 +22,13 @@ from lotdb.ranges import check_rate
 if TYPE_CHECKING:
     from lotdb.plugins import Plugins
 
-__all__ = ["Ingested", "SourceFile", "ingest_file"]
+__all__ = ["MAX_BYTES", "Blocks", "Ingested", "SourceFile", "about_source", "ask", "open_source"]
+
+# What a file may become at most unless the caller raises it: a small file can announce, and a
+# compressed one can hold, more than a disk has room for.
+MAX_BYTES = 16 << 30
+
+HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,8 @@ class SourceFile:
         What the user asked for with ``format=``, or else the suffix in lower case without its dot.
     options
         Further arguments of the user's, such as ``encoding``.
+    max_bytes
+        How many bytes the file, and the data that come of it, may have at most.
     """
 
     path: Path
@@ -41,6 +56,27 @@ class SourceFile:
     size: int
     format: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    max_bytes: int = MAX_BYTES
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first 4096 bytes, or all there are; the position in the file stays."""
+        position = self.file.tell()
+        self.file.seek(0)
+        try:
+            return self.file.read(HEAD_BYTES)
+        finally:
+            self.file.seek(position)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 (FIPS 180-4) of the file, as hexadecimal digits; the position in the file stays."""
+        position = self.file.tell()
+        self.file.seek(0)
+        try:
+            return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
+        finally:
+            self.file.seek(position)
 
     def check_options(self, *known: str) -> None:
         """Raise ``InvalidOptionError`` for an option of the user's that is none of the *known* ones."""
@@ -51,6 +87,42 @@ class SourceFile:
                     f"format {self.format!r} takes no option {option!r} (it takes: {takes})"
                 )
 
+    def limit(self, option: str, default: int) -> int:
+        """The user's limit called *option*, or *default*; ``InvalidOptionError`` if it is no limit."""
+        return check_limit(option, self.options.get(option, default))
+
+    def check_bytes(self, announced: int) -> None:
+        """Raise ``IngestError`` if *announced* bytes of data are more than may come of the file."""
+        if announced > self.max_bytes:
+            raise IngestError(
+                f"it announces {announced} bytes of data, the limit is {self.max_bytes}; "
+                "pass max_bytes= to raise it"
+            )
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Data too large for memory: consecutive blocks of rows, made as they are asked for.
+
+    Parameters
+    ----------
+    blocks
+        Arrays of *dtype* and of shape ``(any number of rows, *row_shape)``, a few MB each; for a text,
+        its UTF-8 bytes. They are read while the source's file is open.
+    dtype, row_shape
+        What all blocks have in common.
+    rows
+        How many rows will come, if that is known; fewer or more are an error.
+    kind : {"array", "bytes", "text", "table"}
+        What the payload will be.
+    """
+
+    blocks: Iterable[np.ndarray[Any, Any]]
+    dtype: np.dtype[Any]
+    row_shape: tuple[int, ...] = ()
+    rows: int | None = None
+    kind: Literal["array", "bytes", "text", "table"] = "array"
+
 
 @dataclass(frozen=True)
 class Ingested:
@@ -59,7 +131,7 @@ class Ingested:
     Parameters
     ----------
     data
-        An array (rows first; channels in columns), a text, or bytes.
+        An array (rows first; channels in columns), a text, bytes, or :class:`Blocks` of such.
     format
         The name of the format that was read, such as ``"npy"``.
     samplerate_hz
@@ -80,66 +152,191 @@ class Ingested:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def ingest_file(
-    path: str | os.PathLike[str], *, format: str | None, options: Mapping[str, Any], plugins: Plugins
-) -> Ingested:
-    """Have the file at *path* read by the ingester that knows it.
+@contextlib.contextmanager
+def open_source(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None,
+    options: Mapping[str, Any],
+    max_bytes: int = MAX_BYTES,
+) -> Iterator[SourceFile]:
+    """The file at *path*, open to be taken in.
 
     Raises
     ------
     IngestError
-        If it cannot be opened, is no regular file, is known to no ingester, changed while it was read,
-        or the ingester failed; the message names the file, the format and the reason.
+        If it cannot be opened, or is no regular file.
     """
     path, format = _check(path, format)
+    max_bytes = check_limit("max_bytes", max_bytes)
     try:
         # Non-blocking, because opening a FIFO would wait for its writer for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         raise IngestError(f"cannot open {str(path)!r}: {error}") from error
-    before = os.fstat(descriptor)
-    if not stat.S_ISREG(before.st_mode):
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
         os.close(descriptor)
         raise IngestError(f"cannot ingest {str(path)!r}: it is not a regular file")
     with open(descriptor, "rb") as file:
-        source = SourceFile(path=path, file=file, size=before.st_size, format=format, options=options)
-        ingested = _ask(source, plugins)
-        after = os.fstat(descriptor)
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise IngestError(f"cannot ingest {str(path)!r}: it changed while it was read")
-    return ingested
+        if about.st_size > max_bytes:
+            raise IngestError(
+                f"cannot ingest {str(path)!r}: it has {about.st_size} bytes, the limit is {max_bytes}; "
+                "pass max_bytes= to raise it"
+            )
+        yield SourceFile(path, file, about.st_size, format, options, max_bytes)
+
+
+def about_source(source: SourceFile) -> dict[str, Any]:
+    """What is kept of where a payload came from, by the names under which it is kept."""
+    modified = os.fstat(source.file.fileno()).st_mtime
+    return {
+        "_source_filename": source.path.name,
+        "_source_size_bytes": source.size,
+        "_source_modified": datetime.datetime.fromtimestamp(modified, datetime.UTC),
+        "_source_sha256": source.sha256,
+    }
+
+
+def ask(source: SourceFile, plugins: Plugins) -> dict[str, Ingested]:
+    """What the ingester that knows *source* makes of it, by name; one without a name is called ``""``.
+
+    Blocks are read later, as they are asked for; they end with an error if the file has changed by then.
+
+    Raises
+    ------
+    IngestError
+        If it is known to no ingester, or its ingester failed; the message names the file, the format, the
+        plugin and the reason.
+    """
+    before = _state(source)
+    if source.format == "auto":
+        source = replace(source, format=identify(source, plugins) or _suffix(source.path))
+    for plugin, function in plugins.ingesters("lotdb_ingest_file"):
+        source.file.seek(0)
+        with _named(source, plugin):
+            answer = function(source=source)
+        if answer is not None:
+            break
+    else:
+        with _named(source):
+            raise IngestError("no installed ingester takes it; install more with: pip install lotdb-ingest")
+    with _named(source, plugin):
+        several = dict(answer) if isinstance(answer, Mapping) else {"": answer}
+        if not several:
+            raise IngestError("there is nothing in it")
+        for ingested in several.values():
+            _check_answer(ingested)
+        _check_unchanged(source, before)
+    return {name: _guarded(ingested, source, plugin, before) for name, ingested in several.items()}
+
+
+def identify(source: SourceFile, plugins: Plugins) -> str | None:
+    """The name of the format by whose mark *source* begins, or None if no ingester knows it."""
+    for plugin, function in plugins.ingesters("lotdb_identify_file"):
+        with _named(source, plugin):
+            source.file.seek(0)
+            format = function(source=source)
+        if isinstance(format, str):
+            return format.lower()
+    return None
+
+
+def _guarded(ingested: Ingested, source: SourceFile, plugin: str, before: Any) -> Ingested:
+    if not isinstance(ingested.data, Blocks):
+        return ingested
+    data = ingested.data
+    with _named(source, plugin):
+        source.check_bytes((data.rows or 0) * _row_bytes(data))
+    blocks = _checked_blocks(data, source, plugin, before)
+    return replace(ingested, data=replace(data, blocks=blocks))
+
+
+def _checked_blocks(
+    data: Blocks, source: SourceFile, plugin: str, before: Any
+) -> Iterator[np.ndarray[Any, Any]]:
+    """The blocks of *data*; whatever goes wrong in them is an ``IngestError`` that says where."""
+    rows = 0
+    iterator = iter(data.blocks)
+    while True:
+        with _named(source, plugin):
+            block = next(iterator, None)
+            if block is None:
+                if data.rows not in (None, rows):
+                    raise IngestError(f"it announces {data.rows} rows, {rows} are present")
+                _check_unchanged(source, before)
+                return
+            _check_block(block, data)
+            rows += len(block)
+            if data.rows is not None and rows > data.rows:
+                raise IngestError(f"it announces {data.rows} rows, more are present")
+            source.check_bytes(rows * _row_bytes(data))
+        yield block
+
+
+def _check_block(block: Any, data: Blocks) -> None:
+    if not isinstance(block, np.ndarray) or block.dtype != data.dtype or block.shape[1:] != data.row_shape:
+        raise IngestError(f"the ingester announced blocks of {data.dtype} {data.row_shape}, it gave another")
+
+
+def _row_bytes(data: Blocks) -> int:
+    return data.dtype.itemsize * math.prod(data.row_shape)
+
+
+@contextlib.contextmanager
+def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
+    """Turns whatever is raised into an ``IngestError`` that names the file, the format and the plugin."""
+    try:
+        yield
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        # The plugin border: what a file format's library raises becomes one error, SystemExit included.
+        if isinstance(error, LotdbError) and not isinstance(error, IngestError):
+            raise
+        reason = str(error)
+        if not isinstance(error, IngestError):
+            reason = f"plugin {plugin!r} failed: {type(error).__name__}: {error}"
+        format = source.format or "a file without a suffix"
+        raise IngestError(f"cannot ingest {str(source.path)!r} as {format}: {reason}") from error
+
+
+def _state(source: SourceFile) -> Any:
+    about = os.fstat(source.file.fileno())
+    return about.st_size, about.st_mtime_ns
+
+
+def _check_unchanged(source: SourceFile, before: Any) -> None:
+    if _state(source) != before:
+        raise IngestError("it changed while it was read")
 
 
 def _check(path: Any, format: Any) -> tuple[Path, str]:
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str) or not os.fspath(path):
         raise IngestError(f"cannot open {shown(path)}: use the path of a file, as text")
     if format is not None and not isinstance(format, str):
-        raise InvalidOptionError(f"format is {format!r}; use the name of a format, such as 'npy'")
+        raise InvalidOptionError(f"format is {format!r}; use the name of a format, such as 'npy', or 'auto'")
     path = Path(path)
-    return path, (format or path.suffix.removeprefix(".")).lower()
+    return path, (format or _suffix(path)).lower()
 
 
-def _ask(source: SourceFile, plugins: Plugins) -> Ingested:
-    what = f"cannot ingest {str(source.path)!r} as {source.format or 'a file without a suffix'}"
-    try:
-        ingested = plugins.ingest(source)
-    except IngestError as error:
-        raise IngestError(f"{what}: {error}") from error
-    except LotdbError:
-        raise
-    except Exception as error:
-        # The plugin border: whatever a file format's library raises becomes one error.
-        raise IngestError(f"{what}: {type(error).__name__}: {error}") from error
-    if ingested is None:
-        raise IngestError(
-            f"{what}: no installed ingester takes it; install more with: pip install lotdb-ingest"
-        )
+def _suffix(path: Path) -> str:
+    return path.suffix.removeprefix(".").lower()
+
+
+def check_limit(option: str, value: Any) -> int:
+    """*value* as a limit; ``InvalidOptionError`` if it is no whole number from 0 on."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise InvalidOptionError(f"{option} is {shown(value)}; use a whole number, such as {1 << 30}")
+    return int(value)
+
+
+def _check_answer(ingested: Any) -> None:
     if not isinstance(ingested, Ingested):
-        raise IngestError(f"{what}: the ingester returned {type(ingested).__name__}, not lotdb.Ingested")
+        raise IngestError(f"the ingester returned {type(ingested).__name__}, not lotdb.Ingested")
+    if not isinstance(ingested.metadata, Mapping) or not isinstance(ingested.attributes, Mapping):
+        raise IngestError("the ingester returned metadata or attributes that are no mapping")
     try:
         check_rate(ingested.samplerate_hz)
     except InvalidRangeError as error:
-        raise IngestError(f"{what}: {error}") from error
-    if not isinstance(ingested.metadata, Mapping) or not isinstance(ingested.attributes, Mapping):
-        raise IngestError(f"{what}: the ingester returned metadata or attributes that are no mapping")
-    return ingested
+        raise IngestError(str(error)) from error

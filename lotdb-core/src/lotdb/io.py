@@ -1,4 +1,4 @@
-"""Data on any node: DataReader, DataWriter and taking in files. Thin calls on ``payloads.py``."""
+"""Data on any node: DataReader and DataWriter. Thin calls on ``payloads.py`` and ``attach.py``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lotdb import attributes, payloads
-from lotdb.errors import DataMismatchError, InvalidDataError, InvalidKeyError
+from lotdb import payloads
+from lotdb.attach import attach_file
+from lotdb.errors import InvalidDataError
 from lotdb.graft import check_node
-from lotdb.ingester import ingest_file
-from lotdb.keys import check_name
+from lotdb.ingester import MAX_BYTES, Blocks
 from lotdb.nodes import BaseNode
 from lotdb.payload import Payload
 from lotdb.payloads import IfExists
-from lotdb.ranges import Unit, check_rate
+from lotdb.ranges import Unit
+from lotdb.tables import as_table
 
-__all__ = ["DataReader", "DataWriter", "attach_file"]
+__all__ = ["DataReader", "DataWriter"]
 
 
 class DataReader:
@@ -114,6 +115,46 @@ class DataWriter:
         return payloads.append(check_node(node), data_attribute, array, metadata=metadata, options=options)
 
     @staticmethod
+    def write_table(
+        node: BaseNode,
+        table: Any,
+        *,
+        data_attribute: str = "data",
+        backend: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        if_exists: IfExists = "replace",
+        **options: Any,
+    ) -> Payload:
+        """Store a table: named columns, each of one type, in which cells may be missing.
+
+        Parameters
+        ----------
+        table
+            A structured array of one axis, in which masked cells are missing; or a mapping of column names
+            to sequences, in which None is missing; or a pandas DataFrame.
+        node, data_attribute, backend, metadata, content_type, if_exists, **options
+            As for :meth:`write_array`. To be appended, a table must have the same columns; texts may be
+            shorter than there.
+
+        Raises
+        ------
+        InvalidDataError
+            If *table* is none of these, or a column has a type that no table can hold.
+        """
+        rows = as_table(table)
+        return payloads.write(
+            check_node(node),
+            data_attribute,
+            Blocks([rows], rows.dtype, rows=len(rows), kind="table"),
+            backend=backend,
+            metadata=metadata,
+            content_type=content_type,
+            if_exists=if_exists,
+            options=options,
+        )
+
+    @staticmethod
     def write_text(
         node: BaseNode,
         text: str,
@@ -172,6 +213,8 @@ class DataWriter:
         format: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         if_exists: IfExists = "replace",
+        skip_unchanged: bool = False,
+        max_bytes: int = MAX_BYTES,
         **options: Any,
     ) -> Payload:
         """Take in a file; see :meth:`lotdb.DataNode.attach_file`."""
@@ -184,6 +227,8 @@ class DataWriter:
             format=format,
             metadata=metadata,
             if_exists=if_exists,
+            skip_unchanged=skip_unchanged,
+            max_bytes=max_bytes,
             options=options,
         )
 
@@ -196,57 +241,3 @@ class DataWriter:
     def delete_data(node: BaseNode, data_attribute: str = "data") -> None:
         """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
         payloads.delete(check_node(node), data_attribute)
-
-
-def attach_file(
-    node: BaseNode,
-    filepath: str | os.PathLike[str],
-    *,
-    data_attribute: str,
-    backend: str | None = None,
-    samplerate_hz: Any = None,
-    default_rate: float | None = None,
-    format: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    if_exists: IfExists = "replace",
-    options: Mapping[str, Any],
-) -> Payload:
-    """Have a file read by its ingester, and store what it gives; the node is as it was if that fails."""
-    data_attribute = check_name(data_attribute, "payload")
-    rate = check_rate(samplerate_hz)
-    check_node(node)._tree.check_writable()
-    payloads.check_metadata(node, metadata)
-    payloads.find(node, data_attribute)
-    ingested = ingest_file(filepath, format=format, options=options, plugins=node._tree.plugins)
-    if rate is None:
-        rate = _agreed_rate(filepath, ingested.samplerate_hz, default_rate)
-    about = {
-        **ingested.attributes,
-        "_source_filepath": os.fspath(filepath),
-        "_source_filename": os.path.basename(filepath),
-        "_source_format": ingested.format,
-    }
-    if data_attribute in about:
-        raise InvalidKeyError(f"{data_attribute!r} cannot be the payload: it says where the file came from")
-    stored = attributes.encode(node, about)
-    payload = payloads.write(
-        node,
-        data_attribute,
-        ingested.data,
-        backend=backend,
-        samplerate_hz=rate,
-        metadata={**ingested.metadata, **(metadata or {})},
-        content_type=ingested.content_type if if_exists != "append" else None,
-        if_exists=if_exists,
-    )
-    attributes.put(node, stored)
-    return payload
-
-
-def _agreed_rate(filepath: Any, announced: float | None, default: float | None) -> float | None:
-    if announced is not None and default is not None and announced != default:
-        raise DataMismatchError(
-            f"{os.fspath(filepath)!r} is sampled at {announced:g} Hz, the node's default is {default:g} Hz; "
-            "pass samplerate_hz= to decide"
-        )
-    return default if announced is None else announced

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -15,6 +16,7 @@ from lotdb.errors import (
     NodeNotFoundError,
     PluginError,
 )
+from lotdb.folders import IngestReport, ingest_tree
 from lotdb.graft import IfExists
 from lotdb.keys import check_key, split_path
 from lotdb.plugins import Plugins, check_plugins
@@ -530,6 +532,75 @@ class BaseNode(Handle):
             How many were rewritten.
         """
         return payloads.compact_tree(self, backend=backend, options=options)
+
+    def ingest_tree(
+        self,
+        folder: str | os.PathLike[str],
+        pattern: str | None = None,
+        *,
+        to: str | None = None,
+        data_attribute: str | None = None,
+        skip_unchanged: bool = True,
+        on_error: Literal["report", "raise"] = "report",
+        batch_size: int = 100,
+        progress: Callable[[int, int, str], None] | None = None,
+        **how: Any,
+    ) -> IngestReport:
+        """Take in the files of a folder and its subfolders, each into a node that its path says.
+
+        In a database there is a commit after each batch of files, and one at the end; what the
+        transaction had changed before goes with the first. So a run that was interrupted goes on where it
+        was when it is started again: files that are there already are not taken in twice.
+
+        Parameters
+        ----------
+        folder
+            The folder. Files and folders whose names begin with a dot are left out.
+        pattern
+            What the paths look like, such as ``"{speaker}/{session}_{take}.wav"``: a field stands for one
+            or more characters within a part of the path, as few as possible; ``*`` and ``?`` stand for any
+            within a part, and ``**/`` for any folders. By default all files.
+        to
+            Path of the node below this one, with the fields of the pattern, such as
+            ``"{speaker}/{session}/{take}"``; by default one level for each field, in their order. If there
+            are no fields, the path of the file.
+        data_attribute
+            Name of the payload, in which fields may stand as well; by default the node's.
+        skip_unchanged
+            Leave payloads as they are that came from a file with the same SHA-256.
+        on_error : {"report", "raise"}
+            Whether to go on after a file that cannot be taken in, or to raise its error.
+        batch_size
+            Files a commit.
+        progress
+            Called after each file with the number of files done, of all files, and the file's path.
+        **how
+            Further arguments of :meth:`lotdb.DataNode.attach_file`, such as ``backend``.
+
+        Returns
+        -------
+        IngestReport
+            What became of each file.
+
+        Raises
+        ------
+        IngestError
+            If *folder* is no folder; with ``on_error="raise"`` also for a file.
+        InvalidOptionError
+            For a pattern that makes no sense, or by which two files would be the same payload.
+        """
+        return ingest_tree(
+            self,
+            folder,
+            pattern,
+            to=to,
+            data_attribute=data_attribute,
+            skip_unchanged=skip_unchanged,
+            on_error=on_error,
+            batch_size=batch_size,
+            progress=progress,
+            **how,
+        )
 
     # -- iteration -----------------------------------------------------------------------------------
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lotdb import ranges, values
+from lotdb import ranges, tables, values
 from lotdb.errors import (
     DamagedError,
+    InvalidDataError,
     InvalidIndexError,
     InvalidOptionError,
     InvalidRangeError,
@@ -19,6 +21,7 @@ from lotdb.errors import (
     StaleNodeError,
     shown,
 )
+from lotdb.export import export_file
 from lotdb.ranges import Unit
 from lotdb.stage import Layout, Segment
 
@@ -37,7 +40,7 @@ class PayloadRecord:
     ``metadata`` is in the plain form of ``values.py``; ``shape`` is that of the data as it went in.
     """
 
-    kind: str  # "array", "bytes" or "text"
+    kind: str  # "array", "bytes", "table" or "text"
     layout: Layout
     shape: tuple[int, ...]
     samplerate_hz: float | None = None
@@ -130,7 +133,7 @@ class Payload:
 
     @property
     def kind(self) -> str:
-        """``"array"``, ``"bytes"`` or ``"text"``; it decides what :meth:`read` returns."""
+        """``"array"``, ``"bytes"``, ``"table"`` or ``"text"``; it decides what :meth:`read` returns."""
         return self._record.kind
 
     @property
@@ -140,8 +143,9 @@ class Payload:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the elements."""
-        return self._record.layout.dtype
+        """Type of the elements; of a table, the structured dtype with its columns."""
+        stored = self._record.layout.dtype
+        return tables.columns_of(stored) if self.kind == "table" else stored
 
     @property
     def ndim(self) -> int:
@@ -210,6 +214,9 @@ class Payload:
     def read(self, start: Any = None, stop: Any = None, *, unit: Unit = "samples") -> Any:
         """The data from *start* to before *stop*: an array, a text, or bytes.
 
+        The rows of a table come as a structured array; it is a masked one if any of their cells is
+        missing.
+
         Parameters
         ----------
         start, stop
@@ -237,8 +244,24 @@ class Payload:
                 raise InvalidRangeError(f"{self._place} has no axis to take a window of")
             return self._read_rows(0, 1).reshape(())
         first, last = self._window(start, stop, unit)
-        rows = self._read_rows(first, last)
-        return rows.tobytes() if self.kind == "bytes" else rows
+        return self._block(first, last)
+
+    def read_frame(self, start: Any = None, stop: Any = None, *, unit: Unit = "samples") -> Any:
+        """The rows of a table from *start* to before *stop* as a pandas DataFrame.
+
+        Columns have pandas' nullable types where cells are missing, and numpy's otherwise.
+
+        Raises
+        ------
+        MissingPluginError
+            If pandas is not installed; the extra ``pandas`` brings it.
+        InvalidDataError
+            If the payload is no table.
+        """
+        if self.kind != "table":
+            raise InvalidDataError(f"{self._place} is of kind {self.kind!r}, and only a table is a DataFrame")
+        first, last = self._window(start, stop, unit)
+        return tables.to_frame(self._read_rows(first, last))
 
     def read_seconds(self, start_second: Any = None, stop_second: Any = None) -> Any:
         """The data from *start_second* to before *stop_second*; see :meth:`read`."""
@@ -270,9 +293,46 @@ class Payload:
             edges = ranges.block_edges(first, last, size=block_size, unit=block_unit, rate=self.samplerate_hz)
         return (self._block(first, last) for first, last in edges)
 
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,
+        if_exists: Literal["error", "replace"] = "error",
+        **options: Any,
+    ) -> None:
+        """Write the data to a file, so that what came in through ``attach_file`` goes out again.
+
+        Parameters
+        ----------
+        path
+            The file. It comes into being, durably, when all of it has been written.
+        format
+            Name of the format; by default the file name's suffix.
+        if_exists : {"error", "replace"}
+            What to do if there is a file.
+        **options
+            Options of the format, such as ``subtype``.
+
+        Raises
+        ------
+        ExportError
+            If the file is there already or cannot be written, or the format cannot hold the data without
+            loss; what was at *path* is then as it was.
+        """
+        self._tree.check()
+        export_file(
+            self, path, format=format, if_exists=if_exists, options=options, plugins=self._tree.plugins
+        )
+
     def _block(self, first: int, last: int) -> Any:
         rows = self._read_rows(first, last)
-        return rows.tobytes() if self.kind == "bytes" else rows
+        if self.kind == "bytes":
+            return rows.tobytes()
+        return self._given_out(rows)
+
+    def _given_out(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return tables.from_stored(rows) if self.kind == "table" else rows
 
     def __getitem__(self, index: Any) -> Any:
         try:
@@ -288,21 +348,21 @@ class Payload:
         if self.shape and isinstance(head, slice):
             with self._named():
                 first, last, step = ranges.slice_rows(head, self.shape[0])
-            return self._read_rows(first, last)[(step, *rest)]
+            return self._given_out(self._read_rows(first, last))[(step, *rest)]
         if self.shape and isinstance(head, int | np.integer) and not isinstance(head, bool):
             row = int(head) + (self.shape[0] if head < 0 else 0)
             if not 0 <= row < self.shape[0]:
                 raise InvalidIndexError(
                     f"row {shown(head)} is out of bounds: {self._place} has {self.shape[0]} rows"
                 )
-            return self._read_rows(row, row + 1)[(0, *rest)]
+            return self._given_out(self._read_rows(row, row + 1))[(0, *rest)]
         # Everything else that numpy can do, it does to the whole.
         return self._whole()[index]
 
     def __iter__(self) -> Iterator[Any]:
         rows = max(1, (1 << 20) // max(1, self._record.layout.row_bytes))
         for first in range(0, len(self), rows):
-            yield from self._read_rows(first, min(first + rows, len(self)))
+            yield from self._given_out(self._read_rows(first, min(first + rows, len(self))))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if copy is False:
@@ -310,10 +370,14 @@ class Payload:
                 f"{self._place} cannot become an array without a copy: it is read from storage"
             )
         whole = self._whole()
+        if isinstance(whole, np.ma.MaskedArray):
+            raise InvalidDataError(
+                f"{self._place} has missing cells, which an array without a mask cannot tell; use read()"
+            )
         return whole if dtype is None else whole.astype(dtype, copy=False)
 
     def _whole(self) -> np.ndarray[Any, Any]:
-        return self._read_rows(0, self._record.rows).reshape(self.shape)
+        return self._given_out(self._read_rows(0, self._record.rows)).reshape(self.shape)
 
     def _window(self, start: Any, stop: Any, unit: Unit) -> tuple[int, int]:
         with self._named():

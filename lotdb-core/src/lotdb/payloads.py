@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from lotdb import values, walk
+from lotdb import tables, values, walk
 from lotdb.copying import rewrite_payload
 from lotdb.errors import (
     DataMismatchError,
@@ -20,12 +20,13 @@ from lotdb.errors import (
     PayloadNotFoundError,
     UnsupportedValueError,
 )
+from lotdb.ingester import Blocks
 from lotdb.keys import check_name
 from lotdb.payload import Payload, PayloadRecord, is_payload
 from lotdb.policy import BACKEND, DATA_ATTRIBUTE, SAMPLERATE, check_backend
 from lotdb.ranges import check_rate
 from lotdb.records import get_value, own_of, with_values, without_value
-from lotdb.stage import Layout
+from lotdb.stage import Layout, Segment, Stage
 from lotdb.tree import Handle
 
 if TYPE_CHECKING:
@@ -37,7 +38,20 @@ IfExists = Literal["replace", "error", "append"]
 
 POLICY = (SAMPLERATE, BACKEND, DATA_ATTRIBUTE)
 
-_CONTENT_TYPES = {"array": "application/x-npy", "text": "text/plain", "bytes": "application/octet-stream"}
+_CONTENT_TYPES = {
+    "array": "application/x-npy",
+    "bytes": "application/octet-stream",
+    "table": "text/csv",
+    "text": "text/plain",
+}
+
+
+class Written(NamedTuple):
+    """A payload whose rows are written, for the node to be told."""
+
+    name: str
+    record: PayloadRecord
+    boxed: bool = False
 
 
 def find(node: Handle, name: str) -> PayloadRecord | None:
@@ -92,6 +106,33 @@ def write(
     options: Mapping[str, Any] | None = None,
 ) -> Payload:
     """Store *data* as payload *name*; see ``DataNode.write_data``."""
+    written = prepare(
+        node,
+        name,
+        data,
+        backend=backend,
+        samplerate_hz=samplerate_hz,
+        metadata=metadata,
+        content_type=content_type,
+        if_exists=if_exists,
+        options=options,
+    )
+    return store(node, [written])[0]
+
+
+def prepare(
+    node: Handle,
+    name: str,
+    data: Any,
+    *,
+    backend: str | None = None,
+    samplerate_hz: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+    content_type: str | None = None,
+    if_exists: IfExists = "replace",
+    options: Mapping[str, Any] | None = None,
+) -> Written:
+    """Write the rows of *data*; the node does not know of them until :func:`store` is told."""
     if if_exists not in ("replace", "error", "append"):
         raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'replace', 'error' or 'append'")
     name = check_name(name, "payload")
@@ -102,91 +143,76 @@ def write(
         raise PayloadExistsError(
             f"node {node._path()!r} has a payload {name!r} already; use if_exists='replace' or 'append'"
         )
-    if existing is not None and if_exists == "append":
-        return append(
-            node,
-            name,
-            data,
-            backend=backend,
-            samplerate_hz=samplerate_hz,
-            metadata=metadata,
-            content_type=content_type,
-            options=options,
-        )
-    kind, array = _as_array(data, where=f"payload {name!r} of node {node._path()!r}")
-    shape, array = array.shape, array.reshape(1) if array.ndim == 0 else array
+    where = f"payload {name!r} of node {node._path()!r}"
+    given = _as_given(data, where=where)
     rate = check_rate(samplerate_hz)
+    content_type = _check_content_type(content_type)
     tree = node._tree
-    layout = _layout(
-        node,
-        array.dtype,
-        array.shape[1:],
-        tree.default_backend if backend is None else backend,
-        options or {},
-    )
+    if existing is not None and if_exists == "append":
+        layout = existing.layout
+        _check_fits(where, existing, given, backend, rate, content_type)
+        if options:
+            asked = _layout(node, layout.dtype, layout.row_shape, layout.backend, options)
+            _compare(where, "options", layout, asked)
+        if metadata is not None:
+            old = {} if existing.metadata is None else values.decode(existing.metadata, extra=tree.plugins)
+            both = {**_mapping(old), **_mapping(metadata)}
+            existing = replace(existing, metadata=_encode_metadata(node, both))
+        tree.check_writable()
+        rows, segments = _append(tree.stage, layout, existing.segments, given)
+        # A payload that grows gets a record of its own: its neighbours are not written again each time.
+        return Written(name, existing.with_rows(existing.shape[0] + rows, segments), boxed=True)
+    backend = tree.default_backend if backend is None else backend
     record = PayloadRecord(
-        kind=kind,
-        layout=layout,
-        shape=shape,
+        kind=given.kind,
+        layout=_layout(node, given.dtype, given.row_shape, backend, options or {}),
+        shape=(),
         samplerate_hz=rate,
-        content_type=_check_content_type(content_type) or _CONTENT_TYPES[kind],
+        content_type=content_type or _CONTENT_TYPES[given.kind],
         metadata=_encode_metadata(node, metadata),
     )
     tree.check_writable()
-    return _store(node, name, replace(record, segments=tree.stage.write(layout, array)))
+    rows, segments = _append(tree.stage, record.layout, (), given)
+    shape = (rows, *given.row_shape) if given.has_rows else ()
+    return Written(name, replace(record, shape=shape, segments=segments))
 
 
-def append(
-    node: Handle,
-    name: str,
-    data: Any,
-    *,
-    backend: str | None = None,
-    samplerate_hz: Any = None,
-    metadata: Mapping[str, Any] | None = None,
-    content_type: str | None = None,
-    options: Mapping[str, Any] | None = None,
-) -> Payload:
+def append(node: Handle, name: str, data: Any, **how: Any) -> Payload:
     """Add rows to payload *name*, or make it; of what is there, only small segments are written again."""
-    name = check_name(name, "payload")
-    record = find(node, name)
-    if record is None:
-        return write(
-            node,
-            name,
-            data,
-            backend=backend,
-            samplerate_hz=samplerate_hz,
-            metadata=metadata,
-            content_type=content_type,
-            options=options,
-        )
-    where = f"payload {name!r} of node {node._path()!r}"
-    kind, array = _as_array(data, where=where)
-    layout = record.layout
-    _compare(where, "kind", record.kind, kind)
-    if not record.shape or not array.shape:
-        raise DataMismatchError(
-            f"{where} has shape {record.shape}, the new data {array.shape}: both need rows"
-        )
-    _compare(where, "dtype", layout.dtype, array.dtype)
-    _compare(where, "shape of a row", layout.row_shape, array.shape[1:])
-    _compare(where, "backend", layout.backend, layout.backend if backend is None else backend)
-    _compare(
-        where, "content type", record.content_type, _check_content_type(content_type) or record.content_type
-    )
-    _compare(where, "sample rate", record.samplerate_hz, check_rate(samplerate_hz) or record.samplerate_hz)
-    if options:
-        _compare(
-            where, "options", layout, _layout(node, layout.dtype, layout.row_shape, layout.backend, options)
-        )
-    if metadata is not None:
-        old = {} if record.metadata is None else values.decode(record.metadata, extra=node._tree.plugins)
-        record = replace(record, metadata=_encode_metadata(node, {**_mapping(old), **_mapping(metadata)}))
-    node._tree.check_writable()
-    segments = node._tree.stage.append(layout, record.segments, array)
-    # A payload that grows gets a record of its own: its neighbours are not written again each time.
-    return _store(node, name, record.with_rows(record.shape[0] + len(array), segments), boxed=True)
+    return write(node, name, data, **how, if_exists="append")
+
+
+def store(
+    node: Handle, several: Sequence[Written], attributes: Mapping[str, Any] | None = None
+) -> list[Payload]:
+    """Make what was written payloads of *node*, together with *attributes* in their stored form."""
+    stored = {written.name: written.record.encode() for written in several} | dict(attributes or {})
+    boxed = any(written.boxed for written in several)
+    node._put_own(with_values(own_of(node._entry()), stored), boxed=boxed)
+    for written in several:
+        node._tree.plugins.emit("lotdb_payload_written", node=node, name=written.name)
+    return [Payload(node._tree, node._path(), written.name, written.record) for written in several]
+
+
+def _append(
+    stage: Stage, layout: Layout, segments: tuple[Segment, ...], given: _Given
+) -> tuple[int, tuple[Segment, ...]]:
+    """How many rows were given, and the segments that then hold all rows."""
+    if given.array is not None:
+        array = given.fitted(given.array, layout.dtype)
+        return len(array), stage.append(layout, segments, array)
+    rows = 0
+
+    def counted() -> Iterator[np.ndarray[Any, Any]]:
+        nonlocal rows
+        for block in given.blocks:
+            rows += len(block)
+            yield given.fitted(block, layout.dtype)
+
+    if given.rows is not None and not segments:
+        return given.rows, stage.write_blocks(layout, counted(), given.rows)
+    segments = stage.write_stream(layout, counted(), segments)
+    return rows, segments
 
 
 def compact(
@@ -200,7 +226,8 @@ def compact(
     else:
         layout = _layout(node, old.dtype, old.row_shape, backend or old.backend, options or {})
     tree.check_writable()
-    return _store(node, check_name(name), rewrite_payload(record, tree.stage, tree, layout), boxed=True)
+    record = rewrite_payload(record, tree.stage, tree, layout)
+    return store(node, [Written(check_name(name), record, boxed=True)])[0]
 
 
 def compact_tree(node: BaseNode, *, backend: str | None, options: Mapping[str, Any]) -> int:
@@ -222,13 +249,57 @@ def delete(node: Handle, name: str) -> None:
     node._put_own(without_value(own_of(node._entry()), check_name(name, "payload")))
 
 
-def _store(node: Handle, name: str, record: PayloadRecord, *, boxed: bool = False) -> Payload:
-    node._put_own(with_values(own_of(node._entry()), {name: record.encode()}), boxed=boxed)
-    node._tree.plugins.emit("lotdb_payload_written", node=node, name=name)
-    return Payload(node._tree, node._path(), name, record)
-
-
 # -- checking what is given -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What was given to be stored: an array, or blocks of rows that are made as they are asked for."""
+
+    kind: str
+    dtype: np.dtype[Any]
+    row_shape: tuple[int, ...]
+    array: np.ndarray[Any, Any] | None = None
+    blocks: Iterable[np.ndarray[Any, Any]] = ()
+    rows: int | None = None
+    has_rows: bool = True
+
+    def fitted(self, block: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        """*block* as it is stored."""
+        return tables.fit(tables.to_stored(block), dtype) if self.kind == "table" else block
+
+
+def _as_given(data: Any, *, where: str) -> _Given:
+    if isinstance(data, Blocks):
+        dtype = tables.stored_dtype(data.dtype) if data.kind == "table" else data.dtype
+        _check_dtype(dtype, where)
+        return _Given(data.kind, dtype, data.row_shape, blocks=data.blocks, rows=data.rows)
+    if tables.is_table(data):
+        try:
+            table = tables.as_table(data)
+        except InvalidDataError as error:
+            raise InvalidDataError(f"{where}: {error}") from error
+        return _Given("table", tables.stored_dtype(table.dtype), (), array=table)
+    kind, array = _as_array(data, where=where)
+    flat = array.reshape(1) if array.ndim == 0 else array
+    return _Given(kind, array.dtype, flat.shape[1:], array=flat, has_rows=array.ndim > 0)
+
+
+def _check_fits(
+    where: str, record: PayloadRecord, given: _Given, backend: Any, rate: float | None, content_type: Any
+) -> None:
+    """Raise ``DataMismatchError`` unless the rows of *given* can follow those of *record*."""
+    layout = record.layout
+    _compare(where, "kind", record.kind, given.kind)
+    if not record.shape or not given.has_rows:
+        there, new = record.shape, (given.row_shape if given.has_rows else ())
+        raise DataMismatchError(f"{where} has shape {there}, the new data {new}: both need rows")
+    if record.kind != "table":  # whose columns are compared one by one
+        _compare(where, "dtype", layout.dtype, given.dtype)
+    _compare(where, "shape of a row", layout.row_shape, given.row_shape)
+    _compare(where, "backend", layout.backend, layout.backend if backend is None else backend)
+    _compare(where, "content type", record.content_type, content_type or record.content_type)
+    _compare(where, "sample rate", record.samplerate_hz, rate or record.samplerate_hz)
 
 
 def _as_array(data: Any, *, where: str) -> tuple[str, np.ndarray[Any, Any]]:

@@ -17,7 +17,6 @@ from lotdb.errors import InvalidOptionError, LotdbError, MissingPluginError, Plu
 from lotdb.memory import MemoryBackend
 
 if TYPE_CHECKING:
-    from lotdb.ingester import Ingested, SourceFile
     from lotdb.nodes import BaseNode
     from lotdb.values import ValueType
 
@@ -147,11 +146,12 @@ class Plugins:
 
     # -- ingesters ---------------------------------------------------------------------------------
 
-    def ingest(self, source: SourceFile) -> Ingested | None:
-        """What the first ingester that knows *source* makes of it, or None if none does."""
+    def ingesters(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
+        """Name and function of each plugin that implements *hook* of ``IngesterSpec``, as they are asked."""
         self._load_all(INGESTER)
-        answer: Ingested | None = self._manager.hook.lotdb_ingest_file(source=source)
-        return answer
+        # pluggy calls from the last to the first. Asked one by one, it is known which of them failed.
+        implementations = getattr(self._manager.hook, hook).get_hookimpls()[::-1]
+        return [(each.plugin_name, _by_name(each)) for each in implementations]
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class Plugins:
             }
         for implementation in self._listeners[event]:
             try:
-                implementation.function(*(about[name] for name in implementation.argnames))
+                _by_name(implementation)(**about)
             except Exception as error:
                 raise PluginError(
                     f"plugin {implementation.plugin_name!r} failed in {event}: {error!r}"
@@ -242,6 +242,11 @@ class Plugins:
         if alike:
             return f"{asked}; did you mean {alike[0]!r}?"
         return f"{asked}; install the package that brings it"
+
+
+def _by_name(implementation: Any) -> Callable[..., Any]:
+    """The hook function of a plugin, which takes those arguments that it names."""
+    return lambda **about: implementation.function(*(about[name] for name in implementation.argnames))
 
 
 @contextmanager

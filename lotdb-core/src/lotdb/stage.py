@@ -34,6 +34,8 @@ PACKED_BYTES = 1 << 20
 PACK_BYTES = 16 << 20
 # Appending merges small segments up to this size.
 MERGED_BYTES = 32 << 20
+# Rows of unknown number are written in segments of this size.
+STREAMED_BYTES = 32 << 20
 # All packs are written when together they have grown to this size.
 PENDING_BYTES = 48 << 20
 
@@ -149,13 +151,13 @@ class Stage:
         """One segment that holds *rows* rows, given as consecutive *blocks*; held in memory one by one."""
         if rows * layout.row_bytes < PACKED_BYTES:
             parts = list(blocks)
-            return self.write(layout, np.concatenate(parts)) if parts else ()
+            return self.write(layout, _joined(parts)) if parts else ()
         locator = self._new_locator(layout)
         running = 0
 
         def summed() -> Iterator[Array]:
             nonlocal running
-            for block in blocks:
+            for block in map(np.ascontiguousarray, blocks):
                 running = checksum(block, running)
                 yield block
 
@@ -163,6 +165,37 @@ class Stage:
         with _writing(backend, locator):
             backend.write_blocks(locator, summed(), (rows, *layout.row_shape), options)
         return (Segment(locator, 0, rows, running),)
+
+    def write_stream(
+        self, layout: Layout, blocks: Iterable[Array], segments: tuple[Segment, ...] = ()
+    ) -> tuple[Segment, ...]:
+        """*segments* followed by the rows of *blocks*, however many come; held in memory 32 MiB at a time."""
+        waiting: list[Array] = []
+        waiting_bytes = 0
+        streamed: tuple[Segment, ...] = ()
+        for block in blocks:
+            waiting.append(block)
+            waiting_bytes += block.nbytes
+            if waiting_bytes >= STREAMED_BYTES:
+                streamed += (self._write_large(layout, _joined(waiting)),)
+                waiting, waiting_bytes = [], 0
+        if not streamed:
+            return self.append(layout, segments, _joined(waiting)) if waiting else segments
+        return (*segments, *streamed, *(self.write(layout, _joined(waiting)) if waiting else ()))
+
+    @contextlib.contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Delete what the block has written, if it fails."""
+        keep = len(self._written)
+        try:
+            yield
+        except BaseException:
+            undone = {id(locator) for _, locator in self._written[keep:]}
+            for layout, pack in list(self._packs.items()):
+                if id(pack.locator) in undone:
+                    self._forget_pack(layout)
+            self._discard_written(keep)
+            raise
 
     def append(self, layout: Layout, segments: tuple[Segment, ...], array: Array) -> tuple[Segment, ...]:
         """*segments* followed by the rows of *array*, with small segments merged.
@@ -209,7 +242,11 @@ class Stage:
         pack = self._packs[layout]
         self._backend_write(layout, pack.locator, pack.array)
         # Only now: until its bytes are stored the pack's rows are read from memory.
-        del self._packs[layout], self._pending[id(pack.locator)]
+        self._forget_pack(layout)
+
+    def _forget_pack(self, layout: Layout) -> None:
+        pack = self._packs.pop(layout)
+        del self._pending[id(pack.locator)]
         self._pending_bytes -= pack.array.nbytes
 
     def _write_large(self, layout: Layout, array: Array) -> Segment:
@@ -365,11 +402,16 @@ class Stage:
 
     def _discard(self, keep: int) -> None:
         self._forget_packs()
-        if not self._voted:
-            for backend, locator in self._written[keep:]:
-                self._undone.append(weakref.ref(locator) if isinstance(locator, Persistent) else locator)
-                _delete(backend, locator)
-                self._discarded.append((backend, locator))
+        if self._voted:
+            del self._written[keep:]
+        else:
+            self._discard_written(keep)
+
+    def _discard_written(self, keep: int) -> None:
+        for backend, locator in self._written[keep:]:
+            self._undone.append(weakref.ref(locator) if isinstance(locator, Persistent) else locator)
+            _delete(backend, locator)
+            self._discarded.append((backend, locator))
         del self._written[keep:]
 
     def purge(self) -> None:
@@ -449,6 +491,10 @@ def _delete(backend: Backend, locator: Any) -> None:
     # What cannot be removed now is garbage that harms nobody; the next pack sweeps it.
     with contextlib.suppress(Exception):
         backend.delete(locator)
+
+
+def _joined(blocks: list[Array]) -> Array:
+    return np.ascontiguousarray(blocks[0] if len(blocks) == 1 else np.concatenate(blocks))
 
 
 def copy_rows(source: Array, target: Array) -> None:

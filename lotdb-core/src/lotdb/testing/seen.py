@@ -31,6 +31,10 @@ def check_same(got: Any, expected: Any, promise: str) -> None:
         assert got == expected, f"{promise}: came back altered"
         return
     assert isinstance(got, np.ndarray), f"{promise}: came back as {type(got).__name__}, not as an array"
+    if isinstance(expected, np.ma.MaskedArray) or isinstance(got, np.ma.MaskedArray):
+        _check_masks(got, expected, promise)
+        # What lies under a mask is nobody's.
+        got, expected = np.ma.filled(got), np.ma.filled(expected)
     assert got.dtype == expected.dtype, f"{promise}: the dtype is {got.dtype}, it was {expected.dtype}"
     assert got.shape == expected.shape, f"{promise}: the shape is {got.shape}, it was {expected.shape}"
     if bytes_of(got) == bytes_of(expected):
@@ -39,6 +43,12 @@ def check_same(got: Any, expected: Any, promise: str) -> None:
     pairs = zip(got, expected, strict=True)
     wrong = [row for row, pair in enumerate(pairs) if bytes_of(pair[0]) != bytes_of(pair[1])]
     raise AssertionError(f"{promise}: {len(wrong)} of {len(got)} rows are wrong, the first is row {wrong[0]}")
+
+
+def _check_masks(got: Array, expected: Array, promise: str) -> None:
+    masks = np.ma.getmaskarray(got), np.ma.getmaskarray(expected)
+    assert masks[0].shape == masks[1].shape, f"{promise}: the shape is {got.shape}, it was {expected.shape}"
+    assert masks[0].tobytes() == masks[1].tobytes(), f"{promise}: other cells are missing"
 
 
 def picture(node: BaseNode) -> dict[str, Any]:

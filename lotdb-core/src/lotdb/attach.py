@@ -1,0 +1,150 @@
+"""Taking a file in: its contents become a payload, and notes with it say where it came from.
+
+Each payload keeps the notes of its own files. The attributes of the same names on the node tell of the first
+payload that came from a file, so that a second one does not overwrite them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lotdb import attributes, payloads
+from lotdb.errors import DataMismatchError, InvalidKeyError
+from lotdb.graft import check_node
+from lotdb.ingester import MAX_BYTES, Ingested, about_source, ask, open_source
+from lotdb.keys import check_name
+from lotdb.payload import Payload
+from lotdb.payloads import IfExists, Written
+from lotdb.ranges import check_rate
+
+if TYPE_CHECKING:
+    from lotdb.nodes import BaseNode
+
+__all__ = ["attach_file"]
+
+SHA256 = "_source_sha256"
+# Notes of the files that were appended to a payload.
+APPENDED = "_source_appended"
+# On a node: which payload its notes are about.
+ABOUT = "_source_data_attribute"
+# The notes that a node has as well.
+ON_NODE = ("_source_filepath", "_source_filename", "_source_format", "_source_samplerate_hz")
+
+
+def attach_file(
+    node: BaseNode,
+    filepath: str | os.PathLike[str],
+    *,
+    data_attribute: str,
+    backend: str | None = None,
+    samplerate_hz: Any = None,
+    default_rate: float | None = None,
+    format: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    if_exists: IfExists = "replace",
+    skip_unchanged: bool = False,
+    max_bytes: int = MAX_BYTES,
+    options: Mapping[str, Any],
+) -> Payload:
+    """Have a file read by its ingester, and store what it gives; the node is as it was if that fails."""
+    data_attribute = check_name(data_attribute, "payload")
+    rate = check_rate(samplerate_hz)
+    tree = check_node(node)._tree
+    tree.check_writable()
+    payloads.check_metadata(node, metadata)
+    payloads.find(node, data_attribute)
+    with open_source(filepath, format=format, options=options, max_bytes=max_bytes) as source:
+        if skip_unchanged and _came_from(node, data_attribute, source.sha256):
+            return payloads.get(node, data_attribute)
+        several = {
+            f"{data_attribute}.{name}" if name else data_attribute: ingested
+            for name, ingested in ask(source, tree.plugins).items()
+        }
+        notes = {"_source_filepath": os.fspath(filepath), **about_source(source)}
+        if skip_unchanged and all(_came_from(node, name, source.sha256) for name in several):
+            return payloads.get(node, next(iter(several)))
+        on_node = _for_node(node, several, notes)
+        with tree.stage.all_or_nothing():
+            written = [
+                _write(
+                    node,
+                    name,
+                    ingested,
+                    {**notes, **_about_format(ingested)},
+                    backend=backend,
+                    samplerate_hz=rate or _agreed_rate(filepath, ingested, default_rate),
+                    metadata=metadata or {},
+                    if_exists=if_exists,
+                )
+                for name, ingested in several.items()
+            ]
+            return payloads.store(node, written, on_node)[0]
+
+
+def _write(
+    node: BaseNode,
+    name: str,
+    ingested: Ingested,
+    notes: dict[str, Any],
+    *,
+    metadata: Mapping[str, Any],
+    if_exists: IfExists,
+    **how: Any,
+) -> Written:
+    content_type = ingested.content_type
+    about = {**ingested.metadata, **metadata, **notes}
+    if if_exists == "append" and payloads.has(node, name):
+        # What is known of the file that was there first stays.
+        content_type = None
+        earlier = payloads.get(node, name).metadata.get(APPENDED, [])
+        about = {**metadata, APPENDED: [*earlier, notes]}
+    return payloads.prepare(
+        node, name, ingested.data, metadata=about, content_type=content_type, if_exists=if_exists, **how
+    )
+
+
+def _about_format(ingested: Ingested) -> dict[str, Any]:
+    notes: dict[str, Any] = {"_source_format": ingested.format}
+    if ingested.samplerate_hz is not None:
+        notes["_source_samplerate_hz"] = ingested.samplerate_hz
+    return notes
+
+
+def _came_from(node: BaseNode, name: str, sha256: str) -> bool:
+    """Whether payload *name* came from a file with that hash."""
+    if not payloads.has(node, name):
+        return False
+    notes = payloads.get(node, name).metadata
+    return any(each.get(SHA256) == sha256 for each in (notes, *notes.get(APPENDED, ())))
+
+
+def _for_node(node: BaseNode, several: Mapping[str, Ingested], notes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that the node gets, in their stored form."""
+    named: dict[str, Any] = {}
+    for ingested in several.values():
+        named.update(ingested.attributes)
+    first, ingested = next(iter(several.items()))
+    known = attributes.read(node, ABOUT, None)
+    if known is None or known in several or not payloads.has(node, known):
+        all_notes = {**notes, **_about_format(ingested)}
+        named.update({name: all_notes[name] for name in ON_NODE if name in all_notes}, **{ABOUT: first})
+    for name in several:
+        if name in named or name in (*ON_NODE, ABOUT):
+            raise InvalidKeyError(f"{name!r} cannot be the payload: it says where the file came from")
+    return attributes.encode(node, named)
+
+
+def _agreed_rate(filepath: Any, ingested: Ingested, default: float | None) -> float | None:
+    announced = ingested.samplerate_hz
+    if announced is not None and default is not None and announced != default:
+        raise DataMismatchError(
+            f"{os.fspath(filepath)!r} is sampled at {announced:g} Hz, the node's default is {default:g} Hz; "
+            "pass samplerate_hz= to decide"
+        )
+    # Texts and bytes have no rows that could be so many a second.
+    kind = getattr(ingested.data, "kind", None)
+    if isinstance(ingested.data, str | bytes | bytearray | memoryview) or kind in ("text", "bytes"):
+        default = None
+    return default if announced is None else announced

@@ -1,0 +1,243 @@
+"""Taking in whole folders: which file goes to which node, one commit a batch, a report at the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import string
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lotdb.errors import (
+    DataMismatchError,
+    IngestError,
+    InvalidDataError,
+    InvalidKeyError,
+    InvalidOptionError,
+    LotdbError,
+    PayloadExistsError,
+    shown,
+)
+from lotdb.ingester import check_limit
+from lotdb.keys import split_path
+from lotdb.records import own_of
+
+if TYPE_CHECKING:
+    from lotdb.nodes import BaseNode
+
+__all__ = ["IngestReport", "ingest_tree"]
+
+#: What one file can be to blame for; anything else concerns the database.
+_OF_ONE_FILE = (
+    DataMismatchError,
+    IngestError,
+    InvalidDataError,
+    InvalidKeyError,
+    InvalidOptionError,
+    PayloadExistsError,
+)
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass
+class IngestReport:
+    """What became of the files of a folder, each by its path below that folder.
+
+    Parameters
+    ----------
+    added
+        Files that were taken in.
+    unchanged
+        Files that were there already, with the same SHA-256.
+    failed
+        Files that could not be taken in, and why.
+    unmatched
+        Files that do not fit the pattern.
+    """
+
+    added: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    failed: dict[str, LotdbError] = field(default_factory=dict)
+    unmatched: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        counts = f"{len(self.added)} added, {len(self.unchanged)} unchanged, {len(self.failed)} failed"
+        lines = [f"{counts}, {len(self.unmatched)} not matched by the pattern"]
+        return "\n".join([*lines, *(f"  {path}: {error}" for path, error in self.failed.items())])
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a file goes."""
+
+    file: str
+    node: str
+    data_attribute: str | None
+
+
+def ingest_tree(
+    node: BaseNode,
+    folder: str | os.PathLike[str],
+    pattern: str | None,
+    *,
+    to: str | None,
+    data_attribute: str | None,
+    on_error: Literal["report", "raise"],
+    batch_size: int,
+    progress: Progress | None,
+    **how: Any,
+) -> IngestReport:
+    """Take in the files below *folder*; see ``BaseNode.ingest_tree``."""
+    if on_error not in ("report", "raise"):
+        raise InvalidOptionError(f"on_error is {shown(on_error)}; use 'report' or 'raise'")
+    if check_limit("batch_size", batch_size) == 0:
+        raise InvalidOptionError("batch_size is 0; use the number of files a commit, such as 100")
+    root = _check_folder(folder)
+    node._tree.check_writable()
+    report = IngestReport()
+    places = _places(root, pattern, to, data_attribute, report)
+    for number, place in enumerate(places, start=1):
+        try:
+            added = _take_in(node, root, place, how)
+        except _OF_ONE_FILE as error:
+            if on_error == "raise":
+                raise
+            report.failed[place.file] = error
+        else:
+            (report.added if added else report.unchanged).append(place.file)
+        if number % batch_size == 0:
+            node._tree.commit()
+        if progress is not None:
+            progress(number, len(places), place.file)
+    node._tree.commit()
+    return report
+
+
+def _take_in(node: BaseNode, root: Path, place: _Place, how: dict[str, Any]) -> bool:
+    """Whether the file was taken in; it may be there already. After an error the tree is as it was."""
+    undo = _how_to_undo(node, place.node)
+    try:
+        target = node.get_data_node(place.node)
+        before = own_of(target._entry())
+        target.attach_file(root / place.file, data_attribute=place.data_attribute, **how)
+        return before != own_of(target._entry())
+    except BaseException:
+        undo()
+        raise
+
+
+def _how_to_undo(node: BaseNode, path: str) -> Callable[[], None]:
+    """What takes back that ``get_data_node(path)`` made nodes, or turned one into a data node."""
+    for key in split_path(path):
+        if key not in node:
+            return partial(_delete_if_there, node, key)
+        node = node[key]
+    return partial(node._put_type, node.node_type)
+
+
+def _delete_if_there(node: BaseNode, key: str) -> None:
+    if key in node:
+        node.delete_node(key)
+
+
+# -- files and patterns ---------------------------------------------------------------------------
+
+
+def _check_folder(folder: Any) -> Path:
+    if not isinstance(folder, str | os.PathLike) or not isinstance(os.fspath(folder), str):
+        raise InvalidOptionError(f"folder is {shown(folder)}; use the path of a folder, as text")
+    root = Path(folder)
+    if not root.is_dir():
+        raise IngestError(f"cannot ingest {str(root)!r}: it is not a folder")
+    return root
+
+
+def _places(
+    root: Path, pattern: str | None, to: str | None, data_attribute: str | None, report: IngestReport
+) -> list[_Place]:
+    """Where each file below *root* goes; what does not match goes to the report."""
+    expression, fields = _parse("**/*" if pattern is None else pattern)
+    levels = "/".join(f"{{{name}}}" for name in fields)
+    to = levels if to is None else _check_template("to", to, fields)
+    named = None if data_attribute is None else _check_template("data_attribute", data_attribute, fields)
+    places: dict[tuple[str, str | None], _Place] = {}
+    for file in _files(root):
+        match = expression.fullmatch(file)
+        if match is None:
+            report.unmatched.append(file)
+            continue
+        found = match.groupdict()
+        place = _Place(
+            file=file,
+            node=to.format_map(found) or file,  # without fields, its path is all that tells a file apart
+            data_attribute=None if named is None else named.format_map(found),
+        )
+        other = places.setdefault((place.node, place.data_attribute), place)
+        if other is not place:
+            raise InvalidOptionError(
+                f"{other.file!r} and {file!r} would be the same payload of node {place.node!r}; "
+                "use a pattern with more fields, and all of them in to= or data_attribute="
+            )
+    return list(places.values())
+
+
+def _files(root: Path) -> Iterator[str]:
+    """Paths of all files below *root*, with "/" between their parts, in order; hidden ones are left out."""
+    for parent, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(parent, name).relative_to(root).as_posix()
+
+
+def _parse(pattern: Any) -> tuple[re.Pattern[str], list[str]]:
+    """The regular expression that *pattern* stands for, and the names of its fields in order."""
+    if not isinstance(pattern, str):
+        raise InvalidOptionError(
+            f"pattern is {shown(pattern)}; use a text such as '{{speaker}}/{{take}}.wav'"
+        )
+    parts: list[str] = []
+    fields: list[str] = []
+    for text, name in _split(pattern, "pattern"):
+        parts += [_WILDCARDS.get(piece) or re.escape(piece) for piece in re.split(r"(\*\*/|\*|\?)", text)]
+        if name is None:
+            continue
+        if name in fields:
+            parts.append(f"(?P={name})")
+        else:
+            fields.append(name)
+            parts.append(f"(?P<{name}>[^/]+?)")
+    return re.compile("".join(parts)), fields
+
+
+_WILDCARDS = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+
+
+def _split(template: str, option: str) -> list[tuple[str, str | None]]:
+    """The pieces of text of *template*, each with the name of the field behind it."""
+    try:
+        pieces = [(text, name) for text, name, _, _ in string.Formatter().parse(template)]
+    except ValueError as error:
+        raise InvalidOptionError(f"{option} is {template!r}: {error}") from error
+    for _, name in pieces:
+        if name is not None and not name.isidentifier():
+            raise InvalidOptionError(
+                f"{option} is {template!r}: {{{name}}} is no field; use a name, such as {{speaker}}"
+            )
+    return pieces
+
+
+def _check_template(option: str, template: Any, fields: list[str]) -> str:
+    if not isinstance(template, str):
+        raise InvalidOptionError(f"{option} is {shown(template)}; use a text such as '{{speaker}}/{{take}}'")
+    for _, name in _split(template, option):
+        if name is not None and name not in fields:
+            there = ", ".join(f"{{{field}}}" for field in fields) or "none"
+            raise InvalidOptionError(
+                f"{option} has the field {{{name}}}, which the pattern has not (there: {there})"
+            )
+    return template

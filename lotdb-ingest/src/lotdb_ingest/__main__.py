@@ -1,0 +1,94 @@
+"""The command ``lotdb-ingest``: a folder of files into a database, with a bar that shows how far it is."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from lotdb import LOTDB, LotdbError
+
+BAR_WIDTH = 30
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 if every file is in, 1 if some could not be taken in, 2 if nothing could be done."""
+    asked = _parser().parse_args(arguments)
+    bar = _Bar()
+    how = {
+        "backend": asked.backend,
+        "samplerate_hz": asked.samplerate_hz,
+        "format": asked.format,
+    }
+    try:
+        with LOTDB(asked.database) as db, db.connection() as root:
+            node = root.get_node_path(asked.at) if asked.at else root
+            report = node.ingest_tree(
+                asked.folder,
+                asked.pattern,
+                to=asked.to,
+                data_attribute=asked.data_attribute,
+                skip_unchanged=not asked.again,
+                on_error="raise" if asked.stop_on_error else "report",
+                batch_size=asked.batch_size,
+                progress=bar.show,
+                **{name: value for name, value in how.items() if value is not None},
+            )
+    except LotdbError as error:
+        bar.end()
+        print(f"lotdb-ingest: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        bar.end()
+        print("lotdb-ingest: interrupted; run it again to go on where it was", file=sys.stderr)
+        return 130
+    bar.end()
+    print(report)
+    return 1 if report.failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lotdb-ingest",
+        description="Take the files of a folder into a LOTDB database. Files that are there already, with "
+        "the same contents, are left out, so an interrupted run goes on where it was.",
+    )
+    parser.add_argument("database", help="folder of the database; made if there is none")
+    parser.add_argument("folder", help="folder whose files are taken in")
+    parser.add_argument("pattern", nargs="?", help="what paths look like: '{speaker}/{session}_{take}.wav'")
+    parser.add_argument("--at", metavar="PATH", help="node below which they go (the root)")
+    parser.add_argument("--to", metavar="PATH", help="their nodes: '{speaker}/{session}/{take}'")
+    parser.add_argument("--data-attribute", metavar="NAME", help="name of the payloads (data)")
+    parser.add_argument("--backend", help="where payloads are stored: blob or zarr (blob)")
+    parser.add_argument("--samplerate-hz", type=float, metavar="HZ", help="rows a second, whatever files say")
+    parser.add_argument("--format", help="format of the files, or auto (what their suffix says)")
+    parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="files a commit (100)")
+    parser.add_argument("--again", action="store_true", help="take in files that are there already as well")
+    parser.add_argument("--stop-on-error", action="store_true", help="stop at the first file that fails")
+    return parser
+
+
+class _Bar:
+    """How many files are done, on one line of a terminal; nothing if the output goes elsewhere."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+        self._shown = 0.0
+
+    def show(self, done: int, total: int, path: str) -> None:
+        now = time.monotonic()
+        if not self._on or (now - self._shown < 0.1 and done < total):
+            return
+        self._shown = now
+        filled = BAR_WIDTH * done // total
+        bar = "█" * filled + "·" * (BAR_WIDTH - filled)
+        print(f"\r\x1b[K{bar} {done}/{total} {path[-40:]}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._on and self._shown:
+            print(file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

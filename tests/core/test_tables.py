@@ -1,0 +1,270 @@
+"""Tables: columns of their own types, missing cells that stay missing, and DataFrames where pandas is."""
+
+import datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lotdb import (
+    LOTDB,
+    BaseNode,
+    DataMismatchError,
+    DataReader,
+    DataWriter,
+    InvalidDataError,
+    MissingPluginError,
+)
+
+COLUMNS = {
+    "id": ["001", "002", "017"],
+    "age": [31, None, 44],
+    "score": [0.5, float("nan"), None],
+    "ok": [True, False, None],
+}
+
+
+@pytest.fixture
+def node():
+    return BaseNode("root").get_data_node("table")
+
+
+@pytest.fixture(params=["memory", "blob", "zarr"])
+def place(request, tmp_path):
+    """A data node in a tree of each backend."""
+    if request.param == "memory":
+        yield BaseNode("root").get_data_node("table")
+        return
+    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+        yield root.get_data_node("table", backend=request.param)
+
+
+def test_a_table_comes_back_with_its_types_and_missing_cells(place):
+    payload = DataWriter.write_table(place, COLUMNS, backend=place.backend)
+    assert payload.kind == "table"
+    assert payload.shape == (3,)
+    assert payload.dtype.names == ("id", "age", "score", "ok")
+    assert [payload.dtype[name].kind for name in payload.dtype.names] == ["U", "i", "f", "b"]
+    table = place.read_data()
+    assert table["id"].tolist() == ["001", "002", "017"]
+    assert table["age"].tolist() == [31, None, 44]
+    assert np.isnan(table["score"].data[1])
+    assert table["score"].mask.tolist() == [False, False, True]
+    assert table["ok"].tolist() == [True, False, None]
+    assert payload.backend == place.backend
+
+
+def test_a_table_without_missing_cells_is_a_plain_array(node):
+    DataWriter.write_table(node, {"a": [1, 2], "b": ["x", "yz"]})
+    table = node.read_data()
+    assert type(table) is np.ndarray
+    assert table.tolist() == [(1, "x"), (2, "yz")]
+    assert np.asarray(node.get_data()).tolist() == [(1, "x"), (2, "yz")]
+
+
+def test_rows_are_read_by_number_by_block_and_by_index(node):
+    DataWriter.write_table(
+        node, {"n": list(range(10)), "half": [None if i % 2 else i / 2 for i in range(10)]}
+    )
+    assert node.read_data(2, 4)["n"].tolist() == [2, 3]
+    assert node.read_data(3, 4)["half"].tolist() == [None]
+    assert [block["n"].tolist() for block in node.iter_data_blocks(4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    payload = node.get_data()
+    assert payload[-1]["n"] == 9
+    assert payload[::5]["n"].tolist() == [0, 5]
+    assert [row["n"] for row in payload] == list(range(10))
+    assert type(node.read_data(2, 3)) is np.ndarray
+
+
+def test_missing_cells_do_not_become_values_by_accident(node):
+    DataWriter.write_table(node, COLUMNS)
+    with pytest.raises(InvalidDataError, match="missing cells"):
+        np.asarray(node.get_data())
+
+
+def test_a_masked_structured_array_is_a_table_without_being_asked(node):
+    table = np.ma.zeros(2, [("a", "i4")])
+    table["a"] = [5, 6]
+    table["a"][1] = np.ma.masked
+    assert node.write_data(table).kind == "table"
+    assert node.read_data()["a"].tolist() == [5, None]
+
+
+def test_a_plain_structured_array_stays_an_array(node):
+    rows = np.array([(1, 2.5)], [("a", "i4"), ("b", "f8")])
+    assert node.write_data(rows).kind == "array"
+    assert DataWriter.write_table(node, rows).kind == "table"
+
+
+def test_tables_are_appended_and_texts_may_be_shorter(place):
+    DataWriter.write_table(place, {"name": ["longer"], "n": [1]}, backend=place.backend)
+    DataWriter.write_table(place, {"name": ["x", None], "n": [None, 3]}, if_exists="append")
+    table = place.read_data()
+    assert table["name"].tolist() == ["longer", "x", None]
+    assert table["n"].tolist() == [1, None, 3]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"name": ["much longer than before"], "n": [1]}, "column 'name' holds <U6, the new rows <U23"),
+        ({"name": ["x"], "n": [1.5]}, "column 'n' holds int64, the new rows float64"),
+        ({"name": ["x"]}, r"the table has the columns \('name', 'n'\)"),
+        ({"n": [1], "name": ["x"]}, "the table has the columns"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused_and_change_nothing(node, rows, message):
+    DataWriter.write_table(node, {"name": ["longer"], "n": [1]})
+    with pytest.raises(DataMismatchError, match=message):
+        DataWriter.write_table(node, rows, if_exists="append")
+    assert node.read_data().tolist() == [("longer", 1)]
+
+
+def test_a_table_is_not_appended_to_an_array(node):
+    node.write_data(np.zeros(3))
+    with pytest.raises(DataMismatchError, match="kind"):
+        DataWriter.write_table(node, {"a": [1]}, if_exists="append")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({}, "at least one column"),
+        ({"a": [1], "b": [1, 2]}, "column 'b' has 2 rows, column 'a' has 1"),
+        ({1: [1]}, "column 1 has a name of type int"),
+        ({"a": "text"}, "use a sequence"),
+        ({"a": [1, "x"]}, "holds texts and other values"),
+        ({"a": [{}, {}]}, "column 'a' is of type object"),
+        ({"a": [[1, 2], [3, 4]]}, "one a row"),
+        ({"a": ["ends\0"]}, "ends with NUL"),
+        ({"a": np.zeros((2, 2))}, "one a row"),
+        (np.zeros(3), "no table"),
+        (np.zeros((2, 2), [("a", "i4")]), "no table"),
+        (np.zeros(2, [("a", "i4", 3)]), "column 'a' is of type"),
+        (np.zeros(2, [("a", "O")]), "column 'a' is of type object"),
+        (5, "no table"),
+    ],
+)
+def test_what_is_no_table_is_refused(node, table, message):
+    with pytest.raises(InvalidDataError, match=message):
+        DataWriter.write_table(node, table)
+    assert not node.has_data()
+
+
+@pytest.mark.parametrize("name", ["row", "missing", " a", "µV", "a/b", "x" * 300])
+def test_columns_may_have_any_name(node, name):
+    DataWriter.write_table(node, {name: [1, None]})
+    assert node.read_data()[name].tolist() == [1, None]
+
+
+def test_wide_and_empty_tables(node):
+    DataWriter.write_table(node, {f"c{i}": [i, None] for i in range(1000)})
+    table = node.read_data()
+    assert table["c999"].tolist() == [999, None]
+    DataWriter.write_table(node, {"a": np.zeros(0, "i2"), "b": []})
+    assert node.read_data().shape == (0,)
+    assert node.read_data().dtype["a"] == "i2"
+
+
+CELLS = {
+    "i8": st.integers(-(2**63), 2**63 - 1),
+    "f8": st.floats(),
+    "U": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8),
+    "b": st.booleans(),
+}
+
+
+@given(st.data(), st.lists(st.sampled_from(sorted(CELLS)), min_size=1, max_size=10), st.integers(0, 20))
+def test_any_cells_come_back(data, kinds, rows):
+    columns = {
+        f"{kind}{i}": data.draw(st.lists(st.none() | CELLS[kind], min_size=rows, max_size=rows))
+        for i, kind in enumerate(kinds)
+    }
+    node = BaseNode("root").get_data_node("table")
+    DataWriter.write_table(node, columns)
+    table = node.read_data()
+    for name, cells in columns.items():
+        assert repr(np.ma.asarray(table[name]).tolist()) == repr(cells)
+
+
+# -- pandas ---------------------------------------------------------------------------------------
+
+
+def test_without_pandas_the_message_says_what_to_install(node, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    DataWriter.write_table(node, COLUMNS)
+    with pytest.raises(MissingPluginError, match=r'pip install "lotdb-core\[pandas\]"'):
+        node.read_frame()
+
+
+def test_only_a_table_is_a_frame(node):
+    node.write_data(np.zeros(3))
+    with pytest.raises(InvalidDataError, match="kind 'array'"):
+        node.read_frame()
+
+
+def test_a_frame_has_the_right_types(node):
+    pandas = pytest.importorskip("pandas")
+    DataWriter.write_table(node, COLUMNS | {"n": [1, 2, 3], "x": [0.5, 1.5, float("nan")]})
+    frame = node.read_frame()
+    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == {
+        "id": "string",
+        "age": "Int64",
+        "score": "Float64",
+        "ok": "boolean",
+        "n": "int64",
+        "x": "float64",
+    }
+    assert frame["age"].isna().tolist() == [False, True, False]
+    assert frame["score"].isna()[2]
+    assert frame["id"].tolist() == ["001", "002", "017"]
+    assert node.read_frame(1, 2)["n"].tolist() == [2]
+    assert isinstance(frame.index, pandas.RangeIndex)
+
+
+def test_a_frame_goes_in_and_comes_out(node):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "text": pandas.array(["a", None, "ccc"], dtype="string"),
+            "int": pandas.array([1, None, 3], dtype="Int64"),
+            "float": [0.5, 1.5, 2.5],
+            "bool": pandas.array([True, None, False], dtype="boolean"),
+            "when": pandas.to_datetime(["2024-01-01", "2024-06-01", "2025-01-01"]),
+            "kind": pandas.Categorical(["x", "y", "x"]),
+        }
+    )
+    assert node.write_data(frame).kind == "table"
+    again = node.read_frame()
+    for name in ("text", "int", "float", "bool", "when"):
+        pandas.testing.assert_series_equal(again[name], frame[name], check_dtype=name != "when")
+    assert again["kind"].tolist() == ["x", "y", "x"]
+    assert node.read_data()["when"][0] == np.datetime64(datetime.date(2024, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda pandas: pandas.DataFrame({"a": [1]}, index=["x"]), "reset_index"),
+        (lambda pandas: pandas.DataFrame([[1, 2]], columns=["a", "a"]), "columns of the same name"),
+        (lambda pandas: pandas.DataFrame({0: [1]}), "column 0 has a name of type int"),
+        (lambda pandas: pandas.DataFrame({"a": [{}]}), "column 'a' is of type object"),
+        (
+            lambda pandas: pandas.DataFrame({"a": pandas.to_datetime(["2024-01-01"]).tz_localize("UTC")}),
+            "time zone",
+        ),
+    ],
+)
+def test_a_frame_that_would_lose_something_is_refused(node, make, message):
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(InvalidDataError, match=message):
+        node.write_data(make(pandas))
+    with pytest.raises(InvalidDataError, match=message):
+        DataWriter.write_table(node, make(pandas))
+
+
+def test_the_reader_of_plain_nodes_reads_tables():
+    node = BaseNode("root").get_node("plain")
+    DataWriter.write_table(node, {"a": [1, 2, 3]})
+    assert DataReader.read_interval(node, start=1)["a"].tolist() == [2, 3]

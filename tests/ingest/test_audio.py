@@ -1,0 +1,321 @@
+"""Audio files: every sample as it was, rates and tags kept, damage and lies refused."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from lotdb import LOTDB, BaseNode, DataMismatchError, ExportError, IngestError, InvalidOptionError
+
+RNG = np.random.default_rng(11)
+CONTAINERS = {
+    "WAV": "wav",
+    "WAVEX": "wav",
+    "RF64": "rf64",
+    "W64": "w64",
+    "AIFF": "aiff",
+    "AU": "au",
+    "CAF": "caf",
+    "FLAC": "flac",
+    "OGG": "ogg",
+    "MP3": "mp3",
+}
+#: Written by libsndfile 1.2, they are not read back as the same by it, whoever asks.
+BROKEN = {"ALAC_20", "ALAC_32", "DWVW_16", "DWVW_24"}
+#: Decoding and encoding once more gives other samples.
+LOSSY = {
+    "VORBIS",
+    "OPUS",
+    "MPEG_LAYER_I",
+    "MPEG_LAYER_II",
+    "MPEG_LAYER_III",
+    "GSM610",
+    "MS_ADPCM",
+    "NMS_ADPCM_16",
+    "NMS_ADPCM_24",
+}
+
+
+def writable():
+    for container, suffix in CONTAINERS.items():
+        for subtype in soundfile.available_subtypes(container):
+            for channels in (1, 2):
+                try:
+                    soundfile.write(
+                        io.BytesIO(), np.zeros((8, channels)), rate_for(subtype), subtype, format=container
+                    )
+                except (soundfile.LibsndfileError, ValueError):
+                    continue
+                yield pytest.param(
+                    container, suffix, subtype, channels, id=f"{container}-{subtype}-{channels}"
+                )
+
+
+def rate_for(subtype):
+    return 8000 if subtype.startswith(("GSM", "G72", "NMS")) else 48000
+
+
+@pytest.fixture
+def node():
+    return BaseNode("root").get_data_node("recording")
+
+
+def refused(node, path, **how):
+    with pytest.raises(IngestError) as caught:
+        node.attach_file(path, **how)
+    assert str(path) in str(caught.value)
+    assert not node.has_data()
+    assert "_source_filename" not in node.attrs
+    return str(caught.value)
+
+
+# -- in, out, and in again ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("container", "suffix", "subtype", "channels"), list(writable()))
+def test_what_came_in_goes_out_again(node, tmp_path, container, suffix, subtype, channels):
+    if subtype in BROKEN:
+        pytest.skip("libsndfile does not read what it writes")
+    name = "opus" if subtype == "OPUS" else suffix
+    sound = (RNG.standard_normal((4800, channels)) * 0.2).astype("f4")
+    soundfile.write(tmp_path / f"in.{name}", sound, rate_for(subtype), subtype, format=container)
+    first = node.attach_file(tmp_path / f"in.{name}", data_attribute="first")
+    first.export(tmp_path / f"out.{name}")
+    second = node.attach_file(tmp_path / f"out.{name}", data_attribute="second")
+    assert second.samplerate_hz == first.samplerate_hz == rate_for(subtype)
+    assert second.metadata["subtype"] == first.metadata["subtype"] == subtype
+    assert second.dtype == first.dtype
+    assert second.shape == first.shape
+    if subtype in LOSSY:
+        assert np.abs(first.read() - second.read()).mean() < 0.25
+    else:
+        assert first.read().tobytes() == second.read().tobytes()
+
+
+@pytest.mark.parametrize(
+    ("subtype", "dtype", "container"),
+    [
+        ("PCM_U8", "u1", "WAV"),
+        ("PCM_S8", "i1", "AIFF"),
+        ("PCM_16", "i2", "WAV"),
+        ("PCM_24", "i4", "WAV"),
+        ("PCM_32", "i4", "WAV"),
+        ("FLOAT", "f4", "WAV"),
+        ("DOUBLE", "f8", "WAV"),
+        ("PCM_S8", "i1", "FLAC"),
+        ("PCM_24", "i4", "FLAC"),
+        ("ALAC_16", "i2", "CAF"),
+    ],
+)
+def test_samples_keep_their_own_width(node, tmp_path, subtype, dtype, container):
+    path = tmp_path / f"x.{CONTAINERS[container]}"
+    values = np.array([0, 1, -1, 100, -100, 127, -128])
+    bits = int(subtype[-2:].strip("USP_")) if subtype[-1].isdigit() else 0
+    given = (values << (32 - bits)).astype("i4") if bits else values.astype(dtype)
+    soundfile.write(path, given, 8000, subtype, format=container)
+    payload = node.attach_file(path)
+    assert payload.dtype == dtype
+    expected = values + 128 if subtype == "PCM_U8" else values
+    assert payload.read().tolist() == expected.tolist()
+    assert payload.metadata.get("bits") == (bits or None)
+
+
+def test_channels_are_columns_and_one_channel_is_none(node, tmp_path):
+    sound = np.arange(30, dtype="i2").reshape(10, 3)
+    soundfile.write(tmp_path / "three.wav", sound, 100)
+    soundfile.write(tmp_path / "one.wav", sound[:, 0], 100)
+    assert node.attach_file(tmp_path / "three.wav").read().tolist() == sound.tolist()
+    assert node.attach_file(tmp_path / "one.wav").read().shape == (10,)
+
+
+def test_loud_vorbis_does_not_wrap_around(node, tmp_path):
+    loud = (np.sign(np.sin(np.arange(20000) / 30)) * 0.99).astype("f4")
+    soundfile.write(tmp_path / "x.ogg", loud, 44100, "VORBIS", format="OGG")
+    sound = node.attach_file(tmp_path / "x.ogg").read()
+    assert sound.dtype == "f4"
+    assert np.abs(sound - loud).mean() < 0.2
+
+
+def test_tags_are_kept_and_written(node, tmp_path):
+    with soundfile.SoundFile(tmp_path / "x.flac", "w", 8000, 1, "PCM_16") as file:
+        file.title, file.artist = "Größe", "nobody"
+        file.write(np.zeros(10, "i2"))
+    payload = node.attach_file(tmp_path / "x.flac")
+    assert payload.metadata["tags"]["title"] == "Größe"
+    payload.export(tmp_path / "y.flac")
+    with soundfile.SoundFile(tmp_path / "y.flac") as file:
+        assert (file.title, file.artist) == ("Größe", "nobody")
+
+
+def test_the_rate_is_the_payloads_and_is_noted(node, tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.zeros(10, "i2"), 22050)
+    payload = node.attach_file(tmp_path / "x.wav")
+    assert payload.samplerate_hz == 22050
+    assert payload.metadata["_source_samplerate_hz"] == 22050
+    assert node.attrs["_source_samplerate_hz"] == 22050
+    assert payload.content_type == "audio/wav"
+
+
+def test_a_rate_that_contradicts_the_nodes_is_an_error_unless_it_is_given(tmp_path):
+    node = BaseNode("root").get_data_node("recording", samplerate_hz=16000)
+    soundfile.write(tmp_path / "x.wav", np.zeros(10, "i2"), 22050)
+    with pytest.raises(DataMismatchError, match="22050 Hz, the node's default is 16000 Hz"):
+        node.attach_file(tmp_path / "x.wav")
+    assert not node.has_data()
+    assert node.attach_file(tmp_path / "x.wav", samplerate_hz=22050).samplerate_hz == 22050
+    assert node.attach_file(tmp_path / "x.wav", samplerate_hz=1000).metadata["_source_samplerate_hz"] == 22050
+
+
+def test_a_long_file_comes_in_blocks_and_is_one_segment(tmp_path):
+    sound = RNG.integers(-30000, 30000, (3_000_000, 2), "i2")
+    soundfile.write(tmp_path / "x.wav", sound, 48000)
+    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+        payload = root.get_data_node("a").attach_file(tmp_path / "x.wav")
+        assert len(payload.segments()) == 1
+        assert np.array_equal(payload.read(), sound)
+        payload.export(tmp_path / "y.wav")
+    assert (tmp_path / "x.wav").stat().st_size == (tmp_path / "y.wav").stat().st_size
+
+
+# -- what is not what it says ---------------------------------------------------------------------
+
+
+def wav(data=b"\0" * 100, *, announced=None, channels=1, rate=8000, bits=16):
+    block = channels * bits // 8
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * block, block, bits)
+    chunk = struct.pack("<4sI", b"data", len(data) if announced is None else announced) + data
+    return b"RIFF" + struct.pack("<I", 4 + len(form) + len(chunk)) + b"WAVE" + form + chunk
+
+
+@pytest.mark.parametrize("announced", [0xFFFFFFF0, 102, 1 << 30])
+def test_a_wav_header_that_announces_more_than_there_is(node, tmp_path, announced):
+    (tmp_path / "x.wav").write_bytes(wav(announced=announced))
+    assert f"announces {announced} bytes of sound, 100 are present" in refused(node, tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "au", "caf", "flac", "ogg", "opus"])
+def test_a_file_that_is_cut_in_the_middle(node, tmp_path, suffix):
+    container = {"ogg": "OGG", "opus": "OGG"}.get(suffix, suffix.upper())
+    subtype = {"ogg": "VORBIS", "opus": "OPUS"}.get(suffix)
+    sound = (RNG.standard_normal(48000) * 0.1).astype("f4")
+    soundfile.write(tmp_path / f"x.{suffix}", sound, 48000, subtype, format=container)
+    whole = (tmp_path / f"x.{suffix}").read_bytes()
+    (tmp_path / f"x.{suffix}").write_bytes(whole[: len(whole) // 2])
+    refused(node, tmp_path / f"x.{suffix}")
+
+
+def test_a_wav_file_that_was_not_finished(node, tmp_path):
+    (tmp_path / "x.wav").write_bytes(wav(announced=0))
+    assert "was not finished" in refused(node, tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("samples", [(1 << 36) - 1, 10**9])
+def test_a_flac_header_that_announces_what_cannot_be(node, tmp_path, samples):
+    soundfile.write(tmp_path / "x.flac", np.zeros(100, "i2"), 8000)
+    content = bytearray((tmp_path / "x.flac").read_bytes())
+    content[21:26] = ((content[21] >> 4 << 36) | samples).to_bytes(5, "big")
+    (tmp_path / "x.flac").write_bytes(content)
+    assert f"announces {samples} samples" in refused(node, tmp_path / "x.flac")
+
+
+def test_a_flac_file_with_altered_samples(node, tmp_path):
+    soundfile.write(tmp_path / "x.flac", RNG.integers(-9000, 9000, 20000, "i2"), 8000)
+    content = bytearray((tmp_path / "x.flac").read_bytes())
+    content[len(content) // 2] ^= 0x10
+    (tmp_path / "x.flac").write_bytes(content)
+    refused(node, tmp_path / "x.flac")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "does not begin as"),
+        (b"just some text, and no sound at all", "does not begin as"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0" + b"\0" * 100, "does not begin as"),
+        (b"RIFF\x24\0\0\0WAVE", "no data chunk"),
+        (wav(channels=0), "libsndfile cannot read it"),
+        (wav(rate=0), "libsndfile cannot read it|sample rate"),
+    ],
+)
+def test_what_is_no_wav_file(node, tmp_path, content, message):
+    (tmp_path / "x.wav").write_bytes(content)
+    with pytest.raises(IngestError, match=message):
+        node.attach_file(tmp_path / "x.wav")
+    assert not node.has_data()
+
+
+def test_one_format_under_the_name_of_another(node, tmp_path):
+    sound = np.arange(100, dtype="i2")
+    soundfile.write(tmp_path / "x.wav", sound, 8000, "PCM_16", format="FLAC")
+    assert "its content is flac; pass format='auto'" in refused(node, tmp_path / "x.wav")
+    payload = node.attach_file(tmp_path / "x.wav", format="auto")
+    assert payload.metadata["_source_format"] == "flac"
+    assert payload.read().tolist() == sound.tolist()
+
+
+def test_chunks_before_and_behind_the_sound_do_no_harm(node, tmp_path):
+    content = wav(b"\1\0\2\0")
+    extra = b"junk" + struct.pack("<I", 3) + b"abc\0"
+    (tmp_path / "x.wav").write_bytes(content[:12] + extra + content[12:] + extra)
+    assert node.attach_file(tmp_path / "x.wav").read().tolist() == [1, 2]
+
+
+def test_too_much_is_refused_before_it_is_read(node, tmp_path):
+    soundfile.write(tmp_path / "x.flac", np.zeros(100_000, "i2"), 8000)
+    assert "announces 200000 bytes of data, the limit is 100000" in refused(
+        node, tmp_path / "x.flac", max_bytes=100_000
+    )
+
+
+def test_an_unknown_option_is_named(node, tmp_path):
+    (tmp_path / "x.wav").write_bytes(wav())
+    with pytest.raises(InvalidOptionError, match="takes no option 'channels'"):
+        node.attach_file(tmp_path / "x.wav", channels=1)
+
+
+# -- what cannot go out ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "options", "message"),
+    [
+        (np.zeros(4, "i8"), "x.wav", {}, "cannot hold samples of int64 without loss"),
+        (np.zeros(4, "f4"), "x.flac", {}, "cannot hold samples of float32 without loss"),
+        (np.zeros(4, "i4"), "x.flac", {}, "cannot hold samples of int32 without loss"),
+        (np.zeros((4, 2, 2), "i2"), "x.wav", {}, "is not that of sound"),
+        (
+            np.zeros(4, "f4"),
+            "x.wav",
+            {"subtype": "PCM_16"},
+            "PCM_16 of wav holds int16, the samples are float32",
+        ),
+        (np.array([1 << 24], "i4"), "x.wav", {"subtype": "PCM_24"}, "beyond 24 bits"),
+        (np.zeros(4, "u1"), "x.ogg", {}, "cannot be compressed"),
+        (np.zeros(4, "f4"), "x.opus", {"samplerate_hz": 12345}, "libsndfile cannot write it"),
+        (np.zeros(4, "f4"), "x.wav", {"samplerate_hz": 44100.5}, "whole numbers only"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused(node, tmp_path, data, name, options, message):
+    payload = node.write_data(data, samplerate_hz=8000)
+    with pytest.raises(ExportError, match=message):
+        payload.export(tmp_path / name, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_payload_without_a_rate_needs_one(node, tmp_path):
+    payload = node.write_data(np.arange(4, dtype="i2"))
+    with pytest.raises(ExportError, match="pass samplerate_hz="):
+        payload.export(tmp_path / "x.wav")
+    payload.export(tmp_path / "x.wav", samplerate_hz=100)
+    assert soundfile.read(tmp_path / "x.wav", dtype="int16")[0].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "options", [{"subtype": "PCM_99"}, {"subtype": 5}, {"samplerate_hz": -1}, {"quality": 5}]
+)
+def test_a_wrong_option_of_an_export_is_named(node, tmp_path, options):
+    payload = node.write_data(np.arange(4, dtype="i2"), samplerate_hz=100)
+    with pytest.raises(InvalidOptionError, match=next(iter(options))):
+        payload.export(tmp_path / "x.wav", **options)
