@@ -111,7 +111,7 @@ def test_what_came_in_goes_out_again(node, tmp_path, container, suffix, subtype,
 )
 def test_samples_keep_their_own_width(node, tmp_path, subtype, dtype, container):
     path = tmp_path / f"x.{CONTAINERS[container]}"
-    values = np.array([0, 1, -1, 100, -100, 127, -128])
+    values = np.array([0, 1, -1, 100, -100, 5, 127, -128])
     bits = int(subtype[-2:].strip("USP_")) if subtype[-1].isdigit() else 0
     given = (values << (32 - bits)).astype("i4") if bits else values.astype(dtype)
     soundfile.write(path, given, 8000, subtype, format=container)
@@ -128,6 +128,12 @@ def test_channels_are_columns_and_one_channel_is_none(node, tmp_path):
     soundfile.write(tmp_path / "one.wav", sound[:, 0], 100)
     assert node.attach_file(tmp_path / "three.wav").read().tolist() == sound.tolist()
     assert node.attach_file(tmp_path / "one.wav").read().shape == (10,)
+
+
+def test_an_odd_number_of_bytes_does_not_become_an_even_one(node, tmp_path):
+    payload = node.write_data(np.array([1, -2, 3], "i1"), samplerate_hz=100)
+    payload.export(tmp_path / "x.aiff")
+    assert node.attach_file(tmp_path / "x.aiff").read().tolist() == [1, -2, 3]
 
 
 def test_loud_vorbis_does_not_wrap_around(node, tmp_path):

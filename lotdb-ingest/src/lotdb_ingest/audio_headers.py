@@ -12,7 +12,7 @@ from typing import IO
 
 from lotdb import IngestError
 
-__all__ = ["aiff_frames", "check_length"]
+__all__ = ["aiff_frames", "check_length", "mend_aiff_frames"]
 
 UNKNOWN = 0xFFFFFFFF
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
@@ -93,14 +93,30 @@ def _check_aiff(file: IO[bytes], size: int) -> None:
     raise IngestError("it has no sound data chunk")
 
 
-def aiff_frames(file: IO[bytes], size: int) -> int | None:
-    """The number of sample frames that an AIFF file announces in its common chunk."""
+def aiff_frames(file: IO[bytes]) -> int | None:
+    """The number of sample frames that an AIFF file announces."""
+    place = _aiff_frames_place(file)
+    if place is None:
+        return None
+    file.seek(place)
+    return int.from_bytes(file.read(4), "big")
+
+
+def mend_aiff_frames(file: IO[bytes], frames: int) -> None:
+    """Have an AIFF file announce *frames* sample frames."""
+    place = _aiff_frames_place(file)
+    if place is not None:
+        file.seek(place)
+        file.write(frames.to_bytes(4, "big"))
+
+
+def _aiff_frames_place(file: IO[bytes]) -> int | None:
+    size = file.seek(0, 2)
     place = 12
     while place + 8 <= size:
         name, length = _chunk(file, place, ">4sI")
         if name == b"COMM":
-            file.seek(place + 10)
-            return int.from_bytes(file.read(4), "big")
+            return place + 10
         place += 8 + length + length % 2
     return None
 

@@ -73,7 +73,7 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         rate = audio.samplerate
     if content == "aiff" and rows is not None and dtype.itemsize == 1:
         # libsndfile takes the byte that pads an odd number of bytes for a sample.
-        announced = aiff_frames(source.file, source.size)
+        announced = aiff_frames(source.file)
         rows = announced if announced == rows - 1 else rows
     blocks = _blocks(source, dtype, rows)
     return Ingested(

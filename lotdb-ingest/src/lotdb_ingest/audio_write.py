@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 
 from lotdb import ExportError, InvalidOptionError, Payload, TargetFile
+from lotdb_ingest.audio_headers import mend_aiff_frames
 from lotdb_ingest.audio_read import BITS, BLOCK_BYTES, dtype_of
 
 __all__ = ["write"]
@@ -62,6 +63,9 @@ def write(target: TargetFile, payload: Payload, containers: tuple[str, ...]) -> 
         raise ExportError(f"libsndfile cannot write it: {error.error_string}") from error
     finally:
         os.close(descriptor)
+    if container == "AIFF" and bits == 8:
+        # libsndfile counts the byte that pads an odd number of bytes as a sample.
+        mend_aiff_frames(target.file, len(payload))
 
 
 def _rate(target: TargetFile, payload: Payload) -> int:
