@@ -16,7 +16,16 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lotdb.errors import IngestError, InvalidOptionError, InvalidRangeError, LotdbError, shown
+from lotdb import values
+from lotdb.errors import (
+    IngestError,
+    InvalidOptionError,
+    InvalidRangeError,
+    LotdbError,
+    UnsupportedValueError,
+    ValueTooLargeError,
+    shown,
+)
 from lotdb.ranges import check_rate
 
 if TYPE_CHECKING:
@@ -226,7 +235,7 @@ def ask(source: SourceFile, plugins: Plugins) -> dict[str, Ingested]:
         if not several:
             raise IngestError("there is nothing in it")
         for ingested in several.values():
-            _check_answer(ingested)
+            _check_answer(ingested, plugins)
         _check_unchanged(source, before)
     return {name: _guarded(ingested, source, plugin, before) for name, ingested in several.items()}
 
@@ -331,12 +340,13 @@ def check_limit(option: str, value: Any) -> int:
     return int(value)
 
 
-def _check_answer(ingested: Any) -> None:
+def _check_answer(ingested: Any, plugins: Plugins) -> None:
     if not isinstance(ingested, Ingested):
         raise IngestError(f"the ingester returned {type(ingested).__name__}, not lotdb.Ingested")
     if not isinstance(ingested.metadata, Mapping) or not isinstance(ingested.attributes, Mapping):
         raise IngestError("the ingester returned metadata or attributes that are no mapping")
     try:
         check_rate(ingested.samplerate_hz)
-    except InvalidRangeError as error:
+        values.encode(dict(ingested.metadata), name="metadata", extra=plugins)
+    except (InvalidRangeError, UnsupportedValueError, ValueTooLargeError) as error:
         raise IngestError(str(error)) from error
