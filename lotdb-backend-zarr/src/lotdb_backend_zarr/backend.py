@@ -240,23 +240,31 @@ def _as_stored(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _regrouped(
     blocks: Iterable[np.ndarray[Any, Any]], options: Mapping[str, Any], rows: int
 ) -> Iterator[np.ndarray[Any, Any]]:
-    """The same rows in blocks of whole shards, so that no shard is written twice."""
-    waiting: list[np.ndarray[Any, Any]] = []
+    """The same rows in blocks of whole shards, so that no shard is written twice.
+
+    One of them is in memory at a time, and it is overwritten when the next is asked for.
+    """
+    shard: np.ndarray[Any, Any] | None = None
+    filled = done = 0  # rows in *shard*, and rows given out
     for block in blocks:
-        waiting.append(block)
         _, shards = zarr_options.grid(options, block.dtype, (rows, *block.shape[1:]))
-        have = sum(map(len, waiting))
-        whole = have - have % shards[0]
-        if whole:
-            joined = _joined(waiting)
-            yield joined[:whole]
-            waiting = [joined[whole:]] if whole < have else []
-    if waiting:
-        yield _joined(waiting)
-
-
-def _joined(blocks: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        while len(block):
+            size = min(shards[0], rows - done)  # the last shard has what is left
+            if not filled and len(block) >= size:
+                is_rest = done + len(block) >= rows
+                take = len(block) if is_rest else len(block) - len(block) % shards[0]
+                yield block[:take]
+                done += take
+            else:
+                if shard is None:
+                    shard = np.empty((shards[0], *block.shape[1:]), block.dtype)
+                take = min(size - filled, len(block))
+                shard[filled : filled + take] = block[:take]
+                filled += take
+                if filled == size:
+                    yield shard[:filled]
+                    done, filled = done + filled, 0
+            block = block[take:]
 
 
 def _finish(job: Callable[[], None]) -> None:
