@@ -29,9 +29,35 @@ class TestNpyIngester(IngesterTests):
             sample("scalar.npy", np.array(1.5)),
             sample("big_endian.npy", rows.astype(">f4"), version=(2, 0)),
             sample("structure.npy", np.array([(1, "ä"), (2, "b")], [("größe", "<i4"), ("name", "U2")])),
+            sample("names.npy", np.ones(2, [("データ", ">i2", (2,)), ("b", "u1")]), version=(3, 0)),
+            sample("aligned.npy", np.ones(2, np.dtype([("a", "u1"), ("b", "f8")], align=True))),
+            sample("dates.npy", np.array(["2020-01-01", "NaT"], "M8[D]")),
             sample("no_rows.npy", np.empty((0, 3))),
         ]
 
     @pytest.fixture
     def backends(self):
         return ["blob", "zarr"]
+
+
+class TestLargeNpyFiles(TestNpyIngester):
+    """The same for files that are read in blocks."""
+
+    @pytest.fixture(autouse=True)
+    def small_blocks(self, monkeypatch):
+        monkeypatch.setattr("lotdb_ingest.npy.BLOCK_BYTES", 8)
+        monkeypatch.setattr("lotdb_ingest.npy_format.BLOCK_BYTES", 8)
+        monkeypatch.setattr("lotdb_ingest.npy_format.SCATTERED_BYTES", 8)
+
+    @pytest.fixture
+    def samples(self):
+        rows = np.arange(12, dtype=">f4").reshape(4, 3)
+        return [
+            sample("rows.npy", rows),
+            sample("columns.npy", np.asfortranarray(rows)),
+            sample("aligned.npy", np.ones(2, np.dtype([("a", "u1"), ("b", "f8")], align=True))),
+        ]
+
+    @pytest.fixture
+    def backends(self):
+        return []

@@ -24,3 +24,15 @@ class TestRawIngester(IngesterTests):
     @pytest.fixture
     def backends(self):
         return ["blob", "zarr"]
+
+
+class TestLargeRawFiles(TestRawIngester):
+    """The same for files that are read in blocks."""
+
+    @pytest.fixture(autouse=True)
+    def small_blocks(self, monkeypatch):
+        monkeypatch.setattr(raw, "PIECE", 100)
+
+    @pytest.fixture
+    def backends(self):
+        return []

@@ -12,8 +12,13 @@ REGISTERED = {
     "lotdb-backend-blob": {("lotdb.backend", "blob", "lotdb_backend_blob.plugin")},
     "lotdb-backend-zarr": {("lotdb.backend", "zarr", "lotdb_backend_zarr.plugin")},
     "lotdb-ingest": {
+        ("console_scripts", "lotdb-ingest", "lotdb_ingest.__main__:main"),
+        ("lotdb.ingester", "audio", "lotdb_ingest.audio"),
+        ("lotdb.ingester", "image", "lotdb_ingest.image"),
         ("lotdb.ingester", "npy", "lotdb_ingest.npy"),
+        ("lotdb.ingester", "npz", "lotdb_ingest.npz"),
         ("lotdb.ingester", "raw", "lotdb_ingest.raw"),
+        ("lotdb.ingester", "table", "lotdb_ingest.table"),
         ("lotdb.ingester", "text", "lotdb_ingest.text"),
     },
 }
@@ -34,7 +39,7 @@ def test_no_two_entry_points_share_a_module():
 
 @pytest.mark.parametrize("name", PLUGINS)
 def test_plugin_modules_load_without_the_libraries_they_wrap(name):
-    modules = sorted(module for _, _, module in REGISTERED[name])
+    modules = sorted(module.partition(":")[0] for _, _, module in REGISTERED[name])
     code = (
         "import importlib, json, sys\n"
         f"for name in {modules!r}: importlib.import_module(name)\n"

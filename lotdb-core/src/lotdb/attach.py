@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lotdb import attributes, payloads
-from lotdb.errors import DataMismatchError, InvalidKeyError
+from lotdb.errors import DataMismatchError, IngestError, InvalidKeyError
 from lotdb.graft import check_node
 from lotdb.ingester import MAX_BYTES, Ingested, about_source, ask, open_source
 from lotdb.keys import check_name
@@ -58,10 +58,7 @@ def attach_file(
     with open_source(filepath, format=format, options=options, max_bytes=max_bytes) as source:
         if skip_unchanged and _came_from(node, data_attribute, source.sha256):
             return payloads.get(node, data_attribute)
-        several = {
-            f"{data_attribute}.{name}" if name else data_attribute: ingested
-            for name, ingested in ask(source, tree.plugins).items()
-        }
+        several = _by_payload(data_attribute, ask(source, tree.plugins), filepath)
         notes = {"_source_filepath": os.fspath(filepath), **about_source(source)}
         if skip_unchanged and all(_came_from(node, name, source.sha256) for name in several):
             return payloads.get(node, next(iter(several)))
@@ -81,6 +78,19 @@ def attach_file(
                 for name, ingested in several.items()
             ]
             return payloads.store(node, written, on_node)[0]
+
+
+def _by_payload(data_attribute: str, several: Mapping[str, Ingested], filepath: Any) -> dict[str, Ingested]:
+    """What was read, by the names that the payloads get."""
+    named: dict[str, Ingested] = {}
+    for name, ingested in several.items():
+        payload = check_name(f"{data_attribute}.{name}" if name else data_attribute, "payload")
+        if payload in named:
+            raise IngestError(
+                f"cannot ingest {os.fspath(filepath)!r}: two of its parts would be payload {payload!r}"
+            )
+        named[payload] = ingested
+    return named
 
 
 def _write(

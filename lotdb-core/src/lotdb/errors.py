@@ -257,3 +257,11 @@ def shown(value: object) -> str:
         return reprlib.repr(value)
     except Exception:  # a huge int, or a class with a broken __repr__
         return f"a value of type {type(value).__name__}"
+
+
+def text_of(error: BaseException) -> str:
+    """What *error* says, whatever class a plugin has raised."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"(it cannot be told: {type(failure).__name__})"

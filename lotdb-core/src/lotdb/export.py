@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from lotdb.errors import ExportError, InvalidOptionError, LotdbError, shown
+from lotdb.errors import ExportError, InvalidOptionError, LotdbError, shown, text_of
 
 if TYPE_CHECKING:
     from lotdb.payload import Payload
@@ -92,7 +92,9 @@ def _ask(target: TargetFile, payload: Payload, plugins: Plugins) -> None:
             raise
         except BaseException as error:
             # The plugin border: what a file format's library raises becomes one error, SystemExit included.
-            raise ExportError(f"plugin {plugin!r} failed: {type(error).__name__}: {error}") from error
+            raise ExportError(
+                f"plugin {plugin!r} failed: {type(error).__name__}: {text_of(error)}"
+            ) from error
     raise ExportError(
         f"no installed plugin writes {payload.kind} data as {target.format!r}; "
         "choose another suffix or format=, or install more with: pip install lotdb-ingest"

@@ -25,6 +25,7 @@ from lotdb.errors import (
     UnsupportedValueError,
     ValueTooLargeError,
     shown,
+    text_of,
 )
 from lotdb.ranges import check_rate
 
@@ -297,15 +298,15 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
     """Turns whatever is raised into an ``IngestError`` that names the file, the format and the plugin."""
     try:
         yield
-    except (KeyboardInterrupt, GeneratorExit):
+    except KeyboardInterrupt:
         raise
     except BaseException as error:
         # The plugin border: what a file format's library raises becomes one error, SystemExit included.
         if isinstance(error, LotdbError) and not isinstance(error, IngestError):
             raise
-        reason = str(error)
+        reason = text_of(error)
         if not isinstance(error, IngestError):
-            reason = f"plugin {plugin!r} failed: {type(error).__name__}: {error}"
+            reason = f"plugin {plugin!r} failed: {type(error).__name__}: {reason}"
         format = source.format or "a file without a suffix"
         raise IngestError(f"cannot ingest {str(source.path)!r} as {format}: {reason}") from error
 

@@ -71,7 +71,7 @@ class Layout:
 
 
 class _Pack:
-    """Small arrays that will be written as one; until then they are read from here."""
+    """Rows that will be written as one array; until then they are read from here."""
 
     def __init__(self, locator: Any, layout: Layout) -> None:
         self.locator = locator
@@ -150,8 +150,7 @@ class Stage:
     def write_blocks(self, layout: Layout, blocks: Iterable[Array], rows: int) -> tuple[Segment, ...]:
         """One segment that holds *rows* rows, given as consecutive *blocks*; held in memory one by one."""
         if rows * layout.row_bytes < PACKED_BYTES:
-            parts = list(blocks)
-            return self.write(layout, _joined(parts)) if parts else ()
+            return self.write_stream(layout, blocks)
         locator = self._new_locator(layout)
         running = 0
 
@@ -170,18 +169,16 @@ class Stage:
         self, layout: Layout, blocks: Iterable[Array], segments: tuple[Segment, ...] = ()
     ) -> tuple[Segment, ...]:
         """*segments* followed by the rows of *blocks*, however many come; held in memory 32 MiB at a time."""
-        waiting: list[Array] = []
-        waiting_bytes = 0
+        waiting = _Pack(None, layout)
         streamed: tuple[Segment, ...] = ()
         for block in blocks:
-            waiting.append(block)
-            waiting_bytes += block.nbytes
-            if waiting_bytes >= STREAMED_BYTES:
-                streamed += (self._write_large(layout, _joined(waiting)),)
-                waiting, waiting_bytes = [], 0
+            waiting.add(np.ascontiguousarray(block))  # a copy: the memory of a block may be used for the next
+            if waiting.array.nbytes >= STREAMED_BYTES:
+                streamed += (self._write_large(layout, waiting.array),)
+                waiting.rows = 0
         if not streamed:
-            return self.append(layout, segments, _joined(waiting)) if waiting else segments
-        return (*segments, *streamed, *(self.write(layout, _joined(waiting)) if waiting else ()))
+            return self.append(layout, segments, waiting.array)
+        return (*segments, *streamed, *self.write(layout, waiting.array))
 
     @contextlib.contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -491,10 +488,6 @@ def _delete(backend: Backend, locator: Any) -> None:
     # What cannot be removed now is garbage that harms nobody; the next pack sweeps it.
     with contextlib.suppress(Exception):
         backend.delete(locator)
-
-
-def _joined(blocks: list[Array]) -> Array:
-    return np.ascontiguousarray(blocks[0] if len(blocks) == 1 else np.concatenate(blocks))
 
 
 def copy_rows(source: Array, target: Array) -> None:

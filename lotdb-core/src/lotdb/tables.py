@@ -1,15 +1,17 @@
 """Tables: rows of named columns, each of one type, in which cells may be missing.
 
 In memory a table is a structured array of one axis; missing cells are masked. It is stored as another
-structured array, with the fields ``row``, the columns, and ``missing``, a bit for each of them: bit ``i % 8`` of
-byte ``i // 8`` is set where the cell of column *i* is missing. What is stored of such a cell is zero, an empty
-text, or "not a time".
+structured array, with the fields ``row``, the columns, and ``missing``, a bit for each of them: bit ``i % 8``
+of byte ``i // 8`` is set where the cell of column *i* is missing. What is stored of such a cell is zero, NaN,
+an empty text, or "not a time".
 """
 
 from __future__ import annotations
 
+import datetime
+import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,8 +32,23 @@ __all__ = [
 Array = np.ndarray[Any, Any]
 DType = np.dtype[Any]
 
-#: Kinds of dtype that a column may have: numbers, texts and times.
-KINDS = frozenset("biufcSUmM")
+# The kinds of dtype that a column may have (numbers, texts and times), and the largest items of some:
+# what longdouble means depends on the machine.
+_KINDS = frozenset("biufcSUmM")
+_LARGEST = {"f": 8, "c": 16}
+
+# What stands below the mask, where it is not zero.
+_UNDER_MISSING: dict[str, Any] = {
+    "f": np.nan,
+    "c": complex(np.nan, np.nan),
+    "S": b"",
+    "U": "",
+    "m": "NaT",
+    "M": "NaT",
+}
+
+
+# -- how a table is stored ------------------------------------------------------------------------
 
 
 def stored_dtype(columns: DType) -> DType:
@@ -40,16 +57,16 @@ def stored_dtype(columns: DType) -> DType:
     Raises
     ------
     InvalidDataError
-        If a column is of a type that tables cannot hold.
+        If there are no columns, or one is of a type that tables cannot hold.
     """
-    if columns.names is None:
-        raise InvalidDataError(f"a table has named columns, {columns} has none")
+    if not columns.names:
+        raise InvalidDataError(f"a table has at least one column, and a name for each; {columns} has none")
     for name in columns.names:
-        if columns[name].kind not in KINDS:
-            raise InvalidDataError(
-                f"column {name!r} is of type {columns[name]}; a column holds numbers, texts or times, one a row"
-            )
-    packed = np.dtype([(name, columns[name]) for name in columns.names])
+        _check_name(name)
+        _check_type(name, columns[name])
+        if len(columns.fields[name]) > 2:  # type: ignore[index]
+            raise InvalidDataError(f"column {name!r} has a title, which would be lost; leave it out")
+    packed = _packed((name, columns[name]) for name in columns.names)
     return np.dtype([("row", packed), ("missing", "u1", (-(-len(columns.names) // 8),))])
 
 
@@ -58,11 +75,136 @@ def columns_of(stored: DType) -> DType:
     return stored["row"]
 
 
+def to_stored(table: Array) -> Array:
+    """The rows of *table*, a structured array that may be masked, as they are stored."""
+    dtype = stored_dtype(table.dtype)
+    stored = np.zeros(len(table), dtype)
+    mask: Array | None = np.ma.getmaskarray(table) if isinstance(table, np.ma.MaskedArray) else None
+    rows, targets, bits = np.ma.getdata(table), stored["row"], stored["missing"]
+    for index, name in enumerate(table.dtype.names or ()):
+        target = targets[name]
+        target[...] = rows[name]
+        if mask is not None and (missing := mask[name]).any():
+            target[missing] = _UNDER_MISSING.get(target.dtype.kind, 0)
+            bits[:, index // 8] |= missing.astype(np.uint8) << np.uint8(index % 8)
+    return stored
+
+
+def from_stored(stored: Array) -> Array:
+    """The rows of a table from how they are stored.
+
+    A plain structured array if all cells of these rows are there, and a masked one, with a mask for each
+    cell, if any is missing.
+    """
+    rows = np.empty(stored.shape, columns_of(stored.dtype))
+    rows[...] = stored["row"]
+    bits = stored["missing"]
+    if not bits.any():
+        return rows
+    mask: Array = np.zeros(rows.shape, np.ma.make_mask_descr(rows.dtype))
+    for index, name in enumerate(rows.dtype.names or ()):
+        mask[name] = _missing(bits, index)
+    return _masked(rows, mask)
+
+
+def fit(stored: Array, dtype: DType) -> Array:
+    """*stored* in the *dtype* of a table that it is appended to.
+
+    Raises
+    ------
+    DataMismatchError
+        Unless the columns have the same names, in the same order, and the same types; texts may be
+        shorter than there, and numbers of another byte order. A column in which all new cells are missing
+        may be of any type.
+    """
+    if stored.dtype == dtype:
+        return stored
+    there, given = columns_of(dtype), columns_of(stored.dtype)
+    names = there.names or ()
+    _check_names(names, given.names or ())
+    missing = [_missing(stored["missing"], index) for index in range(len(names))]
+    for name, gone in zip(names, missing, strict=True):
+        if not _fits(given[name], there[name]) and not gone.all():
+            raise DataMismatchError(
+                f"column {name!r} holds {there[name]}, the new rows {given[name]}; nothing was appended. "
+                "Convert the new rows, or write the table anew"
+            )
+    fitted = np.zeros(stored.shape, dtype)
+    for name, gone in zip(names, missing, strict=True):
+        fitted["row"][name] = (
+            _UNDER_MISSING.get(there[name].kind, 0) if gone.all() and len(gone) else stored["row"][name]
+        )
+    fitted["missing"] = stored["missing"]
+    return fitted
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise InvalidDataError(f"column {shown(name)} has a name of type {type(name).__name__}; use a text")
+    if not name:
+        raise InvalidDataError("a column has no name: numpy cannot mask it; give it one")
+
+
+def _check_type(name: Any, dtype: DType) -> None:
+    advice = "a column holds numbers, texts or times, one a row"
+    if dtype.kind in _LARGEST and dtype.itemsize > _LARGEST[dtype.kind]:
+        advice = f"what that holds depends on the machine; convert it to {dtype.kind}{_LARGEST[dtype.kind]}"
+    elif dtype.metadata:
+        advice = "the metadata of its dtype would be lost; pass it as metadata="
+    elif dtype.kind in _KINDS:
+        return
+    raise InvalidDataError(f"column {shown(name)} is of type {dtype}; {advice}")
+
+
+def _packed(columns: Iterable[tuple[str, DType]]) -> DType:
+    """The structure of *columns*."""
+    names, formats = zip(*columns, strict=True)
+    # Numpy takes texts of no length for ones whose length is yet to be said.
+    sized = [np.dtype(f"{dtype.kind}1") if dtype.itemsize == 0 else dtype for dtype in formats]
+    return np.dtype({"names": names, "formats": sized})
+
+
+def _missing(bits: Array, index: int) -> Array:
+    missing: Array = (bits[:, index // 8] >> np.uint8(index % 8)) & np.uint8(1) == 1
+    return missing
+
+
+def _masked(rows: Array, mask: Array) -> Array:
+    # Numpy's default for filling masked cells, 1e20, is too much for float16, which it warns of.
+    with np.errstate(over="ignore"):
+        return np.ma.MaskedArray(rows, mask=mask)
+
+
+def _check_names(there: tuple[str, ...], given: tuple[str, ...]) -> None:
+    if there == given:
+        return
+    advice = "nothing was appended. New rows need the same columns in the same order"
+    for number, (old, new) in enumerate(zip(there, given, strict=False), 1):
+        if old != new:
+            raise DataMismatchError(
+                f"column {number} of the table is {old!r}, that of the new rows {new!r}; {advice}"
+            )
+    more, rest = ("the new rows", given) if len(given) > len(there) else ("the table", there)
+    extra = rest[min(len(there), len(given))]
+    raise DataMismatchError(
+        f"the table has {len(there)} columns, the new rows {len(given)}: only {more} have {extra!r}; {advice}"
+    )
+
+
+def _fits(given: DType, there: DType) -> bool:
+    if given.kind in "US" and given.kind == there.kind:
+        return given.itemsize <= there.itemsize
+    return given.newbyteorder("=") == there.newbyteorder("=")
+
+
+# -- what is given as a table ---------------------------------------------------------------------
+
+
 def is_table(data: Any) -> bool:
     """Whether *data* is stored as a table without being asked: a DataFrame, or rows with a mask."""
     if isinstance(data, np.ma.MaskedArray):
         return data.dtype.names is not None and data.ndim == 1
-    return _is_frame(data)
+    return _is_pandas(data, "DataFrame")
 
 
 def as_table(data: Any) -> Array:
@@ -72,14 +214,14 @@ def as_table(data: Any) -> Array:
     ----------
     data
         Such an array; or a mapping of column names to sequences, in which None is missing; or a pandas
-        DataFrame.
+        DataFrame, in which what pandas takes for missing is, but for the NaN of numpy's own floats.
 
     Raises
     ------
     InvalidDataError
         If it is none of these, or a column cannot be stored.
     """
-    if _is_frame(data):
+    if _is_pandas(data, "DataFrame"):
         return _from_columns(_frame_columns(data))
     if isinstance(data, Mapping):
         return _from_columns({name: _column(name, values) for name, values in data.items()})
@@ -87,132 +229,9 @@ def as_table(data: Any) -> Array:
         stored_dtype(data.dtype)
         return data
     raise InvalidDataError(
-        f"{type(data).__name__} is no table; use a structured array of one axis, a mapping of column names to "
-        "sequences, or a DataFrame"
+        f"{type(data).__name__} is no table; use a structured array of one axis, a mapping of column names "
+        "to sequences, or a DataFrame"
     )
-
-
-def to_stored(table: Array) -> Array:
-    """The rows of *table* as they are stored."""
-    dtype = stored_dtype(table.dtype)
-    stored = np.zeros(len(table), dtype)
-    mask = np.ma.getmaskarray(table) if isinstance(table, np.ma.MaskedArray) else None
-    rows = np.ma.getdata(table)
-    for index, name in enumerate(dtype["row"].names or ()):
-        column, target = rows[name], stored["row"][name]
-        _check_texts(name, column)
-        target[...] = column
-        if mask is not None:
-            missing = mask[name]
-            if missing.any():
-                target[missing] = np.zeros((), column.dtype) if column.dtype.kind not in "mM" else "NaT"
-                stored["missing"][:, index // 8] |= missing.astype(np.uint8) << np.uint8(index % 8)
-    return stored
-
-
-def from_stored(stored: Array) -> Array:
-    """The rows of a table from how they are stored.
-
-    A plain structured array if all cells of these rows are there, and a masked one if any is missing.
-    """
-    rows = np.empty(stored.shape, columns_of(stored.dtype))
-    rows[...] = stored["row"]
-    bits = stored["missing"]
-    if not bits.any():
-        return rows
-    table = np.ma.MaskedArray(rows, mask=np.zeros(rows.shape, np.ma.make_mask_descr(rows.dtype)))
-    for index, name in enumerate(rows.dtype.names or ()):
-        table.mask[name] = _missing(bits, index)
-    return table
-
-
-def fit(stored: Array, dtype: DType) -> Array:
-    """*stored* in the *dtype* of a table that it is appended to.
-
-    Raises
-    ------
-    DataMismatchError
-        Unless the columns are the same; texts may be shorter than there.
-    """
-    if stored.dtype == dtype:
-        return stored
-    there, given = columns_of(dtype), columns_of(stored.dtype)
-    if there.names != given.names:
-        raise DataMismatchError(f"the table has the columns {there.names}, the new rows {given.names}")
-    for name in there.names or ():
-        if not _fits(given[name], there[name]):
-            raise DataMismatchError(
-                f"column {name!r} holds {there[name]}, the new rows {given[name]}; nothing was appended. "
-                "Convert the new rows, or write the table anew"
-            )
-    fitted = np.zeros(stored.shape, dtype)
-    for name in there.names or ():
-        fitted["row"][name] = stored["row"][name]
-    fitted["missing"] = stored["missing"]
-    return fitted
-
-
-def to_frame(stored: Array) -> Any:
-    """The rows of a table as a pandas DataFrame.
-
-    Raises
-    ------
-    MissingPluginError
-        If pandas is not installed.
-    """
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingPluginError(
-            'a DataFrame needs pandas, which is not installed; install it with: pip install "lotdb-core[pandas]"'
-        ) from error
-    columns = columns_of(stored.dtype)
-    series = {
-        name: _series(pandas, np.ascontiguousarray(stored["row"][name]), _missing(stored["missing"], index))
-        for index, name in enumerate(columns.names or ())
-    }
-    return pandas.DataFrame(series, index=pandas.RangeIndex(len(stored)))
-
-
-def _missing(bits: Array, index: int) -> Array:
-    missing: Array = (bits[:, index // 8] >> np.uint8(index % 8)) & np.uint8(1) == 1
-    return missing
-
-
-def _series(pandas: Any, values: Array, missing: Array) -> Any:
-    kind = values.dtype.kind
-    # Of another byte order, or of a precision that pandas has no type for.
-    values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    if kind == "U":
-        return pandas.array(np.where(missing, None, values.astype(object)), dtype="string")
-    if kind == "S":
-        return pandas.Series(np.where(missing, None, values.astype(object)), dtype=object)
-    if kind in "mM" or not missing.any():
-        return values
-    if kind == "b":
-        return pandas.arrays.BooleanArray(values, missing)
-    if kind in "iu":
-        return pandas.arrays.IntegerArray(values, missing)
-    if kind == "f" and values.dtype.itemsize in (4, 8):
-        return pandas.arrays.FloatingArray(values, missing)
-    return pandas.Series(np.where(missing, None, values.astype(object)), dtype=object)
-
-
-def _fits(given: DType, there: DType) -> bool:
-    if given.kind in "US" and given.kind == there.kind:
-        return given.itemsize <= there.itemsize
-    return given == there
-
-
-def _check_texts(name: str, column: Array) -> None:
-    # Numpy pads texts with NULs, and takes those at their end for padding.
-    if column.dtype.kind not in "US" or column.size == 0:
-        return
-    if column.dtype.itemsize == 0:
-        raise InvalidDataError(f"column {name!r} is of type {column.dtype}, texts of no length")
-
-
-# -- columns of mappings and of DataFrames --------------------------------------------------------
 
 
 def _from_columns(columns: Mapping[Any, tuple[Array, Array]]) -> Array:
@@ -222,92 +241,207 @@ def _from_columns(columns: Mapping[Any, tuple[Array, Array]]) -> Array:
     lengths = {name: len(values) for name, (values, _) in columns.items()}
     first = next(iter(lengths))
     for name, length in lengths.items():
-        if not isinstance(name, str) or not name:
-            raise InvalidDataError(
-                f"column {shown(name)} has a name of type {type(name).__name__}; use a text"
-            )
+        _check_name(name)
         if length != lengths[first]:
             raise InvalidDataError(
                 f"column {name!r} has {length} rows, column {first!r} has {lengths[first]}: all need the same"
             )
-    try:
-        dtype = np.dtype([(name, values.dtype) for name, (values, _) in columns.items()])
-    except ValueError as error:
-        raise InvalidDataError(f"the columns {list(columns)} make no table: {error}") from error
-    stored_dtype(dtype)
-    table = np.ma.MaskedArray(
-        np.zeros(lengths[first], dtype), mask=np.zeros(lengths[first], np.ma.make_mask_descr(dtype))
-    )
+    dtype = _packed((str(name), values.dtype) for name, (values, _) in columns.items())
+    rows = np.zeros(lengths[first], dtype)
+    mask = np.zeros(lengths[first], np.ma.make_mask_descr(dtype))
     for name, (values, missing) in columns.items():
-        table.data[name] = values
-        table.mask[name] = missing
-    return table
+        rows[name] = values
+        mask[name] = missing
+    return _masked(rows, mask)
 
 
 def _column(name: Any, values: Any) -> tuple[Array, Array]:
     """The values of a column, and which of them are missing."""
-    if isinstance(values, np.ma.MaskedArray):
-        return _typed(name, values.data), np.ma.getmaskarray(values)
-    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+    if _is_pandas(values, "Series"):
+        return _series_column(name, values)
+    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
         raise InvalidDataError(f"column {shown(name)} is {shown(values)}; use a sequence of values")
-    if isinstance(values, np.ndarray) and not values.dtype.hasobject:
-        return _typed(name, values), np.zeros(len(values), bool)
-    items = list(values)
+    if isinstance(values, np.ma.MaskedArray):
+        _check_column(name, values.data)
+        return values.data, np.ma.getmaskarray(values)
+    if isinstance(values, np.ndarray) and values.dtype.kind not in "OT":
+        _check_column(name, values)
+        return values, np.zeros(len(values), bool)
+    return _column_of_items(name, list(values))
+
+
+def _column_of_items(name: Any, items: list[Any]) -> tuple[Array, Array]:
     missing = np.array([item is None for item in items], bool)
     present = [item for item in items if item is not None]
-    kinds = {str if isinstance(item, str) else bytes if isinstance(item, bytes) else None for item in present}
-    if len(kinds) > 1:
-        raise InvalidDataError(f"column {shown(name)} holds texts and other values; give it one type")
-    # numpy leaves out NULs at the end of a text.
-    if any(isinstance(item, str | bytes) and item[-1:] in ("\0", b"\0") for item in present):
-        raise InvalidDataError(f"column {shown(name)} has a text that ends with NUL, which would be lost")
     try:
-        typed = _typed(name, np.array(present) if present else np.zeros(0, "f8"))
-    except (ValueError, OverflowError) as error:
-        raise InvalidDataError(f"column {shown(name)} cannot become an array: {error}") from error
-    whole = np.zeros(len(items), typed.dtype)
-    whole[~missing] = typed
-    return whole, missing
+        typed = _array_of(present)
+    except (ValueError, OverflowError, TypeError) as error:
+        raise InvalidDataError(f"column {shown(name)} cannot be stored: {error}") from error
+    _check_column(name, typed)
+    values = np.zeros(len(items), typed.dtype if typed.dtype.itemsize else f"{typed.dtype.kind}1")
+    values[~missing] = typed
+    return values, missing
 
 
-def _typed(name: Any, values: Array) -> Array:
-    if values.ndim != 1 or values.dtype.kind not in KINDS:
+def _array_of(items: list[Any]) -> Array:
+    """*items* as an array of one type, in which each has kept its value."""
+    if not items:
+        return np.zeros(0, "f8")
+    types = {type(item) for item in items}
+    if types <= _TIMES.keys():
+        if len(types) > 1:
+            raise ValueError("it holds dates and times of several types; give it one")
+        if any(getattr(item, "tzinfo", None) is not None for item in items):
+            raise ValueError("it holds times with a time zone; convert them to UTC and leave the zone out")
+        return np.array(items, _TIMES[types.pop()])
+    sorts = {_sort(kind) for kind in types}
+    if len(sorts) > 1:
+        raise ValueError(f"it holds {' and '.join(sorted(sorts))}; give it one type")
+    # Numpy pads texts with NULs, and takes those at their end for padding.
+    if sorts <= {"text", "bytes"} and any(item[-1:] in ("\0", b"\0") for item in items):
+        raise ValueError("a text ends with NUL, which would be lost")
+    array = np.array(items)
+    if sorts == {"numbers"} and types != {float} and not _all_same(array, items):
+        raise ValueError("its integers fit neither 64 bits nor, exactly, floating point")
+    return array
+
+
+_TIMES = {datetime.date: "M8[D]", datetime.datetime: "M8[us]", datetime.timedelta: "m8[us]"}
+
+
+def _sort(kind: type) -> str:
+    """What *kind* is in a message; values of the same sort may stand in one column."""
+    sorts: dict[str, Any] = {
+        "text": str,
+        "bytes": bytes,
+        "truth values": (bool, np.bool_),
+        "times": (np.datetime64, datetime.date),
+        "time spans": (np.timedelta64, datetime.timedelta),
+        "numbers": (int, float, complex, np.number),
+    }
+    return next((sort for sort, kinds in sorts.items() if issubclass(kind, kinds)), "other objects")
+
+
+def _all_same(array: Array, items: list[Any]) -> bool:
+    plain = [item.item() if isinstance(item, np.generic) else item for item in items]
+    if array.dtype.kind not in "iu" and all(isinstance(item, int) for item in plain):
+        return False
+    # Python compares integers and floats exactly.
+    return all(a == b or a != a for a, b in zip(array.tolist(), plain, strict=True))
+
+
+def _check_column(name: Any, values: Array) -> None:
+    if values.ndim != 1:
         raise InvalidDataError(
-            f"column {shown(name)} is of type {values.dtype} and shape {values.shape}; "
-            "a column holds numbers, texts or times, one a row"
+            f"column {shown(name)} has shape {values.shape}; a column holds one value a row"
         )
-    if values.dtype.itemsize == 0:
-        values = values.astype(values.dtype.kind + "1")
-    return values
+    _check_type(name, values.dtype)
 
 
-def _is_frame(data: Any) -> bool:
+# -- pandas ---------------------------------------------------------------------------------------
+
+
+def to_frame(stored: Array) -> Any:
+    """The rows of a table as a pandas DataFrame.
+
+    A column has numpy's type if no cell of these rows is missing, and pandas' type for missing cells
+    otherwise (``int16`` and ``Int16``); NaN stays apart from what is missing. Texts are of type
+    ``string``. What pandas has no type for stays as it is, as objects: bytes, times finer than a
+    nanosecond or beyond its range, and complex numbers of which some are missing.
+
+    Raises
+    ------
+    MissingPluginError
+        If pandas is not installed.
+    """
+    try:
+        pandas = importlib.import_module("pandas")
+    except ImportError as error:
+        raise MissingPluginError(
+            "a DataFrame needs pandas, which is not installed; "
+            'install it with: pip install "lotdb-core[pandas]"'
+        ) from error
+    rows, bits = stored["row"], stored["missing"]
+    columns = {
+        name: _for_pandas(pandas, np.ascontiguousarray(rows[name]), _missing(bits, index))
+        for index, name in enumerate(rows.dtype.names or ())
+    }
+    return pandas.DataFrame(columns, index=pandas.RangeIndex(len(stored)))
+
+
+def _for_pandas(pandas: Any, values: Array, missing: Array) -> Any:
+    kind = values.dtype.kind
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if kind == "U":
+        return pandas.array(_objects(values, missing), dtype="string")
+    if kind in "mM":
+        return _times_for_pandas(pandas, values)
+    if kind == "S" or (kind == "c" and missing.any()):
+        return pandas.Series(_objects(values, missing), dtype=object)
+    if not missing.any():
+        return values
+    if kind == "b":
+        return pandas.arrays.BooleanArray(values, missing)
+    if kind in "iu":
+        return pandas.arrays.IntegerArray(values, missing)
+    # There is no Float16.
+    return pandas.arrays.FloatingArray(values.astype(np.promote_types(values.dtype, "f4")), missing)
+
+
+def _objects(values: Array, missing: Array) -> Array:
+    objects = values.astype(object)
+    objects[missing] = None
+    return objects
+
+
+def _times_for_pandas(pandas: Any, times: Array) -> Any:
+    """Times in one of the four units of pandas, or as objects if that would change them."""
+    unit, _ = np.datetime_data(times.dtype)
+    if unit not in ("s", "ms", "us", "ns"):
+        unit = "s"
+    try:
+        converted = times.astype(f"{times.dtype.kind}8[{unit}]")
+        if np.array_equal(converted.astype(times.dtype).view("i8"), times.view("i8")):
+            return converted
+    except (ValueError, OverflowError, TypeError):
+        pass
+    return pandas.Series(list(times), dtype=object)
+
+
+def _is_pandas(data: Any, kind: str) -> bool:
     # Without importing pandas: who has a DataFrame has imported it.
     pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(data, getattr(pandas, "DataFrame", ()))
+    return pandas is not None and isinstance(data, getattr(pandas, kind, ()))
 
 
 def _frame_columns(frame: Any) -> dict[Any, tuple[Array, Array]]:
-    if not frame.index.equals(type(frame)(index=range(len(frame))).index):
+    counted = type(frame)(index=range(len(frame))).index
+    if not frame.index.equals(counted) or frame.index.name is not None:
         raise InvalidDataError(
-            "the DataFrame has an index of its own, which a table has not; make it a column with reset_index()"
+            "the DataFrame has an index of its own, which a table has not; "
+            "make it a column with reset_index()"
         )
     if not frame.columns.is_unique:
-        raise InvalidDataError(f"the DataFrame has columns of the same name: {list(frame.columns)}")
-    return {name: _frame_column(name, frame[name]) for name in frame.columns}
+        raise InvalidDataError(
+            f"the DataFrame has columns of the same name: {shown(list(frame.columns))}; rename them"
+        )
+    return {name: _series_column(name, frame[name]) for name in frame.columns}
 
 
-def _frame_column(name: Any, series: Any) -> tuple[Array, Array]:
-    if getattr(series.dtype, "tz", None) is not None:
+def _series_column(name: Any, series: Any) -> tuple[Array, Array]:
+    """As :func:`_column`, of a column of a DataFrame."""
+    dtype = series.dtype
+    if getattr(dtype, "tz", None) is not None:
         raise InvalidDataError(
             f"column {shown(name)} has times with a time zone; "
             "convert it with .dt.tz_convert('UTC').dt.tz_localize(None)"
         )
-    if isinstance(series.dtype, np.dtype) and not series.dtype.hasobject:
-        return _typed(name, series.to_numpy()), np.zeros(len(series), bool)
+    if isinstance(dtype, np.dtype) and dtype.kind != "O":
+        _check_type(name, dtype)
+        return series.to_numpy(), np.zeros(len(series), bool)
     missing = series.isna().to_numpy()
-    inner = getattr(series.dtype, "numpy_dtype", None)  # of pandas' own nullable types
+    inner = getattr(dtype, "numpy_dtype", None)  # of pandas' own types for missing cells
     if inner is not None and inner.kind in "biuf":
         return series.to_numpy(inner, na_value=inner.type(0)), missing
     items = series.astype(object).to_numpy()
-    return _column(name, [None if gone else item for item, gone in zip(items, missing, strict=True)])
+    return _column_of_items(name, [None if gone else item for item, gone in zip(items, missing, strict=True)])

@@ -124,7 +124,7 @@ def _aiff_frames_place(file: IO[bytes]) -> int | None:
 def _check_au(file: IO[bytes], size: int) -> None:
     file.seek(0)
     order = "<" if file.read(4) == b"dns." else ">"
-    offset, length = _chunk(file, 4, f"{order}II")
+    offset, length = struct.unpack(f"{order}II", file.read(8).ljust(8, b"\0"))
     if length != UNKNOWN:
         _refuse(length, size - offset)
 

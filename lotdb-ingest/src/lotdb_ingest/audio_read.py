@@ -99,15 +99,16 @@ def dtype_of(subtype: str) -> np.dtype[Any]:
 def _opened(source: SourceFile) -> Iterator[soundfile.SoundFile]:
     """*source* as libsndfile reads it."""
     source.file.seek(0)
+    descriptor: int | None = None
+    place = 0
     try:
         # libsndfile reads a descriptor several times as fast as a Python object, and can be interrupted.
         descriptor = os.dup(source.file.fileno())
-    except (AttributeError, io.UnsupportedOperation):
-        descriptor = None
-    else:
         # The two share their place in the file, and the Python object has to find it where it was.
         place = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, 0, os.SEEK_SET)
+    except (AttributeError, io.UnsupportedOperation):
+        pass  # it is in memory
     try:
         with soundfile.SoundFile(source.file if descriptor is None else descriptor, closefd=False) as audio:
             yield audio
@@ -157,7 +158,7 @@ class _Md5:
         if self._on:
             little = np.ascontiguousarray(block, block.dtype.newbyteorder("<"))
             samples = little.reshape(-1).view(np.uint8).reshape(little.size, -1)
-            self._digest.update(np.ascontiguousarray(samples[:, : self._bytes]))
+            self._digest.update(samples[:, : self._bytes].tobytes())
 
     def check(self) -> None:
         if self._on and self._digest.digest() != self._expected:

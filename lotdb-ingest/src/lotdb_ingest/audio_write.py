@@ -88,9 +88,9 @@ def _subtype(target: TargetFile, payload: Payload, container: str, metadata: dic
         return asked.upper()
     if target.format == "opus":
         return "OPUS"
-    own = metadata.get("subtype")
+    own = str(metadata.get("subtype"))
     if own in known and dtype_of(own) == payload.dtype and (container != "OGG" or own == "VORBIS"):
-        return str(own)
+        return own
     by_dtype = {
         "uint8": "PCM_U8",
         "int8": "PCM_S8",

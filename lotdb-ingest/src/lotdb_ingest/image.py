@@ -1,7 +1,7 @@
 """Image files, through Pillow: png, jpeg, tiff, bmp, gif and webp, with all their frames.
 
 Pixels come as they are stored: rows and columns, channels last, in the width that the image has them. An
-image with a palette gives its indices, and the palette with the metadata. Nothing is turned as EXIF says it should.
+image with a palette gives its indices, and the palette with the metadata. Nothing is turned as EXIF asks.
 """
 
 from __future__ import annotations

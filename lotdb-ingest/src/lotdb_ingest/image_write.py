@@ -107,7 +107,9 @@ def _with_palette(image: Image.Image) -> Image.Image:
 
 def _options(target: TargetFile, format: str, metadata: dict[str, Any], mode: str) -> dict[str, Any]:
     """What Pillow is told beside the pixels."""
-    options = {name: metadata[name] for name in ("exif", "icc_profile", "dpi") if name in metadata}
+    options: dict[str, Any] = {
+        name: metadata[name] for name in ("exif", "icc_profile", "dpi") if name in metadata
+    }
     if format in ("bmp", "gif"):
         options = {name: value for name, value in options.items() if name == "dpi" and format == "bmp"}
     if "transparency" in metadata and format in ("png", "gif") and mode in ("P", "L", "RGB", "1", "I;16"):

@@ -1,54 +1,51 @@
-"""NumPy's ``.npy`` files.
-
-Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
-"""
+"""NumPy's ``.npy`` files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from lotdb import Ingested, IngestError, SourceFile
+from lotdb import Blocks, Ingested, IngestError, Payload, SourceFile, TargetFile
 from lotdb.hookspecs import hookimpl
+from lotdb_ingest import marks
+from lotdb_ingest.npy_format import BLOCK_BYTES, MAGIC, Header, iter_rows, read_header, read_whole, write
 
-MAGIC = b"\x93NUMPY"
-# Numpy refuses headers over 10 000 characters by default, which is some 600 fields.
-MAX_HEADER = 1 << 20
+
+@hookimpl
+def lotdb_identify_file(source: SourceFile) -> str | None:
+    """``"npy"`` for a file that begins as such do."""
+    return "npy" if source.head.startswith(MAGIC) else None
 
 
 @hookimpl
 def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
-    """The array of a ``.npy`` file, exactly as it was saved."""
-    begins = source.file.read(len(MAGIC)) == MAGIC
-    source.file.seek(0)
+    """The array of a ``.npy`` file, exactly as it was saved; a large one in blocks of rows."""
     if source.format != "npy":
         return None
     source.check_options()
-    if not begins:
-        raise IngestError("the file does not begin as an .npy file does")
-    return Ingested(data=_read(source), format="npy", content_type="application/x-npy")
+    if not source.head.startswith(MAGIC):
+        raise IngestError(f"it does not begin as an .npy file does{marks.told(source.head)}")
+    header = read_header(source.file, source.size)
+    if not header.shape or header.nbytes <= BLOCK_BYTES:
+        data = read_whole(source.file, header)
+        return Ingested(data, format="npy", content_type="application/x-npy")
+    rows, *row_shape = header.shape
+    blocks = Blocks(_blocks(source, header), header.dtype, row_shape=tuple(row_shape), rows=rows)
+    return Ingested(blocks, format="npy", content_type="application/x-npy")
 
 
-def _read(source: SourceFile) -> np.ndarray[Any, Any]:
-    version = np.lib.format.read_magic(source.file)
-    # The header of versions 2 and 3 differs in nothing that is read here.
-    read_header = (
-        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    )
-    shape, fortran_order, dtype = read_header(source.file, max_header_size=MAX_HEADER)
-    if dtype.hasobject:
-        raise IngestError("it holds Python objects, which would have to be unpickled")
-    count = 1
-    for length in shape:
-        count *= length
-    # Compared before anything is allocated: a header can announce whatever it likes.
-    announced, present = count * dtype.itemsize, source.size - source.file.tell()
-    if min(shape, default=0) < 0 or dtype.itemsize == 0 or announced != present:
-        raise IngestError(
-            f"its header announces {announced} bytes of data ({shape} {dtype}), {present} are present"
-        )
-    flat = np.empty(count, dtype)
-    if source.file.readinto(flat.view(np.uint8).data) != announced:  # type: ignore[attr-defined]
-        raise IngestError("it ends too early")
-    return flat.reshape(shape, order="F" if fortran_order else "C")
+def _blocks(source: SourceFile, header: Header) -> Iterator[np.ndarray[Any, Any]]:
+    source.file.seek(header.start)
+    yield from iter_rows(source.file, header)
+
+
+@hookimpl
+def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
+    """Write an array, or a table without missing cells, as ``numpy.save`` would."""
+    if target.format != "npy" or payload.kind not in ("array", "table"):
+        return None
+    target.check_options()
+    write(target.file, payload)
+    return True

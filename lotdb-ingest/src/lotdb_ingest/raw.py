@@ -2,13 +2,61 @@
 
 from __future__ import annotations
 
-from lotdb import Ingested, SourceFile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from lotdb import Blocks, Ingested, Payload, SourceFile, TargetFile
 from lotdb.hookspecs import hookimpl
+from lotdb_ingest import text
+
+PIECE = 4 << 20
 
 
 @hookimpl(trylast=True)
 def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
     """The bytes of any file that no other ingester took."""
     source.check_options()
-    data = source.file.read()
-    return Ingested(data=data, format=source.format or "raw", content_type="application/octet-stream")
+    data: Any = source.file.read() if source.size <= PIECE else _blocks(source)
+    return Ingested(data, format=source.format or "raw", content_type="application/octet-stream")
+
+
+@hookimpl(trylast=True)
+def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
+    """Write bytes, whatever the format is called.
+
+    With the format ``"raw"`` other payloads are written as well: a text as it came in, and of an array the
+    bytes of its elements in C order, from which its dtype and shape cannot be told any more.
+    """
+    if payload.kind == "bytes":
+        target.check_options()
+        for block in payload.iter_blocks(PIECE):
+            target.file.write(block)
+        return True
+    if target.format != "raw" or payload.kind == "table":
+        return None
+    target.check_options()
+    if payload.kind == "text":
+        text.write(target, payload)
+        return True
+    _write_elements(target, payload)
+    return True
+
+
+def _blocks(source: SourceFile) -> Blocks:
+    def pieces() -> Iterator[np.ndarray[Any, Any]]:
+        source.file.seek(0)
+        while piece := source.file.read(PIECE):
+            yield np.frombuffer(piece, np.uint8)
+
+    return Blocks(pieces(), np.dtype(np.uint8), rows=source.size, kind="bytes")
+
+
+def _write_elements(target: TargetFile, payload: Payload) -> None:
+    if not payload.shape:
+        target.file.write(payload.read().tobytes())
+        return
+    row_bytes = payload.nbytes // max(1, payload.shape[0])
+    for block in payload.iter_blocks(max(1, PIECE // max(1, row_bytes))):
+        target.file.write(block.tobytes())

@@ -1,0 +1,61 @@
+"""What a file is by the bytes that it begins with, to be said when it is not what its name says."""
+
+from __future__ import annotations
+
+__all__ = ["told"]
+
+#: What our plugins read, so that format='auto' takes such a file in.
+READ = {
+    b"\x93NUMPY": "a .npy file",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"II*\0": "a TIFF image",
+    b"MM\0*": "a TIFF image",
+    b"fLaC": "a FLAC file",
+    b"OggS": "an Ogg file",
+    b"RF64": "an RF64 file",
+}
+RIFF = {b"WAVE": "a WAV file", b"WEBP": "a WebP image"}
+OTHERS = {
+    b"PK\x03\x04": "a zip archive",
+    b"PK\x05\x06": "an empty zip archive",
+    b"\x1f\x8b": "a gzip file",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ\0": "an xz file",
+    b"(\xb5/\xfd": "a Zstandard file",
+    b"%PDF": "a PDF document",
+    b"\x89HDF": "an HDF5 file",
+    b"SQLite format 3\0": "an SQLite database",
+    b"\x80\x04": "a pickle",
+    b"\x7fELF": "an ELF program",
+}
+
+
+def told(head: bytes) -> str:
+    r"""What the content is, as the end of a sentence; an empty text if it is not known.
+
+    >>> told(b"\x89PNG\r\n\x1a\n")
+    "; its content is a PNG image, and format='auto' takes it as such"
+    >>> told(b"once upon a time")
+    ''
+    """
+    what = _named(head, READ) or (RIFF.get(head[8:12]) if head[:4] == b"RIFF" else None)
+    if is_npz(head):
+        what = "an .npz file"
+    if what:
+        return f"; its content is {what}, and format='auto' takes it as such"
+    other = _named(head, OTHERS)
+    return f"; its content is {other}" if other else ""
+
+
+def is_npz(head: bytes) -> bool:
+    """Whether it begins as a zip archive does whose first member is called ``*.npy``."""
+    # A local file header: 30 bytes, of which the last four are the lengths of the name behind them
+    # and of what follows that (APPNOTE.TXT, 4.3.7).
+    name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    return head[:4] == b"PK\x03\x04" and name.endswith(b".npy")
+
+
+def _named(head: bytes, marks: dict[bytes, str]) -> str | None:
+    return next((what for mark, what in marks.items() if head.startswith(mark)), None)
