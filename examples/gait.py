@@ -94,17 +94,15 @@ def band_powers(frequencies: np.ndarray, power: np.ndarray, variant: Variant) ->
 def store_recording(root: BaseNode) -> bool:
     if "S06/R02" in root:
         return False
-    with RECORDING.open(encoding="utf-8") as file:
-        names = file.readline().strip().split(",")
-        samples = np.loadtxt(file, np.int16, delimiter=",", usecols=range(1, len(names)))
-    column = dict(zip(names[1:], samples.T, strict=True))
-
     root.get_node("S06").attrs.update(SUBJECT)
     trial = root.get_data_node("S06/R02", samplerate_hz=RATE_HZ, data_attribute="is_anomaly")
-    trial.write_data(column["is_anomaly"].astype(bool), metadata={"meaning": "True while gait is frozen"})
+    file = root.get_data_node("S06/file", data_attribute="table")
+    column = file.attach_file(RECORDING, dates=["timestamp"]).read()
+    frozen = column["is_anomaly"].astype(bool)
+    trial.write_data(frozen, metadata={"meaning": "True while gait is frozen"})
     for name in SENSORS:
         sensor = trial.get_data_node(name, samplerate_hz=RATE_HZ, data_attribute="acceleration")
-        axes = np.stack([column[f"{name}_{axis}"] for axis in AXES], axis=1)
+        axes = np.stack([column[f"{name}_{axis}"] for axis in AXES], axis=1).astype(np.int16)  # a few thousand mg
         sensor.write_data(axes, metadata={"unit": "mg", "axes": AXES})
     return True
 
@@ -159,7 +157,10 @@ def show_tree(root: BaseNode) -> None:
             stored = f"= {value!r}"
             if isinstance(value, Payload):
                 total += value.nbytes
-                stored = f"{value.shape} {value.dtype}, {value.samplerate_hz:g} Hz".ljust(30)
+                stored = f"{value.shape} {value.dtype}, {value.samplerate_hz or 0:g} Hz"
+                if value.kind == "table":
+                    stored = f"{len(value)} rows, {len(value.dtype.names)} columns"
+                stored = stored.ljust(30)
                 stored += f"{value.nbytes:>7,} B in {value.backend}"
             if not name.startswith("_"):  # those are the data node's own defaults
                 print(f"  {'    ' * depth}    {name:<13}{stored if len(stored) < 70 else stored[:69] + '…'}")

@@ -140,7 +140,10 @@ def test_branches_share_the_recording_instead_of_copying_it(demo, root):
     ]
     on_disk = sum(file.stat().st_size for file in demo[0].rglob("*") if file.is_file())
     assert sum(recordings) == 3 * 126_720
-    assert on_disk < 126_720 + 60_000  # one recording and the rest; a second copy would not fit
+    file = root["S06/file"].get_data().nbytes
+    assert file == 7040 * 88
+    # One recording, the file that it came from, and the rest; a second copy would not fit.
+    assert on_disk < 126_720 + file + 80_000
 
 
 def test_changed_settings_are_computed_again(demo, tmp_path):
