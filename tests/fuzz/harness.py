@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import resource
 import sys
 import tempfile
@@ -59,7 +60,10 @@ def run(
     except ImportError:
         sys.exit("fuzzing needs atheris; install it with: pip install atheris")
     warnings.simplefilter("ignore")  # what a user would see on the terminal, and nothing more
-    with tempfile.TemporaryDirectory(prefix="lotdb-fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lotdb-fuzz-", ignore_cleanup_errors=True) as folder:
+        if child := os.fork():
+            # libFuzzer ends its process at once, so another one removes the folder.
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         path = Path(folder, name)
         check = _checked(plugin, path, dict(options or {}), made)
         kept = list(seeds)

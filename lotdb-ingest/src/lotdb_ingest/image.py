@@ -71,11 +71,14 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | Mapping[str, Ingested] |
 
 @hookimpl
 def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
-    """Write pixels; option ``quality`` for jpeg (95), and for webp, which is lossless without it."""
+    """Write pixels; option ``quality`` for jpeg (95), ``quality`` and ``lossless`` for webp.
+
+    jpeg is lossy, and so is webp if ``quality`` is given or ``lossless`` is False.
+    """
     if target.format not in FORMATS or payload.kind != "array":
         return None
     format = FORMATS[target.format]
-    target.check_options(*(("quality",) if format in ("jpeg", "webp") else ()))
+    target.check_options(*{"jpeg": ("quality",), "webp": ("quality", "lossless")}.get(format, ()))
     from lotdb_ingest.image_write import write
 
     write(target, payload, format)

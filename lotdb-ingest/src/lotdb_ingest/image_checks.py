@@ -1,121 +1,175 @@
-"""Whether an image file is whole: Pillow fills up what is missing, in some formats without a word.
+"""Whether an image file is whole, and how large it gets, before anything is decoded.
 
-Sources: PNG (Third Edition, https://www.w3.org/TR/png-3/), GIF89a, the WebP container specification.
+Sources: ITU-T T.81 (JPEG), GIF89a, the WebP container specification (RFC 9649), and the BMP headers of
+Windows and OS/2. PNG and TIFF have modules of their own.
 """
 
 from __future__ import annotations
 
-import zlib
+import re
+from collections.abc import Callable
 from typing import IO
 
 from lotdb import IngestError
+from lotdb_ingest.image_png import check_png
+from lotdb_ingest.image_tiff import check_tiff
 
 __all__ = ["check_whole"]
 
-#: Samples a pixel, by the colour type of PNG.
-SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-#: First column and row, and steps, of the passes of an interlaced PNG.
-ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-CHUNK_BYTES = 1 << 20
+CUT = "it ends before its last frame does"
+UNCOMPRESSED, BIT_FIELDS = 0, 3
+PIECE = 1 << 20
+#: What is no part of the pixels of a JPEG; those that begin them anew, from time to time, are.
+MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+#: Markers without a length: a start within, one of no meaning, and the end.
+LONE, END = (0x01, 0xD8), 0xD9
+#: Markers of frames, which say how large the image is.
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
-def check_whole(format: str, file: IO[bytes], size: int) -> None:
-    """Raise ``IngestError`` if the file of *size* bytes is cut, or its pixels are fewer than announced."""
-    checks = {"png": _check_png, "gif": _check_gif, "webp": _check_webp}
+def check_whole(
+    format: str, file: IO[bytes], size: int, check_size: Callable[[int, int], None]
+) -> int | None:
+    """The number of frames, if it is easily told.
+
+    Raises
+    ------
+    IngestError
+        If the file of *size* bytes is cut, or its pixels are fewer than announced; and whatever *check_size*
+        raises, which is asked about each width and height that the file announces.
+    """
+    if format == "tiff":
+        return check_tiff(file, size, check_size)
+    if format == "gif":
+        return _check_gif(file, check_size)
+    checks = {"bmp": _check_bmp, "jpeg": _check_jpeg, "png": check_png, "webp": _check_webp}
     if format in checks:
-        checks[format](file, size)
+        checks[format](file, size, check_size)
+    return None
 
 
-def _check_png(file: IO[bytes], size: int) -> None:
-    file.seek(8)
-    expected = present = 0
-    inflate = zlib.decompressobj()
+def _check_jpeg(file: IO[bytes], size: int, check_size: Callable[[int, int], None]) -> None:
+    """What is missing at the end, libjpeg fills with grey; zeros there it takes for pixels."""
+    place = 2
     while True:
-        head = file.read(8)
-        if len(head) < 8:
-            raise IngestError("it ends before its last chunk")
-        length, name = int.from_bytes(head[:4], "big"), head[4:]
-        if length > size - file.tell() - 4:
-            raise IngestError(f"chunk {name!r} announces {length} bytes, {size - file.tell()} are present")
-        crc = zlib.crc32(name)
-        while length:
-            part = file.read(min(length, CHUNK_BYTES))
-            if not part:
-                raise IngestError("it ends in the middle of a chunk")
-            length -= len(part)
-            crc = zlib.crc32(part, crc)
-            if name == b"IHDR" and expected == 0:
-                expected = _png_bytes(part)
-            if name == b"IDAT":
-                present += _inflated(inflate, part, expected - present)
-        if file.read(4) != crc.to_bytes(4, "big"):
-            raise IngestError(f"chunk {name!r} does not match its checksum")
-        if name == b"IEND":
-            break
-    if present < expected:
-        raise IngestError(f"its header announces {expected} bytes of pixels, {present} are present")
-
-
-def _png_bytes(header: bytes) -> int:
-    """How many bytes the pixels of a PNG inflate to."""
-    if len(header) != 13 or header[9] not in SAMPLES or header[12] > 1:
-        raise IngestError("its header makes no sense")
-    width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
-    if width == 0 or height == 0:
-        raise IngestError(f"its header announces {width} x {height} pixels")
-    bits = header[8] * SAMPLES[header[9]]
-    passes = ADAM7 if header[12] else ((0, 0, 1, 1),)
-    total = 0
-    for left, top, across, down in passes:
-        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
-        if columns > 0 and rows > 0:
-            total += rows * (1 + -(-columns * bits // 8))
-    return total
-
-
-def _inflated(inflate: zlib._Decompress, part: bytes, wanted: int) -> int:
-    """How many bytes *part* inflates to, counted up to *wanted* and held a piece at a time."""
-    count = 0
-    try:
-        while part and not inflate.eof and count < wanted:
-            count += len(inflate.decompress(part, CHUNK_BYTES))
-            part = inflate.unconsumed_tail
-    except zlib.error as error:
-        raise IngestError(f"its pixels cannot be inflated: {error}") from error
-    return count
-
-
-def _check_gif(file: IO[bytes], size: int) -> None:
-    file.seek(10)
-    flags = file.read(3)
-    _skip_colours(file, flags[:1])
-    while True:
-        kind = file.read(1)
-        if kind == b";":
+        marker, place = _marker(file, place, size)
+        if marker == END:
             return
+        if marker in LONE:
+            continue
+        file.seek(place)
+        head = file.read(7).ljust(7, b"\0")
+        length = int.from_bytes(head[:2], "big")
+        if length < 2 and place + 2 <= size:
+            raise IngestError(f"it has a segment at byte {place} of {length} bytes")
+        if marker in FRAMES:
+            check_size(int.from_bytes(head[5:7], "big"), int.from_bytes(head[3:5], "big"))
+        place += max(length, 2)
+
+
+def _marker(file: IO[bytes], place: int, size: int) -> tuple[int, int]:
+    """The next marker from *place* on, and where what follows it begins."""
+    length = 16  # it mostly comes at once
+    while place < size:
+        file.seek(place)
+        piece = file.read(length)
+        if found := MARKER.search(piece):
+            return piece[found.end() - 1], place + found.end()
+        place += max(len(piece) - 1, 1)  # the last byte may be the first one of a marker
+        length = PIECE
+    raise IngestError(f"its end is missing: it has {size} bytes, and no mark of the end in them")
+
+
+def _check_gif(file: IO[bytes], check_size: Callable[[int, int], None]) -> int:
+    file.seek(6)
+    screen = file.read(7)
+    if len(screen) < 7:
+        raise IngestError(CUT)
+    width, height = _short(screen, 0), _short(screen, 2)
+    _skip_colours(file, screen[4])
+    frames = 0
+    while (kind := file.read(1)) != b";":
         if kind == b"!":
             file.read(1)
         elif kind == b",":
-            _skip_colours(file, file.read(9)[8:])
-            file.read(1)
+            frame = file.read(10)
+            if len(frame) < 10:
+                raise IngestError(CUT)
+            right, bottom = _short(frame, 0) + _short(frame, 4), _short(frame, 2) + _short(frame, 6)
+            if frames and (right > width or bottom > height):
+                raise IngestError(f"frame {frames + 1} reaches out of the {width} x {height} pixels before")
+            # A first frame that is larger than the screen makes that larger.
+            width, height = max(width, right), max(height, bottom)
+            frames += 1
+            if frame[8] & 0x80:
+                file.seek(-1, 1)  # the byte that says how codes begin stands behind the colours
+                _skip_colours(file, frame[8])
+                file.read(1)
+        elif kind == b"\0":
+            continue  # a terminator too much, as some programs write
         elif kind == b"":
-            raise IngestError("it ends before its last frame does")
+            raise IngestError(CUT)
         else:
             raise IngestError(f"byte {file.tell() - 1} begins no block of a GIF")
-        while length := file.read(1):
-            if length == b"\0":
-                break
-            if len(file.read(length[0])) < length[0]:
-                raise IngestError("it ends before its last frame does")
+        _skip_blocks(file)
+    if not frames:
+        raise IngestError("there is no image in it")
+    check_size(width, height)
+    return frames
 
 
-def _skip_colours(file: IO[bytes], flags: bytes) -> None:
-    if flags and flags[0] & 0x80:
-        file.read(3 << ((flags[0] & 7) + 1))
+def _skip_blocks(file: IO[bytes]) -> None:
+    while (length := file.read(1)) != b"\0":
+        if not length or len(file.read(length[0])) < length[0]:
+            raise IngestError(CUT)
 
 
-def _check_webp(file: IO[bytes], size: int) -> None:
-    file.seek(4)
-    announced = int.from_bytes(file.read(4), "little") + 8
+def _skip_colours(file: IO[bytes], flags: int) -> None:
+    if flags & 0x80:
+        file.read(3 << ((flags & 7) + 1))
+
+
+def _check_webp(file: IO[bytes], size: int, check_size: Callable[[int, int], None]) -> None:
+    file.seek(0)
+    head = file.read(30).ljust(30, b"\0")
+    announced = int.from_bytes(head[4:8], "little") + 8
     if announced > size:
         raise IngestError(f"its header announces {announced} bytes, {size} are present")
+    # The decoder allocates the canvas when it is made, so its size is read here.
+    kind = head[12:16]
+    if kind == b"VP8X":
+        check_size(
+            int.from_bytes(head[24:27], "little") + 1,
+            int.from_bytes(head[27:30], "little") + 1,
+        )
+    elif kind == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        check_size((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+    else:
+        check_size(_short(head, 26) & 0x3FFF, _short(head, 28) & 0x3FFF)
+
+
+def _check_bmp(file: IO[bytes], size: int, check_size: Callable[[int, int], None]) -> None:
+    file.seek(0)
+    head = file.read(34).ljust(34, b"\0")
+    compression = UNCOMPRESSED
+    if head[14] == 12:
+        width, height, bits = _short(head, 18), _short(head, 20), _short(head, 24)
+    else:
+        width = int.from_bytes(head[18:22], "little")
+        height = abs(int.from_bytes(head[22:26], "little", signed=True))
+        bits, compression = _short(head, 28), int.from_bytes(head[30:34], "little")
+    check_size(width, height)
+    if compression in (UNCOMPRESSED, BIT_FIELDS):
+        row = -(-width * bits // 32) * 4
+        # What the last row is filled up with may be missing.
+        announced = row * (height - 1) + -(-width * bits // 8)
+        present = size - int.from_bytes(head[10:14], "little")
+        if announced > present:
+            raise IngestError(
+                f"its header announces {announced} bytes of pixels, {max(present, 0)} are present"
+            )
+
+
+def _short(data: bytes, place: int) -> int:
+    return int.from_bytes(data[place : place + 2], "little")

@@ -2,68 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile
 
-from lotdb import Blocks, Ingested, IngestError, SourceFile
+from lotdb import Blocks, Ingested, IngestError, LotdbError, SourceFile
+from lotdb_ingest import marks
+from lotdb_ingest.image_about import LARGE, about, of_pages
 from lotdb_ingest.image_checks import check_whole
+from lotdb_ingest.image_modes import CHANNELS, check_exact, dtype_of, opened
 
-__all__ = ["CHANNELS", "read"]
+__all__ = ["read"]
 
 #: The same as that at which Pillow refuses an image: more is taken for an attack on the memory.
 MAX_PIXELS = 178_956_970
-
-#: Image.open would warn of large images by a limit of the whole process, which is the user's.
-OPENERS: dict[str, Any] = {
-    "bmp": BmpImagePlugin.BmpImageFile,
-    "gif": GifImagePlugin.GifImageFile,
-    "jpeg": JpegImagePlugin.JpegImageFile,
-    "png": PngImagePlugin.PngImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
-    "webp": WebPImagePlugin.WebPImageFile,
-}
-#: Channels and dtype of an image, by Pillow's mode.
-CHANNELS: dict[str, tuple[int, str]] = {
-    "1": (1, "bool"),
-    "L": (1, "uint8"),
-    "P": (1, "uint8"),
-    "I;16": (1, "uint16"),
-    "I;16L": (1, "uint16"),
-    "I;16B": (1, "uint16"),
-    "I": (1, "int32"),
-    "F": (1, "float32"),
-    "LA": (2, "uint8"),
-    "La": (2, "uint8"),
-    "PA": (2, "uint8"),
-    "RGB": (3, "uint8"),
-    "YCbCr": (3, "uint8"),
-    "LAB": (3, "uint8"),
-    "HSV": (3, "uint8"),
-    "RGBA": (4, "uint8"),
-    "RGBa": (4, "uint8"),
-    "RGBX": (4, "uint8"),
-    "CMYK": (4, "uint8"),
-}
-BITS_PER_SAMPLE = 258
-ORIENTATION = 274
+#: Here Pillow looks at its own limit as well, and warns, or refuses what has twice as many.
+PILLOWS_LIMIT = {"gif": 1, "webp": 2, "png": 1}
 
 
-def read(source: SourceFile, content: str | None, expected: str) -> Ingested | Mapping[str, Ingested]:
+def read(source: SourceFile, content: str | None, expected: str) -> dict[str, Ingested]:
     """The pixels of *source*, whose content looks like format *content*."""
     if content is None:
-        raise IngestError(f"it does not begin as a file of format {source.format} does")
+        known = marks.told(source.head)
+        raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if content != expected:
         raise IngestError(
             f"its content is {content}; pass format='auto' to take it for what it is, or rename it"
@@ -72,156 +38,191 @@ def read(source: SourceFile, content: str | None, expected: str) -> Ingested | M
         raise IngestError(
             "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set, so damage could not be told; set it to False"
         )
-    limit = source.limit("max_pixels", MAX_PIXELS)
-    check_whole(content, source.file, source.size)
-    with _opened(source, content) as image:
-        _check_size(source, image, limit)
-        frames = getattr(image, "n_frames", 1)
-        _check_depth(source, content, image)
+    check_size = partial(_check_size, source, content, source.limit("max_pixels", MAX_PIXELS))
+    frames = check_whole(content, source.file, source.size, check_size)
+    with _told(), opened(content, source.file) as image:
+        check_exact(image, source.head)
+        frames = frames or int(getattr(image, "n_frames", 1))
         if frames == 1:
-            return Ingested(
-                _pixels(image),
-                format=content,
-                content_type=f"image/{content}",
-                metadata=_metadata(image),
-            )
+            source.check_bytes(_bytes(image))
+            several = _ingested(content, _pixels(image), about(image, source.head))
+            return several if content != "jpeg" else {**several, **_more_jpegs(source, image, check_size)}
         if content == "tiff":
-            return _pages(source, image, frames, limit)
+            return _pages(source, image, frames)
         return _animation(source, content, image, frames)
 
 
-def _opened(source: SourceFile, content: str) -> Image.Image:
-    source.file.seek(0)
-    image: Image.Image = OPENERS[content](_Unclosed(source.file))
-    return image
-
-
-class _Unclosed:
-    """A file that stays open when an image that reads from it is closed."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-    def close(self) -> None:
-        """Nothing: others go on reading."""
-
-
-def _check_size(source: SourceFile, image: Image.Image, limit: int) -> None:
-    pixels = image.width * image.height
+def _check_size(source: SourceFile, content: str, limit: int, width: int, height: int) -> None:
+    pixels = width * height
     if pixels == 0:
-        raise IngestError(f"it announces {image.width} x {image.height} pixels")
+        raise IngestError(f"it announces {width} x {height} pixels")
     if pixels > limit:
         raise IngestError(
-            f"it announces {image.width} x {image.height} = {pixels} pixels, the limit is {limit}; "
+            f"it announces {width} x {height} = {pixels} pixels, the limit is {limit}; "
             "pass max_pixels= to raise it"
         )
-    channels, dtype = CHANNELS.get(image.mode, (4, "uint8"))
-    source.check_bytes(pixels * channels * np.dtype(dtype).itemsize)
+    # Each pixel has a byte at least; the whole is known when the mode is.
+    source.check_bytes(pixels)
+    if content in ("gif", "webp"):
+        _check_pillows_limit(content, pixels)
 
 
-def _check_depth(source: SourceFile, content: str, image: Image.Image) -> None:
-    """Refuse what Pillow would reduce to eight bits."""
-    bits: Any = ()
-    if content == "png" and source.head[25:26] in (b"\2", b"\4", b"\6"):
-        bits = (source.head[24],) * 2
-    elif content == "tiff":
-        bits = image.tag_v2.get(BITS_PER_SAMPLE, ())  # type: ignore[attr-defined]
-    if isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8:
+def _check_pillows_limit(content: str, pixels: int) -> None:
+    if Image.MAX_IMAGE_PIXELS is None:
+        return
+    limit = Image.MAX_IMAGE_PIXELS * PILLOWS_LIMIT[content]
+    if pixels > limit:
         raise IngestError(
-            f"it has {len(bits)} or more channels of {max(bits)} bits, which would be reduced to 8; "
-            "read it with another library, and store the array with write_data"
+            f"it announces {pixels} pixels, Pillow's own limit for this kind of {content} is {limit}; "
+            "set PIL.Image.MAX_IMAGE_PIXELS to raise it"
         )
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Makes what Pillow raises an ``IngestError``."""
+    try:
+        yield
+    except LotdbError:
+        raise
+    except Exception as error:
+        said = str(error) or type(error).__name__
+        raise IngestError(f"it cannot be decoded: {said}") from error
+
+
+def _ingested(content: str, data: Any, said: dict[str, Any]) -> dict[str, Ingested]:
+    """The payloads of an image: the pixels, and what is too large to go with them."""
+    large = {
+        name: value for name, value in said.items() if isinstance(value, str | bytes) and len(value) > LARGE
+    }
+    little = {name: value for name, value in said.items() if name not in large}
+    main = Ingested(data, format=content, content_type=f"image/{content}", metadata=little)
+    return {"": main, **{name: Ingested(value, format=content) for name, value in large.items()}}
+
+
+def _bytes(image: Image.Image) -> int:
+    return image.width * image.height * CHANNELS[image.mode][0] * dtype_of(image).itemsize
 
 
 def _pixels(image: Image.Image) -> np.ndarray[Any, Any]:
-    if image.mode not in CHANNELS:
-        raise IngestError(f"it is of mode {image.mode!r}, which is not known here")
-    pixels = np.asarray(image)
-    return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+    dtype, pixels = dtype_of(image), np.asarray(image)
+    if dtype.itemsize == pixels.itemsize and dtype.kind != pixels.dtype.kind:
+        return np.ascontiguousarray(pixels).view(dtype)  # the same bits, with or without a sign
+    return np.ascontiguousarray(pixels, dtype)
 
 
-def _metadata(image: Image.Image) -> dict[str, Any]:
-    """What the file says beside the pixels; it is complete only when these have been read."""
-    image.load()
-    info = image.info
-    # The byte order in which 16 bits were stored is no matter of the pixels.
-    found: dict[str, Any] = {"mode": "I;16" if image.mode.startswith("I;16") else image.mode}
-    if image.mode in ("P", "PA") and image.palette is not None:
-        mode = image.palette.mode
-        colours = np.array(image.getpalette(mode), np.uint8)
-        found |= {"palette": colours.reshape(-1, len(mode)), "palette_mode": mode}
-    if "transparency" in info:
-        found["transparency"] = info["transparency"]
-    for name in ("exif", "icc_profile", "comment", "xmp"):
-        if isinstance(info.get(name), bytes):
-            found[name] = info[name]
-    if ORIENTATION in (exif := image.getexif()):
-        found["orientation"] = int(exif[ORIENTATION])
-    if "dpi" in info:
-        found["dpi"] = tuple(float(each) for each in info["dpi"])
-    for name in ("gamma", "compression", "loop"):
-        if isinstance(info.get(name), int | float | str):
-            found[name] = info[name]
-    if text := getattr(image, "text", None):
-        found["text"] = {str(key): str(value) for key, value in text.items()}
+def _more_jpegs(source: SourceFile, image: Any, check_size: Any) -> dict[str, Ingested]:
+    """Further images in a JPEG, such as previews and gain maps (Multi-Picture Format, CIPA DC-007)."""
+    try:
+        places = [(each["DataOffset"], each["Size"]) for each in (image._getmp() or {})[0xB002][1:]]
+    except (KeyError, SyntaxError, TypeError):
+        return {}
+    found: dict[str, Ingested] = {}
+    size, length_of_all = _bytes(image), 0
+    for number, (offset, length) in enumerate(places, 2):
+        start = min(image.info["mpoffset"] + offset, source.size)
+        if _part(source, start, 3).getvalue() != b"\xff\xd8\xff":
+            continue  # a program that changed the first image and left the index as it was
+        length = min(length, source.size - start)
+        length_of_all += length
+        if length_of_all > source.size:
+            raise IngestError(f"its images have {length_of_all} bytes together, the file has {source.size}")
+        part = partial(_part, source, start, length)
+        check_whole("jpeg", part(), length, check_size)
+        with opened("jpeg", part()) as another:
+            size += _bytes(another)
+            source.check_bytes(size)
+            rows = _rows(another, partial(_opened_part, part))
+            found[f"image_{number}"] = _ingested("jpeg", rows, about(another, b""))[""]
     return found
 
 
-def _pages(
-    source: SourceFile, image: Image.Image, count: int, limit: int
-) -> Ingested | Mapping[str, Ingested]:
+def _opened_part(part: Callable[[], io.BytesIO]) -> Image.Image:
+    return opened("jpeg", part())
+
+
+def _part(source: SourceFile, start: int, length: int) -> io.BytesIO:
+    source.file.seek(start)
+    return io.BytesIO(source.file.read(length))
+
+
+def _rows(image: Image.Image, opened_again: Callable[[], Image.Image]) -> Blocks:
+    """The rows of *image*, read when they are asked for, so that one image is in memory at a time."""
+
+    def rows() -> Iterator[np.ndarray[Any, Any]]:
+        with _told():
+            yield _pixels(opened_again())
+
+    return Blocks(rows(), dtype_of(image), (image.width, *_last_axis(image.mode)), rows=image.height)
+
+
+def _last_axis(mode: str) -> tuple[int, ...]:
+    channels = CHANNELS[mode][0]
+    return (channels,) if channels > 1 else ()
+
+
+def _pages(source: SourceFile, image: Image.Image, count: int) -> dict[str, Ingested]:
     """The pages of a TIFF: one array if they are alike, or else one payload each."""
-    likeness, metadata = [], []
+    again = opened("tiff", source.file)
+
+    def page_of_again(page: int) -> Image.Image:
+        again.seek(page)
+        return again
+
+    said, rows, likeness, size = [], [], set(), 0
     for page in range(count):
         image.seek(page)
-        _check_size(source, image, limit)
-        _check_depth(source, "tiff", image)
-        likeness.append((image.mode, image.size))
-        metadata.append(_metadata(image))
-    if len(set(likeness)) == 1 and image.mode not in ("P", "PA"):
-        about = {**metadata[0], "frames": count}
-        return _stacked(source, "tiff", image, count, image.mode, about)
-    pages = {}
-    for page in range(count):
-        image.seek(page)
-        pages[f"page_{page + 1}"] = Ingested(
-            _pixels(image), format="tiff", content_type="image/tiff", metadata=metadata[page]
-        )
-    return pages
+        check_exact(image, source.head)
+        size += _bytes(image)
+        source.check_bytes(size)
+        said.append(about(image, source.head))
+        rows.append(_rows(image, partial(page_of_again, page)))
+        colours = said[-1].get("palette", np.empty(0)).tobytes()
+        likeness.add((image.mode, image.size, dtype_of(image), colours))
+    if len(likeness) == 1:
+        return _stacked(source, "tiff", image, count, {**of_pages(said), "frames": count})
+    return {
+        f"page_{page}.{name}".rstrip("."): each
+        for page, parts in enumerate(map(partial(_ingested, "tiff"), rows, said), 1)
+        for name, each in parts.items()
+    }
 
 
-def _animation(source: SourceFile, content: str, image: Image.Image, count: int) -> Ingested:
+def _animation(source: SourceFile, content: str, image: Image.Image, count: int) -> dict[str, Ingested]:
     """All frames as they are shown, in RGBA: their own modes and palettes differ from one to the next."""
-    about = _metadata(image)
-    for name in ("palette", "palette_mode", "transparency"):
-        about.pop(name, None)
+    source.check_bytes(count * image.width * image.height * 4)
+    _check_pillows_limit(content, image.width * image.height)
+    # The image of a PNG that is shown where animations are not.
+    still: dict[str, Ingested] = {}
+    if getattr(image, "default_image", False):
+        still["default_image"] = _ingested(content, _pixels(image), about(image, source.head))[""]
+    first = len(still)
     durations = []
-    for frame in range(count):
+    for frame in range(first, count):
         image.seek(frame)
         image.load()
         durations.append(float(image.info.get("duration", 0)))
-    about |= {"mode": "RGBA", "frames": count, "durations_ms": durations, "loop": image.info.get("loop")}
-    return _stacked(source, content, image, count, "RGBA", about)
+    said = about(image, source.head)
+    for name in ("palette", "palette_mode", "transparency"):
+        said.pop(name, None)
+    said |= {"mode": "RGBA", "frames": count - first, "durations_ms": durations}
+    said["loop"] = image.info.get("loop")
+    return {**_stacked(source, content, image, count, said, first), **still}
 
 
 def _stacked(
-    source: SourceFile, content: str, image: Image.Image, count: int, mode: str, about: dict[str, Any]
-) -> Ingested:
-    channels, dtype = CHANNELS[mode]
-    shape = (image.height, image.width, *((channels,) if channels > 1 else ()))
+    source: SourceFile, content: str, image: Image.Image, count: int, said: dict[str, Any], first: int = 0
+) -> dict[str, Ingested]:
+    """Frames from the *first* one on, which are read as they are asked for."""
+    mode = said["mode"]
+    dtype = np.dtype("uint8") if mode == "RGBA" else dtype_of(image)
+    shape = (image.height, image.width, *_last_axis(mode))
 
     def frames() -> Iterator[np.ndarray[Any, Any]]:
-        with _opened(source, content) as again:
-            for frame in range(count):
+        with _told(), opened(content, source.file) as again:
+            for frame in range(first, count):
                 again.seek(frame)
-                yield _pixels(again if again.mode == mode else again.convert(mode))[np.newaxis]
+                again.load()  # the mode of a frame is known when it was read
+                yield _pixels(again.convert("RGBA") if mode == "RGBA" else again)[np.newaxis]
 
-    return Ingested(
-        Blocks(frames(), np.dtype(dtype), shape, rows=count),
-        format=content,
-        content_type=f"image/{content}",
-        metadata=about,
-    )
+    return _ingested(content, Blocks(frames(), dtype, shape, rows=count - first), said)

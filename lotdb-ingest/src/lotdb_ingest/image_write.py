@@ -1,14 +1,16 @@
-"""Writing images, pixel for pixel where the format allows it."""
+"""Writing images, pixel for pixel where the format allows it; what was written is read again to be sure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from lotdb import ExportError, InvalidOptionError, Payload, TargetFile
-from lotdb_ingest.image_read import CHANNELS, OPENERS
+from lotdb_ingest.image_modes import CHANNELS, OPENERS, dtype_of, opened
+from lotdb_ingest.image_notes import notes
 
 __all__ = ["write"]
 
@@ -18,62 +20,102 @@ MODES = {
     "gif": ("L", "P"),
     "jpeg": ("L", "RGB", "CMYK"),
     "png": ("1", "L", "LA", "P", "I;16", "RGB", "RGBA"),
-    "tiff": ("1", "L", "LA", "P", "PA", "I;16", "I", "F", "RGB", "RGBA", "CMYK", "LAB", "YCbCr"),
+    "tiff": ("1", "L", "LA", "P", "PA", "I;16", "I", "F", "RGB", "RGBA", "RGBX", "CMYK", "LAB", "YCbCr"),
     "webp": ("RGB", "RGBA"),
 }
-ANIMATED = ("gif", "png", "tiff", "webp")
+#: Those of animations, whose frames are shown in RGBA wherever they are read.
+ANIMATED = {
+    "gif": ("L", "P", "RGB", "RGBA"),
+    "png": ("1", "L", "LA", "P", "RGB", "RGBA"),
+    "tiff": MODES["tiff"],
+    "webp": ("RGB", "RGBA"),
+}
+GUESSED = ("1", "L", "I;16", "I", "F", "LA", "RGB", "RGBA")
+BIG_TIFF_BYTES = 3 << 30
 
 
 def write(target: TargetFile, payload: Payload, format: str) -> None:
     """Write the pixels of *payload* to *target*."""
-    metadata = payload.metadata
-    mode, frames = _mode(payload, metadata)
-    modes = (*MODES[format], "RGB", "RGBA") if format == "gif" else MODES[format]
-    if mode not in modes:
-        fits = ", ".join(each for each in MODES if mode in MODES[each]) or "npy"
-        raise ExportError(f"{target.format} cannot hold images of mode {mode} without loss; choose {fits}")
-    if frames and format not in ANIMATED:
-        raise ExportError(f"{target.format} holds one image, there are {len(payload)}; choose tiff")
-    images = [_image(pixels, mode, metadata) for pixels in (payload if frames else [payload.read()])]
-    if not images:
-        raise ExportError("there is no image in it")
-    if format == "gif" and mode in ("RGB", "RGBA"):
-        images = [_with_palette(image) for image in images]
-    options = _options(target, format, metadata, mode)
-    if frames:
-        options |= {"save_all": True, "append_images": images[1:]} | _timing(format, metadata, len(images))
-    if format == "gif" and frames:
+    images = _Images(payload, format)
+    if len(images) > 1 and format not in ANIMATED:
+        raise ExportError(f"{target.format} holds one image, there are {len(images)}; choose tiff")
+    places = ANIMATED if len(images) > 1 else MODES
+    if images.mode not in places[format] and (format != "gif" or images.mode not in ANIMATED["gif"]):
+        fits = ", ".join(each for each in places if images.mode in places[each]) or "npy"
+        raise ExportError(
+            f"{target.format} cannot hold images of mode {images.mode} without loss; choose {fits}"
+        )
+    quality = _quality(target, format)
+    options = {**notes(format, images.mode, payload.metadata), **quality}
+    first = images[0]
+    if len(images) > 1:
+        options |= {"save_all": True, "append_images": _Rest(images)}
+        options |= _timing(format, payload.metadata, images)
+    if format == "gif":
+        options["optimize"] = False  # it would leave out colours that are not used, and number the rest anew
+    if format == "gif" and len(images) > 1:
         options["disposal"] = 2  # each frame is whole, whatever was shown before
+    if format == "tiff" and payload.nbytes > BIG_TIFF_BYTES:
+        options["big_tiff"] = True
     try:
-        images[0].save(target.file, OPENERS[format].format, **options)
-    except (OSError, ValueError, KeyError) as error:
-        raise ExportError(f"Pillow cannot write it: {error}") from error
-    if frames:
-        _check_frames(target, format, len(images))
+        first.save(target.file, OPENERS[format].format, **options)
+    except Exception as error:
+        if isinstance(error, ExportError):
+            raise
+        raise ExportError(f"Pillow cannot write it: {str(error) or type(error).__name__}") from error
+    is_lossy = format == "jpeg" or (format == "webp" and not quality["lossless"])
+    _check_written(target, format, images, is_lossy)
 
 
-def _mode(payload: Payload, metadata: dict[str, Any]) -> tuple[str, bool]:
-    """Pillow's mode for *payload*, and whether there are several frames."""
-    dtype = payload.dtype.newbyteorder("=").name
-    known = metadata.get("mode")
-    frames = "frames" in metadata
-    for mode in (known, "1", "L", "I;16", "I", "F", "LA", "RGB", "RGBA"):
-        if mode not in CHANNELS:
-            continue
-        channels, wanted = CHANNELS[mode]
-        pixels = payload.shape[1:] if frames else payload.shape
-        if dtype == wanted and _is_image(pixels, channels):
-            return mode, frames
-        if not frames and dtype == wanted and payload.ndim == 4 and _is_image(payload.shape[1:], channels):
-            return mode, True
+class _Images:
+    """The images in a payload, made as they are asked for."""
+
+    def __init__(self, payload: Payload, format: str) -> None:
+        self.mode, self._many = _mode(payload)
+        self._payload, self._format = payload, format
+        self._metadata = payload.metadata
+
+    def __len__(self) -> int:
+        return len(self._payload) if self._many else 1
+
+    def __getitem__(self, number: int) -> Image.Image:
+        pixels = self._payload[number] if self._many else self._payload.read()
+        image = _image(pixels, self.mode, self._metadata)
+        if self._format == "gif" and self.mode in ("RGB", "RGBA"):
+            return _with_palette(image)
+        # Frames are cleared away in RGBA, see _timing.
+        return image.convert("RGBA") if self._format == "png" and len(self) > 1 else image
+
+
+class _Rest:
+    """All images but the first, as often as Pillow goes through them."""
+
+    def __init__(self, images: _Images) -> None:
+        self._images = images
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        return (self._images[number] for number in range(1, len(self._images)))
+
+
+def _mode(payload: Payload) -> tuple[str, bool]:
+    """Pillow's mode for *payload*, and whether it has several frames."""
+    dtype, known = payload.dtype.newbyteorder("=").name, payload.metadata.get("mode")
+    modes = ([known] if isinstance(known, str) and known in CHANNELS else []) + list(GUESSED)
+    fitting = [mode for mode in modes if CHANNELS[mode][1] == dtype]
+    for many in (True, False) if "frames" in payload.metadata else (False, True):
+        shape = payload.shape[1:] if many else payload.shape
+        for mode in fitting:
+            if 0 not in payload.shape and shape[2:] == _last_axis(mode) and len(shape) >= 2:
+                return mode, many
     raise ExportError(
         f"shape {payload.shape} of {payload.dtype} is not that of an image: rows, columns and 1 to 4 "
-        "channels of uint8, or one of bool, uint16, int32 or float32"
+        "channels of uint8, or one of bool, uint16, int32 or float32; choose npy"
     )
 
 
-def _is_image(shape: tuple[int, ...], channels: int) -> bool:
-    return 0 not in shape and (len(shape) == 2 if channels == 1 else len(shape) == 3 and shape[2] == channels)
+def _last_axis(mode: str) -> tuple[int, ...]:
+    channels = CHANNELS[mode][0]
+    return (channels,) if channels > 1 else ()
 
 
 def _image(pixels: np.ndarray[Any, Any], mode: str, metadata: dict[str, Any]) -> Image.Image:
@@ -85,7 +127,9 @@ def _image(pixels: np.ndarray[Any, Any], mode: str, metadata: dict[str, Any]) ->
     image = Image.frombytes(mode, size, np.ascontiguousarray(pixels, little).tobytes())
     if mode in ("P", "PA"):
         palette = metadata.get("palette")
-        colours = np.arange(256, dtype=np.uint8).repeat(3) if palette is None else np.asarray(palette)
+        colours = (
+            np.arange(256, dtype=np.uint8).repeat(3) if palette is None else np.asarray(palette, np.uint8)
+        )
         image.putpalette(colours.tobytes(), metadata.get("palette_mode", "RGB"))
     return image
 
@@ -105,50 +149,72 @@ def _with_palette(image: Image.Image) -> Image.Image:
     return found
 
 
-def _options(target: TargetFile, format: str, metadata: dict[str, Any], mode: str) -> dict[str, Any]:
-    """What Pillow is told beside the pixels."""
-    options: dict[str, Any] = {
-        name: metadata[name] for name in ("exif", "icc_profile", "dpi") if name in metadata
-    }
-    if format in ("bmp", "gif"):
-        options = {name: value for name, value in options.items() if name == "dpi" and format == "bmp"}
-    if "transparency" in metadata and format in ("png", "gif") and mode in ("P", "L", "RGB", "1", "I;16"):
-        options["transparency"] = metadata["transparency"]
-    if "comment" in metadata and format in ("jpeg", "gif"):
-        options["comment"] = metadata["comment"]
-    if format == "png" and metadata.get("text"):
-        options["pnginfo"] = PngImagePlugin.PngInfo()
-        for key, text in metadata["text"].items():
-            options["pnginfo"].add_text(key, text)
-    if format == "gif":
-        options["optimize"] = False  # it would leave out colours that are not used, and number the rest anew
-    quality = target.options.get("quality")
+def _quality(target: TargetFile, format: str) -> dict[str, Any]:
+    """How much may be lost, for the formats that can lose something."""
+    quality, lossless = target.options.get("quality"), target.options.get("lossless")
     if quality is not None and (isinstance(quality, bool) or quality not in range(101)):
         raise InvalidOptionError(f"quality is {quality!r}; use a whole number from 0 to 100")
+    if lossless not in (None, True, False):
+        raise InvalidOptionError(f"lossless is {lossless!r}; use True or False")
     if format == "jpeg":
-        options["quality"] = 95 if quality is None else quality
-    if format == "webp":
-        options |= {"lossless": True, "exact": True} if quality is None else {"quality": quality}
-    return options
+        return {"quality": 95 if quality is None else quality}
+    if format != "webp":
+        return {}
+    lossless = quality is None if lossless is None else lossless
+    return {"lossless": lossless, "exact": lossless} | ({} if quality is None else {"quality": quality})
 
 
-def _timing(format: str, metadata: dict[str, Any], count: int) -> dict[str, Any]:
+def _timing(format: str, metadata: dict[str, Any], images: _Images) -> dict[str, Any]:
     if format == "tiff":
         return {}
     durations = metadata.get("durations_ms")
     options: dict[str, Any] = {}
-    if isinstance(durations, list) and len(durations) == count:
-        options["duration"] = [round(each) for each in durations]
+    if isinstance(durations, list) and len(durations) == len(images):
+        options["duration"] = [each if format == "png" else round(each) for each in durations]
     if isinstance(metadata.get("loop"), int):
         options["loop"] = metadata["loop"]
+    if format == "png":
+        # Pillow joins equal frames; it does not if they are to be cleared away differently.
+        options["disposal"] = [number % 2 for number in range(len(images))]
     return options
 
 
-def _check_frames(target: TargetFile, format: str, count: int) -> None:
-    """Refuse a file into which Pillow has drawn several equal frames as one."""
-    target.file.seek(0)
-    written = getattr(OPENERS[format](target.file), "n_frames", 1)
-    if written != count:
-        raise ExportError(
-            f"{target.format} would join equal frames: of {count} it keeps {written}; choose tiff or npy"
-        )
+def _check_written(target: TargetFile, format: str, images: _Images, is_lossy: bool) -> None:
+    with opened(format, target.file) as written:
+        count = getattr(written, "n_frames", 1)
+        if count != len(images):
+            raise ExportError(
+                f"{target.format} would join equal frames: of {len(images)} it keeps {count}; choose png, "
+                "tiff or npy"
+            )
+        for number in range(0 if is_lossy else count):
+            written.seek(number)
+            written.load()
+            if not _is_same(written, images[number]):
+                raise ExportError(f"{target.format} would not hold it exactly; choose {_others(format)}")
+
+
+def _is_same(written: Image.Image, image: Image.Image) -> bool:
+    if written.mode != image.mode and {written.mode, image.mode} != {"L", "P"}:
+        written, image = written.convert("RGBA"), image.convert("RGBA")
+    pixels = np.asarray(image)
+    if dtype_of(written) != dtype_of(image) or not np.array_equal(np.asarray(written), pixels):
+        return False
+    if image.mode not in ("P", "PA"):
+        return True
+    indices = np.unique(pixels if image.mode == "P" else pixels[..., 0])
+    return np.array_equal(_colours(written)[indices], _colours(image)[indices])
+
+
+def _colours(image: Image.Image) -> np.ndarray[Any, Any]:
+    """The colours that indices stand for; black if there is none."""
+    if image.mode == "L":
+        return np.arange(256, dtype=np.uint8).repeat(3).reshape(256, 3)
+    colours = np.zeros((256, 3), np.uint8)
+    palette = np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)[:256]
+    colours[: len(palette)] = palette
+    return colours
+
+
+def _others(format: str) -> str:
+    return " or ".join(each for each in ("png", "tiff", "npy") if each != format)

@@ -1,0 +1,140 @@
+"""Whether a PNG is whole, every frame of it: Pillow fills up what is missing, without a word.
+
+Source: PNG (Third Edition, https://www.w3.org/TR/png-3/), which has the animation chunks as well.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import IO
+
+from lotdb import IngestError
+
+__all__ = ["check_png"]
+
+#: Samples a pixel, by colour type.
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+#: First column and row, and steps, of the passes of an interlaced image.
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+PIECE = 1 << 20
+#: The chunks that are looked into, and how many bytes they have.
+LENGTHS = {b"IHDR": 13, b"acTL": 8, b"fcTL": 26}
+
+
+def check_png(file: IO[bytes], size: int, check_size: Callable[[int, int], None]) -> None:
+    """Raise ``IngestError`` if something of the file of *size* bytes is missing or damaged."""
+    header = b""
+    announced: int | None = None
+    begun = 0
+    for name, length, pieces in _chunks(file, size):
+        if name in LENGTHS and length != LENGTHS[name]:
+            raise IngestError(f"chunk {name!r} has {length} bytes, not {LENGTHS[name]}")
+        if (name == b"IHDR") == bool(header):
+            raise IngestError("it does not begin with its one header")
+        if name == b"IHDR":
+            header = b"".join(pieces)
+            check_size(_number(header, 0), _number(header, 4))
+            image = _Image(header, header)
+        elif name == b"acTL" and not image.present:
+            if announced is not None:
+                raise IngestError("it announces its frames twice")
+            announced = _number(b"".join(pieces), 0)
+        elif name == b"fcTL" and announced is not None:
+            if begun or image.present:
+                image.check()
+            begun += 1
+            image = _Image(header, b"".join(pieces)[4:])
+        elif name == b"IDAT" or (name == b"fdAT" and announced is not None):
+            image.take(pieces, 4 if name == b"fdAT" else 0)
+        for _ in pieces:
+            pass  # what is left of the chunk belongs to its checksum
+    image.check()
+    if announced is not None and announced != max(begun, 1):
+        raise IngestError(f"it announces {announced} frames, {begun} are present")
+
+
+def _chunks(file: IO[bytes], size: int) -> Iterator[tuple[bytes, int, Iterator[bytes]]]:
+    """Name, length and content of each chunk up to the last one; the content is checked when it was read."""
+    place = 8
+    name = b""
+    while name != b"IEND":
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8:
+            raise IngestError("it ends before its last chunk")
+        length, name = _number(head, 0), head[4:]
+        if length > size - place - 12:
+            raise IngestError(
+                f"chunk {name!r} announces {length} bytes, {max(size - place - 12, 0)} are present"
+            )
+        yield name, length, _pieces(file, name, length)
+        place += 12 + length
+
+
+def _pieces(file: IO[bytes], name: bytes, length: int) -> Iterator[bytes]:
+    checksum = zlib.crc32(name)
+    while length:
+        piece = file.read(min(length, PIECE))
+        if not piece:
+            raise IngestError("it ends in the middle of a chunk")
+        length -= len(piece)
+        checksum = zlib.crc32(piece, checksum)
+        yield piece
+    if file.read(4) != checksum.to_bytes(4, "big"):
+        raise IngestError(f"chunk {name!r} does not match its checksum")
+
+
+class _Image:
+    """The pixels of one frame, counted as they are inflated.
+
+    Parameters
+    ----------
+    header
+        Of the file: depth, colour type and interlacing.
+    size
+        Width and height, in the first eight bytes.
+    """
+
+    def __init__(self, header: bytes, size: bytes) -> None:
+        self.expected = _inflated_bytes(header, _number(size, 0), _number(size, 4))
+        self.present = 0
+        self._inflate = zlib.decompressobj()
+
+    def take(self, pieces: Iterator[bytes], skip: int) -> None:
+        """Inflate *pieces* behind their first *skip* bytes, a bit at a time, as far as there are pixels."""
+        for piece in pieces:
+            left, skip = piece[skip:], 0
+            while self.present < self.expected and not self._inflate.eof:
+                try:
+                    got = len(self._inflate.decompress(left, PIECE))
+                except zlib.error as error:
+                    raise IngestError(f"its pixels cannot be inflated: {error}") from error
+                self.present += got
+                left = self._inflate.unconsumed_tail
+                if not left and got < PIECE:
+                    break
+
+    def check(self) -> None:
+        """Raise ``IngestError`` if there are fewer than announced."""
+        if self.present < self.expected:
+            raise IngestError(
+                f"its header announces {self.expected} bytes of pixels, {self.present} are present"
+            )
+
+
+def _inflated_bytes(header: bytes, width: int, height: int) -> int:
+    if header[9] not in SAMPLES or header[12] > 1:
+        raise IngestError(f"its header has colour type {header[9]} and interlacing {header[12]}")
+    bits = header[8] * SAMPLES[header[9]]
+    passes = ADAM7 if header[12] else ((0, 0, 1, 1),)
+    total = 0
+    for left, top, across, down in passes:
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + -(-columns * bits // 8))
+    return total
+
+
+def _number(data: bytes, place: int) -> int:
+    return int.from_bytes(data[place : place + 4], "big")
