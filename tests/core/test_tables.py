@@ -129,6 +129,16 @@ def test_a_column_in_which_all_new_cells_are_missing_fits_any(node):
     assert node.read_data()["name"].tolist() == ["x", None]
 
 
+def test_new_rows_may_miss_whole_columns_of_any_type(place):
+    table = {"name": ["x"], "n": [1], "when": [datetime.date(2024, 2, 29)]}
+    DataWriter.write_table(place, table, backend=place.backend)
+    for rows in (2, 0):
+        missing = {name: [None] * rows for name in table}
+        DataWriter.write_table(place, missing, if_exists="append")
+    nothing = (None, None, None)
+    assert place.read_data().tolist() == [("x", 1, datetime.date(2024, 2, 29)), nothing, nothing]
+
+
 def test_a_table_is_not_appended_to_an_array(node):
     node.write_data(np.zeros(3))
     with pytest.raises(DataMismatchError, match="kind"):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lotdb import LOTDB, DataNode, DataWriter, ExportError, IngestError, InvalidOptionError
+from lotdb import LOTDB, DataMismatchError, DataNode, DataWriter, ExportError, IngestError, InvalidOptionError
 
 RECORDING = Path(__file__).parents[2] / "examples/data/daphnet-S06R02E0.csv"
 
@@ -103,6 +103,13 @@ def refused(attach, node, tmp_path):
         (["0.12345678901234568"], "f8"),
         (["1.000000000000000056e-01"], "f8"),
         (["1.000000000000000057e-01"], "U24"),
+        (["1.000000000000000056e-01", "-2.500000000000000000e+300"], "f8"),
+        (["1.000000000000000056e-01", "1.000000000000000057e-01"], "U24"),
+        (["1.000000000000000056e-01", "nan"], "U24"),
+        (["0.12345678901234568", "nan"], "U19"),
+        (["0.12345678901234568", "-0.0", "1e+22", "1"], "f8"),
+        (["0.12345678901234568", "-0"], "U19"),
+        (["0.12345678901234568", "x"], "U19"),
         (["0.1000000000000000000000000"], "f8"),
         (["true", "false"], "b1"),
         (["True"], "b1"),
@@ -234,6 +241,8 @@ def test_words_may_stand_for_missing_cells(attach):
 def test_a_decimal_comma_may_be_asked_for(attach):
     table = attach("a;b;c;d\n1,5;1.234,5;1;-1,5e3\n", delimiter=";", decimal=",")
     assert table.tolist() == [(1.5, "1.234,5", 1, -1500.0)]
+    table = attach("a;b\n0,12345678901234568;0.12345678901234568\n", delimiter=";", decimal=",")
+    assert table.tolist() == [(0.12345678901234568, "0.12345678901234568")]
 
 
 # -- rows and headers -----------------------------------------------------------------------------
@@ -316,6 +325,9 @@ def test_tsv_has_tabs(attach):
     assert attach("a\tb\n1,5\t2\n", "x.tsv").tolist() == [("1,5", 2)]
     assert attach("a\tb\n1\t2\n", "x.tab").tolist() == [(1, 2)]
     assert attach("a\tb\n1\t2\n", "x.txt", format="tsv").tolist() == [(1, 2)]
+    with pytest.raises(IngestError, match="pass delimiter=','"):
+        attach("a,b\n1,2\n", "x.tsv")
+    assert attach("a,b\n1\n", "x.tsv", delimiter="\t").tolist() == [(1,)]
 
 
 # -- what is refused ------------------------------------------------------------------------------
@@ -338,6 +350,7 @@ def test_tsv_has_tabs(attach):
         (",column_1\n1,2\n", "columns 1 and 2 are both called 'column_1'"),
         ("a;b\n1;2\n", "there is no ',' in its first row, and there is ';': pass delimiter=';'"),
         ("a\tb\n1\t2\n", r"pass delimiter='\\t'"),
+        ("a|b\n1|2\n", r"pass delimiter='\|'"),
         (b"a,b\n1,\xe9\n", r"not utf-8 text: .* at byte 6 \(e9\); pass encoding="),
         (b"a,b\n" + b"1,2\n" * 100_000 + b"1,\xe9\n", r"at byte 400006 \(e9\)"),
         (b"\xff\xfea\0\n\0\x00\xd8", "not utf-16-le text: .* at byte 6"),
@@ -447,6 +460,24 @@ def test_files_are_appended(node, tmp_path):
     assert node.read_data().tolist() == [("long", 1), ("x", None)]
 
 
+def test_a_file_that_does_not_fit_is_not_appended(node, tmp_path):
+    (tmp_path / "1.csv").write_text("id,n\nx,1\n")
+    (tmp_path / "2.csv").write_text("id,n\ny,1\n" + "too long,\n" * 300_000)
+    node.attach_file(tmp_path / "1.csv")
+    with pytest.raises(DataMismatchError, match="column 'id' holds <U1, the new rows <U8"):
+        node.attach_file(tmp_path / "2.csv", if_exists="append")
+    assert node.read_data().tolist() == [("x", 1)]
+
+
+def test_a_file_without_rows_or_with_empty_columns_can_be_appended(node, tmp_path):
+    (tmp_path / "1.csv").write_text("id,n\nx,1\n")
+    (tmp_path / "2.csv").write_text("id,n\n")
+    (tmp_path / "3.csv").write_text("id,n\n,\n,2\n")
+    for name in "123":
+        node.attach_file(tmp_path / f"{name}.csv", if_exists="append")
+    assert node.read_data().tolist() == [("x", 1), (None, None), (None, 2)]
+
+
 def test_a_wide_table_goes_into_a_database(tmp_path):
     names = [f"c{i}" for i in range(5000)]
     (tmp_path / "wide.csv").write_text(",".join(names) + "\n" + ",".join(map(str, range(5000))) + "\n")
@@ -505,7 +536,7 @@ def test_a_single_column_keeps_its_missing_cells(exported, attach):
         (np.zeros((0, 2)), b"column_1,column_2\n"),
         (np.array([(1, 0.5)], [("a", ">i2"), ("b", "f4")]), b"a,b\n1,0.5\n"),
         (np.array(["2024-01-01T05"], "M8[h]"), b"column_1\n2024-01-01T05:00:00\n"),
-        (np.float32([0.1]), b"column_1\n0.10000000149011612\n"),
+        (np.array([0.1], "f4"), b"column_1\n0.10000000149011612\n"),
     ],
     ids=str,
 )

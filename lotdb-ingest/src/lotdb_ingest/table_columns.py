@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -108,6 +109,8 @@ class Column:
             return
         self._ints = False
         if not self._floats:
+            return
+        if not self._comma and len(cells[0]) > 15 and _are_printed(cells, joined):
             return
         if self._comma:
             joined = joined.translate(_SWAP)
@@ -233,23 +236,25 @@ def _all_exact(cells: Cells, powers: bool) -> bool:
     long = [cell for cell in cells if len(cell) > 15 or (powers and ("e" in cell or "E" in cell))]
     if not long:
         return True
-    values = [float(cell) for cell in long]
-    style = _style(long[0])
-    written = map(style.__mod__, values) if style else map(repr, values)
-    return all(
-        cell == back or _is_exact(cell, value)
-        for cell, back, value in zip(long, written, values, strict=True)
-    )
+    return all(_is_exact(cell, float(cell)) for cell in long)
 
 
-def _style(cell: str) -> str | None:
-    """How *cell* may have been printed, if with a power of ten: the rest may have been, too."""
-    mantissa, power, _ = cell.partition("e")
+def _are_printed(cells: Cells, joined: str) -> bool:
+    """Whether *cells* are float64 as Python or numpy.savetxt print them, which is told more quickly."""
+    if "n" in joined:  # nan and inf
+        return False
+    mantissa, power, _ = cells[0].partition("e")
     digits = len(mantissa.partition(".")[2])
-    return f"%.{digits}e" if power and digits < 40 else None
+    printed = f"%.{digits}e".__mod__ if power and digits < 40 else repr
+    try:
+        return all(map(operator.eq, map(printed, map(float, cells)), cells))
+    except ValueError:
+        return False
 
 
 def _is_exact(cell: str, value: float) -> bool:
+    if cell == repr(value):
+        return True
     mantissa = cell.lower().partition("e")[0]
     digits = mantissa.replace(".", "").lstrip("+-0").rstrip("0")
     if not digits:
