@@ -102,7 +102,7 @@ def store_recording(root: BaseNode) -> bool:
     trial.write_data(frozen, metadata={"meaning": "True while gait is frozen"})
     for name in SENSORS:
         sensor = trial.get_data_node(name, samplerate_hz=RATE_HZ, data_attribute="acceleration")
-        axes = np.stack([column[f"{name}_{axis}"] for axis in AXES], axis=1).astype(np.int16)  # a few thousand mg
+        axes = np.stack([column[f"{name}_{axis}"] for axis in AXES], axis=1).astype(np.int16)
         sensor.write_data(axes, metadata={"unit": "mg", "axes": AXES})
     return True
 
