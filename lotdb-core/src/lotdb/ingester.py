@@ -252,6 +252,9 @@ def identify(source: SourceFile, plugins: Plugins) -> str | None:
     return None
 
 
+_END: Any = object()
+
+
 def _guarded(ingested: Ingested, source: SourceFile, plugin: str, before: Any) -> Ingested:
     if not isinstance(ingested.data, Blocks):
         return ingested
@@ -270,8 +273,8 @@ def _checked_blocks(
     iterator = iter(data.blocks)
     while True:
         with _named(source, plugin):
-            block = next(iterator, None)
-            if block is None:
+            block = next(iterator, _END)
+            if block is _END:
                 if data.rows not in (None, rows):
                     raise IngestError(f"it announces {data.rows} rows, {rows} are present")
                 _check_unchanged(source, before)
