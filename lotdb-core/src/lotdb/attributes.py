@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lotdb import values
 from lotdb.errors import AttributeNotFoundError, InvalidOptionError, PayloadExistsError
 from lotdb.keys import check_name
-from lotdb.payload import Payload, PayloadRecord, is_payload
+from lotdb.payload import Payload, decode_record, is_payload
 from lotdb.records import (
     EMPTY_OWN,
     Own,
@@ -100,7 +100,7 @@ def read(node: Handle, name: str, default: Any) -> Any:
     if type(stored) is not tuple:
         return stored
     if is_payload(stored):
-        return Payload(node._tree, node._path(), name, PayloadRecord.decode(stored))
+        return Payload(node._tree, node._path(), name, decode_record(node._tree, stored))
     return values.decode(stored, extra=node._tree.plugins)
 
 

@@ -28,9 +28,12 @@ from lotdb.stage import Layout, Segment
 if TYPE_CHECKING:
     from lotdb.tree import Tree
 
-__all__ = ["Payload", "PayloadRecord", "StoredSegment"]
+__all__ = ["Payload", "PayloadRecord", "StoredSegment", "decode_record"]
 
 TAG = "p"
+
+# How many records of payloads a tree keeps decoded.
+DECODED = 256
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,18 @@ class PayloadRecord:
         return cls(
             kind, layout, shape, rate, content_type, metadata, tuple(Segment(*part) for part in segments)
         )
+
+
+def decode_record(tree: Tree, stored: tuple[Any, ...]) -> PayloadRecord:
+    """The record of which *stored* is the plain form; decoding it takes longer than reading a window."""
+    known = tree.decoded.get(id(stored))
+    if known is None:
+        if len(tree.decoded) >= DECODED:
+            tree.decoded.clear()
+        # With the stored form itself, so that no other has its identity meanwhile.
+        known = tree.decoded[id(stored)] = (stored, PayloadRecord.decode(stored))
+    record: PayloadRecord = known[1]
+    return record
 
 
 def is_payload(stored: Any) -> bool:

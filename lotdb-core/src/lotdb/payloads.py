@@ -22,7 +22,7 @@ from lotdb.errors import (
 )
 from lotdb.ingester import Blocks
 from lotdb.keys import check_name
-from lotdb.payload import Payload, PayloadRecord, is_payload
+from lotdb.payload import Payload, PayloadRecord, decode_record, is_payload
 from lotdb.policy import BACKEND, DATA_ATTRIBUTE, SAMPLERATE, check_backend
 from lotdb.ranges import check_rate
 from lotdb.records import get_value, own_of, with_values, without_value
@@ -66,7 +66,7 @@ def find(node: Handle, name: str) -> PayloadRecord | None:
             f"attribute {name!r} of node {node._path()!r} is a value and no payload; "
             "choose another name, or delete_attribute it"
         )
-    return PayloadRecord.decode(stored)
+    return decode_record(node._tree, stored)
 
 
 def has(node: Handle, name: str) -> bool:

@@ -56,6 +56,8 @@ class Tree:
         self.removals = 0
         #: The one place that the root's handle finds its entry in, by its key.
         self.roots: MutableMapping[str, Entry] = {}
+        #: Records of payloads that were decoded lately, by the identity of their stored form.
+        self.decoded: dict[int, tuple[Any, Any]] = {}
         self.memory = MemoryBackend()
         self.stage = Stage(lambda name: self.memory, decode_options=self.decode_options)
 
