@@ -1,0 +1,146 @@
+"""A copy of a branch whose nodes have payloads, and the first change in it, in a database just opened."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from benchmarks.cases import Against, Case, Figures, Side, at_most, below
+from benchmarks.clock import Timer, check, sync_file
+from benchmarks.ours import load_plugins
+from benchmarks.sizes import Sizes
+from benchmarks.tree import paths
+
+
+def payload(number: int) -> np.ndarray:
+    """A small payload, another one for each node."""
+    return np.arange(number, number + 32, dtype=np.float32).reshape(16, 2)
+
+
+def build_lotdb(folder: str, leaves: int) -> Figures:
+    from lotdb import LOTDB
+
+    with LOTDB(folder, new=True) as db, db.connection() as root:
+        study = root.get_node("study")
+        for number, path in enumerate(paths(leaves)):
+            study.get_data_node(path, samplerate_hz=100).write_data(payload(number))
+    return {}
+
+
+def branch_lotdb(folder: str, leaves: int) -> Figures:
+    from lotdb import LOTDB
+
+    copy = f"study_{os.getpid()}"
+    first = "/".join(next(paths(leaves)))
+    with LOTDB(folder) as db:
+        load_plugins(db)
+        root = db.open_connection()
+        with Timer() as branched:
+            root["study"].branch(copy)
+            db.commit()
+        with Timer() as changed:
+            root[f"{copy}/{first}"].set_attribute("label", "changed")
+            db.commit()
+        check(root[f"{copy}/{first}"].get_attribute("label") == "changed", "the change in the copy")
+        check(root[f"study/{first}"].get_attribute("label") is None, "the original")
+        check(np.array_equal(root[f"{copy}/{first}"].read_data(), payload(0)), "the copy's payload")
+    return {"branch": branched.seconds, "change": changed.seconds}
+
+
+def build_lotdb1(folder: str, leaves: int) -> Figures:
+    from lotdb import LOTDB
+
+    db = LOTDB(path=folder, name="lotdb.fs", new=True)
+    root = db.open_connection()
+    for number, path in enumerate(paths(leaves)):
+        node = root.get_data_node(["study", *path], samplerate_hz=100, backend="blob")
+        node.write_data(payload(number), database=db)
+    db.commit()
+    db.close()
+    return {}
+
+
+def branch_lotdb1(folder: str, leaves: int) -> Figures:
+    from lotdb import LOTDB
+
+    db = LOTDB(path=folder, name="lotdb.fs")
+    root = db.open_connection()
+    with Timer() as branched:
+        copy = root.get_node("study").copy_tree()
+        copy.key = f"study_{os.getpid()}"
+        root.add_tree(copy)
+        db.commit()
+    with Timer() as changed:
+        copy.get_node_path(next(paths(leaves))).set_attribute("label", "changed")
+        db.commit()
+    db.close()
+    return {"branch": branched.seconds, "change": changed.seconds}
+
+
+def build_h5py(folder: str, leaves: int) -> Figures:
+    import h5py
+
+    with h5py.File(f"{folder}/tree.h5", "w", libver="latest") as file:
+        for number, path in enumerate(paths(leaves)):
+            file.create_dataset("/".join(("study", *path)), data=payload(number))
+    return {}
+
+
+def branch_h5py(folder: str, leaves: int) -> Figures:
+    import h5py
+
+    with h5py.File(f"{folder}/tree.h5", "r+", libver="latest") as file, Timer() as branched:
+        file.copy("study", f"study_{os.getpid()}")
+        file.flush()
+        sync_file(file.filename)
+    return {"branch": branched.seconds}
+
+
+def cases(sizes: Sizes) -> list[Case]:
+    many, few = {"leaves": sizes.leaves}, {"leaves": sizes.leaves // 100}
+
+    def sides(size: dict[str, int]) -> Side:
+        return Side("LOTDB", branch_lotdb, size, Side("LOTDB", build_lotdb, size), "branch", durable="synced")
+
+    large, small = sides(many), sides(few).but(label=f"the same of {few['leaves']} nodes")
+    return [
+        Case(
+            f"branch copy of {many['leaves']} nodes with payloads, and commit",
+            large,
+            (Against(small, at_most(2)),),
+            alone=below(0.010, "10 ms"),
+        ),
+        Case(
+            f"branch copy of {few['leaves']} nodes with payloads, and commit",
+            small.but(label="LOTDB"),
+            (
+                Against(
+                    Side(
+                        "lotdb 1.1.3",
+                        branch_lotdb1,
+                        few,
+                        Side("lotdb 1.1.3", build_lotdb1, few, peer=True),
+                        "branch",
+                        durable="tree synced, payloads not",
+                        peer=True,
+                    )
+                ),
+                Against(
+                    Side(
+                        "h5py, Group.copy",
+                        branch_h5py,
+                        few,
+                        Side("h5py", build_h5py, few),
+                        "branch",
+                        durable="synced",
+                    )
+                ),
+            ),
+        ),
+        Case(
+            "first change in such a copy, and commit (fan-outs of 100)",
+            large.but(figure="change"),
+            alone=below(0.010, "10 ms"),
+        ),
+    ]

@@ -1,0 +1,77 @@
+"""What the sides of a case measure with: time, memory, bytes on disk, and whether the result is right."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+
+
+class Timer:
+    """As ``with Timer() as timer:`` the seconds that the block took, in ``timer.seconds``."""
+
+    seconds: float
+
+    def __enter__(self) -> Timer:
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.seconds = time.perf_counter() - self._start
+
+
+def seconds_each(function: Callable[..., object], arguments: Iterable[tuple[object, ...]]) -> list[float]:
+    """Seconds that each call of *function* took. What it returns is dropped within the time."""
+    seconds = []
+    clock = time.perf_counter
+    for each in arguments:
+        start = clock()
+        function(*each)
+        seconds.append(clock() - start)
+    return seconds
+
+
+class PeakMemory:
+    """As ``with PeakMemory() as memory:`` the bytes by which the process grows at most: ``memory.grown``."""
+
+    grown: int
+
+    def __enter__(self) -> PeakMemory:
+        # Linux: this sets the peak back to what is in use now.
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+        self._start = _status("VmRSS")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.grown = _status("VmHWM") - self._start
+
+
+def _status(name: str) -> int:
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith(name))
+    return int(line.split()[1]) * 1024
+
+
+def bytes_on_disk(path: str) -> int:
+    """Size of a file, or of all files in a folder."""
+    if os.path.isfile(path):
+        return os.path.getsize(path)
+    return sum(
+        os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names
+    )
+
+
+def sync_file(path: str) -> None:
+    """Put a file, or a folder's list of names, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check(condition: object, what: str) -> None:
+    """Stop if a side did not do its work: a figure for something else is worse than none."""
+    if not condition:
+        raise AssertionError(what)

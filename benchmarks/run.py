@@ -1,0 +1,152 @@
+"""Run the sides of cases, each repetition in a process of its own, turn about."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.cases import Case, Figures, Side, Target
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of a case against one other side, or alone."""
+
+    case: Case
+    ours: float
+    other: Side | None = None
+    theirs: float | None = None
+    target: Target | None = None
+    number: float | None = None  # what the target is about: a ratio of medians, or a difference
+    spread: tuple[float, float] | None = None  # the ratio's lowest and highest in one repetition
+    met: bool | None = None
+
+
+class Runner:
+    """Runs sides in *folder*, with *python* and, those of lotdb 1.1.3, with *peer_python*."""
+
+    def __init__(
+        self,
+        folder: Path,
+        python: str,
+        peer_python: str | None,
+        repeats: int,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.folder = folder
+        self.pythons = {False: python, True: peer_python}
+        self.repeats = repeats
+        self.say = say
+        # Modules are compiled once, and not into the folders of the sources.
+        self._environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "pycache")}
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._figures: dict[str, list[Figures]] = {}
+        self._data: dict[str, Path] = {}
+        self._wanted: set[str] = set()
+
+    def run(self, cases: Sequence[Case]) -> Iterator[Row]:
+        """The rows of *cases*, as they are measured; then all data that they worked on is removed."""
+        sides = [side for case in cases for side in (case.ours, *(each.side for each in case.against))]
+        self._wanted = {side.data.key for side in sides if side.data}
+        try:
+            for case in cases:
+                yield from self._rows(case)
+        finally:
+            for folder in self._data.values():
+                shutil.rmtree(folder, ignore_errors=True)
+            self._data.clear()
+
+    def _rows(self, case: Case) -> list[Row]:
+        """Run what has not been run yet of a case, and compare."""
+        against = [each for each in case.against if self.pythons[each.side.peer]]
+        sides = [each.side for each in against] + [case.ours]
+        self._repeat(sides, case.repeats or self.repeats)
+        ours = self._values(case.ours)
+        median = statistics.median(ours)
+        met = case.alone.holds(median) if case.alone else None
+        rows = [Row(case, median, target=case.alone, number=median, met=met)]
+        for each in against:
+            rows.append(_compared(case, ours, each.side, self._values(each.side), each.target))
+        return rows
+
+    def _repeat(self, sides: Iterable[Side], repeats: int) -> None:
+        todo = {side.key: side for side in sides if side.key not in self._figures}
+        for side in todo.values():
+            self._prepare(side)
+        for repetition in range(repeats):
+            for key, side in todo.items():
+                self.say(f"{side.function.__name__} {repetition + 1}/{repeats}")
+                self._figures.setdefault(key, []).append(self._run(side))
+
+    def _values(self, side: Side) -> list[float]:
+        return [side.value(figures) for figures in self._figures[side.key]]
+
+    def _prepare(self, side: Side) -> None:
+        """Make what *side* works on, if it is not there."""
+        if side.data is None or side.data.key in self._data:
+            return
+        self._prepare(side.data)
+        self.say(f"{side.data.function.__name__}, for others to work on")
+        self._run(side.data)
+
+    def _run(self, side: Side) -> Figures:
+        if side.data is not None:
+            return self._call(side, self._data[side.data.key])
+        folder = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{side.function.__name__}-"))
+        figures = self._call(side, folder)
+        if side.key in self._wanted and side.key not in self._data:
+            self._data[side.key] = folder
+        else:
+            shutil.rmtree(folder)
+        return figures
+
+    def _call(self, side: Side, folder: Path) -> Figures:
+        # Nobody pays for what another one has left to be written.
+        os.sync()
+        function = side.function
+        arguments = json.dumps({"folder": str(folder), **side.arguments})
+        done = subprocess.run(
+            [
+                self.pythons[side.peer],
+                "-m",
+                "benchmarks.worker",
+                function.__module__,
+                function.__name__,
+                arguments,
+            ],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{function.__name__} failed:\n{done.stderr}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+def _compared(case: Case, ours: list[float], side: Side, theirs: list[float], target: Target | None) -> Row:
+    our_median, their_median = statistics.median(ours), statistics.median(theirs)
+    ratios = [their / our for our, their in zip(ours, theirs, strict=False) if our]
+    number = met = None
+    if target is not None:
+        number = target.number(our_median, their_median)
+        met = target.holds(number)
+    return Row(
+        case,
+        our_median,
+        side,
+        their_median,
+        target,
+        number,
+        (min(ratios), max(ratios)) if ratios else None,
+        met,
+    )

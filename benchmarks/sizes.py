@@ -1,0 +1,75 @@
+"""How much work the cases do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a run. The defaults are those that the targets are about."""
+
+    repeats: int = 5
+    leaves: int = 200_000
+    some_leaves: int = 50_000  # for what takes a third of a millisecond a leaf
+    few_leaves: int = 2_000  # for what takes longer still
+    lookups: int = 1_000
+    walked_leaves: int = 1_000_000
+    commits: int = 200
+    captures: int = 1_000
+    seconds: int = 600  # of stereo audio: 230 MB
+    windows: int = 300
+    appends: int = 2_000
+    few_appends: int = 200
+    streamed_blocks: int = 256  # of 8 MiB: 2 GiB
+    growth: tuple[int, ...] = (1, 10, 100)
+    growth_leaves: int = 20_000
+    growth_blocks: int = 10  # of 10 s of stereo audio: 38 MB
+    growth_captures: int = 1_000
+    gigabytes: int = 12  # room on the disk
+    growth_gigabytes: int = 30
+
+
+QUICK = Sizes(
+    repeats=3,
+    leaves=20_000,
+    some_leaves=5_000,
+    few_leaves=500,
+    lookups=300,
+    walked_leaves=100_000,
+    commits=50,
+    captures=200,
+    seconds=60,
+    windows=100,
+    appends=400,
+    few_appends=50,
+    streamed_blocks=16,
+    growth=(1, 10),
+    growth_leaves=2_000,
+    growth_blocks=2,
+    growth_captures=100,
+    gigabytes=2,
+    growth_gigabytes=2,
+)
+
+TINY = Sizes(
+    repeats=1,
+    leaves=300,
+    some_leaves=50,
+    few_leaves=20,
+    lookups=10,
+    walked_leaves=1_000,
+    commits=3,
+    captures=3,
+    seconds=3,
+    windows=3,
+    appends=100,
+    few_appends=5,
+    streamed_blocks=2,
+    growth=(1, 2),
+    growth_leaves=100,
+    growth_blocks=1,
+    growth_captures=3,
+    gigabytes=1,
+    growth_gigabytes=1,
+)

@@ -1,0 +1,110 @@
+"""Importing the library, and opening a database to read one attribute. Python's own start is not in it."""
+
+# Nothing is imported here that the sides import.
+from collections.abc import Callable
+
+from benchmarks.cases import Against, Case, Figures, Side, at_most, more
+from benchmarks.clock import Timer, check
+from benchmarks.sizes import Sizes
+
+
+def import_lotdb(folder: str) -> Figures:
+    with Timer() as timer:
+        import lotdb  # noqa: F401
+    return {"seconds": timer.seconds}
+
+
+def import_lotdb1(folder: str) -> Figures:
+    with Timer() as timer:
+        import lotdb  # noqa: F401
+    return {"seconds": timer.seconds}
+
+
+def import_parts(folder: str) -> Figures:
+    with Timer() as timer:
+        import numpy  # noqa: F401
+        import ZODB  # noqa: F401
+    return {"seconds": timer.seconds}
+
+
+def import_h5py(folder: str) -> Figures:
+    with Timer() as timer:
+        import h5py  # noqa: F401
+    return {"seconds": timer.seconds}
+
+
+def import_zarr(folder: str) -> Figures:
+    with Timer() as timer:
+        import zarr  # noqa: F401
+    return {"seconds": timer.seconds}
+
+
+def import_signac(folder: str) -> Figures:
+    with Timer() as timer:
+        import signac  # noqa: F401
+    return {"seconds": timer.seconds}
+
+
+def make(folder: str) -> Figures:
+    from lotdb import LOTDB
+
+    with LOTDB(folder, new=True) as db, db.connection() as root:
+        root.get_node_path("sensor_01/capture_0001").set_attribute("label", "walking")
+    return {}
+
+
+def import_and_read(folder: str) -> Figures:
+    with Timer() as timer:
+        from lotdb import LOTDB
+
+        with LOTDB(folder) as db, db.connection() as root:
+            label = root["sensor_01/capture_0001"].get_attribute("label")
+    check(label == "walking", "the attribute")
+    return {"seconds": timer.seconds}
+
+
+def write_first(folder: str, backend: str) -> Figures:
+    import numpy as np
+
+    from lotdb import LOTDB
+
+    with LOTDB(folder, new=True) as db, db.connection() as root:
+        with Timer() as first:
+            root.get_data_node("first", backend=backend).write_data(np.zeros(10))
+        with Timer() as second:
+            root.get_data_node("second", backend=backend).write_data(np.zeros(10))
+    return {"seconds": first.seconds, "second": second.seconds}
+
+
+def cases(sizes: Sizes) -> list[Case]:
+    def imported(label: str, function: Callable[..., Figures]) -> Side:
+        # Once before, so that all modules are compiled.
+        peer = label.startswith("lotdb 1")
+        return Side(label, function, data=Side(label, function, peer=peer), peer=peer)
+
+    ours = imported("LOTDB", import_lotdb)
+    first = Side("LOTDB, blob", write_first, {"backend": "blob"})
+    first_zarr = Side("LOTDB, zarr", write_first, {"backend": "zarr"})
+    return [
+        Case(
+            "import",
+            ours,
+            (
+                Against(imported("ZODB and numpy", import_parts), at_most(1.2)),
+                Against(imported("lotdb 1.1.3", import_lotdb1)),
+                Against(imported("h5py", import_h5py)),
+                Against(imported("zarr", import_zarr)),
+                Against(imported("signac", import_signac)),
+            ),
+        ),
+        Case(
+            "import, open a database, read one attribute, close it",
+            Side("LOTDB", import_and_read, data=Side("LOTDB", make)),
+            (Against(ours.but(label="its import alone"), more(0.010, "10 ms")),),
+        ),
+        Case(
+            "first payload in a process, which loads the plugins",
+            first,
+            (Against(first.but(label="the second", figure="second")), Against(first_zarr)),
+        ),
+    ]

@@ -1,0 +1,146 @@
+"""Windows at random places of ten minutes of stereo at 48 kHz in float32, everything open already."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.cases import Against, Case, Figures, Side, at_most, faster, more
+from benchmarks.clock import check, seconds_each
+from benchmarks.data import AUDIO_HZ, audio, windows
+from benchmarks.payloads import large, stored_zarr
+from benchmarks.sizes import Sizes
+
+
+def timed(read: Callable[[int, int], np.ndarray], seconds: int, rows: int, count: int) -> Figures:
+    """The median over the windows. The first tenth of them warms up."""
+    total = seconds * AUDIO_HZ
+    places = windows(count, rows, total)
+    times = seconds_each(read, places)
+    signal = audio(total)
+    for start, stop in places[:5]:
+        check(np.array_equal(read(start, stop), signal[start:stop]), "the rows of the window")
+    return {"seconds": statistics.median(times[count // 10 :])}
+
+
+def read_lotdb(folder: str, backend: str, **size: int) -> Figures:
+    from lotdb import LOTDB
+
+    with LOTDB(folder) as db, db.connection() as root:
+        return timed(root["speech"].read_data, **size)
+
+
+def read_lotdb1(folder: str, backend: str, **size: int) -> Figures:
+    from lotdb import LOTDB
+
+    db = LOTDB(path=folder, name="lotdb.fs")
+    figures = timed(db.open_connection().get_node("speech").read_data, **size)
+    db.close()
+    return figures
+
+
+def read_file(folder: str, **size: int) -> Figures:
+    path = f"{folder}/speech.npy"
+    offset = os.path.getsize(path) - size["seconds"] * AUDIO_HZ * 8
+    descriptor = os.open(path, os.O_RDONLY)
+
+    def read(start: int, stop: int) -> np.ndarray:
+        rows = np.empty((stop - start, 2), np.float32)
+        os.preadv(descriptor, [rows], offset + start * 8)
+        return rows
+
+    figures = timed(read, **size)
+    os.close(descriptor)
+    return figures
+
+
+def read_h5py(folder: str, chunks: bool, **size: int) -> Figures:
+    import h5py
+
+    with h5py.File(f"{folder}/speech.h5", "r") as file:
+        dataset = file["speech"]
+        return timed(lambda start, stop: dataset[start:stop], **size)
+
+
+def read_bare_zarr(folder: str, **size: int) -> Figures:
+    import zarr
+
+    array = zarr.open_array(stored_zarr(folder), mode="r")
+    return timed(lambda start, stop: array[start:stop], **size)
+
+
+def read_zarr(folder: str, **size: int) -> Figures:
+    import zarr
+
+    array = zarr.open_array(f"{folder}/speech.zarr", mode="r")
+    return timed(lambda start, stop: array[start:stop], **size)
+
+
+def cases(sizes: Sizes) -> list[Case]:
+    write = large(sizes.seconds)
+    second, short = AUDIO_HZ, AUDIO_HZ // 100
+
+    def side(label: str, function: object, data: str, rows: int, count: int, **others: object) -> Side:
+        size = {"seconds": sizes.seconds, "rows": rows, "count": count}
+        return Side(label, function, {**size, **others}, write[data], peer=write[data].peer)
+
+    def blob(rows: int, count: int) -> tuple[Side, ...]:
+        return (
+            side("LOTDB, blob", read_lotdb, "blob", rows, count, backend="blob"),
+            side("pread", read_file, "file", rows, count),
+            side("h5py, contiguous", read_h5py, "h5py", rows, count, chunks=False),
+            side("h5py, chunked", read_h5py, "h5py chunked", rows, count, chunks=True),
+            side("lotdb 1.1.3, blob", read_lotdb1, "blob1", rows, 5, backend="blob"),
+        )
+
+    def zarr(rows: int, count: int) -> tuple[Side, ...]:
+        return (
+            side("LOTDB, zarr", read_lotdb, "zarr", rows, count, backend="zarr"),
+            side("bare zarr, the same array", read_bare_zarr, "zarr", rows, count),
+            side("zarr, 1 MB chunks", read_zarr, "plain zarr", rows, count),
+            side("lotdb 1.1.3, zarr", read_lotdb1, "zarr1", rows, max(count // 5, 3), backend="zarr"),
+        )
+
+    long = blob(second, sizes.windows)
+    brief = blob(short, 10 * sizes.windows)
+    long_zarr = zarr(second, sizes.windows)
+    brief_zarr = zarr(short, sizes.windows)
+    return [
+        Case(
+            "window of 1 s (48 kHz stereo float32), blob",
+            long[0],
+            (
+                Against(long[1], at_most(1.3)),
+                Against(long[2], faster(1)),
+                Against(long[3]),
+                Against(long[4]),
+            ),
+            unit="µs",
+        ),
+        Case(
+            "window of 10 ms, blob",
+            brief[0],
+            (
+                Against(brief[1], more(15e-6, "15 µs")),
+                Against(brief[3], faster(5)),
+                Against(brief[2]),
+                Against(brief[4]),
+            ),
+            unit="µs",
+        ),
+        Case(
+            "window of 1 s, zarr",
+            long_zarr[0],
+            (Against(long_zarr[1], at_most(1.1)), Against(long_zarr[2]), Against(long_zarr[3])),
+            unit="µs",
+        ),
+        Case(
+            "window of 10 ms, zarr",
+            brief_zarr[0],
+            (Against(brief_zarr[1], at_most(1.1)), Against(brief_zarr[2]), Against(brief_zarr[3])),
+            unit="µs",
+        ),
+    ]
