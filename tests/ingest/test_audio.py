@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from lotdb import LOTDB, BaseNode, DataMismatchError, ExportError, IngestError, InvalidOptionError
+from lotdb_ingest.audio_ogg import with_checksum
 
 RNG = np.random.default_rng(11)
 CONTAINERS = {
@@ -122,6 +123,24 @@ def test_samples_keep_their_own_width(node, tmp_path, subtype, dtype, container)
     assert payload.metadata.get("bits") == (bits or None)
 
 
+@pytest.mark.parametrize("endian", ["LITTLE", "BIG"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "AU", "CAF"])
+def test_the_order_of_bytes_is_kept(node, tmp_path, container, subtype, endian):
+    if not soundfile.check_format(container, subtype, endian):
+        pytest.skip("libsndfile does not write it")
+    suffix = CONTAINERS[container]
+    sound = RNG.standard_normal((50, 2)).clip(-1, 1)
+    soundfile.write(tmp_path / f"in.{suffix}", sound, 48000, subtype, endian, container)
+    first = node.attach_file(tmp_path / f"in.{suffix}", data_attribute="first")
+    first.export(tmp_path / f"out.{suffix}")
+    second = node.attach_file(tmp_path / f"out.{suffix}", data_attribute="second")
+    assert second.metadata["endian"] == first.metadata["endian"]
+    assert second.read().tobytes() == first.read().tobytes()
+    expected = soundfile.read(tmp_path / f"in.{suffix}", dtype="float64")[0]
+    assert soundfile.read(tmp_path / f"out.{suffix}", dtype="float64")[0].tolist() == expected.tolist()
+
+
 def test_channels_are_columns_and_one_channel_is_none(node, tmp_path):
     sound = np.arange(30, dtype="i2").reshape(10, 3)
     soundfile.write(tmp_path / "three.wav", sound, 100)
@@ -212,6 +231,50 @@ def test_a_file_that_is_cut_in_the_middle(node, tmp_path, suffix):
     refused(node, tmp_path / f"x.{suffix}")
 
 
+def ogg_pages(subtype="VORBIS", rows=100_000):
+    file = io.BytesIO()
+    sound = (RNG.standard_normal(rows) * 0.1).astype("f4")
+    soundfile.write(file, sound, 48000, subtype, format="OGG")
+    first, *rests = file.getvalue().split(b"OggS")
+    assert first == b""
+    return [b"OggS" + rest for rest in rests]
+
+
+def as_other_stream(page):
+    return with_checksum(page[:14] + b"\1\2\3\4" + page[18:])
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda pages: [*pages[:3], pages[3][:-1] + b"\xa5", *pages[4:]], "does not match its checksum"),
+        (lambda pages: [*pages[:3], *pages[4:]], "page 3 should be at byte"),
+        (lambda pages: [*pages[:4], *pages[3:]], "page 4 should be at byte"),
+        (lambda pages: [*pages[:3], b"x", *pages[3:]], "no page begins at byte"),
+        (lambda pages: pages[:-1], "its last page is missing"),
+        (lambda pages: [*pages[:-1], pages[-1][:20]], "no page begins at byte"),
+        (lambda pages: [*pages[:-1], pages[-1][:-1]], "is announced up to byte"),
+        (lambda pages: [*pages, *map(as_other_stream, pages)], "where another stream follows"),
+        (lambda pages: [pages[0], as_other_stream(pages[0]), *pages[1:]], "several streams side by side"),
+    ],
+)
+def test_an_ogg_file_that_is_not_one_whole_stream(node, tmp_path, subtype, damage, message):
+    (tmp_path / "x.ogg").write_bytes(b"".join(damage(ogg_pages(subtype))))
+    assert message in refused(node, tmp_path / "x.ogg")
+
+
+def test_what_follows_the_last_page_of_an_ogg_file_does_no_harm(node, tmp_path):
+    (tmp_path / "x.ogg").write_bytes(b"".join(ogg_pages()) + bytes(100_000))
+    assert node.attach_file(tmp_path / "x.ogg").shape == (100_000,)
+
+
+def test_a_recording_of_a_broadcast_begins_in_its_middle(node, tmp_path):
+    head, tables, *_, last = ogg_pages()
+    (tmp_path / "x.ogg").write_bytes(head + tables + last)
+    assert node.attach_file(tmp_path / "x.ogg").ndim == 1
+
+
 def test_a_wav_file_that_was_not_finished(node, tmp_path):
     (tmp_path / "x.wav").write_bytes(wav(announced=0))
     assert "was not finished" in refused(node, tmp_path / "x.wav")
@@ -226,12 +289,29 @@ def test_a_flac_header_that_announces_what_cannot_be(node, tmp_path, samples):
     assert f"announces {samples} samples" in refused(node, tmp_path / "x.flac")
 
 
+def test_a_flac_header_that_leaves_open_how_much_there_is(node, tmp_path):
+    soundfile.write(tmp_path / "x.flac", np.zeros(100, "i2"), 8000)
+    content = bytearray((tmp_path / "x.flac").read_bytes())
+    content[21:26] = (content[21] >> 4 << 36).to_bytes(5, "big")
+    (tmp_path / "x.flac").write_bytes(content)
+    assert "does not say how many samples" in refused(node, tmp_path / "x.flac")
+
+
+def test_an_aiff_header_that_announces_more_than_there_is(node, tmp_path):
+    soundfile.write(tmp_path / "x.aiff", np.zeros(100, "i2"), 8000)
+    content = bytearray((tmp_path / "x.aiff").read_bytes())
+    place = content.index(b"COMM") + 10
+    content[place : place + 4] = b"\xff\xff\xff\xff"
+    (tmp_path / "x.aiff").write_bytes(content)
+    assert "announces 4294967295 rows of sound, 100 are present" in refused(node, tmp_path / "x.aiff")
+
+
 def test_a_flac_file_with_altered_samples(node, tmp_path):
     soundfile.write(tmp_path / "x.flac", RNG.integers(-9000, 9000, 20000, "i2"), 8000)
     content = bytearray((tmp_path / "x.flac").read_bytes())
     content[len(content) // 2] ^= 0x10
     (tmp_path / "x.flac").write_bytes(content)
-    refused(node, tmp_path / "x.flac")
+    assert "of 20000" in refused(node, tmp_path / "x.flac")
 
 
 @pytest.mark.parametrize(
@@ -301,6 +381,9 @@ def test_an_unknown_option_is_named(node, tmp_path):
         (np.zeros(4, "u1"), "x.ogg", {}, "cannot be compressed"),
         (np.zeros(4, "f4"), "x.opus", {"samplerate_hz": 12345}, "libsndfile cannot write it"),
         (np.zeros(4, "f4"), "x.wav", {"samplerate_hz": 44100.5}, "whole numbers only"),
+        (np.zeros(0, "i2"), "x.flac", {}, "a sound of no samples"),
+        (np.zeros(0, "f4"), "x.opus", {}, "a sound of no samples"),
+        (np.zeros(0, "f4"), "x.mp3", {}, "a sound of no samples"),
     ],
 )
 def test_what_a_format_cannot_hold_is_refused(node, tmp_path, data, name, options, message):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +17,9 @@ BAR_WIDTH = 30
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 if every file is in, 1 if some could not be taken in, 2 if nothing could be done."""
     asked = _parser().parse_args(arguments)
+    if not os.path.isdir(asked.folder):
+        # Before there is a database: the two may have been given the wrong way round.
+        return _say(f"{asked.folder!r} is not a folder; the folder of the files comes after the database")
     bar = _Bar()
     how = {
         "backend": asked.backend,
@@ -35,17 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 progress=bar.show,
                 **{name: value for name, value in how.items() if value is not None},
             )
-    except LotdbError as error:
+    except (LotdbError, OSError) as error:
         bar.end()
-        print(f"lotdb-ingest: {error}", file=sys.stderr)
-        return 2
+        return _say(str(error))
     except KeyboardInterrupt:
         bar.end()
-        print("lotdb-ingest: interrupted; run it again to go on where it was", file=sys.stderr)
-        return 130
+        return _say("interrupted; run it again to go on where it was", 130)
     bar.end()
     print(report)
     return 1 if report.failed else 0
+
+
+def _say(message: str, code: int = 2) -> int:
+    print(f"lotdb-ingest: {message}", file=sys.stderr)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,8 +90,10 @@ class _Bar:
             return
         self._shown = now
         filled = BAR_WIDTH * done // total
-        bar = "█" * filled + "·" * (BAR_WIDTH - filled)
-        print(f"\r\x1b[K{bar} {done}/{total} {path[-40:]}", end="", file=sys.stderr, flush=True)
+        line = "█" * filled + "·" * (BAR_WIDTH - filled) + f" {done}/{total} "
+        room = max(1, shutil.get_terminal_size().columns - len(line) - 1)
+        path = "".join(each if each.isprintable() else "?" for each in path[-room:])
+        print(f"\r\x1b[K{line}{path}", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         if self._on and self._shown:

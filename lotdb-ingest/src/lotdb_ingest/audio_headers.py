@@ -2,7 +2,7 @@
 
 libsndfile mends a header that announces more than the file has, without a word. So the few bytes that say how
 long the sound is are read here as well. Sources: the RIFF, EBU Tech 3306 (RF64), Sony Wave64, AIFF 1.3, NeXT
-``.snd``, Apple Core Audio Format, RFC 9639 (FLAC), RFC 3533 (Ogg) and Xing specifications.
+``.snd``, Apple Core Audio Format, RFC 9639 (FLAC) and Xing specifications. Ogg has a module of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import struct
 from typing import IO
 
 from lotdb import IngestError
+from lotdb_ingest.audio_ogg import check_ogg
 
 __all__ = ["aiff_frames", "check_length", "mend_aiff_frames"]
 
@@ -18,7 +19,6 @@ UNKNOWN = 0xFFFFFFFF
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 # More than a frame of FLAC can hold, and fewer bytes than any has.
 FLAC_FRAME_SAMPLES, FLAC_FRAME_BYTES = 65535, 9
-OGG_PAGE_BYTES = 65307
 
 
 def check_length(format: str, file: IO[bytes], size: int) -> None:
@@ -31,8 +31,8 @@ def check_length(format: str, file: IO[bytes], size: int) -> None:
         "au": _check_au,
         "caf": _check_caf,
         "flac": _check_flac,
-        "ogg": _check_ogg,
-        "opus": _check_ogg,
+        "ogg": check_ogg,
+        "opus": check_ogg,
         "mp3": _check_mp3,
     }[format](file, size)
 
@@ -149,19 +149,15 @@ def _check_flac(file: IO[bytes], size: int) -> None:
     if len(head) < 42:
         raise IngestError(f"it has {size} bytes, which is no whole FLAC header")
     samples = int.from_bytes(head[21:26], "big") & ((1 << 36) - 1)
+    if samples == 0:
+        # libsndfile takes it for 2 ** 63 - 1, and fails when it has read the first ones.
+        raise IngestError(
+            "its header does not say how many samples it has, as if it had been written to a pipe; "
+            "encode it anew, to a file"
+        )
     most = size // FLAC_FRAME_BYTES * FLAC_FRAME_SAMPLES
     if samples > most:
         raise IngestError(f"its header announces {samples} samples, {size} bytes can hold {most} at most")
-
-
-def _check_ogg(file: IO[bytes], size: int) -> None:
-    file.seek(max(0, size - OGG_PAGE_BYTES))
-    tail = file.read()
-    last = tail.rfind(b"OggS")
-    page = tail[last:]
-    length = 27 + page[26] + sum(page[27 : 27 + page[26]]) if last >= 0 and len(page) > 26 else 0
-    if length == 0 or len(page) < length or not page[5] & 4:
-        raise IngestError("its last page is missing: it ends in the middle")
 
 
 def _check_mp3(file: IO[bytes], size: int) -> None:

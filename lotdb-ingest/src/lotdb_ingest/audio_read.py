@@ -71,10 +71,8 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         # libsndfile counts the frames of an mp3 by what it finds, and estimates them if there are many.
         rows = None if audio.format == "MP3" else audio.frames
         rate = audio.samplerate
-    if content == "aiff" and rows is not None and dtype.itemsize == 1:
-        # libsndfile takes the byte that pads an odd number of bytes for a sample.
-        announced = aiff_frames(source.file)
-        rows = announced if announced == rows - 1 else rows
+    if content == "aiff" and rows is not None:
+        rows = _rows_of_aiff(source, rows, dtype)
     blocks = _blocks(source, dtype, rows)
     return Ingested(
         Blocks(blocks, dtype, shape, rows=rows),
@@ -83,6 +81,14 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         content_type=CONTENT_TYPES[content],
         metadata=metadata,
     )
+
+
+def _rows_of_aiff(source: SourceFile, found: int, dtype: np.dtype[Any]) -> int:
+    announced = aiff_frames(source.file)
+    if announced is not None and announced > found:
+        raise IngestError(f"its header announces {announced} rows of sound, {found} are present")
+    # libsndfile takes the byte that pads an odd number of bytes for a sample.
+    return announced if dtype.itemsize == 1 and announced == found - 1 else found
 
 
 def dtype_of(subtype: str) -> np.dtype[Any]:
@@ -130,7 +136,14 @@ def _blocks(source: SourceFile, dtype: np.dtype[Any], rows: int | None) -> Itera
         frames = max(1, BLOCK_BYTES // (audio.channels * np.dtype(given).itemsize))
         done = 0
         while rows is None or done < rows:
-            block = audio.read(frames if rows is None else min(frames, rows - done), dtype=given)
+            wanted = frames if rows is None else min(frames, rows - done)
+            try:
+                block = audio.read(wanted, dtype=given)
+            except soundfile.LibsndfileError as error:
+                of = "" if rows is None else f" of {rows}"
+                raise IngestError(
+                    f"libsndfile cannot read on behind row {done}{of}: {error.error_string}"
+                ) from error
             done += len(block)
             if len(block) == 0:
                 break

@@ -43,6 +43,8 @@ def write(target: TargetFile, payload: Payload, containers: tuple[str, ...]) -> 
     subtype = _subtype(target, payload, container, metadata)
     bits = BITS.get(subtype)
     _check_dtype(payload, subtype, target.format)
+    if len(payload) == 0 and (container in ("FLAC", "MP3") or subtype == "OPUS"):
+        raise ExportError(f"{target.format} cannot hold a sound of no samples; choose wav")
     endian = metadata.get("endian", "FILE") if metadata.get("container") == container else "FILE"
     if not soundfile.check_format(container, subtype, endian):
         endian = "FILE"
