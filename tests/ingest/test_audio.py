@@ -220,7 +220,7 @@ def test_a_wav_header_that_announces_more_than_there_is(node, tmp_path, announce
     assert f"announces {announced} bytes of sound, 100 are present" in refused(node, tmp_path / "x.wav")
 
 
-@pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "au", "caf", "flac", "ogg", "opus"])
+@pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "au", "caf", "flac", "ogg", "opus", "mp3"])
 def test_a_file_that_is_cut_in_the_middle(node, tmp_path, suffix):
     container = {"ogg": "OGG", "opus": "OGG"}.get(suffix, suffix.upper())
     subtype = {"ogg": "VORBIS", "opus": "OPUS"}.get(suffix)
@@ -233,7 +233,7 @@ def test_a_file_that_is_cut_in_the_middle(node, tmp_path, suffix):
 
 def ogg_pages(subtype="VORBIS", rows=100_000):
     file = io.BytesIO()
-    sound = (RNG.standard_normal(rows) * 0.1).astype("f4")
+    sound = (np.random.default_rng(5).standard_normal(rows) * 0.1).astype("f4")
     soundfile.write(file, sound, 48000, subtype, format="OGG")
     first, *rests = file.getvalue().split(b"OggS")
     assert first == b""
@@ -273,6 +273,89 @@ def test_a_recording_of_a_broadcast_begins_in_its_middle(node, tmp_path):
     head, tables, *_, last = ogg_pages()
     (tmp_path / "x.ogg").write_bytes(head + tables + last)
     assert node.attach_file(tmp_path / "x.ogg").ndim == 1
+
+
+def mp3_frames(rate, rows=20_000):
+    file = io.BytesIO()
+    sound = (np.random.default_rng(5).standard_normal(rows) * 0.1).astype("f4")
+    soundfile.write(file, sound, rate, format="MP3", bitrate_mode="CONSTANT")
+    first, *rests = file.getvalue().split(file.getvalue()[:2])
+    assert first == b""
+    return [file.getvalue()[:2] + rest for rest in rests]
+
+
+def without_count(frames):
+    return [frames[0].replace(b"Info", b"none").replace(b"Xing", b"none"), *frames[1:]]
+
+
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda frames: [*frames[:-1], frames[-1][:-1]], "is announced up to byte"),
+        (lambda frames: [*frames[:4], bytes(100), *frames[4:]], "is interrupted at byte"),
+        (lambda frames: [*frames[:4], b"\0" + frames[4][1:], *frames[5:]], "is interrupted at byte"),
+        (lambda frames: [frames[0]], "there is no frame"),
+    ],
+)
+def test_an_mp3_file_that_is_not_whole(node, tmp_path, damage, message, counted):
+    frames = mp3_frames(44100) if counted else without_count(mp3_frames(44100))
+    (tmp_path / "x.mp3").write_bytes(b"".join(damage(frames)))
+    assert message in refused(node, tmp_path / "x.mp3")
+
+
+def test_an_mp3_header_that_counts_other_frames(node, tmp_path):
+    frames = mp3_frames(44100)
+    count = len(frames) - 1
+    (tmp_path / "x.mp3").write_bytes(b"".join(frames[:-2]))
+    assert f"announces {count} frames, {count - 2} are present" in refused(node, tmp_path / "x.mp3")
+    (tmp_path / "x.mp3").write_bytes(b"".join(frames + frames))
+    assert f"announces {count} frames, {2 * count + 1} are present" in refused(node, tmp_path / "x.mp3")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_an_mp3_that_does_not_count_its_frames_is_read_to_its_end(node, tmp_path, rate, channels):
+    sound = RNG.standard_normal((200_000, channels)) * np.linspace(0.2, 0, 200_000)[:, np.newaxis]
+    soundfile.write(tmp_path / "x.mp3", sound, rate, format="MP3", bitrate_mode="VARIABLE")
+    content = (tmp_path / "x.mp3").read_bytes()
+    second = content.index(content[:2], 4)
+    tag = b"ID3\4\0\0\0\0\1\0" + bytes(128)
+    (tmp_path / "y.mp3").write_bytes(tag + content[second:])
+    assert soundfile.info(tmp_path / "y.mp3").frames < 190_000  # by the length of the first frame
+    first = node.attach_file(tmp_path / "x.mp3", data_attribute="counted").read()
+    read = node.attach_file(tmp_path / "y.mp3", data_attribute="not counted").read()
+    assert 200_000 < len(read) < 205_000
+    delay = 576  # of the encoder, which its header tells of
+    assert np.allclose(read[delay:][:190_000], first[:190_000], atol=1e-4)
+
+
+@pytest.mark.parametrize("layer", [1, 2])
+def test_other_layers_of_mpeg_are_read_to_their_end(node, tmp_path, layer):
+    head, length, rows = {
+        1: (b"\xff\xff\x54\xc0", 160, 384),
+        2: (b"\xff\xfd\x54\xc0", 240, 1152),
+    }[layer]
+    silence = head.ljust(length, b"\0")
+    (tmp_path / "x.mp3").write_bytes(silence * 50)
+    assert not node.attach_file(tmp_path / "x.mp3").read().any()
+    assert node.get_data().shape == (50 * rows,)
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "AVERAGE", "VARIABLE"])
+@pytest.mark.parametrize("rate", [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000])
+def test_mp3_of_any_rate_is_known_to_be_whole(node, tmp_path, rate, mode):
+    sound = RNG.standard_normal((20_000, 2)) * 0.1
+    soundfile.write(tmp_path / "x.mp3", sound, rate, format="MP3", bitrate_mode=mode)
+    assert node.attach_file(tmp_path / "x.mp3").shape == (20_000, 2)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_tags_around_the_frames_of_an_mp3_do_no_harm(node, tmp_path, counted):
+    frames = mp3_frames(44100) if counted else without_count(mp3_frames(44100))
+    before, behind = b"ID3\4\0\0\0\0\1\0" + bytes(128), b"TAG" + bytes(125)
+    (tmp_path / "x.mp3").write_bytes(before + b"".join(frames) + behind)
+    assert len(node.attach_file(tmp_path / "x.mp3")) >= 20_000
 
 
 def test_a_wav_file_that_was_not_finished(node, tmp_path):

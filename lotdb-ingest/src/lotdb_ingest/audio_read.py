@@ -7,13 +7,14 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import soundfile
 
 from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest.audio_headers import aiff_frames, check_length
+from lotdb_ingest.audio_mp3 import counted_mp3
 
 __all__ = ["BITS", "dtype_of", "read"]
 
@@ -56,8 +57,12 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         raise IngestError(
             f"its content is {content}; pass format='auto' to take it for what it is, or rename it"
         )
-    check_length(content, source.file, source.size)
-    with _opened(source) as audio:
+    file, rows = source.file, None
+    if content == "mp3":
+        file, rows = counted_mp3(file, source.size)
+    else:
+        check_length(content, file, source.size)
+    with _opened(file) as audio:
         dtype = dtype_of(audio.subtype)
         shape = (audio.channels,) if audio.channels > 1 else ()
         metadata = {
@@ -68,12 +73,11 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
             **({"bits": BITS[audio.subtype]} if audio.subtype in BITS else {}),
             **({"tags": tags} if (tags := audio.copy_metadata()) else {}),
         }
-        # libsndfile counts the frames of an mp3 by what it finds, and estimates them if there are many.
-        rows = None if audio.format == "MP3" else audio.frames
+        rows = audio.frames if rows is None else rows
         rate = audio.samplerate
-    if content == "aiff" and rows is not None:
+    if content == "aiff":
         rows = _rows_of_aiff(source, rows, dtype)
-    blocks = _blocks(source, dtype, rows)
+    blocks = _blocks(file, source.head, dtype, rows)
     return Ingested(
         Blocks(blocks, dtype, shape, rows=rows),
         format=content,
@@ -102,21 +106,21 @@ def dtype_of(subtype: str) -> np.dtype[Any]:
 
 
 @contextlib.contextmanager
-def _opened(source: SourceFile) -> Iterator[soundfile.SoundFile]:
-    """*source* as libsndfile reads it."""
-    source.file.seek(0)
+def _opened(file: IO[bytes]) -> Iterator[soundfile.SoundFile]:
+    """*file* as libsndfile reads it."""
+    file.seek(0)
     descriptor: int | None = None
     place = 0
     try:
         # libsndfile reads a descriptor several times as fast as a Python object, and can be interrupted.
-        descriptor = os.dup(source.file.fileno())
+        descriptor = os.dup(file.fileno())
         # The two share their place in the file, and the Python object has to find it where it was.
         place = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, 0, os.SEEK_SET)
     except (AttributeError, io.UnsupportedOperation):
         pass  # it is in memory
     try:
-        with soundfile.SoundFile(source.file if descriptor is None else descriptor, closefd=False) as audio:
+        with soundfile.SoundFile(file if descriptor is None else descriptor, closefd=False) as audio:
             yield audio
     except soundfile.LibsndfileError as error:
         raise IngestError(f"libsndfile cannot read it: {error.error_string}") from error
@@ -126,23 +130,21 @@ def _opened(source: SourceFile) -> Iterator[soundfile.SoundFile]:
             os.close(descriptor)
 
 
-def _blocks(source: SourceFile, dtype: np.dtype[Any], rows: int | None) -> Iterator[np.ndarray[Any, Any]]:
-    with _opened(source) as audio:
+def _blocks(file: IO[bytes], head: bytes, dtype: np.dtype[Any], rows: int) -> Iterator[np.ndarray[Any, Any]]:
+    with _opened(file) as audio:
         bits = BITS.get(audio.subtype)
         # libsndfile gives integers in the upper bits of 16 or 32; shifted down they are what was stored.
         given = "int16" if bits is not None and bits <= 16 else "int32" if bits else str(dtype)
         shift = (16 if given == "int16" else 32) - bits if bits else 0
-        digest = _Md5(source, bits)
+        digest = _Md5(head, bits)
         frames = max(1, BLOCK_BYTES // (audio.channels * np.dtype(given).itemsize))
         done = 0
-        while rows is None or done < rows:
-            wanted = frames if rows is None else min(frames, rows - done)
+        while done < rows:
             try:
-                block = audio.read(wanted, dtype=given)
+                block = audio.read(min(frames, rows - done), dtype=given)
             except soundfile.LibsndfileError as error:
-                of = "" if rows is None else f" of {rows}"
                 raise IngestError(
-                    f"libsndfile cannot read on behind row {done}{of}: {error.error_string}"
+                    f"libsndfile cannot read on behind row {done} of {rows}: {error.error_string}"
                 ) from error
             done += len(block)
             if len(block) == 0:
@@ -160,8 +162,7 @@ def _blocks(source: SourceFile, dtype: np.dtype[Any], rows: int | None) -> Itera
 class _Md5:
     """The digest of the samples that a FLAC file has of itself: libFLAC's errors do not reach us."""
 
-    def __init__(self, source: SourceFile, bits: int | None) -> None:
-        head = source.head
+    def __init__(self, head: bytes, bits: int | None) -> None:
         self._expected = head[26:42] if head[:4] == b"fLaC" else b""
         self._on = any(self._expected) and bits is not None  # zeros stand for none
         self._bytes = (bits or 0) // 8
