@@ -16,14 +16,13 @@ from lotdb import BaseNode, ExportError, IngestError, InvalidOptionError
 RNG = np.random.default_rng(17)
 COLOUR = Image.fromarray(RNG.integers(0, 256, (30, 40, 3), np.uint8))
 SUFFIXES = {"PNG": "png", "JPEG": "jpg", "TIFF": "tif", "BMP": "bmp", "GIF": "gif", "WEBP": "webp"}
-MODES = ("1", "L", "LA", "P", "PA", "I;16", "I;16B", "I", "F", "RGB", "RGBA", "CMYK", "LAB", "YCbCr", "HSV")
+#: Bytes of a pixel, of the modes that nothing is converted to.
+RAW_MODES = {"I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2, "La": 2, "RGBa": 4, "RGBX": 4}
 
 
 def in_mode(mode):
-    if mode == "I;16":
-        return Image.frombytes("I;16", (40, 30), RNG.integers(0, 65536, (30, 40), np.uint16).tobytes())
-    if mode == "I;16B":
-        return COLOUR.convert("I").convert("I;16B")
+    if mode in RAW_MODES:
+        return Image.frombytes(mode, (40, 30), RNG.bytes(40 * 30 * RAW_MODES[mode]))
     if mode == "PA":
         return COLOUR.convert("LA").convert("PA")
     if mode in ("LA", "RGBA"):
@@ -35,7 +34,7 @@ def in_mode(mode):
 
 def writable():
     for format in SUFFIXES:
-        for mode in MODES:
+        for mode in Image.MODES:
             try:
                 in_mode(mode).save(io.BytesIO(), format)
             except (OSError, ValueError, KeyError):
