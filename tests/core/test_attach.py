@@ -11,11 +11,14 @@ from lotdb import (
     LOTDB,
     BaseNode,
     Blocks,
+    ConflictError,
+    DataMismatchError,
     DataWriter,
     ExportError,
     Ingested,
     IngestError,
     InvalidOptionError,
+    PluginError,
     Plugins,
     hookimpl,
 )
@@ -91,7 +94,7 @@ def test_the_nodes_notes_follow_the_payload_that_they_are_about(node, numbers, t
     node.attach_file(numbers)
     node.attach_file(tmp_path / "words.txt")
     assert node.attrs["_source_filename"] == "words.txt"
-    node.delete_data()
+    node.write_data("from no file")
     node.attach_file(numbers, data_attribute="other")
     assert (node.attrs["_source_filename"], node.attrs["_source_data_attribute"]) == ("numbers.npy", "other")
 
@@ -106,8 +109,16 @@ def test_what_is_appended_is_noted_beside_the_first(node, numbers, tmp_path):
     assert payload.metadata["label"] == "both"
 
 
+def test_what_does_not_fit_is_told_with_its_file(node, numbers, tmp_path):
+    np.save(tmp_path / "more.npy", np.arange(2.0))
+    node.attach_file(numbers)
+    with pytest.raises(DataMismatchError, match=r"more\.npy' as npy: .* dtype int64, the new data float64"):
+        node.attach_file(tmp_path / "more.npy", if_exists="append")
+    assert "_source_appended" not in node.get_data().metadata
+
+
 def test_a_payload_cannot_have_the_name_of_a_note(node, numbers):
-    with pytest.raises(ValueError, match="it says where the file came from"):
+    with pytest.raises(ValueError, match="it is an attribute that the file sets"):
         node.attach_file(numbers, data_attribute="_source_filepath")
 
 
@@ -208,6 +219,86 @@ def test_whatever_a_plugin_raises_is_an_ingest_error_that_names_it_and_nothing_s
         assert "_source_filename" not in node.attrs
 
 
+def test_a_plugin_raises_no_error_of_the_databases(tmp_path):
+    """``run`` would repeat a transaction that failed by a conflict."""
+    (tmp_path / "x.trace").write_bytes(b"1234")
+
+    class Fails(Traces):
+        def blocks(self, source):
+            raise ConflictError("not really")
+
+    with pytest.raises(IngestError, match="plugin 'traces' failed: ConflictError: not really"):
+        with_plugin(Fails()).attach_file(tmp_path / "x.trace")
+
+
+def wrong_answers():
+    """What a plugin may give, and what is told of it."""
+    return {
+        "nothing": (Ingested(None, format="t"), "NoneType is no array"),
+        "objects": (Ingested(np.array([{}]), format="t"), "arrays of objects"),
+        "masked": (Ingested(np.ma.zeros(3), format="t"), "a masked array"),
+        "text": ("text", "plugin 'acme' failed: TypeError: it returned str"),
+        "no format": (Ingested(b"", format=5), "plugin 'acme' failed: TypeError: it returned a format"),
+        "no type": (Ingested(b"", format="t", content_type=5), "or a content_type that is no text"),
+        "no rate": (Ingested(b"", format="t", samplerate_hz="1"), "the sample rate must be a number"),
+        "metadata": (Ingested(b"", format="t", metadata={"a": object()}), "cannot hold object"),
+        "much metadata": (Ingested(b"", format="t", metadata={"a": b"." * ((1 << 20) - 30)}), "1 MiB"),
+        "attribute": (Ingested(b"", format="t", attributes={"a": object()}), "'a' cannot hold object"),
+        "our attribute": (Ingested(b"", format="t", attributes={"_samplerate_hz": 5}), "begin with _"),
+        "name": ({"a\0": Ingested(b"", format="t")}, "control character"),
+        "no blocks": (Ingested(Blocks(5, np.dtype("i4")), format="t"), "'int' object is not iterable"),
+        "no dtype": (Ingested(Blocks([], "i4"), format="t"), "it returned Blocks of 'i4'"),
+        "no kind": (Ingested(Blocks([], np.dtype("i4"), kind="odd"), format="t"), "kind 'odd'"),
+        "no rows": (Ingested(Blocks([], np.dtype("i4"), rows="3"), format="t"), "Blocks of '3' rows"),
+        "no shape": (Ingested(Blocks([], np.dtype("i4"), (2.0,)), format="t"), r"of shape \(2.0,\)"),
+        "no columns": (Ingested(Blocks([], np.dtype("i4"), kind="table"), format="t"), "one column"),
+        "no bytes": (Ingested(Blocks([], np.dtype("i4"), kind="text"), format="t"), "use uint8"),
+        "no UTF-8": (
+            Ingested(Blocks([np.frombuffer(b"\xff", "u1")], np.dtype("u1"), kind="text"), format="t"),
+            "UnicodeDecodeError",
+        ),
+        "half of UTF-8": (
+            Ingested(Blocks([np.frombuffer(b"\xc3", "u1")], np.dtype("u1"), kind="text"), format="t"),
+            "UnicodeDecodeError",
+        ),
+    }
+
+
+@pytest.mark.parametrize(("answer", "message"), wrong_answers().values(), ids=wrong_answers())
+def test_what_a_plugin_gives_is_checked(tmp_path, answer, message):
+    (tmp_path / "x.trace").write_bytes(b"1234")
+
+    class Gives:
+        @hookimpl
+        def lotdb_ingest_file(self, source):
+            return answer
+
+    plugins = Plugins()
+    plugins.register(Gives(), name="acme")
+    node = BaseNode("root", plugins=plugins).get_data_node("node")
+    with pytest.raises(IngestError, match=rf"cannot ingest '.*x\.trace' as t.*{message}"):
+        node.attach_file(tmp_path / "x.trace")
+    assert list(node.attrs) == []
+
+
+def test_a_listener_that_fails_takes_no_data_away(tmp_path):
+    np.save(tmp_path / "large.npy", np.arange(300_000))
+
+    class Listener:
+        @hookimpl
+        def lotdb_payload_written(self, node, name):
+            raise ValueError("no")
+
+    plugins = Plugins()
+    plugins.register(Listener())
+    with LOTDB(tmp_path / "db", plugins=plugins) as db:
+        with db.connection() as root, pytest.raises(PluginError):
+            root.get_data_node("a").attach_file(tmp_path / "large.npy")
+        assert db.verify() == []
+        with db.connection() as root:
+            assert np.array_equal(root["a"].read_data(), np.arange(300_000))
+
+
 def test_an_interrupt_goes_through_and_leaves_nothing(tmp_path):
     np.arange(10, dtype="<i4").tofile(tmp_path / "x.trace")
 
@@ -238,6 +329,51 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path):
     assert not node.has_data()
 
 
+def test_a_file_that_is_changed_behind_the_reader_is_refused(tmp_path):
+    """It was hashed after the change, so its hash would be noted for other data."""
+    path = tmp_path / "x.trace"
+    path.write_bytes(b"1234")
+
+    class Slow(Traces):
+        @hookimpl
+        def lotdb_ingest_file(self, source):
+            answer = Ingested(source.file.read(), format="trace")
+            path.write_bytes(b"5678")
+            os.utime(path, (1, 1))
+            return answer
+
+    node = with_plugin(Slow())
+    with pytest.raises(IngestError, match=r"x\.trace' as trace: it changed while it was read"):
+        node.attach_file(path)
+    assert not node.has_data()
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_not_called_wrong(tmp_path):
+    np.arange(10, dtype="<i4").tofile(tmp_path / "x.trace")
+
+    class Cut(Traces):
+        rows = 10
+
+        def blocks(self, source):
+            os.truncate(tmp_path / "x.trace", 8)
+            yield from super().blocks(source)
+
+    with pytest.raises(IngestError, match="it changed while it was read"):
+        with_plugin(Cut()).attach_file(tmp_path / "x.trace")
+
+
+@pytest.mark.parametrize("how", [{}, {"skip_unchanged": True}, {"format": "auto"}, {"format": "txt"}])
+def test_a_file_that_cannot_be_read_is_an_ingest_error(node, numbers, how):
+    node.attach_file(numbers)
+    with pytest.raises(IngestError, match=r"'/proc/self/mem'.*Input/output error"):
+        node.attach_file("/proc/self/mem", **how)
+
+
+def test_a_folder_says_what_takes_it_in(node, tmp_path):
+    with pytest.raises(IngestError, match="but a folder; ingest_tree takes one in"):
+        node.attach_file(tmp_path)
+
+
 @pytest.mark.parametrize("limit", [-1, 1.5, "much", True])
 def test_a_limit_that_is_none(node, numbers, limit):
     with pytest.raises(InvalidOptionError, match="max_bytes"):
@@ -250,6 +386,18 @@ def test_more_than_the_limit_is_refused(tmp_path):
     with pytest.raises(IngestError, match="has 400 bytes, the limit is 399; pass max_bytes="):
         node.attach_file(tmp_path / "x.trace", max_bytes=399)
     assert node.attach_file(tmp_path / "x.trace", max_bytes=400).shape == (100,)
+
+
+def test_what_comes_of_a_file_is_limited_whoever_reads_it(tmp_path):
+    (tmp_path / "x.trace").write_bytes(b"1234")
+
+    class Grows(Traces):
+        @hookimpl
+        def lotdb_ingest_file(self, source):
+            return Ingested(np.zeros(1000, "u1"), format="trace")
+
+    with pytest.raises(IngestError, match="1000 bytes of data, the limit is 999; pass max_bytes="):
+        with_plugin(Grows()).attach_file(tmp_path / "x.trace", max_bytes=999)
 
 
 def test_the_format_is_found_by_content_if_asked(tmp_path):
@@ -322,10 +470,13 @@ def test_a_failed_export_leaves_what_was_there(tmp_path, error):
 @pytest.mark.parametrize(
     ("how", "error", "message"),
     [
+        ({"path": ".", "format": "npy"}, ExportError, "it is a folder; add the name of a file"),
         ({"path": "x.nothing"}, ExportError, "no installed plugin writes array data as 'nothing'"),
         ({"path": "x"}, InvalidOptionError, "has no suffix"),
         ({"path": 5}, InvalidOptionError, "path is 5"),
-        ({"path": "nowhere/x.npy"}, ExportError, "No such file"),
+        ({"path": "x\0.npy"}, InvalidOptionError, "use the path of a file"),
+        ({"path": "nowhere/x.npy"}, ExportError, "there is no folder .*nowhere'; make it first"),
+        ({"path": "/proc/x.npy"}, ExportError, r"'/proc/x.npy': No such file or directory$"),
         ({"path": "x.npy", "format": 5}, InvalidOptionError, "format is 5"),
         ({"path": "x.npy", "if_exists": "append"}, InvalidOptionError, "if_exists is 'append'"),
     ],
@@ -336,6 +487,67 @@ def test_an_export_that_cannot_be(node, tmp_path, monkeypatch, how, error, messa
     with pytest.raises(error, match=message):
         payload.export(how.pop("path"), **how)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced(node, tmp_path):
+    (tmp_path / "old.npy").write_bytes(b"precious")
+    (tmp_path / "old.npy").chmod(0o600)
+    (tmp_path / "link.npy").symlink_to("old.npy")
+    payload = node.write_data(np.arange(3))
+    with pytest.raises(ExportError, match="is there already"):
+        payload.export(tmp_path / "link.npy")
+    payload.export(tmp_path / "link.npy", if_exists="replace")
+    assert (tmp_path / "link.npy").is_symlink()
+    assert np.load(tmp_path / "old.npy").tolist() == [0, 1, 2]
+    assert (tmp_path / "old.npy").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("if_exists", ["error", "replace"])
+def test_what_is_no_file_is_never_replaced(node, tmp_path, if_exists):
+    os.mkfifo(tmp_path / "x.npy")
+    (tmp_path / "folder.npy").mkdir()
+    payload = node.write_data(np.arange(3))
+    with pytest.raises(ExportError, match="no regular file"):
+        payload.export(tmp_path / "x.npy", if_exists=if_exists)
+    with pytest.raises(ExportError, match="it is a folder"):
+        payload.export(tmp_path / "folder.npy", if_exists=if_exists)
+    assert (tmp_path / "x.npy").is_fifo()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_comes_while_another_is_written_is_not_replaced(tmp_path, monkeypatch, links):
+    class Slow(Writer):
+        @hookimpl
+        def lotdb_export_file(self, target, payload):
+            target.path.write_bytes(b"precious")
+            return True
+
+    def no_links(*_):
+        raise PermissionError("this file system has no links")
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    payload = with_plugin(Slow()).write_data(np.arange(3))
+    with pytest.raises(ExportError, match="is there already"):
+        payload.export(tmp_path / "x.trace")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.trace", b"precious")]
+    with_plugin(Writer()).write_data(np.arange(3)).export(tmp_path / "y.trace")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_an_export_is_on_the_disk_with_its_name(node, tmp_path, monkeypatch):
+    synced = []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: [synced.append(os.fstat(file).st_ino), sync(file)])
+    node.write_data(np.arange(3)).export(tmp_path / "x.npy")
+    assert synced == [(tmp_path / "x.npy").stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_any_name_that_the_disk_takes_is_written(node, tmp_path):
+    name = "\u6f22" * 83 + ".npy"
+    node.write_data(np.arange(3)).export(tmp_path / name)
+    assert np.load(tmp_path / name).tolist() == [0, 1, 2]
 
 
 def test_what_is_taken_in_by_the_writer_of_plain_nodes_is_the_same(numbers):

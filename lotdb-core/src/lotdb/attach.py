@@ -6,14 +6,22 @@ payload that came from a file, so that a second one does not overwrite them.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lotdb import attributes, payloads
-from lotdb.errors import DataMismatchError, IngestError, InvalidKeyError
+from lotdb.errors import (
+    DataMismatchError,
+    IngestError,
+    InvalidDataError,
+    InvalidKeyError,
+    UnsupportedValueError,
+    ValueTooLargeError,
+)
 from lotdb.graft import check_node
-from lotdb.ingester import MAX_BYTES, Ingested, about_source, ask, open_source
+from lotdb.ingester import MAX_BYTES, Ingested, SourceFile, about_source, ask, open_source
 from lotdb.keys import check_name
 from lotdb.payload import Payload
 from lotdb.payloads import IfExists, Written
@@ -55,42 +63,58 @@ def attach_file(
     tree.check_writable()
     payloads.check_metadata(node, metadata)
     payloads.find(node, data_attribute)
-    with open_source(filepath, format=format, options=options, max_bytes=max_bytes) as source:
-        if skip_unchanged and _came_from(node, data_attribute, source.sha256):
+    with (
+        tree.stage.all_or_nothing(),
+        open_source(filepath, format=format, options=options, max_bytes=max_bytes) as source,
+    ):
+        if skip_unchanged and _came_from(node, data_attribute, source):
             return payloads.get(node, data_attribute)
         several = _by_payload(data_attribute, ask(source, tree.plugins), filepath)
-        notes = {"_source_filepath": os.fspath(filepath), **about_source(source)}
-        if skip_unchanged and all(_came_from(node, name, source.sha256) for name in several):
+        if skip_unchanged and all(_came_from(node, name, source) for name in several):
             return payloads.get(node, next(iter(several)))
+        notes = {"_source_filepath": os.fspath(filepath), **about_source(source)}
         on_node = _for_node(node, several, notes)
-        with tree.stage.all_or_nothing():
-            written = [
-                _write(
-                    node,
-                    name,
-                    ingested,
-                    {**notes, **_about_format(ingested)},
-                    backend=backend,
-                    samplerate_hz=rate or _agreed_rate(filepath, ingested, default_rate),
-                    metadata=metadata or {},
-                    if_exists=if_exists,
-                )
-                for name, ingested in several.items()
-            ]
-            return payloads.store(node, written, on_node)[0]
+        written = [
+            _write(
+                node,
+                name,
+                ingested,
+                {**notes, **_about_format(ingested)},
+                backend=backend,
+                samplerate_hz=rate or _agreed_rate(filepath, ingested, default_rate),
+                metadata=metadata or {},
+                if_exists=if_exists,
+            )
+            for name, ingested in several.items()
+        ]
+    # Not within the block: what the node knows of must not be deleted because a listener fails.
+    return payloads.store(node, written, on_node)[0]
 
 
 def _by_payload(data_attribute: str, several: Mapping[str, Ingested], filepath: Any) -> dict[str, Ingested]:
     """What was read, by the names that the payloads get."""
     named: dict[str, Ingested] = {}
     for name, ingested in several.items():
-        payload = check_name(f"{data_attribute}.{name}" if name else data_attribute, "payload")
+        with _in_the_file(filepath, ingested):
+            payload = check_name(f"{data_attribute}.{name}" if name else data_attribute, "payload")
         if payload in named:
             raise IngestError(
                 f"cannot ingest {os.fspath(filepath)!r}: two of its parts would be payload {payload!r}"
             )
         named[payload] = ingested
     return named
+
+
+@contextlib.contextmanager
+def _in_the_file(filepath: Any, ingested: Ingested) -> Iterator[None]:
+    """Says which file it was that holds what cannot be stored."""
+    what = f"cannot ingest {os.fspath(filepath)!r} as {ingested.format}"
+    try:
+        yield
+    except (InvalidDataError, InvalidKeyError, UnsupportedValueError, ValueTooLargeError) as error:
+        raise IngestError(f"{what}: {error}") from error
+    except DataMismatchError as error:
+        raise DataMismatchError(f"{what}: {error}") from error
 
 
 def _write(
@@ -110,9 +134,10 @@ def _write(
         content_type = None
         earlier = payloads.get(node, name).metadata.get(APPENDED, [])
         about = {**metadata, APPENDED: [*earlier, notes]}
-    return payloads.prepare(
-        node, name, ingested.data, metadata=about, content_type=content_type, if_exists=if_exists, **how
-    )
+    with _in_the_file(notes["_source_filepath"], ingested):
+        return payloads.prepare(
+            node, name, ingested.data, metadata=about, content_type=content_type, if_exists=if_exists, **how
+        )
 
 
 def _about_format(ingested: Ingested) -> dict[str, Any]:
@@ -122,12 +147,17 @@ def _about_format(ingested: Ingested) -> dict[str, Any]:
     return notes
 
 
-def _came_from(node: BaseNode, name: str, sha256: str) -> bool:
-    """Whether payload *name* came from a file with that hash."""
+def _came_from(node: BaseNode, name: str, source: SourceFile) -> bool:
+    """Whether payload *name* came from a file with the same hash."""
+    return source.sha256 in _hashes(node, name)
+
+
+def _hashes(node: BaseNode, name: str) -> set[Any]:
+    """Hashes of the files that payload *name* came from; none if it came from no file."""
     if not payloads.has(node, name):
-        return False
+        return set()
     notes = payloads.get(node, name).metadata
-    return any(each.get(SHA256) == sha256 for each in (notes, *notes.get(APPENDED, ())))
+    return {each[SHA256] for each in (notes, *notes.get(APPENDED, ())) if SHA256 in each}
 
 
 def _for_node(node: BaseNode, several: Mapping[str, Ingested], notes: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,12 +167,12 @@ def _for_node(node: BaseNode, several: Mapping[str, Ingested], notes: Mapping[st
         named.update(ingested.attributes)
     first, ingested = next(iter(several.items()))
     known = attributes.read(node, ABOUT, None)
-    if known is None or known in several or not payloads.has(node, known):
+    if known is None or known in several or not _hashes(node, known):
         all_notes = {**notes, **_about_format(ingested)}
         named.update({name: all_notes[name] for name in ON_NODE if name in all_notes}, **{ABOUT: first})
     for name in several:
         if name in named or name in (*ON_NODE, ABOUT):
-            raise InvalidKeyError(f"{name!r} cannot be the payload: it says where the file came from")
+            raise InvalidKeyError(f"{name!r} cannot be the payload: it is an attribute that the file sets")
     return attributes.encode(node, named)
 
 

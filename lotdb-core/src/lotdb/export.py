@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from lotdb.errors import ExportError, InvalidOptionError, LotdbError, shown, text_of
+from lotdb.storage.durable import Disk
 
 if TYPE_CHECKING:
     from lotdb.payload import Payload
@@ -68,23 +70,23 @@ def export_file(
         is left at *path* then that was not there before.
     """
     path, format = _check(path, format, if_exists)
-    what = f"cannot export {payload._place} to {str(path)!r}"
-    if if_exists == "error" and os.path.lexists(path):
-        raise ExportError(f"{what}: the file is there already; pass if_exists='replace' to replace it")
     try:
-        with _written_whole(path) as file:
-            target = TargetFile(path=path, file=file, format=format, options=options)
-            _ask(target, payload, plugins)
-    except ExportError as error:
-        raise ExportError(f"{what}: {error}") from error
-    except OSError as error:
-        if isinstance(error, LotdbError):
+        # A link stays one: what it points to is written.
+        place = Path(os.path.realpath(path))
+        _check_place(place, path, if_exists)
+        with _written_whole(place, if_exists) as file:
+            _ask(TargetFile(path=path, file=file, format=format, options=options), payload, plugins)
+    except (ExportError, OSError) as error:
+        if isinstance(error, LotdbError) and not isinstance(error, ExportError):
             raise
-        raise ExportError(f"{what}: {error}") from error
+        # Without the names in an OSError: one of them is that of the unfinished file.
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise ExportError(f"cannot export {payload._place} to {str(path)!r}: {reason}") from error
 
 
 def _ask(target: TargetFile, payload: Payload, plugins: Plugins) -> None:
-    for plugin, function in plugins.ingesters("lotdb_export_file"):
+    exporters = plugins.ingesters("lotdb_export_file")
+    for plugin, function in exporters:
         try:
             if function(target=target, payload=payload) is not None:
                 return
@@ -95,14 +97,16 @@ def _ask(target: TargetFile, payload: Payload, plugins: Plugins) -> None:
             raise ExportError(
                 f"plugin {plugin!r} failed: {type(error).__name__}: {text_of(error)}"
             ) from error
+    more = "" if exporters else ", or install file formats with: pip install lotdb-ingest"
     raise ExportError(
         f"no installed plugin writes {payload.kind} data as {target.format!r}; "
-        "choose another suffix or format=, or install more with: pip install lotdb-ingest"
+        f"choose another suffix or format={more}"
     )
 
 
 def _check(path: Any, format: Any, if_exists: Any) -> tuple[Path, str]:
-    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str) or not os.fspath(path):
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidOptionError(f"path is {shown(path)}; use the path of a file, as text")
     if format is not None and not isinstance(format, str):
         raise InvalidOptionError(f"format is {shown(format)}; use the name of a format, such as 'npy'")
@@ -115,21 +119,48 @@ def _check(path: Any, format: Any, if_exists: Any) -> tuple[Path, str]:
     return path, format
 
 
+def _check_place(place: Path, path: Path, if_exists: str) -> None:
+    """Raise ``ExportError`` unless a file may come to *place*, which *path* leads to."""
+    if place.is_dir():
+        raise ExportError("it is a folder; add the name of a file")
+    if os.path.lexists(place) and not place.is_file():
+        raise ExportError("it is there already, and is no regular file; choose another path")
+    if if_exists == "error" and os.path.lexists(path):
+        raise ExportError(_THERE)
+    if not place.parent.is_dir():
+        raise ExportError(f"there is no folder {str(place.parent)!r}; make it first")
+
+
+_THERE = "the file is there already; pass if_exists='replace' to replace it"
+
+
 @contextlib.contextmanager
-def _written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that comes to *path*, durably, when the block has ended without an error."""
-    # Beside it, so that renaming it is one step.
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+def _written_whole(place: Path, if_exists: str) -> Iterator[IO[bytes]]:
+    """A new file that comes to *place*, durably, when the block has ended without an error."""
+    # Beside it, so that giving it its name is one step.
+    unfinished = place.with_name(f".{secrets.token_hex(8)}.lotdb-export")
     try:
-        with open(descriptor, "w+b") as file:
+        with open(unfinished, "x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
+        if if_exists == "replace":
+            if place.exists():
+                shutil.copymode(place, unfinished)
+            os.replace(unfinished, place)
+        else:
+            _give_name(unfinished, place)
+        Disk().sync_folder(str(place.parent))
+    finally:
         with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
+            unfinished.unlink(missing_ok=True)
+
+
+def _give_name(unfinished: Path, place: Path) -> None:
+    """Have *unfinished* at *place*, unless a file has come there since it was looked for."""
+    try:
+        os.link(unfinished, place)
+    except OSError as error:
+        if os.path.lexists(place):
+            raise ExportError(_THERE) from error
+        os.replace(unfinished, place)  # a file system without hard links

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import datetime
 import hashlib
@@ -20,13 +21,10 @@ from lotdb import values
 from lotdb.errors import (
     IngestError,
     InvalidOptionError,
-    InvalidRangeError,
-    LotdbError,
-    UnsupportedValueError,
-    ValueTooLargeError,
     shown,
     text_of,
 )
+from lotdb.keys import check_name
 from lotdb.ranges import check_rate
 
 if TYPE_CHECKING:
@@ -85,6 +83,8 @@ class SourceFile:
         self.file.seek(0)
         try:
             return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
+        except OSError as error:
+            raise IngestError(f"cannot read {str(self.path)!r}: {error.strerror or error}") from error
         finally:
             self.file.seek(position)
 
@@ -151,7 +151,7 @@ class Ingested:
     metadata
         What else the file says, as values that attributes can hold; kept with the payload.
     attributes
-        Attributes for the node, by name; those of the source itself are set by the core.
+        Attributes for the node, by name; names that begin with "_" are the core's own.
     """
 
     data: Any
@@ -175,7 +175,7 @@ def open_source(
     Raises
     ------
     IngestError
-        If it cannot be opened, or is no regular file.
+        If it cannot be opened, is no regular file, or has changed by the end.
     """
     path, format = _check(path, format)
     max_bytes = check_limit("max_bytes", max_bytes)
@@ -183,35 +183,46 @@ def open_source(
         # Non-blocking, because opening a FIFO would wait for its writer for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
-        raise IngestError(f"cannot open {str(path)!r}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise IngestError(f"cannot open {str(path)!r}: {reason}") from error
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode):
         os.close(descriptor)
-        raise IngestError(f"cannot ingest {str(path)!r}: it is not a regular file")
+        more = ", but a folder; ingest_tree takes one in" if stat.S_ISDIR(about.st_mode) else ""
+        raise IngestError(f"cannot ingest {str(path)!r}: it is not a regular file{more}")
     with open(descriptor, "rb") as file:
         if about.st_size > max_bytes:
             raise IngestError(
                 f"cannot ingest {str(path)!r}: it has {about.st_size} bytes, the limit is {max_bytes}; "
                 "pass max_bytes= to raise it"
             )
-        yield SourceFile(path, file, about.st_size, format, options, max_bytes)
+        source = SourceFile(path, file, about.st_size, format, options, max_bytes)
+        before = _state(file)
+        try:
+            yield source
+        except IngestError as error:
+            # Whatever else is wrong with it may have come of that.
+            _check_unchanged(source, before, cause=error)
+            raise
+        _check_unchanged(source, before)
 
 
 def about_source(source: SourceFile) -> dict[str, Any]:
     """What is kept of where a payload came from, by the names under which it is kept."""
-    modified = os.fstat(source.file.fileno()).st_mtime
-    return {
-        "_source_filename": source.path.name,
-        "_source_size_bytes": source.size,
-        "_source_modified": datetime.datetime.fromtimestamp(modified, datetime.UTC),
-        "_source_sha256": source.sha256,
-    }
+    with _named(source):
+        modified = os.fstat(source.file.fileno()).st_mtime
+        return {
+            "_source_filename": source.path.name,
+            "_source_size_bytes": source.size,
+            "_source_modified": datetime.datetime.fromtimestamp(modified, datetime.UTC),
+            "_source_sha256": source.sha256,
+        }
 
 
 def ask(source: SourceFile, plugins: Plugins) -> dict[str, Ingested]:
     """What the ingester that knows *source* makes of it, by name; one without a name is called ``""``.
 
-    Blocks are read later, as they are asked for; they end with an error if the file has changed by then.
+    Blocks are read later, as they are asked for.
 
     Raises
     ------
@@ -219,7 +230,6 @@ def ask(source: SourceFile, plugins: Plugins) -> dict[str, Ingested]:
         If it is known to no ingester, or its ingester failed; the message names the file, the format, the
         plugin and the reason.
     """
-    before = _state(source)
     if source.format == "auto":
         source = replace(source, format=identify(source, plugins) or _suffix(source.path))
     for plugin, function in plugins.ingesters("lotdb_ingest_file"):
@@ -235,10 +245,7 @@ def ask(source: SourceFile, plugins: Plugins) -> dict[str, Ingested]:
         several = dict(answer) if isinstance(answer, Mapping) else {"": answer}
         if not several:
             raise IngestError("there is nothing in it")
-        for ingested in several.values():
-            _check_answer(ingested, plugins)
-        _check_unchanged(source, before)
-    return {name: _guarded(ingested, source, plugin, before) for name, ingested in several.items()}
+        return {name: _guarded(ingested, source, plugin, plugins) for name, ingested in several.items()}
 
 
 def identify(source: SourceFile, plugins: Plugins) -> str | None:
@@ -255,41 +262,40 @@ def identify(source: SourceFile, plugins: Plugins) -> str | None:
 _END: Any = object()
 
 
-def _guarded(ingested: Ingested, source: SourceFile, plugin: str, before: Any) -> Ingested:
-    if not isinstance(ingested.data, Blocks):
-        return ingested
+def _guarded(ingested: Ingested, source: SourceFile, plugin: str, plugins: Plugins) -> Ingested:
+    """What an ingester gave, if it is what it should be; whatever is read of it later is checked then."""
+    _check_answer(ingested, plugins)
     data = ingested.data
-    with _named(source, plugin):
+    if isinstance(data, Blocks):
+        _check_blocks(data)
         source.check_bytes((data.rows or 0) * _row_bytes(data))
-    blocks = _checked_blocks(data, source, plugin, before)
-    return replace(ingested, data=replace(data, blocks=blocks))
+        return replace(ingested, data=replace(data, blocks=_checked_blocks(data, source, plugin)))
+    source.check_bytes(getattr(data, "nbytes", 0) or (len(data) if isinstance(data, str | bytes) else 0))
+    return ingested
 
 
-def _checked_blocks(
-    data: Blocks, source: SourceFile, plugin: str, before: Any
-) -> Iterator[np.ndarray[Any, Any]]:
+def _checked_blocks(data: Blocks, source: SourceFile, plugin: str) -> Iterator[np.ndarray[Any, Any]]:
     """The blocks of *data*; whatever goes wrong in them is an ``IngestError`` that says where."""
     rows = 0
-    iterator = iter(data.blocks)
+    utf_8 = codecs.getincrementaldecoder("utf-8")("surrogatepass")
+    with _named(source, plugin):
+        iterator = iter(data.blocks)
     while True:
         with _named(source, plugin):
             block = next(iterator, _END)
             if block is _END:
                 if data.rows not in (None, rows):
                     raise IngestError(f"it announces {data.rows} rows, {rows} are present")
-                _check_unchanged(source, before)
+                utf_8.decode(b"", final=True)
                 return
             _check_block(block, data)
+            if data.kind == "text":  # or else nobody could read it
+                utf_8.decode(block.tobytes())
             rows += len(block)
             if data.rows is not None and rows > data.rows:
                 raise IngestError(f"it announces {data.rows} rows, more are present")
             source.check_bytes(rows * _row_bytes(data))
         yield block
-
-
-def _check_block(block: Any, data: Blocks) -> None:
-    if not isinstance(block, np.ndarray) or block.dtype != data.dtype or block.shape[1:] != data.row_shape:
-        raise IngestError(f"the ingester announced blocks of {data.dtype} {data.row_shape}, it gave another")
 
 
 def _row_bytes(data: Blocks) -> int:
@@ -301,27 +307,31 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
     """Turns whatever is raised into an ``IngestError`` that names the file, the format and the plugin."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, InvalidOptionError):
         raise
     except BaseException as error:
         # The plugin border: what a file format's library raises becomes one error, SystemExit included.
-        if isinstance(error, LotdbError) and not isinstance(error, IngestError):
-            raise
         reason = text_of(error)
         if not isinstance(error, IngestError):
-            reason = f"plugin {plugin!r} failed: {type(error).__name__}: {reason}"
-        format = source.format or "a file without a suffix"
-        raise IngestError(f"cannot ingest {str(source.path)!r} as {format}: {reason}") from error
+            reason = f"{type(error).__name__}: {reason}"
+            if plugin is not None:
+                reason = f"plugin {plugin!r} failed: {reason}"
+        raise IngestError(_because(source, reason)) from error
 
 
-def _state(source: SourceFile) -> Any:
-    about = os.fstat(source.file.fileno())
+def _because(source: SourceFile, reason: str) -> str:
+    format = source.format or "a file without a suffix"
+    return f"cannot ingest {str(source.path)!r} as {format}: {reason}"
+
+
+def _state(file: IO[bytes]) -> Any:
+    about = os.fstat(file.fileno())
     return about.st_size, about.st_mtime_ns
 
 
-def _check_unchanged(source: SourceFile, before: Any) -> None:
-    if _state(source) != before:
-        raise IngestError("it changed while it was read")
+def _check_unchanged(source: SourceFile, before: Any, cause: Exception | None = None) -> None:
+    if not source.file.closed and _state(source.file) != before:
+        raise IngestError(_because(source, "it changed while it was read")) from cause
 
 
 def _check(path: Any, format: Any) -> tuple[Path, str]:
@@ -344,13 +354,34 @@ def check_limit(option: str, value: Any) -> int:
     return int(value)
 
 
+# What a plugin gave is no better than what it raises: these errors are raised at its border, too.
+
+
 def _check_answer(ingested: Any, plugins: Plugins) -> None:
     if not isinstance(ingested, Ingested):
-        raise IngestError(f"the ingester returned {type(ingested).__name__}, not lotdb.Ingested")
+        raise TypeError(f"it returned {type(ingested).__name__}, not lotdb.Ingested")
     if not isinstance(ingested.metadata, Mapping) or not isinstance(ingested.attributes, Mapping):
-        raise IngestError("the ingester returned metadata or attributes that are no mapping")
-    try:
-        check_rate(ingested.samplerate_hz)
-        values.encode(dict(ingested.metadata), name="metadata", extra=plugins)
-    except (InvalidRangeError, UnsupportedValueError, ValueTooLargeError) as error:
-        raise IngestError(str(error)) from error
+        raise TypeError("it returned metadata or attributes that are no mapping")
+    if not isinstance(ingested.format, str) or not isinstance(ingested.content_type, str | None):
+        raise TypeError("it returned a format or a content_type that is no text")
+    check_rate(ingested.samplerate_hz)
+    values.encode(dict(ingested.metadata), name="metadata", extra=plugins)
+    for name, value in ingested.attributes.items():
+        if check_name(name, "attribute").startswith("_"):
+            raise ValueError(f"it returned the attribute {name!r}, and LOTDB uses names that begin with _")
+        values.encode(value, name=name, extra=plugins)
+
+
+def _check_blocks(data: Blocks) -> None:
+    rows = () if data.rows is None else (data.rows,)
+    if not isinstance(data.dtype, np.dtype) or data.kind not in ("array", "bytes", "text", "table"):
+        raise TypeError(f"it returned Blocks of {shown(data.dtype)} and of kind {shown(data.kind)}")
+    if not all(isinstance(length, int | np.integer) and length >= 0 for length in (*data.row_shape, *rows)):
+        raise ValueError(f"it returned Blocks of {shown(data.rows)} rows of shape {shown(data.row_shape)}")
+    if data.kind in ("bytes", "text") and (data.dtype != np.uint8 or data.row_shape):
+        raise TypeError(f"it returned Blocks of {data.dtype} {data.row_shape} for {data.kind}; use uint8")
+
+
+def _check_block(block: Any, data: Blocks) -> None:
+    if not isinstance(block, np.ndarray) or block.dtype != data.dtype or block.shape[1:] != data.row_shape:
+        raise TypeError(f"it announced blocks of {data.dtype} {data.row_shape}, and gave another")

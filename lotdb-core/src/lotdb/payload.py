@@ -321,7 +321,8 @@ class Payload:
         Parameters
         ----------
         path
-            The file. It comes into being, durably, when all of it has been written.
+            The file. It comes into being, durably, when all of it has been written. A link stays one, and
+            what it points to is written.
         format
             Name of the format; by default the file name's suffix.
         if_exists : {"error", "replace"}
