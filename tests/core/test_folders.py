@@ -1,6 +1,9 @@
 """Taking in whole folders: which file goes where, one commit a batch, and what is told at the end."""
 
 import hashlib
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from lotdb import (
     InvalidOptionError,
     ReadOnlyError,
 )
-from lotdb_ingest.__main__ import main
+from lotdb_ingest.__main__ import _Bar, main
 
 
 @pytest.fixture
@@ -122,6 +125,63 @@ def test_what_is_no_folder_is_refused(tmp_path):
         BaseNode("root").ingest_tree(tmp_path / "nowhere")
     with pytest.raises(InvalidOptionError, match="folder is 5"):
         BaseNode("root").ingest_tree(5)
+
+
+def test_two_ways_to_write_one_name_are_not_taken_for_two_nodes(tmp_path):
+    for name in ("\u00e9", "e\u0301"):
+        (tmp_path / f"{name}.txt").write_text(name)
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("this file system takes them for one")
+    with pytest.raises(InvalidOptionError, match="would be the same payload"):
+        BaseNode("root").ingest_tree(tmp_path)
+
+
+def test_what_is_left_out_is_told(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "s9_take1.npy").write_bytes(b"")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "loop").symlink_to(folder)
+    report = BaseNode("root").ingest_tree(folder, PATTERN)
+    assert report.unmatched == ["linked", "loop", "readme.txt"]
+    assert not report.failed
+
+
+def test_a_database_in_the_folder_does_not_take_itself_in(folder):
+    with LOTDB(folder / "db") as db, db.connection() as root:
+        for _ in range(2):
+            report = root.ingest_tree(folder)
+            assert len(report.added) + len(report.unchanged) == 5
+        assert "db/lotdb.fs" in report.unmatched
+        assert list(root) == ["anna", "ben", "readme.txt"]
+
+
+def test_a_folder_that_cannot_be_listed_is_reported(folder, monkeypatch):
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("anna"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    root = BaseNode("root")
+    report = root.ingest_tree(folder, PATTERN)
+    assert isinstance(report.failed["anna"], IngestError)
+    assert "anna: cannot list the folder" in str(report)
+    assert len(report.added) == 2
+    with pytest.raises(IngestError, match="Permission denied"):
+        BaseNode("root").ingest_tree(folder, PATTERN, on_error="raise")
+
+
+def test_names_that_would_spoil_a_terminal_are_printed_harmless(tmp_path):
+    for name in (b"line\nbreak.txt", b"\x1b[31m.txt", b"\xff.txt"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "w"):
+            pass
+    report = BaseNode("root").ingest_tree(tmp_path)
+    assert len(report.failed) == 3
+    assert len(str(report).splitlines()) == 4
+    assert "\x1b" not in str(report)
+    str(report).encode()
 
 
 # -- files that fail ------------------------------------------------------------------------------
@@ -244,6 +304,59 @@ def test_the_command_takes_a_folder_in_and_reports(folder, tmp_path, capsys):
     assert "0 added, 3 unchanged" in capsys.readouterr().out
 
 
-def test_the_command_says_in_one_line_what_is_wrong(tmp_path, capsys):
-    assert main([str(tmp_path / "db"), str(tmp_path / "nowhere")]) == 2
-    assert capsys.readouterr().err.startswith("lotdb-ingest: cannot ingest")
+def test_the_command_makes_no_database_if_there_is_no_folder(folder, tmp_path, capsys):
+    assert main([str(folder), str(tmp_path / "nowhere")]) == 2
+    assert capsys.readouterr().err.endswith(
+        "is not a folder; the folder of the files comes after the database\n"
+    )
+    assert sorted(path.name for path in folder.iterdir()) == [".hidden", "anna", "ben", "readme.txt"]
+
+
+@pytest.mark.parametrize(
+    ("database", "more", "message"),
+    [
+        ("db", ["--backend", "zar"], "did you mean 'zarr'"),
+        ("db", ["--batch-size", "0"], "batch_size is 0"),
+        ("/proc/db", [], "No such file or directory"),
+    ],
+)
+def test_the_command_says_in_one_line_what_is_wrong(folder, tmp_path, capsys, database, more, message):
+    assert main([str(tmp_path / database), str(folder), *more]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("lotdb-ingest: ")
+    assert message in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("backend", ["blob", "zarr"])
+def test_a_killed_run_goes_on_after_its_last_batch(tmp_path, backend):
+    (tmp_path / "in").mkdir()
+    for number in range(40):
+        np.save(tmp_path / "in" / f"{number:02}.npy", np.full(1000, number))
+    code = (
+        "import os, sys; from lotdb_ingest import __main__ as command\n"
+        "command._Bar.show = lambda bar, done, total, path: done == 25 and os.kill(os.getpid(), 9)\n"
+        "command.main()"
+    )
+    arguments = ["db", "in", "{n}.npy", "--batch-size", "10", "--backend", backend]
+    killed = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path)
+    assert killed.returncode == -9
+    with LOTDB(tmp_path / "db") as db:
+        with db.connection() as root:
+            assert len(root) == 20
+            report = root.ingest_tree(tmp_path / "in", "{n}.npy", backend=backend)
+        assert (len(report.added), len(report.unchanged)) == (20, 20)
+        with db.connection() as root:
+            assert [int(root[key].read_data()[-1]) for key in root] == list(range(40))
+        assert db.verify() == []
+
+
+def test_the_bar_fits_its_line(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    bar = _Bar()
+    bar.show(1, 2, "folder/" * 20 + "\x1b\udcff.wav")
+    bar.end()
+    line = capsys.readouterr().err.removeprefix("\r\x1b[K").removesuffix("\n")
+    assert len(line) < 60
+    assert line.endswith("1/2 der/folder/folder/??.wav")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import string
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,7 +57,7 @@ class IngestReport:
     failed
         Files that could not be taken in, and why.
     unmatched
-        Files that do not fit the pattern.
+        Files that do not fit the pattern; links to folders, which are not followed; and databases.
     """
 
     added: list[str] = field(default_factory=list)
@@ -67,7 +68,13 @@ class IngestReport:
     def __str__(self) -> str:
         counts = f"{len(self.added)} added, {len(self.unchanged)} unchanged, {len(self.failed)} failed"
         lines = [f"{counts}, {len(self.unmatched)} not matched by the pattern"]
-        return "\n".join([*lines, *(f"  {path}: {error}" for path, error in self.failed.items())])
+        lines += [f"  {path}: {error}" for path, error in self.failed.items()]
+        return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    # The name of a file may hold anything: line breaks, commands to a terminal, what is no text.
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,8 @@ def ingest_tree(
     node._tree.check_writable()
     report = IngestReport()
     places = _places(root, pattern, to, data_attribute, report)
+    if on_error == "raise" and report.failed:
+        raise next(iter(report.failed.values()))
     for number, place in enumerate(places, start=1):
         try:
             added = _take_in(node, root, place, how)
@@ -159,13 +168,13 @@ def _check_folder(folder: Any) -> Path:
 def _places(
     root: Path, pattern: str | None, to: str | None, data_attribute: str | None, report: IngestReport
 ) -> list[_Place]:
-    """Where each file below *root* goes; what does not match goes to the report."""
+    """Where each file below *root* goes; what does not match, or cannot be listed, goes to the report."""
     expression, fields = _parse("**/*" if pattern is None else pattern)
     levels = "/".join(f"{{{name}}}" for name in fields)
     to = levels if to is None else _check_template("to", to, fields)
     named = None if data_attribute is None else _check_template("data_attribute", data_attribute, fields)
     places: dict[tuple[str, str | None], _Place] = {}
-    for file in _files(root):
+    for file in _files(root, report):
         match = expression.fullmatch(file)
         if match is None:
             report.unmatched.append(file)
@@ -173,8 +182,9 @@ def _places(
         found = match.groupdict()
         place = _Place(
             file=file,
-            node=to.format_map(found) or file,  # without fields, its path is all that tells a file apart
-            data_attribute=None if named is None else named.format_map(found),
+            # Without fields, its path is all that tells a file apart.
+            node=_normal(to.format_map(found) or file),
+            data_attribute=None if named is None else _normal(named.format_map(found)),
         )
         other = places.setdefault((place.node, place.data_attribute), place)
         if other is not place:
@@ -185,13 +195,29 @@ def _places(
     return list(places.values())
 
 
-def _files(root: Path) -> Iterator[str]:
+def _normal(name: str) -> str:
+    # As keys are, so that two files whose names are written in two ways are found to be for one node.
+    return unicodedata.normalize("NFC", name)
+
+
+def _files(root: Path, report: IngestReport) -> Iterator[str]:
     """Paths of all files below *root*, with "/" between their parts, in order; hidden ones are left out."""
-    for parent, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith("."):
-                yield Path(parent, name).relative_to(root).as_posix()
+
+    def not_listed(error: OSError) -> None:
+        folder = Path(error.filename).relative_to(root).as_posix()
+        report.failed[folder] = IngestError(f"cannot list the folder {error.filename!r}: {error.strerror}")
+
+    for parent, folders, files in os.walk(root, onerror=not_listed):
+        below = Path(parent).relative_to(root)
+        names = {name for name in (*folders, *files) if not name.startswith(".")}
+        # A database has a file called <name>.lotdb, and the names of all others begin with its name.
+        databases = tuple(name.removesuffix("lotdb") for name in files if name.endswith(".lotdb"))
+        left_out = {name for name in names if f"{name}.".startswith(databases)}
+        left_out |= {name for name in names.intersection(folders) if Path(parent, name).is_symlink()}
+        report.unmatched += sorted((below / name).as_posix() for name in left_out)
+        folders[:] = sorted((names - left_out).intersection(folders))
+        for name in sorted((names - left_out).intersection(files)):
+            yield (below / name).as_posix()
 
 
 def _parse(pattern: Any) -> tuple[re.Pattern[str], list[str]]:

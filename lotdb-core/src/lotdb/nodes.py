@@ -555,7 +555,8 @@ class BaseNode(Handle):
         Parameters
         ----------
         folder
-            The folder. Files and folders whose names begin with a dot are left out.
+            The folder. Left out are files and folders whose names begin with a dot, links to folders, and
+            databases of LOTDB.
         pattern
             What the paths look like, such as ``"{speaker}/{session}_{take}.wav"``: a field stands for one
             or more characters within a part of the path, as few as possible; ``*`` and ``?`` stand for any
