@@ -615,8 +615,8 @@ def gif(*frames, screen=(6, 6), between=b""):
         (gif((0, 0, 0, 6, 0), screen=(0, 6)), "announces 0 x 6 pixels"),
         (gif(), "no image in it"),
         (gif((0, 0, 6, 6, 36), between=b"?"), "begins no block"),
-        (gif((0, 0, 6, 6, 36))[:-1], "ends before its last frame"),
-        (gif((0, 0, 6, 6, 36), (0, 0, 6, 6, 36))[:60], "ends before its last frame"),
+        (gif((0, 0, 6, 6, 36))[:-1], "before its last frame"),
+        (gif((0, 0, 6, 6, 36), (0, 0, 6, 6, 36))[:60], "before its last frame"),
     ],
 )
 def test_a_gif_that_is_not_whole(node, tmp_path, content, message):

@@ -16,7 +16,6 @@ from lotdb_ingest.image_tiff import check_tiff
 
 __all__ = ["check_whole"]
 
-CUT = "it ends before its last frame does"
 UNCOMPRESSED, BIT_FIELDS = 0, 3
 PIECE = 1 << 20
 #: What is no part of the pixels of a JPEG; those that begin them anew, from time to time, are.
@@ -84,7 +83,7 @@ def _check_gif(file: IO[bytes], check_size: Callable[[int, int], None]) -> int:
     file.seek(6)
     screen = file.read(7)
     if len(screen) < 7:
-        raise IngestError(CUT)
+        raise _cut(file)
     width, height = _short(screen, 0), _short(screen, 2)
     _skip_colours(file, screen[4])
     frames = 0
@@ -94,7 +93,7 @@ def _check_gif(file: IO[bytes], check_size: Callable[[int, int], None]) -> int:
         elif kind == b",":
             frame = file.read(10)
             if len(frame) < 10:
-                raise IngestError(CUT)
+                raise _cut(file)
             right, bottom = _short(frame, 0) + _short(frame, 4), _short(frame, 2) + _short(frame, 6)
             if frames and (right > width or bottom > height):
                 raise IngestError(f"frame {frames + 1} reaches out of the {width} x {height} pixels before")
@@ -108,7 +107,7 @@ def _check_gif(file: IO[bytes], check_size: Callable[[int, int], None]) -> int:
         elif kind == b"\0":
             continue  # a terminator too much, as some programs write
         elif kind == b"":
-            raise IngestError(CUT)
+            raise _cut(file)
         else:
             raise IngestError(f"byte {file.tell() - 1} begins no block of a GIF")
         _skip_blocks(file)
@@ -118,10 +117,14 @@ def _check_gif(file: IO[bytes], check_size: Callable[[int, int], None]) -> int:
     return frames
 
 
+def _cut(file: IO[bytes]) -> IngestError:
+    return IngestError(f"it ends at byte {file.seek(0, 2)}, before its last frame does")
+
+
 def _skip_blocks(file: IO[bytes]) -> None:
     while (length := file.read(1)) != b"\0":
         if not length or len(file.read(length[0])) < length[0]:
-            raise IngestError(CUT)
+            raise _cut(file)
 
 
 def _skip_colours(file: IO[bytes], flags: int) -> None:

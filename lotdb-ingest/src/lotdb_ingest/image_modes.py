@@ -17,8 +17,9 @@ from PIL import (
 )
 
 from lotdb import IngestError
+from lotdb_ingest.image_tiff import BITS, HEIGHT, SAMPLES, WIDTH
 
-__all__ = ["CHANNELS", "EXIF_DIRECTORIES", "OPENERS", "check_exact", "dtype_of", "opened"]
+__all__ = ["CHANNELS", "EXIF_DIRECTORIES", "OPENERS", "check_exact", "dtype_of", "last_axis", "opened"]
 
 #: Channels and dtype of an image, by Pillow's mode.
 CHANNELS: dict[str, tuple[int, str]] = {
@@ -42,7 +43,7 @@ CHANNELS: dict[str, tuple[int, str]] = {
     "RGBX": (4, "uint8"),
     "CMYK": (4, "uint8"),
 }
-WIDTH, HEIGHT, BITS, SAMPLES, SAMPLE_FORMAT = 256, 257, 258, 277, 339
+SAMPLE_FORMAT = 339
 UNSIGNED, SIGNED = 1, 2
 #: Where a TIFF has EXIF's own tags, and those of the place.
 EXIF_DIRECTORIES = (34665, 34853)
@@ -119,6 +120,12 @@ def dtype_of(image: Image.Image) -> np.dtype[Any]:
         bits = image.tag_v2.get(BITS, (1,))[0]
         return np.dtype(TIFF_DTYPES.get((kind, bits), CHANNELS[image.mode][1]))
     return np.dtype(CHANNELS[image.mode][1])
+
+
+def last_axis(mode: str) -> tuple[int, ...]:
+    """The channels, as the last axis of an array, which an image of one channel does without."""
+    channels = CHANNELS[mode][0]
+    return (channels,) if channels > 1 else ()
 
 
 def check_exact(image: Image.Image, head: bytes) -> None:

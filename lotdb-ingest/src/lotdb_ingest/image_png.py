@@ -62,7 +62,7 @@ def _chunks(file: IO[bytes], size: int) -> Iterator[tuple[bytes, int, Iterator[b
         file.seek(place)
         head = file.read(8)
         if len(head) < 8:
-            raise IngestError("it ends before its last chunk")
+            raise IngestError(f"it ends at byte {size}, before its last chunk")
         length, name = _number(head, 0), head[4:]
         if length > size - place - 12:
             raise IngestError(

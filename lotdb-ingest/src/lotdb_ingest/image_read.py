@@ -15,7 +15,7 @@ from lotdb import Blocks, Ingested, IngestError, LotdbError, SourceFile
 from lotdb_ingest import marks
 from lotdb_ingest.image_about import LARGE, about, of_pages
 from lotdb_ingest.image_checks import check_whole
-from lotdb_ingest.image_modes import CHANNELS, check_exact, dtype_of, opened
+from lotdb_ingest.image_modes import CHANNELS, check_exact, dtype_of, last_axis, opened
 
 __all__ = ["read"]
 
@@ -101,7 +101,7 @@ def _ingested(content: str, data: Any, said: dict[str, Any]) -> dict[str, Ingest
 
 
 def _bytes(image: Image.Image) -> int:
-    return image.width * image.height * CHANNELS[image.mode][0] * dtype_of(image).itemsize
+    return dtype_of(image).itemsize * image.width * image.height * CHANNELS[image.mode][0]
 
 
 def _pixels(image: Image.Image) -> np.ndarray[Any, Any]:
@@ -153,12 +153,7 @@ def _rows(image: Image.Image, opened_again: Callable[[], Image.Image]) -> Blocks
         with _told():
             yield _pixels(opened_again())
 
-    return Blocks(rows(), dtype_of(image), (image.width, *_last_axis(image.mode)), rows=image.height)
-
-
-def _last_axis(mode: str) -> tuple[int, ...]:
-    channels = CHANNELS[mode][0]
-    return (channels,) if channels > 1 else ()
+    return Blocks(rows(), dtype_of(image), (image.width, *last_axis(image.mode)), rows=image.height)
 
 
 def _pages(source: SourceFile, image: Image.Image, count: int) -> dict[str, Ingested]:
@@ -216,7 +211,7 @@ def _stacked(
     """Frames from the *first* one on, which are read as they are asked for."""
     mode = said["mode"]
     dtype = np.dtype("uint8") if mode == "RGBA" else dtype_of(image)
-    shape = (image.height, image.width, *_last_axis(mode))
+    shape = (image.height, image.width, *last_axis(mode))
 
     def frames() -> Iterator[np.ndarray[Any, Any]]:
         with _told(), opened(content, source.file) as again:

@@ -13,7 +13,7 @@ import numpy as np
 
 from lotdb import IngestError
 
-__all__ = ["check_tiff"]
+__all__ = ["BITS", "HEIGHT", "SAMPLES", "WIDTH", "check_tiff"]
 
 WIDTH, HEIGHT, BITS, COMPRESSION, COLOURS = 256, 257, 258, 259, 262
 SAMPLES, ROWS_PER_STRIP, PLANES = 277, 278, 284

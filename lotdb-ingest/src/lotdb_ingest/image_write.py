@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from lotdb import ExportError, InvalidOptionError, Payload, TargetFile
-from lotdb_ingest.image_modes import CHANNELS, OPENERS, dtype_of, opened
+from lotdb_ingest.image_modes import CHANNELS, OPENERS, dtype_of, last_axis, opened
 from lotdb_ingest.image_notes import notes
 
 __all__ = ["write"]
@@ -105,17 +105,12 @@ def _mode(payload: Payload) -> tuple[str, bool]:
     for many in (True, False) if "frames" in payload.metadata else (False, True):
         shape = payload.shape[1:] if many else payload.shape
         for mode in fitting:
-            if 0 not in payload.shape and shape[2:] == _last_axis(mode) and len(shape) >= 2:
+            if 0 not in payload.shape and shape[2:] == last_axis(mode) and len(shape) >= 2:
                 return mode, many
     raise ExportError(
         f"shape {payload.shape} of {payload.dtype} is not that of an image: rows, columns and 1 to 4 "
         "channels of uint8, or one of bool, uint16, int32 or float32; choose npy"
     )
-
-
-def _last_axis(mode: str) -> tuple[int, ...]:
-    channels = CHANNELS[mode][0]
-    return (channels,) if channels > 1 else ()
 
 
 def _image(pixels: np.ndarray[Any, Any], mode: str, metadata: dict[str, Any]) -> Image.Image:
