@@ -77,6 +77,20 @@ def test_what_came_in_goes_out_again(node, tmp_path, format, mode):
         assert first.read().tobytes() == second.read().tobytes()
 
 
+@pytest.mark.parametrize("mode", [each.values[1] for each in writable() if each.values[0] == "TIFF"])
+def test_pages_of_any_mode_come_in_and_go_out(node, tmp_path, mode):
+    first, *others = (in_mode(mode) for _ in range(3))
+    for each in others if mode in ("P", "PA") else ():
+        each.putpalette(first.getpalette())
+    first.save(tmp_path / "in.tif", save_all=True, append_images=others)
+    pages = node.attach_file(tmp_path / "in.tif", data_attribute="pages")
+    pages.export(tmp_path / "out.tif")
+    again = node.attach_file(tmp_path / "out.tif", data_attribute="again")
+    assert pages.metadata["frames"] == len(pages) == 3
+    assert about(again) == about(pages)
+    assert again.read().tobytes() == pages.read().tobytes()
+
+
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp", "webp"])
 def test_the_pixels_are_those_of_the_file(node, tmp_path, suffix):
     COLOUR.save(tmp_path / f"x.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
