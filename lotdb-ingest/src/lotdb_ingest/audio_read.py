@@ -13,6 +13,7 @@ import numpy as np
 import soundfile
 
 from lotdb import Blocks, Ingested, IngestError, SourceFile
+from lotdb_ingest import marks
 from lotdb_ingest.audio_headers import aiff_frames, check_length
 from lotdb_ingest.audio_mp3 import counted_mp3
 
@@ -52,7 +53,8 @@ CONTENT_TYPES = {
 def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -> Ingested:
     """The samples of *source*, whose content looks like format *content*."""
     if content is None:
-        raise IngestError(f"it does not begin as a file of format {source.format} does")
+        known = marks.told(source.head)
+        raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if {"opus": "ogg"}.get(content, content).upper() not in containers:
         raise IngestError(
             f"its content is {content}; pass format='auto' to take it for what it is, or rename it"
