@@ -290,8 +290,9 @@ def test_a_plugin_with_an_unknown_hook_does_not_spoil_the_others(tmp_path):
     assert run(tmp_path, code).splitlines() == ["PluginError", "GoodBackend"]
 
 
-def test_a_broken_ingester_does_not_keep_the_others_from_reading(tmp_path):
-    install(tmp_path, "bad", {"lotdb.ingester": ["a_bad = bad_plugin"]}, bad_plugin=FAILING)
+@pytest.mark.parametrize("source", [FAILING, "import sys; sys.exit(3)"], ids=["raises", "exits"])
+def test_a_broken_ingester_does_not_keep_the_others_from_reading(tmp_path, source):
+    install(tmp_path, "bad", {"lotdb.ingester": ["a_bad = bad_plugin"]}, bad_plugin=source)
     code = """
         import warnings
         from lotdb import DataNode, Plugins

@@ -210,7 +210,9 @@ class Plugins:
             # One module may stand behind several entry points; pluggy takes it once.
             if not self._manager.is_registered(plugin):
                 self._register(plugin, registered)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a module may even call sys.exit()
             raise PluginError(
                 f"plugin {entry_point.name!r} of {_distribution(entry_point)} is installed but failed to "
                 f"load from {entry_point.value}: {error!r}"

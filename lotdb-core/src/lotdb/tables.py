@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import importlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -259,7 +259,7 @@ def _column(name: Any, values: Any) -> tuple[Array, Array]:
     """The values of a column, and which of them are missing."""
     if _is_pandas(values, "Series"):
         return _series_column(name, values)
-    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
+    if isinstance(values, str | bytes | Mapping | Set) or not hasattr(values, "__len__"):
         raise InvalidDataError(f"column {shown(name)} is {shown(values)}; use a sequence of values")
     if isinstance(values, np.ma.MaskedArray):
         _check_column(name, values.data)
@@ -275,7 +275,7 @@ def _column_of_items(name: Any, items: list[Any]) -> tuple[Array, Array]:
     present = [item for item in items if item is not None]
     try:
         typed = _array_of(present)
-    except (ValueError, OverflowError, TypeError) as error:
+    except (ValueError, OverflowError, TypeError, MemoryError) as error:
         raise InvalidDataError(f"column {shown(name)} cannot be stored: {error}") from error
     _check_column(name, typed)
     values = np.zeros(len(items), typed.dtype if typed.dtype.itemsize else f"{typed.dtype.kind}1")
@@ -303,6 +303,9 @@ def _array_of(items: list[Any]) -> Array:
     array = np.array(items)
     if sorts == {"numbers"} and types != {float} and not _all_same(array, items):
         raise ValueError("its integers fit neither 64 bits nor, exactly, floating point")
+    if array.dtype.kind == "O":
+        there = ", ".join(sorted(kind.__name__ for kind in types))
+        raise ValueError(f"it holds objects ({there}); use numbers, texts, or times of datetime or numpy")
     return array
 
 
