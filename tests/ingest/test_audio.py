@@ -163,15 +163,17 @@ def test_loud_vorbis_does_not_wrap_around(node, tmp_path):
     assert np.abs(sound - loud).mean() < 0.2
 
 
-def test_tags_are_kept_and_written(node, tmp_path):
-    with soundfile.SoundFile(tmp_path / "x.flac", "w", 8000, 1, "PCM_16") as file:
+@pytest.mark.parametrize("suffix", ["wav", "rf64", "aiff", "caf", "flac", "ogg", "mp3"])
+def test_tags_are_kept_and_written(node, tmp_path, suffix):
+    with soundfile.SoundFile(tmp_path / f"in.{suffix}", "w", 8000, 1) as file:
         file.title, file.artist = "Größe", "nobody"
-        file.write(np.zeros(10, "i2"))
-    payload = node.attach_file(tmp_path / "x.flac")
-    assert payload.metadata["tags"]["title"] == "Größe"
-    payload.export(tmp_path / "y.flac")
-    with soundfile.SoundFile(tmp_path / "y.flac") as file:
-        assert (file.title, file.artist) == ("Größe", "nobody")
+        file.write(np.zeros(1000))
+    first = node.attach_file(tmp_path / f"in.{suffix}", data_attribute="first")
+    assert first.metadata["tags"]["title"] == "Größe"
+    assert first.metadata["tags"]["artist"] == "nobody"
+    first.export(tmp_path / f"out.{suffix}")
+    second = node.attach_file(tmp_path / f"out.{suffix}", data_attribute="second")
+    assert second.metadata["tags"] == first.metadata["tags"]
 
 
 def test_the_rate_is_the_payloads_and_is_noted(node, tmp_path):

@@ -16,6 +16,7 @@ from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest import marks
 from lotdb_ingest.audio_headers import aiff_frames, check_length
 from lotdb_ingest.audio_mp3 import counted_mp3
+from lotdb_ingest.text import as_utf_8
 
 __all__ = ["BITS", "dtype_of", "read"]
 
@@ -73,7 +74,7 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
             "endian": audio.endian,
             "channels": audio.channels,
             **({"bits": BITS[audio.subtype]} if audio.subtype in BITS else {}),
-            **({"tags": tags} if (tags := audio.copy_metadata()) else {}),
+            **({"tags": tags} if (tags := _tags(audio)) else {}),
         }
         rows = audio.frames if rows is None else rows
         rate = audio.samplerate
@@ -87,6 +88,12 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         content_type=CONTENT_TYPES[content],
         metadata=metadata,
     )
+
+
+def _tags(audio: soundfile.SoundFile) -> dict[str, str]:
+    tags: dict[str, str] = audio.copy_metadata()
+    # libsndfile writes UTF-8 where an mp3 says Latin-1, and so do others.
+    return {name: as_utf_8(text) for name, text in tags.items()} if audio.format == "MP3" else tags
 
 
 def _rows_of_aiff(source: SourceFile, found: int, dtype: np.dtype[Any]) -> int:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from lotdb import IngestError
 from lotdb_ingest.image_modes import EXIF_DIRECTORIES
+from lotdb_ingest.text import as_utf_8
 
 __all__ = ["INVERTED", "LARGE", "ORIENTATION", "TEXT_TAGS", "XMP_KEY", "about", "of_pages"]
 
@@ -114,7 +115,8 @@ def _tags(image: Any) -> dict[str, Any]:
     found["compression"] = image.info["compression"]
     for tag, name in TEXT_TAGS.items():
         if isinstance(tags.get(tag), str):
-            found[name] = _utf_8(tags[tag])
+            # TIFF says ASCII, programs write UTF-8, and Pillow takes it for Latin-1.
+            found[name] = as_utf_8(tags[tag])
     if isinstance(tags.get(ORIENTATION), int):
         found["orientation"] = tags[ORIENTATION]
     if tags.get(INVERTED) == 0 and image.mode not in ("1", "L"):
@@ -128,14 +130,6 @@ def _tags(image: Any) -> dict[str, Any]:
             exif[ORIENTATION] = found["orientation"]
         found["exif"] = exif.tobytes()
     return found
-
-
-def _utf_8(text: str) -> str:
-    """A text that Pillow has taken for Latin-1; TIFF says ASCII, and programs write UTF-8."""
-    try:
-        return text.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return text
 
 
 def _in_exif(exif: bytes) -> tuple[int, tuple[float, ...]]:

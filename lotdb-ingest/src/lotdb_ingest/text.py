@@ -117,6 +117,18 @@ def codec_name(encoding: Any) -> str:
         ) from error
 
 
+def as_utf_8(text: str) -> str:
+    """A text whose bytes were taken for Latin-1, if they can be UTF-8.
+
+    >>> as_utf_8("hÃ¶her"), as_utf_8("höher")
+    ('höher', 'höher')
+    """
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
 def write(target: TargetFile, payload: Payload) -> None:
     """Write a text in the encoding that is asked for, or that it came in."""
     asked, about = target.options.get("encoding"), payload.metadata
