@@ -17,6 +17,7 @@ from lotdb import (
     ExportError,
     Ingested,
     IngestError,
+    InvalidKeyError,
     InvalidOptionError,
     PluginError,
     Plugins,
@@ -107,6 +108,13 @@ def test_what_is_appended_is_noted_beside_the_first(node, numbers, tmp_path):
     assert payload.metadata["_source_filename"] == "numbers.npy"
     assert [each["_source_filename"] for each in payload.metadata["_source_appended"]] == ["more.npy"]
     assert payload.metadata["label"] == "both"
+
+
+@pytest.mark.parametrize("name", ["_samplerate_hz", "_source_filename", "a\0", ""])
+def test_a_wrong_name_is_told_as_such(node, numbers, name):
+    with pytest.raises(InvalidKeyError):
+        node.attach_file(numbers, data_attribute=name)
+    assert list(node.attrs) == []
 
 
 def test_what_does_not_fit_is_told_with_its_file(node, numbers, tmp_path):

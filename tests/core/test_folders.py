@@ -88,6 +88,7 @@ def test_a_field_that_stands_twice_must_be_the_same_twice(tmp_path):
     report = root.ingest_tree(tmp_path, "{who}/{who}_{number}.txt")
     assert leaves(root) == ["a/1"]
     assert report.unmatched == ["a/b_1.txt"]
+    assert str(report).endswith("1 not matched by the pattern, such as a/b_1.txt")
 
 
 def test_two_files_for_one_payload_are_refused_before_anything_is_taken_in(folder):
@@ -105,6 +106,8 @@ def test_two_files_for_one_payload_are_refused_before_anything_is_taken_in(folde
         ({"pattern": "{a"}, "pattern is '{a'"),
         ({"pattern": "{0}.npy"}, "no field"),
         ({"pattern": "{}.npy"}, "no field"),
+        ({"pattern": "{take:d}.npy"}, "fields are taken as they are; use {take} without more"),
+        ({"pattern": PATTERN, "to": "{take!r}"}, "use {take} without more"),
         ({"pattern": 5}, "pattern is 5"),
         ({"pattern": PATTERN, "to": "{who}"}, r"\{who\}, which the pattern has not"),
         ({"pattern": PATTERN, "data_attribute": "{who}"}, "which the pattern has not"),

@@ -95,12 +95,12 @@ def _by_payload(data_attribute: str, several: Mapping[str, Ingested], filepath: 
     """What was read, by the names that the payloads get."""
     named: dict[str, Ingested] = {}
     for name, ingested in several.items():
-        with _in_the_file(filepath, ingested):
+        try:
             payload = check_name(f"{data_attribute}.{name}" if name else data_attribute, "payload")
+        except InvalidKeyError as error:
+            raise IngestError(f"{_what(filepath, ingested)}: {error}") from error
         if payload in named:
-            raise IngestError(
-                f"cannot ingest {os.fspath(filepath)!r}: two of its parts would be payload {payload!r}"
-            )
+            raise IngestError(f"{_what(filepath, ingested)}: two of its parts would be payload {payload!r}")
         named[payload] = ingested
     return named
 
@@ -108,13 +108,16 @@ def _by_payload(data_attribute: str, several: Mapping[str, Ingested], filepath: 
 @contextlib.contextmanager
 def _in_the_file(filepath: Any, ingested: Ingested) -> Iterator[None]:
     """Says which file it was that holds what cannot be stored."""
-    what = f"cannot ingest {os.fspath(filepath)!r} as {ingested.format}"
     try:
         yield
-    except (InvalidDataError, InvalidKeyError, UnsupportedValueError, ValueTooLargeError) as error:
-        raise IngestError(f"{what}: {error}") from error
+    except (InvalidDataError, UnsupportedValueError, ValueTooLargeError) as error:
+        raise IngestError(f"{_what(filepath, ingested)}: {error}") from error
     except DataMismatchError as error:
-        raise DataMismatchError(f"{what}: {error}") from error
+        raise DataMismatchError(f"{_what(filepath, ingested)}: {error}") from error
+
+
+def _what(filepath: Any, ingested: Ingested) -> str:
+    return f"cannot ingest {os.fspath(filepath)!r} as {ingested.format}"
 
 
 def _write(

@@ -67,7 +67,8 @@ class IngestReport:
 
     def __str__(self) -> str:
         counts = f"{len(self.added)} added, {len(self.unchanged)} unchanged, {len(self.failed)} failed"
-        lines = [f"{counts}, {len(self.unmatched)} not matched by the pattern"]
+        such = f", such as {self.unmatched[0]}" if self.unmatched else ""
+        lines = [f"{counts}, {len(self.unmatched)} not matched by the pattern{such}"]
         lines += [f"  {path}: {error}" for path, error in self.failed.items()]
         return "\n".join(map(_printable, lines))
 
@@ -246,15 +247,19 @@ _WILDCARDS = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
 def _split(template: str, option: str) -> list[tuple[str, str | None]]:
     """The pieces of text of *template*, each with the name of the field behind it."""
     try:
-        pieces = [(text, name) for text, name, _, _ in string.Formatter().parse(template)]
+        pieces = list(string.Formatter().parse(template))
     except ValueError as error:
         raise InvalidOptionError(f"{option} is {template!r}: {error}") from error
-    for _, name in pieces:
+    for _, name, format, conversion in pieces:
         if name is not None and not name.isidentifier():
             raise InvalidOptionError(
                 f"{option} is {template!r}: {{{name}}} is no field; use a name, such as {{speaker}}"
             )
-    return pieces
+        if format or conversion:
+            raise InvalidOptionError(
+                f"{option} is {template!r}: fields are taken as they are; use {{{name}}} without more"
+            )
+    return [(text, name) for text, name, _, _ in pieces]
 
 
 def _check_template(option: str, template: Any, fields: list[str]) -> str:
