@@ -1,8 +1,10 @@
 """Taking in a file: what is noted of it, what is skipped, and that a failure leaves nothing."""
 
 import datetime
+import errno
 import hashlib
 import os
+import stat
 
 import numpy as np
 import pytest
@@ -550,6 +552,19 @@ def test_an_export_is_on_the_disk_with_its_name(node, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda file: [synced.append(os.fstat(file).st_ino), sync(file)])
     node.write_data(np.arange(3)).export(tmp_path / "x.npy")
     assert synced == [(tmp_path / "x.npy").stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_a_disk_that_cannot_sync_folders_is_written_to(node, tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def files_only(file):
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    node.write_data(np.arange(3)).export(tmp_path / "x.npy")
+    assert np.load(tmp_path / "x.npy").tolist() == [0, 1, 2]
 
 
 def test_any_name_that_the_disk_takes_is_written(node, tmp_path):

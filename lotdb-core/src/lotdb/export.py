@@ -150,7 +150,8 @@ def _written_whole(place: Path, if_exists: str) -> Iterator[IO[bytes]]:
             os.replace(unfinished, place)
         else:
             _give_name(unfinished, place)
-        Disk().sync_folder(str(place.parent))
+        with contextlib.suppress(OSError):  # not every network or removable disk can; the file is whole
+            Disk().sync_folder(str(place.parent))
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
