@@ -321,6 +321,7 @@ def test_the_command_makes_no_database_if_there_is_no_folder(folder, tmp_path, c
         ("db", ["--backend", "zar"], "did you mean 'zarr'"),
         ("db", ["--batch-size", "0"], "batch_size is 0"),
         ("/proc/db", [], "No such file or directory"),
+        ("db", ["--timeout", "nan"], "timeout"),
     ],
 )
 def test_the_command_says_in_one_line_what_is_wrong(folder, tmp_path, capsys, database, more, message):

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "format": asked.format,
     }
     try:
-        with LOTDB(asked.database) as db, db.connection() as root:
+        with LOTDB(asked.database, timeout=asked.timeout) as db, db.connection() as root:
             node = root.get_node_path(asked.at) if asked.at else root
             report = node.ingest_tree(
                 asked.folder,
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--samplerate-hz", type=float, metavar="HZ", help="rows a second, whatever files say")
     parser.add_argument("--format", help="format of the files, or auto (what their suffix says)")
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="files a commit (100)")
+    parser.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for another writer (0)")
     parser.add_argument("--again", action="store_true", help="take in files that are there already as well")
     parser.add_argument("--stop-on-error", action="store_true", help="stop at the first file that fails")
     return parser
