@@ -18,6 +18,13 @@ def encoded(data, subtype, format, rate=16000):
     return file.getvalue()
 
 
+def lossy(name, subtype, format):
+    content = encoded((NOISE[:, 0] / 4096).astype("f4"), subtype, format)
+    with soundfile.SoundFile(io.BytesIO(content)) as file:
+        decoded = file.read(file.frames, dtype="float32")
+    return Sample(name, content, decoded, 16000, {"subtype": subtype}, exported=False)
+
+
 class TestAudioIngester(IngesterTests):
     @pytest.fixture
     def plugin(self):
@@ -35,6 +42,9 @@ class TestAudioIngester(IngesterTests):
             Sample("e.caf", encoded(NOISE, "PCM_16", "CAF"), NOISE, 16000),
             Sample("f.w64", encoded(NOISE, "PCM_16", "W64"), NOISE, 16000),
             Sample("g.rf64", encoded(NOISE, "PCM_16", "RF64"), NOISE, 16000),
+            lossy("h.ogg", "VORBIS", "OGG"),
+            lossy("i.opus", "OPUS", "OGG"),
+            lossy("j.mp3", "MPEG_LAYER_III", "MP3"),
             Sample("none.wav", encoded(NOISE[:0], "PCM_16", "WAV"), NOISE[:0], 16000),
             Sample("take.dat", encoded(NOISE, "PCM_16", "WAV"), NOISE, 16000, format="wav"),
         ]
