@@ -72,12 +72,12 @@ class Attributes(MutableMapping[str, Any]):
             write(self._node, named)
             return
         try:
-            pairs = dict(other)
+            pairs = other if type(other) is dict else dict(other)
         except (TypeError, ValueError) as error:
             raise InvalidOptionError(
                 f"attributes are to be set from {other!r}; use a mapping, or pairs of name and value"
             ) from error
-        write(self._node, {**pairs, **named})
+        write(self._node, {**pairs, **named} if named else pairs)
 
     def clear(self) -> None:
         """Remove all attributes; payloads stay."""
@@ -100,7 +100,7 @@ def read(node: Handle, name: str, default: Any) -> Any:
     if type(stored) is not tuple:
         return stored
     if is_payload(stored):
-        return Payload(node._tree, node._path(), name, decode_record(node._tree, stored))
+        return Payload(node, name, decode_record(node._tree, stored))
     return values.decode(stored, extra=node._tree.plugins)
 
 

@@ -132,14 +132,14 @@ def _take_over(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
     def give_back() -> None:
         container[old_key] = entry
         tree._tree, tree._parent, tree._key = memory, old_parent, old_key
-        tree._epoch = tree._version = tree._ready_epoch = -1
+        tree._epoch = tree._version = tree._kids_epoch = -1
         memory.new_epoch()
 
     parent._tree.on_rollback(give_back)
     # The handle stands for the new place from now on, and so do those below it, through it.
     memory.new_epoch()
     tree._tree, tree._parent, tree._key = parent._tree, parent, key
-    tree._epoch = tree._version = tree._ready_epoch = -1
+    tree._epoch = tree._version = tree._kids_epoch = -1
     return parent._create(key, copied)
 
 

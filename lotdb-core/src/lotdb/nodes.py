@@ -61,8 +61,8 @@ class BaseNode(Handle):
         self._key = check_key(key)
         self._container = self._tree.roots
         self._container[self._key] = empty_entry(self.node_type_name)
-        self._epoch = self._write_epoch = self._tree.epoch
-        self._version = self._ready_epoch = -1
+        self._epoch = self._tree.epoch
+        self._version = self._kids_epoch = -1
 
     @classmethod
     def _at(cls, tree: Tree, parent: Handle | None, key: str, container: Any, epoch: int) -> BaseNode:
@@ -72,7 +72,7 @@ class BaseNode(Handle):
         node._key = key
         node._container = container
         node._epoch = epoch
-        node._version = node._write_epoch = node._ready_epoch = -1
+        node._version = node._kids_epoch = -1
         return node
 
     def _child(self, key: str, entry: Entry, container: Any, epoch: int, version: int) -> BaseNode:
@@ -88,7 +88,7 @@ class BaseNode(Handle):
         node._epoch = epoch
         node._seen = entry
         node._version = version
-        node._write_epoch = node._ready_epoch = -1
+        node._kids_epoch = -1
         return node
 
     # -- identity ------------------------------------------------------------------------------------
@@ -182,24 +182,29 @@ class BaseNode(Handle):
             If it is not there and *create* is false.
         InvalidKeyError, MissingPluginError, ReadOnlyError, StaleNodeError
         """
-        key = check_key(key)
         if node_type:
             _class_of(self._tree.plugins, node_type)
         return self._get(key, create, node_type)
 
-    def _get(self, key: str, create: bool, node_type: str | None = None) -> BaseNode:
+    def _get(self, key: str | int, create: bool, node_type: str | None = None) -> BaseNode:
         tree = self._tree
-        if self._ready_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
-            children: Children | None = self._ready
+        children: Children | None = None
+        if self._kids_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
+            children = self._kids
         else:
             record = self._entry()[1]
-            children = record.children if type(record) is Branch else None
             tree = self._tree
-        entry = None if children is None else children.get(key)
-        if entry is None:
+            if type(record) is Branch:
+                children = self._kids = record.children
+                self._kids_epoch = tree.epoch
+        # What is found as it was given is a key in its stored form, but for the empty one.
+        if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
+            checked = check_key(key)
+            if checked != key:
+                return self._get(checked, create, node_type)
             if not create:
-                raise self._no_child(key)
-            return self._create(key, empty_entry(node_type) if node_type else EMPTY_ENTRY)
+                raise self._no_child(checked)
+            return self._create(checked, empty_entry(node_type) if node_type else EMPTY_ENTRY)
         node = self._child(key, entry, children, tree.epoch, tree.version)
         return node._as_type(node_type) if node_type else node
 
@@ -215,15 +220,18 @@ class BaseNode(Handle):
         tree = self._tree
         epoch, version = tree.epoch, tree.version
         # First as if it were keys in their stored form, of nodes that are there: mostly it is.
-        for key in path.split("/") if type(path) is str else path if type(path) in (list, tuple) else (None,):
+        keys = path.split("/") if type(path) is str else path if type(path) in (list, tuple) else (None,)
+        for depth, key in enumerate(keys):
             record = entry[1]
             # The empty key is that of what the branch holds itself.
             if type(record) is not Branch or type(key) is not str or not key:
-                return self._make_path(split_path(path), create, node_type)
+                return node._make_path(split_path(path)[depth:], create, node_type)
             children = record.children
             entry = children.get(key)
             if entry is None:
-                return self._make_path(split_path(path), create, node_type)
+                node._kids, node._kids_epoch = children, epoch
+                rest = split_path(path)[depth:] if type(path) is str else split_path(path[depth:])
+                return node._make_path(rest, create, node_type)
             # As in _child, without the call.
             cls = _installed_class(tree.plugins, entry[0]) if entry[0] else BaseNode
             child: BaseNode = object.__new__(cls)
@@ -234,7 +242,7 @@ class BaseNode(Handle):
             child._epoch = epoch
             child._seen = entry
             child._version = version
-            child._write_epoch = child._ready_epoch = -1
+            child._kids_epoch = -1
             node = child
         return node._as_type(node_type) if node_type else node
 
@@ -279,16 +287,13 @@ class BaseNode(Handle):
             cls = own
         else:
             self._put_type(node_type)
-        node = cls._at(self._tree, self._parent, self._key, self._container, self._epoch)
-        node._write_epoch = self._write_epoch
-        return node
+        return cls._at(self._tree, self._parent, self._key, self._container, self._epoch)
 
     def _create(self, key: str, entry: Entry) -> BaseNode:
         children = self._children_to_write()
         children[key] = entry
         tree = self._tree
         node = self._child(key, entry, children, tree.epoch, tree.version)
-        node._write_epoch = tree.epoch
         tree.plugins.emit("lotdb_node_created", node=node)
         return node
 

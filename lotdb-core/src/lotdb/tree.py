@@ -4,7 +4,8 @@ A handle stores its parent's handle and its key, and remembers the container (th
 in which its entry lies. The tree's *epoch* changes whenever a container that somebody remembers may no
 longer be the right one; a handle with another epoch looks its container up anew, from the nearest
 ancestor that is up to date. It remembers its entry as well, as long as nothing in the tree was changed: the
-tree's *version* changes with each write. Nothing here recurses: a tree may be deeper than Python's stack.
+tree's *version* changes with each write. Which containers may be written to, the tree remembers, for an
+epoch. Nothing here recurses: a tree may be deeper than Python's stack.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Tree:
         self.plugins = plugins
         self.epoch = 0
         self.version = 0
+        #: Containers, by identity, above which no record was found shared in this epoch.
+        self.writable: dict[int, Any] = {}
         #: How often a child was taken away; an iteration then looks whether its next one is still there.
         self.removals = 0
         #: The one place that the root's handle finds its entry in, by its key.
@@ -110,6 +113,7 @@ class Tree:
         """Have all handles look up their places anew."""
         self.epoch += 1
         self.version += 1
+        self.writable.clear()
 
     @contextmanager
     def all_or_nothing(self, node: Handle) -> Iterator[None]:
@@ -154,13 +158,12 @@ class Handle:
         "_container",
         "_epoch",
         "_key",
+        "_kids",
+        "_kids_epoch",
         "_parent",
-        "_ready",
-        "_ready_epoch",
         "_seen",
         "_tree",
         "_version",
-        "_write_epoch",
     )
 
     _tree: Tree
@@ -170,9 +173,8 @@ class Handle:
     _epoch: int  # the tree's, when _container was looked up
     _seen: Entry  # the entry that was found there last
     _version: int  # the tree's, when _seen was
-    _write_epoch: int  # the tree's, when no record above the container was found shared
-    _ready: Children  # the children of this node, ready to be written to
-    _ready_epoch: int  # the tree's, when they were
+    _kids: Children  # the children of this node
+    _kids_epoch: int  # the tree's, when they were looked up
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -218,28 +220,32 @@ class Handle:
                 node._container = _NOWHERE if children is None else children
             node._version = -1
             node._epoch = -1 if node._container is _NOWHERE else node._tree.epoch
-            node._write_epoch = -1
 
     # -- writing -------------------------------------------------------------------------------------
 
     def _container_to_write(self) -> Any:
         """The container of this node's entry, in which it may be changed."""
         tree = self._tree
-        if self._write_epoch == tree.epoch == self._epoch and (
-            tree.owner is None or tree.owner == get_ident()
+        if (
+            self._epoch == tree.epoch
+            and id(self._container) in tree.writable
+            and (tree.owner is None or tree.owner == get_ident())
         ):
             tree.version += 1
             return self._container
         self._entry()  # right thread, and still there
         tree = self._tree
         tree.check_writable()
-        chain = self._ancestry(lambda node: node._write_epoch == tree.epoch)
+        chain = self._ancestry(
+            lambda node: node._epoch == tree.epoch and id(node._container) in tree.writable
+        )
         for node in reversed(chain):
             parent = node._parent
             node._container = tree.roots if parent is None else parent._branch_to_write().children
         # Clones made on the way down have changed the epoch, but not for the nodes of this chain.
         for node in chain:
-            node._epoch = node._write_epoch = tree.epoch
+            node._epoch = tree.epoch
+            tree.writable[id(node._container)] = node._container
         tree.version += 1  # last, so that no handle takes what is there now for what will be
         return self._container
 
@@ -264,17 +270,23 @@ class Handle:
 
     def _children_to_write(self) -> Children:
         tree = self._tree
-        if self._ready_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
+        if (
+            self._kids_epoch == tree.epoch
+            and id(self._kids) in tree.writable
+            and (tree.owner is None or tree.owner == get_ident())
+        ):
             tree.version += 1
-            return self._ready
+            return self._kids
         self._container_to_write()
         tree = self._tree
         epoch = tree.epoch
         children: Children = self._branch_to_write().children
         if tree.epoch != epoch:
             # The clone is below this node, so its own container is still the right one.
-            self._epoch = self._write_epoch = tree.epoch
-        self._ready, self._ready_epoch = children, tree.epoch
+            self._epoch = tree.epoch
+            tree.writable[id(self._container)] = self._container
+        self._kids, self._kids_epoch = children, tree.epoch
+        tree.writable[id(children)] = children
         tree.version += 1
         return children
 
