@@ -35,12 +35,13 @@ class BlobBackend(Backend):
     """Payloads in ZODB blobs. Their locators are the blobs, so ZODB's pack collects them."""
 
     name = "blob"
+    reads_in_parts = True
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
         for option in context.config:
             raise InvalidOptionError(f"backend 'blob' has no setting {option!r}")
-        self._files: OrderedDict[tuple[bytes, bytes], _OpenFile] = OrderedDict()
+        self._files: OrderedDict[str, _OpenFile] = OrderedDict()
         self._lock = Lock()
 
     def new_locator(self) -> Blob:
@@ -69,16 +70,16 @@ class BlobBackend(Backend):
                 os.fsync(descriptor)
 
     def read_into(self, locator: Blob, first_row: int, out: np.ndarray[Any, Any]) -> None:
-        row_bytes = out.nbytes // len(out)
-        target = out.reshape(-1).view(np.uint8).data
-        key = _identity(locator)
-        if key is None:
-            _read_staged(locator, target, first_row * row_bytes)
+        offset = first_row * (out.nbytes // len(out))
+        # Of some dtypes numpy gives out no memory, but of their bytes.
+        target = out if out.dtype.kind in "biufc" else out.reshape(-1).view(np.uint8)
+        path = _committed(locator)
+        if path is None:
+            _read_staged(locator, target, offset)
             return
         with self._lock:
             # The lock keeps the file from being closed while it is read.
-            opened = self._opened(key, locator)
-            _read_all(opened, target, first_row * row_bytes)
+            _read_all(self._opened(path), target, offset)
 
     def delete(self, locator: Blob) -> None:
         uncommitted = locator._p_blob_uncommitted
@@ -92,10 +93,8 @@ class BlobBackend(Backend):
             os.truncate(uncommitted, 0)
 
     def files(self, locator: Blob) -> list[tuple[str, int]]:
-        if _identity(locator) is None:
-            return []
-        path = str(locator.committed())
-        return [(path, os.path.getsize(path))]
+        path = _committed(locator)
+        return [] if path is None else [(path, os.path.getsize(path))]
 
     def describe(self, locator: Blob) -> str:
         return str(locator._p_blob_committed or locator._p_blob_uncommitted or f"blob {locator._p_oid!r}")
@@ -105,27 +104,25 @@ class BlobBackend(Backend):
             while self._files:
                 os.close(self._files.popitem()[1].descriptor)
 
-    def _opened(self, key: tuple[bytes, bytes], locator: Blob) -> _OpenFile:
-        opened = self._files.get(key)
+    def _opened(self, path: str) -> _OpenFile:
+        opened = self._files.get(path)
         if opened is None:
-            opened = self._files[key] = _open(locator)
+            opened = self._files[path] = _open(path)
             if len(self._files) > OPEN_FILES:
                 os.close(self._files.popitem(last=False)[1].descriptor)
         else:
-            self._files.move_to_end(key)
+            self._files.move_to_end(path)
         return opened
 
 
-def _identity(locator: Blob) -> tuple[bytes, bytes] | None:
-    """What tells a committed blob's file from all others; None before the commit."""
+def _committed(locator: Blob) -> str | None:
+    """The file of a blob that is committed: no other ever has its name. None before the commit."""
     locator._p_activate()
-    committed = locator._p_blob_committed
-    if locator._p_blob_uncommitted or not committed or not committed.endswith(".blob"):
-        return None
-    return locator._p_oid, locator._p_serial
+    path: str | None = locator._p_blob_committed
+    return path if path and not locator._p_blob_uncommitted and path.endswith(".blob") else None
 
 
-def _read_staged(locator: Blob, target: memoryview, offset: int) -> None:
+def _read_staged(locator: Blob, target: np.ndarray[Any, Any], offset: int) -> None:
     """Read a blob that this transaction has written."""
     if not locator._p_blob_uncommitted and not locator._p_blob_committed:
         # Opened for reading, it would make itself an empty file.
@@ -137,8 +134,7 @@ def _read_staged(locator: Blob, target: memoryview, offset: int) -> None:
         raise DamagedError(f"{error.filename} is missing") from error
 
 
-def _open(locator: Blob) -> _OpenFile:
-    path = locator.committed()
+def _open(path: str) -> _OpenFile:
     if not os.path.exists(path):
         raise DamagedError(f"{path} is missing")
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
@@ -191,24 +187,28 @@ def _write_all(descriptor: int, data: memoryview) -> int:
     return size
 
 
-def _read_all(opened: _OpenFile, target: memoryview, offset: int) -> None:
+def _read_all(opened: _OpenFile, target: np.ndarray[Any, Any], offset: int) -> None:
     offset += opened.offset
-    if offset + len(target) > opened.size:
+    if offset + target.nbytes > opened.size:
         raise DamagedError(
-            f"the blob's file has {opened.size} bytes, at least {offset + len(target)} are recorded"
+            f"the blob's file has {opened.size} bytes, at least {offset + target.nbytes} are recorded"
         )
-    while target:
-        count = _read_at(opened.descriptor, target, offset)
+    done = _read_at(opened.descriptor, target, offset)
+    if done == target.nbytes:
+        return
+    rest = target.reshape(-1).view(np.uint8).data
+    while done < len(rest):  # one call reads at most 2 GiB
+        count = _read_at(opened.descriptor, rest[done:], offset + done)
         if count == 0:
             raise DamagedError("the blob's file ends too early")
-        target = target[count:]
-        offset += count
+        done += count
 
 
-def _read_at(descriptor: int, target: memoryview, offset: int) -> int:
+def _read_at(descriptor: int, target: Any, offset: int) -> int:
     if hasattr(os, "preadv"):
         return os.preadv(descriptor, [target], offset)
     os.lseek(descriptor, offset, os.SEEK_SET)  # nobody else reads this file meanwhile
-    data = os.read(descriptor, len(target))
-    target[: len(data)] = data
+    bytes_of_target = memoryview(target).cast("B")
+    data = os.read(descriptor, len(bytes_of_target))
+    bytes_of_target[: len(data)] = data
     return len(data)

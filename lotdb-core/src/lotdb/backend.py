@@ -88,6 +88,10 @@ class Backend(ABC):
 
     name: str = ""
 
+    #: Whether to read an array in parts, one after another, costs no more than to read it at once. A large
+    #: one is then checked while the rest of it is read.
+    reads_in_parts: bool = False
+
     def __init__(self, context: BackendContext) -> None:
         self.context = context
 

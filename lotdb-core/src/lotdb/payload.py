@@ -26,11 +26,13 @@ from lotdb.ranges import Unit
 from lotdb.stage import Layout, Segment
 
 if TYPE_CHECKING:
-    from lotdb.tree import Tree
+    from lotdb.tree import Handle, Tree
 
 __all__ = ["Payload", "PayloadRecord", "StoredSegment", "decode_record"]
 
 TAG = "p"
+
+_NAMED = (DamagedError, InvalidRangeError, InvalidOptionError, StaleNodeError)
 
 # How many records of payloads a tree keeps decoded.
 DECODED = 256
@@ -131,18 +133,18 @@ class Payload:
     transaction has ended and the database is packed.
     """
 
-    __slots__ = ("_path", "_record", "_tree", "name")
+    __slots__ = ("_node", "_record", "_tree", "name")
 
-    def __init__(self, tree: Tree, path: str, name: str, record: PayloadRecord) -> None:
-        self._tree = tree
-        self._path = path
+    def __init__(self, node: Handle, name: str, record: PayloadRecord) -> None:
+        self._node = node  # for its path, in messages
+        self._tree = node._tree
         self.name = name
         self._record = record
 
     def __repr__(self) -> str:
         rate = f", {self.samplerate_hz:g} Hz" if self.samplerate_hz else ""
         about = f"{self.kind} {self.shape} {self.dtype}{rate}"
-        return f"<Payload {self.name!r} of {self._path!r}: {about}, in {self.backend}>"
+        return f"<Payload {self.name!r} of {self._node._path()!r}: {about}, in {self.backend}>"
 
     # -- what it is like -----------------------------------------------------------------------------
 
@@ -248,18 +250,20 @@ class Payload:
         DamagedError
             If the stored bytes are missing or altered.
         """
-        with self._named():
-            ranges.check_unit(unit)
-        if self.kind == "text":
+        kind = self._record.kind
+        if kind == "text":
+            self._window(None, None, unit)
             if start is not None or stop is not None:
                 raise InvalidRangeError(f"{self._place} is a text, which is read whole")
             return self._read_rows(0, self._record.rows).tobytes().decode("utf-8", "surrogatepass")
-        if not self.shape:
+        if not self._record.shape:
+            self._window(None, None, unit)
             if start is not None or stop is not None:
                 raise InvalidRangeError(f"{self._place} has no axis to take a window of")
             return self._read_rows(0, 1).reshape(())
         first, last = self._window(start, stop, unit)
-        return self._block(first, last)
+        rows = self._read_rows(first, last)
+        return rows if kind == "array" else self._block(rows)
 
     def read_frame(self, start: Any = None, stop: Any = None, *, unit: Unit = "samples") -> Any:
         """The rows of a table from *start* to before *stop* as a pandas DataFrame.
@@ -304,9 +308,11 @@ class Payload:
         if self.kind == "text" or not self.shape:
             raise InvalidRangeError(f"{self._place} has no rows to take blocks of")
         first, last = self._window(start, stop, range_unit)
-        with self._named():
+        try:
             edges = ranges.block_edges(first, last, size=block_size, unit=block_unit, rate=self.samplerate_hz)
-        return (self._block(first, last) for first, last in edges)
+        except _NAMED as error:
+            raise self._about(error) from error
+        return (self._block(self._read_rows(first, last)) for first, last in edges)
 
     def export(
         self,
@@ -341,11 +347,8 @@ class Payload:
             self, path, format=format, if_exists=if_exists, options=options, plugins=self._tree.plugins
         )
 
-    def _block(self, first: int, last: int) -> Any:
-        rows = self._read_rows(first, last)
-        if self.kind == "bytes":
-            return rows.tobytes()
-        return self._given_out(rows)
+    def _block(self, rows: np.ndarray[Any, Any]) -> Any:
+        return rows.tobytes() if self.kind == "bytes" else self._given_out(rows)
 
     def _given_out(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return tables.from_stored(rows) if self.kind == "table" else rows
@@ -362,8 +365,10 @@ class Payload:
     def _index(self, index: Any) -> Any:
         head, rest = (index[0], index[1:]) if isinstance(index, tuple) and index else (index, ())
         if self.shape and isinstance(head, slice):
-            with self._named():
+            try:
                 first, last, step = ranges.slice_rows(head, self.shape[0])
+            except _NAMED as error:
+                raise self._about(error) from error
             return self._given_out(self._read_rows(first, last))[(step, *rest)]
         if self.shape and isinstance(head, int | np.integer) and not isinstance(head, bool):
             row = int(head) + (self.shape[0] if head < 0 else 0)
@@ -396,37 +401,27 @@ class Payload:
         return self._given_out(self._read_rows(0, self._record.rows)).reshape(self.shape)
 
     def _window(self, start: Any, stop: Any, unit: Unit) -> tuple[int, int]:
-        with self._named():
-            return ranges.sample_window(start, stop, rows=self.shape[0], unit=unit, rate=self.samplerate_hz)
+        record = self._record
+        try:
+            return ranges.sample_window(start, stop, rows=record.rows, unit=unit, rate=record.samplerate_hz)
+        except _NAMED as error:
+            raise self._about(error) from error
 
     def _read_rows(self, first: int, last: int) -> np.ndarray[Any, Any]:
-        self._tree.check()
-        layout = self._record.layout
-        out = np.empty((max(last - first, 0), *layout.row_shape), layout.dtype)
+        tree, record = self._tree, self._record
+        tree.check()
+        out = np.empty((max(last - first, 0), *record.layout.row_shape), record.layout.dtype)
         if out.nbytes:
-            with self._named():
-                self._tree.stage.read_into(layout, self._record.segments, first, out)
+            try:
+                tree.stage.read_into(record.layout, record.segments, first, out)
+            except _NAMED as error:
+                raise self._about(error) from error
         return out
 
-    def _named(self) -> _Named:
-        return _Named(self)
+    def _about(self, error: Exception) -> Exception:
+        """*error*, saying which payload it is about: the layers below know only rows and files."""
+        return type(error)(f"{self._place}: {error}")
 
     @property
     def _place(self) -> str:
-        return f"payload {self.name!r} of node {self._path!r}"
-
-
-class _Named:
-    """Says in an error which payload it is about; the layers below know only rows and files."""
-
-    __slots__ = ("_payload",)
-
-    def __init__(self, payload: Payload) -> None:
-        self._payload = payload
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if isinstance(error, DamagedError | InvalidRangeError | InvalidOptionError | StaleNodeError):
-            raise type(error)(f"{self._payload._place}: {error}") from error
+        return f"payload {self.name!r} of node {self._node._path()!r}"

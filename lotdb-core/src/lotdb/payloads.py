@@ -57,9 +57,10 @@ class Written(NamedTuple):
 def find(node: Handle, name: str) -> PayloadRecord | None:
     """The record of payload *name*, or None if there is none; an attribute in its place is an error."""
     own = own_of(node._entry())
-    name = check_name(name, "payload")
-    if name not in own[0]:
-        return None
+    if type(name) is not str or name not in own[0]:
+        name = check_name(name, "payload")  # which may have another spelling for it
+        if name not in own[0]:
+            return None
     stored = get_value(own, name)
     if not is_payload(stored):
         raise PayloadExistsError(
@@ -82,15 +83,15 @@ def get(node: Handle, name: str) -> Payload:
     PayloadNotFoundError
         If there is none of that name.
     """
-    name = check_name(name, "payload")
     record = find(node, name)
     if record is None:
+        name = check_name(name, "payload")
         own = own_of(node._entry())
         there = [repr(key) for key, value in zip(own[0], own[1:], strict=True) if is_payload(value)]
         raise PayloadNotFoundError(
             f"node {node._path()!r} has no payload {name!r} (there: {', '.join(there) or 'none'})"
         )
-    return Payload(node._tree, node._path(), name, record)
+    return Payload(node, name, record)
 
 
 def write(
@@ -191,7 +192,7 @@ def store(
     node._put_own(with_values(own_of(node._entry()), stored), boxed=boxed)
     for written in several:
         node._tree.plugins.emit("lotdb_payload_written", node=node, name=written.name)
-    return [Payload(node._tree, node._path(), written.name, written.record) for written in several]
+    return [Payload(node, written.name, written.record) for written in several]
 
 
 def _append(

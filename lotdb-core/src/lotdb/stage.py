@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from persistent import Persistent
 
 from lotdb.backend import is_locator
+from lotdb.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
 from lotdb.errors import DamagedError, LotdbError, PluginError, StaleNodeError
 from lotdb.plugins import plugin_errors
 
@@ -283,18 +283,19 @@ class Stage:
         DamagedError
             If bytes are missing, or rows that are read whole do not match their checksum.
         """
-        done, start = 0, 0
+        wanted, done = len(out), 0
         for segment in segments:
-            skip = max(first - start, 0)
-            rows = min(segment.rows - skip, len(out) - done)
-            if rows > 0:
-                self._read_segment(layout, segment, skip, out[done : done + rows])
-                done += rows
-            start += segment.rows
-            if done == len(out):
+            if first >= segment.rows:
+                first -= segment.rows
+                continue
+            rows = min(segment.rows - first, wanted - done)
+            self._read_segment(layout, segment, first, out if rows == wanted else out[done : done + rows])
+            done += rows
+            first = 0
+            if done == wanted:
                 return
         if out.nbytes:
-            raise DamagedError(f"only {done} of {len(out)} rows are recorded")
+            raise DamagedError(f"only {done} of {wanted} rows are recorded")
 
     def read_whole(self, layout: Layout, segment: Segment, block_bytes: int) -> Iterator[Array]:
         """The rows of *segment* in blocks, checked as one when the last has been read.
@@ -330,14 +331,21 @@ class Stage:
             first = segment.first + skip
             copy_rows(pack.array[first : first + len(out)], out)
             return
-        backend = self._backends(layout.backend)
+        backend, first = self._backends(layout.backend), segment.first + skip
+        is_whole = len(out) == segment.rows
+        in_parts = is_whole and backend.reads_in_parts and out.nbytes >= THREADED_BYTES
         try:
-            backend.read_into(segment.locator, segment.first + skip, out)
+            if in_parts:
+                summed = read_summed(
+                    lambda row, block: backend.read_into(segment.locator, first + row, block), out
+                )
+            else:
+                backend.read_into(segment.locator, first, out)
         except MemoryError:
             raise
         except Exception as error:
             raise self._read_error(backend, segment.locator, error) from error
-        if len(out) == segment.rows and checksum(out) != segment.checksum:
+        if is_whole and (summed if in_parts else checksum(out)) != segment.checksum:
             raise self._checksum_error(layout, segment)
 
     def _keeper(self, locator: Any) -> Stage:
@@ -493,13 +501,4 @@ def _delete(backend: Backend, locator: Any) -> None:
 def copy_rows(source: Array, target: Array) -> None:
     """Copy the bytes of C-contiguous rows; numpy itself leaves out what lies between the fields."""
     if source.nbytes:
-        _bytes(target)[...] = _bytes(source)
-
-
-def _bytes(array: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return array.reshape(-1).view(np.uint8)
-
-
-def checksum(array: Array, so_far: int = 0) -> int:
-    """CRC-32 (ISO 3309) of the bytes of a C-contiguous *array*, continued from *so_far*."""
-    return zlib.crc32(_bytes(array).data, so_far)
+        as_bytes(target)[...] = as_bytes(source)
