@@ -6,13 +6,16 @@ out what is beyond. Sources: ISO/IEC 11172-3 and 13818-3 (frames), ID3v2.4, and 
 
 from __future__ import annotations
 
-import io
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 from lotdb import IngestError
 
-__all__ = ["counted_mp3"]
+__all__ = ["Mp3", "check_mp3"]
 
 #: Thousands of bits a second, by whether it is version 1, and by layer.
 BIT_RATES = {
@@ -40,8 +43,28 @@ class _Frame:
     length: int
 
 
-def counted_mp3(file: IO[bytes], size: int) -> tuple[IO[bytes], int | None]:
-    """The *file* of *size* bytes as libsndfile reads all of it, and its rows if libsndfile would guess them.
+@dataclass(frozen=True)
+class Mp3:
+    """What libsndfile has to be told of an mp3 file, so that it reads all of it."""
+
+    rows: int | None = None
+    #: A frame that counts those behind it, and where it belongs.
+    count: bytes = b""
+    start: int = 0
+
+    @contextlib.contextmanager
+    def counted(self, file: IO[bytes]) -> Iterator[IO[bytes]]:
+        """A temporary copy of *file* with the count in its place."""
+        with tempfile.TemporaryFile() as copy:
+            file.seek(0)
+            copy.write(file.read(self.start) + self.count)
+            shutil.copyfileobj(file, copy)
+            copy.flush()
+            yield copy
+
+
+def check_mp3(file: IO[bytes], size: int) -> Mp3:
+    """What the *file* of *size* bytes is.
 
     Raises
     ------
@@ -65,10 +88,10 @@ def counted_mp3(file: IO[bytes], size: int) -> tuple[IO[bytes], int | None]:
     if announced is not None and announced not in (frames, frames - 1):
         raise IngestError(f"its header announces {announced} frames, {frames - 1} are present")
     if announced is not None:
-        return file, None
+        return Mp3()
     if last.kind[1] != 3:
-        return file, frames * (384 if last.kind[1] == 1 else 1152)
-    return io.BufferedReader(_Inserted(file, size, start, _count(file, start, frames))), None
+        return Mp3(rows=frames * (384 if last.kind[1] == 1 else 1152))
+    return Mp3(count=_count(file, start, frames), start=start)
 
 
 def _count(file: IO[bytes], start: int, frames: int) -> bytes:
@@ -87,43 +110,6 @@ def _count(file: IO[bytes], start: int, frames: int) -> bytes:
     place = 4 + ({True: 17, False: 32} if is_first else {True: 9, False: 17})[is_mono]
     about = b"Xing" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big")
     return (bytes(head) + bytes(place - 4) + about).ljust(frame.length, b"\0")
-
-
-class _Inserted(io.RawIOBase):
-    """A file as if *piece* had been inserted at *start*."""
-
-    def __init__(self, file: IO[bytes], size: int, start: int, piece: bytes) -> None:
-        self._file, self._size, self._start, self._piece = file, size, start, piece
-        self._place = 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place."""
-        self._place = offset + (0, self._place, self._size + len(self._piece))[whence]
-        return self._place
-
-    def tell(self) -> int:
-        """The place where it is."""
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        """Read what is before the piece, of the piece, or behind it."""
-        within = self._place - self._start
-        if 0 <= within < len(self._piece):
-            part = self._piece[within : within + len(buffer)]
-        else:
-            self._file.seek(self._place - (len(self._piece) if within >= 0 else 0))
-            part = self._file.read(len(buffer) if within >= 0 else min(len(buffer), -within))
-        buffer[: len(part)] = part
-        self._place += len(part)
-        return len(part)
 
 
 def _behind_tag(file: IO[bytes]) -> int:

@@ -15,7 +15,7 @@ import soundfile
 from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest import marks
 from lotdb_ingest.audio_headers import aiff_frames, check_length
-from lotdb_ingest.audio_mp3 import counted_mp3
+from lotdb_ingest.audio_mp3 import Mp3, check_mp3
 from lotdb_ingest.text import as_utf_8
 
 __all__ = ["BITS", "dtype_of", "read"]
@@ -60,12 +60,12 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         raise IngestError(
             f"its content is {content}; pass format='auto' to take it for what it is, or rename it"
         )
-    file, rows = source.file, None
+    mp3 = Mp3()
     if content == "mp3":
-        file, rows = counted_mp3(file, source.size)
+        mp3 = check_mp3(source.file, source.size)
     else:
-        check_length(content, file, source.size)
-    with _opened(file) as audio:
+        check_length(content, source.file, source.size)
+    with _opened(source.file, mp3) as audio:
         dtype = dtype_of(audio.subtype)
         shape = (audio.channels,) if audio.channels > 1 else ()
         metadata = {
@@ -76,11 +76,11 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
             **({"bits": BITS[audio.subtype]} if audio.subtype in BITS else {}),
             **({"tags": tags} if (tags := _tags(audio)) else {}),
         }
-        rows = audio.frames if rows is None else rows
+        rows = audio.frames if mp3.rows is None else mp3.rows
         rate = audio.samplerate
     if content == "aiff":
         rows = _rows_of_aiff(source, rows, dtype)
-    blocks = _blocks(file, source.head, dtype, rows)
+    blocks = _blocks(source, mp3, dtype, rows)
     return Ingested(
         Blocks(blocks, dtype, shape, rows=rows),
         format=content,
@@ -115,8 +115,12 @@ def dtype_of(subtype: str) -> np.dtype[Any]:
 
 
 @contextlib.contextmanager
-def _opened(file: IO[bytes]) -> Iterator[soundfile.SoundFile]:
+def _opened(file: IO[bytes], mp3: Mp3) -> Iterator[soundfile.SoundFile]:
     """*file* as libsndfile reads it."""
+    if mp3.count:
+        with mp3.counted(file) as copy, _opened(copy, Mp3()) as audio:
+            yield audio
+        return
     file.seek(0)
     descriptor: int | None = None
     place = 0
@@ -139,13 +143,13 @@ def _opened(file: IO[bytes]) -> Iterator[soundfile.SoundFile]:
             os.close(descriptor)
 
 
-def _blocks(file: IO[bytes], head: bytes, dtype: np.dtype[Any], rows: int) -> Iterator[np.ndarray[Any, Any]]:
-    with _opened(file) as audio:
+def _blocks(source: SourceFile, mp3: Mp3, dtype: np.dtype[Any], rows: int) -> Iterator[np.ndarray[Any, Any]]:
+    with _opened(source.file, mp3) as audio:
         bits = BITS.get(audio.subtype)
         # libsndfile gives integers in the upper bits of 16 or 32; shifted down they are what was stored.
         given = "int16" if bits is not None and bits <= 16 else "int32" if bits else str(dtype)
         shift = (16 if given == "int16" else 32) - bits if bits else 0
-        digest = _Md5(head, bits)
+        digest = _Md5(source.head, bits)
         frames = max(1, BLOCK_BYTES // (audio.channels * np.dtype(given).itemsize))
         done = 0
         while done < rows:
