@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import time
 
 import numpy as np
 import pytest
@@ -191,6 +192,22 @@ MALFORMED = {
     "objects in a structure": (announce("(1,)", "[('a', '|O')]") + b"\0" * 8, "holds Python objects"),
     "deep header": (header("(" * 5000), ""),
 }
+
+
+def test_a_header_that_takes_minutes_to_take_apart(node, tmp_path):
+    text = "{'descr': '<i2', 'fortran_order': False, 'shape': (3L," + " " * 100_000 + "\x01"
+    (tmp_path / "x.npy").write_bytes(header(text, version=2))
+    began = time.monotonic()
+    assert "its header makes no sense" in refused(node, tmp_path / "x.npy")
+    assert time.monotonic() - began < 5
+
+
+def test_long_numbers_of_python_2_are_numbers_and_texts_are_left_alone(node, tmp_path):
+    text = """{'descr': [('1L', "<i2"), ("it's 2L", '<i2')], 'fortran_order': False, 'shape': (3L,)}"""
+    (tmp_path / "x.npy").write_bytes(header(text) + bytes(12))
+    payload = node.attach_file(tmp_path / "x.npy")
+    assert payload.dtype.names == ("1L", "it's 2L")
+    assert payload.shape == (3,)
 
 
 @pytest.mark.parametrize("name", MALFORMED)

@@ -5,8 +5,10 @@ Specification: https://numpy.org/doc/stable/reference/generated/numpy.lib.format
 
 from __future__ import annotations
 
+import ast
 import io
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -23,6 +25,9 @@ MAGIC = b"\x93NUMPY"
 # Some 5000 fields; numpy refuses more than 10 000 bytes by default. The parser takes time that grows
 # with the square of some texts.
 MAX_HEADER = 1 << 17
+# A literal text, or the L behind a number. Each alternative ends at the end if not before, so that the time
+# that it takes grows with the length alone.
+LONG = re.compile(rb"""('(?:[^'\\]|\\.?)*(?:'|\Z)|"(?:[^"\\]|\\.?)*(?:"|\Z))|(?<=[0-9])L""", re.DOTALL)
 # What is taken into memory at once.
 BLOCK_BYTES = 4 << 20
 # The same for rows that lie scattered in the file: the larger, the fewer the passes through it.
@@ -159,11 +164,25 @@ def _parsed(text: bytes, version: tuple[int, ...]) -> tuple[tuple[int, ...], boo
         if version == (3, 0):
             # Numpy has no public function for UTF-8; as escapes, the letters mean the same in Latin-1.
             text = text.decode("utf-8").encode("ascii", "backslashreplace")
+        text = _of_python_3(text)
         file = io.BytesIO(len(text).to_bytes(4, "little") + text)
         return np.lib.format.read_array_header_2_0(file, max_header_size=len(text))
     except Exception as error:
         # Python's own parser, tokenizer and numpy's dtypes read it, and raise whatever they like.
         raise IngestError(f"its header makes no sense: {_cut(f'{type(error).__name__}: {error}')}") from None
+
+
+def _of_python_3(text: bytes) -> bytes:
+    """A header without the L that Python 2 wrote behind long numbers; an error if it is none.
+
+    Numpy would have it out as well, by a tokenizer that takes minutes for some texts.
+    """
+    try:
+        ast.literal_eval(text.decode("latin-1"))
+    except SyntaxError:
+        text = LONG.sub(rb"\1", text)
+        ast.literal_eval(text.decode("latin-1"))
+    return text
 
 
 def _check_elements(dtype: np.dtype[Any]) -> None:
