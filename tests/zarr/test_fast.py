@@ -51,14 +51,14 @@ def test_every_dtype_comes_back(node: DataNode, dtype: str) -> None:
 def test_rows_that_are_all_nan_are_there(node: DataNode) -> None:
     node.write_data(np.full(1_000_000, np.nan))
     assert np.isnan(node.read_data(5, 10)).all()
-    assert only_file(node, "c/0").stat().st_size > 0
+    assert only_file(node, "c.0").stat().st_size > 0
 
 
 def test_a_missing_file_is_told_from_the_fill_value_in_a_window_too(node: DataNode) -> None:
     node.write_data(ROWS)
     node.read_data(0, 10)  # it is open by now
-    only_file(node, "c/0/0").unlink()
-    with pytest.raises(DamagedError, match=r"payload 'data' of node 'a'.*c/0/0.*missing"):
+    only_file(node, "c.0.0").unlink()
+    with pytest.raises(DamagedError, match=r"payload 'data' of node 'a'.*c.0.0.*missing"):
         node.read_data(5, 10)
 
 
@@ -66,7 +66,7 @@ def test_a_missing_file_is_told_from_the_fill_value_in_a_window_too(node: DataNo
 def test_an_altered_chunk_is_noticed_in_a_window_too(node: DataNode, place: float) -> None:
     rows = np.random.default_rng(1).normal(size=(200_000, 2))
     node.write_data(rows)
-    path = only_file(node, "c/0/0")
+    path = only_file(node, "c.0.0")
     data = bytearray(path.read_bytes())
     data[int(place * len(data))] ^= 1
     path.write_bytes(data)

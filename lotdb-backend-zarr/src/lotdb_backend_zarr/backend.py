@@ -25,6 +25,7 @@ from lotdb import (
 )
 from lotdb_backend_zarr import options as zarr_options
 from lotdb_backend_zarr.fast import open_fast
+from lotdb_backend_zarr.shards import CHUNK_KEYS, ShardCodecs, ShardReader, ShardWriter, chunk_key
 from lotdb_backend_zarr.store import StrictStore, local_folder, open_store
 
 __all__ = ["ZarrBackend"]
@@ -58,7 +59,8 @@ class ZarrBackend(Backend):
         self._store = open_store(context.config.get("store"), context.folder, read_only=context.read_only)
         self._strict = StrictStore(self._store)
         self._folder = local_folder(self._store)
-        self._arrays: OrderedDict[str, zarr.Array[Any]] = OrderedDict()
+        self._arrays: OrderedDict[str, tuple[zarr.Array[Any], ShardReader | None]] = OrderedDict()
+        self._codecs: dict[tuple[Any, ...], ShardCodecs] = {}
         self._lock = threading.Lock()
         self._claimed = False
         self._check_owner()
@@ -87,38 +89,53 @@ class ZarrBackend(Backend):
     ) -> None:
         if self._store.read_only:
             raise ReadOnlyError(f"{self._store} is read-only; give the backend a store that can be written")
-        _finish(lambda: self._write(locator, blocks, shape[0], options))
-
-    def _write(
-        self, locator: str, blocks: Iterable[np.ndarray[Any, Any]], rows: int, options: Mapping[str, Any]
-    ) -> None:
-        first = 0
-        for block in _regrouped(map(_as_stored, blocks), options, rows):
-            if first == 0:
-                target = self._create(locator, block.dtype, (rows, *block.shape[1:]), options)
-            target[first : first + len(block)] = block
+        if not self._claimed or not (self._folder is None or self._folder.is_dir()):
+            _finish(self._claim)
+        first, write = 0, None
+        for block in _regrouped(map(_as_stored, blocks), options, shape[0]):
+            if write is None:
+                write = self._create(locator, block.dtype, (shape[0], *block.shape[1:]), options)
+            write(first, block)
             first += len(block)
         if self.context.durable and self._folder is not None:
-            _sync_tree(self._folder / locator)
+            _sync(self._folder / locator)
             _sync(self._folder)
-            _sync(self._folder.parent)
 
     def _create(
         self, locator: str, dtype: np.dtype[Any], shape: tuple[int, ...], options: Mapping[str, Any]
-    ) -> zarr.Array[Any]:
-        self._claim()
+    ) -> Callable[[int, np.ndarray[Any, Any]], None]:
+        """Make an array; what is returned writes rows from a row on."""
         chunks, shards = zarr_options.grid(options, dtype, shape)
-        return zarr.create_array(
-            self._store,
-            name=locator,
-            shape=shape,
-            dtype=dtype,
-            chunks=chunks,
-            shards=shards,
-            compressors=zarr_options.codecs(options, dtype),
-            fill_value=np.nan if dtype.kind in "fc" else None,
-            config={"write_empty_chunks": True},
-        )
+        codecs = self._codecs_for(dtype, len(shape), options)
+        if self._folder is not None and codecs.are_direct:
+            folder, durable = self._folder / locator, self.context.durable
+            return ShardWriter(folder, codecs, shape, chunks, shards, durable=durable).write
+        array: Any = None
+
+        def write(first: int, rows: np.ndarray[Any, Any]) -> None:
+            nonlocal array
+            if array is None:
+                more = _more(dtype, options)
+                array = zarr.create_array(
+                    self._store,
+                    name=locator,
+                    shape=shape,
+                    dtype=dtype,
+                    chunks=chunks,
+                    shards=shards,
+                    chunk_key_encoding=CHUNK_KEYS,
+                    **more,
+                )
+            array[first : first + len(rows)] = rows
+
+        return lambda first, rows: _finish(lambda: write(first, rows))
+
+    def _codecs_for(self, dtype: np.dtype[Any], ndim: int, options: Mapping[str, Any]) -> ShardCodecs:
+        key = (dtype.str, ndim, repr(options.get("compressors", "")))
+        codecs = self._codecs.get(key)
+        if codecs is None:
+            codecs = self._codecs[key] = ShardCodecs.of(dtype, ndim, _more(dtype, options))
+        return codecs
 
     def _check_files(self, locator: str, array: zarr.Array[Any], first: int, last: int) -> None:
         """Raise if a file of these rows is missing: not every reader of them looks."""
@@ -128,7 +145,7 @@ class ZarrBackend(Backend):
         along = [range(first // files[0], -(-last // files[0]))]
         along += [range(-(-length // size)) for length, size in zip(array.shape[1:], files[1:], strict=True)]
         for place in itertools.product(*along):
-            path = os.path.join(self._folder, locator, "c", *map(str, place))
+            path = os.path.join(self._folder, locator, chunk_key(place))
             if not os.path.exists(path):
                 raise DamagedError(f"{path} is missing")
 
@@ -155,17 +172,19 @@ class ZarrBackend(Backend):
             path.unlink()
 
     def _claim(self) -> None:
+        """Make the group, if it is not there, and note in it whose it is."""
         with self._lock:
-            if not self._claimed:
-                if self._check_owner() is None:
-                    group = zarr.open_group(self._store, mode="a", zarr_format=3)
-                    group.attrs[OWNER] = self.context.database_id
-                    if self.context.durable and self._folder is not None:
-                        _sync(self._folder / "zarr.json")
-                self._claimed = True
+            if self._check_owner() is None:
+                group = zarr.open_group(self._store, mode="a", zarr_format=3)
+                group.attrs[OWNER] = self.context.database_id
+                if self.context.durable and self._folder is not None:
+                    _sync(self._folder / "zarr.json")
+                    _sync(self._folder)
+                    _sync(self._folder.parent)
+            self._claimed = True
 
     def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:
-        array = self._opened(locator)
+        array, reader = self._opened(locator)
         target = _as_stored(out)
         if first_row + len(out) > array.shape[0] or array.shape[1:] != target.shape[1:]:
             raise DamagedError(
@@ -176,9 +195,14 @@ class ZarrBackend(Backend):
             raise DamagedError(
                 f"{self.describe(locator)} has dtype {array.dtype}, {target.dtype} is recorded"
             )
-        self._check_files(locator, array, first_row, first_row + len(out))
+        fast = None
         if len(out) == array.shape[0] and out.nbytes >= FAST_BYTES:
-            array = open_fast(self._store, locator) or array
+            fast = open_fast(self._store, locator)
+        if reader is not None and fast is None:
+            reader.read_into(first_row, target)
+            return
+        self._check_files(locator, array, first_row, first_row + len(out))
+        array = fast or array
         # In the machine's own byte order, since that is what every pipeline can give.
         native = target if target.dtype.isnative else np.empty(target.shape, target.dtype.newbyteorder("="))
         rows = (slice(first_row, first_row + len(out)), ...)
@@ -213,21 +237,34 @@ class ZarrBackend(Backend):
         self._arrays.clear()
         self._store.close()
 
-    def _opened(self, locator: str) -> zarr.Array[Any]:
+    def _opened(self, locator: str) -> tuple[zarr.Array[Any], ShardReader | None]:
+        """The array, and what reads windows of it without zarr, if it can."""
         with self._lock:
-            array = self._arrays.get(locator)
-            if array is not None:
+            opened = self._arrays.get(locator)
+            if opened is not None:
                 self._arrays.move_to_end(locator)
-                return array
+                return opened
         try:
             array = zarr.open_array(self._strict, path=locator, mode="r", zarr_format=3)
         except FileNotFoundError as error:  # zarr's own errors of this kind are this one, too
             raise DamagedError(f"{self.describe(locator)} is missing") from error
+        reader = None
+        if self._folder is not None and (codecs := ShardCodecs(array)).are_direct:
+            reader = ShardReader(self._folder / locator, array, codecs)
         with self._lock:
-            self._arrays[locator] = array
+            self._arrays[locator] = array, reader
             if len(self._arrays) > OPEN_ARRAYS:
                 self._arrays.popitem(last=False)
-        return array
+        return array, reader
+
+
+def _more(dtype: np.dtype[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of ``zarr.create_array`` that do not depend on the shape."""
+    return {
+        "compressors": zarr_options.codecs(options, dtype),
+        "fill_value": np.nan if dtype.kind in "fc" else None,
+        "config": {"write_empty_chunks": True},
+    }
 
 
 def _as_stored(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -298,13 +335,6 @@ def _finish(job: Callable[[], None]) -> None:
         raise
     if failure:
         raise failure[0]
-
-
-def _sync_tree(folder: Path) -> None:
-    for parent, _, files in os.walk(folder, topdown=False):
-        for name in files:
-            _sync(Path(parent, name))
-        _sync(Path(parent))
 
 
 def _sync(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from zarr.storage import FsspecStore, LocalStore, WrapperStore
 from lotdb import DamagedError, InvalidOptionError, MissingPluginError
 
 __all__ = ["StrictStore", "local_folder", "open_store"]
+
+# https://zarr-specs.readthedocs.io/en/latest/v3/chunk-key-encodings/default/
+_CHUNK = re.compile(r"(^|/)c[./]\d")
 
 
 class StrictStore(WrapperStore[Store]):
@@ -46,9 +50,8 @@ class StrictStore(WrapperStore[Store]):
 
 
 def _present(key: str, value: Buffer | None) -> Buffer | None:
-    # Chunks lie below "c" (https://zarr-specs.readthedocs.io/en/latest/v3/chunk-key-encodings/default/);
-    # other keys are looked for by zarr to find out what is there.
-    if value is None and "/c/" in f"/{key}":
+    # Other keys are looked for by zarr to find out what is there.
+    if value is None and _CHUNK.search(key):
         raise DamagedError(f"chunk {key!r} is missing")
     return value
 

@@ -1,0 +1,100 @@
+"""Shards that LOTDB writes itself, read by plain zarr."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
+
+from lotdb import LOTDB
+from lotdb_backend_zarr.shards import ShardCodecs
+
+DTYPES = ["u1", "<i2", ">i4", "<f4", ">f8", "c16", "?", "M8[ms]"]
+
+
+@st.composite
+def stored(draw):
+    """An array of up to three axes, and options that fit it."""
+    ndim = draw(st.integers(1, 3))
+    shape = draw(st.tuples(*[st.integers(1, 12)] * ndim))
+    chunks = draw(st.tuples(*[st.integers(1, 5)] * ndim))
+    shards = tuple(chunk * draw(st.integers(1, 3)) for chunk in chunks)
+    dtype = np.dtype(draw(st.sampled_from(DTYPES)))
+    array = np.frombuffer(
+        np.random.default_rng(draw(st.integers(0, 9))).bytes(int(np.prod(shape)) * dtype.itemsize), dtype
+    )
+    if dtype.kind == "b":
+        array = array.view("u1") % 2 == 0
+    codec = draw(st.sampled_from([None, "default", BloscCodec(), GzipCodec(level=1), [ZstdCodec()]]))
+    options = {"chunks": chunks, "shards": shards}
+    return array.reshape(shape), options if codec == "default" else {**options, "compressors": codec}
+
+
+@settings(deadline=None, max_examples=60)
+@given(stored())
+def test_plain_zarr_reads_what_was_written(tmp_path_factory, example):
+    array, options = example
+    folder = tmp_path_factory.mktemp("db")
+    with LOTDB(folder, durability="process", default_backend="zarr") as db:
+        with db.connection() as root:
+            root.get_data_node("a").write_data(array, **options)
+        with db.connection() as root:
+            assert root["a"].read_data().tobytes() == array.tobytes()
+            if len(array) > 2:
+                assert root["a"].read_data(1, -1).tobytes() == array[1:-1].tobytes()
+    (name,) = [path.name for path in (folder / "lotdb.fs.zarr").iterdir() if path.is_dir()]
+    plain = zarr.open_group(folder / "lotdb.fs.zarr", mode="r")[name]
+    assert plain.shape == array.shape
+    assert plain.chunks == options["chunks"]
+    assert plain.shards == options["shards"]
+    assert plain[...].astype(array.dtype).tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">i2", "u1"])
+def test_the_metadata_are_what_zarr_itself_writes(tmp_path: Path, dtype: str) -> None:
+    options: Any = {"compressors": [BloscCodec()], "fill_value": 0}
+    array = zarr.create_array(
+        tmp_path,
+        shape=(100, 2),
+        dtype=dtype,
+        chunks=(10, 2),
+        shards=(50, 2),
+        chunk_key_encoding={"name": "default", "separator": "."},
+        **options,
+    )
+    ours = ShardCodecs.of(np.dtype(dtype), 2, options).document((100, 2), (10, 2), (50, 2))
+    assert json.loads(ours) == json.loads((tmp_path / "zarr.json").read_text())
+    assert array.shards == (50, 2)
+
+
+def test_a_segment_is_a_folder_with_two_files(tmp_path: Path) -> None:
+    with LOTDB(tmp_path, default_backend="zarr") as db, db.connection() as root:
+        root.get_data_node("a").write_data(np.arange(12.0).reshape(4, 3))
+    (folder,) = [path for path in (tmp_path / "lotdb.fs.zarr").iterdir() if path.is_dir()]
+    assert sorted(path.name for path in folder.iterdir()) == ["c.0.0", "zarr.json"]
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">f4", "c16", "M8[ms]", "U3", [("a", "i4"), ("b", "f8", (2,))]])
+def test_arrays_are_written_and_read_without_zarrs_event_loop(
+    tmp_path: Path, dtype: Any, monkeypatch
+) -> None:
+    with LOTDB(tmp_path, default_backend="zarr") as db:
+        with db.connection() as root:
+            root.get_data_node("a").write_data(np.zeros((5, 2), dtype))
+
+        def refuse(*args: object, **more: object) -> None:
+            raise AssertionError("through the event loop")
+
+        with db.connection() as root:
+            root["a"].read_data()  # opens it
+            monkeypatch.setattr("zarr.core.sync.sync", refuse)
+            monkeypatch.setattr("zarr.core.array.sync", refuse)
+            assert root["a"].read_data(1, 3).tobytes() == np.zeros((2, 2), dtype).tobytes()
+            root.get_data_node("b").write_data(
+                np.ones((5, 2), "u1") if dtype == "u1" else np.zeros((9, 2), dtype)
+            )
