@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,10 +34,14 @@ PACKED_BYTES = 1 << 20
 PACK_BYTES = 16 << 20
 # Appending merges small segments up to this size.
 MERGED_BYTES = 32 << 20
+# What is added in pieces of this size is not merged: it is read as fast in pieces.
+UNMERGED_BYTES = 8 << 20
 # Rows of unknown number are written in segments of this size.
 STREAMED_BYTES = 32 << 20
 # All packs are written when together they have grown to this size.
 PENDING_BYTES = 48 << 20
+# What small packs held is remembered up to this size: the next append is likely to merge them.
+REMEMBERED_BYTES = 8 << 20
 
 
 class Segment(NamedTuple):
@@ -76,13 +80,16 @@ class _Pack:
     def __init__(self, locator: Any, layout: Layout) -> None:
         self.locator = locator
         self.rows = 0
+        self._row_bytes = layout.row_bytes
         self._buffer: Array = np.empty((0, *layout.row_shape), layout.dtype)
 
     def add(self, array: Array) -> None:
         needed = self.rows + len(array)
         if needed > len(self._buffer):
-            # Growing by half again keeps the copying linear; short packs stay as large as they are.
-            grown = np.empty((needed + self.rows // 2, *self._buffer.shape[1:]), self._buffer.dtype)
+            # What is not the only one gets the room of a whole pack, of which no page is taken before it is
+            # written to; beyond that, growing by half again keeps the copying linear.
+            room = max(needed + self.rows // 2, PACK_BYTES // self._row_bytes) if self.rows else needed
+            grown = np.empty((room, *self._buffer.shape[1:]), self._buffer.dtype)
             copy_rows(self.array, grown[: self.rows])
             self._buffer = grown
         copy_rows(array, self._buffer[self.rows : needed])
@@ -124,6 +131,7 @@ class Stage:
         self._packs: dict[Layout, _Pack] = {}
         self._pending: dict[int, _Pack] = {}  # the same packs by the identity of their locator
         self._pending_bytes = 0
+        self._remembered: OrderedDict[Any, Array] = OrderedDict()
         self._written: list[tuple[Backend, Any]] = []
         self._joined = False
         self._voted = False
@@ -207,11 +215,16 @@ class Stage:
             extended = self._extend(layout, segments[-1], array)
             if extended is not None:
                 return (*segments[:-1], extended)
-        keep = _keep([segment.rows * layout.row_bytes for segment in segments], array.nbytes)
+        keep = len(segments)
+        if array.nbytes < UNMERGED_BYTES:
+            keep = _keep([segment.rows * layout.row_bytes for segment in segments], array.nbytes)
         if keep < len(segments):
             merged = sum(segment.rows for segment in segments[keep:])
             block = np.empty((merged + len(array), *layout.row_shape), layout.dtype)
-            self.read_into(layout, segments[keep:], 0, block[:merged])
+            done = 0
+            for segment in segments[keep:]:
+                self._read_to_merge(layout, segment, block[done : done + segment.rows])
+                done += segment.rows
             copy_rows(array, block[merged:])
             array = block
         return (*segments[:keep], *self.write(layout, array))
@@ -240,6 +253,21 @@ class Stage:
         self._backend_write(layout, pack.locator, pack.array)
         # Only now: until its bytes are stored the pack's rows are read from memory.
         self._forget_pack(layout)
+        self._remember(pack.locator, pack.array)
+
+    def _remember(self, locator: Any, array: Array) -> None:
+        if array.nbytes >= PACKED_BYTES:
+            return
+        self._remembered[locator] = array
+        while sum(kept.nbytes for kept in self._remembered.values()) > REMEMBERED_BYTES:
+            self._remembered.popitem(last=False)
+
+    def _read_to_merge(self, layout: Layout, segment: Segment, out: Array) -> None:
+        array = self._remembered.get(segment.locator)
+        if array is None:
+            self._read_segment(layout, segment, 0, out)
+        else:
+            copy_rows(array[segment.first : segment.first + segment.rows], out)
 
     def _forget_pack(self, layout: Layout) -> None:
         pack = self._packs.pop(layout)
@@ -407,6 +435,7 @@ class Stage:
 
     def _discard(self, keep: int) -> None:
         self._forget_packs()
+        self._remembered.clear()
         if self._voted:
             del self._written[keep:]
         else:
@@ -471,12 +500,15 @@ def _keep(sizes: list[int], added: int) -> int:
     """How many segments of *sizes* stay as they are when *added* bytes follow; the rest are merged."""
     keep = len(sizes)
     while keep:
-        # The last one may have grown after it was written, so it is compared with the one before as well.
-        close = sizes[keep - 1] < 2 * added or (keep > 1 and sizes[keep - 2] < 2 * sizes[keep - 1])
-        if not close or added + sizes[keep - 1] > MERGED_BYTES:
+        last = sizes[keep - 1]
+        # The last one may have grown after it was written, so it is compared with the one before as well;
+        # but not with one that it cannot be merged with, or it would be written anew each time.
+        before = sizes[keep - 2] if keep > 1 else MERGED_BYTES
+        close = last < 2 * added or (before < 2 * last and before + last + added <= MERGED_BYTES)
+        if not close or added + last > MERGED_BYTES:
             break
         keep -= 1
-        added += sizes[keep]
+        added += last
     return keep
 
 

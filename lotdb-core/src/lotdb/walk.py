@@ -37,10 +37,10 @@ def children(node: BaseNode) -> Iterator[tuple[BaseNode, Entry]]:
         for key, entry in batch:
             if tree.removals == removals or key in container:
                 yield node._child(key, entry, container, epoch, version), entry
+        tree.trim_cache()
         if len(batch) < _BATCH:
             return
         last = batch[-1][0]
-        tree.trim_cache()
 
 
 def has_children(entry: Entry) -> bool:
