@@ -8,6 +8,8 @@ PACKAGES := lotdb-core lotdb-backend-blob lotdb-backend-zarr lotdb-ingest
 PROJECTS := pyproject.toml $(PACKAGES:%=%/pyproject.toml)
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
+PEER_PYTHON := .venv/peer/bin/python
+PEER := .venv/peer/.installed
 
 # The stamp holds the folder that it was made in: the editable installs of a moved or copied checkout still
 # point to the old place, so there the environment is made anew.
@@ -49,8 +51,15 @@ types: $(INSTALLED)  ## mypy
 
 check: lint types test  ## lint, types and test: what a change must pass
 
-bench: $(INSTALLED)  ## measure size and speed
-	@$(VENV_PYTHON) benchmarks/tree.py
+bench: $(INSTALLED) $(PEER)  ## compare speed and size with other libraries and with the machine's limits (ARGS="--help")
+	@$(VENV_PYTHON) -m benchmarks --peer $(PEER_PYTHON) $(ARGS)
+
+# lotdb 1.1.3 has an environment of its own: it is imported by the same name.
+$(PEER): $(INSTALLED)
+	@echo "setting up lotdb 1.1.3, to compare with"
+	@$(VENV_PYTHON) -m venv --clear .venv/peer
+	@$(PEER_PYTHON) -m pip install --quiet 'lotdb[measurements]==1.1.3'
+	@touch $(PEER)
 
 build: $(INSTALLED)  ## sdists and wheels of the five distributions, in dist/
 	@rm -rf dist

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import shutil
 import sys
 import tempfile
@@ -33,7 +34,9 @@ def arguments() -> argparse.Namespace:
         "--folder", type=Path, default=OUTPUT, help="where data is written: the disk to measure"
     )
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where performance.md is written")
-    parser.add_argument("--peer", metavar="PYTHON", help="the Python of an environment with lotdb 1.1.3")
+    parser.add_argument(
+        "--peer", type=os.path.abspath, metavar="PYTHON", help="the Python of an environment with lotdb 1.1.3"
+    )
     return parser.parse_args()
 
 
