@@ -430,6 +430,36 @@ def test_many_transactions_of_appends_give_few_segments(db):
         assert node.read_data(start, start + 77).tolist() == list(range(start, min(start + 77, 2000)))
 
 
+@pytest.mark.parametrize("megabytes", [(25, 20), (31, 2), (17, 17, 1)])
+def test_a_small_append_to_a_long_payload_writes_no_large_segment_anew(db, megabytes):
+    with db.connection() as root:
+        for size in megabytes:
+            root.get_data_node("n").append_data(np.zeros((size << 20, 1), "u1"))
+    large = [
+        segment.files for segment in db.open_connection()["n"].get_data().segments() if segment.rows > 1 << 24
+    ]
+    for number in range(5):
+        with db.connection() as root:
+            root["n"].append_data(np.full((38_400, 1), number, "u1"))
+    with db.connection() as root:
+        payload = root["n"].get_data()
+        assert [segment.files for segment in payload.segments()][: len(large)] == large
+        assert payload[-38_400 * 5 :: 38_400].ravel().tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_is_appended_after_an_abort_follows_what_was_committed(db):
+    root = db.open_connection()
+    for number in range(6):
+        root.get_data_node("n").append_data(np.full(10, number))
+        if number % 2:
+            db.abort()
+        else:
+            db.commit()
+    assert root["n"].read_data()[::10].tolist() == [0, 2, 4]
+    db.commit()
+    assert db.verify() == []
+
+
 def test_appends_of_mixed_sizes_keep_the_rows_in_order(db):
     root, rng = db.open_connection(), np.random.default_rng(0)
     node, expected = root.get_data_node("a"), []

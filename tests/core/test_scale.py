@@ -172,3 +172,17 @@ def test_a_branch_of_many_nodes_costs_no_more_than_that_of_one(tmp_path):
         with db.connection() as root:
             root["large copy/50/50"].set_attribute("number", -1)
         assert (tmp_path / "lotdb.fs").stat().st_size - before < 30_000
+
+
+def test_a_walk_lets_go_of_what_it_has_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("lotdb.storage.database._CACHE_OBJECTS", 100)
+    with LOTDB(tmp_path, durability="process") as db, db.connection() as root:
+        for number in range(2000):
+            root.get_node_path(f"{number}/child/leaf").set_attribute("number", number)
+    with LOTDB(tmp_path) as db:
+        root = db.open_connection()
+        held = 0
+        for leaf in root.iterate_tree_leaves():
+            assert leaf.get_attribute("number") is not None
+            held = max(held, root._tree._session.connection._cache.cache_non_ghost_count)
+        assert held < 500

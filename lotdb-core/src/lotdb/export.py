@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,7 +138,7 @@ _THERE = "the file is there already; pass if_exists='replace' to replace it"
 def _written_whole(place: Path, if_exists: str) -> Iterator[IO[bytes]]:
     """A new file that comes to *place*, durably, when the block has ended without an error."""
     # Beside it, so that giving it its name is one step.
-    unfinished = place.with_name(f".{secrets.token_hex(8)}.lotdb-export")
+    unfinished = place.with_name(f".{uuid.uuid4().hex[:16]}.lotdb-export")
     try:
         with open(unfinished, "x+b") as file:
             yield file

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import contextlib
 import datetime
-import hashlib
 import math
 import os
 import stat
@@ -82,6 +81,8 @@ class SourceFile:
         position = self.file.tell()
         self.file.seek(0)
         try:
+            import hashlib  # which takes longer to import than most of what else is here
+
             return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
         except OSError as error:
             raise IngestError(f"cannot read {str(self.path)!r}: {error.strerror or error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import warnings
 from collections.abc import Callable, Iterator
@@ -238,6 +237,8 @@ class Plugins:
         # No package is made up here: somebody else might publish one under the name of a typing error.
         if not isinstance(name, str):
             return f"{asked}; use the name of one"
+        import difflib  # wanted for this message alone
+
         alike = difflib.get_close_matches(
             name, {*installed, *_OUR_BACKENDS} if group == BACKEND else installed
         )
