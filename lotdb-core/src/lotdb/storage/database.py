@@ -42,11 +42,21 @@ class _Reader(ObjectReader):
     """
 
     def _get_unpickler(self, pickle: bytes) -> Any:
-        factory, connection = self._factory, self._conn
         unpickler = _Unpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
-        unpickler.find_class = lambda module, name: factory(connection, module, name)
+        unpickler.find_class = self._get_class
         unpickler.persistent_load = self._persistent_load
         return unpickler
+
+    def _persistent_load(self, reference: Any) -> Any:
+        # An id and a class, as all of our own references are: decided here without a detour.
+        if type(reference) is tuple and type(reference[0]) is bytes and isinstance(reference[1], type):
+            oid, kind = reference
+            found = self._cache.get(oid)
+            if found is None:
+                found = kind.__new__(kind)
+                self._cache.new_ghost(oid, found)
+            return found
+        return super()._persistent_load(reference)
 
 
 class _Connection(Connection):
