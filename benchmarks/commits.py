@@ -103,7 +103,10 @@ def commit_sqlite(folder: str, commits: int) -> Figures:
             )
 
     figures = median(change, commits)
+    query = "SELECT attributes ->> 'take' FROM node WHERE path = ?"
+    (take,) = connection.execute(query, (places(commits)[-1],)).fetchone()
     connection.close()
+    check(take == commits - 1, "the last change")
     return figures
 
 
@@ -122,6 +125,7 @@ def commit_h5py(folder: str, commits: int) -> Figures:
 
         figures = median(change, commits)
         os.close(descriptor)
+        check(file[places(commits)[-1]].attrs["take"] == commits - 1, "the last change")
     return figures
 
 

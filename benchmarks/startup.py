@@ -27,6 +27,14 @@ def import_parts(folder: str) -> Figures:
     return {"seconds": timer.seconds}
 
 
+def import_storage(folder: str) -> Figures:
+    with Timer() as timer:
+        import BTrees.OOBTree  # noqa: F401
+        import numpy  # noqa: F401
+        import ZODB.FileStorage  # noqa: F401
+    return {"seconds": timer.seconds}
+
+
 def import_h5py(folder: str) -> Figures:
     with Timer() as timer:
         import h5py  # noqa: F401
@@ -91,6 +99,7 @@ def cases(sizes: Sizes) -> list[Case]:
             ours,
             (
                 Against(imported("ZODB and numpy", import_parts), at_most(1.2)),
+                Against(imported("what opening a ZODB file imports, and numpy", import_storage)),
                 Against(imported("lotdb 1.1.3", import_lotdb1)),
                 Against(imported("h5py", import_h5py)),
                 Against(imported("zarr", import_zarr)),
