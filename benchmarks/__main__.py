@@ -78,7 +78,10 @@ def main() -> None:
     sizes = TINY if options.tiny else QUICK if options.quick else Sizes()
     if options.repeats:
         sizes = replace(sizes, repeats=options.repeats)
-    themes = options.only or [theme for theme in THEMES if theme != "growth" or options.full]
+    left_out = {theme for theme in ("growth",) if not options.full} | (
+        {"memory"} if sys.platform != "linux" else set()
+    )
+    themes = options.only or [theme for theme in THEMES if theme not in left_out]
     for folder in (options.folder, options.output):
         folder.mkdir(parents=True, exist_ok=True)
     check_room(options.folder, sizes, themes)

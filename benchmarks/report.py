@@ -106,10 +106,9 @@ def markdown(rows: Iterable[Row]) -> str:
 def machine(folder: Path) -> str:
     """The machine, without its name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    kind, options = file_system(folder)
     return (
         f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GiB of memory; "
-        f"{platform.system()} {platform.release().split('-')[0]}, {kind} ({options}); "
+        f"{platform.system()} {platform.release().split('-')[0]}, {file_system(folder)}; "
         f"Python {platform.python_version()}"
     )
 
@@ -122,12 +121,13 @@ def processor() -> str:
         return platform.machine()
 
 
-def file_system(folder: Path) -> tuple[str, str]:
-    """Type and options of the file system that *folder* is on."""
+def file_system(folder: Path) -> str:
+    """The type of the file system that *folder* is on."""
+    if not os.path.exists("/proc/mounts"):
+        return "a file system of unknown type"
     mounts = [entry.split() for entry in Path("/proc/mounts").read_text().splitlines()]
     above = [entry for entry in mounts if folder.resolve().is_relative_to(entry[1])]
-    entry = max(above, key=lambda entry: len(entry[1]))
-    return entry[2], entry[3]
+    return max(above, key=lambda entry: len(entry[1]))[2]
 
 
 def versions(peer_python: str | None) -> str:
