@@ -3,7 +3,7 @@
 # Nothing is imported here that the sides import.
 from collections.abc import Callable
 
-from benchmarks.cases import Against, Case, Figures, Side, at_most, more
+from benchmarks.cases import Against, Case, Figures, Side, at_most, below
 from benchmarks.clock import Timer, check
 from benchmarks.sizes import Sizes
 
@@ -62,13 +62,12 @@ def make(folder: str) -> Figures:
 
 
 def import_and_read(folder: str) -> Figures:
-    with Timer() as timer:
+    with Timer() as imported:
         from lotdb import LOTDB
-
-        with LOTDB(folder) as db, db.connection() as root:
-            label = root["sensor_01/capture_0001"].get_attribute("label")
+    with Timer() as opened, LOTDB(folder) as db, db.connection() as root:
+        label = root["sensor_01/capture_0001"].get_attribute("label")
     check(label == "walking", "the attribute")
-    return {"seconds": timer.seconds}
+    return {"seconds": opened.seconds, "import": imported.seconds}
 
 
 def write_first(folder: str, backend: str) -> Figures:
@@ -91,6 +90,7 @@ def cases(sizes: Sizes) -> list[Case]:
         return Side(label, function, data=Side(label, function, peer=peer), peer=peer)
 
     ours = imported("LOTDB", import_lotdb)
+    opened = Side("LOTDB", import_and_read, data=Side("LOTDB", make))
     first = Side("LOTDB, blob", write_first, {"backend": "blob"})
     first_zarr = Side("LOTDB, zarr", write_first, {"backend": "zarr"})
     return [
@@ -107,9 +107,10 @@ def cases(sizes: Sizes) -> list[Case]:
             ),
         ),
         Case(
-            "import, open a database, read one attribute, close it",
-            Side("LOTDB", import_and_read, data=Side("LOTDB", make)),
-            (Against(ours.but(label="its import alone"), more(0.010, "10 ms")),),
+            "open a database, read one attribute, close it, after the import",
+            opened,
+            (Against(opened.but(label="the import", figure="import")),),
+            alone=below(0.010, "10 ms"),
         ),
         Case(
             "first payload in a process, which loads the plugins",

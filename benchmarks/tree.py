@@ -51,9 +51,8 @@ def build_lotdb(folder: str, leaves: int) -> Figures:
     from lotdb import LOTDB
 
     with LOTDB(folder, new=True) as db, Timer() as timer, db.connection() as root:
-        for number, (subject, session, clip) in enumerate(paths(leaves)):
-            node = root.get_node(subject).get_node(session).get_node(clip)
-            node.attrs.update(attributes(number))
+        for number, path in enumerate(paths(leaves)):
+            root.get_node_path(path).attrs.update(attributes(number))
     return {"seconds": timer.seconds, "bytes": os.path.getsize(f"{folder}/lotdb.fs")}
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseNode"]
 
+# How many of its children a handle remembers.
+_KNOWN = 128
+
 
 class BaseNode(Handle):
     """A node of a tree: child nodes by key, and attributes by name.
@@ -50,7 +53,9 @@ class BaseNode(Handle):
         If *key* is no key.
     """
 
-    __slots__ = ()
+    __slots__ = ("_known",)
+
+    _known: dict[str, BaseNode] | None  # handles of children that paths led through, by key
 
     #: The name under which the type is registered and stored; empty for plain nodes.
     node_type_name: ClassVar[str] = ""
@@ -63,6 +68,7 @@ class BaseNode(Handle):
         self._container[self._key] = empty_entry(self.node_type_name)
         self._epoch = self._tree.epoch
         self._version = self._kids_epoch = -1
+        self._known = None
 
     @classmethod
     def _at(cls, tree: Tree, parent: Handle | None, key: str, container: Any, epoch: int) -> BaseNode:
@@ -73,6 +79,7 @@ class BaseNode(Handle):
         node._container = container
         node._epoch = epoch
         node._version = node._kids_epoch = -1
+        node._known = None
         return node
 
     def _child(self, key: str, entry: Entry, container: Any, epoch: int, version: int) -> BaseNode:
@@ -89,6 +96,7 @@ class BaseNode(Handle):
         node._seen = entry
         node._version = version
         node._kids_epoch = -1
+        node._known = None
         return node
 
     # -- identity ------------------------------------------------------------------------------------
@@ -215,36 +223,45 @@ class BaseNode(Handle):
         """
         if node_type:
             _class_of(self._tree.plugins, node_type)
-        node: BaseNode = self
-        entry = self._entry()
+        keys = path.split("/") if type(path) is str else path
+        if type(keys) not in (list, tuple) or not keys:
+            return self._make_path(split_path(path), create, node_type)
         tree = self._tree
-        epoch, version = tree.epoch, tree.version
-        # First as if it were keys in their stored form, of nodes that are there: mostly it is.
-        keys = path.split("/") if type(path) is str else path if type(path) in (list, tuple) else (None,)
+        if self._kids_epoch != tree.epoch or (tree.owner is not None and tree.owner != get_ident()):
+            self._entry()
+            tree = self._tree
+        epoch = tree.epoch
+        # First as if it were keys in their stored form, of nodes that are there: mostly it is. Nodes on the
+        # way are remembered, since the next path is likely to share it.
+        node, last = self, len(keys) - 1
         for depth, key in enumerate(keys):
-            record = entry[1]
+            if node._kids_epoch != epoch:
+                record = node._entry()[1]
+                if type(record) is not Branch:
+                    break
+                node._kids, node._kids_epoch = record.children, epoch
             # The empty key is that of what the branch holds itself.
-            if type(record) is not Branch or type(key) is not str or not key:
-                return node._make_path(split_path(path)[depth:], create, node_type)
-            children = record.children
-            entry = children.get(key)
-            if entry is None:
-                node._kids, node._kids_epoch = children, epoch
-                rest = split_path(path)[depth:] if type(path) is str else split_path(path[depth:])
-                return node._make_path(rest, create, node_type)
-            # As in _child, without the call.
-            cls = _installed_class(tree.plugins, entry[0]) if entry[0] else BaseNode
-            child: BaseNode = object.__new__(cls)
-            child._tree = tree
-            child._parent = node
-            child._key = key
-            child._container = children
-            child._epoch = epoch
-            child._seen = entry
-            child._version = version
-            child._kids_epoch = -1
-            node = child
-        return node._as_type(node_type) if node_type else node
+            if type(key) is not str or not key:
+                break
+            known = node._known.get(key) if depth < last and node._known else None
+            if known is None or known._kids_epoch != epoch:
+                entry = node._kids.get(key)
+                if entry is None:
+                    break
+                known = node._child(key, entry, node._kids, epoch, tree.version)
+                if depth < last:
+                    node._remember(known)
+            node = known
+        else:
+            return node._as_type(node_type) if node_type else node
+        rest = split_path(path)[depth:] if type(path) is str else split_path(keys[depth:])
+        return node._make_path(rest, create, node_type)
+
+    def _remember(self, child: BaseNode) -> None:
+        """Keep the handle of a child that paths lead through."""
+        if self._known is None or len(self._known) >= _KNOWN:
+            self._known = {}
+        self._known[child._key] = child
 
     def _make_path(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> BaseNode:
         node: BaseNode = self
