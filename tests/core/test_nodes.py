@@ -78,6 +78,21 @@ def stored_bytes(folder: Path) -> int:
 # -- finding --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("key", [np.str_("7"), type("Text", (str,), {})("7"), 7, np.int64(7), "7"])
+def test_a_child_is_found_by_any_spelling_of_its_key(key):
+    root = BaseNode("root")
+    child = root.get_node("7")
+    child.set_attribute("label", "kept")
+    root.get_node_path("7/below")
+    for found in (root.get_node(key), root.get_node_path([key]), root[[key]], root.get_node_path([key, "below"])):
+        assert found in (child, child["below"])
+    assert root.get_node(key, create=False).get_attribute("label") == "kept"
+    assert list(root) == ["7"]
+    decomposed = root.get_node("cafe\u0301")
+    assert root.get_node("caf\u00e9") == root["cafe\u0301"] == decomposed
+    assert len(root) == 2
+
+
 def test_get_node_makes_a_missing_child(root):
     assert root.get_node("a").path == "a"
     assert list(root) == ["a"]

@@ -208,7 +208,7 @@ class BaseNode(Handle):
         # What is found as it was given is a key in its stored form, but for the empty one.
         if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
             checked = check_key(key)
-            if checked != key:
+            if type(key) is not str or checked != key:
                 return self._get(checked, create, node_type)
             if not create:
                 raise self._no_child(checked)

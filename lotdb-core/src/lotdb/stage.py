@@ -40,8 +40,8 @@ UNMERGED_BYTES = 8 << 20
 STREAMED_BYTES = 32 << 20
 # All packs are written when together they have grown to this size.
 PENDING_BYTES = 48 << 20
-# What small packs held is remembered up to this size: the next append is likely to merge them.
-REMEMBERED_BYTES = 8 << 20
+# What so many small packs held is remembered: the next append is likely to merge them.
+REMEMBERED = 16
 
 
 class Segment(NamedTuple):
@@ -86,9 +86,11 @@ class _Pack:
     def add(self, array: Array) -> None:
         needed = self.rows + len(array)
         if needed > len(self._buffer):
-            # What is not the only one gets the room of a whole pack, of which no page is taken before it is
-            # written to; beyond that, growing by half again keeps the copying linear.
-            room = max(needed + self.rows // 2, PACK_BYTES // self._row_bytes) if self.rows else needed
+            # Short packs stay as large as they are. From some size on there is room for a whole one, of which
+            # no page is taken before it is written to; doubling keeps the copying linear.
+            room = needed + self.rows
+            if needed * self._row_bytes >= PACKED_BYTES:
+                room = max(needed + self.rows // 2, PACK_BYTES // self._row_bytes)
             grown = np.empty((room, *self._buffer.shape[1:]), self._buffer.dtype)
             copy_rows(self.array, grown[: self.rows])
             self._buffer = grown
@@ -258,8 +260,10 @@ class Stage:
     def _remember(self, locator: Any, array: Array) -> None:
         if array.nbytes >= PACKED_BYTES:
             return
-        self._remembered[locator] = array
-        while sum(kept.nbytes for kept in self._remembered.values()) > REMEMBERED_BYTES:
+        kept = np.empty_like(array)  # without the room that the pack had
+        copy_rows(array, kept)
+        self._remembered[locator] = kept
+        if len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
 
     def _read_to_merge(self, layout: Layout, segment: Segment, out: Array) -> None:
