@@ -84,7 +84,12 @@ def test_a_child_is_found_by_any_spelling_of_its_key(key):
     child = root.get_node("7")
     child.set_attribute("label", "kept")
     root.get_node_path("7/below")
-    for found in (root.get_node(key), root.get_node_path([key]), root[[key]], root.get_node_path([key, "below"])):
+    for found in (
+        root.get_node(key),
+        root.get_node_path([key]),
+        root[[key]],
+        root.get_node_path([key, "below"]),
+    ):
         assert found in (child, child["below"])
     assert root.get_node(key, create=False).get_attribute("label") == "kept"
     assert list(root) == ["7"]
