@@ -45,7 +45,10 @@ class DataNode(BaseNode):
         The plugins to use; by default those that are installed.
     """
 
-    __slots__ = ()
+    __slots__ = ("_found",)
+
+    _found: tuple[str | None, int, Payload]  # name, version of the tree, and what was found
+
     node_type_name: ClassVar[str] = "data"
 
     def __init__(
@@ -296,7 +299,17 @@ class DataNode(BaseNode):
 
     def get_data(self, data_attribute: str | None = None) -> Payload:
         """A payload, to be looked at, sliced and read; ``PayloadNotFoundError`` if there is none."""
-        return payloads.get(self, self._name(data_attribute))
+        # Windows are read one after another: the payload that was found last is the one until a write.
+        tree = self._tree
+        tree.check()
+        try:
+            name, version, payload = self._found
+        except AttributeError:
+            version = -1
+        if version != tree.version or name != data_attribute or payload._tree is not tree:
+            payload = payloads.get(self, self._name(data_attribute))
+            self._found = data_attribute, self._tree.version, payload
+        return payload
 
     def read_data(
         self,
