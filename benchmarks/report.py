@@ -23,6 +23,7 @@ LEGEND = """\
   take turns, so that what else the machine does hits all of them.
 - *× as fast* is the other's figure divided by LOTDB's: above 1, LOTDB takes less. In brackets the lowest and
   the highest of the repetitions.
+- *Target* is what LOTDB is held to; the number in brackets is what it bounds.
 - *In brackets behind a name* stands what survives a power cut when the clock is stopped: "synced" means that
   a sync of everything is part of the time.
 - *Cold* means a fresh process in which the database has just been opened. Files are in the page cache of the

@@ -164,18 +164,13 @@ def prepare(
         # A payload that grows gets a record of its own: its neighbours are not written again each time.
         return Written(name, existing.with_rows(existing.shape[0] + rows, segments), boxed=True)
     backend = tree.default_backend if backend is None else backend
-    record = PayloadRecord(
-        kind=given.kind,
-        layout=_layout(node, given.dtype, given.row_shape, backend, options or {}),
-        shape=(),
-        samplerate_hz=rate,
-        content_type=content_type or _CONTENT_TYPES[given.kind],
-        metadata=_encode_metadata(node, metadata),
-    )
+    layout = _layout(node, given.dtype, given.row_shape, backend, options or {})
+    encoded = _encode_metadata(node, metadata)
     tree.check_writable()
-    rows, segments = _append(tree.stage, record.layout, (), given)
+    rows, segments = _append(tree.stage, layout, (), given)
     shape = (rows, *given.row_shape) if given.has_rows else ()
-    return Written(name, replace(record, shape=shape, segments=segments))
+    content_type = content_type or _CONTENT_TYPES[given.kind]
+    return Written(name, PayloadRecord(given.kind, layout, shape, rate, content_type, encoded, segments))
 
 
 def append(node: Handle, name: str, data: Any, **how: Any) -> Payload:
