@@ -34,7 +34,7 @@ def draw(rows: Iterable[Row], path: Path) -> bool:
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "lotdb"
+    matplotlib.rcParams.update({"svg.hashsalt": "lotdb", "axes.titlesize": "medium"})
     from matplotlib import pyplot
 
     lines = -(-len(plots) // COLUMNS)
