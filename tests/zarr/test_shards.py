@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 
-from lotdb import LOTDB
+from lotdb import LOTDB, DamagedError
 from lotdb_backend_zarr.shards import ShardCodecs
 
 DTYPES = ["u1", "<i2", ">i4", "<f4", ">f8", "c16", "?", "M8[ms]"]
@@ -98,3 +98,20 @@ def test_arrays_are_written_and_read_without_zarrs_event_loop(
             root.get_data_node("b").write_data(
                 np.ones((5, 2), "u1") if dtype == "u1" else np.zeros((9, 2), dtype)
             )
+
+
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [(30, r"chunk \(0, 0\) of .*c\.0\.0 is damaged"), (-10, r"the index of .*c\.0\.0 is damaged")],
+)
+def test_damage_is_named_with_its_file(tmp_path: Path, place: int, what: str) -> None:
+    with LOTDB(tmp_path, default_backend="zarr") as db, db.connection() as root:
+        root.get_data_node("a").write_data(np.arange(3000.0).reshape(-1, 3))
+    (path,) = tmp_path.glob("lotdb.fs.zarr/seg-*/c.0.0")
+    stored = bytearray(path.read_bytes())
+    stored[place] ^= 1
+    path.write_bytes(stored)
+    with LOTDB(tmp_path) as db, db.connection() as root:
+        with pytest.raises(DamagedError, match=f"payload 'data' of node 'a': .*{what}"):
+            root["a"].read_data(0, 10)
+        assert root["a"].get_data().shape == (1000, 3)

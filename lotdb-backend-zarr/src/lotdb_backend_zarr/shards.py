@@ -2,7 +2,7 @@
 
 zarr copies a shard several times, and takes each chunk through its event loop: writing a shard takes it five
 times as long as compressing it, and reading a window ten times as long as decompressing its chunk. Here a
-chunk goes to the file as it is compressed, the index follows, and a window is read by one ``pread`` a chunk.
+chunk goes to the file as it is compressed, the index follows, and a window is read chunk by chunk.
 Any zarr reads what was written; what has other codecs is left to zarr.
 
 Format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/
@@ -141,6 +141,10 @@ class ShardWriter:
     ----------
     folder
         Of the array; it is made.
+    codecs
+        Those of the array, which are direct.
+    shape, chunks, shards
+        Lengths along each axis; a shard is a whole number of chunks.
     durable
         Whether files are to be synced.
     """
@@ -208,7 +212,9 @@ class ShardReader:
     folder
         Of the array.
     array
-        The array as zarr opens it; its codecs are direct ones.
+        The array as zarr opens it.
+    codecs
+        Those of the array, which are direct.
     """
 
     def __init__(self, folder: Path, array: zarr.Array[Any], codecs: ShardCodecs) -> None:
@@ -239,13 +245,28 @@ class ShardReader:
                 offset, size = map(int, index[chunk_place])
                 if offset == ABSENT:
                     raise DamagedError(f"chunk {chunk_place} of {path} is missing")
-                chunk = self._codecs.decode(_read(file, offset, size, path), self._chunks)
+                stored = _read(file, offset, size, path)
+                with _damage(f"chunk {chunk_place} of {path}"):
+                    chunk = self._codecs.decode(stored, self._chunks)
                 out[of_window] = chunk[tuple(slice(*edges) for edges in part)]
 
     def _read_index(self, file: Any, path: Path) -> np.ndarray[Any, Any]:
         counts = _counts(self._shards, self._chunks)
         size = 16 * math.prod(counts) + 4
-        return self._codecs.decode_index(_read(file, file.seek(0, 2) - size, size, path), counts)
+        stored = _read(file, file.seek(0, 2) - size, size, path)
+        with _damage(f"the index of {path}"):
+            return self._codecs.decode_index(stored, counts)
+
+
+@contextmanager
+def _damage(what: str) -> Iterator[None]:
+    """Says what it is that a codec cannot decode."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # each codec has errors of its own
+        raise DamagedError(f"{what} is damaged: {error}") from error
 
 
 def _read(file: Any, offset: int, size: int, path: Path) -> bytes:

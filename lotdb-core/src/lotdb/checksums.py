@@ -77,9 +77,8 @@ def read_summed(read: Callable[[int, Array], None], out: Array) -> int:
     step = max(1, BLOCK_BYTES // (out.nbytes // len(out)))
     blocks = [out[first : first + step] for first in range(0, len(out), step)]
     sums = [0] * len(blocks)
-    numbers: Iterator[int] = iter(
-        range(len(blocks))
-    )  # of those to be summed; each is given to one of the two threads
+    # Of the blocks to be summed; each number goes to one of the two threads.
+    numbers: Iterator[int] = iter(range(len(blocks)))
     are_read = threading.Semaphore(0)
 
     def sum_blocks() -> None:
