@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from ZODB.utils import z64
 
 from lotdb import (
     LOTDB,
@@ -29,6 +30,7 @@ from lotdb import (
     hookimpl,
 )
 from lotdb.memory import MemoryBackend
+from lotdb.storage import raw_records
 
 
 @pytest.fixture
@@ -977,6 +979,25 @@ def test_verify_of_a_sound_database_lists_nothing(db):
     root["n0"].branch("copy")
     db.commit()
     assert db.verify() == []
+
+
+def test_verify_finds_whichever_record_of_a_tree_is_damaged(tmp_path):
+    file = tmp_path / "db" / "lotdb.fs"
+    with LOTDB(tmp_path / "db") as db:
+        with db.connection() as root:
+            root.get_node_path("few/a").attrs["text"] = "x" * 1000
+            for number in range(300):
+                root.get_node_path(f"many/{number:03}").attrs["number"] = number
+        storage = db._zodb.storage
+        records = {oid: (data, storage._index[oid]) for oid, _, data in raw_records(storage)}
+    del records[z64]  # it has the id of the database, which does not open without it
+    sound = file.read_bytes()
+    assert len(records) > 10
+    for record, position in records.values():
+        at = sound.index(record, position)
+        file.write_bytes(sound[:at] + bytes([record[0] ^ 1]) + sound[at + 1 :])
+        with LOTDB(tmp_path / "db") as db:
+            assert any("not the ones that were stored" in found.reason for found in db.verify())
 
 
 def test_a_window_reads_nothing_outside_of_it(damage):

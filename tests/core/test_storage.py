@@ -39,7 +39,7 @@ from lotdb.errors import (
     UnsafeRecordError,
     WrongThreadError,
 )
-from lotdb.records import Box, Branch, Children
+from lotdb.records import Box, Children, Guard
 from lotdb.storage import durable, open_database, open_storage, pack_database, raw_records, uninterrupted
 from lotdb.storage.checksum import is_intact, seal
 
@@ -579,20 +579,20 @@ def test_changes_of_different_keys_are_merged_and_the_merged_record_is_sealed(tm
 def test_the_records_of_a_tree_are_loaded_and_merged(tmp_path):
     with database(tmp_path) as db:
         names = [f"{number:04}" for number in range(500)]
-        put(db, tree=Branch(Children({name: ("t", Branch(Children()), Box(((),))) for name in names})))
+        put(db, tree=Children({name: ("t", Children(), Guard(), Box(((),))) for name in names}))
         managers = [transaction.TransactionManager() for _ in range(2)]
         connections = [db.open(manager) for manager in managers]
         for connection, name in zip(connections, ("0000", "0001"), strict=True):
-            connection.root()["tree"].children[name + "x"] = ("t", Box((name,)))
+            connection.root()["tree"][name + "x"] = ("t", Box((name,)))
         for manager in managers:
             manager.commit()
         for connection in connections:
             connection.close()
     with database(tmp_path) as db, db.transaction() as connection:
-        children = connection.root()["tree"].children
+        children = connection.root()["tree"]
         assert len(children) == 502
         assert [children[name][1].own for name in ("0000x", "0001x")] == [("0000",), ("0001",)]
-        assert all(type(entry[1]) in (Branch, Box) for entry in children.values())
+        assert all(type(entry[1]) in (Children, Box) for entry in children.values())
 
 
 @pytest.mark.parametrize("call", ["undoLog", "undoInfo"])

@@ -12,10 +12,9 @@ from lotdb.payload import Payload, decode_record, is_payload
 from lotdb.records import (
     EMPTY_OWN,
     Own,
-    are_small,
     get_value,
-    known_names,
     own_of,
+    simple_leaf,
     with_values,
     without_value,
 )
@@ -68,16 +67,19 @@ class Attributes(MutableMapping[str, Any]):
 
     def update(self, other: Any = (), /, **named: Any) -> None:
         """Set several attributes at once: all of them, or none if one is refused."""
+        if type(other) is dict and not named:  # as it mostly is
+            write(self._node, other)
+            return
         if other == ():
             write(self._node, named)
             return
         try:
-            pairs = other if type(other) is dict else dict(other)
+            pairs = dict(other)
         except (TypeError, ValueError) as error:
             raise InvalidOptionError(
                 f"attributes are to be set from {other!r}; use a mapping, or pairs of name and value"
             ) from error
-        write(self._node, {**pairs, **named} if named else pairs)
+        write(self._node, {**pairs, **named})
 
     def clear(self) -> None:
         """Remove all attributes; payloads stay."""
@@ -107,13 +109,10 @@ def read(node: Handle, name: str, default: Any) -> Any:
 def write(node: Handle, named: Mapping[str, Any]) -> None:
     """Set the attributes *named*: all of them, or none if one is refused."""
     entry = node._entry()
-    # The first attributes of a new node, small and under names that are in use already: most leaves of a
-    # large tree are made so.
-    if entry[1] == () and type(entry[1]) is tuple:
-        names = known_names(tuple(named))
-        if names is not None and are_small(named.values()):
-            node._container_to_write()[node._key] = (entry[0], names, *named.values())
-            return
+    # The first attributes of a new node: most leaves of a large tree are made so.
+    if type(entry[1]) is tuple and not entry[1] and (leaf := simple_leaf(entry[0], named)):
+        node._container_to_write()[node._key] = leaf
+        return
     own = own_of(entry)
     node._put_own(with_values(own, _encoded(node, own, named)))
 

@@ -60,15 +60,14 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
         elif type(record) is Box:
             place[key] = (entry[0], Box(own), False)
         else:
-            boxed = type(record.children[OWN_KEY]) is Box
-            branch = new_branch(Box(own) if boxed else own)
-            place[key] = (entry[0], branch, False)
-            for child_key, child in child_items(record.children):
+            boxed = type(record[OWN_KEY]) is Box
+            place[key] = branch = new_branch(entry[0], Box(own) if boxed else own)
+            for child_key, child in child_items(record):
                 # Packed leaves are most of a tree; those without payloads are copied as they are.
                 if type(child[1]) is tuple and not any(map(is_payload, child[2:])):
-                    branch.children[child_key] = child
+                    branch[1][child_key] = child
                 else:
-                    stack.append((branch.children, child_key, child))
+                    stack.append((branch[1], child_key, child))
             source.trim_cache()
     return copied[""]
 

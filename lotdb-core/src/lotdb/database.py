@@ -383,7 +383,7 @@ def _prepare_root(database: LOTDB) -> str:
                 root["lotdb"] = FORMAT
                 root["id"] = uuid.uuid4().hex
                 root["tree"] = tree = Children()
-                tree[ROOT_KEY] = ("", new_branch(EMPTY_OWN), False)
+                tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
             found, database_id = root.get("lotdb"), root.get("id")
     except UnsafeRecordError as error:
         raise DatabaseFormatError(f"{database} is no LOTDB database: {error}") from error

@@ -12,7 +12,7 @@ from lotdb.errors import (
     WrongNodeError,
 )
 from lotdb.keys import check_key
-from lotdb.records import Branch, Entry, child_items, own_of, shared_entry, with_values
+from lotdb.records import Children, Entry, child_items, own_of, shared_entry, with_values
 from lotdb.tree import Handle, touch
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _lifted(child: BaseNode, parent: BaseNode) -> dict[str, Entry]:
     """The entries of the children of *child*, ready to stand beside it."""
     entry = child._entry()
     record = entry[1]
-    entries: dict[str, Entry] = dict(child_items(record.children)) if type(record) is Branch else {}
+    entries: dict[str, Entry] = dict(child_items(record)) if type(record) is Children else {}
     clash = next((key for key in entries if key != child._key and (key,) in parent), None)
     if clash is not None:
         raise NodeExistsError(
@@ -232,10 +232,10 @@ def _remove_child(parent: BaseNode, key: str) -> None:
     entry = parent._children_to_write().pop(key)
     touch(entry)
     parent._tree.removals += 1
-    if type(entry[1]) is Branch:
+    if type(entry[1]) is Children:
         parent._tree.new_epoch()
         if not entry[2]:
-            parent._tree.retire(entry[1].children)
+            parent._tree.retire(entry[1])
 
 
 def _name(node: Any) -> str:

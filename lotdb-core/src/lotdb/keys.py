@@ -11,11 +11,11 @@ import reprlib
 import unicodedata
 from collections.abc import Iterable, Mapping, Set
 from numbers import Integral
-from typing import NoReturn
+from typing import NoReturn, TypeGuard
 
 from lotdb.errors import InvalidKeyError
 
-__all__ = ["MAX_KEY_BYTES", "check_key", "check_name", "split_path"]
+__all__ = ["MAX_KEY_BYTES", "check_key", "check_name", "is_plain_key", "split_path"]
 
 MAX_KEY_BYTES = 255
 """Longest key or name, in UTF-8 bytes of its NFC form."""
@@ -54,17 +54,19 @@ def check_key(key: object) -> str:
     >>> check_key(7)
     '7'
     """
-    # Every access to a node comes through here: this test decides for nearly all keys, and costs 0.1 µs.
-    if (
+    return key if is_plain_key(key) else _key(key)
+
+
+def is_plain_key(key: object) -> TypeGuard[str]:
+    """Whether *key* is a key in its stored form beyond doubt: a test for nearly all keys, in 0.1 µs."""
+    return (
         type(key) is str
         and key.isascii()
         and key.isprintable()
         and "/" not in key
         and key not in _DOTS
         and 0 < len(key) <= MAX_KEY_BYTES
-    ):
-        return key
-    return _key(key)
+    )
 
 
 def check_name(name: object, what: str = "attribute") -> str:

@@ -18,10 +18,10 @@ from lotdb.errors import (
 )
 from lotdb.folders import IngestReport, ingest_tree
 from lotdb.graft import IfExists
-from lotdb.keys import check_key, split_path
+from lotdb.keys import check_key, is_plain_key, split_path
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.policy import check_policy
-from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Branch, Children, Entry, empty_entry
+from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, empty_entry
 from lotdb.tree import Handle, Tree
 
 if TYPE_CHECKING:
@@ -202,8 +202,8 @@ class BaseNode(Handle):
         else:
             record = self._entry()[1]
             tree = self._tree
-            if type(record) is Branch:
-                children = self._kids = record.children
+            if type(record) is Children:
+                children = self._kids = record
                 self._kids_epoch = tree.epoch
         # What is found as it was given is a key in its stored form, but for the empty one.
         if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
@@ -231,29 +231,34 @@ class BaseNode(Handle):
             self._entry()
             tree = self._tree
         epoch = tree.epoch
-        # First as if it were keys in their stored form, of nodes that are there: mostly it is. Nodes on the
-        # way are remembered, since the next path is likely to share it.
+        # First as if it were keys in their stored form, of nodes that are there, but for the last one: mostly
+        # it is. Nodes on the way are remembered, since the next path is likely to share it.
         node, last = self, len(keys) - 1
         for depth, key in enumerate(keys):
             if node._kids_epoch != epoch:
                 record = node._entry()[1]
-                if type(record) is not Branch:
+                if type(record) is not Children:
                     break
-                node._kids, node._kids_epoch = record.children, epoch
+                node._kids, node._kids_epoch = record, epoch
             # The empty key is that of what the branch holds itself.
             if type(key) is not str or not key:
                 break
-            known = node._known.get(key) if depth < last and node._known else None
+            if depth == last:
+                entry = node._kids.get(key)
+                if entry is not None:
+                    node = node._child(key, entry, node._kids, epoch, tree.version)
+                    return node._as_type(node_type) if node_type else node
+                if create and is_plain_key(key):
+                    return node._create(key, empty_entry(node_type) if node_type else EMPTY_ENTRY)
+                break
+            known = node._known.get(key) if node._known else None
             if known is None or known._kids_epoch != epoch:
                 entry = node._kids.get(key)
                 if entry is None:
                     break
                 known = node._child(key, entry, node._kids, epoch, tree.version)
-                if depth < last:
-                    node._remember(known)
+                node._remember(known)
             node = known
-        else:
-            return node._as_type(node_type) if node_type else node
         rest = split_path(path)[depth:] if type(path) is str else split_path(keys[depth:])
         return node._make_path(rest, create, node_type)
 
@@ -334,7 +339,7 @@ class BaseNode(Handle):
         for key in split_path(path):
             assert entry is not None
             record = entry[1]
-            entry = record.children.get(key) if type(record) is Branch else None
+            entry = record.get(key) if type(record) is Children else None
             if entry is None:
                 return False
         return True

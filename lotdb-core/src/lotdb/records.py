@@ -1,30 +1,31 @@
-"""What ZODB stores: three small persistent classes, and tuples of plain values.
+"""What ZODB stores: a few small persistent classes, and tuples of plain values.
 
 A node has no record of its own unless it needs one. Its *entry* is a tuple in its parent's
-children, of one of two forms::
+children, of one of three forms::
 
     (type name, names, value, value, ...)     a leaf, packed: names is the tuple of attribute names
-    (type name, record, shared)               a node with a record: a Branch or a Box
+    (type name, box, shared)                  a leaf with a record of its own
+    (type name, children, shared, guard)      a branch: a node with children
 
 *own* is what a node holds itself: ``(names, value, value, ...)``, in the plain form of ``values.py``.
-A :class:`Box` is a record for a leaf whose own has grown large or keeps changing. A :class:`Branch` is
-a node with children; its own lies in ``children[""]``, a key that no child can have, so that two
-transactions that change an attribute and add a child merge.
+A :class:`Box` is a record for a leaf whose own has grown large or keeps changing. The own of a branch lies in
+``children[""]``, a key that no child can have, so that two transactions that change an attribute and add a
+child merge.
 
 ``shared`` says that another parent may point to the same record. Nothing is ever changed in or below a
 shared record: the first write puts a clone in its place, in which every child record is shared in turn.
 Copying a branch is therefore one new entry, whatever lies below.
 
-The Branch record itself holds nothing but the reference to its children. It is the *guard* of that
-reference: who deletes, moves or shares a branch stores its guard anew, who writes anywhere below
-depends on all guards above. So a write below conflicts with such a change that was committed first, while
-writes to different children merge. In the other order the change comes after the write, and what it deletes
-or copies includes it; only a write to a few children of the branch itself conflicts then, too.
+The :class:`Guard` of a branch holds nothing. Who deletes, moves or shares a branch stores its guard anew, who
+writes anywhere below depends on all guards above. So a write below conflicts with such a change that was
+committed first, while writes to different children merge; and who only reads never loads a guard. In the other
+order the change comes after the write, and what it deletes or copies includes it; only a write to a few
+children of the branch itself conflicts then, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from BTrees.OOBTree import OOBTree, OOBucket
@@ -38,7 +39,7 @@ Entry = tuple[Any, ...]
 OWN_KEY = ""
 
 # A bucket is rewritten whole when one of its leaves changes, so leaves are kept small. Beyond this many
-# bytes (as estimated) a leaf gets a Box; a bucket of 60 leaves then stays around 8 KiB as a rule.
+# bytes (as estimated) a leaf gets a Box; a bucket is then a few KiB as a rule.
 BOX_BYTES = 512
 
 # Integers up to here take nine bytes at most.
@@ -64,26 +65,23 @@ class Children(OOBTree):
     __slots__ = ()
     _bucket_type = Bucket
 
-    # Twice the default of 30: a third fewer bytes a leaf, and still small records.
-    max_leaf_size = 60
+    # Four times the default. While all fit into one bucket, it lies in this very record: one load finds one.
+    max_leaf_size = 128
 
     def _p_resolveConflict(self, old: Any, committed: Any, new: Any) -> Any:
         return merge_trees(old, committed, new)
 
 
-class Branch(Persistent):
-    """A node with children, and the guard of the reference to it."""
+class Guard(Persistent):
+    """What a transaction depends on that writes below a branch."""
 
-    __slots__ = ("children",)
+    __slots__ = ()
 
-    def __init__(self, children: Children) -> None:
-        self.children = children
+    def __getstate__(self) -> None:
+        """Nothing: what counts is when it was stored."""
 
-    def __getstate__(self) -> Children:
-        return self.children
-
-    def __setstate__(self, state: Children) -> None:
-        self.children = state
+    def __setstate__(self, state: None) -> None:
+        """Take the nothing back."""
 
 
 class Box(Persistent):
@@ -109,8 +107,8 @@ def own_of(entry: Entry) -> Own:
     record = entry[1]
     if type(record) is tuple:
         return entry[1:]
-    if type(record) is Branch:
-        record = record.children[OWN_KEY]
+    if type(record) is Children:
+        record = record[OWN_KEY]
         if type(record) is tuple:
             return record
     own: Own = record.own
@@ -120,7 +118,13 @@ def own_of(entry: Entry) -> Own:
 def children_of(entry: Entry) -> Children | None:
     """The children of the node of *entry*, or None for a node that never had any."""
     record = entry[1]
-    return record.children if type(record) is Branch else None
+    return record if type(record) is Children else None
+
+
+def load_guard(entry: Entry) -> None:
+    """Read the guard of the node of *entry*, if it is a branch and in a database."""
+    if type(entry[1]) is Children:
+        entry[3]._p_activate()
 
 
 def child_items(children: Children, after: str = OWN_KEY) -> Any:
@@ -144,23 +148,25 @@ def _same_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return known
 
 
-def known_names(names: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The tuple that leaves with attributes *names* hold, if there has been one; its names are checked."""
-    return _known_names.get(names)
+def simple_leaf(type_name: str, named: Mapping[str, Any]) -> Entry | None:
+    """The entry of a leaf with the attributes *named*, where that needs no further look; else None.
 
-
-def are_small(plain: Iterable[Any]) -> bool:
-    """Whether the values are numbers and short texts, which are stored as they are, and fit into a leaf."""
+    So it is for numbers and short texts, which are stored as they are, under names that other leaves have
+    together as well, and that were checked therefore.
+    """
+    names = _known_names.get(tuple(named))
+    if names is None:
+        return None
     size = 0
-    for value in plain:
+    for value in named.values():
         kind = type(value)
-        if kind is float or (kind is int and -_SHORT < value < _SHORT) or kind is bool:
-            size += 13
-        elif kind is str and len(value) < BOX_BYTES:
+        if kind is str:
             size += 4 * len(value) + 7
+        elif kind is float or (kind is int and -_SHORT < value < _SHORT) or kind is bool:
+            size += 13
         else:
-            return False
-    return size <= BOX_BYTES
+            return None
+    return (type_name, names, *named.values()) if size <= BOX_BYTES else None
 
 
 def get_value(own: Own, name: str, default: Any = None) -> Any:
@@ -187,11 +193,11 @@ def without_value(own: Own, name: str) -> Own:
 # -- making and cloning records -------------------------------------------------------------------
 
 
-def new_branch(own: Own | Box) -> Branch:
-    """A branch without children."""
+def new_branch(type_name: str, own: Own | Box) -> Entry:
+    """The entry of a branch without children."""
     children = Children()
     children[OWN_KEY] = own
-    return Branch(children)
+    return (type_name, children, False, Guard())
 
 
 def empty_entry(type_name: str) -> Entry:
@@ -201,15 +207,12 @@ def empty_entry(type_name: str) -> Entry:
 
 def shared_entry(entry: Entry) -> Entry:
     """*entry* as two parents may hold it."""
-    return entry if type(entry[1]) is tuple else (entry[0], entry[1], True)
+    return entry if type(entry[1]) is tuple else (entry[0], entry[1], True, *entry[3:])
 
 
-def clone_record(record: Branch | Box) -> Branch | Box:
-    """A new record of the same content, whose child records are shared with the old one."""
-    if type(record) is Box:
-        return Box(record.own)
-    assert type(record) is Branch
-    own = record.children[OWN_KEY]
-    clone = new_branch(own if type(own) is tuple else Box(own.own))
-    clone.children.update([(key, shared_entry(entry)) for key, entry in child_items(record.children)])
+def clone_branch(entry: Entry) -> Entry:
+    """The entry of a branch of the same content, whose child records are shared with that of *entry*."""
+    own = entry[1][OWN_KEY]
+    clone = new_branch(entry[0], own if type(own) is tuple else Box(own.own))
+    clone[1].update([(key, shared_entry(child)) for key, child in child_items(entry[1])])
     return clone

@@ -26,7 +26,7 @@ from lotdb.errors import (
 )
 from lotdb.memory import MemoryBackend
 from lotdb.nodes import BaseNode
-from lotdb.records import OWN_KEY, Box, Branch, Children
+from lotdb.records import OWN_KEY, Box, Children, Guard
 from lotdb.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.tree import Handle, Tree
@@ -86,24 +86,24 @@ class ConnectedTree(Tree):
     def commit(self) -> None:
         self._session.commit()
 
-    def depend_on(self, branch: Branch) -> None:
-        self._depend(branch)
+    def depend_on(self, guard: Guard) -> None:
+        self._depend(guard)
 
-    def depend_on_content(self, record: Branch | Box) -> None:
+    def depend_on_content(self, record: Children | Box) -> None:
         if type(record) is Box:
             self._depend(record)
             return
-        self.retire(record.children)
-        bucket = record.children._firstbucket
+        self.retire(record)
+        bucket = record._firstbucket
         while bucket is not None:
             self._depend(bucket)
             bucket = bucket._next
-        own = record.children[OWN_KEY]
+        own = record[OWN_KEY]
         if type(own) is Box:
             self._depend(own)
 
     def retire(self, children: Children) -> None:
-        # The first few dozen children lie in this very record; of more, it is the root.
+        # Up to 127 children lie in this very record; of more, it is the root.
         self._depend(children)
 
     def _depend(self, record: Any) -> None:

@@ -25,12 +25,12 @@ from lotdb.records import (
     BOX_BYTES,
     OWN_KEY,
     Box,
-    Branch,
     Children,
     Entry,
+    Guard,
     Own,
     children_of,
-    clone_record,
+    clone_branch,
     new_branch,
     shared_entry,
 )
@@ -100,10 +100,10 @@ class Tree:
     def commit(self) -> None:
         """Make all that was changed durable, if the tree is in a database."""
 
-    def depend_on(self, branch: Branch) -> None:
-        """Make the transaction conflict with one that deletes, moves or shares *branch*."""
+    def depend_on(self, guard: Guard) -> None:
+        """Make the transaction conflict with one that deletes, moves or shares the branch of *guard*."""
 
-    def depend_on_content(self, record: Branch | Box) -> None:
+    def depend_on_content(self, record: Children | Box) -> None:
         """Make the transaction conflict with one that changes what *record* holds."""
 
     def retire(self, children: Children) -> None:
@@ -144,10 +144,10 @@ def touch(entry: Entry) -> None:
 
     A shared record needs none: nobody writes below it without changing the reference first.
     """
-    record = entry[1]
-    if type(record) is not tuple and not entry[2]:
-        record._p_activate()
-        record._p_changed = True
+    if type(entry[1]) is not tuple and not entry[2]:
+        guard = entry[3] if type(entry[1]) is Children else entry[1]
+        guard._p_activate()
+        guard._p_changed = True
 
 
 class Handle:
@@ -241,7 +241,7 @@ class Handle:
         )
         for node in reversed(chain):
             parent = node._parent
-            node._container = tree.roots if parent is None else parent._branch_to_write().children
+            node._container = tree.roots if parent is None else parent._branch_to_write()
         # Clones made on the way down have changed the epoch, but not for the nodes of this chain.
         for node in chain:
             node._epoch = tree.epoch
@@ -249,8 +249,8 @@ class Handle:
         tree.version += 1  # last, so that no handle takes what is there now for what will be
         return self._container
 
-    def _branch_to_write(self) -> Branch:
-        """The branch of this node, made or cloned if need be; the containers above are ready."""
+    def _branch_to_write(self) -> Children:
+        """The children of this node, made or cloned if need be; the containers above are ready."""
         container, tree = self._container, self._tree
         entry = container[self._key]
         record = entry[1]
@@ -258,15 +258,15 @@ class Handle:
         if shared:
             # Another transaction may not know yet that it is shared, and change it in place.
             tree.depend_on_content(record)
-        if type(record) is not Branch:
+        if type(record) is not Children:
             own = entry[1:] if type(record) is tuple else Box(record.own) if shared else record
-            container[self._key] = (entry[0], new_branch(own), False)
+            entry = container[self._key] = new_branch(entry[0], own)
         elif shared:
-            container[self._key] = (entry[0], clone_record(record), False)
+            entry = container[self._key] = clone_branch(entry)
             tree.new_epoch()
-        branch: Branch = container[self._key][1]
-        tree.depend_on(branch)
-        return branch
+        tree.depend_on(entry[3])
+        children: Children = entry[1]
+        return children
 
     def _children_to_write(self) -> Children:
         tree = self._tree
@@ -280,7 +280,7 @@ class Handle:
         self._container_to_write()
         tree = self._tree
         epoch = tree.epoch
-        children: Children = self._branch_to_write().children
+        children = self._branch_to_write()
         if tree.epoch != epoch:
             # The clone is below this node, so its own container is still the right one.
             self._epoch = tree.epoch

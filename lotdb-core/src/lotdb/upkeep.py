@@ -14,7 +14,7 @@ from lotdb.backend import iter_locators
 from lotdb.copying import BLOCK_BYTES
 from lotdb.errors import LotdbError, MissingPluginError, ReadOnlyError
 from lotdb.payload import PayloadRecord, is_payload
-from lotdb.records import own_of
+from lotdb.records import load_guard, own_of
 from lotdb.storage import raw_records
 from lotdb.values import Undecodable, decode
 
@@ -45,6 +45,7 @@ def verify(root: BaseNode) -> Iterator[Damage]:
         node = stack.pop()
         try:
             yield from _verify_own(node)
+            load_guard(node._entry())
             stack.extend(child for child, _ in walk.children(node))
         except (POSError, LotdbError) as error:
             yield Damage(node.path, "", f"{type(error).__name__}: {error}")

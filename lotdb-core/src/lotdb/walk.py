@@ -12,7 +12,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lotdb.errors import InvalidOptionError, StaleNodeError
-from lotdb.records import OWN_KEY, Branch, Entry, child_items
+from lotdb.records import OWN_KEY, Children, Entry, child_items
 
 if TYPE_CHECKING:
     from lotdb.nodes import BaseNode
@@ -46,7 +46,7 @@ def children(node: BaseNode) -> Iterator[tuple[BaseNode, Entry]]:
 def has_children(entry: Entry) -> bool:
     """Whether the node of *entry* has any child."""
     record = entry[1]
-    return type(record) is Branch and next(iter(child_items(record.children)), None) is not None
+    return type(record) is Children and next(iter(child_items(record)), None) is not None
 
 
 def everything(node: BaseNode) -> Iterator[BaseNode]:
@@ -64,7 +64,7 @@ def _leaves(node: BaseNode) -> Iterator[BaseNode]:
     stack = [children(node)]
     while stack:
         for child, entry in stack[-1]:
-            if type(entry[1]) is Branch and has_children(entry):
+            if type(entry[1]) is Children and has_children(entry):
                 stack.append(children(child))
                 break  # and go on with the rest of these later
             yield child
@@ -98,7 +98,7 @@ def _descend(node: BaseNode, depth: int | None = None) -> Iterator[tuple[BaseNod
             stack.pop()
             continue
         yield *found, len(stack)
-        if depth != len(stack) and type(found[1][1]) is Branch:
+        if depth != len(stack) and type(found[1][1]) is Children:
             stack.append(children(found[0]))
 
 

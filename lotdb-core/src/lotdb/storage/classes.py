@@ -23,9 +23,9 @@ ALLOWED = frozenset(
     {
         ("ZODB.blob", "Blob"),
         ("lotdb.records", "Box"),
-        ("lotdb.records", "Branch"),
         ("lotdb.records", "Bucket"),
         ("lotdb.records", "Children"),
+        ("lotdb.records", "Guard"),
         ("persistent.mapping", "PersistentMapping"),
     }
 )
