@@ -1197,7 +1197,8 @@ def test_a_node_becomes_of_the_type_that_is_asked_for(plugins):
 
 def test_a_type_that_is_not_installed_opens_as_a_plain_node(recordings):
     with LOTDB(recordings, durability="process", plugins=Plugins()) as db, db.connection() as root:
-        assert type(root["rec"]) is BaseNode
+        assert isinstance(root["rec"], BaseNode)
+        assert not isinstance(root["rec"], Recording)
         assert root["rec"].node_type == "recording"
         assert root["rec"].get_attribute("rows") == 100
         assert root["rec/inner"].get_attribute("x") == 1
@@ -1232,6 +1233,18 @@ def test_a_new_node_of_a_type_that_is_not_installed_is_refused_with_the_command(
     ):
         root.get_node("a", node_type="recording")
     assert len(root) == 0
+
+
+@pytest.mark.parametrize("name", ["write_data", "read_data", "get_data", "attach_file", "samplerate_hz"])
+def test_a_plain_node_says_how_to_get_what_data_nodes_have(root, name):
+    node = root.get_node("a")
+    with pytest.raises(
+        AttributeError, match=f"'a' is no data node, so it has no '{name}'; get it with get_data"
+    ):
+        getattr(node, name)
+    assert not hasattr(node, name)
+    assert not hasattr(BaseNode, name)
+    assert hasattr(root.get_data_node("a"), name)
 
 
 def test_a_misspelt_attribute_of_a_plain_node_is_an_ordinary_attribute_error(root):

@@ -43,7 +43,7 @@ def members_of(cls):
     """Each public member that a class defines itself, with its arguments if it is a method."""
     members = {}
     for name, value in vars(cls).items():
-        if not name.startswith("_"):
+        if not name.startswith("_") and hasattr(cls, name):
             bound = not isinstance(value, staticmethod)
             function = inspect.unwrap(getattr(value, "__func__", value))
             members[name] = arguments_of(function, bound=bound) if inspect.isfunction(function) else ""

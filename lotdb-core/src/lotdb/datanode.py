@@ -10,7 +10,7 @@ from lotdb import attributes, payloads
 from lotdb.attach import attach_file
 from lotdb.errors import WrongNodeError
 from lotdb.ingester import MAX_BYTES
-from lotdb.nodes import BaseNode
+from lotdb.nodes import BaseNode, LeftToDataNodes
 from lotdb.payload import Payload
 from lotdb.payloads import IfExists
 from lotdb.plugins import BUILT_IN_NODE_TYPES
@@ -357,3 +357,7 @@ class DataNode(BaseNode):
 
 
 BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
+
+for _name in vars(DataNode):
+    if not _name.startswith("_") and not hasattr(BaseNode, _name):
+        setattr(BaseNode, _name, LeftToDataNodes(_name))

@@ -153,22 +153,10 @@ class BaseNode(Handle):
     def __bool__(self) -> bool:
         return True
 
-    def __getattr__(self, name: str) -> Any:
-        # Only reached for what the class does not have: perhaps its own class is not installed.
-        if not name.startswith("_"):
-            data_node = _class_of(self._tree.plugins, "data")
-            if hasattr(data_node, name) and not isinstance(self, data_node):
-                raise AttributeError(
-                    f"node {self._path()!r} is no data node, so it has no {name!r}; "
-                    "get it with get_data_node, or use DataReader and DataWriter"
-                )
-            try:
-                _class_of(self._tree.plugins, self.node_type)
-            except (MissingPluginError, PluginError) as error:
-                raise AttributeError(
-                    f"node {self._path()!r} has no {name!r} as a plain node: {error}"
-                ) from error
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    if TYPE_CHECKING:
+        # A node found by its path may be of any type, and have what that has. Really there is no such method:
+        # classes that have one are slower, whatever is got from them.
+        def __getattr__(self, name: str) -> Any: ...
 
     # -- children ------------------------------------------------------------------------------------
 
@@ -655,6 +643,37 @@ class BaseNode(Handle):
         return walk.buffered(walk.leaves(self), buffer_size)
 
 
+class UninstalledNode(BaseNode):
+    """A plain node, because its own class is not installed or fails to load; it says so if asked for more."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            try:
+                _class_of(self._tree.plugins, self.node_type)
+            except (MissingPluginError, PluginError) as error:
+                raise AttributeError(
+                    f"node {self._path()!r} has no {name!r} as a plain node: {error}"
+                ) from error
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+class LeftToDataNodes:
+    """Stands in place of what data nodes alone have, so that a plain node can say where to find it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, node: BaseNode | None, owner: type) -> Any:
+        if node is None:
+            raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
+        raise AttributeError(
+            f"node {node._path()!r} is no data node, so it has no {self._name!r}; "
+            "get it with get_data_node, or use DataReader and DataWriter"
+        )
+
+
 def _class_of(plugins: Plugins, type_name: str) -> type[BaseNode]:
     """The class for nodes of type *type_name*, or the error that says why there is none."""
     if type_name == "":
@@ -668,8 +687,8 @@ def _class_of(plugins: Plugins, type_name: str) -> type[BaseNode]:
 
 
 def _installed_class(plugins: Plugins, type_name: str) -> type[BaseNode]:
-    """The class for nodes of type *type_name*; BaseNode if it is missing or broken."""
+    """The class for nodes of type *type_name*, also if it is missing or broken."""
     try:
         return _class_of(plugins, type_name)
     except (MissingPluginError, PluginError):
-        return BaseNode
+        return UninstalledNode

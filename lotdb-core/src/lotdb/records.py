@@ -18,7 +18,7 @@ Copying a branch is therefore one new entry, whatever lies below.
 
 The :class:`Guard` of a branch holds nothing. Who deletes, moves or shares a branch stores its guard anew, who
 writes anywhere below depends on all guards above. So a write below conflicts with such a change that was
-committed first, while writes to different children merge; and who only reads never loads a guard. In the other
+committed first, while writes to different children merge; who only reads never loads a guard. In the other
 order the change comes after the write, and what it deletes or copies includes it; only a write to a few
 children of the branch itself conflicts then, too.
 """

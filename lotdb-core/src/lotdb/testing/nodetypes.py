@@ -177,7 +177,9 @@ class NodeTypeTests:
         with LOTDB(folder, NAME, plugins=Without(node_type)) as db:
             with db.connection() as root:
                 node = root["group/typed"]
-                assert (type(node), node.node_type) == (BaseNode, node_type)
+                assert isinstance(node, BaseNode)
+                assert not isinstance(node, node_class)
+                assert node.node_type == node_type
                 assert node.attrs["label"] == "as before"
                 node.attrs["seen"] = True
                 node.rename("renamed")
