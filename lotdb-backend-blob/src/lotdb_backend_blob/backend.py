@@ -21,6 +21,9 @@ from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError
 
 __all__ = ["BlobBackend"]
 
+# The files of larger arrays are synced when they are written, and not only by the commit.
+SYNCED_BYTES = 1 << 20
+
 # Files that are kept open: opening one costs several times what reading a small window does.
 OPEN_FILES = 128
 
@@ -66,7 +69,9 @@ class BlobBackend(Backend):
                 size += _write_all(descriptor, block.reshape(-1).view(np.uint8).data)
             if os.fstat(descriptor).st_size != size:
                 raise OSError(f"{file.name} is shorter than what was written to it")
-            if self.context.durable:
+            # The commit syncs every file of a blob once it has its name. That of a large one should not take long
+            # then, since others may wait to commit.
+            if self.context.durable and size >= SYNCED_BYTES:
                 os.fsync(descriptor)
 
     def read_into(self, locator: Blob, first_row: int, out: np.ndarray[Any, Any]) -> None:

@@ -97,7 +97,7 @@ class ShardCodecs:
         document["shape"] = shape
         document["chunk_grid"]["configuration"]["chunk_shape"] = shards
         document["codecs"][0]["configuration"]["chunk_shape"] = chunks
-        return json.dumps(document, indent=2).encode()
+        return json.dumps(document).encode()
 
     @cached_property
     def _zarr_json(self) -> bytes:
