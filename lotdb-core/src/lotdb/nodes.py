@@ -304,7 +304,8 @@ class BaseNode(Handle):
         children[key] = entry
         tree = self._tree
         node = self._child(key, entry, children, tree.epoch, tree.version)
-        tree.plugins.emit("lotdb_node_created", node=node)
+        if "lotdb_node_created" not in tree.plugins.unheard:
+            tree.plugins.emit("lotdb_node_created", node=node)
         return node
 
     def _no_child(self, key: str) -> NodeNotFoundError:

@@ -57,6 +57,8 @@ class Plugins:
         self._node_types: dict[str, type[BaseNode] | None] = {}
         self._value_types: dict[str, ValueType] | None = None
         self._listeners: dict[str, list[Any]] | None = None
+        #: Events that nobody listens to, as far as is known: :meth:`emit` need not be called for them.
+        self.unheard: frozenset[str] = frozenset()
         self._points: dict[str, tuple[Any, ...]] = {}
 
     def register(self, plugin: object, name: str | None = None) -> None:
@@ -169,6 +171,7 @@ class Plugins:
             self._listeners = {
                 name: getattr(self._manager.hook, name).get_hookimpls()[::-1] for name in _EVENTS
             }
+            self.unheard = frozenset(name for name, those in self._listeners.items() if not those)
         for implementation in self._listeners[event]:
             try:
                 _by_name(implementation)(**about)
@@ -222,6 +225,7 @@ class Plugins:
         self._node_types.clear()
         self._value_types = None
         self._listeners = None
+        self.unheard = frozenset()
 
     def _ask(self, kind: str, name: str, hook: Callable[..., Any]) -> Any:
         try:
