@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +25,7 @@ from lotdb import (
     InvalidOptionError,
     InvalidRangeError,
     LotdbError,
+    Payload,
     PayloadExistsError,
     PayloadNotFoundError,
     Plugins,
@@ -979,6 +981,14 @@ def test_verify_of_a_sound_database_lists_nothing(db):
     root["n0"].branch("copy")
     db.commit()
     assert db.verify() == []
+
+
+def test_bytes_that_are_no_text_are_damage(node):
+    payload = node.write_data(b"\xff\xfe", data_attribute="note")
+    settle(node)
+    stored = replace(payload._record, kind="text")
+    with pytest.raises(DamagedError, match=r"payload 'note' of node '(node)?': its bytes are no text"):
+        Payload(node, "note", stored).read()
 
 
 def test_verify_finds_whichever_record_of_a_tree_is_damaged(tmp_path):

@@ -255,7 +255,10 @@ class Payload:
             self._window(None, None, unit)
             if start is not None or stop is not None:
                 raise InvalidRangeError(f"{self._place} is a text, which is read whole")
-            return self._read_rows(0, self._record.rows).tobytes().decode("utf-8", "surrogatepass")
+            try:
+                return self._read_rows(0, self._record.rows).tobytes().decode("utf-8", "surrogatepass")
+            except UnicodeDecodeError as error:
+                raise self._about(DamagedError(f"its bytes are no text: {error}")) from error
         if not self._record.shape:
             self._window(None, None, unit)
             if start is not None or stop is not None:

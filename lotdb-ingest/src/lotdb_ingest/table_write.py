@@ -143,7 +143,8 @@ def _columns(target: TargetFile, payload: Payload) -> dict[str, Any]:
     dtype = payload.dtype
     if payload.kind not in ("array", "table") or payload.ndim not in (1, 2):
         what = f"data of kind {payload.kind!r} and shape {payload.shape}"
-        raise ExportError(f"{target.format} holds rows and columns, not {what}; npy, txt or raw may")
+        other = {"text": "txt", "bytes": "raw"}.get(payload.kind, "npy")
+        raise ExportError(f"{target.format} holds rows and columns, not {what}; choose {other}")
     if dtype.names is not None and payload.ndim == 1:
         columns: dict[str, Any] = {name: name for name in dtype.names}
         types = {name: dtype[name] for name in dtype.names}
