@@ -69,8 +69,8 @@ class BlobBackend(Backend):
                 size += _write_all(descriptor, block.reshape(-1).view(np.uint8).data)
             if os.fstat(descriptor).st_size != size:
                 raise OSError(f"{file.name} is shorter than what was written to it")
-            # The commit syncs the file of every blob once it has its name. That of a large one should not take
-            # long then, since others may wait to commit.
+            # The commit syncs the file of every blob once it has its name. That of a large one should not
+            # take long then, since others may wait to commit.
             if self.context.durable and size >= SYNCED_BYTES:
                 os.fsync(descriptor)
 
