@@ -19,8 +19,9 @@ import numpy as np
 
 from lotdb import values_numpy
 from lotdb.errors import UnsupportedValueError
+from lotdb.values_plain import type_name
 
-__all__ = ["Leaf", "find_leaf", "leaf_of_tag", "leaf_types", "make_leaf", "mass", "type_name"]
+__all__ = ["Leaf", "find_leaf", "leaf_of_tag", "leaf_types", "make_leaf", "mass"]
 
 _ZONES = "use zoneinfo.ZoneInfo('Area/City') or datetime.timezone"
 
@@ -156,9 +157,3 @@ def mass(value: object) -> int:
     """Bytes that taking the value would copy at least."""
     count = _MASS.get(type(value))
     return count(value) if count else 0
-
-
-def type_name(value: object) -> str:
-    """The value's type as one would import it."""
-    kind = type(value)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,204 @@
+"""What encoding and decoding of attribute values have in common: the plain types, limits, and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import Any, Protocol, TypeAlias
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_VALUE_BYTES",
+    "MOST_LEVELS",
+    "PLAIN",
+    "SHORT",
+    "TAGS",
+    "Encoded",
+    "Undecodable",
+    "ValueType",
+    "ValueTypes",
+    "encoded_size",
+    "flaw_of",
+    "is_larger",
+    "tag_of",
+    "type_name",
+]
+
+MAX_VALUE_BYTES = 1 << 20
+"""Largest attribute value, as :func:`encoded_size` estimates it."""
+
+MAX_DEPTH = 64
+"""How deep containers may stand within each other."""
+
+SHORT = 1 << 63
+"""Integers below it take nine bytes at most."""
+
+PLAIN: frozenset[type] = frozenset({NoneType, bool, int, float, str, bytes})
+"""The types stored as they are. Their subclasses are not."""
+
+Encoded: TypeAlias = bool | int | float | str | bytes | tuple[Any, ...] | None
+"""A value as it is stored."""
+
+# What decoding takes on: more than encoding gives, so that limits may grow, and little enough to be harmless.
+_MOST_BYTES = 4 * MAX_VALUE_BYTES
+MOST_LEVELS = 2 * MAX_DEPTH
+
+TAGS: dict[type, str] = {list: "l", tuple: "t", set: "s", frozenset: "f"}
+"""The tags of containers whose parts are items."""
+
+
+@dataclass(frozen=True)
+class ValueType:
+    """A type of attribute values that a plugin adds.
+
+    Parameters
+    ----------
+    name
+        What the type is called in the database, for good. Begin it with the name of your package.
+    type
+        The type itself; subclasses are not included.
+    encode
+        Gives for a value of the type any value that an attribute can hold, such as a dict.
+    decode
+        Gives the value again for what *encode* gave.
+
+    Examples
+    --------
+    >>> from ipaddress import IPv4Address
+    >>> address = ValueType("acme.ipv4", IPv4Address, encode=int, decode=IPv4Address)
+    """
+
+    name: str
+    type: type[Any]
+    encode: Callable[[Any], object]
+    decode: Callable[[Any], object]
+
+
+class ValueTypes(Protocol):
+    """The plugins' types, by either end."""
+
+    def by_type(self, kind: type, /) -> ValueType | None:
+        """The registered type for values of exactly this type, if there is one."""
+
+    def by_name(self, name: str, /) -> ValueType | None:
+        """The registered type of that name, if there is one."""
+
+
+@dataclass(frozen=True, repr=False)
+class Undecodable:
+    """Stands for a stored value that cannot be read here and now; setting it stores that value unchanged.
+
+    Parameters
+    ----------
+    tag
+        Name of the plugin's type, or the tag of the stored form.
+    encoded
+        The value as it is stored.
+    reason
+        Why it cannot be read.
+    missing_plugin
+        Whether all that it takes is a plugin that is not installed.
+    """
+
+    tag: str
+    # Not hashed: in damaged data it may hold anything, nested to any depth.
+    encoded: Any = field(hash=False)
+    reason: str = field(compare=False)
+    missing_plugin: bool = field(default=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<undecodable value {self.tag!r}: {self.reason}>"
+
+
+def encoded_size(encoded: Encoded) -> int:
+    """About how many bytes the encoded value takes in a pickle.
+
+    Parameters
+    ----------
+    encoded
+        What :func:`encode` gave.
+
+    Returns
+    -------
+    int
+        Bytes; rather too many than too few.
+    """
+    kind = type(encoded)
+    if kind is float:
+        return 9
+    if kind is str or kind is bytes:
+        return _text_size(encoded)  # type: ignore[arg-type]
+    if kind is int:
+        return 5 + encoded.bit_length() // 8  # type: ignore[union-attr]
+    if kind is not tuple:
+        return 1
+    # Not by recursion: encoded values are a few dozen levels deep, but nobody promised that.
+    total, pending = 0, [encoded]
+    while pending:
+        total += 4
+        for part in pending.pop():  # type: ignore[union-attr]
+            if type(part) is tuple:
+                pending.append(part)
+            else:
+                total += encoded_size(part)
+    return total
+
+
+def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
+    """Whether the encoded values take more than about *limit* bytes in all."""
+    most = 0
+    for value in encoded:
+        kind = type(value)
+        if kind is str or kind is bytes:
+            most += 4 * len(value) + 7  # type: ignore[arg-type]
+        elif kind is float or kind is bool or (kind is int and -SHORT < value < SHORT):  # type: ignore[operator]
+            most += 13
+        else:
+            most += encoded_size(value)
+    # Most are much smaller; only those that may be larger are worth looking at closely.
+    return most > limit and sum(map(encoded_size, encoded)) > limit
+
+
+def _text_size(text: str | bytes) -> int:
+    # A long one is not encoded just to be counted: its length alone decides that it is too large.
+    if isinstance(text, bytes) or text.isascii() or len(text) > MAX_VALUE_BYTES:
+        return len(text) + 7
+    return len(text.encode("utf-8", "surrogatepass")) + 7
+
+
+def flaw_of(encoded: object, *, levels: int = MOST_LEVELS) -> str | None:
+    """What shows that an encoded value never came from encoding: a foreign object, absurd size or depth."""
+    if type(encoded) is not tuple:
+        return f"not plain data, but {type_name(encoded)}"
+    left, level = _MOST_BYTES, [encoded]
+    for _ in range(levels):
+        below = []
+        for parts in level:
+            left -= len(parts) + 1
+            for part in parts:
+                if (kind := type(part)) is tuple:
+                    below.append(part)
+                elif kind is bytes:  # a small pickle may refer to large bytes many times over
+                    left -= len(part)
+                elif kind not in PLAIN:
+                    return f"not plain data: {type_name(part)} is in it"
+            if left < 0:
+                return "larger than any attribute"
+        if not below:
+            return None
+        level = below
+    return "nested deeper than any attribute"
+
+
+def tag_of(encoded: object) -> str:
+    """The tag of an encoded value, or what it is if it has none."""
+    if type(encoded) is tuple and encoded and type(encoded[0]) is str:
+        return encoded[0]
+    return type_name(encoded)
+
+
+def type_name(value: object) -> str:
+    """The value's type as one would import it."""
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
