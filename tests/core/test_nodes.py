@@ -1207,10 +1207,23 @@ def test_a_type_that_is_not_installed_opens_as_a_plain_node(recordings):
 def test_an_attribute_of_a_type_that_is_not_installed_says_what_to_install(recordings):
     with LOTDB(recordings, durability="process", plugins=Plugins()) as db, db.connection() as root:
         with pytest.raises(
-            AttributeError, match=r"no node type named 'recording'.*install the package that brings it"
+            lotdb.WrongNodeTypeError,
+            match=r"no node type named 'recording'.*install the package that brings it",
         ):
             root["rec"].duration_s()
         assert not hasattr(root["rec"], "duration_s")
+
+
+def test_a_node_of_a_type_that_is_not_installed_does_not_lose_it_to_another(recordings, plugins):
+    with LOTDB(recordings, durability="process", plugins=Plugins()) as db, db.connection() as root:
+        with pytest.raises(
+            lotdb.MissingPluginError, match=r"node 'rec' cannot be taken for one of 'data'.*install"
+        ):
+            root.get_data_node("rec")
+        with pytest.raises(lotdb.MissingPluginError, match="'recording'"):
+            root.get_node("rec", node_type="data")
+    with LOTDB(recordings, durability="process", plugins=plugins) as db, db.connection() as root:
+        assert type(root["rec"]) is Recording
 
 
 def test_a_node_of_a_type_that_is_not_installed_can_be_moved_copied_and_deleted(recordings, plugins):
@@ -1238,10 +1251,11 @@ def test_a_new_node_of_a_type_that_is_not_installed_is_refused_with_the_command(
 @pytest.mark.parametrize("name", ["write_data", "read_data", "get_data", "attach_file", "samplerate_hz"])
 def test_a_plain_node_says_how_to_get_what_data_nodes_have(root, name):
     node = root.get_node("a")
-    with pytest.raises(
-        AttributeError, match=f"'a' is no data node, so it has no '{name}'; get it with get_data"
-    ):
+    message = f"'a' is no data node, so it has no '{name}'; get it with get_data_node"
+    with pytest.raises(lotdb.WrongNodeTypeError, match=message):
         getattr(node, name)
+    with pytest.raises(AttributeError, match="the root is no data node"):
+        getattr(root, name)
     assert not hasattr(node, name)
     assert not hasattr(BaseNode, name)
     assert hasattr(root.get_data_node("a"), name)

@@ -145,7 +145,7 @@ def test_an_array_of_unusual_elements_comes_back_equal_or_is_refused_at_the_call
     try:
         node.write_data(array)
     except InvalidDataError as error:
-        assert "payload 'data' of node" in str(error)  # noqa: PT017
+        assert "payload 'data' of " in str(error)  # noqa: PT017
         assert not node.has_data()
         return
     settle(node)
@@ -256,7 +256,7 @@ def test_a_window_of_a_text_is_refused(node):
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
 )
 def test_what_cannot_be_stored_is_refused_and_named(node, data, why):
-    with pytest.raises(InvalidDataError, match=f"payload 'data' of node .*{why}"):
+    with pytest.raises(InvalidDataError, match=f"payload 'data' of .*{why}"):
         node.write_data(data)
     assert not node.has_data()
 
@@ -295,7 +295,7 @@ def test_writing_again_appends_if_asked_to(node):
 def test_a_payload_cannot_take_the_place_of_an_attribute(node):
     node.set_attribute("data", 5)
     for if_exists in ("replace", "error", "append"):
-        with pytest.raises(PayloadExistsError, match=r"'data' of node .* is a value and no payload"):
+        with pytest.raises(PayloadExistsError, match=r"'data' of .* is a value and no payload"):
             node.write_data([1], if_exists=if_exists)
     assert node.get_attribute("data") == 5
     assert not node.has_data()
@@ -334,7 +334,7 @@ def test_append_makes_the_payload_the_first_time(node):
 )
 def test_appending_what_does_not_fit_is_refused_and_says_why(node, first, second, what):
     node.write_data(first)
-    with pytest.raises(DataMismatchError, match=f"payload 'data' of node .*{what}"):
+    with pytest.raises(DataMismatchError, match=f"payload 'data' of .*{what}"):
         node.append_data(second)
     settle(node)
     assert node.get_data().shape == (np.shape(first) if not isinstance(first, str) else (4,))
@@ -554,7 +554,7 @@ def test_a_window_is_what_numpy_takes(node, start, stop):
 )
 def test_a_window_that_makes_no_sense_is_refused_and_names_the_payload(node, start, stop):
     node.write_data(np.arange(10))
-    with pytest.raises(InvalidRangeError, match="payload 'data' of node"):
+    with pytest.raises(InvalidRangeError, match=r"payload 'data' of (node|the root)"):
         node.read_data(start, stop)
 
 
@@ -983,11 +983,26 @@ def test_verify_of_a_sound_database_lists_nothing(db):
     assert db.verify() == []
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("samplerate", "samplerate_hz"), ("meta_data", "metadata"), ("if_exist", "if_exists")],
+)
+def test_a_misspelt_argument_is_told_from_an_option_of_the_backend(node, given, meant):
+    with pytest.raises(InvalidOptionError, match=rf"{given!r}.*did you mean {meant}=\?"):
+        node.write_data([1, 2], **{given: 1000})
+    with pytest.raises(InvalidOptionError) as info:
+        node.write_data([1, 2], chunks=1000)
+    assert "did you mean" not in str(info.value)
+    assert not node.has_data()
+
+
 def test_bytes_that_are_no_text_are_damage(node):
     payload = node.write_data(b"\xff\xfe", data_attribute="note")
     settle(node)
     stored = replace(payload._record, kind="text")
-    with pytest.raises(DamagedError, match=r"payload 'note' of node '(node)?': its bytes are no text"):
+    with pytest.raises(
+        DamagedError, match=r"payload 'note' of (node 'node'|the root): its bytes are no text"
+    ):
         Payload(node, "note", stored).read()
 
 

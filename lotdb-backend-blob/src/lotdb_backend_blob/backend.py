@@ -142,7 +142,7 @@ def _read_staged(locator: Blob, target: np.ndarray[Any, Any], offset: int) -> No
 def _open(path: str) -> _OpenFile:
     if not os.path.exists(path):
         raise DamagedError(f"{path} is missing")
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         return _examine(descriptor)
     except BaseException:
@@ -153,7 +153,7 @@ def _open(path: str) -> _OpenFile:
 def _examine(descriptor: int) -> _OpenFile:
     """Where the rows of an open ``.npy`` file begin."""
     start = bytearray(12)
-    _read_at(descriptor, memoryview(start), 0)
+    os.preadv(descriptor, [start], 0)
     if start[:6] != b"\x93NUMPY":
         raise DamagedError("the blob does not begin as an .npy file")
     offset = (
@@ -198,22 +198,12 @@ def _read_all(opened: _OpenFile, target: np.ndarray[Any, Any], offset: int) -> N
         raise DamagedError(
             f"the blob's file has {opened.size} bytes, at least {offset + target.nbytes} are recorded"
         )
-    done = _read_at(opened.descriptor, target, offset)
+    done = os.preadv(opened.descriptor, [target], offset)  # type: ignore[list-item]
     if done == target.nbytes:
         return
     rest = target.reshape(-1).view(np.uint8).data
     while done < len(rest):  # one call reads at most 2 GiB
-        count = _read_at(opened.descriptor, rest[done:], offset + done)
+        count = os.preadv(opened.descriptor, [rest[done:]], offset + done)
         if count == 0:
             raise DamagedError("the blob's file ends too early")
         done += count
-
-
-def _read_at(descriptor: int, target: Any, offset: int) -> int:
-    if hasattr(os, "preadv"):
-        return os.preadv(descriptor, [target], offset)
-    os.lseek(descriptor, offset, os.SEEK_SET)  # nobody else reads this file meanwhile
-    bytes_of_target = memoryview(target).cast("B")
-    data = os.read(descriptor, len(bytes_of_target))
-    bytes_of_target[: len(data)] = data
-    return len(data)

@@ -36,6 +36,7 @@ from lotdb.errors import (
     UnsupportedValueError,
     ValueTooLargeError,
     WrongNodeError,
+    WrongNodeTypeError,
     WrongThreadError,
 )
 from lotdb.export import TargetFile
@@ -104,6 +105,7 @@ __all__ = [
     "ValueTooLargeError",
     "ValueType",
     "WrongNodeError",
+    "WrongNodeTypeError",
     "WrongThreadError",
     "hookimpl",
 ]

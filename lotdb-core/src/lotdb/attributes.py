@@ -157,12 +157,11 @@ def keep_payloads(own: Own) -> Own:
 
 def _is_payload_error(node: Handle, name: str) -> PayloadExistsError:
     return PayloadExistsError(
-        f"attribute {name!r} of node {node._path()!r} is a payload; "
-        "write_data replaces it, delete_data removes it"
+        f"attribute {name!r} of {node._place()} is a payload; write_data replaces it, delete_data removes it"
     )
 
 
 def missing(node: Handle, name: str) -> AttributeNotFoundError:
     """The error for an attribute that is not there."""
     there = ", ".join(map(repr, own_of(node._entry())[0])) or "none"
-    return AttributeNotFoundError(f"node {node._path()!r} has no attribute {name!r} (there: {there})")
+    return AttributeNotFoundError(f"{node._place()} has no attribute {name!r} (there: {there})")

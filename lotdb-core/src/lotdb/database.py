@@ -241,7 +241,8 @@ class LOTDB:
         if not isinstance(connection, str) or connection not in self._sessions:
             there = ", ".join(map(repr, self._sessions)) or "none"
             raise ClosedError(
-                f"{self} has no open connection {connection!r} (open: {there}); open_connection() first"
+                f"{self} has no open connection {connection!r} (open: {there}); call open_connection() "
+                "first, or within `with db.connection() as root:`, which commits at its end, pass root"
             )
         return self._sessions[connection]
 

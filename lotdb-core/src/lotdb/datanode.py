@@ -289,7 +289,10 @@ class DataNode(BaseNode):
 
     def _check_database(self, database: Any) -> None:
         if database is not None and self._tree.owner is not None and not self._tree.belongs_to(database):
-            raise WrongNodeError(f"database={database!r} is not the database of {self!r}; leave it out")
+            raise WrongNodeError(
+                f"database={database!r} is not the database of {self!r}; leave it out, and name other "
+                "arguments, such as samplerate_hz="
+            )
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -358,6 +361,6 @@ class DataNode(BaseNode):
 
 BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
 
-for _name in vars(DataNode):
-    if not _name.startswith("_") and not hasattr(BaseNode, _name):
-        setattr(BaseNode, _name, LeftToDataNodes(_name))
+# A newcomer's first mistake is to ask a plain node for its data: it says what to do.
+for _member in [name for name in vars(DataNode) if not name.startswith("_") and not hasattr(BaseNode, name)]:
+    setattr(BaseNode, _member, LeftToDataNodes(_member))

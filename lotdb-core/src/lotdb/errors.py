@@ -24,7 +24,8 @@ Each error is a :class:`LotdbError` and also the builtin that a stranger would c
     │   ├── NoAxisError                TypeError     rows were asked of a payload without any axis
     │   ├── InvalidOptionError         ValueError, TypeError  an argument that is none of its choices
     │   ├── InvalidMoveError           ValueError    a node moved below itself, the root moved
-    │   └── WrongNodeError             TypeError     not a node, or one of another tree
+    │   ├── WrongNodeError             TypeError     not a node, or one of another tree
+    │   └── WrongNodeTypeError         AttributeError  what only nodes of another type have
     ├── install or mend a plugin
     │   ├── MissingPluginError         LookupError   not installed
     │   ├── PluginError                RuntimeError  installed, but it failed
@@ -82,6 +83,7 @@ __all__ = [
     "UnsupportedValueError",
     "ValueTooLargeError",
     "WrongNodeError",
+    "WrongNodeTypeError",
     "WrongThreadError",
 ]
 
@@ -177,6 +179,10 @@ class InvalidMoveError(LotdbError, ValueError):
 
 class WrongNodeError(LotdbError, TypeError):
     """Not a node, or a node of another tree."""
+
+
+class WrongNodeTypeError(LotdbError, AttributeError):
+    """A node was asked for what only nodes of another type have."""
 
 
 # -- plugins --------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from lotdb import copying, walk
 from lotdb.errors import (
@@ -47,7 +47,7 @@ def add_tree(
         return tree  # it is there already
     if (key,) in parent and if_exists == "error":
         raise NodeExistsError(
-            f"{_name(parent)} has a child {key!r} already; "
+            f"{parent._place()} has a child {key!r} already; "
             "choose another key (add_tree takes if_exists='replace')"
         )
     if if_exists == "rename":
@@ -154,7 +154,9 @@ def merge_tree(target: BaseNode, tree: BaseNode, *, overwrite: bool) -> None:
     if target == tree:
         return
     if tree._tree is target._tree and (_is_above(tree, target) or _is_above(target, tree)):
-        raise InvalidMoveError(f"{_name(tree)} cannot be merged with {_name(target)}: one is above the other")
+        raise InvalidMoveError(
+            f"{tree._place()} cannot be merged with {target._place()}: one is above the other"
+        )
     target._tree.check_writable()
     with target._tree.all_or_nothing(target):
         _merge(target, tree, overwrite)
@@ -213,7 +215,7 @@ def _lifted(child: BaseNode, parent: BaseNode) -> dict[str, Entry]:
     if clash is not None:
         raise NodeExistsError(
             f"cannot delete only node {child._path()!r}: its child {clash!r} would clash with "
-            f"{clash!r} of {_name(parent)}"
+            f"{clash!r} of {parent._place()}"
         )
     if entries and entry[2]:
         return {key: shared_entry(lifted) for key, lifted in entries.items()}
@@ -236,7 +238,3 @@ def _remove_child(parent: BaseNode, key: str) -> None:
         parent._tree.new_epoch()
         if not entry[2]:
             parent._tree.retire(entry[1])
-
-
-def _name(node: Any) -> str:
-    return f"node {node._path()!r}" if node._parent is not None else "the root"

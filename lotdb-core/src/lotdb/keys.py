@@ -23,7 +23,7 @@ MAX_KEY_BYTES = 255
 _DOTS = (".", "..")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # category Cc, which the Unicode standard fixed for good
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_DOWN = "to go down several levels use get_node_path"
+_DOWN = "a key is the name of one level; get_node_path takes several"
 _APART = "give each level as a key of its own"
 _A_PATH = "a path is a sequence of keys, such as ('a', 'b'), or one text with '/' between them, such as 'a/b'"
 

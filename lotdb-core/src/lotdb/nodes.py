@@ -15,6 +15,7 @@ from lotdb.errors import (
     MissingPluginError,
     NodeNotFoundError,
     PluginError,
+    WrongNodeTypeError,
 )
 from lotdb.folders import IngestReport, ingest_tree
 from lotdb.graft import IfExists
@@ -292,7 +293,11 @@ class BaseNode(Handle):
     def _as_type(self, node_type: str) -> BaseNode:
         """This node as one of *node_type*; it stays what it is if its own type is a kind of that."""
         cls = _class_of(self._tree.plugins, node_type)
-        own = _installed_class(self._tree.plugins, self.node_type)
+        try:
+            own = _class_of(self._tree.plugins, self.node_type)
+        except (MissingPluginError, PluginError) as error:
+            # Nobody can tell whether it is a kind of that; made one, it would lose its own type for good.
+            raise type(error)(f"{self._place()} cannot be taken for one of {node_type!r}: {error}") from error
         if issubclass(own, cls):
             cls = own
         else:
@@ -309,13 +314,14 @@ class BaseNode(Handle):
         return node
 
     def _no_child(self, key: str) -> NodeNotFoundError:
-        return NodeNotFoundError(
-            f"no node {key!r} below {self._path() or 'the root'!r}; its children are {self._some_keys()}"
-        )
+        place = repr(self._path()) if self._parent else "the root"
+        keys = self._some_keys()
+        there = f"its children are {keys}" if keys else "it has no children"
+        return NodeNotFoundError(f"no node {key!r} below {place}; {there}")
 
     def _some_keys(self) -> str:
         keys = [repr(key) for _, key in zip(range(6), self, strict=False)]
-        return ", ".join(keys[:5]) + (", …" if len(keys) > 5 else "") if keys else "none"
+        return ", ".join(keys[:5]) + (", …" if len(keys) > 5 else "")
 
     def __getitem__(self, path: Any) -> BaseNode:
         return self.get_node_path(path, create=False)
@@ -654,8 +660,8 @@ class UninstalledNode(BaseNode):
             try:
                 _class_of(self._tree.plugins, self.node_type)
             except (MissingPluginError, PluginError) as error:
-                raise AttributeError(
-                    f"node {self._path()!r} has no {name!r} as a plain node: {error}"
+                raise WrongNodeTypeError(
+                    f"{self._place()} has no {name!r} as a plain node: {error}"
                 ) from error
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -669,8 +675,8 @@ class LeftToDataNodes:
     def __get__(self, node: BaseNode | None, owner: type) -> Any:
         if node is None:
             raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
-        raise AttributeError(
-            f"node {node._path()!r} is no data node, so it has no {self._name!r}; "
+        raise WrongNodeTypeError(
+            f"{node._place()} is no data node, so it has no {self._name!r}; "
             "get it with get_data_node, or use DataReader and DataWriter"
         )
 

@@ -427,4 +427,4 @@ class Payload:
 
     @property
     def _place(self) -> str:
-        return f"payload {self.name!r} of node {self._node._path()!r}"
+        return f"payload {self.name!r} of {self._node._place()}"

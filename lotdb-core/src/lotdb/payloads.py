@@ -38,6 +38,8 @@ IfExists = Literal["replace", "error", "append"]
 
 POLICY = (SAMPLERATE, BACKEND, DATA_ATTRIBUTE)
 
+_ARGUMENTS = ("samplerate_hz", "data_attribute", "backend", "metadata", "content_type", "if_exists")
+
 _CONTENT_TYPES = {
     "array": "application/x-npy",
     "bytes": "application/octet-stream",
@@ -64,7 +66,7 @@ def find(node: Handle, name: str) -> PayloadRecord | None:
     stored = get_value(own, name)
     if not is_payload(stored):
         raise PayloadExistsError(
-            f"attribute {name!r} of node {node._path()!r} is a value and no payload; "
+            f"attribute {name!r} of {node._place()} is a value and no payload; "
             "choose another name, or delete_attribute it"
         )
     return decode_record(node._tree, stored)
@@ -89,7 +91,7 @@ def get(node: Handle, name: str) -> Payload:
         own = own_of(node._entry())
         there = [repr(key) for key, value in zip(own[0], own[1:], strict=True) if is_payload(value)]
         raise PayloadNotFoundError(
-            f"node {node._path()!r} has no payload {name!r} (there: {', '.join(there) or 'none'})"
+            f"{node._place()} has no payload {name!r} (there: {', '.join(there) or 'none'})"
         )
     return Payload(node, name, record)
 
@@ -142,9 +144,9 @@ def prepare(
     existing = find(node, name)
     if existing is not None and if_exists == "error":
         raise PayloadExistsError(
-            f"node {node._path()!r} has a payload {name!r} already; use if_exists='replace' or 'append'"
+            f"{node._place()} has a payload {name!r} already; use if_exists='replace' or 'append'"
         )
-    where = f"payload {name!r} of node {node._path()!r}"
+    where = f"payload {name!r} of {node._place()}"
     given = _as_given(data, where=where)
     rate = check_rate(samplerate_hz)
     content_type = _check_content_type(content_type)
@@ -343,7 +345,17 @@ def _layout(
     try:
         return node._tree.layout(backend, dtype, row_shape, options)
     except (InvalidDataError, InvalidOptionError) as error:
-        raise type(error)(f"node {node._path()!r}: {error}") from error
+        raise type(error)(f"{node._place()}: {error}{_meant(options)}") from error
+
+
+def _meant(options: Mapping[str, Any]) -> str:
+    """What to add to a message where a backend's option may be a misspelt argument of ours."""
+    from difflib import get_close_matches  # it takes a while
+
+    for name in options:
+        for close in get_close_matches(name, _ARGUMENTS, n=1, cutoff=0.75):
+            return f"; did you mean {close}=?"
+    return ""
 
 
 def check_metadata(node: Handle, metadata: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a transaction has written: segments, made durable before the commit, removed by an abort.
+"""What a transaction has written: segments, durable once it is committed, removed by an abort.
 
 A payload's rows lie in *segments*. A segment is a run of rows in an array that a backend holds under a
 locator; it is written once and never changed. Small arrays of one layout share such an array, a *pack*,

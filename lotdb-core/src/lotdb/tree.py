@@ -321,7 +321,11 @@ class Handle:
     def _path(self) -> str:
         return "/".join(node._key for node in reversed(self._ancestry(lambda node: node._parent is None)))
 
+    def _place(self) -> str:
+        """The node, as messages name it."""
+        return f"node {self._path()!r}" if self._parent is not None else "the root"
+
     def _stale(self) -> StaleNodeError:
         return StaleNodeError(
-            f"node {self._path()!r} is gone: it was deleted, moved away, or its creation was undone"
+            f"{self._place()} is gone: it was deleted, moved away, or its creation was undone"
         )

@@ -180,6 +180,8 @@ class NodeTypeTests:
                 assert isinstance(node, BaseNode)
                 assert not isinstance(node, node_class)
                 assert node.node_type == node_type
+                with pytest.raises(MissingPluginError, match="install"):
+                    root.get_data_node("group/typed")
                 assert node.attrs["label"] == "as before"
                 node.attrs["seen"] = True
                 node.rename("renamed")

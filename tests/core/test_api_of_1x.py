@@ -1,7 +1,4 @@
-"""The examples of the specification that LOTDB was built to, as they are written there.
-
-``backend="zarr"`` is ``backend="blob"`` here.
-"""
+"""The calls that programs written for lotdb 1.x make."""
 
 import numpy as np
 import pytest
