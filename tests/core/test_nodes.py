@@ -1261,6 +1261,47 @@ def test_a_plain_node_says_how_to_get_what_data_nodes_have(root, name):
     assert hasattr(root.get_data_node("a"), name)
 
 
+class Readable:
+    samplerate_hz = 7
+
+    def read_data(self):
+        return "mixed in"
+
+
+class Mixed(BaseNode, Readable):
+    node_type_name = "mixed"
+
+
+def test_a_class_behind_the_node_may_have_what_data_nodes_have():
+    assert (Mixed().read_data(), Mixed().samplerate_hz, Mixed.samplerate_hz) == ("mixed in", 7, 7)
+    assert {"read_data", "samplerate_hz"} < set(dir(Mixed()))
+    with pytest.raises(lotdb.WrongNodeTypeError):
+        Mixed().write_data  # noqa: B018
+
+
+def test_what_a_plain_node_does_not_have_is_not_listed(root):
+    assert "get_data_node" in dir(root)
+    assert not {"read_data", "write_data", "samplerate_hz"} & set(dir(root))
+    assert {"read_data", "write_data", "samplerate_hz"} < set(dir(DataNode()))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "count"), [((), 0), ([], 0), ({}, 0), (np.array([]), 0), (np.array([["a", "b"]]), 1)]
+)
+def test_attributes_are_set_from_pairs_of_any_kind(root, pairs, count):
+    node = root.get_node("a")
+    node.attrs.update(pairs)
+    assert len(node.attrs) == count
+
+
+@pytest.mark.parametrize("other", [5, "ab", [1], None])
+def test_attributes_are_not_set_from_what_is_no_mapping(root, other):
+    node = root.get_node("a")
+    with pytest.raises(lotdb.InvalidOptionError, match="use a mapping"):
+        node.attrs.update(other)
+    assert len(node.attrs) == 0
+
+
 def test_a_misspelt_attribute_of_a_plain_node_is_an_ordinary_attribute_error(root):
     with pytest.raises(AttributeError, match="'BaseNode' object has no attribute 'get_atribute'"):
         root.get_node("a").get_atribute  # noqa: B018

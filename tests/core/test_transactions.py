@@ -775,6 +775,78 @@ def test_a_child_that_was_added_is_not_deleted_unseen_by_one_who_changed_its_par
 
 
 @pytest.mark.usefixtures("quiet_merges")
+@pytest.mark.parametrize("how", ["delete", "move", "copy", "from memory"])
+def test_a_child_that_was_added_is_not_replaced_unseen(db, mine, theirs, how):
+    fill(db, "a/b", "other/c")
+    begin(db)
+    theirs["a"].get_node("unseen")
+    {
+        "delete": lambda: mine.delete_node("a"),
+        "move": lambda: mine.add_tree(mine["other"], key="a", if_exists="replace"),
+        "copy": lambda: mine.add_tree(mine["other"], key="a", if_exists="replace", copy=True),
+        "from memory": lambda: mine.add_tree(BaseNode("a"), if_exists="replace"),
+    }[how]()
+    with conflict():
+        commit_both(db)
+
+
+@pytest.mark.usefixtures("quiet_merges")
+def test_a_child_that_was_added_to_a_node_that_was_once_wide_is_not_deleted_unseen(db, mine, theirs):
+    fill(db, *(f"a/{number:03}" for number in range(300)))
+    with db.connection() as root:
+        for number in range(3, 300):
+            del root[f"a/{number:03}"]
+    begin(db)
+    theirs["a"].get_node("unseen")
+    del mine["a"]
+    with conflict():
+        commit_both(db)
+
+
+@pytest.mark.usefixtures("quiet_merges")
+def test_large_attributes_of_a_branch_are_not_deleted_unseen(db, mine, theirs):
+    fill(db, "a/b")
+    with db.connection() as root:
+        root["a"].set_attribute("text", "before" * 200)
+    begin(db)
+    theirs["a"].set_attribute("text", "after" * 200)
+    del mine["a"]
+    with conflict():
+        commit_both(db)
+
+
+@pytest.mark.usefixtures("quiet_merges")
+def test_a_child_that_was_added_to_a_node_that_is_branched_and_taken_out_is_not_lost(db, mine, theirs):
+    fill(db, "a/b")
+    begin(db)
+    theirs["a"].get_node("unseen")
+    mine["a"].branch("copy")
+    mine.delete_node("a", only_node=True)
+    with conflict():
+        commit_both(db)
+
+
+@pytest.mark.parametrize("meanwhile", ["delete", "branch"])
+@pytest.mark.parametrize("undone", ["move", "delete and merge"])
+def test_a_rollback_does_not_forget_what_a_write_before_it_depended_on(db, mine, theirs, undone, meanwhile):
+    fill(db, "a/b/c", "place/d", "source/e")
+    begin(db)
+    mine["a/b"].get_node("new")
+    savepoint = db.savepoint("mine")
+    if undone == "move":
+        mine["a"].move(mine["place"])
+        db.savepoint("mine")
+    else:
+        mine.delete_node("a")
+        mine["place"].merge_tree(mine["source"])
+    savepoint.rollback()
+    theirs.delete_node("a") if meanwhile == "delete" else theirs["a"].branch("copy")
+    with conflict():
+        commit_both(db)
+    assert "copy/b/new" not in theirs
+
+
+@pytest.mark.usefixtures("quiet_merges")
 @pytest.mark.parametrize("theirs_do", ["set", "create", "set above"])
 def test_a_write_beside_a_branch_and_a_write_to_its_source_is_not_lost(db, mine, theirs, theirs_do):
     fill(db, "a/b", "a/e")

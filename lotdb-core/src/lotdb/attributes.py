@@ -70,7 +70,7 @@ class Attributes(MutableMapping[str, Any]):
         if type(other) is dict and not named:  # as it mostly is
             write(self._node, other)
             return
-        if other == ():
+        if type(other) is tuple and not other:
             write(self._node, named)
             return
         try:

@@ -111,7 +111,7 @@ def _move(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
     del container[tree._key]
     replaced = children.get(key)
     if replaced is not None:
-        touch(replaced)
+        _retire(parent, replaced)
     children[key] = entry
     parent._tree.removals += 1
     parent._tree.new_epoch()
@@ -217,11 +217,11 @@ def _lifted(child: BaseNode, parent: BaseNode) -> dict[str, Entry]:
             f"cannot delete only node {child._path()!r}: its child {clash!r} would clash with "
             f"{clash!r} of {parent._place()}"
         )
-    if entries and entry[2]:
-        return {key: shared_entry(lifted) for key, lifted in entries.items()}
     if entries:
         # What somebody adds to it meanwhile would not be lifted, and be lost.
         parent._tree.depend_on_content(record)
+    if entries and entry[2]:
+        return {key: shared_entry(lifted) for key, lifted in entries.items()}
     for lifted in entries.values():
         touch(lifted)
     return entries
@@ -232,9 +232,14 @@ def _remove_child(parent: BaseNode, key: str) -> None:
     if (key,) not in parent:
         return
     entry = parent._children_to_write().pop(key)
-    touch(entry)
+    _retire(parent, entry)
     parent._tree.removals += 1
     if type(entry[1]) is Children:
         parent._tree.new_epoch()
-        if not entry[2]:
-            parent._tree.retire(entry[1])
+
+
+def _retire(parent: BaseNode, entry: Entry) -> None:
+    """Make the transaction conflict with one that changes what was at *entry*, as far as that is cheap."""
+    touch(entry)
+    if type(entry[1]) is Children and not entry[2]:
+        parent._tree.retire(entry[1])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -153,6 +153,10 @@ class BaseNode(Handle):
 
     def __bool__(self) -> bool:
         return True
+
+    def __dir__(self) -> list[str]:
+        left = {name for name, value in vars(BaseNode).items() if isinstance(value, LeftToDataNodes)}
+        return [name for name in object.__dir__(self) if name not in left or hasattr(type(self), name)]
 
     if TYPE_CHECKING:
         # A node found by its path may be of any type, and have what that has. Really there is no such method:
@@ -388,7 +392,7 @@ class BaseNode(Handle):
         """Remove attribute *name*; ``AttributeNotFoundError`` if there is none."""
         attributes.delete(self, name)
 
-    @contextmanager
+    @contextlib.contextmanager
     def edit_attribute(self, name: str) -> Iterator[Any]:
         """The value of attribute *name* for editing in place; stored again on a clean exit.
 
@@ -672,7 +676,9 @@ class LeftToDataNodes:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __get__(self, node: BaseNode | None, owner: type) -> Any:
+    def __get__(self, node: BaseNode | None, owner: type[BaseNode]) -> Any:
+        with contextlib.suppress(AttributeError):  # a class that stands behind BaseNode may have it
+            return getattr(super(BaseNode, owner if node is None else node), self._name)
         if node is None:
             raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
         raise WrongNodeTypeError(

@@ -103,8 +103,14 @@ class ConnectedTree(Tree):
             self._depend(own)
 
     def retire(self, children: Children) -> None:
-        # Up to 127 children lie in this very record; of more, it is the root.
+        # Up to 127 children lie in this very record, if there never were more. Of more, it is the root.
         self._depend(children)
+        bucket = children._firstbucket
+        if bucket._next is None:
+            self._depend(bucket)
+        own = children[OWN_KEY]
+        if type(own) is Box:
+            self._depend(own)
 
     def _depend(self, record: Any) -> None:
         if record._p_jar is None or record._p_oid is None:
@@ -113,7 +119,7 @@ class ConnectedTree(Tree):
         if record._p_serial != z64:
             self._session.connection.readCurrent(record)
             # What this transaction changes as well would be merged, and the dependence forgotten.
-            self._session.exact.add(record._p_oid)
+            self._session.exact.setdefault(record._p_oid, record._p_serial)
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         self._session.undos.append(undo)
@@ -142,8 +148,8 @@ class Session:
         self._thread = threading.current_thread()
         self.undos: list[Callable[[], None]] = []
         self.changed = False
-        #: Records that the transaction depends on, so that nothing may be merged into them.
-        self.exact: set[bytes] = set()
+        #: The records that the transaction depends on, into which nothing may be merged, and their serials.
+        self.exact: dict[bytes, bytes] = {}
         #: Trees in memory that read their payloads from here, and the snapshot that they were copied from.
         self.pinned: WeakKeyDictionary[Tree, bytes] = WeakKeyDictionary()
         self._manager = transaction.TransactionManager(explicit=True)
@@ -190,7 +196,7 @@ class Session:
         with uninterrupted():
             try:
                 self.tree.stage.flush()
-                with unmerged(self.exact):
+                with unmerged(self.exact.keys()):
                     self._manager.commit()
             except CommitInDoubtError as error:
                 self.database._give_up(error)
@@ -242,6 +248,12 @@ class Session:
         self.exact.clear()
         self.changed = False
 
+    def _depend_again(self) -> None:
+        # ZODB forgets that a transaction depends on a record once it stores a change of it, also if that goes
+        # into a savepoint that is then rolled back.
+        for oid, serial in self.exact.items():
+            self.connection._readCurrent.setdefault(oid, serial)
+
     def _roll_back(self, how: Callable[[], None], keep: int = 0) -> None:
         how()
         self.tree.stage.purge()
@@ -270,6 +282,7 @@ class Savepoint:
         with uninterrupted():
             try:
                 self._session._roll_back(self._savepoint.rollback, self._undos)
+                self._session._depend_again()
             except InvalidSavepointRollbackError:
                 raise ClosedError(
                     "this savepoint is no more: its transaction ended, or an earlier one was returned to"

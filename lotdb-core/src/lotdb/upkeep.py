@@ -47,7 +47,7 @@ def verify(root: BaseNode) -> Iterator[Damage]:
             yield from _verify_own(node)
             load_guard(node._entry())
             stack.extend(child for child, _ in walk.children(node))
-        except (POSError, LotdbError) as error:
+        except Exception as error:  # whatever one stumbles over that reads what is not as it was written
             yield Damage(node.path, "", f"{type(error).__name__}: {error}")
 
 
