@@ -29,7 +29,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--full", action="store_true", help="how cost grows as well, up to 2 000 000 leaves and 4 GB"
     )
-    parser.add_argument("--repeats", type=int, help="how many repetitions")
+    parser.add_argument("--repeats", type=int, metavar="N", help="how many repetitions")
+    parser.add_argument(
+        "--growth-repeats", type=int, metavar="N", help="how many repetitions of growth, if another number"
+    )
     parser.add_argument(
         "--folder", type=Path, default=OUTPUT, help="where data is written: the disk to measure"
     )
@@ -52,7 +55,7 @@ def check_room(folder: Path, sizes: Sizes, themes: Iterable[str]) -> None:
 
 def measure(runner: Runner, theme: str, sizes: Sizes) -> list[Row]:
     """The rows of a theme, each printed as soon as it is there."""
-    print(f"\n{theme}", flush=True)
+    print(f"\n{report.heading(theme)}", flush=True)
     rows = []
     for row in runner.run(importlib.import_module(f"benchmarks.{theme}").cases(sizes)):
         if row.other is None:
@@ -78,6 +81,8 @@ def main() -> None:
     sizes = TINY if options.tiny else QUICK if options.quick else Sizes()
     if options.repeats:
         sizes = replace(sizes, repeats=options.repeats)
+    if options.growth_repeats:
+        sizes = replace(sizes, growth_repeats=options.growth_repeats)
     left_out = {theme for theme in ("growth",) if not options.full} | (
         {"memory"} if sys.platform != "linux" else set()
     )
@@ -88,7 +93,7 @@ def main() -> None:
     if options.peer is None:
         print("lotdb 1.1.3 is left out: name the Python of its environment with --peer")
 
-    print(report.machine(options.folder), report.versions(options.peer), sep="\n")
+    print(report.machine(options.folder), report.versions(options.peer), report.READING, sep="\n")
     start = time.monotonic()
     measured = {}
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="data-") as data:
@@ -100,7 +105,6 @@ def main() -> None:
     drawn = plot.draw(rows, picture)
     text = report.document(
         measured,
-        sizes=sizes,
         folder=options.folder,
         peer_python=options.peer,
         plot=picture.name if drawn else None,
@@ -112,8 +116,7 @@ def main() -> None:
     minutes = (time.monotonic() - start) / 60
     print(f"\n{len(judged) - len(missed)} of {len(judged)} targets met, in {minutes:.0f} minutes")
     for row in missed:
-        against = f" against {row.other.label}" if row.other else ""
-        print(f"  missed: {row.case.work}{against}, {report.target(row) or row.target.text}")
+        print(f"  missed: {report.missed(row)}")
     print(f"written to {options.output / 'performance.md'}")
 
 

@@ -65,9 +65,9 @@ class Side:
 
 @dataclass(frozen=True)
 class Target:
-    """What the issue of speed asks for, as a bound on a number made from our figure and another's."""
+    """What ours is held to: a bound on a number made from our figure and another's."""
 
-    text: str
+    text: str  # a bound on a ratio is said of the other's figure divided by ours, whatever the number is
     number: Callable[[float, float], float]
     holds: Callable[[float], bool]
     difference: bool = False  # the number is in the figures' unit, and no ratio
@@ -78,9 +78,10 @@ def faster(times: float) -> Target:
     return Target(f"≥ {times:g} ×", lambda ours, theirs: theirs / ours, lambda number: number >= times)
 
 
-def at_most(times: float) -> Target:
-    """At most so many times the other's figure."""
-    return Target(f"≤ {times:g} × its", lambda ours, theirs: ours / theirs, lambda number: number <= times)
+def at_most(times: float, what: str = "time") -> Target:
+    """At most so many times the other's figure, which is a *what*."""
+    text = f"≥ {1 / times:.2f} × (its {what} × {times:g})"
+    return Target(text, lambda ours, theirs: ours / theirs, lambda number: number <= times)
 
 
 def more(amount: float, text: str) -> Target:
@@ -102,6 +103,15 @@ class Against:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """Where a case is a point of a curve: its figure, against the number of items."""
+
+    title: str
+    items: str  # what is counted: leaves
+    each: str  # what the figure is of one of: leaf
+
+
+@dataclass(frozen=True)
 class Case:
     """A row group of the table."""
 
@@ -111,4 +121,4 @@ class Case:
     alone: Target | None = None
     unit: str = "ms"
     repeats: int | None = None
-    plot: str | None = None  # title of the plot of its figures against their numbers of items
+    plot: Plot | None = None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import random
 import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks import tree
-from benchmarks.cases import Against, Case, Figures, Side, at_most
+from benchmarks.cases import Against, Case, Figures, Plot, Side, at_most
 from benchmarks.clock import Timer, bytes_on_disk, check, seconds_each
 from benchmarks.data import AUDIO_HZ, audio, captures, windows
 from benchmarks.ours import load_plugins
@@ -21,6 +23,8 @@ from benchmarks.sizes import Sizes
 BLOCK_S = 10
 WINDOWS = 200
 DIFFERENT = 256
+
+Function = Callable[..., Figures]
 
 
 def write_long(folder: str, blocks: int, backend: str) -> Figures:
@@ -86,63 +90,100 @@ def read_many(folder: str, count: int, backend: str) -> Figures:
     return {"seconds": statistics.median(cold)}
 
 
+# ── the table ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
 def cases(sizes: Sizes) -> list[Case]:
-    table = []
+    backends = ("blob", "zarr")
+    table = [
+        *tree_cases(sizes, "LOTDB", tree.build_lotdb, tree.walk_lotdb, tree.find_lotdb),
+        *tree_cases(sizes, "sqlite3, JSON", tree.build_sqlite, tree.walk_sqlite, tree.find_sqlite),
+        # It takes a hundred microseconds a leaf, so it is left out at the largest size.
+        *tree_cases(
+            replace(sizes, growth=sizes.growth[:2]),
+            "lotdb 1.1.3",
+            tree.build_lotdb1,
+            tree.walk_lotdb1,
+            tree.find_lotdb1,
+        ),
+        *(case for backend in backends for case in long_cases(sizes, backend)),
+        *(case for backend in backends for case in many_cases(sizes, backend)),
+    ]
+    return [replace(case, repeats=sizes.growth_repeats) for case in table]
 
-    def add(work: str, unit: str, sides: list[Side]) -> None:
-        """Each of *sides* against the first, the smallest."""
-        first = sides[0]
-        for side in sides[1:]:
-            target = at_most(1.5) if side.label.startswith("LOTDB") else None
-            against = first.but(label=f"of {first.items}")
-            table.append(
-                Case(f"{work}, of {side.items}", side, (Against(against, target),), unit=unit, plot=work)
-            )
 
-    for label, build, walk, find, factors in (
-        ("LOTDB", tree.build_lotdb, tree.walk_lotdb, tree.find_lotdb, sizes.growth),
-        ("sqlite3, JSON", tree.build_sqlite, tree.walk_sqlite, tree.find_sqlite, sizes.growth),
-        ("lotdb 1.1.3", tree.build_lotdb1, tree.walk_lotdb1, tree.find_lotdb1, sizes.growth[:2]),
-    ):
-        built, walked, found = [], [], []
-        for factor in factors:
-            leaves = factor * sizes.growth_leaves
-            size = {"leaves": leaves}
-            peer = label == "lotdb 1.1.3"
-            made = Side(label, build, size, per=leaves, durable="synced", peer=peer, items=leaves)
-            built.append(made)
-            walked.append(Side(label, walk, size, made, "cold", leaves, peer=peer, items=leaves))
-            lookups = {**size, "count": sizes.lookups}
-            found.append(Side(label, find, lookups, made, "cold", sizes.lookups, peer=peer, items=leaves))
-        add("build a leaf", "µs", built)
-        add("bytes on disk a leaf", "bytes", [side.but(figure="bytes") for side in built])
-        add("cold walk, a leaf", "µs", walked)
-        add("warm walk, a leaf", "µs", [side.but(figure="warm") for side in walked])
-        add("cold lookup of a leaf", "µs", found)
-        add("warm lookup of a leaf", "µs", [side.but(figure="warm") for side in found])
+def compared(plot: Plot, unit: str, sides: Sequence[Side], backend: str = "") -> list[Case]:
+    """Each of *sides* against the first, the smallest."""
+    first = sides[0]
+    work = f"{plot.title}, {backend}" if backend else plot.title
+    target = at_most(1.5, "size" if unit == "bytes" else "time") if first.label.startswith("LOTDB") else None
+    against = Against(first.but(label=f"of {first.items} {plot.items}"), target)
+    return [
+        Case(f"{work}, of {side.items} {plot.items}", side, (against,), unit=unit, plot=plot)
+        for side in sides[1:]
+    ]
 
-    for backend in ("blob", "zarr"):
-        label = f"LOTDB, {backend}"
-        written, whole = [], []
-        for factor in sizes.growth:
-            blocks = factor * sizes.growth_blocks
-            size = {"blocks": blocks, "backend": backend}
-            megabytes = blocks * BLOCK_S * AUDIO_HZ * 8 // 1_000_000
-            made = Side(label, write_long, size, per=megabytes, durable="synced", items=megabytes)
-            written.append(made)
-            whole.append(Side(label, read_long, size, made, "whole", megabytes, items=megabytes))
-        add(f"write a MB of one payload, {backend}", "ms", written)
-        add(f"read a MB of one payload in blocks of 10 s, {backend}", "ms", whole)
-        add(f"window of 1 s of one payload, {backend}", "µs", [s.but(figure="second", per=1) for s in whole])
-        add(f"window of 10 ms of one payload, {backend}", "µs", [s.but(figure="short", per=1) for s in whole])
 
-        many, one = [], []
-        for factor in sizes.growth:
-            count = factor * sizes.growth_captures
-            size = {"count": count, "backend": backend}
-            made = Side(label, write_many, size, per=count, durable="synced", items=count)
-            many.append(made)
-            one.append(Side(label, read_many, size, made, items=count))
-        add(f"write a capture (2000, 6) float32, {backend}", "µs", many)
-        add(f"find and read a capture, {backend}", "µs", one)
-    return table
+def tree_cases(sizes: Sizes, label: str, build: Function, walk: Function, find: Function) -> list[Case]:
+    """A tree of more and more leaves."""
+    peer = label.startswith("lotdb 1")
+    built, walked, found = [], [], []
+    for factor in sizes.growth:
+        leaves = factor * sizes.growth_leaves
+        size = {"leaves": leaves}
+        lookups = {**size, "count": sizes.lookups}
+        made = Side(label, build, size, per=leaves, durable="synced", peer=peer, items=leaves)
+        built.append(made)
+        walked.append(Side(label, walk, size, made, "cold", leaves, peer=peer, items=leaves))
+        found.append(Side(label, find, lookups, made, "cold", sizes.lookups, peer=peer, items=leaves))
+
+    def leaf(title: str) -> Plot:
+        return Plot(title, "leaves", "leaf")
+
+    return [
+        *compared(leaf("build a leaf"), "µs", built),
+        *compared(leaf("bytes on disk a leaf"), "bytes", [side.but(figure="bytes") for side in built]),
+        *compared(leaf("cold walk, a leaf"), "µs", walked),
+        *compared(leaf("warm walk, a leaf"), "µs", [side.but(figure="warm") for side in walked]),
+        *compared(leaf("cold lookup of a leaf"), "µs", found),
+        *compared(leaf("warm lookup of a leaf"), "µs", [side.but(figure="warm") for side in found]),
+    ]
+
+
+def long_cases(sizes: Sizes, backend: str) -> list[Case]:
+    """One payload that is longer and longer."""
+    label = f"LOTDB, {backend}"
+    written, whole = [], []
+    for factor in sizes.growth:
+        blocks = factor * sizes.growth_blocks
+        size = {"blocks": blocks, "backend": backend}
+        megabytes = blocks * BLOCK_S * AUDIO_HZ * 8 // 1_000_000
+        made = Side(label, write_long, size, per=megabytes, durable="synced", items=megabytes)
+        written.append(made)
+        whole.append(Side(label, read_long, size, made, "whole", megabytes, items=megabytes))
+    second = [side.but(figure="second", per=1) for side in whole]
+    short = [side.but(figure="short", per=1) for side in whole]
+    read = "read a MB of one payload in blocks of 10 s"
+    return [
+        *compared(Plot("write a MB of one payload", "MB", "MB"), "ms", written, backend),
+        *compared(Plot(read, "MB", "MB"), "ms", whole, backend),
+        *compared(Plot("window of 1 s of one payload", "MB", "window"), "µs", second, backend),
+        *compared(Plot("window of 10 ms of one payload", "MB", "window"), "µs", short, backend),
+    ]
+
+
+def many_cases(sizes: Sizes, backend: str) -> list[Case]:
+    """More and more payloads."""
+    label = f"LOTDB, {backend}"
+    written, read = [], []
+    for factor in sizes.growth:
+        count = factor * sizes.growth_captures
+        size = {"count": count, "backend": backend}
+        made = Side(label, write_many, size, per=count, durable="synced", items=count)
+        written.append(made)
+        read.append(Side(label, read_many, size, made, items=count))
+    write = "write a capture (2000, 6) float32"
+    return [
+        *compared(Plot(write, "captures", "capture"), "µs", written, backend),
+        *compared(Plot("find and read a capture", "captures", "capture"), "µs", read, backend),
+    ]

@@ -7,29 +7,42 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.cases import Side, Target
+from benchmarks.cases import Side
 from benchmarks.run import Row
-from benchmarks.sizes import Sizes
 
 UNITS = {"µs": 1e6, "ms": 1e3, "bytes": 1.0, "MB": 1e-6, "×": 1.0}
 PACKAGES = ("lotdb-core", "ZODB", "numpy", "zarr", "zarrs", "numcodecs", "h5py", "signac")
 PEER_PACKAGES = ("lotdb", "ZODB", "numpy", "zarr")
+FASTER = "LOTDB is … × as fast"
 
 LEGEND = """\
 - *Times* are medians of the repetitions. Each repetition is a process of its own, and those who are compared
   take turns, so that what else the machine does hits all of them.
-- *× as fast* is the other's figure divided by LOTDB's: above 1, LOTDB takes less. In brackets the lowest and
-  the highest of the repetitions.
-- *Target* is what LOTDB is held to; the number in brackets is what it bounds.
+- *LOTDB is … × as fast*: the other's figure divided by LOTDB's. Above 1, LOTDB takes less. In brackets the
+  lowest and the highest of the repetitions.
+- *Target* is what LOTDB is held to. One with × bounds the number to the left of it, and has the same bound in
+  other words in brackets: "≥ 0.83 × (its time × 1.2)" lets LOTDB take up to 1.2 times the other's time, and
+  is met by 0.90 ×, but not by 0.50 ×. "≤ 15 µs more" bounds the difference of the two, which stands behind
+  it. A target in a row without a number to the left bounds LOTDB's own figure.
 - *In brackets behind a name* stands what survives a power cut when the clock is stopped: "synced" means that
   a sync of everything is part of the time.
 - *Cold* means a fresh process in which the database has just been opened. Files are in the page cache of the
   operating system, for everybody.
 - Imports are over before the clock starts, where they are not what is measured, and so is the loading of
   LOTDB's plugins. What each one has read or written is checked after the clock has stopped.
+"""
+
+READING = """\
+× as fast: the other's figure divided by LOTDB's. A target of "≥ 0.83 × (its time × 1.2)" bounds that number:
+LOTDB may take up to 1.2 times the other's time, and is then 0.83 × as fast."""
+
+GROWTH = """\
+Each library is compared with itself: how fast it is with one item among many, to one among the fewest. 1 ×
+means that the cost of one does not grow.
 """
 
 INTRODUCTION = """\
@@ -66,41 +79,58 @@ def ratio(row: Row) -> str:
 
 
 def target(row: Row) -> str:
-    """The target, and how far it is met."""
+    """The target, with the number that it bounds if no other column has it: a difference."""
     if row.target is None:
         return ""
-    return row.target.text if row.other is None else f"{row.target.text} ({measured(row, row.target)})"
-
-
-def measured(row: Row, target: Target) -> str:
-    """The number that the target bounds."""
-    assert row.number is not None
-    return figure(row.number, row.case.unit) if target.difference else f"{row.number:.2f}"
+    if row.other is None or row.number is None or not row.target.difference:
+        return row.target.text
+    return f"{row.target.text} ({figure(row.number, row.case.unit)})"
 
 
 def verdict(row: Row) -> str:
     return {True: "met", False: "missed", None: ""}[row.met]
 
 
+def by(row: Row) -> tuple[str, str]:
+    """Whom a row is about, and the figure."""
+    if row.other is None or row.theirs is None:
+        return who(row.case.ours), figure(row.ours, row.case.unit)
+    return who(row.other), figure(row.theirs, row.case.unit)
+
+
+def heading(theme: str) -> str:
+    """What stands above the rows of a theme in the terminal."""
+    return _columns(theme, "takes", FASTER, "target", "")
+
+
 def line(row: Row) -> str:
     """A row for the terminal."""
-    side, value = (row.case.ours, row.ours) if row.other is None else (row.other, row.theirs)
-    text = figure(value, row.case.unit)
+    name, takes = by(row)
     indent = "  " if row.other is None else "    "
-    return f"{indent + who(side):<52}{text:>12}  {ratio(row):<24}{target(row):<26}{verdict(row)}".rstrip()
+    return _columns(indent + name, takes, ratio(row), target(row), verdict(row))
+
+
+def _columns(name: str, takes: str, faster: str, target: str, verdict: str) -> str:
+    return f"{name:<52}{takes:>12}  {faster:<24}{target:<28}{verdict}".rstrip()
+
+
+def missed(row: Row) -> str:
+    """A target that is not met, in a line of its own."""
+    if row.other is None:
+        return f"{row.case.work}: {by(row)[1]}, target {target(row)}"
+    return f"{row.case.work} against {row.other.label}: {ratio(row)}, target {target(row)}"
 
 
 def markdown(rows: Iterable[Row]) -> str:
     """The table of a theme."""
     lines = [
-        "| work | by | takes | LOTDB is | target | |",
+        f"| work | by | takes | {FASTER} | target | |",
         "|---|---|---:|---:|---|---|",
     ]
     for row in rows:
-        side, value = (row.case.ours, row.ours) if row.other is None else (row.other, row.theirs)
+        name, takes = by(row)
         work = row.case.work if row.other is None else ""
-        text = figure(value, row.case.unit)
-        lines.append(f"| {work} | {who(side)} | {text} | {ratio(row)} | {target(row)} | {verdict(row)} |")
+        lines.append(f"| {work} | {name} | {takes} | {ratio(row)} | {target(row)} | {verdict(row)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -145,23 +175,30 @@ def versions(peer_python: str | None) -> str:
     return f"{here}; in an environment of its own {done.stdout.strip()}"
 
 
-def document(
-    themes: dict[str, list[Row]], *, sizes: Sizes, folder: Path, peer_python: str | None, plot: str | None
-) -> str:
-    """The whole Markdown file."""
+def repetitions(themes: dict[str, list[Row]]) -> str:
+    """How many repetitions the medians are of, and the themes of which it is another number."""
+    counts = {theme: rows[0].repeats for theme, rows in themes.items() if rows}
+    usual = Counter(counts.values()).most_common(1)[0][0] if counts else 0
+    others = [f", of {count} for {theme}" for theme, count in counts.items() if count != usual]
+    return f"medians of {usual} repetition{'' if usual == 1 else 's'}{''.join(others)}"
+
+
+def document(themes: dict[str, list[Row]], *, folder: Path, peer_python: str | None, plot: str | None) -> str:
+    """The whole Markdown file. *plot* is the name of the picture of what grows."""
     rows = [row for theme in themes.values() for row in theme]
     judged = [row for row in rows if row.target]
-    missed = [row for row in judged if not row.met]
+    met = [row for row in judged if row.met]
     parts = [
         INTRODUCTION,
         f"- {datetime.date.today().isoformat()}, {machine(folder)}",
         f"- {versions(peer_python)}",
-        f"- medians of {sizes.repeats} repetitions",
-        f"- {len(judged) - len(missed)} of {len(judged)} targets met\n",
+        f"- {repetitions(themes)}",
+        f"- {len(met)} of {len(judged)} targets met\n",
         LEGEND,
     ]
-    if plot:
-        parts.append(f"![How the cost of one item grows with their number]({plot})\n")
     for theme, theme_rows in themes.items():
-        parts.append(f"## {theme.capitalize()}\n\n{markdown(theme_rows)}")
+        parts.append(f"## {theme.capitalize()}\n")
+        if plot and any(row.case.plot for row in theme_rows):
+            parts += [GROWTH, f"![How the cost of one item grows with their number]({plot})\n"]
+        parts.append(markdown(theme_rows))
     return "\n".join(parts)

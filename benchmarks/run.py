@@ -29,6 +29,7 @@ class Row:
     number: float | None = None  # what the target is about: a ratio of medians, or a difference
     spread: tuple[float, float] | None = None  # the ratio's lowest and highest in one repetition
     met: bool | None = None
+    repeats: int = 1  # how many repetitions the medians are of
 
 
 class Runner:
@@ -54,7 +55,11 @@ class Runner:
         self._wanted: set[str] = set()
 
     def run(self, cases: Sequence[Case]) -> Iterator[Row]:
-        """The rows of *cases*, as they are measured; then all data that they worked on is removed."""
+        """The rows of *cases*, as they are measured; then all data that they worked on is removed.
+
+        Figures are not kept either: what other cases measure later, and more or less often, is measured anew
+        along with what it is compared with.
+        """
         sides = [side for case in cases for side in (case.ours, *(each.side for each in case.against))]
         self._wanted = {side.data.key for side in sides if side.data}
         try:
@@ -64,6 +69,7 @@ class Runner:
             for folder in self._data.values():
                 shutil.rmtree(folder, ignore_errors=True)
             self._data.clear()
+            self._figures.clear()
 
     def _rows(self, case: Case) -> list[Row]:
         """Run what has not been run yet of a case, and compare."""
@@ -75,7 +81,7 @@ class Runner:
         ours = self._values(case.ours)
         median = statistics.median(ours)
         met = case.alone.holds(median) if case.alone else None
-        rows = [Row(case, median, target=case.alone, number=median, met=met)]
+        rows = [Row(case, median, target=case.alone, number=median, met=met, repeats=len(ours))]
         for each in against:
             rows.append(_compared(case, ours, each.side, self._values(each.side), each.target))
         return rows
@@ -151,4 +157,5 @@ def _compared(case: Case, ours: list[float], side: Side, theirs: list[float], ta
         number,
         (min(ratios), max(ratios)) if ratios else None,
         met,
+        len(ours),
     )

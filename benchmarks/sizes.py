@@ -22,6 +22,7 @@ class Sizes:
     appends: int = 2_000
     few_appends: int = 200
     streamed_blocks: int = 256  # of 8 MiB: 2 GiB
+    growth_repeats: int | None = None  # as many as repeats
     growth: tuple[int, ...] = (1, 10, 100)
     growth_leaves: int = 20_000
     growth_blocks: int = 10  # of 10 s of stereo audio: 38 MB

@@ -276,33 +276,36 @@ def cases(sizes: Sizes) -> list[Case]:
         return Side(built.label, function, arguments, built, "cold", count, peer=built.peer)
 
     built = build("LOTDB", build_lotdb, leaves, "synced")
-    built1 = build("lotdb 1.1.3", build_lotdb1, leaves, "synced")
-    built5 = build(f"h5py ({some} leaves)", build_h5py, some, "synced once closed")
-    built3 = build("sqlite3, JSON", build_sqlite, leaves, "synced (WAL, FULL)")
-    built_few = build(f"signac ({few} leaves)", build_signac, few, "not synced")
+    built_old = build("lotdb 1.1.3", build_lotdb1, leaves, "synced")
+    built_h5py = build(f"h5py ({some} leaves)", build_h5py, some, "synced once closed")
+    built_sqlite = build("sqlite3, JSON", build_sqlite, leaves, "synced (WAL, FULL)")
+    built_signac = build(f"signac ({few} leaves)", build_signac, few, "not synced")
 
-    walked, walked1 = walk(walk_lotdb, built), walk(walk_lotdb1, built1)
-    walked5, walked3 = walk(walk_h5py, built5), walk(walk_sqlite, built3)
-    walked_few = walk(walk_signac, built_few)
-    found, found1 = find(find_lotdb, built), find(find_lotdb1, built1)
-    found5, found3 = find(find_h5py, built5), find(find_sqlite, built3)
+    walked, walked_old = walk(walk_lotdb, built), walk(walk_lotdb1, built_old)
+    walked_h5py, walked_sqlite = walk(walk_h5py, built_h5py), walk(walk_sqlite, built_sqlite)
+    walked_signac = walk(walk_signac, built_signac)
+    found, found_old = find(find_lotdb, built), find(find_lotdb1, built_old)
+    found_h5py, found_sqlite = find(find_h5py, built_h5py), find(find_sqlite, built_sqlite)
 
     return [
         Case(
             f"build and commit {leaves} leaves with 3 attributes, each",
             built,
             (
-                Against(built1, faster(8)),
-                Against(built5, faster(10)),
-                Against(built3, at_most(2.5)),
-                Against(built_few),
+                Against(built_old, faster(8)),
+                Against(built_h5py, faster(10)),
+                Against(built_sqlite, at_most(2.5)),
+                Against(built_signac),
             ),
             unit="µs",
         ),
         Case(
             "bytes on disk a leaf",
             built.but(figure="bytes"),
-            tuple(Against(side.but(figure="bytes")) for side in (built1, built5, built3, built_few)),
+            tuple(
+                Against(side.but(figure="bytes"))
+                for side in (built_old, built_h5py, built_sqlite, built_signac)
+            ),
             alone=below(60, "60 bytes"),
             unit="bytes",
         ),
@@ -310,10 +313,10 @@ def cases(sizes: Sizes) -> list[Case]:
             "cold walk over all leaves reading one attribute, each",
             walked,
             (
-                Against(walked1, faster(12)),
-                Against(walked5, faster(10)),
-                Against(walked3),
-                Against(walked_few),
+                Against(walked_old, faster(12)),
+                Against(walked_h5py, faster(10)),
+                Against(walked_sqlite),
+                Against(walked_signac),
             ),
             unit="µs",
         ),
@@ -321,26 +324,26 @@ def cases(sizes: Sizes) -> list[Case]:
             "warm walk over all leaves reading one attribute, each",
             walked.but(figure="warm"),
             (
-                Against(walked1.but(figure="warm"), faster(1)),
-                Against(walked5.but(figure="warm")),
-                Against(walked3.but(figure="warm")),
-                Against(walked_few.but(figure="warm")),
+                Against(walked_old.but(figure="warm"), faster(1)),
+                Against(walked_h5py.but(figure="warm")),
+                Against(walked_sqlite.but(figure="warm")),
+                Against(walked_signac.but(figure="warm")),
             ),
             unit="µs",
         ),
         Case(
             "random lookup of a path and one attribute, cold",
             found,
-            (Against(found1, faster(3)), Against(found5), Against(found3)),
+            (Against(found_old, faster(3)), Against(found_h5py), Against(found_sqlite)),
             unit="µs",
         ),
         Case(
             "random lookup of a path and one attribute, warm",
             found.but(figure="warm"),
             (
-                Against(found1.but(figure="warm"), faster(1)),
-                Against(found5.but(figure="warm")),
-                Against(found3.but(figure="warm")),
+                Against(found_old.but(figure="warm"), faster(1)),
+                Against(found_h5py.but(figure="warm")),
+                Against(found_sqlite.but(figure="warm")),
             ),
             unit="µs",
         ),

@@ -87,22 +87,23 @@ def cases(sizes: Sizes) -> list[Case]:
         size = {"seconds": sizes.seconds, "rows": rows, "count": count}
         return Side(label, function, {**size, **others}, write[data], peer=write[data].peer)
 
-    def blob(rows: int, count: int) -> tuple[Side, ...]:
-        return (
-            side("LOTDB, blob", read_lotdb, "blob", rows, count, backend="blob"),
-            side("pread", read_file, "file", rows, count),
-            side("h5py, contiguous", read_h5py, "h5py", rows, count, chunks=False),
-            side("h5py, chunked", read_h5py, "h5py chunked", rows, count, chunks=True),
-            side("lotdb 1.1.3, blob", read_lotdb1, "blob1", rows, 5, backend="blob"),
-        )
+    def blob(rows: int, count: int) -> dict[str, Side]:
+        return {
+            "ours": side("LOTDB, blob", read_lotdb, "blob", rows, count, backend="blob"),
+            "pread": side("pread", read_file, "file", rows, count),
+            "contiguous": side("h5py, contiguous", read_h5py, "h5py", rows, count, chunks=False),
+            "chunked": side("h5py, chunked", read_h5py, "h5py chunked", rows, count, chunks=True),
+            "old": side("lotdb 1.1.3, blob", read_lotdb1, "blob1", rows, 5, backend="blob"),
+        }
 
-    def zarr(rows: int, count: int) -> tuple[Side, ...]:
-        return (
-            side("LOTDB, zarr", read_lotdb, "zarr", rows, count, backend="zarr"),
-            side("bare zarr, the same array", read_bare_zarr, "zarr", rows, count),
-            side("zarr, 1 MB chunks", read_zarr, "plain zarr", rows, count),
-            side("lotdb 1.1.3, zarr", read_lotdb1, "zarr1", rows, max(count // 5, 3), backend="zarr"),
-        )
+    def zarr(rows: int, count: int) -> dict[str, Side]:
+        few = max(count // 5, 3)
+        return {
+            "ours": side("LOTDB, zarr", read_lotdb, "zarr", rows, count, backend="zarr"),
+            "bare": side("bare zarr, the same array", read_bare_zarr, "zarr", rows, count),
+            "plain": side("zarr, 1 MB chunks", read_zarr, "plain zarr", rows, count),
+            "old": side("lotdb 1.1.3, zarr", read_lotdb1, "zarr1", rows, few, backend="zarr"),
+        }
 
     long = blob(second, sizes.windows)
     brief = blob(short, 10 * sizes.windows)
@@ -111,36 +112,44 @@ def cases(sizes: Sizes) -> list[Case]:
     return [
         Case(
             "window of 1 s (48 kHz stereo float32), blob",
-            long[0],
+            long["ours"],
             (
-                Against(long[1], at_most(1.3)),
-                Against(long[2], faster(1)),
-                Against(long[3]),
-                Against(long[4]),
+                Against(long["pread"], at_most(1.3)),
+                Against(long["contiguous"], faster(1)),
+                Against(long["chunked"]),
+                Against(long["old"]),
             ),
             unit="µs",
         ),
         Case(
             "window of 10 ms, blob",
-            brief[0],
+            brief["ours"],
             (
-                Against(brief[1], more(15e-6, "15 µs")),
-                Against(brief[3], faster(5)),
-                Against(brief[2]),
-                Against(brief[4]),
+                Against(brief["pread"], more(15e-6, "15 µs")),
+                Against(brief["chunked"], faster(5)),
+                Against(brief["contiguous"]),
+                Against(brief["old"]),
             ),
             unit="µs",
         ),
         Case(
             "window of 1 s, zarr",
-            long_zarr[0],
-            (Against(long_zarr[1], at_most(1.1)), Against(long_zarr[2]), Against(long_zarr[3])),
+            long_zarr["ours"],
+            (
+                Against(long_zarr["bare"], at_most(1.1)),
+                Against(long_zarr["plain"]),
+                Against(long_zarr["old"]),
+            ),
             unit="µs",
         ),
         Case(
             "window of 10 ms, zarr",
-            brief_zarr[0],
-            (Against(brief_zarr[1], at_most(1.1)), Against(brief_zarr[2]), Against(brief_zarr[3])),
+            brief_zarr["ours"],
+            (
+                Against(brief_zarr["bare"], at_most(1.1)),
+                Against(brief_zarr["plain"]),
+                Against(brief_zarr["old"]),
+            ),
             unit="µs",
         ),
     ]
