@@ -1025,6 +1025,16 @@ def test_verify_finds_whichever_record_of_a_tree_is_damaged(tmp_path):
             assert any("not the ones that were stored" in found.reason for found in db.verify())
 
 
+@pytest.mark.parametrize("rest", [(), (None,), ("no guard",)])
+def test_verify_lists_a_branch_whose_entry_is_not_as_it_was_written(db, rest):
+    with db.connection() as root:
+        root.get_node_path("sound/a")
+        root.get_node_path("bad/a")
+        container = root["bad"]._container_to_write()
+        container["bad"] = (*container["bad"][:3], *rest)
+    assert [found.path for found in db.verify()] == ["bad"]
+
+
 def test_a_window_reads_nothing_outside_of_it(damage):
     _, payload, _ = damage(flip(-5))
     assert payload.read(0, 1000).tolist() == list(range(1000))

@@ -32,6 +32,7 @@ from BTrees.OOBTree import OOBTree, OOBucket
 from persistent import Persistent
 
 from lotdb.merge import merge_buckets, merge_trees
+from lotdb.values_plain import SHORT
 
 Own = tuple[Any, ...]
 Entry = tuple[Any, ...]
@@ -41,9 +42,6 @@ OWN_KEY = ""
 # A bucket is rewritten whole when one of its leaves changes, so leaves are kept small. Beyond this many
 # bytes (as estimated) a leaf gets a Box; a bucket is then a few KiB as a rule.
 BOX_BYTES = 512
-
-# Integers up to here take nine bytes at most.
-_SHORT = 1 << 63
 
 _EMPTY_NAMES: tuple[str, ...] = ()
 EMPTY_OWN: Own = (_EMPTY_NAMES,)
@@ -162,7 +160,7 @@ def simple_leaf(type_name: str, named: Mapping[str, Any]) -> Entry | None:
         kind = type(value)
         if kind is str:
             size += 4 * len(value) + 7
-        elif kind is float or (kind is int and -_SHORT < value < _SHORT) or kind is bool:
+        elif kind is float or (kind is int and -SHORT < value < SHORT) or kind is bool:
             size += 13
         else:
             return None

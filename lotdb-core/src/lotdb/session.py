@@ -98,9 +98,6 @@ class ConnectedTree(Tree):
         while bucket is not None:
             self._depend(bucket)
             bucket = bucket._next
-        own = record[OWN_KEY]
-        if type(own) is Box:
-            self._depend(own)
 
     def retire(self, children: Children) -> None:
         # Up to 127 children lie in this very record, if there never were more. Of more, it is the root.

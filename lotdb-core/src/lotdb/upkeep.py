@@ -47,6 +47,8 @@ def verify(root: BaseNode) -> Iterator[Damage]:
             yield from _verify_own(node)
             load_guard(node._entry())
             stack.extend(child for child, _ in walk.children(node))
+        except (MemoryError, RecursionError):  # says something about here and now, not about the data
+            raise
         except Exception as error:  # whatever one stumbles over that reads what is not as it was written
             yield Damage(node.path, "", f"{type(error).__name__}: {error}")
 
