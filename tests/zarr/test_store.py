@@ -28,7 +28,7 @@ class TestStrictStore(StoreTests[StrictStore, cpu.Buffer]):
     @pytest.fixture
     def open_kwargs(self, tmp_path: Path) -> dict[str, Any]:
         (tmp_path / "group.zarr").mkdir(exist_ok=True)
-        return {"store_cls": LocalStore, "root": tmp_path / "group.zarr"}
+        return {"store": LocalStore(tmp_path / "group.zarr")}
 
     async def set(self, store: StrictStore, key: str, value: Buffer) -> None:
         path = store._store.root / key  # type: ignore[attr-defined]

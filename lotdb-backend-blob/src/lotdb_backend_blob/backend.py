@@ -18,6 +18,7 @@ import numpy as np
 from ZODB.blob import Blob
 
 from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError
+from lotdb_backend_blob.reading import READ_BYTES, read_at
 
 __all__ = ["BlobBackend"]
 
@@ -71,8 +72,8 @@ class BlobBackend(Backend):
                 raise OSError(f"{file.name} is shorter than what was written to it")
             # The commit syncs the file of every blob once it has its name. That of a large one should not
             # take long then, since others may wait to commit.
-            if self.context.durable and size >= SYNCED_BYTES:
-                os.fsync(descriptor)
+            if size >= SYNCED_BYTES:
+                self.context.sync(descriptor)
 
     def read_into(self, locator: Blob, first_row: int, out: np.ndarray[Any, Any]) -> None:
         offset = first_row * (out.nbytes // len(out))
@@ -153,7 +154,7 @@ def _open(path: str) -> _OpenFile:
 def _examine(descriptor: int) -> _OpenFile:
     """Where the rows of an open ``.npy`` file begin."""
     start = bytearray(12)
-    os.preadv(descriptor, [start], 0)
+    read_at(descriptor, start, 0)
     if start[:6] != b"\x93NUMPY":
         raise DamagedError("the blob does not begin as an .npy file")
     offset = (
@@ -198,12 +199,12 @@ def _read_all(opened: _OpenFile, target: np.ndarray[Any, Any], offset: int) -> N
         raise DamagedError(
             f"the blob's file has {opened.size} bytes, at least {offset + target.nbytes} are recorded"
         )
-    done = os.preadv(opened.descriptor, [target], offset)  # type: ignore[list-item]
+    done = read_at(opened.descriptor, target, offset) if target.nbytes <= READ_BYTES else 0
     if done == target.nbytes:
         return
     rest = target.reshape(-1).view(np.uint8).data
-    while done < len(rest):  # one call reads at most 2 GiB
-        count = os.preadv(opened.descriptor, [rest[done:]], offset + done)
+    while done < len(rest):
+        count = read_at(opened.descriptor, rest[done : done + READ_BYTES], offset + done)
         if count == 0:
             raise DamagedError("the blob's file ends too early")
         done += count

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import shutil
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
-from zarr.core.buffer.cpu import NDBuffer
 
 from lotdb import (
     Backend,
@@ -23,9 +24,10 @@ from lotdb import (
     InvalidOptionError,
     ReadOnlyError,
 )
+from lotdb_backend_zarr import compat
 from lotdb_backend_zarr import options as zarr_options
 from lotdb_backend_zarr.fast import open_fast
-from lotdb_backend_zarr.shards import CHUNK_KEYS, ShardCodecs, ShardReader, ShardWriter, chunk_key
+from lotdb_backend_zarr.shards import CHUNK_KEYS, Sharded, ShardReader, ShardWriter, chunk_key
 from lotdb_backend_zarr.store import StrictStore, local_folder, open_store
 
 __all__ = ["ZarrBackend"]
@@ -42,6 +44,8 @@ START_S = 2.0
 # The attribute of the group that says whose it is.
 OWNER = "lotdb_database"
 
+NO_NOTES: Mapping[str, Any] = MappingProxyType({})
+
 # Kinds of dtype that zarr's format specifies; others are stored as the bytes of their elements.
 SPECIFIED = frozenset("biufcmM")
 
@@ -50,6 +54,7 @@ class ZarrBackend(Backend):
     """Payloads in a zarr v3 group: a folder beside the database, or any store that zarr can open."""
 
     name = "zarr"
+    takes_notes = True
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
@@ -59,8 +64,8 @@ class ZarrBackend(Backend):
         self._store = open_store(context.config.get("store"), context.folder, read_only=context.read_only)
         self._strict = StrictStore(self._store)
         self._folder = local_folder(self._store)
-        self._arrays: OrderedDict[str, tuple[zarr.Array[Any], ShardReader | None]] = OrderedDict()
-        self._codecs: dict[tuple[Any, ...], ShardCodecs] = {}
+        self._arrays: OrderedDict[str, _Opened] = OrderedDict()
+        self._documents: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._lock = threading.Lock()
         self._claimed = False
         self._check_owner()
@@ -77,8 +82,14 @@ class ZarrBackend(Backend):
         if dtype.hasobject:
             raise InvalidDataError(f"zarr cannot hold objects ({dtype})")
 
-    def write(self, locator: str, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
-        self.write_blocks(locator, [array], array.shape, options)
+    def write(
+        self,
+        locator: str,
+        array: np.ndarray[Any, Any],
+        options: Mapping[str, Any],
+        notes: Mapping[str, Any] = NO_NOTES,
+    ) -> None:
+        self.write_blocks(locator, [array], array.shape, options, notes)
 
     def write_blocks(
         self,
@@ -86,36 +97,45 @@ class ZarrBackend(Backend):
         blocks: Iterable[np.ndarray[Any, Any]],
         shape: tuple[int, ...],
         options: Mapping[str, Any],
+        notes: Mapping[str, Any] = NO_NOTES,
     ) -> None:
         if self._store.read_only:
             raise ReadOnlyError(f"{self._store} is read-only; give the backend a store that can be written")
         if not self._claimed or not (self._folder is None or self._folder.is_dir()):
             _finish(self._claim)
         first, write = 0, None
+        first_block, blocks = _peek(blocks)
+        notes = {"dtype": _described(first_block.dtype), **notes}
         for block in _regrouped(map(_as_stored, blocks), options, shape[0]):
             if write is None:
-                write = self._create(locator, block.dtype, (shape[0], *block.shape[1:]), options)
+                write = self._create(locator, block.dtype, (shape[0], *block.shape[1:]), options, notes)
             write(first, block)
             first += len(block)
-        if self.context.durable and self._folder is not None:
-            _sync(self._folder / locator)
-            _sync(self._folder)
+        if self._folder is not None:
+            self.context.sync_folder(self._folder / locator)
+            self.context.sync_folder(self._folder)
 
     def _create(
-        self, locator: str, dtype: np.dtype[Any], shape: tuple[int, ...], options: Mapping[str, Any]
+        self,
+        locator: str,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        options: Mapping[str, Any],
+        notes: Mapping[str, Any],
     ) -> Callable[[int, np.ndarray[Any, Any]], None]:
         """Make an array; what is returned writes rows from a row on."""
         chunks, shards = zarr_options.grid(options, dtype, shape)
-        codecs = self._codecs_for(dtype, len(shape), options)
-        if self._folder is not None and codecs.are_direct:
-            folder, durable = self._folder / locator, self.context.durable
-            return ShardWriter(folder, codecs, shape, chunks, shards, durable=durable).write
+        names = _dimension_names(shape)
+        document = self._document(dtype, len(shape), options)
+        if self._folder is not None and self._sharded(document) is not None:
+            document = zarr_options.with_lengths(document, shape, chunks, shards)
+            document |= {"attributes": dict(notes), "dimension_names": names}
+            return ShardWriter(self._folder / locator, document, self.context.sync).write
         array: Any = None
 
         def write(first: int, rows: np.ndarray[Any, Any]) -> None:
             nonlocal array
             if array is None:
-                more = _more(dtype, options)
                 array = zarr.create_array(
                     self._store,
                     name=locator,
@@ -124,18 +144,23 @@ class ZarrBackend(Backend):
                     chunks=chunks,
                     shards=shards,
                     chunk_key_encoding=CHUNK_KEYS,
-                    **more,
+                    attributes=dict(notes),
+                    dimension_names=names,
+                    **zarr_options.creation(options, dtype),
                 )
             array[first : first + len(rows)] = rows
 
         return lambda first, rows: _finish(lambda: write(first, rows))
 
-    def _codecs_for(self, dtype: np.dtype[Any], ndim: int, options: Mapping[str, Any]) -> ShardCodecs:
+    def _sharded(self, document: Any) -> Sharded | None:
+        """The array with this ``zarr.json``, if it is written and read without zarr."""
+        return Sharded.described(document)
+
+    def _document(self, dtype: np.dtype[Any], ndim: int, options: Mapping[str, Any]) -> dict[str, Any]:
         key = (dtype.str, ndim, repr(options.get("compressors", "")))
-        codecs = self._codecs.get(key)
-        if codecs is None:
-            codecs = self._codecs[key] = ShardCodecs.of(dtype, ndim, _more(dtype, options))
-        return codecs
+        if key not in self._documents:
+            self._documents[key] = zarr_options.document(options, dtype, ndim)
+        return self._documents[key]
 
     def _check_files(self, locator: str, array: zarr.Array[Any], first: int, last: int) -> None:
         """Raise if a file of these rows is missing: not every reader of them looks."""
@@ -152,18 +177,30 @@ class ZarrBackend(Backend):
     def _check_owner(self) -> str | None:
         """The id of the database that the store belongs to, if it has one; another's is refused."""
         self._mend()
-        try:
-            owner = zarr.open_group(self._store, mode="r", zarr_format=3).attrs.get(OWNER)
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            raise DamagedError(f"the group's metadata in {self._store} cannot be read: {error!r}") from error
+        owner = self._owner()
         if owner not in (None, self.context.database_id):
             # Each would take the other's arrays for garbage.
             raise InvalidOptionError(
                 f"{self._store} belongs to another LOTDB database; give each a store, or a path, of its own"
             )
         return None if owner is None else str(owner)
+
+    def _owner(self) -> Any:
+        if self._folder is not None:
+            path = self._folder / "zarr.json"
+            try:
+                group = json.loads(path.read_bytes())
+                return group.get("attributes", {}).get(OWNER)
+            except FileNotFoundError:
+                return None
+            except (AttributeError, ValueError) as error:
+                raise DamagedError(f"{path} is not the metadata of a zarr group: {error!r}") from error
+        try:
+            return zarr.open_group(self._store, mode="r", zarr_format=3).attrs.get(OWNER)
+        except FileNotFoundError:
+            return None
+        except ValueError as error:  # what does not parse, and zarr's own errors
+            raise DamagedError(f"the group's metadata in {self._store} cannot be read: {error!r}") from error
 
     def _mend(self) -> None:
         """Remove group metadata that a power cut left empty: it is written anew, and holds no data."""
@@ -177,43 +214,47 @@ class ZarrBackend(Backend):
             if self._check_owner() is None:
                 group = zarr.open_group(self._store, mode="a", zarr_format=3)
                 group.attrs[OWNER] = self.context.database_id
-                if self.context.durable and self._folder is not None:
-                    _sync(self._folder / "zarr.json")
-                    _sync(self._folder)
-                    _sync(self._folder.parent)
+                if self._folder is not None:
+                    self.context.sync_file(self._folder / "zarr.json")
+                    self.context.sync_folder(self._folder)
+                    self.context.sync_folder(self._folder.parent)
             self._claimed = True
 
     def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:
-        array, reader = self._opened(locator)
+        opened = self._opened(locator)
         target = _as_stored(out)
-        if first_row + len(out) > array.shape[0] or array.shape[1:] != target.shape[1:]:
+        if first_row + len(out) > opened.shape[0] or opened.shape[1:] != target.shape[1:]:
             raise DamagedError(
-                f"{self.describe(locator)} has shape {array.shape}, {len(out)} rows of {target.shape[1:]} "
+                f"{self.describe(locator)} has shape {opened.shape}, {len(out)} rows of {target.shape[1:]} "
                 f"from {first_row} on are recorded"
             )
-        if array.dtype.newbyteorder("=") != target.dtype.newbyteorder("="):
+        if opened.dtype.newbyteorder("=") != target.dtype.newbyteorder("="):
             raise DamagedError(
-                f"{self.describe(locator)} has dtype {array.dtype}, {target.dtype} is recorded"
+                f"{self.describe(locator)} has dtype {opened.dtype}, {target.dtype} is recorded"
             )
         fast = None
-        if len(out) == array.shape[0] and out.nbytes >= FAST_BYTES:
+        if len(out) == opened.shape[0] and out.nbytes >= FAST_BYTES:
             fast = open_fast(self._store, locator)
-        if reader is not None and fast is None:
-            reader.read_into(first_row, target)
+        if fast is None and opened.reader is not None:
+            opened.reader.read_into(first_row, target)
             return
+        array = fast or opened.array
+        assert array is not None
         self._check_files(locator, array, first_row, first_row + len(out))
-        array = fast or array
-        # In the machine's own byte order, since that is what every pipeline can give.
-        native = target if target.dtype.isnative else np.empty(target.shape, target.dtype.newbyteorder("="))
-        rows = (slice(first_row, first_row + len(out)), ...)
-        array.get_basic_selection(rows, out=NDBuffer.from_numpy_array(native))
-        if native is not target:
-            target[...] = native
+        _select(array, first_row, target)
 
     def delete(self, locator: str) -> None:
         with self._lock:
             self._arrays.pop(locator, None)
-        zarr.core.sync.sync(self._store.delete_dir(locator))
+        if self._folder is not None:
+            if (self._folder / locator).exists():
+                shutil.rmtree(self._folder / locator)
+        elif compat.run is not None:
+            compat.run(self._store.delete_dir(locator))
+        else:
+            group = zarr.open_group(self._store, mode="r+", zarr_format=3)
+            if locator in group:
+                del group[locator]
 
     def locators(self) -> Iterator[tuple[str, float]]:
         # Only the database's own folder is swept. A store that the user chose may serve a copy of this
@@ -237,34 +278,90 @@ class ZarrBackend(Backend):
         self._arrays.clear()
         self._store.close()
 
-    def _opened(self, locator: str) -> tuple[zarr.Array[Any], ShardReader | None]:
-        """The array, and what reads windows of it without zarr, if it can."""
+    def _opened(self, locator: str) -> _Opened:
         with self._lock:
             opened = self._arrays.get(locator)
             if opened is not None:
                 self._arrays.move_to_end(locator)
                 return opened
+        opened = self._open_sharded(locator) or self._open_by_zarr(locator)
+        with self._lock:
+            self._arrays[locator] = opened
+            if len(self._arrays) > OPEN_ARRAYS:
+                self._arrays.popitem(last=False)
+        return opened
+
+    def _open_sharded(self, locator: str) -> _Opened | None:
+        """The array, if its shards can be read without zarr."""
+        if self._folder is None:
+            return None
+        folder = self._folder / locator
+        try:
+            stored = (folder / "zarr.json").read_bytes()
+        except FileNotFoundError as error:
+            raise DamagedError(f"{folder} is missing") from error
+        try:
+            array = self._sharded(json.loads(stored))
+        except ValueError as error:
+            raise DamagedError(f"{folder / 'zarr.json'} is damaged: {error}") from error
+        if array is None:
+            return None
+        return _Opened(array.shape, array.dtype, ShardReader(folder, array))
+
+    def _open_by_zarr(self, locator: str) -> _Opened:
         try:
             array = zarr.open_array(self._strict, path=locator, mode="r", zarr_format=3)
         except FileNotFoundError as error:  # zarr's own errors of this kind are this one, too
             raise DamagedError(f"{self.describe(locator)} is missing") from error
-        reader = None
-        if self._folder is not None and (codecs := ShardCodecs(array)).are_direct:
-            reader = ShardReader(self._folder / locator, array, codecs)
-        with self._lock:
-            self._arrays[locator] = array, reader
-            if len(self._arrays) > OPEN_ARRAYS:
-                self._arrays.popitem(last=False)
-        return array, reader
+        return _Opened(array.shape, array.dtype, None, array)
 
 
-def _more(dtype: np.dtype[Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of ``zarr.create_array`` that do not depend on the shape."""
-    return {
-        "compressors": zarr_options.codecs(options, dtype),
-        "fill_value": np.nan if dtype.kind in "fc" else None,
-        "config": {"write_empty_chunks": True},
-    }
+class _Opened(NamedTuple):
+    """An open array, and what reads it: *reader* where it can be, or else zarr."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    reader: ShardReader | None
+    array: zarr.Array[Any] | None = None
+
+
+def _select(array: zarr.Array[Any], first_row: int, target: np.ndarray[Any, Any]) -> None:
+    """Fill *target* with rows of an array that zarr reads."""
+    rows = (slice(first_row, first_row + len(target)), ...)
+    if compat.NDBuffer is None:
+        target[...] = array.get_basic_selection(rows)
+        return
+    # In the machine's own byte order, since that is what every pipeline can give.
+    native = target if target.dtype.isnative else np.empty(target.shape, target.dtype.newbyteorder("="))
+    array.get_basic_selection(rows, out=compat.NDBuffer.from_numpy_array(native))
+    if native is not target:
+        target[...] = native
+
+
+def _peek(
+    blocks: Iterable[np.ndarray[Any, Any]],
+) -> tuple[np.ndarray[Any, Any], Iterable[np.ndarray[Any, Any]]]:
+    """The first of *blocks*, and all of them."""
+    rest = iter(blocks)
+    first = next(rest)
+    return first, itertools.chain([first], rest)
+
+
+def _described(dtype: np.dtype[Any]) -> Any:
+    """A dtype as JSON can hold it: numpy's text for it, or a list of fields."""
+    try:
+        return np.lib.format.dtype_to_descr(dtype)
+    except ValueError:  # fields that overlap, or stand in another order than in memory
+        return str(dtype)
+
+
+def _dimension_names(shape: tuple[int, ...]) -> list[str]:
+    """Names for the axes of an array, as xarray needs them.
+
+    Arrays of one group that name an axis alike must have the same length there, so the length is a part of
+    the name.
+    """
+    return [f"row_{shape[0]}", *(f"axis_{axis}_{length}" for axis, length in enumerate(shape[1:], 1))]
 
 
 def _as_stored(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -335,14 +432,3 @@ def _finish(job: Callable[[], None]) -> None:
         raise
     if failure:
         raise failure[0]
-
-
-def _sync(path: Path) -> None:
-    # Folders cannot be opened where they need no fsync.
-    if os.name == "nt" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,6 +15,8 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
+from lotdb_backend_zarr import compat
+
 __all__ = ["open_fast"]
 
 
@@ -45,6 +47,4 @@ def open_fast(store: Store, path: str) -> zarr.Array[Any] | None:
         )
     except Exception:  # a codec that zarrs does not know, or another version of it
         return None
-    # The array is a frozen dataclass; zarr itself sets this attribute in the same way.
-    object.__setattr__(array._async_array, "codec_pipeline", pipeline)
-    return array
+    return array if compat.set_pipeline(array, pipeline) else None

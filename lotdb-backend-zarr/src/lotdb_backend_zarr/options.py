@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import zarr
 from zarr.abc.codec import BytesBytesCodec, Codec
 from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.registry import get_codec_class
+from zarr.storage import MemoryStore
 
 from lotdb import InvalidOptionError
+from lotdb_backend_zarr.shards import CHUNK_KEYS
 
-__all__ = ["check", "codecs", "grid"]
+__all__ = ["check", "creation", "document", "grid"]
 
 # A window of a second of audio touches one or two chunks of this size, and decoding one takes a
 # fraction of a millisecond.
@@ -44,8 +48,7 @@ def check(options: Mapping[str, Any], dtype: np.dtype[Any], row_shape: tuple[int
         checked["shards"] = _shape("shards", options["shards"], row_shape)
         _check_multiple(checked["shards"], chunk_shape(checked, dtype, row_shape, rows=None))
     if "compressors" in options:
-        parsed = _parse_codecs(options["compressors"])
-        checked["compressors"] = [_described(codec, dtype) for codec in parsed]
+        checked["compressors"] = _settled(options, dtype)
     return checked
 
 
@@ -83,6 +86,49 @@ def shard_shape(
     return (math.ceil(math.ceil(rows / parts) / chunks[0]) * chunks[0], *row_shape)
 
 
+def document(options: Mapping[str, Any], dtype: np.dtype[Any], ndim: int) -> dict[str, Any]:
+    """The ``zarr.json`` that zarr writes for an array of *ndim* axes; its lengths are all one.
+
+    zarr makes it rather than this package, since zarr knows what it calls a dtype, and what a codec leaves
+    open.
+    """
+    files: dict[str, Any] = {}
+    one = (1,) * ndim
+    zarr.create_array(
+        MemoryStore(files),
+        shape=one,
+        dtype=dtype,
+        chunks=one,
+        shards=one,
+        chunk_key_encoding=CHUNK_KEYS,
+        **creation(options, dtype),
+    )
+    made: dict[str, Any] = json.loads(files["zarr.json"].to_bytes())
+    return made
+
+
+def with_lengths(
+    document: Mapping[str, Any], shape: tuple[int, ...], chunks: tuple[int, ...], shards: tuple[int, ...]
+) -> dict[str, Any]:
+    """The ``zarr.json`` of an array like that of *document*, but with these lengths."""
+    (sharding,) = document["codecs"]
+    return {
+        **document,
+        "shape": shape,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shards}},
+        "codecs": [{**sharding, "configuration": {**sharding["configuration"], "chunk_shape": chunks}}],
+    }
+
+
+def creation(options: Mapping[str, Any], dtype: np.dtype[Any]) -> dict[str, Any]:
+    """Arguments of ``zarr.create_array`` that do not depend on the shape."""
+    return {
+        "compressors": codecs(options, dtype),
+        "fill_value": np.nan if dtype.kind in "fc" else None,
+        "config": {"write_empty_chunks": True},
+    }
+
+
 def codecs(options: Mapping[str, Any], dtype: np.dtype[Any]) -> tuple[BytesBytesCodec, ...]:
     """The compressors of an array, and behind them the checksum that every chunk gets."""
     if "compressors" in options:
@@ -96,16 +142,21 @@ def codecs(options: Mapping[str, Any], dtype: np.dtype[Any]) -> tuple[BytesBytes
     return (*chosen, Crc32cCodec())
 
 
-def _described(codec: BytesBytesCodec, dtype: np.dtype[Any]) -> dict[str, Any]:
-    """A codec in the plain form of zarr's metadata."""
-    described: dict[str, Any] = dict(codec.to_dict())
-    # What the user left open, zarr settles for the dtype; the plain form would fix it at the defaults.
-    open_settings = getattr(codec, "_tunable_attrs", ())
-    settled = {"typesize": dtype.itemsize, "shuffle": "shuffle" if dtype.itemsize > 1 else "bitshuffle"}
-    configuration = {name: value for name, value in settled.items() if name in open_settings}
-    if configuration:
-        described["configuration"] = {**described["configuration"], **configuration}
-    return described
+def _settled(options: Mapping[str, Any], dtype: np.dtype[Any]) -> list[Any]:
+    """The compressors that were asked for, in the plain form of zarr's metadata.
+
+    What the user left open, zarr settles for the dtype; the plain form of the codec alone would fix it at
+    its defaults.
+    """
+    asked = len(_parse_codecs(options["compressors"]))
+    try:
+        (sharding,) = document({"compressors": options["compressors"]}, dtype, 1)["codecs"]
+    except Exception as error:  # each codec has its own
+        raise InvalidOptionError(
+            f"compressors is {options['compressors']!r}, which zarr does not take for {dtype}: {error}"
+        ) from error
+    _serializer, *settled = sharding["configuration"]["codecs"]
+    return list(settled[:asked])
 
 
 def _shape(option: str, value: Any, row_shape: tuple[int, ...]) -> list[int]:

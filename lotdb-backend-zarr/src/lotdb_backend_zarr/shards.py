@@ -1,9 +1,9 @@
-"""Writing and reading the shards of an array in a local folder, in zarr's own format and by its own codecs.
+"""Writing and reading the shards of an array in a local folder, in zarr's own format.
 
 zarr copies a shard several times, and takes each chunk through its event loop: writing a shard takes it five
 times as long as compressing it, and reading a window ten times as long as decompressing its chunk. Here a
 chunk goes to the file as it is compressed, the index follows, and a window is read chunk by chunk.
-Any zarr reads what was written; what has other codecs is left to zarr.
+Any zarr reads what was written; an array that is not of this form is left to zarr.
 
 Format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/
 """
@@ -13,23 +13,18 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import zarr
-from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.buffer.cpu import NDBuffer
-from zarr.storage import MemoryStore
 
 from lotdb import DamagedError
+from lotdb_backend_zarr.chunks import ChunkCodec, checked, chunk_codec, crc32c, stored_dtype
 
-__all__ = ["CHUNK_KEYS", "ShardCodecs", "ShardReader", "ShardWriter", "chunk_key"]
+__all__ = ["CHUNK_KEYS", "ShardReader", "ShardWriter", "Sharded", "chunk_key"]
 
 # Shards lie beside the metadata: folders for each axis would have to be made and synced as well.
 CHUNK_KEYS: Any = {"name": "default", "separator": "."}
@@ -39,99 +34,69 @@ ABSENT = 2**64 - 1
 
 _BINARY = getattr(os, "O_BINARY", 0)
 
+_LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
+
 
 def chunk_key(place: tuple[int, ...]) -> str:
     """The file of a shard, by its place along each axis."""
     return ".".join(("c", *map(str, place)))
 
 
-class ShardCodecs:
-    """The codecs of an array, called without an event loop.
+@dataclass(frozen=True)
+class Sharded:
+    """An array whose shards are read and written here: lengths along each axis, and how a chunk is stored.
 
-    Parameters
-    ----------
-    array
-        The array, or any of the same dtype, number of axes and codecs.
+    A shard is a whole number of chunks.
     """
 
-    def __init__(self, array: zarr.Array[Any]) -> None:
-        self._metadata = cast(Any, array.metadata)
-        self.fill = array.fill_value
-        self._prototype = default_buffer_prototype()
-        self._spec = self._metadata.get_chunk_spec((0,) * array.ndim, array.config, self._prototype)
-        self._sharding = self._metadata.codecs[0]
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...]
+    dtype: np.dtype[Any]
+    codec: ChunkCodec
 
     @classmethod
-    def of(cls, dtype: np.dtype[Any], ndim: int, more: dict[str, Any]) -> ShardCodecs:
-        """Those of arrays of *dtype* that are made with the arguments *more* of ``zarr.create_array``."""
-        one = (1,) * ndim
-        return cls(
-            zarr.create_array(
-                MemoryStore(),
-                shape=one,
-                dtype=dtype,
-                chunks=one,
-                shards=one,
-                chunk_key_encoding=CHUNK_KEYS,
-                **more,
+    def described(cls, document: Any) -> Sharded | None:
+        """The array whose ``zarr.json`` holds *document*; None if it is of another form."""
+        try:
+            (sharding,) = document["codecs"]
+            settings = sharding["configuration"]
+            is_ours = (
+                (document["zarr_format"], document["node_type"]) == (3, "array")
+                and sharding["name"] == "sharding_indexed"
+                and settings.get("index_location", "end") == "end"
+                and [_plain(each) for each in settings["index_codecs"]] == [_LITTLE, {"name": "crc32c"}]
+                and _plain(document["chunk_key_encoding"])
+                == {"name": "default", "configuration": {"separator": "."}}
+                and not document.get("storage_transformers")
             )
-        )
+            dtype = stored_dtype(document["data_type"])
+            codec = chunk_codec(settings["codecs"])
+            shape = _lengths(document["shape"], 0)
+            shards = _lengths(document["chunk_grid"]["configuration"]["chunk_shape"], 1)
+            chunks = _lengths(settings["chunk_shape"], 1)
+        except (KeyError, TypeError, ValueError):
+            return None
+        if not is_ours or dtype is None or codec is None or document["chunk_grid"]["name"] != "regular":
+            return None
+        if not len(shape) == len(chunks) == len(shards):
+            return None
+        if any(shard % chunk for shard, chunk in zip(shards, chunks, strict=True)):
+            return None
+        return cls(shape, chunks, shards, dtype, codec)
 
-    @property
-    def are_direct(self) -> bool:
-        """Whether the array is one of shards, and all of its codecs can be called so."""
-        sharding = self._sharding
-        return (
-            len(self._metadata.codecs) == 1
-            and isinstance(sharding, ShardingCodec)
-            and sharding.index_location.value == "end"
-            and sharding.index_codecs == (BytesCodec(), Crc32cCodec())
-            and self._metadata.chunk_key_encoding.to_dict()
-            == {"name": "default", "configuration": {"separator": "."}}
-            and all(hasattr(codec, "_encode_sync") for codec in (*sharding.codecs, *sharding.index_codecs))
-        )
 
-    def document(self, shape: tuple[int, ...], chunks: tuple[int, ...], shards: tuple[int, ...]) -> bytes:
-        """The ``zarr.json`` of an array of *shape*."""
-        document = json.loads(self._zarr_json)
-        document["shape"] = shape
-        document["chunk_grid"]["configuration"]["chunk_shape"] = shards
-        document["codecs"][0]["configuration"]["chunk_shape"] = chunks
-        return json.dumps(document).encode()
+def _plain(described: Any) -> Any:
+    # Some writers give a name alone, and some an empty configuration: the format allows all of them.
+    if isinstance(described, str):
+        return {"name": described}
+    return {key: value for key, value in described.items() if value or key != "configuration"}
 
-    @cached_property
-    def _zarr_json(self) -> bytes:
-        stored: bytes = self._metadata.to_buffer_dict(self._prototype)["zarr.json"].to_bytes()
-        return stored
 
-    def encode(self, chunk: np.ndarray[Any, Any]) -> memoryview:
-        """The stored bytes of a chunk."""
-        return self._encoded(chunk, self._sharding.codecs)
-
-    def encode_index(self, index: np.ndarray[Any, Any]) -> memoryview:
-        """The stored bytes of a shard's index."""
-        return self._encoded(index, self._sharding.index_codecs)
-
-    def decode(self, stored: bytes, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        """A chunk of *shape*, from its stored bytes; ``ValueError`` and others for altered ones."""
-        spec = replace(self._spec, shape=shape)
-        buffer: Any = self._prototype.buffer.from_bytes(stored)
-        for codec in reversed(self._sharding.codecs):
-            buffer = codec._decode_sync(buffer, spec)
-        chunk: np.ndarray[Any, Any] = buffer.as_numpy_array()
-        return chunk
-
-    def decode_index(self, stored: bytes, counts: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        """Offset and size of each chunk of a shard; ``ValueError`` for altered bytes."""
-        buffer = Crc32cCodec()._decode_sync(self._prototype.buffer.from_bytes(stored), self._spec)
-        return np.frombuffer(buffer.to_bytes(), "<u8").reshape(*counts, 2)
-
-    def _encoded(self, array: np.ndarray[Any, Any], codecs: tuple[Any, ...]) -> memoryview:
-        spec = replace(self._spec, shape=array.shape)
-        buffer: Any = NDBuffer.from_numpy_array(array)
-        for codec in codecs:
-            buffer = codec._encode_sync(buffer, spec)
-        return memoryview(buffer.as_numpy_array())
+def _lengths(value: Any, least: int) -> tuple[int, ...]:
+    if not all(type(length) is int and length >= least for length in value):
+        raise ValueError(f"{value} are no lengths")
+    return tuple(value)
 
 
 class ShardWriter:
@@ -141,65 +106,58 @@ class ShardWriter:
     ----------
     folder
         Of the array; it is made.
-    codecs
-        Those of the array, which are direct.
-    shape, chunks, shards
-        Lengths along each axis; a shard is a whole number of chunks.
-    durable
-        Whether files are to be synced.
+    document
+        What its ``zarr.json`` is to hold.
+    sync
+        Called with the descriptor of each finished file.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        codecs: ShardCodecs,
-        shape: tuple[int, ...],
-        chunks: tuple[int, ...],
-        shards: tuple[int, ...],
-        *,
-        durable: bool,
-    ) -> None:
-        self._folder, self._codecs, self._durable = folder, codecs, durable
-        self._chunks, self._shards = chunks, shards
+    def __init__(self, folder: Path, document: Mapping[str, Any], sync: Callable[[int], None]) -> None:
+        array = Sharded.described(document)
+        assert array is not None
+        self._folder, self._array, self._sync = folder, array, sync
         os.mkdir(folder)
         with self._file("zarr.json") as put:
-            put(codecs.document(shape, chunks, shards))
+            put(json.dumps(document).encode())
 
     def write(self, first: int, rows: np.ndarray[Any, Any]) -> None:
         """Write *rows*, whole shards that begin at row *first*."""
-        for place, region in _parts(rows, self._shards):
-            with self._file(chunk_key((place[0] + first // self._shards[0], *place[1:]))) as put:
+        shards = self._array.shards
+        for place, region in _parts(rows, shards):
+            with self._file(chunk_key((place[0] + first // shards[0], *place[1:]))) as put:
                 self._write_shard(region, put)
 
-    def _write_shard(self, region: np.ndarray[Any, Any], put: Callable[[memoryview], int]) -> None:
+    def _write_shard(self, region: np.ndarray[Any, Any], put: Callable[[Any], int]) -> None:
+        chunks, encode = self._array.chunks, self._array.codec.encode
         # Chunks beyond the edge of the array stay absent; nobody reads them.
-        index = np.full((*_counts(self._shards, self._chunks), 2), ABSENT, "<u8")
+        index = np.full((*_counts(self._array.shards, chunks), 2), ABSENT, "<u8")
         offset = 0
-        for place, chunk in _parts(region, self._chunks):
-            if chunk.shape != self._chunks:
-                filled = np.full(self._chunks, self._codecs.fill, chunk.dtype)
+        for place, chunk in _parts(region, chunks):
+            if chunk.shape != chunks:  # a chunk is stored whole; nobody reads what is beyond the edge
+                filled = np.zeros(chunks, chunk.dtype)
                 filled[tuple(map(slice, chunk.shape))] = chunk
                 chunk = filled
-            size = put(self._codecs.encode(chunk))
+            size = sum(map(put, encode(chunk)))
             index[place] = offset, size
             offset += size
-        put(self._codecs.encode_index(index))
+        put(index)
+        put(crc32c(index.reshape(-1).view(np.uint8)))
 
     @contextmanager
-    def _file(self, name: str) -> Iterator[Callable[[memoryview | bytes], int]]:
+    def _file(self, name: str) -> Iterator[Callable[[Any], int]]:
         """A new file, as a function that writes bytes to its end and says how many they are."""
         descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
 
-        def put(data: memoryview | bytes) -> int:
-            rest = memoryview(data)
+        def put(data: Any) -> int:
+            rest = memoryview(data).cast("B")
+            size = len(rest)
             while rest:  # one call writes at most 2 GiB, and less on a full disk, without an error
                 rest = rest[os.write(descriptor, rest) :]
-            return len(data)
+            return size
 
         try:
             yield put
-            if self._durable:
-                os.fsync(descriptor)
+            self._sync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -212,21 +170,17 @@ class ShardReader:
     folder
         Of the array.
     array
-        The array as zarr opens it.
-    codecs
-        Those of the array, which are direct.
+        What it is, by its metadata.
     """
 
-    def __init__(self, folder: Path, array: zarr.Array[Any], codecs: ShardCodecs) -> None:
-        assert array.shards is not None
-        self._folder, self._codecs = folder, codecs
-        self._shape, self._chunks, self._shards = array.shape, array.chunks, array.shards
+    def __init__(self, folder: Path, array: Sharded) -> None:
+        self._folder, self._array = folder, array
         self._indexes: dict[tuple[int, ...], np.ndarray[Any, Any]] = {}
 
     def read_into(self, first: int, out: np.ndarray[Any, Any]) -> None:
         """Fill *out* with the rows from *first* on."""
-        window = [(first, first + len(out)), *((0, length) for length in self._shape[1:])]
-        for place, shard, of_window in _overlaps(window, self._shards):
+        window = [(first, first + len(out)), *((0, length) for length in self._array.shape[1:])]
+        for place, shard, of_window in _overlaps(window, self._array.shards):
             self._read_shard(place, shard, out[of_window])
 
     def _read_shard(
@@ -241,21 +195,30 @@ class ShardReader:
             index = self._indexes.get(place)
             if index is None:
                 index = self._indexes[place] = self._read_index(file, path)
-            for chunk_place, part, of_window in _overlaps(window, self._chunks):
+            for chunk_place, part, of_window in _overlaps(window, self._array.chunks):
                 offset, size = map(int, index[chunk_place])
                 if offset == ABSENT:
                     raise DamagedError(f"chunk {chunk_place} of {path} is missing")
                 stored = _read(file, offset, size, path)
                 with _damage(f"chunk {chunk_place} of {path}"):
-                    chunk = self._codecs.decode(stored, self._chunks)
-                out[of_window] = chunk[tuple(slice(*edges) for edges in part)]
+                    self._decode(stored, part, out[of_window])
+
+    def _decode(self, stored: bytes, part: list[tuple[int, int]], out: np.ndarray[Any, Any]) -> None:
+        """Fill *out* with a part of a stored chunk."""
+        array = self._array
+        if out.shape == array.chunks:  # all of it
+            array.codec.decode_into(stored, out)
+            return
+        chunk = np.empty(array.chunks, array.dtype)
+        array.codec.decode_into(stored, chunk)
+        out[...] = chunk[tuple(slice(*edges) for edges in part)]
 
     def _read_index(self, file: Any, path: Path) -> np.ndarray[Any, Any]:
-        counts = _counts(self._shards, self._chunks)
+        counts = _counts(self._array.shards, self._array.chunks)
         size = 16 * math.prod(counts) + 4
         stored = _read(file, file.seek(0, 2) - size, size, path)
         with _damage(f"the index of {path}"):
-            return self._codecs.decode_index(stored, counts)
+            return checked(stored).view("<u8").reshape(*counts, 2)
 
 
 @contextmanager
@@ -263,19 +226,23 @@ def _damage(what: str) -> Iterator[None]:
     """Says what it is that a codec cannot decode."""
     try:
         yield
-    except MemoryError:
+    except (MemoryError, AttributeError, ImportError, TypeError):  # not what was read is wrong
         raise
     except Exception as error:  # each codec has errors of its own
         raise DamagedError(f"{what} is damaged: {error}") from error
 
 
 def _read(file: Any, offset: int, size: int, path: Path) -> bytes:
-    if offset >= 0:
-        file.seek(offset)
-        data: bytes = file.read(size)
-        if len(data) == size:
-            return data
-    raise DamagedError(f"{path} ends too early")
+    if offset < 0 or offset + size > file.seek(0, 2):
+        raise DamagedError(f"{path} ends too early")
+    file.seek(offset)
+    data: bytes = file.read(size)
+    while len(data) < size:  # one call reads at most 2 GiB
+        more = file.read(size - len(data))
+        if not more:
+            raise DamagedError(f"{path} ends too early")
+        data += more
+    return data
 
 
 def _counts(shards: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:

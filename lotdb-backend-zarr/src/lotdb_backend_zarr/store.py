@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import ByteRequest, Store
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import FsspecStore, LocalStore, WrapperStore
+from zarr.storage import FsspecStore, LocalStore
 
 from lotdb import DamagedError, InvalidOptionError, MissingPluginError
+
+if TYPE_CHECKING:
+    from zarr.abc.buffer import Buffer
+    from zarr.core.buffer import BufferPrototype
 
 __all__ = ["StrictStore", "local_folder", "open_store"]
 
@@ -20,20 +23,38 @@ __all__ = ["StrictStore", "local_folder", "open_store"]
 _CHUNK = re.compile(r"(^|/)c[./]\d")
 
 
-class StrictStore(WrapperStore[Store]):
+class StrictStore(Store):
     """A store to read finished arrays from: a chunk that is not there is an error.
 
     zarr reads an absent chunk as the fill value, without a word. LOTDB writes every chunk of an array, so
     one that is absent has been lost.
+
+    zarr's own ``WrapperStore`` is no base for it. From zarr 3.3 on that one also forwards calls that get a
+    chunk without ``get``, and each new release may add one. A plain store has ``get`` alone.
     """
+
+    def __init__(self, store: Store, *, read_only: bool = False) -> None:
+        super().__init__(read_only=read_only or store.read_only)
+        self._store = store
+
+    def with_read_only(self, read_only: bool = False) -> StrictStore:
+        return StrictStore(self._store.with_read_only(read_only))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StrictStore) and self._store == other._store
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return str(self._store)
+
+    def __repr__(self) -> str:
+        return f"StrictStore({self._store!r})"
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         return _present(key, await self._store.get(key, prototype, byte_range))
-
-    async def getsize(self, key: str) -> int:
-        return await self._store.getsize(key)
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
@@ -42,11 +63,40 @@ class StrictStore(WrapperStore[Store]):
         values = await self._store.get_partial_values(prototype, key_ranges)
         return [_present(key, value) for (key, _), value in zip(key_ranges, values, strict=True)]
 
-    async def _get_many(
-        self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
-    ) -> AsyncGenerator[tuple[str, Buffer | None], None]:
-        async for key, value in self._store._get_many(requests):
-            yield key, _present(key, value)
+    async def getsize(self, key: str) -> int:
+        return await self._store.getsize(key)
+
+    async def exists(self, key: str) -> bool:
+        return await self._store.exists(key)
+
+    async def set(self, key: str, value: Buffer) -> None:
+        self._check_writable()
+        await self._store.set(key, value)
+
+    async def delete(self, key: str) -> None:
+        self._check_writable()
+        await self._store.delete(key)
+
+    def list(self) -> AsyncIterator[str]:
+        return self._store.list()
+
+    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        return self._store.list_prefix(prefix)
+
+    def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        return self._store.list_dir(prefix)
+
+    @property
+    def supports_writes(self) -> bool:
+        return self._store.supports_writes
+
+    @property
+    def supports_deletes(self) -> bool:
+        return self._store.supports_deletes
+
+    @property
+    def supports_listing(self) -> bool:
+        return self._store.supports_listing
 
 
 def _present(key: str, value: Buffer | None) -> Buffer | None:

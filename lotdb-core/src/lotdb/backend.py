@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import uuid
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from lotdb.errors import InvalidOptionError
+from lotdb.syncing import sync_descriptor, sync_folder, sync_path
 
 __all__ = ["Backend", "BackendContext"]
 
@@ -40,7 +42,8 @@ class BackendContext:
         What the user passed to ``LOTDB(backends={name: {...}})``; an unknown key is an
         ``InvalidOptionError``.
     durable
-        What :meth:`Backend.write` has written must survive a power cut: fsync files and folders.
+        What :meth:`Backend.write` has written must survive a power cut: files and folders are synced, for
+        which :meth:`sync`, :meth:`sync_file` and :meth:`sync_folder` are there.
     """
 
     folder: Path
@@ -48,6 +51,21 @@ class BackendContext:
     durable: bool = True
     database_id: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
+
+    def sync(self, descriptor: int) -> None:
+        """Put the bytes of an open file on the disk, if ``durable``; what is buffered is flushed before."""
+        if self.durable:
+            sync_descriptor(descriptor)
+
+    def sync_file(self, path: str | os.PathLike[str]) -> None:
+        """Put the bytes of the file at *path* on the disk, if ``durable``."""
+        if self.durable:
+            sync_path(path)
+
+    def sync_folder(self, path: str | os.PathLike[str]) -> None:
+        """Put the entries of the folder at *path* on the disk, if ``durable``: the names of new files."""
+        if self.durable:
+            sync_folder(path)
 
 
 class Backend(ABC):
@@ -65,7 +83,8 @@ class Backend(ABC):
                 with open(self.path(locator), "xb") as file:
                     np.save(file, array)
                     file.flush()
-                    os.fsync(file.fileno())
+                    self.context.sync(file.fileno())
+                self.context.sync_folder(self.context.folder)
 
             def read_into(self, locator, first_row, out):
                 if not self.path(locator).exists():
@@ -91,6 +110,11 @@ class Backend(ABC):
     #: Whether to read an array in parts, one after another, costs no more than to read it at once. A large
     #: one is then checked while the rest of it is read.
     reads_in_parts: bool = False
+
+    #: Whether :meth:`write` and :meth:`write_blocks` take ``notes=``, a mapping of what somebody needs who
+    #: comes upon the bare array: ``samplerate_hz`` and ``unit``, each if it is known. Arrays that share a
+    #: pack then have the same notes.
+    takes_notes: bool = False
 
     def __init__(self, context: BackendContext) -> None:
         self.context = context

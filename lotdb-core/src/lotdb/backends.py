@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lotdb.backend import Backend, BackendContext
 from lotdb.errors import LotdbError, MissingPluginError, PluginError
+from lotdb.plugins import with_versions
 
 if TYPE_CHECKING:
     from lotdb.plugins import Plugins
@@ -87,7 +88,9 @@ class Backends:
         except LotdbError:
             raise
         except Exception as error:
-            raise PluginError(f"backend {name!r} failed to open in {folder.name!r}: {error!r}") from error
+            raise PluginError(
+                f"backend {with_versions(name)} failed to open in {folder.name!r}: {error!r}"
+            ) from error
 
     def in_use(self) -> Iterator[Backend]:
         """The backends that are open, configured, or keep files beside the database."""

@@ -97,6 +97,7 @@ def copy_payload(record: PayloadRecord, source: Stage, target: Tree) -> PayloadR
 def rewrite_payload(record: PayloadRecord, source: Stage, target: Tree, layout: Layout) -> PayloadRecord:
     """The record of a payload with the same rows in one new segment of *layout*."""
     blocks = _blocks(record, source) if record.layout.row_bytes else iter(())
+    layout = target.noted(layout, record.samplerate_hz, record.metadata)
     segments = target.stage.write_blocks(layout, blocks, record.rows)
     return replace(record, layout=layout, segments=segments)
 

@@ -110,13 +110,15 @@ def is_payload(stored: Any) -> bool:
 class StoredSegment:
     """Where some rows of a payload lie.
 
-    ``files`` are the paths and sizes in bytes of what holds them, which other payloads may share; there
-    are none before they are written.
+    They are the rows *first_row* to *first_row + rows* of the payload, and the rows *array_row* to
+    *array_row + rows* of a stored array, which other payloads may share. ``files`` are the paths and sizes in
+    bytes of what holds that array; there are none before it is written.
     """
 
     first_row: int
     rows: int
     files: tuple[tuple[str, int], ...]
+    array_row: int
 
     @property
     def bytes_on_disk(self) -> int:
@@ -217,7 +219,7 @@ class Payload:
         stored, first = [], 0
         for segment in self._record.segments:
             files = self._tree.stage.files(self._record.layout, segment)
-            stored.append(StoredSegment(first, segment.rows, tuple(files)))
+            stored.append(StoredSegment(first, segment.rows, tuple(files), segment.first))
             first += segment.rows
         return stored
 

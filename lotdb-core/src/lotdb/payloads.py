@@ -156,12 +156,13 @@ def prepare(
         _check_fits(where, existing, given, backend, rate, content_type)
         if options:
             asked = _layout(node, layout.dtype, layout.row_shape, layout.backend, options)
-            _compare(where, "options", layout, asked)
+            _compare(where, "options", tree.decode_options(layout), tree.decode_options(asked))
         if metadata is not None:
             old = {} if existing.metadata is None else values.decode(existing.metadata, extra=tree.plugins)
             both = {**_mapping(old), **_mapping(metadata)}
             existing = replace(existing, metadata=_encode_metadata(node, both))
         tree.check_writable()
+        layout = tree.noted(layout, existing.samplerate_hz, existing.metadata)
         rows, segments = _append(tree.stage, layout, existing.segments, given)
         # A payload that grows gets a record of its own: its neighbours are not written again each time.
         return Written(name, existing.with_rows(existing.shape[0] + rows, segments), boxed=True)
@@ -169,6 +170,7 @@ def prepare(
     layout = _layout(node, given.dtype, given.row_shape, backend, options or {})
     encoded = _encode_metadata(node, metadata)
     tree.check_writable()
+    layout = tree.noted(layout, rate, encoded)
     rows, segments = _append(tree.stage, layout, (), given)
     shape = (rows, *given.row_shape) if given.has_rows else ()
     content_type = content_type or _CONTENT_TYPES[given.kind]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from lotdb.nodes import BaseNode
     from lotdb.values import ValueType
 
-__all__ = ["Plugins", "check_plugins", "installed", "plugin_errors"]
+__all__ = ["Plugins", "check_plugins", "installed", "plugin_errors", "with_versions"]
 
 BACKEND, INGESTER, NODE = "lotdb.backend", "lotdb.ingester", "lotdb.node"
 _EVENTS = ("lotdb_node_created", "lotdb_node_moved", "lotdb_node_deleted", "lotdb_payload_written")
@@ -184,10 +185,7 @@ class Plugins:
 
     def _entry_points(self, group: str, name: str | None = None) -> tuple[Any, ...]:
         if group not in self._points:
-            # Imported here: scanning what is installed costs more than opening a database.
-            from importlib_metadata import entry_points
-
-            self._points[group] = tuple(entry_points(group=group))
+            self._points[group] = _installed_points(group)
         return tuple(point for point in self._points[group] if name is None or point.name == name)
 
     def _load_all(self, group: str) -> None:
@@ -264,7 +262,32 @@ def plugin_errors(name: str) -> Iterator[None]:
     except (LotdbError, OSError, MemoryError):
         raise
     except Exception as error:
-        raise PluginError(f"backend {name!r} failed: {error!r}") from error
+        raise PluginError(f"backend {with_versions(name)} failed: {error!r}") from error
+
+
+def with_versions(backend: str) -> str:
+    """The name of a backend, and the versions of its distribution and of what that one stands on.
+
+    For errors that are not about data: a release of a library may have lost what the backend calls.
+    """
+    from importlib_metadata import PackageNotFoundError, version
+
+    point = next((each for each in _installed_points(BACKEND) if each.name == backend), None)
+    if point is None or point.dist is None:
+        return repr(backend)
+    names = [re.match(r"[\w.-]+", line) for line in point.dist.requires or () if "extra ==" not in line]
+    found = []
+    for name in (match.group() for match in names if match):
+        with suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
+    return f"{backend!r} ({point.dist.name} {point.dist.version} with {', '.join(sorted(found))})"
+
+
+def _installed_points(group: str) -> tuple[Any, ...]:
+    # Imported here: scanning what is installed costs more than opening a database.
+    from importlib_metadata import entry_points
+
+    return tuple(entry_points(group=group))
 
 
 def check_plugins(plugins: Any) -> Plugins:

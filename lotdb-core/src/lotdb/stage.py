@@ -21,7 +21,7 @@ from persistent import Persistent
 from lotdb.backend import is_locator
 from lotdb.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
 from lotdb.errors import DamagedError, LotdbError, PluginError, StaleNodeError
-from lotdb.plugins import plugin_errors
+from lotdb.plugins import plugin_errors, with_versions
 
 if TYPE_CHECKING:
     from lotdb.backend import Backend
@@ -40,6 +40,8 @@ UNMERGED_BYTES = 8 << 20
 STREAMED_BYTES = 32 << 20
 # All packs are written when together they have grown to this size.
 PENDING_BYTES = 48 << 20
+# What a backend raises if a library has not what it calls, which says nothing about the data.
+NOT_OF_DATA = (AttributeError, ImportError, NameError, NotImplementedError, TypeError)
 # What so many small packs held is remembered: the next append is likely to merge them.
 REMEMBERED = 16
 
@@ -64,6 +66,8 @@ class Layout:
     dtype: np.dtype[Any]
     row_shape: tuple[int, ...]
     options: tuple[tuple[str, Any], ...] = ()
+    #: What the backend is to note beside the rows, as pairs; of no meaning for LOTDB itself.
+    notes: tuple[tuple[str, Any], ...] = ()
 
     @property
     def row_bytes(self) -> int:
@@ -172,7 +176,8 @@ class Stage:
 
         backend, options = self._backends(layout.backend), self._decode_options(layout)
         with _writing(backend, locator):
-            backend.write_blocks(locator, summed(), (rows, *layout.row_shape), options)
+            shape = (rows, *layout.row_shape)
+            backend.write_blocks(locator, summed(), shape, options, **_notes(backend, layout))
         return (Segment(locator, 0, rows, running),)
 
     def write_stream(
@@ -298,7 +303,7 @@ class Stage:
         backend = self._backends(layout.backend)
         options = self._decode_options(layout)
         with _writing(backend, locator):
-            backend.write(locator, array, options)
+            backend.write(locator, array, options, **_notes(backend, layout))
 
     def flush(self) -> None:
         """Write all packs that are still in memory."""
@@ -393,6 +398,8 @@ class Stage:
         where = _where(backend, locator)
         if isinstance(error, DamagedError):
             return error if where in str(error) else DamagedError(f"{where}: {error}")
+        if isinstance(error, NOT_OF_DATA):
+            return PluginError(f"backend {with_versions(backend.name)} failed to read {where}: {error!r}")
         return DamagedError(f"cannot read {where}: {error!r}")
 
     def files(self, layout: Layout, segment: Segment) -> list[tuple[str, int]]:
@@ -482,6 +489,10 @@ class _Savepoint:
         self._stage._discard(self._keep)
 
 
+def _notes(backend: Backend, layout: Layout) -> dict[str, Any]:
+    return {"notes": dict(layout.notes)} if backend.takes_notes else {}
+
+
 def _new_locator(backend: Backend) -> Any:
     with plugin_errors(backend.name):
         locator = backend.new_locator()
@@ -525,7 +536,7 @@ def _writing(backend: Backend, locator: Any) -> Iterator[None]:
         _delete(backend, locator)
         if isinstance(error, LotdbError | OSError | MemoryError) or not isinstance(error, Exception):
             raise
-        raise PluginError(f"backend {backend.name!r} failed to write: {error!r}") from error
+        raise PluginError(f"backend {with_versions(backend.name)} failed to write: {error!r}") from error
 
 
 def _delete(backend: Backend, locator: Any) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import get_ident
 from typing import Any
 
@@ -86,6 +87,15 @@ class Tree:
             taken = dict(cls.check_options(options, dtype, row_shape))
         plain = ((name, values.encode(taken[name], name=name, extra=self.plugins)) for name in sorted(taken))
         return Layout(backend, dtype, row_shape, tuple(plain))
+
+    def noted(self, layout: Layout, samplerate_hz: float | None, metadata: Any) -> Layout:
+        """*layout* with what its backend is to note of a payload, whose metadata are in plain form."""
+        if not self.plugins.backend(layout.backend).takes_notes:
+            return layout
+        found = {} if metadata is None else values.decode(metadata, extra=self.plugins)
+        unit = found.get("unit") if isinstance(found, dict) else None
+        notes = {"samplerate_hz": samplerate_hz, "unit": unit if isinstance(unit, str) else None}
+        return replace(layout, notes=tuple((name, note) for name, note in notes.items() if note is not None))
 
     def belongs_to(self, database: object) -> bool:
         """Whether the tree is a connection's of *database*."""

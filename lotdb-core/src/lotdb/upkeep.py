@@ -12,7 +12,7 @@ from ZODB.POSException import POSError
 from lotdb import walk
 from lotdb.backend import iter_locators
 from lotdb.copying import BLOCK_BYTES
-from lotdb.errors import LotdbError, MissingPluginError, ReadOnlyError
+from lotdb.errors import LotdbError, MissingPluginError, PluginError, ReadOnlyError
 from lotdb.payload import PayloadRecord, is_payload
 from lotdb.records import load_guard, own_of
 from lotdb.storage import raw_records
@@ -47,7 +47,7 @@ def verify(root: BaseNode) -> Iterator[Damage]:
             yield from _verify_own(node)
             load_guard(node._entry())
             stack.extend(child for child, _ in walk.children(node))
-        except (MemoryError, RecursionError):  # says something about here and now, not about the data
+        except (MemoryError, RecursionError, PluginError):  # about here and now, not about the data
             raise
         except Exception as error:  # whatever one stumbles over that reads what is not as it was written
             yield Damage(node.path, "", f"{type(error).__name__}: {error}")
@@ -77,6 +77,8 @@ def _verify_payload(node: BaseNode, name: str, record: PayloadRecord) -> Iterato
                 f"payload {name!r} of {node.path!r} was not verified: {error}", RuntimeWarning, stacklevel=2
             )
             return
+        except PluginError:
+            raise
         except (POSError, LotdbError) as error:
             yield Damage(node.path, name, str(error))
 

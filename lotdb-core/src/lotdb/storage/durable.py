@@ -10,6 +10,7 @@ import os
 from typing import BinaryIO
 
 from lotdb.errors import InvalidOptionError
+from lotdb.syncing import sync_descriptor, sync_folder, sync_path
 
 __all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders"]
 
@@ -19,16 +20,15 @@ class Disk:
 
     def sync(self, file: BinaryIO) -> None:
         """Put the bytes of an open, flushed file on the disk."""
-        os.fsync(file.fileno())
+        sync_descriptor(file.fileno())
 
     def sync_file(self, path: str) -> None:
         """Put the bytes of the file at *path* on the disk."""
-        _sync_path(path)
+        sync_path(path)
 
     def sync_folder(self, path: str) -> None:
         """Put the entries of the folder at *path* on the disk."""
-        if os.name != "nt":  # Windows cannot open a folder, and keeps its entries by itself
-            _sync_path(path)
+        sync_folder(path)
 
     def write_file(self, path: str, content: bytes) -> None:
         """Make *path* a file that holds *content*; at no moment is it there in part."""
@@ -75,11 +75,3 @@ def make_folders(path: str, disk: Disk) -> None:
     os.makedirs(path, exist_ok=True)
     for folder in missing:
         disk.sync_folder(os.path.dirname(folder))
-
-
-def _sync_path(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -97,9 +97,13 @@ class TransactionTests(BackendFixtures):
         write = backend_class.write
 
         def write_and_fail(
-            self: Backend, locator: Any, array: np.ndarray[Any, Any], options: Mapping[str, Any]
+            self: Backend,
+            locator: Any,
+            array: np.ndarray[Any, Any],
+            options: Mapping[str, Any],
+            **notes: Any,
         ) -> None:
-            write(self, locator, array, options)
+            write(self, locator, array, options, **notes)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         with monkeypatch.context() as patched:

@@ -1,0 +1,71 @@
+"""Putting bytes on the disk, whichever operating system this is."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+try:
+    from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined, unused-ignore]
+except ImportError:  # only macOS has it
+    F_FULLFSYNC = None
+
+__all__ = ["sync_descriptor", "sync_folder", "sync_path"]
+
+_WINDOWS = os.name == "nt"
+
+
+def sync_descriptor(descriptor: int) -> None:
+    """Put the bytes of an open file on the disk.
+
+    Raises
+    ------
+    OSError
+        The disk failed.
+
+    Notes
+    -----
+    On macOS ``fsync`` leaves the bytes in the drive's own memory, where a power cut takes them;
+    ``F_FULLFSYNC`` does not. See ``man 2 fsync`` there.
+    """
+    if F_FULLFSYNC is not None:
+        try:
+            fcntl(descriptor, F_FULLFSYNC)
+            return
+        except OSError:  # a file system that does not know it, such as a network share
+            pass
+    os.fsync(descriptor)
+
+
+def sync_path(path: str | os.PathLike[str]) -> None:
+    """Put the bytes of the file, or the entries of the folder, at *path* on the disk."""
+    if _WINDOWS:
+        _sync_on_windows(path)
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        sync_descriptor(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: str | os.PathLike[str]) -> None:
+    """Put the entries of the folder at *path* on the disk."""
+    if not _WINDOWS:  # Windows cannot open a folder, and keeps its entries by itself
+        sync_path(path)
+
+
+def _sync_on_windows(path: str | os.PathLike[str]) -> None:
+    # Windows syncs only what was opened for writing, and so not a file that is marked read-only.
+    mode = os.stat(path).st_mode
+    if not mode & stat.S_IWRITE:
+        os.chmod(path, mode | stat.S_IWRITE)
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    finally:
+        if not mode & stat.S_IWRITE:
+            os.chmod(path, mode)
