@@ -1,15 +1,20 @@
-# Everything runs in .venv, which the first target that needs it sets up. All paths are relative: a checkout
-# may lie in a folder with spaces in its name.
+# Everything runs in .venv, which the first target that needs it sets up. Another interpreter, and other releases
+# of what LOTDB stands on, get an environment of their own beside it. All paths are relative: a checkout may lie
+# in a folder with spaces in its name.
 
 PYTHON ?= python3
+# newest, lowest (the oldest releases that the pyproject.toml files allow) or pre (pre-releases too)
+RELEASES ?= newest
 ARGS ?=
+
+VENV := .venv$(patsubst %,-%,$(filter-out python3,$(notdir $(PYTHON))))$(patsubst %,-%,$(filter-out newest,$(RELEASES)))
 
 PACKAGES := lotdb-core lotdb-backend-blob lotdb-backend-zarr lotdb-ingest
 PROJECTS := pyproject.toml $(PACKAGES:%=%/pyproject.toml)
-VENV_PYTHON := .venv/bin/python
-INSTALLED := .venv/.installed
-PEER_PYTHON := .venv/peer/bin/python
-PEER := .venv/peer/.installed
+VENV_PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+PEER_PYTHON := $(VENV)/peer/bin/python
+PEER := $(VENV)/peer/.installed
 
 # The stamp holds the folder that it was made in: the editable installs of a moved or copied checkout still
 # point to the old place, so there the environment is made anew.
@@ -19,29 +24,45 @@ MOVED := --clear
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types check bench build clean
+.PHONY: help venv demo test kits lint types check bench build clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
-venv: $(INSTALLED)  ## set up .venv; done by itself when needed (another Python: make venv PYTHON=python3.13)
+venv: $(INSTALLED)  ## set up .venv; done by itself when needed
 
 $(INSTALLED): $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "LOTDB needs Python 3.11 or newer, and '$(PYTHON)' is not; name one with: make PYTHON=python3.13" >&2; \
 	    exit 1; }
-	@echo "setting up .venv"
-	@$(PYTHON) -m venv $(MOVED) .venv
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(MOVED) $(VENV)
 	@$(VENV_PYTHON) -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(VENV_PYTHON) -m pip install --quiet --group dev
-	@$(VENV_PYTHON) -m pip install --quiet --no-build-isolation $(PACKAGES:%=--editable %)
+	@$(INSTALL.$(RELEASES))
 	@pwd -P > $(INSTALLED)
+
+EDITABLE := $(PACKAGES:%=--editable ./%)
+PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet
+INSTALL.newest = $(PIP_INSTALL) --group dev && $(PIP_INSTALL) --no-build-isolation $(EDITABLE)
+INSTALL.pre = $(PIP_INSTALL) --pre --group dev && $(PIP_INSTALL) --pre --no-build-isolation $(EDITABLE)
+# Of a package only releases that have a wheel for this interpreter: an older one would have to be compiled.
+INSTALL.lowest = $(PIP_INSTALL) uv && $(VENV)/bin/uv pip install --quiet --python $(VENV_PYTHON) \
+	--resolution lowest-direct --only-binary :all: $(PACKAGES:%=--no-binary %) --group dev $(EDITABLE)
 
 demo: $(INSTALLED)  ## the main job, on a real recording; run it twice
 	@$(VENV_PYTHON) examples/gait.py
 
 test: $(INSTALLED)  ## run the tests (some of them: make test ARGS="-k blob")
 	@$(VENV_PYTHON) -m pytest $(ARGS)
+
+kits: $(INSTALLED)  ## the conformance kits and the tests of the zarr backend alone
+	@$(VENV_PYTHON) -m pytest tests/kit tests/zarr tests/ingest $(ARGS)
+
+crosswise:  ## let each of PYTHONS="python3.11 python3.13", and the lowest releases, read what the others write
+	@for python in $(PYTHONS); do $(MAKE) --no-print-directory venv PYTHON=$$python || exit; done
+	@$(MAKE) --no-print-directory venv venv-lowest
+	@LOTDB_PYTHONS=$$(printf '%s:' $(foreach python,$(PYTHONS),.venv-$(notdir $(python))/bin/python)).venv-lowest/bin/python \
+	    .venv/bin/python -m pytest tests/releases $(ARGS)
 
 lint: $(INSTALLED)  ## ruff
 	@$(VENV_PYTHON) -m ruff check
@@ -57,7 +78,7 @@ bench: $(INSTALLED) $(PEER)  ## compare speed and size with other libraries and 
 # lotdb 1.1.3 has an environment of its own: it is imported by the same name.
 $(PEER): $(INSTALLED)
 	@echo "setting up lotdb 1.1.3, to compare with"
-	@$(VENV_PYTHON) -m venv --clear .venv/peer
+	@$(VENV_PYTHON) -m venv --clear $(VENV)/peer
 	@$(PEER_PYTHON) -m pip install --quiet 'lotdb[measurements]==1.1.3'
 	@touch $(PEER)
 
@@ -68,6 +89,6 @@ build: $(INSTALLED)  ## sdists and wheels of the five distributions, in dist/
 	done
 
 clean:  ## remove .venv, caches, builds and what the examples wrote
-	@rm -rf .venv build dist examples/output benchmarks/output
+	@rm -rf .venv .venv-* build dist examples/output benchmarks/output
 	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

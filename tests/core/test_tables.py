@@ -391,7 +391,9 @@ def test_a_column_of_any_type_comes_as_a_frame(node, kind):
 @pytest.mark.parametrize("time", ["2024-01-01T00:00:00.000000000001", "-290000000000-01-01"])
 def test_times_that_pandas_cannot_hold_stay_exact(node, time):
     pytest.importorskip("pandas")
-    DataWriter.write_table(node, {"when": np.array([time, "NaT"], "M8")})
+    times = np.array([time, time], "M8")
+    times[1] = np.datetime64("NaT", np.datetime_data(times.dtype)[0])
+    DataWriter.write_table(node, {"when": times})
     assert node.read_frame()["when"][0] == np.datetime64(time)
 
 

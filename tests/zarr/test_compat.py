@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import zarr
+from tests.zarr.through_zarr import ThroughZarr
 from zarr.codecs import BloscCodec, GzipCodec
 from zarr.storage import MemoryStore
 
@@ -10,7 +11,6 @@ from lotdb import LOTDB, DamagedError, PluginError
 from lotdb.testing.backend_alone import AloneTests
 from lotdb.testing.backend_payloads import PayloadTests
 from lotdb_backend_zarr import compat, fast
-from tests.zarr.through_zarr import ThroughZarr
 
 NAMES = ["NDBuffer", "run"]
 
@@ -56,7 +56,9 @@ def test_without_a_pipeline_to_set_zarrs_is_left_alone(tmp_path, monkeypatch):
             root.get_data_node("a").write_data(np.arange(400_000.0))
         with db.connection() as root:
             assert root["a"].read_data().sum() == np.arange(400_000.0).sum()
-            assert fast.open_fast(zarr.storage.LocalStore(tmp_path / "lotdb.fs.zarr"), _only(tmp_path)) is None
+            assert (
+                fast.open_fast(zarr.storage.LocalStore(tmp_path / "lotdb.fs.zarr"), _only(tmp_path)) is None
+            )
 
 
 def _only(folder):

@@ -62,9 +62,8 @@ def test_the_default_chunks_are_equal_parts_of_at_most_half_a_mebibyte(node: Dat
 
 
 def test_what_a_codec_leaves_open_is_settled_for_the_dtype(node: DataNode) -> None:
-    for codec in (BloscCodec(cname="lz4"), BloscCodec(cname="lz4").to_dict()):
-        given = {"compressors": codec} if isinstance(codec, BloscCodec) else {"compressors": BloscCodec()}
-        [blosc, _] = write(node, **given).compressors
+    for codec in (BloscCodec(), BloscCodec(cname="lz4")):
+        [blosc, _] = write(node, compressors=codec).compressors
         settled = blosc.to_dict()["configuration"]
         assert (settled["typesize"], settled["shuffle"]) == (4, "shuffle")
 

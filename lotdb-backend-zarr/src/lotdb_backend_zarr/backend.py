@@ -313,6 +313,12 @@ class ZarrBackend(Backend):
             array = zarr.open_array(self._strict, path=locator, mode="r", zarr_format=3)
         except FileNotFoundError as error:  # zarr's own errors of this kind are this one, too
             raise DamagedError(f"{self.describe(locator)} is missing") from error
+        except (AttributeError, TypeError) as error:
+            # Of altered metadata as well as of a release that lacks something: an array as good as new tells.
+            zarr_options.try_zarr()
+            raise DamagedError(
+                f"the metadata of {self.describe(locator)} cannot be read: {error}"
+            ) from error
         return _Opened(array.shape, array.dtype, None, array)
 
 

@@ -37,14 +37,14 @@ def open_fast(store: Store, path: str) -> zarr.Array[Any] | None:
     zarrs = _zarrs()
     if zarrs is None or not isinstance(store, LocalStore):
         return None
-    array = zarr.open_array(store, path=path, mode="r", zarr_format=3)
     try:
+        array = zarr.open_array(store, path=path, mode="r", zarr_format=3)
         pipeline = zarrs.ZarrsCodecPipeline(
             metadata=array.metadata,
             store=store,
             impl=zarrs.get_codec_pipeline_impl(array.metadata, store, strict=True),
             python_impl=zarrs.get_codec_pipeline_fallback(array.metadata, strict=False),
         )
-    except Exception:  # a codec that zarrs does not know, or another version of it
+    except Exception:  # a codec that zarrs does not know, another version of it, or altered metadata
         return None
     return array if compat.set_pipeline(array, pipeline) else None

@@ -107,6 +107,13 @@ def document(options: Mapping[str, Any], dtype: np.dtype[Any], ndim: int) -> dic
     return made
 
 
+def try_zarr() -> None:
+    """Make an array in memory and open it again: raises what keeps zarr from doing so."""
+    store = MemoryStore()
+    zarr.create_array(store, shape=(1,), dtype="u1", **creation({}, np.dtype("u1")))
+    zarr.open_array(store, mode="r", zarr_format=3)
+
+
 def with_lengths(
     document: Mapping[str, Any], shape: tuple[int, ...], chunks: tuple[int, ...], shards: tuple[int, ...]
 ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from zarr.abc.store import ByteRequest, Store
 from zarr.storage import FsspecStore, LocalStore
@@ -97,6 +97,16 @@ class StrictStore(Store):
     @property
     def supports_listing(self) -> bool:
         return self._store.supports_listing
+
+    # Releases before zarr 3.1.3 ask each store for these two.
+
+    @property
+    def supports_partial_writes(self) -> Literal[False]:
+        return False
+
+    async def set_partial_values(self, key_start_values: Any) -> None:
+        self._check_writable()
+        await cast(Any, self._store).set_partial_values(key_start_values)
 
 
 def _present(key: str, value: Buffer | None) -> Buffer | None:

@@ -1,6 +1,5 @@
 """Payloads in a folder of ``.npy`` files, one for each array."""
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,10 @@ class NpyFolderBackend(Backend):
         with open(path, "xb") as file:
             np.save(file, array, allow_pickle=False)
             file.flush()
-            if self.context.durable:
-                os.fsync(file.fileno())
-        if self.context.durable:
-            # A new file is on the disk only once the folder that names it is.
-            _sync_folder(path.parent)
-            _sync_folder(path.parent.parent)
+            self.context.sync(file.fileno())
+        # A new file is on the disk only once the folder that names it is.
+        self.context.sync_folder(path.parent)
+        self.context.sync_folder(path.parent.parent)
 
     def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:
         path = self._path(locator)
@@ -65,13 +62,3 @@ class NpyFolderBackend(Backend):
 
     def _path(self, locator: str) -> Path:
         return self.context.folder / f"{locator}.npy"
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows neither can nor need do this
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
