@@ -47,6 +47,7 @@ Each error is a :class:`LotdbError` and also the builtin that a stranger would c
 from __future__ import annotations
 
 import reprlib
+from typing import Any
 
 from ZODB import POSException
 
@@ -257,12 +258,37 @@ class UnsafeRecordError(LotdbError, ValueError):
 # -- for messages ---------------------------------------------------------------------------------
 
 
+class _Short(reprlib.Repr):
+    # Python itself has no text for a huge int, or for an object whose __repr__ fails. Of either reprlib gives
+    # an address, or an error: which of them, depends on the release.
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if x.bit_length() <= _PRINTED_BITS else _unshown(x)
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        try:
+            text = repr(x)
+        except Exception:
+            return _unshown(x)
+        half = (self.maxother - 3) // 2
+        return text if len(text) <= self.maxother else f"{text[:half]}...{text[-half:]}"
+
+
+# Python writes no int of more than 4300 digits.
+_PRINTED_BITS = 14_000
+_short = _Short()
+
+
 def shown(value: object) -> str:
     """A short repr of whatever a caller passed, for a message."""
     try:
-        return reprlib.repr(value)
-    except Exception:  # a huge int, or a class with a broken __repr__
-        return f"a value of type {type(value).__name__}"
+        return _short.repr(value)
+    except Exception:
+        return _unshown(value)
+
+
+def _unshown(value: object) -> str:
+    return f"a value of type {type(value).__name__}"
 
 
 def text_of(error: BaseException) -> str:

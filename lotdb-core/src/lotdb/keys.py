@@ -7,13 +7,12 @@ for one key, nothing invisible, paths that can be written down), not the file sy
 from __future__ import annotations
 
 import re
-import reprlib
 import unicodedata
 from collections.abc import Iterable, Mapping, Set
 from numbers import Integral
 from typing import NoReturn, TypeGuard
 
-from lotdb.errors import InvalidKeyError
+from lotdb.errors import InvalidKeyError, shown
 
 __all__ = ["MAX_KEY_BYTES", "check_key", "check_name", "is_plain_key", "split_path"]
 
@@ -95,7 +94,7 @@ def check_name(name: object, what: str = "attribute") -> str:
     if type(name) is str and name.isascii() and name.isprintable() and 0 < len(name) <= MAX_KEY_BYTES:
         return name
     if not isinstance(name, str):
-        raise InvalidKeyError(f"{what} name {_shown(name)} is of type {type(name).__name__}; use text")
+        raise InvalidKeyError(f"{what} name {shown(name)} is of type {type(name).__name__}; use text")
     return _text(name, what=f"{what} name")
 
 
@@ -128,7 +127,7 @@ def split_path(path: object) -> tuple[str, ...]:
         return _split_text(path)
     # An iterable, but of no order, of integers, or of keys beside values that would be dropped.
     if isinstance(path, (bytes, bytearray, memoryview, Mapping, Set)) or not isinstance(path, Iterable):
-        raise InvalidKeyError(f"{_shown(path)} of type {type(path).__name__} is no path; {_A_PATH}")
+        raise InvalidKeyError(f"{shown(path)} of type {type(path).__name__} is no path; {_A_PATH}")
     return tuple(
         [_key(key, hint=_APART) if isinstance(key, str) and "/" in key else check_key(key) for key in path]
     )
@@ -141,22 +140,22 @@ def _split_text(path: str) -> tuple[str, ...]:
     if not path:
         raise InvalidKeyError(f"the path '' is one empty key; {_A_PATH} (the node itself is the path ())")
     place = "at its start" if not keys[0] else "at its end" if not keys[-1] else "in its middle"
-    raise InvalidKeyError(f'the path {_shown(path)} has an empty key {place}; leave out the extra "/"')
+    raise InvalidKeyError(f'the path {shown(path)} has an empty key {place}; leave out the extra "/"')
 
 
 def _key(key: object, *, hint: str = _DOWN) -> str:
     """The key, tested rule by rule so that the message can name the broken one."""
     text = _text(key if isinstance(key, str) else _decimal(key), what="key")
     if "/" in text:
-        raise InvalidKeyError(f'key {_shown(text)} contains "/"; {hint}')
+        raise InvalidKeyError(f'key {shown(text)} contains "/"; {hint}')
     if text in _DOTS:
-        raise InvalidKeyError(f'key {_shown(text)} is not allowed: "." and ".." are places, not names')
+        raise InvalidKeyError(f'key {shown(text)} is not allowed: "." and ".." are places, not names')
     return text
 
 
 def _decimal(key: object) -> str:
     if isinstance(key, bool) or not isinstance(key, (int, Integral)):
-        raise InvalidKeyError(f"key {_shown(key)} is of type {type(key).__name__}; use text or an integer")
+        raise InvalidKeyError(f"key {shown(key)} is of type {type(key).__name__}; use text or an integer")
     number = int(key)
     # Python refuses to write out integers of more than some thousand digits, with an error of its own.
     if number.bit_length() > 4 * MAX_KEY_BYTES:
@@ -179,8 +178,4 @@ def _text(text: str, *, what: str) -> str:
 
 
 def _refuse(text: str, what: str, why: str) -> NoReturn:
-    raise InvalidKeyError(f"{what} {_shown(text)} {why}")
-
-
-def _shown(value: object) -> str:
-    return reprlib.repr(value)
+    raise InvalidKeyError(f"{what} {shown(text)} {why}")

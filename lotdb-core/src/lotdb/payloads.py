@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -19,6 +18,7 @@ from lotdb.errors import (
     PayloadExistsError,
     PayloadNotFoundError,
     UnsupportedValueError,
+    shown,
 )
 from lotdb.ingester import Blocks
 from lotdb.keys import check_name
@@ -373,7 +373,7 @@ def _encode_metadata(node: Handle, metadata: Any) -> Any:
 
 def _mapping(metadata: Any) -> dict[Any, Any]:
     if not isinstance(metadata, Mapping):
-        raise InvalidOptionError(f"metadata is {reprlib.repr(metadata)}; use a mapping of names to values")
+        raise InvalidOptionError(f"metadata is {shown(metadata)}; use a mapping of names to values")
     return dict(metadata)
 
 

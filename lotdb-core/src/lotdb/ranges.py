@@ -6,7 +6,6 @@ All of it is arithmetic on numbers; nothing here knows a node, a payload or a di
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
@@ -14,7 +13,7 @@ from itertools import count
 from numbers import Real
 from typing import Literal
 
-from lotdb.errors import InvalidOptionError, InvalidRangeError
+from lotdb.errors import InvalidOptionError, InvalidRangeError, shown
 
 __all__ = ["Unit", "block_edges", "check_rate", "check_unit", "sample_index", "sample_window", "slice_rows"]
 
@@ -48,7 +47,7 @@ def check_rate(rate: object) -> float | None:
         return None
     value = _real(rate, "the sample rate")
     if value <= 0:
-        raise InvalidRangeError(f"the sample rate must be above 0 Hz, not {reprlib.repr(rate)}")
+        raise InvalidRangeError(f"the sample rate must be above 0 Hz, not {shown(rate)}")
     return value
 
 
@@ -93,7 +92,7 @@ def sample_index(seconds: object, rate: object) -> int:
         )
     time = _real(seconds, "a time in seconds")
     if time < 0:
-        raise InvalidRangeError(f"a time in seconds must not be negative: {reprlib.repr(seconds)}")
+        raise InvalidRangeError(f"a time in seconds must not be negative: {shown(seconds)}")
     exact = time * hertz
     if exact == math.inf:
         raise InvalidRangeError(f"{time!r} s at {hertz!r} Hz is more samples than can be counted")
@@ -155,7 +154,7 @@ def sample_window(
     last = max(first, rows) if stop is None else row(stop, "stop")
     if first > last and start is not None and stop is not None:
         raise InvalidRangeError(
-            f"the window starts after it stops: start={reprlib.repr(start)}, stop={reprlib.repr(stop)} "
+            f"the window starts after it stops: start={shown(start)}, stop={shown(stop)} "
             f"({unit}, of {rows} rows)"
         )
     return min(max(first, 0), rows), min(max(last, 0), rows)
@@ -203,7 +202,7 @@ def block_edges(
         return _blocks_of_seconds(first, last, *_check_seconds(size, rate))
     length = _whole(size, "the block size")
     if length <= 0:
-        raise InvalidRangeError(f"the block size must be at least 1 sample, not {reprlib.repr(size)}")
+        raise InvalidRangeError(f"the block size must be at least 1 sample, not {shown(size)}")
     return ((edge, min(edge + length, last)) for edge in range(first, last, length))
 
 
@@ -237,7 +236,7 @@ def slice_rows(index: slice, rows: int) -> tuple[int, int, slice]:
     try:
         chosen = range(*index.indices(rows))
     except (TypeError, ValueError) as error:
-        raise InvalidRangeError(f"{reprlib.repr(index)} is no slice of rows: {error}") from None
+        raise InvalidRangeError(f"{shown(index)} is no slice of rows: {error}") from None
     if not chosen:
         return 0, 0, slice(None)
     # The run begins and ends on chosen rows, so the step alone finds all the others.
@@ -268,14 +267,14 @@ def _check_seconds(size: object, rate: object) -> tuple[float, float]:
 def check_unit(unit: object) -> None:
     """Raise ``InvalidOptionError`` unless *unit* is one."""
     if not isinstance(unit, str) or unit not in _UNITS:
-        raise InvalidOptionError(f"unit must be 'samples' or 'seconds', not {reprlib.repr(unit)}")
+        raise InvalidOptionError(f"unit must be 'samples' or 'seconds', not {shown(unit)}")
 
 
 def _real(value: object, what: str) -> float:
     # Decimal stands outside Python's tower of numbers; numpy's real scalars have joined it.
     if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
         kind = type(value).__name__
-        raise InvalidRangeError(f"{what} must be a number, not {reprlib.repr(value)} of type {kind}")
+        raise InvalidRangeError(f"{what} must be a number, not {shown(value)} of type {kind}")
     try:
         number = float(value)
     except (OverflowError, ValueError):  # an integer beyond all floats; a signalling NaN
@@ -291,11 +290,11 @@ def _whole(value: object, what: str) -> int:
             if (number := int(value)) == value:  # type: ignore[call-overload]  # every Real has __trunc__
                 return int(number)
     raise InvalidRangeError(
-        f"{what} must be a whole number of samples, not {reprlib.repr(value)}; "
+        f"{what} must be a whole number of samples, not {shown(value)}; "
         "for a time say that the unit is 'seconds'"
     )
 
 
 def _shown_number(value: object) -> str:
     # Python refuses to write out integers of more than some thousand digits.
-    return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else reprlib.repr(value)
+    return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else shown(value)

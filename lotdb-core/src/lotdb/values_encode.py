@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import tzinfo
 from enum import Enum
 from typing import Any
 
-from lotdb.errors import PluginError, UnsupportedValueError, ValueTooLargeError
+from lotdb.errors import PluginError, UnsupportedValueError, ValueTooLargeError, shown
 from lotdb.values_plain import (
     MAX_DEPTH,
     MAX_VALUE_BYTES,
@@ -142,16 +141,9 @@ class Encoder:
         )
 
     def _where(self) -> str:
-        shown = [step if type(step) is _Label else f"[{_shown(step)}]" for step in self._steps[:8]]
+        steps = [step if type(step) is _Label else f"[{shown(step)}]" for step in self._steps[:8]]
         rest = "…" if len(self._steps) > 8 else ""
-        return f" in {''.join(shown)}{rest}" if shown else ""
-
-
-def _shown(key: object) -> str:
-    try:
-        return reprlib.repr(key)
-    except ValueError:  # Python refuses to write out integers of more than some thousand digits
-        return f"<{type_name(key)}>"
+        return f" in {''.join(steps)}{rest}" if steps else ""
 
 
 def _order(encoded: Encoded) -> Any:
