@@ -1,4 +1,4 @@
-"""Writes a database with the libraries of the interpreter that runs it, and checks one that another has written.
+"""Writes a database with the libraries of the interpreter that runs it, and checks one that another wrote.
 
     python sample.py write FOLDER
     python sample.py check FOLDER
@@ -47,7 +47,8 @@ def options():
 def attributes():
     """Attribute values, of types of Python and numpy."""
     when = datetime.datetime(2026, 2, 3, 4, 5, 6, 7, datetime.UTC)
-    return {"text": "Grüße", "when": when, "one": np.float32(1.5), "some": np.arange(3), "deep": [{"a": (1, 2)}]}
+    few = {"text": "Grüße", "when": when, "one": np.float32(1.5), "some": np.arange(3)}
+    return {**few, "deep": [{"a": (1, 2)}]}
 
 
 def digest(array):

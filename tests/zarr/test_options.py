@@ -61,6 +61,18 @@ def test_the_default_chunks_are_equal_parts_of_at_most_half_a_mebibyte(node: Dat
     assert write(node).chunks == (50_000, 2)  # 150 000 rows of 8 bytes
 
 
+@pytest.mark.parametrize("columns", [1, 3, 8])
+@pytest.mark.parametrize("dtype", ["i2", "i4", "f8"])
+def test_any_number_of_rows_is_compressed_as_well(node: DataNode, dtype: str, columns: int) -> None:
+    walk = np.random.default_rng(1).integers(-3, 4, (600_001, columns)).cumsum(axis=0).astype(dtype)
+    sizes = []
+    for rows in (600_000, 600_001, 599_999):
+        [segment] = node.write_data(walk[:rows]).segments()
+        sizes.append(segment.bytes_on_disk)
+    assert max(sizes) < 1.05 * min(sizes)
+    assert max(sizes) < 0.7 * walk.nbytes
+
+
 def test_what_a_codec_leaves_open_is_settled_for_the_dtype(node: DataNode) -> None:
     for codec in (BloscCodec(), BloscCodec(cname="lz4")):
         [blosc, _] = write(node, compressors=codec).compressors

@@ -66,12 +66,15 @@ def chunk_shape(
     """Shape of a chunk: as given, or whole rows of about 512 KiB."""
     if "chunks" in options:
         return tuple(options["chunks"])
-    row_bytes = dtype.itemsize * math.prod(row_shape)
-    fitting = max(1, CHUNK_BYTES // row_bytes)
+    row_elements = math.prod(row_shape)
+    # Blosc shuffles the bits of eight elements at a time. A chunk of another number it leaves as it is, and
+    # without a word: it then compresses next to nothing.
+    step = 8 // math.gcd(8, row_elements)
+    fitting = max(1, CHUNK_BYTES // (dtype.itemsize * row_elements) // step) * step
     if rows is None:
         return (fitting, *row_shape)
     # Equal parts: a chunk is stored whole, however few of its rows there are.
-    return (math.ceil(rows / math.ceil(rows / fitting)), *row_shape)
+    return (math.ceil(rows / math.ceil(rows / fitting) / step) * step, *row_shape)
 
 
 def shard_shape(
