@@ -156,18 +156,19 @@ class ChecksummedRecords(FileStorage):
 
     def _read_data_header(self, pos: int, oid: bytes | None = None, _file: Any = None) -> Any:
         # What leads to a revision before leads back: else an altered position makes an endless ring.
+        # And what is longer than the file must not be read: memory is taken for it first.
         header = super()._read_data_header(pos, oid, _file)
-        if header.prev >= pos or header.back >= pos:
-            raise CorruptedDataError(oid, b"a position that leads on", pos)
+        if header.prev >= pos or header.back >= pos or pos + header.plen > self._pos:
+            raise CorruptedDataError(oid, b"a position or a length out of range", pos)
         return header
 
     def load(self, oid: bytes, version: str = "") -> tuple[bytes, bytes]:
         """The current record of *oid*, and the id of its transaction."""
         try:
             data, tid = super().load(oid, version)
+            self._check(data, oid, tid)
         except (CorruptedError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
-        self._check(data, oid, tid)
         return data, tid
 
     # Every object that a connection loads comes through here: hence the check is written out.
@@ -175,23 +176,25 @@ class ChecksummedRecords(FileStorage):
         """The record of *oid* before *tid*, and the ids of its transaction and of the next."""
         try:
             found: tuple[bytes, bytes, bytes | None] | None = super().loadBefore(oid, tid)
-        except (CorruptedError, ValueError, struct.error) as error:
-            raise self._read_error(oid, error) from error
-        if found is None or found[2] is not None:
-            self._check_way(oid, tid)
-        if found is not None:
-            data, serial, _ = found
+            if found is None:
+                self._check_way(oid, tid)
+                return None
+            data, serial, following = found
+            if following is not None:
+                self._check_way(oid, tid)
             if crc32(data) != _RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
                 self._check(data, oid, serial)
+        except (CorruptedError, ValueError, struct.error) as error:
+            raise self._read_error(oid, error) from error
         return found
 
     def loadSerial(self, oid: bytes, serial: bytes) -> bytes:
         """The record of *oid* that the transaction *serial* stored."""
         try:
             data: bytes = super().loadSerial(oid, serial)
+            self._check(data, oid, serial)
         except (CorruptedError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
-        self._check(data, oid, serial)
         return data
 
     def checked_records(self) -> Iterator[tuple[bytes, bytes, bytes]]:

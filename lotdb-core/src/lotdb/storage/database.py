@@ -12,6 +12,7 @@ from ZODB.Connection import Connection
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
 from ZODB.serialize import ObjectReader
+from ZODB.utils import z64
 
 from lotdb.errors import DamagedError, DatabaseNotFoundError, ReadOnlyError, UnsafeRecordError
 from lotdb.storage.classes import class_factory
@@ -106,8 +107,11 @@ def open_database(storage: Any) -> ZODB.DB:
         The root object is of a class that is not on the list.
     DatabaseNotFoundError
         *storage* can only be read, and has nothing in it yet.
+    DamagedError
+        It has transactions in it, but no root.
     """
     try:
+        _refuse_lost_root(storage)
         return _Database(
             storage,
             pool_size=_CONNECTIONS,
@@ -127,3 +131,15 @@ def open_database(storage: Any) -> ZODB.DB:
     except BaseException:
         storage.close()
         raise
+
+
+def _refuse_lost_root(storage: Any) -> None:
+    """Raise if ZODB would make an empty root beside what is there, for the next pack to remove."""
+    try:
+        if getattr(storage, "transactions", 0):
+            storage.load(z64)
+    except POSKeyError:
+        raise DamagedError(
+            f"{storage.getName()} holds {storage.transactions} transactions, but no root; nothing was changed:"
+            " bring it back from a backup"
+        ) from None

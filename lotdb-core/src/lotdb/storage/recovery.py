@@ -60,11 +60,6 @@ class CheckedOpening(FileStorage):
         scan = _Scan(self._file_name, self._file, self._is_read_only)
         if scan.end.count == 0:
             DatabaseFolder(*os.path.split(self._file_name)).refuse_lost_commits()
-        elif z64 not in scan.index:
-            raise DamagedError(
-                f"{self._file_name} holds {scan.end.count} transactions, but no root; nothing was changed:"
-                " bring it back from a backup"
-            )
         if not self._is_read_only:
             scan.cut_off(self._disk)
             self._watermark = scan.watermark(self._disk)
@@ -193,8 +188,9 @@ class _Scan:
         return (
             f"{self._path} is damaged{reason}. Missing are {count} made after {time_of(end.tid)}{until},"
             f" {size - end.size} bytes from byte {end.size} on. Nothing was changed. Bring {name} back from a"
-            f" backup, and remove {name}.end if that is older on purpose. Or go on with what is left: copy the"
-            f" folder, cut {name} to {end.size} bytes (truncate -s {end.size} {name}), and remove {name}.end"
+            f" backup, and remove {name}.end if that is older on purpose. Or go on with what is left: copy"
+            f" the folder, cut the file to {end.size} bytes (truncate -s {end.size} {name}), and remove"
+            f" {name}.end"
         )
 
     def _warn_of_watermark(self) -> None:

@@ -126,6 +126,8 @@ class DataFile:
 
     def read(self, position: int, length: int) -> bytes:
         """The *length* bytes from *position* on, or those that there are."""
+        if not 0 <= position < self.size:
+            return b""
         at = position - self._start
         if at < 0 or at + length > len(self._block):
             self._block = os.pread(self._descriptor, max(length, min(_BLOCK, self.size - position)), position)
