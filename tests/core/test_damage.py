@@ -191,12 +191,14 @@ def test_a_flipped_byte_anywhere_in_the_data_file_is_found(small, with_index):
         if not isinstance(found, Exception):
             # An old revision, which nobody reads, is all that may be altered without an error.
             assert found == right, (at, pattern)
-            with contextlib.closing(open_storage(path, read_only=True)) as storage:
-                with pytest.raises(DamagedError):
-                    list(raw_records(storage))
+            with (
+                contextlib.closing(open_storage(path, read_only=True)) as storage,
+                pytest.raises(DamagedError),
+            ):
+                list(raw_records(storage))
 
 
-@pytest.mark.parametrize("read_only, with_index", [(True, False), (False, True)])
+@pytest.mark.parametrize(("read_only", "with_index"), [(True, False), (False, True)])
 def test_a_data_file_cut_anywhere_is_damage_and_is_left_alone(small, with_index, read_only):
     path, _ = small
     file = path / NAME
@@ -242,9 +244,8 @@ def test_an_older_data_file_is_damage_and_a_newer_one_is_not(small, caplog):
     file.write_bytes(newer[0])
     mark.write_bytes(older[1])
     assert outcome(path) == right
-    assert said(caplog) == [
-        f"{path / NAME}.index does not belong to the data file and was dropped; the data file is scanned instead"
-    ]
+    assert len(said(caplog)) == 1
+    assert f"{NAME}.index does not belong to the data file and was dropped" in said(caplog)[0]
 
 
 def test_a_few_bytes_beside_payloads_are_damage(tmp_path):
@@ -273,9 +274,8 @@ def test_a_payload_is_not_swept_when_the_file_that_names_it_is_damaged(tmp_path)
     content[where + 14] ^= 1  # a length: all that follows is out of reach
     (tmp_path / NAME).write_bytes(content)
     before = parts(tmp_path)
-    with LOTDB(tmp_path) as db:
-        with pytest.raises(DamagedError):
-            db.pack()
+    with LOTDB(tmp_path) as db, pytest.raises(DamagedError):
+        db.pack()
     after = parts(tmp_path)
     assert {p for p in before if ".zarr" in str(p)} == {p for p in after if ".zarr" in str(p)}
 

@@ -140,6 +140,6 @@ def _refuse_lost_root(storage: Any) -> None:
             storage.load(z64)
     except POSKeyError:
         raise DamagedError(
-            f"{storage.getName()} holds {storage.transactions} transactions, but no root; nothing was changed:"
-            " bring it back from a backup"
+            f"{storage.getName()} holds {storage.transactions} transactions, but no root; nothing was"
+            " changed: bring it back from a backup"
         ) from None
