@@ -150,8 +150,8 @@ class ChecksummedRecords(FileStorage):
             self._tid, self._thl + length, self._tstatus, len(user), len(description), len(extension)
         )
         header.user, header.descr, header.ext = user, description, extension
-        sealed = sealed_header(header.asString(), record_headers(self._tfile, length))
-        self._tfile.seek(length)
+        self._tfile.flush()
+        sealed = sealed_header(header.asString(), record_headers(DataFile(self._tfile.fileno(), length)))
         self._ude = user, description, extension[:-4] + sealed[-4:]
 
     def _read_data_header(self, pos: int, oid: bytes | None = None, _file: Any = None) -> Any:

@@ -128,7 +128,7 @@ class DurableCommits(FileStorage):
         self._file.flush()
         self._disk.sync(self._file)
         self._pos = self._nextpos
-        self._end = End(self._pos, tid, self._end.count + 1)
+        self._end = End(self._pos, tid, self._end.transactions + 1)
         if self._watermark is not None:
             with contextlib.suppress(OSError):  # it is behind then, and still true
                 self._watermark.write(self._end)

@@ -76,6 +76,16 @@ class _Connection(Connection):
         writer._p.persistent_id = lambda value: None if type(value) in _PLAIN else slow(value)
         super()._store_objects(writer, transaction)
 
+    def _add(self, obj: Any, oid: bytes) -> None:
+        # An empty root beside what is there would be all that the next pack leaves.
+        storage = self._db.storage
+        if oid == z64 and getattr(storage, "transactions", 0):
+            raise DamagedError(
+                f"{storage.getName()} holds {storage.transactions} transactions, but no root; nothing was"
+                " changed: bring it back from a backup"
+            )
+        super()._add(obj, oid)
+
     def setstate(self, obj: Any) -> None:
         """Load the state of *obj*; a record or a blob file that is gone is damage, and no ``KeyError``."""
         try:
@@ -111,7 +121,6 @@ def open_database(storage: Any) -> ZODB.DB:
         It has transactions in it, but no root.
     """
     try:
-        _refuse_lost_root(storage)
         return _Database(
             storage,
             pool_size=_CONNECTIONS,
@@ -131,15 +140,3 @@ def open_database(storage: Any) -> ZODB.DB:
     except BaseException:
         storage.close()
         raise
-
-
-def _refuse_lost_root(storage: Any) -> None:
-    """Raise if ZODB would make an empty root beside what is there, for the next pack to remove."""
-    try:
-        if getattr(storage, "transactions", 0):
-            storage.load(z64)
-    except POSKeyError:
-        raise DamagedError(
-            f"{storage.getName()} holds {storage.transactions} transactions, but no root; nothing was"
-            " changed: bring it back from a backup"
-        ) from None

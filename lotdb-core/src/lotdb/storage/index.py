@@ -35,7 +35,7 @@ def read_index(path: str) -> tuple[Any, End] | None:
     """The ``fsIndex`` in the file *path*, and the end of the data file that it belongs to, or None."""
     if not os.path.isfile(path):
         return None
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         content = file.read()
     if content[:1] == b"\x80" and content[1:2] <= b"\x05":
         return None  # a pickle: ZODB's own, or one of before
@@ -48,7 +48,7 @@ def read_index(path: str) -> tuple[Any, End] | None:
 
 def write_index(path: str, index: Any, end: End) -> None:
     """Make *path* the *index* of a data file that ends at *end*."""
-    parts = [_HEAD.pack(_MAGIC, end.size, end.tid, end.count)]
+    parts = [_HEAD.pack(_MAGIC, end.size, end.tid, end.transactions)]
     for prefix, bucket in index._data.items():
         content = bucket.toString()
         parts += (_PART.pack(prefix, len(content)), content)

@@ -134,7 +134,7 @@ class SealingPacker(FileStoragePacker):
         self._tfile.seek(start)
         self._tfile.write(sealed_header(transaction.asString(), total))
         self._tfile.seek(stop + 8)
-        self.end = End(stop + 8, transaction.tid, self.end.count + 1)
+        self.end = End(stop + 8, transaction.tid, self.end.transactions + 1)
 
     def _write_record(self, header: Any, data: bytes | None, start: int, before: int) -> bytes:
         """Write a record, without positions of data elsewhere; gives its header."""

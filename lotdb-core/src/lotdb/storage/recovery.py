@@ -24,7 +24,7 @@ from lotdb.storage.durable import Disk
 from lotdb.storage.folder import DatabaseFolder
 from lotdb.storage.index import read_index, write_index
 from lotdb.storage.transactions import DataFile, NotWholeError, Transaction, time_of
-from lotdb.storage.watermark import EMPTY, End, Watermark, create_watermark, read_watermark
+from lotdb.storage.watermark import EMPTY, End, Watermark, create_watermark
 
 __all__ = ["CheckedOpening"]
 
@@ -41,30 +41,36 @@ class CheckedOpening(FileStorage):
     _index: Any
     _is_read_only: bool
     _pos: int
+    #: The data file, where it ends, and whether the index was used.
+    _scanned: tuple[Any, int, int]
     _watermark: Watermark | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._file, self._pos, self._used_index = self._read
+        self._file, self._pos, self._used_index = self._scanned
         if not self._used_index:
             self._save_index()
 
     @property
     def transactions(self) -> int:
         """How many transactions the data file has."""
-        return self._end.count
+        return self._end.transactions
 
     def _restore_index(self) -> tuple[Any, int, bytes]:
         # FileStorage asks for the index once the data file is open, and then scans it from there on. It is
         # told that nothing is there to be scanned.
-        scan = _Scan(self._file_name, self._file, self._is_read_only)
-        if scan.end.count == 0:
+        # First, so that a process that writes meanwhile is never behind what it wrote down.
+        self._watermark = Watermark(self._file_name + ".end", read_only=self._is_read_only)
+        scan = _Scan(self._file_name, self._file, self._watermark.ends, read_only=self._is_read_only)
+        if scan.end.transactions == 0:
             DatabaseFolder(*os.path.split(self._file_name)).refuse_lost_commits()
         if not self._is_read_only:
             scan.cut_off(self._disk)
-            self._watermark = scan.watermark(self._disk)
+            if not scan.is_marked:
+                self._watermark.close()
+                self._watermark = scan.new_watermark(self._disk)
         self._end = scan.end
-        self._read = self._file, scan.end.size, int(scan.used_index)
+        self._scanned = self._file, scan.end.size, int(scan.used_index)
         self._file = _Scanned(self._file)
         return scan.index, EMPTY.size, scan.end.tid
 
@@ -92,16 +98,15 @@ class _Scan:
         Something that was committed is missing, or cannot be read.
     """
 
-    def __init__(self, path: str, file: Any, read_only: bool) -> None:
+    def __init__(self, path: str, file: Any, marks: tuple[End, ...] | None, *, read_only: bool) -> None:
         self._path = path
         self._descriptor = file.fileno()
-        # In this order: a process that writes meanwhile is never behind what it wrote down.
-        self._marks = read_watermark(path + ".end")
+        self._marks = marks
         cached = read_index(path + ".index")
         self._file = DataFile(self._descriptor, os.fstat(self._descriptor).st_size)
         self._start_from(cached)
-        fitting = [mark.size for mark in self._marks or () if self._file.ends_at(mark)]
-        self._is_marked = bool(fitting)
+        fitting = [mark.size for mark in marks or () if mark == self.end or self._file.ends_at(mark)]
+        self.is_marked = bool(fitting)
         self._acknowledged = max([self.end.size, *fitting])
         self.rest = self._read_on()
         if self.rest is not None and read_only:
@@ -117,7 +122,7 @@ class _Scan:
         if cached is None:
             return
         index, end = cached
-        if self._file.ends_at(end) and (z64 in index or end.count == 0):
+        if self._file.ends_at(end) and (z64 in index or end.transactions == 0):
             self.index, self.end, self.used_index = index, end, True
         else:
             _log.warning(
@@ -132,7 +137,7 @@ class _Scan:
                 self._check(transaction)
                 for oid, position, _ in transaction.records:
                     self.index[oid] = position
-                self.end = End(transaction.end, transaction.tid, self.end.count + 1)
+                self.end = End(transaction.end, transaction.tid, self.end.transactions + 1)
         except NotWholeError as error:
             return error
         return None
@@ -156,7 +161,7 @@ class _Scan:
         for oid, position, length in transaction.records:
             data = self._file.data(position)
             if length and not (is_intact(data) and belongs(data, oid, transaction.tid)):
-                return self._is_marked or self._file.has_hole(position, position + length)
+                return self.is_marked or self._file.has_hole(position, position + length)
         return False
 
     def _refuse_damage(self) -> None:
@@ -168,7 +173,7 @@ class _Scan:
         """Whether what is not whole was never acknowledged."""
         if rest.position < self._acknowledged or self._file.is_followed(rest.position):
             return False
-        if self._is_marked:
+        if self.is_marked:
             return True
         size = self._file.size
         if rest.cut:
@@ -178,10 +183,10 @@ class _Scan:
 
     def _what_is_missing(self) -> str:
         name, end = os.path.basename(self._path), self.end
-        mark = max(self._marks or (), key=lambda mark: mark.count, default=None)
+        mark = max(self._marks or (), key=lambda mark: mark.transactions, default=None)
         count, until = "all transactions", ""
-        if mark is not None and mark.count > end.count:
-            count = f"{mark.count - end.count} of {mark.count} transactions"
+        if mark is not None and mark.transactions > end.transactions:
+            count = f"{mark.transactions - end.transactions} of {mark.transactions} transactions"
             until = f" up to {time_of(mark.tid)}"
         size = max(self._file.size, mark.size if mark else 0)
         reason = f": {self.rest}" if self.rest else ""
@@ -199,7 +204,7 @@ class _Scan:
             _log.warning("%s is missing: whether the data file was cut at its end cannot be told", path)
         elif self._marks == ():
             _log.warning("%s is damaged: whether the data file was cut at its end cannot be told", path)
-        elif self._marks and not self._is_marked:
+        elif self._marks and not self.is_marked:
             _log.warning("%s is of another data file than the one beside it, which is no older", path)
 
     # -- what is done, by the one who writes ----------------------------------------------------------
@@ -226,14 +231,13 @@ class _Scan:
             kept,
         )
 
-    def watermark(self, disk: Disk) -> Watermark:
-        """The watermark beside the data file; made if it is missing or does not fit."""
+    def new_watermark(self, disk: Disk) -> Watermark:
+        """A watermark for the data file, in place of one that is missing or does not fit."""
         path = self._path + ".end"
-        if not self._is_marked:
-            disk.sync_file(self._path)  # what it says must not be on the disk before the data are
-            create_watermark(path, disk, self.end)
-            disk.sync_folder(os.path.dirname(path))
-        return Watermark(path)
+        disk.sync_file(self._path)  # what it says must not be on the disk before the data are
+        create_watermark(path, disk, self.end)
+        disk.sync_folder(os.path.dirname(path))
+        return Watermark(path, read_only=False)
 
 
 def _unused_name(path: str) -> str:

@@ -20,7 +20,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pickletools import genops
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
 from persistent.TimeStamp import TimeStamp
@@ -314,12 +314,11 @@ def time_of(tid: bytes) -> str:
     return f"{TimeStamp(tid)} UTC" if any(tid) else "its beginning"
 
 
-def record_headers(file: Any, length: int) -> int:
-    """The CRC-32 of the headers of the records that make up the first *length* bytes of *file*."""
+def record_headers(file: DataFile) -> int:
+    """The CRC-32 of the headers of the records that *file* is made of, without any transaction."""
     total = at = 0
-    while at < length:
-        file.seek(at)
-        header = file.read(DATA_HDR_LEN + 8)
+    while at < file.size:
+        header = file.read(at, DATA_HDR_LEN + 8)
         size = _RECORD.unpack_from(header)[5]
         total = crc32(header if not size else header[:DATA_HDR_LEN], total)
         at += DATA_HDR_LEN + (size or 8)

@@ -20,12 +20,12 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 from zlib import crc32
 
 from lotdb.storage.durable import Disk
 
-__all__ = ["EMPTY", "End", "Watermark", "create_watermark", "read_watermark"]
+__all__ = ["EMPTY", "End", "Watermark", "create_watermark"]
 
 _MAGIC = b"LOTDBEND"
 _SLOT = struct.Struct(">8sQQ8sQQ8sQ")
@@ -34,13 +34,12 @@ _DISTANCE = 512
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-@dataclass(frozen=True)
-class End:
+class End(NamedTuple):
     """The end of a data file: its size in bytes, its last transaction id, and how many there are."""
 
     size: int
     tid: bytes
-    count: int
+    transactions: int
 
 
 #: The end of a file without transactions.
@@ -52,31 +51,40 @@ def create_watermark(path: str, disk: Disk, end: End) -> None:
     disk.write_file(path, _slot(0, end).ljust(2 * _DISTANCE, b"\0"))
 
 
-def read_watermark(path: str) -> tuple[End, ...] | None:
-    """The ends that the watermark *path* names: one, or two if a pack was under way.
-
-    None if there is no such file, and an empty tuple if it is damaged.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        if _is_plain(path):
-            raise
-        return ()
-    try:
-        return max(_read(descriptor), default=(0, ()))[1] if _is_plain(path) else ()
-    finally:
-        os.close(descriptor)
-
-
 class Watermark:
-    """The watermark *path*, opened for writing."""
+    """The watermark *path*, opened for reading or, unless *read_only*, also for writing.
 
-    def __init__(self, path: str) -> None:
-        self._descriptor: int | None = os.open(path, os.O_RDWR | _FLAGS)
-        self._number = max(_read(self._descriptor), default=(0, ()))[0]
+    Parameters
+    ----------
+    path : str
+        The file.
+    read_only : bool
+        Whether it is only read.
+
+    Attributes
+    ----------
+    ends : tuple of End or None
+        What it says: one end, or two if a pack was under way; none at all if it is damaged, None if it is
+        missing.
+    """
+
+    ends: tuple[End, ...] | None = None
+
+    def __init__(self, path: str, *, read_only: bool) -> None:
+        self._descriptor: int | None = None
+        self._number = 0
+        try:
+            self._descriptor = os.open(path, (os.O_RDONLY if read_only else os.O_RDWR) | _FLAGS)
+            is_plain = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+        except FileNotFoundError:
+            return
+        except OSError:
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                raise
+            is_plain = False
+        self.ends = ()
+        if is_plain and self._descriptor is not None:
+            self._number, self.ends = _read(self._descriptor)
 
     def write(self, end: End, packed: End | None = None) -> None:
         """Say that the data file ends at *end*, or at *packed* if that was just renamed into its place."""
@@ -92,24 +100,21 @@ class Watermark:
             os.close(descriptor)
 
 
-def _is_plain(path: str) -> bool:
-    return stat.S_ISREG(os.lstat(path).st_mode)
-
-
 def _slot(number: int, end: End, packed: End | None = None) -> bytes:
-    other = (packed.size, packed.tid, packed.count) if packed else (0, bytes(8), 0)
-    content = _SLOT.pack(_MAGIC, number, end.size, end.tid, end.count, *other)
+    other = (packed.size, packed.tid, packed.transactions) if packed else (0, bytes(8), 0)
+    content = _SLOT.pack(_MAGIC, number, end.size, end.tid, end.transactions, *other)
     return content + crc32(content).to_bytes(4, "big")
 
 
-def _read(descriptor: int) -> list[tuple[int, tuple[End, ...]]]:
-    """Number and content of each slot that is whole."""
-    found: list[tuple[int, tuple[End, ...]]] = []
-    for position in (0, _DISTANCE):
-        slot = os.pread(descriptor, _SLOT.size + 4, position)
-        content = slot[: _SLOT.size]
-        if slot[_SLOT.size :] == crc32(content).to_bytes(4, "big") and content.startswith(_MAGIC):
-            _, number, *ends = _SLOT.unpack(content)
+def _read(descriptor: int) -> tuple[int, tuple[End, ...]]:
+    """Number and content of the last slot that is whole."""
+    found: tuple[int, tuple[End, ...]] = 0, ()
+    content = os.pread(descriptor, 2 * _DISTANCE, 0)
+    for start in (0, _DISTANCE):
+        slot = content[start : start + _SLOT.size]
+        checksum = content[start + _SLOT.size : start + _SLOT.size + 4]
+        if checksum == crc32(slot).to_bytes(4, "big") and slot.startswith(_MAGIC):
+            _, number, *ends = _SLOT.unpack(slot)
             both = End(*ends[:3]), End(*ends[3:])
-            found.append((number, both if both[1].size else both[:1]))
+            found = max(found, (number, both if both[1].size else both[:1]))
     return found
