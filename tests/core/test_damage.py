@@ -5,6 +5,7 @@ import itertools
 import logging
 import os
 import shutil
+import signal
 import zipfile
 from base64 import encodebytes
 from pathlib import Path
@@ -545,6 +546,40 @@ def test_the_watermark_names_the_last_commit_and_costs_no_sync(tmp_path, monkeyp
         assert len(synced) == 1
         (mark,) = read_watermark(str(tmp_path / f"{NAME}.end"))
         assert (mark.size, mark.tid, mark.transactions) == (db.storage._pos, db.lastTransaction(), 3)
+
+
+@pytest.mark.parametrize("durability", ["full", "process"])
+def test_a_commit_is_kept_if_the_process_is_killed_before_it_is_marked(small, caplog, durability):
+    path, _ = small
+    mark = path / f"{NAME}.end"
+    before = mark.read_bytes()
+    child = os.fork()
+    if child == 0:
+        with database(path, durability=durability) as db:
+            os.pwrite = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+            put(db, c="kept")
+        os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    assert mark.read_bytes() == before
+    for read_only in (True, False):
+        with database(path, read_only=read_only) as db, db.transaction() as connection:
+            assert connection.root()["c"] == "kept"
+    with database(path) as db:
+        put(db, c="next")
+    assert mark.read_bytes() != before
+    assert said(caplog) == []
+
+
+def test_a_folder_copied_file_by_file_is_the_same_database(small, tmp_path, caplog):
+    path, right = small
+    copy = tmp_path / "copy"
+    for file in sorted(path.rglob("*"), reverse=True):
+        target = copy / file.relative_to(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_file():
+            shutil.copy(file, target)
+    assert outcome(copy) == right
+    assert said(caplog) == []
 
 
 def test_a_file_cut_after_a_pack_is_damage(small):

@@ -9,13 +9,13 @@ from typing import Any
 from zlib import crc32
 
 from ZODB.FileStorage.FileStorage import RedundantPackWarning
-from ZODB.FileStorage.format import DataHeader
+from ZODB.FileStorage.format import TRANS_HDR_LEN, DataHeader
 from ZODB.FileStorage.fspack import GC, FileStoragePacker
 from ZODB.utils import p64
 
 from lotdb.errors import DamagedError
 from lotdb.storage.checksum import is_intact, seal, unsealed
-from lotdb.storage.transactions import seal_room, sealed_header
+from lotdb.storage.transactions import seal_room, transaction_header
 from lotdb.storage.watermark import EMPTY, End
 
 __all__ = ["SealingPacker"]
@@ -61,7 +61,6 @@ class SealingPacker(FileStoragePacker):
         while position < self.gc.packpos:
             transaction = self._read_txn_header(position)
             stop = position + transaction.tlen
-            transaction.status = "p"
             self._write(transaction, self._reachable(position + transaction.headerlen(), stop), packed=True)
             position = stop + 8
         return position, self._tfile.tell()
@@ -120,19 +119,18 @@ class SealingPacker(FileStoragePacker):
         if first is None and packed:
             return
         start, total = self._tfile.tell(), 0
-        transaction.ext = seal_room(transaction.ext)
-        transaction.elen = len(transaction.ext)
-        self._tfile.write(transaction.asString())  # written again below, when the length is known
+        texts = transaction.user, transaction.descr, seal_room(transaction.ext)
+        self._tfile.write(bytes(TRANS_HDR_LEN + sum(map(len, texts))))  # written below, with the length
         for header, data in chain([first] if first else [], records):
             before = 0 if packed else self.index.get(header.oid, 0)
             total = crc32(self._write_record(header, data, start, before), total)
         self.index.update(self.tindex)
         self.tindex.clear()
         stop = self._tfile.tell()
-        transaction.tlen = stop - start
-        self._tfile.write(p64(transaction.tlen))
+        self._tfile.write(p64(stop - start))
         self._tfile.seek(start)
-        self._tfile.write(sealed_header(transaction.asString(), total))
+        status = b"p" if packed else transaction.status.encode()
+        self._tfile.write(transaction_header(transaction.tid, stop - start, status, texts, total))
         self._tfile.seek(stop + 8)
         self.end = End(stop + 8, transaction.tid, self.end.transactions + 1)
 

@@ -36,8 +36,8 @@ __all__ = [
     "is_pickles",
     "record_headers",
     "seal_room",
-    "sealed_header",
     "time_of",
+    "transaction_header",
 ]
 
 _MARK = b"\0LTX"
@@ -87,9 +87,24 @@ def _has_seal(extension: bytes) -> bool:
     return extension[-8:-4] == _MARK
 
 
-def sealed_header(header: bytes, so_far: int) -> bytes:
-    """The whole *header* of a transaction with room in it, sealed; *so_far* is the CRC-32 of its records."""
-    return header[:-4] + crc32(header[:-4], so_far).to_bytes(4, "little")
+def transaction_header(
+    tid: bytes, length: int, status: bytes, texts: tuple[bytes, bytes, bytes], so_far: int
+) -> bytes:
+    """The header of a transaction, sealed.
+
+    Parameters
+    ----------
+    tid, length, status
+        As ZODB writes them; *status* is that of the finished transaction.
+    texts : tuple of bytes
+        User, description, and extension with room for a checksum.
+    so_far : int
+        The CRC-32 of the headers of its records.
+    """
+    user, description, extension = texts
+    start = _TRANSACTION.pack(tid, length, status, len(user), len(description), len(extension))
+    header = b"".join((start, user, description, extension[:-4]))
+    return header + crc32(header, so_far).to_bytes(4, "little")
 
 
 def is_pickles(content: bytes, number: int) -> bool:
@@ -134,6 +149,11 @@ class DataFile:
             self._start = position
             at = 0
         return self._block[at : at + length]
+
+    def blocks(self) -> Iterator[bytes]:
+        """All of the file, piece by piece."""
+        for position in range(0, self.size, _BLOCK):
+            yield self.read(position, min(_BLOCK, self.size - position))
 
     def transactions(self, start: int = EMPTY.size) -> Iterator[Transaction]:
         """All transactions from *start* on, up to the end or to the first that is not whole.
