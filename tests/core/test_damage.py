@@ -286,6 +286,19 @@ def test_a_payload_is_not_swept_when_the_file_that_names_it_is_damaged(tmp_path)
     assert {p for p in before if ".zarr" in str(p)} == {p for p in after if ".zarr" in str(p)}
 
 
+def test_a_damaged_database_is_not_copied_in_part(small, tmp_path):
+    path, _ = small
+    content = bytearray((path / NAME).read_bytes())
+    content[list(transactions(path))[2].position + 14] ^= 1
+    (path / NAME).write_bytes(content)
+    with (
+        contextlib.closing(open_storage(path)) as source,
+        contextlib.closing(open_storage(tmp_path / "copy")) as target,
+        pytest.raises(DamagedError),
+    ):
+        target.copyTransactionsFrom(source)
+
+
 def transactions(path):
     with open(path / NAME, "rb") as file:
         yield from DataFile(file.fileno(), os.fstat(file.fileno()).st_size).transactions()

@@ -20,6 +20,7 @@ from zlib import crc32
 from BTrees.fsBTree import fsBucket
 from ZODB.fsIndex import fsIndex
 
+from lotdb.storage.durable import open_plain
 from lotdb.storage.watermark import End
 
 __all__ = ["read_index", "write_index"]
@@ -33,10 +34,10 @@ _PART = struct.Struct(">6sI")
 
 def read_index(path: str) -> tuple[Any, End] | None:
     """The ``fsIndex`` in the file *path*, and the end of the data file that it belongs to, or None."""
-    if not os.path.isfile(path):
+    try:
+        content = _content(path)
+    except FileNotFoundError:
         return None
-    with open(path, "rb", buffering=0) as file:
-        content = file.read()
     if content[:1] == b"\x80" and content[1:2] <= b"\x05":
         return None  # a pickle: ZODB's own, or one of before
     try:
@@ -44,6 +45,20 @@ def read_index(path: str) -> tuple[Any, End] | None:
     except (struct.error, ValueError, TypeError) as error:
         _log.warning("%s is damaged (%s) and was dropped; the data file is scanned instead", path, error)
         return None
+
+
+def _content(path: str) -> bytes:
+    descriptor = open_plain(path)
+    if descriptor is None:
+        return b""
+    try:
+        missing, parts = os.fstat(descriptor).st_size, []
+        while missing > 0 and (part := os.read(descriptor, missing)):
+            parts.append(part)
+            missing -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 def write_index(path: str, index: Any, end: End) -> None:

@@ -8,6 +8,7 @@ said once, and cut off. Anything else that is not whole, or not there, is damage
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from io import BytesIO
@@ -64,7 +65,9 @@ class CheckedOpening(FileStorage):
         scan = _Scan(self._file_name, self._file, self._watermark.ends, read_only=self._is_read_only)
         if scan.end.transactions == 0:
             DatabaseFolder(*os.path.split(self._file_name)).refuse_lost_commits()
-        if not self._is_read_only:
+        if self._is_read_only:
+            self._watermark.close()
+        else:
             scan.cut_off(self._disk)
             if not scan.is_marked:
                 self._watermark.close()
@@ -75,9 +78,10 @@ class CheckedOpening(FileStorage):
         return scan.index, EMPTY.size, scan.end.tid
 
     def _save_index(self) -> None:
-        """Write the index beside the data file, for the next opening."""
+        """Write the index beside the data file, for the next opening; without it, that takes longer."""
         if not self._is_read_only:
-            write_index(self._file_name + ".index", self._index, self._end)
+            with contextlib.suppress(OSError):
+                write_index(self._file_name + ".index", self._index, self._end)
             self._saved += 1
 
 

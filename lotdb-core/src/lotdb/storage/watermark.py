@@ -18,20 +18,17 @@ its place into one slot, and syncs that, before it renames them.
 from __future__ import annotations
 
 import os
-import stat
 import struct
 from typing import NamedTuple
 from zlib import crc32
 
-from lotdb.storage.durable import Disk
+from lotdb.storage.durable import Disk, open_plain
 
 __all__ = ["EMPTY", "End", "Watermark", "create_watermark"]
 
 _MAGIC = b"LOTDBEND"
 _SLOT = struct.Struct(">8sQQ8sQQ8sQ")
 _DISTANCE = 512
-# A link or a FIFO in its place is not followed, and not waited for.
-_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class End(NamedTuple):
@@ -74,16 +71,11 @@ class Watermark:
         self._descriptor: int | None = None
         self._number = 0
         try:
-            self._descriptor = os.open(path, (os.O_RDONLY if read_only else os.O_RDWR) | _FLAGS)
-            is_plain = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+            self._descriptor = open_plain(path, writing=not read_only)
         except FileNotFoundError:
             return
-        except OSError:
-            if stat.S_ISREG(os.lstat(path).st_mode):
-                raise
-            is_plain = False
         self.ends = ()
-        if is_plain and self._descriptor is not None:
+        if self._descriptor is not None:
             self._number, self.ends = _read(self._descriptor)
 
     def write(self, end: End, packed: End | None = None) -> None:
