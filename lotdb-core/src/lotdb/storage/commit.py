@@ -128,11 +128,12 @@ class DurableCommits(FileStorage):
         self._file.flush()
         self._disk.sync(self._file)
         self._pos = self._nextpos
+        self._index.update(self._tindex)
+        # After the index: one that is saved must have all that there is up to the end that it names.
         self._end = End(self._pos, tid, self._end.transactions + 1)
         if self._watermark is not None:
             with contextlib.suppress(OSError):  # it is behind then, and still true
                 self._watermark.write(self._end)
-        self._index.update(self._tindex)
         self._ltid = tid
         self._blob_tpc_finish()
 
