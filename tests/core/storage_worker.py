@@ -51,7 +51,7 @@ def commit_until_killed(folder):
 
 
 def die_in_pack(folder, at):
-    """Pack, and be killed just before the call of that number that renames or removes something."""
+    """Pack, and be killed just before the call of that number that changes or syncs a file."""
     storage = open_storage(folder)
     db = open_database(storage)
     calls = iter(range(int(at)))
@@ -64,7 +64,7 @@ def die_in_pack(folder, at):
 
         return call
 
-    for name in ("rename", "remove", "rmdir", "unlink"):
+    for name in ("rename", "replace", "remove", "rmdir", "unlink", "pwrite", "fsync"):
         setattr(os, name, deadly(getattr(os, name)))
     pack_database(db)
 

@@ -41,7 +41,7 @@ from lotdb.errors import (
 )
 from lotdb.records import Box, Children, Guard
 from lotdb.storage import durable, open_database, open_storage, pack_database, raw_records, uninterrupted
-from lotdb.storage.checksum import is_intact, seal
+from lotdb.storage.checksum import belongs, is_intact, seal
 
 NAME = "lotdb.fs"
 WORKER = Path(__file__).with_name("storage_worker.py")
@@ -573,7 +573,10 @@ def test_changes_of_different_keys_are_merged_and_the_merged_record_is_sealed(tm
         for connection in connections:
             connection.close()
         assert (get(db, "tree", "key0"), get(db, "tree", "key1")) == (0, 1)
-        assert all(data[-6:-4] == b"\0L" and is_intact(data) for _, _, data in raw_records(db.storage))
+        assert all(
+            data[-11:-8] == b".\0M" and is_intact(data) and belongs(data, oid, tid)
+            for oid, tid, data in raw_records(db.storage)
+        )
 
 
 def test_the_records_of_a_tree_are_loaded_and_merged(tmp_path):
@@ -986,8 +989,8 @@ def test_a_flipped_bit_is_found_and_its_object_named(tmp_path):
 
 
 def test_every_single_flipped_bit_of_a_record_is_found():
-    sealed = seal(b"record.")
-    for bit in range(len(sealed) * 8 - 48):
+    sealed = seal(record(PersistentMapping, {"data": {"x": 1}}), p64(1), p64(2))
+    for bit in range(len(sealed) * 8):
         damaged = bytearray(sealed)
         damaged[bit // 8] ^= 1 << bit % 8
         assert not is_intact(bytes(damaged))

@@ -21,6 +21,7 @@ from lotdb import upkeep
 from lotdb.backends import Backends
 from lotdb.errors import (
     ClosedError,
+    DamagedError,
     DatabaseFormatError,
     InvalidOptionError,
     LotdbError,
@@ -32,7 +33,7 @@ from lotdb.nodes import BaseNode
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.records import EMPTY_OWN, Children, new_branch
 from lotdb.session import NOBODY, ROOT_KEY, Savepoint, Session
-from lotdb.storage import open_database, open_storage, pack_database, uninterrupted
+from lotdb.storage import may_get_root, open_database, open_storage, pack_database, uninterrupted
 
 if TYPE_CHECKING:
     from lotdb.upkeep import Damage
@@ -81,7 +82,7 @@ class LOTDB:
     DatabaseFormatError
         If the file is no LOTDB database, or of a later format.
     DamagedError
-        If a part of it is missing.
+        If a part of it is missing, or committed work: cut off, or made unreadable. Nothing was changed.
     """
 
     def __init__(
@@ -278,10 +279,13 @@ class LOTDB:
             upkeep.sweep(self)
 
     def verify(self) -> list[Damage]:
-        """Read everything; what is damaged, with the node, the payload and the file. Empty if all is well."""
+        """Read everything; what is damaged, with the node, the payload and the file. Empty if all is well.
+
+        Damage of the data file that belongs to no node comes first, with the path of the root.
+        """
         session = self._new_session()
         try:
-            return list(upkeep.verify(session.root))
+            return [*upkeep.verify_data_file(self), *upkeep.verify(session.root)]
         finally:
             session.close()
 
@@ -380,6 +384,8 @@ def _prepare_root(database: LOTDB) -> str:
     try:
         with manager:
             root = connection.root()
+            if len(root) == 0 and not may_get_root(database._zodb.storage):
+                raise DamagedError(f"{database} holds commits, but no tree; nothing was changed")
             if len(root) == 0 and not database.read_only:
                 root["lotdb"] = FORMAT
                 root["id"] = uuid.uuid4().hex

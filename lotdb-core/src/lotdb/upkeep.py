@@ -15,7 +15,7 @@ from lotdb.copying import BLOCK_BYTES
 from lotdb.errors import LotdbError, MissingPluginError, PluginError, ReadOnlyError
 from lotdb.payload import PayloadRecord, is_payload
 from lotdb.records import load_guard, own_of
-from lotdb.storage import raw_records
+from lotdb.storage import damaged_headers, raw_records
 from lotdb.values import Undecodable, decode
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ def verify(root: BaseNode) -> Iterator[Damage]:
             raise
         except Exception as error:  # whatever one stumbles over that reads what is not as it was written
             yield Damage(node.path, "", f"{type(error).__name__}: {error}")
+
+
+def verify_data_file(database: LOTDB) -> Iterator[Damage]:
+    """Damage of the data file by which transactions would be lost, whatever nodes they changed."""
+    if reason := damaged_headers(database._zodb.storage):
+        yield Damage("", "", reason)
 
 
 def _verify_own(node: BaseNode) -> Iterator[Damage]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from lotdb.storage.database import open_database
 from lotdb.storage.filestorage import SafeFileStorage
 from lotdb.storage.folder import DatabaseFolder
-from lotdb.storage.maintenance import pack_database, raw_records
+from lotdb.storage.maintenance import damaged_headers, may_get_root, pack_database, raw_records
 from lotdb.storage.opening import open_storage
 from lotdb.storage.restricted import unmerged
 from lotdb.storage.signals import uninterrupted
@@ -23,6 +23,8 @@ from lotdb.storage.signals import uninterrupted
 __all__ = [
     "DatabaseFolder",
     "SafeFileStorage",
+    "damaged_headers",
+    "may_get_root",
     "open_database",
     "open_storage",
     "pack_database",

@@ -2,11 +2,13 @@
 
 FileStorage has no checksums: one flipped bit in a number gives another number. A stored record here is ::
 
-    pickle of the class, pickle of the state, b"\\x00L", CRC-32 of all before (four bytes, little-endian)
+    pickle of the class, pickle of the state, b"\\0M",
+    CRC-32 of the ids of its object and transaction, CRC-32 of all before (four bytes each, little-endian)
 
 Whoever unpickles a record stops after the second pickle, so nothing has to be cut off: plain ZODB tools, the
 packer and conflict resolution read such records as they are. And the CRC-32 of anything that ends in its own
-CRC-32 is one constant (the "residue" of ISO-HDLC CRC-32), so checking is one call without a copy.
+CRC-32 is one constant (the "residue" of ISO-HDLC CRC-32), so checking is one call without a copy. Records of
+before end in ``b"\\0L"`` and the CRC-32 of all before it; they are read, and sealed anew by a pack.
 """
 
 from __future__ import annotations
@@ -17,38 +19,70 @@ from typing import Any
 from zlib import crc32
 
 from ZODB.FileStorage import FileStorage
-from ZODB.FileStorage.format import CorruptedError
-from ZODB.utils import oid_repr, tid_repr
+from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN, CorruptedDataError, CorruptedError, DataHeader
+from ZODB.utils import as_bytes, oid_repr, p64, tid_repr
 
 from lotdb.errors import ClosedError, DamagedError
+from lotdb.storage.transactions import (
+    RECORD_MARK,
+    DataFile,
+    NotWholeError,
+    Transaction,
+    is_pickles,
+    record_headers,
+    seal_room,
+    time_of,
+    transaction_header,
+)
 
-__all__ = ["ChecksummedRecords", "is_intact", "seal"]
+__all__ = ["ChecksummedRecords", "belongs", "is_intact", "seal", "unsealed"]
 
-_MARK = b"\0L"
+_MARK = RECORD_MARK[1:]
+_OLD_MARK = b".\0L"
 _RESIDUE = 0x2144DF1C
-_STOP = b"."  # the last byte of every pickle
+_STATUS = 16  # where a transaction's header has its status
+_unpack_header = struct.Struct(DATA_HDR).unpack
 
 
-def seal(record: bytes) -> bytes:
-    """The record with its checksum.
+def seal(record: bytes, oid: bytes, tid: bytes) -> bytes:
+    """The record of the object *oid* that the transaction *tid* stores, with its checksums.
 
-    >>> is_intact(seal(b"data."))
+    >>> is_intact(seal(b"data.", bytes(8), bytes(8)))
     True
-    >>> is_intact(seal(b"data.").replace(b"t", b"T"))
+    >>> is_intact(seal(b"data.", bytes(8), bytes(8)).replace(b"t", b"T"))
     False
     """
-    return b"".join((record, _MARK, crc32(_MARK, crc32(record)).to_bytes(4, "little")))
+    sealed = b"".join((record, _MARK, crc32(oid + tid).to_bytes(4, "little")))
+    return sealed + crc32(sealed).to_bytes(4, "little")
 
 
 def is_intact(record: bytes) -> bool:
     """Whether the record is as it was stored.
 
-    A record without a checksum, which another program wrote, is taken as it is.
+    A record without a checksum, which another program wrote, is taken as it is. It is nothing but its two
+    pickles, so that no altered byte makes one of a record that has a checksum.
 
-    >>> is_intact(b"no checksum.")
+    >>> is_intact(b"}.}.")
     True
     """
-    return crc32(record) == _RESIDUE or (record.endswith(_STOP) and record[-6:-4] != _MARK)
+    if crc32(record) == _RESIDUE:
+        return True
+    marked = record[-11:-8] == RECORD_MARK or record[-7:-4] == _OLD_MARK
+    return not marked and is_pickles(record, 2)
+
+
+def belongs(record: bytes, oid: bytes, tid: bytes) -> bool:
+    """Whether an intact *record* is that of the object *oid* in the transaction *tid*; an old one may be."""
+    if record[-11:-8] == RECORD_MARK and record[-8:-4] == crc32(oid + tid).to_bytes(4, "little"):
+        return True
+    return record[-11:-8] != RECORD_MARK or record[-7:-4] == _OLD_MARK
+
+
+def unsealed(record: bytes) -> bytes:
+    """An intact *record* without its checksums."""
+    if crc32(record) != _RESIDUE:
+        return record
+    return record[:-6] if record[-7:-4] == _OLD_MARK else record[:-10]
 
 
 class ChecksummedRecords(FileStorage):
@@ -57,9 +91,18 @@ class ChecksummedRecords(FileStorage):
     An error that comes of damaged or closed files leaves as LOTDB's own.
     """
 
+    _pos: int
+    _tfile: Any
+    _ude: tuple[bytes, bytes, bytes]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # The positions of records whose headers were found to be as they were written.
+        self._checked: set[int] = set()
+        super().__init__(*args, **kwargs)
+
     def store(self, oid: bytes, oldserial: bytes, data: bytes, version: str, transaction: Any) -> None:
         """Store one record, sealed."""
-        super().store(oid, oldserial, seal(data), version, transaction)
+        super().store(oid, oldserial, seal(data, oid, self._tid), version, transaction)
 
     def restore(
         self,
@@ -70,22 +113,75 @@ class ChecksummedRecords(FileStorage):
         prev_txn: bytes | None,
         transaction: Any,
     ) -> None:
-        """Store a record of another storage, sealed unless it is so already."""
-        if data is not None and crc32(data) != _RESIDUE:
-            data = seal(data)
+        """Store a record of another storage, sealed for this place.
+
+        Raises
+        ------
+        DamagedError
+            It is not as it was stored there.
+        """
+        if data is not None:
+            if not is_intact(data):
+                raise self._altered_error(oid, serial)
+            data = seal(unsealed(data), oid, serial)
         super().restore(oid, serial, data, version, prev_txn, transaction)
 
     def tryToResolveConflict(self, *args: Any, **kwargs: Any) -> bytes:
         """The merged record, sealed: FileStorage writes it without another call of ``store``."""
-        return seal(super().tryToResolveConflict(*args, **kwargs))
+        oid = kwargs["oid"] if "oid" in kwargs else args[0]
+        return seal(super().tryToResolveConflict(*args, **kwargs), oid, self._tid)
+
+    # -- the headers of a transaction -------------------------------------------------------------
+
+    def _begin(self, tid: bytes, user: bytes, description: bytes, extension: bytes) -> None:
+        extension = seal_room(extension)
+        self._ude = as_bytes(user), as_bytes(description), extension
+        super()._begin(tid, user, description, extension)
+
+    def tpc_vote(self, transaction: Any) -> Any:
+        """Write the transaction, with a checksum of its headers."""
+        with self._lock:
+            if transaction is not self._transaction:
+                return super().tpc_vote(transaction)  # which says so
+            # What FileStorage does, but for the checksum; and it copies in more and smaller steps.
+            length = self._tfile.tell()
+            self._tfile.flush()
+            records = DataFile(self._tfile.fileno(), length)
+            header = transaction_header(
+                self._tid, self._thl + length, self._tstatus.encode(), self._ude, record_headers(records)
+            )
+            self._file.seek(self._pos)
+            self._file.write(header[:_STATUS] + b"c" + header[_STATUS + 1 :])
+            for block in records.blocks():
+                self._file.write(block)
+            self._file.write(p64(self._thl + length))
+            self._file.flush()
+            self._nextpos = self._pos + self._thl + length + 8
+            return self._resolved
+
+    def _read_data_header(self, pos: int, oid: bytes | None = None, _file: Any = None) -> Any:
+        # What leads to a revision before leads back: else an altered position makes an endless ring. And what
+        # is longer than the file must not be read: memory is taken for it first.
+        file = _file or self._file
+        file.seek(pos)
+        content = file.read(DATA_HDR_LEN)
+        if len(content) != DATA_HDR_LEN:
+            raise CorruptedDataError(oid, content, pos)
+        header = DataHeader(*_unpack_header(content))
+        if not header.plen:
+            header.back = int.from_bytes(file.read(8), "big")
+        is_right = header.oid == oid or oid is None
+        if not is_right or header.prev >= pos or header.back >= pos or pos + header.plen > self._pos:
+            raise CorruptedDataError(oid, content, pos)
+        return header
 
     def load(self, oid: bytes, version: str = "") -> tuple[bytes, bytes]:
         """The current record of *oid*, and the id of its transaction."""
         try:
             data, tid = super().load(oid, version)
+            self._check(data, oid, tid)
         except (CorruptedError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
-        self._check(data, oid, tid)
         return data, tid
 
     # Every object that a connection loads comes through here: hence the check is written out.
@@ -93,42 +189,120 @@ class ChecksummedRecords(FileStorage):
         """The record of *oid* before *tid*, and the ids of its transaction and of the next."""
         try:
             found: tuple[bytes, bytes, bytes | None] | None = super().loadBefore(oid, tid)
+            if found is None:
+                self._check_way(oid, tid)
+                return None
+            data, serial, following = found
+            if following is not None:
+                self._check_way(oid, tid)
+            if crc32(data) != _RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
+                self._check(data, oid, serial)
         except (CorruptedError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
-        if found is not None and crc32(found[0]) != _RESIDUE:
-            self._check(found[0], oid, found[1])
         return found
 
     def loadSerial(self, oid: bytes, serial: bytes) -> bytes:
         """The record of *oid* that the transaction *serial* stored."""
         try:
             data: bytes = super().loadSerial(oid, serial)
+            self._check(data, oid, serial)
         except (CorruptedError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
-        self._check(data, oid, serial)
         return data
 
     def checked_records(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Object id, transaction id and bytes of every record of every revision, each checked."""
         # A transaction that is being committed stands behind the last one, and is not there yet.
-        transactions = self.iterator(None, self.lastTransaction())
+        with self._lock:
+            opened, size = open(self._file_name, "rb"), self._pos  # noqa: SIM115 - closed below
+        with opened:
+            file = DataFile(opened.fileno(), size)
+            for transaction in self._whole_transactions(file):
+                for oid, at, length in transaction.records:
+                    if not length and not (at := file.origin(at)):
+                        continue  # the creation of the object was undone
+                    data = file.data(at)
+                    if not is_intact(data) or (length and not belongs(data, oid, transaction.tid)):
+                        raise self._altered_error(oid, transaction.tid)
+                    yield oid, transaction.tid, data
+
+    def check_headers(self) -> bool:
+        """Whether any transaction has no checksum of its headers yet.
+
+        Raises
+        ------
+        DamagedError
+            A transaction, or the header of a record, is not as it was written.
+        """
+        are_sealed = [each.sealed for each in self._whole_transactions(self._data_file())]
+        return not all(are_sealed)
+
+    def iterator(self, start: bytes | None = None, stop: bytes | None = None) -> Any:
+        """The transactions from *start* to *stop*, as ZODB gives them, once all headers are checked."""
+        self.check_headers()  # the iterator of ZODB ends where it does not understand something
+        return super().iterator(start, stop)
+
+    def _data_file(self) -> DataFile:
+        with self._lock:
+            self._refuse_when_closed()
+            return DataFile(self._file.fileno(), self._pos)
+
+    def _whole_transactions(self, file: DataFile) -> Iterator[Transaction]:
+        last = bytes(8)
         try:
-            for transaction in transactions:
-                for record in transaction:
-                    if record.data is not None:  # None: the creation of the object was undone
-                        self._check(record.data, record.oid, record.tid)
-                        yield record.oid, record.tid, record.data
-        except (CorruptedError, ValueError, struct.error) as error:
-            raise DamagedError(f"{self._file_name}: {error}") from error
-        finally:
-            transactions.close()
+            for transaction in file.transactions():
+                if transaction.tid <= last:
+                    raise NotWholeError(transaction.position, "a transaction is older than the one before it")
+                last = transaction.tid
+                yield transaction
+        except NotWholeError as error:
+            raise DamagedError(f"{self._file_name}: {error}; it comes after {time_of(last)}") from error
 
     def _check(self, data: bytes, oid: bytes, tid: bytes) -> None:
-        if not is_intact(data):
-            raise DamagedError(
-                f"{self._file_name}: object {oid_repr(oid)}, stored by transaction {tid_repr(tid)}: its bytes"
-                " are not the ones that were stored"
-            )
+        if not is_intact(data) or not (belongs(data, oid, tid) or self._belongs_to_origin(data, oid, tid)):
+            raise self._altered_error(oid, tid)
+
+    def _belongs_to_origin(self, data: bytes, oid: bytes, tid: bytes) -> bool:
+        """Whether *tid* undid something, and the record *data* is the one that it brought back."""
+        with self._files.get() as file:
+            for position, header in self._revisions(oid, file):
+                if header.tid == tid and not header.plen:
+                    self._check_header(position, header, file)
+                    origin = DataFile(file.fileno(), self._pos).origin(position)
+                    return belongs(data, oid, self._read_data_header(origin, oid, file).tid)
+        return False
+
+    def _check_way(self, oid: bytes, tid: bytes) -> None:
+        """Check the headers that lead from the current record of *oid* to the one before *tid*."""
+        with self._files.get() as file:
+            for position, header in self._revisions(oid, file):
+                self._check_header(position, header, file)
+                if header.tid < tid:
+                    return
+
+    def _revisions(self, oid: bytes, file: Any) -> Iterator[tuple[int, Any]]:
+        position = self._index.get(oid, 0)
+        while position:
+            header = self._read_data_header(position, oid, file)
+            yield position, header
+            position = header.prev
+
+    def _check_header(self, position: int, header: Any, file: Any) -> None:
+        if position in self._checked:
+            return
+        try:
+            transaction = DataFile(file.fileno(), self._pos).transaction(header.tloc)
+        except NotWholeError as error:
+            raise DamagedError(f"{self._file_name}: {error}") from error
+        self._checked.update(at for _, at, _ in transaction.records)
+        if position not in self._checked:
+            raise DamagedError(f"{self._file_name}: the record at byte {position} belongs to no transaction")
+
+    def _altered_error(self, oid: bytes, tid: bytes) -> DamagedError:
+        return DamagedError(
+            f"{self._file_name}: object {oid_repr(oid)}, stored by transaction {tid_repr(tid)}: its bytes"
+            " are not the ones that were stored"
+        )
 
     def _read_error(self, oid: bytes, error: Exception) -> ClosedError | DamagedError:
         if self._files.closed:

@@ -16,6 +16,7 @@ from ZODB.FileStorage.FileStorage import TempFormatter
 
 from lotdb.errors import ClosedError, CommitInDoubtError
 from lotdb.storage.durable import Disk
+from lotdb.storage.watermark import End, Watermark
 
 __all__ = ["DurableCommits"]
 
@@ -28,10 +29,12 @@ class DurableCommits(FileStorage):
     """
 
     _disk = Disk()
+    _end: End
     _failure: str | None = None
     _file: Any
     _pos: int
     _tfile: Any
+    _watermark: Watermark | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Folders that got a blob file in this transaction, and those that are known to be on the disk.
@@ -126,6 +129,11 @@ class DurableCommits(FileStorage):
         self._disk.sync(self._file)
         self._pos = self._nextpos
         self._index.update(self._tindex)
+        # After the index: one that is saved must have all that there is up to the end that it names.
+        self._end = End(self._pos, tid, self._end.transactions + 1)
+        if self._watermark is not None:
+            with contextlib.suppress(OSError):  # it is behind then, and still true
+                self._watermark.write(self._end)
         self._ltid = tid
         self._blob_tpc_finish()
 
@@ -162,7 +170,7 @@ class DurableCommits(FileStorage):
         for file in (self.__dict__.get("_file"), self.__dict__.get("_tfile")):
             if file is not None:
                 file.raw.close()
-        for part in (self.__dict__.get("_files"), self.__dict__.get("_lock_file")):
+        for part in map(self.__dict__.get, ("_files", "_watermark", "_lock_file")):
             if part is not None:
                 part.close()
 

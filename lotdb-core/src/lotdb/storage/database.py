@@ -12,6 +12,7 @@ from ZODB.Connection import Connection
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
 from ZODB.serialize import ObjectReader
+from ZODB.utils import z64
 
 from lotdb.errors import DamagedError, DatabaseNotFoundError, ReadOnlyError, UnsafeRecordError
 from lotdb.storage.classes import class_factory
@@ -75,6 +76,16 @@ class _Connection(Connection):
         writer._p.persistent_id = lambda value: None if type(value) in _PLAIN else slow(value)
         super()._store_objects(writer, transaction)
 
+    def _add(self, obj: Any, oid: bytes) -> None:
+        # An empty root beside what is there would be all that the next pack leaves.
+        storage = self._db.storage
+        if oid == z64 and getattr(storage, "transactions", 0):
+            raise DamagedError(
+                f"{storage.getName()} holds {storage.transactions} transactions, but no root; nothing was"
+                " changed: bring it back from a backup"
+            )
+        super()._add(obj, oid)
+
     def setstate(self, obj: Any) -> None:
         """Load the state of *obj*; a record or a blob file that is gone is damage, and no ``KeyError``."""
         try:
@@ -106,6 +117,8 @@ def open_database(storage: Any) -> ZODB.DB:
         The root object is of a class that is not on the list.
     DatabaseNotFoundError
         *storage* can only be read, and has nothing in it yet.
+    DamagedError
+        It has transactions in it, but no root.
     """
     try:
         return _Database(

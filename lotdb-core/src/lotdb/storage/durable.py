@@ -7,12 +7,15 @@ file that was created or renamed is found again only once its *folder* was synce
 from __future__ import annotations
 
 import os
+import stat
 from typing import BinaryIO
 
 from lotdb.errors import InvalidOptionError
 from lotdb.syncing import sync_descriptor, sync_folder, sync_path
 
-__all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders"]
+__all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders", "open_plain"]
+
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Disk:
@@ -75,3 +78,25 @@ def make_folders(path: str, disk: Disk) -> None:
     os.makedirs(path, exist_ok=True)
     for folder in missing:
         disk.sync_folder(os.path.dirname(folder))
+
+
+def open_plain(path: str, *, writing: bool = False) -> int | None:
+    """A descriptor of the regular file *path*, or None if something else is there.
+
+    A link is not followed, and a FIFO is not waited for.
+
+    Raises
+    ------
+    FileNotFoundError
+        Nothing is there.
+    """
+    try:
+        descriptor = os.open(path, (os.O_RDWR if writing else os.O_RDONLY) | _PLAIN)
+    except OSError:
+        if stat.S_ISREG(os.lstat(path).st_mode):
+            raise
+        return None
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None

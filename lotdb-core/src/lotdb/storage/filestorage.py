@@ -16,12 +16,13 @@ from lotdb.storage.durable import Disk
 from lotdb.storage.folder import LAYOUT
 from lotdb.storage.lock import ReadersLock
 from lotdb.storage.packing import DurablePack
+from lotdb.storage.recovery import CheckedOpening
 from lotdb.storage.restricted import RestrictedLoading
 
 __all__ = ["SafeFileStorage"]
 
 
-class SafeFileStorage(DurablePack, DurableCommits, ChecksummedRecords, RestrictedLoading):
+class SafeFileStorage(DurablePack, DurableCommits, CheckedOpening, ChecksummedRecords, RestrictedLoading):
     """ZODB's FileStorage with a blob folder, made to survive what disks, processes and strangers do to it.
 
     Each base class answers one of these questions; this one opens and closes. ``open_storage`` makes one, and

@@ -7,6 +7,7 @@ A database is one folder and one name in it::
     lotdb.fs.lotdb      the marker: this is a LOTDB database, of this format
     lotdb.fs.zarr/      what another backend stores, by the backend's name
     lotdb.fs.readers    locked by those who read
+    lotdb.fs.end        where the data file ended at the last commit
 
 All names follow from these two, so the folder can be moved, and no path is written into any file.
 """
@@ -87,6 +88,11 @@ class DatabaseFolder:
         return self.data_file + ".readers"
 
     @property
+    def watermark(self) -> str:
+        """The file that says where the data file ended at the last commit."""
+        return self.data_file + ".end"
+
+    @property
     def old_file(self) -> str:
         """The data file as it was before a pack that did not come to its end."""
         return self.data_file + ".old"
@@ -111,15 +117,16 @@ class DatabaseFolder:
         paths = [os.path.join(self.path, n) for n in found]
         return [p for p in paths if p != self.blobs and os.path.isdir(p)]
 
+    def payloads(self) -> list[str]:
+        """What holds payloads, of any backend."""
+        return ([self.blobs] if _holds_blobs(self.blobs) else []) + self.backend_folders()
+
     def remains(self) -> list[str]:
         """The parts that only a finished database has, apart from the data file.
 
         An empty blob folder is none: a creation that was cut short leaves one.
         """
-        found = [self.marker] if os.path.lexists(self.marker) else []
-        if _holds_blobs(self.blobs):
-            found.append(self.blobs)
-        return found + self.backend_folders()
+        return ([self.marker] if os.path.lexists(self.marker) else []) + self.payloads()
 
     def refuse_existing(self) -> None:
         """Raise if anything is there that a new database would collide with."""
@@ -134,6 +141,11 @@ class DatabaseFolder:
     def refuse_foreign(self) -> None:
         """Raise if the data file is something else than a FileStorage."""
         if self.data_kind() == "foreign":
+            if os.path.lexists(self.marker) or (_is_cut(self.data_file) and self.remains()):
+                raise DamagedError(
+                    f"{self.data_file} does not start as a data file does, but of a database there is"
+                    f" {_names(self.remains())}; nothing was changed: bring it back from a backup"
+                )
             raise DatabaseFormatError(
                 f"{self.data_file} is not a LOTDB database: it does not start as a ZODB FileStorage does;"
                 " choose another name"
@@ -158,6 +170,14 @@ class DatabaseFolder:
             raise DamagedError(
                 f"{self.data_file} is {lost}, but of the same database there is {_names(remains)}, which was"
                 " left alone; bring the data file back from a backup, or move the rest away to start anew"
+            )
+
+    def refuse_lost_commits(self) -> None:
+        """Raise if there are payloads; called when the data file has no commit that could name them."""
+        if payloads := self.payloads():
+            raise DamagedError(
+                f"{self.data_file} holds no commit, but beside it there is {_names(payloads)}, which was left"
+                " alone; bring the data file back from a backup, or move the rest away to start anew"
             )
 
     def check_readable(self) -> None:
@@ -239,6 +259,15 @@ def _kind(path: str) -> DataKind:
         return "empty"
     with open(path, "rb") as file:
         return "filestorage" if file.read(4) == FILESTORAGE_MAGIC else "foreign"
+
+
+def _is_cut(path: str) -> bool:
+    """Whether the file is the beginning of a data file, too short to be one."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        start = file.read(len(FILESTORAGE_MAGIC))
+    return bool(FILESTORAGE_MAGIC.startswith(start))
 
 
 def _holds_blobs(path: str) -> bool:

@@ -1,54 +1,93 @@
-"""Reading FileStorage's ``.index`` without trusting it.
+"""The index: where each object's record is. It spares a scan of the data file, and is never trusted.
 
-The index says where each object's record is, and spares a scan of the data file. ZODB unpickles it freely,
-and would run whatever somebody put there. What ZODB really writes into it is a position and pairs of bytes.
+ZODB pickles its index. This one has nothing to unpickle, says which data file it belongs to, and has a
+checksum; one that does not fit is dropped, and the data file is scanned. ::
+
+    8 bytes  b"LOTDBIDX"
+    8 + 8 + 8 bytes  size of the data file, its last transaction id, and their number
+    6 + 4 + n bytes  the first six bytes of object ids, n, a bucket of their ends and positions; repeated
+    4 bytes  CRC-32 (ISO 3309) of all before
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from typing import Any, BinaryIO, NoReturn
+import struct
+from typing import Any
+from zlib import crc32
 
 from BTrees.fsBTree import fsBucket
-from ZODB._compat import PersistentUnpickler
 from ZODB.fsIndex import fsIndex
 
-from lotdb.errors import UnsafeRecordError
+from lotdb.storage.durable import open_plain
+from lotdb.storage.watermark import End
 
-__all__ = ["read_index"]
+__all__ = ["read_index", "write_index"]
 
 _log = logging.getLogger(__name__)
 
+_MAGIC = b"LOTDBIDX"
+_HEAD = struct.Struct(">8sQ8sQ")
+_PART = struct.Struct(">6sI")
 
-def read_index(path: str) -> tuple[Any, int] | None:
-    """The ``fsIndex`` in the file *path* and the position up to which it is right, or None.
 
-    An index is a cache: None sends FileStorage to scan the data file and to write a new one.
-    """
-    if not os.path.isfile(path):
-        return None
+def read_index(path: str) -> tuple[Any, End] | None:
+    """The ``fsIndex`` in the file *path*, and the end of the data file that it belongs to, or None."""
     try:
-        with open(path, "rb") as file:
-            return _parse(file)
-    except Exception:  # a torn or hostile pickle can raise anything
-        _log.warning("ignored %s, which is no index that ZODB wrote; the data file is scanned", path)
+        content = _content(path)
+    except FileNotFoundError:
+        return None
+    if content[:1] == b"\x80" and content[1:2] <= b"\x05":
+        return None  # a pickle: ZODB's own, or one of before
+    try:
+        return _parse(content)
+    except (struct.error, ValueError, TypeError) as error:
+        _log.warning("%s is damaged (%s) and was dropped; the data file is scanned instead", path, error)
         return None
 
 
-def _parse(file: BinaryIO) -> tuple[Any, int]:
-    unpickler = PersistentUnpickler(_refuse, _refuse, file)
-    position = unpickler.load()
-    if type(position) is not int:
-        raise TypeError("an index starts with a position")
+def _content(path: str) -> bytes:
+    descriptor = open_plain(path)
+    if descriptor is None:
+        return b""
+    try:
+        missing, parts = os.fstat(descriptor).st_size, []
+        while missing > 0 and (part := os.read(descriptor, missing)):
+            parts.append(part)
+            missing -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def write_index(path: str, index: Any, end: End) -> None:
+    """Make *path* the *index* of a data file that ends at *end*."""
+    parts = [_HEAD.pack(_MAGIC, end.size, end.tid, end.transactions)]
+    for prefix, bucket in index._data.items():
+        content = bucket.toString()
+        parts += (_PART.pack(prefix, len(content)), content)
+    content = b"".join(parts)
+    unfinished = path + ".index_tmp"
+    with open(unfinished, "wb") as file:
+        file.write(content)
+        file.write(crc32(content).to_bytes(4, "big"))
+    os.replace(unfinished, path)
+
+
+def _parse(content: bytes) -> tuple[Any, End]:
+    stop = len(content) - 4
+    if stop < _HEAD.size or crc32(memoryview(content)[:stop]).to_bytes(4, "big") != content[stop:]:
+        raise ValueError("its checksum does not fit")
+    magic, *end = _HEAD.unpack_from(content)
+    if magic != _MAGIC:
+        raise ValueError("it is of another kind")
     index = fsIndex()
-    while (pair := unpickler.load()) is not None:
-        prefix, bucket = pair
-        if type(prefix) is not bytes or len(prefix) != 6:
-            raise TypeError("an index is keyed by the first six bytes of object ids")
-        index._data[prefix] = fsBucket().fromString(bucket)
-    return index, position
-
-
-def _refuse(*what: object) -> NoReturn:
-    raise UnsafeRecordError(f"an index names nothing, but this one names {what}")
+    at = _HEAD.size
+    while at < stop:
+        prefix, length = _PART.unpack_from(content, at)
+        at += _PART.size + length
+        if at > stop:
+            raise ValueError("a part is missing")
+        index._data[prefix] = fsBucket().fromString(content[at - length : at])
+    return index, End(*end)

@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from lotdb.errors import DamagedError
 from lotdb.storage.filestorage import SafeFileStorage
 
-__all__ = ["pack_database", "raw_records"]
+__all__ = ["damaged_headers", "may_get_root", "pack_database", "raw_records"]
 
 
 def pack_database(db: Any, *, oldest_tid: bytes | None = None) -> None:
@@ -35,6 +36,24 @@ def pack_database(db: Any, *, oldest_tid: bytes | None = None) -> None:
         storage.pack_before(oldest_tid, db.references)
     else:  # the server of another storage knows its own clock and its own readers
         storage.pack(time.time(), db.references)
+
+
+def damaged_headers(storage: Any) -> str | None:
+    """What is wrong with the first transaction in the data file that is not as it was written, or None."""
+    if isinstance(storage, SafeFileStorage):
+        try:
+            storage.check_headers()
+        except DamagedError as error:
+            return str(error)
+    return None
+
+
+def may_get_root(storage: Any) -> bool:
+    """Whether *storage* is so new that a root without anything in it is right.
+
+    ZODB makes an empty root in a transaction of its own, the first one; what comes next fills it.
+    """
+    return not isinstance(storage, SafeFileStorage) or storage.transactions <= 1
 
 
 def raw_records(storage: Any) -> Iterator[tuple[bytes, bytes, bytes]]:

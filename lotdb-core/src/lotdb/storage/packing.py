@@ -24,6 +24,8 @@ from lotdb.errors import DamagedError, ReadOnlyError
 from lotdb.storage.checksum import is_intact
 from lotdb.storage.durable import Disk
 from lotdb.storage.lock import ReadersLock
+from lotdb.storage.packer import SealingPacker
+from lotdb.storage.watermark import End, Watermark
 
 __all__ = ["DurablePack"]
 
@@ -34,7 +36,12 @@ class DurablePack(FileStorage):
     """A FileStorage that can be packed while the power fails."""
 
     _disk = Disk()
+    _checked: set[int]
+    _end: End
+    _has_unsealed = False
     _pack_until: bytes | None = None
+    _packed: End | None = None
+    _watermark: Watermark | None
 
     def pack_before(self, oldest_tid: bytes | None, references: References) -> None:
         """Drop the revisions and objects that nobody can see any more.
@@ -97,6 +104,7 @@ class DurablePack(FileStorage):
             raise ReadOnlyError(f"{self._file_name} was opened with read_only=True; it was not packed")
         lock = ReadersLock(self._file_name + ".readers", exclusive=True)
         try:
+            self._has_unsealed = self.check_headers()
             with _damage_as_error(self._file_name):
                 super().pack(t, checked_references, gc)
         except BaseException as error:
@@ -116,25 +124,44 @@ class DurablePack(FileStorage):
         while the clock stood still or went back are 14 ns apart.
         """
         until = storage._pack_until or stop
-        packed: tuple[int, Any] | None = FileStorage.packer(storage, referencesf, until, gc)
-        if packed is not None:
-            try:
-                storage._sync_packed()
-            except BaseException:
-                storage._commit_lock.release()  # FileStorage releases it only once it got an answer
-                raise
-        return packed
+        packer = SealingPacker(storage, referencesf, until, gc, anew=storage._has_unsealed)
+        try:
+            position = packer.pack()
+        finally:
+            packer.close()
+        if position is None:
+            return None
+        try:
+            storage._sync_packed(packer.end)
+        except BaseException:
+            storage._commit_lock.release()  # FileStorage releases it only once it got an answer
+            raise
+        return position, packer.index
 
-    def _sync_packed(self) -> None:
+    def _sync_packed(self, packed: End) -> None:
         self._disk.sync_file(self._file_name + ".pack")
         self._disk.sync_file(os.path.join(self.blob_dir, ".removed"))
         self._disk.sync_folder(self.blob_dir)
         self._clear_index()  # its positions are those of the file that is about to be replaced
+        if self._watermark is not None:
+            self._watermark.write(self._end, packed)  # whichever of the two a crash leaves in its place
+            self._disk.sync_file(self._file_name + ".end")
         self._disk.sync_folder(os.path.dirname(self._file_name))
+        self._packed = packed
+
+    def _initIndex(self, index: Any, tindex: Any) -> None:
+        # At its end a pack exchanges the index here, right after its renames and with all locks held.
+        super()._initIndex(index, tindex)
+        if self._packed is not None:
+            self._end, self._packed = self._packed, None
+            self._checked.clear()
 
     def _remove_blob_files_tagged_for_removal_during_pack(self) -> None:
         # The first thing that FileStorage does after its renames, and the first that cannot be undone.
         self._disk.sync_folder(os.path.dirname(self._file_name))
+        with self._lock:
+            if self._watermark is not None:
+                self._watermark.write(self._end)
         super()._remove_blob_files_tagged_for_removal_during_pack()
 
     def finish_killed_pack(self) -> None:

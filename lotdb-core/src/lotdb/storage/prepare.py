@@ -14,6 +14,7 @@ from ZODB._compat import FILESTORAGE_MAGIC
 
 from lotdb.storage.durable import Disk
 from lotdb.storage.folder import FORMAT, LAYOUT, DatabaseFolder
+from lotdb.storage.watermark import EMPTY, create_watermark
 
 __all__ = ["prepare"]
 
@@ -49,6 +50,7 @@ def _create(folder: DatabaseFolder, disk: Disk) -> None:
     with open(folder.readers_file, "ab") as file:
         disk.sync(file)
     disk.write_file(folder.data_file, FILESTORAGE_MAGIC)
+    create_watermark(folder.watermark, disk, EMPTY)
     disk.sync_folder(folder.path)
     _write_marker(folder, disk)
     disk.sync_folder(os.path.dirname(folder.path))

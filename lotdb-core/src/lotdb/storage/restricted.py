@@ -1,7 +1,7 @@
 """FileStorage's own ways to unpickle whatever a database contains, closed.
 
-``ZODB.DB``'s class factory guards the loading of objects. FileStorage also unpickles its index when it opens,
-the extensions of transactions when it is asked for its history, and both sides of a conflict.
+``ZODB.DB``'s class factory guards the loading of objects. FileStorage also unpickles the extensions of
+transactions when it is asked for its history, and both sides of a conflict. Its index is one of our own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from ZODB.POSException import ConflictError
 
 from lotdb.errors import UnsafeRecordError
 from lotdb.storage.classes import check_record
-from lotdb.storage.index import read_index
 
 __all__ = ["RestrictedLoading", "unmerged"]
 
@@ -26,17 +25,6 @@ _unmerged = threading.local()
 
 class RestrictedLoading(FileStorage):
     """A FileStorage that calls nothing that its files name, but the few listed classes."""
-
-    def _restore_index(self) -> tuple[Any, int, bytes] | None:
-        found = read_index(self.__name__ + ".index")
-        if found is None:
-            return None
-        index, position = found
-        try:
-            tid = self._sane(index, position)
-        except Exception:  # the positions are taken from the index, and lead anywhere in the file
-            return None
-        return (index, position, tid) if tid else None
 
     def tryToResolveConflict(
         self,

@@ -24,7 +24,7 @@ from lotdb.testing.seen import bytes_of, check_same
 __all__ = ["AloneTests", "skip_refused"]
 
 # What stands between "<database name>." and the end in the names of the core's own files and folders.
-TAKEN = {"blobs", "index", "lock", "lotdb", "old", "pack", "readers", "tmp"}
+TAKEN = {"blobs", "end", "index", "lock", "lotdb", "old", "pack", "readers", "tmp"}
 
 EXACT = "read_into fills out with just the rows that were written"
 

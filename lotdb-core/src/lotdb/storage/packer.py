@@ -1,0 +1,146 @@
+"""Writing the packed data file: what ZODB's packer keeps, with all checksums made anew."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+from zlib import crc32
+
+from ZODB.FileStorage.FileStorage import RedundantPackWarning
+from ZODB.FileStorage.format import TRANS_HDR_LEN, DataHeader
+from ZODB.FileStorage.fspack import GC, FileStoragePacker
+from ZODB.utils import p64
+
+from lotdb.errors import DamagedError
+from lotdb.storage.checksum import is_intact, seal, unsealed
+from lotdb.storage.transactions import seal_room, transaction_header
+from lotdb.storage.watermark import EMPTY, End
+
+__all__ = ["SealingPacker"]
+
+_Record = tuple[Any, bytes | None]
+
+
+class _Reachable(GC):
+    """What the packer keeps."""
+
+    anew = False
+
+    def buildPackIndex(self) -> None:
+        """List the records; a file that has no checksums yet is packed, though nothing has changed."""
+        try:
+            super().buildPackIndex()
+        except RedundantPackWarning:
+            if not self.anew:
+                raise
+
+
+class SealingPacker(FileStoragePacker):
+    """Copies the transactions that are kept; ``end`` is where the packed file ends.
+
+    Parameters
+    ----------
+    anew : bool
+        Whether there are transactions that have no checksums yet.
+    """
+
+    _file: Any
+    _tfile: Any
+
+    def __init__(self, storage: Any, references: Any, stop: bytes, gc: bool, *, anew: bool) -> None:
+        super().__init__(storage, references, stop, gc)
+        self.gc = _Reachable(self._file, self.file_end, stop, gc, references)
+        self.gc.anew = anew
+        self.end = EMPTY
+
+    def copyToPacktime(self) -> tuple[int, int]:
+        """Copy the records that can be reached, of the transactions up to the time of the pack."""
+        position = self._metadata_size
+        while position < self.gc.packpos:
+            transaction = self._read_txn_header(position)
+            stop = position + transaction.tlen
+            self._write(transaction, self._reachable(position + transaction.headerlen(), stop), packed=True)
+            position = stop + 8
+        return position, self._tfile.tell()
+
+    def copyOne(self, ipos: int) -> int:
+        """Copy the whole transaction at *ipos*, behind the time of the pack; gives where the next begins."""
+        transaction = self._read_txn_header(ipos)  # at the end of the file its error ends the copying
+        stop: int = ipos + transaction.tlen
+        self._commit_lock.release()  # as long as the copying takes
+        self.locked = False
+        self._write(transaction, self._all(ipos + transaction.headerlen(), stop), packed=False)
+        self._commit_lock.acquire()
+        self.locked = True
+        return stop + 8
+
+    def _all(self, position: int, stop: int) -> Iterator[_Record]:
+        while position < stop:
+            header = self._read_data_header(position)
+            position += header.recordlen()
+            yield header, self._data(header)
+
+    def _reachable(self, position: int, stop: int) -> Iterator[_Record]:
+        while position < stop:
+            header = self._read_data_header(position)
+            if self.gc.isReachable(header.oid, position):
+                yield header, self._data(header)
+            elif self.pack_blobs:
+                self._note_blob(header)
+            position += header.recordlen()
+
+    def _data(self, header: Any) -> bytes | None:
+        data: bytes | None
+        data = self._file.read(header.plen) if header.plen else self._brought_back(header)
+        if data is not None and not is_intact(data):
+            raise DamagedError(f"{self._path} was not packed, for a record in it is damaged")
+        return data
+
+    def _brought_back(self, header: Any) -> bytes | None:
+        data: bytes | None = self.fetchDataViaBackpointer(header.oid, header.back)
+        return data
+
+    def _note_blob(self, header: Any) -> None:
+        """List the blob file of a record that is dropped, for removal, unless another record has the same."""
+        data = self._file.read(header.plen) if header.plen else self._brought_back(header)
+        if not data or not self._storage.is_blob_record(data):
+            return
+        kept = self.gc.reachable.get(header.oid)
+        if kept and self._read_data_header(kept).tid == header.tid:
+            return
+        revision = b"" if header.oid not in self.gc.reachable else header.tid
+        self.blob_removed.write(binascii.hexlify(header.oid + revision) + b"\n")
+
+    def _write(self, transaction: Any, records: Iterator[_Record], *, packed: bool) -> None:
+        """Write a transaction with these records; none at all if it was packed and has none."""
+        first = next(records, None)
+        if first is None and packed:
+            return
+        start, total = self._tfile.tell(), 0
+        texts = transaction.user, transaction.descr, seal_room(transaction.ext)
+        self._tfile.write(bytes(TRANS_HDR_LEN + sum(map(len, texts))))  # written below, with the length
+        for header, data in chain([first] if first else [], records):
+            before = 0 if packed else self.index.get(header.oid, 0)
+            total = crc32(self._write_record(header, data, start, before), total)
+        self.index.update(self.tindex)
+        self.tindex.clear()
+        stop = self._tfile.tell()
+        self._tfile.write(p64(stop - start))
+        self._tfile.seek(start)
+        status = b"p" if packed else transaction.status.encode()
+        self._tfile.write(transaction_header(transaction.tid, stop - start, status, texts, total))
+        self._tfile.seek(stop + 8)
+        self.end = End(stop + 8, transaction.tid, self.end.transactions + 1)
+
+    def _write_record(self, header: Any, data: bytes | None, start: int, before: int) -> bytes:
+        """Write a record, without positions of data elsewhere; gives its header."""
+        sealed = b"" if data is None else seal(unsealed(data), header.oid, header.tid)
+        written: bytes = DataHeader(header.oid, header.tid, before, start, 0, len(sealed)).asString()
+        if not sealed:
+            written += bytes(8)  # the creation of the object was undone
+        self.tindex[header.oid] = self._tfile.tell()
+        self._tfile.write(written)
+        self._tfile.write(sealed)
+        return written
