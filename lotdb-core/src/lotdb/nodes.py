@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -24,6 +25,7 @@ from lotdb.plugins import Plugins, check_plugins
 from lotdb.policy import check_policy
 from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, empty_entry
 from lotdb.tree import Handle, Tree
+from lotdb.whole import put, take
 
 if TYPE_CHECKING:
     from lotdb.datanode import DataNode
@@ -262,12 +264,19 @@ class BaseNode(Handle):
         self._known[child._key] = child
 
     def _make_path(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> BaseNode:
+        if not keys:
+            return self._as_type(node_type) if node_type else self
+        if not create:
+            return self._go(keys, create, node_type)
+        self._entry()  # which knows the tree
+        with self._tree.whole():
+            return self._go(keys, create, node_type)
+
+    def _go(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> BaseNode:
         node: BaseNode = self
         for key in keys[:-1]:
             node = node._get(key, create)
-        if keys:
-            return node._get(keys[-1], create, node_type)
-        return self._as_type(node_type) if node_type else self
+        return node._get(keys[-1], create, node_type)
 
     def get_data_node(
         self,
@@ -290,8 +299,12 @@ class BaseNode(Handle):
             Whether to make missing nodes.
         """
         policy = check_policy(self._tree, samplerate_hz, backend, data_attribute)
-        node = cast("DataNode", self.get_node_path(path, create, node_type="data"))
-        node._put_policy(policy)
+        if not policy:
+            return cast("DataNode", self.get_node_path(path, create, node_type="data"))
+        self._entry()  # which knows the tree
+        with self._tree.whole():
+            node = cast("DataNode", self.get_node_path(path, create, node_type="data"))
+            node._put_policy(policy)
         return node
 
     def _as_type(self, node_type: str) -> BaseNode:
@@ -310,12 +323,16 @@ class BaseNode(Handle):
 
     def _create(self, key: str, entry: Entry) -> BaseNode:
         children = self._children_to_write()
-        children[key] = entry
         tree = self._tree
+        put(tree, children, key, entry)
         node = self._child(key, entry, children, tree.epoch, tree.version)
-        if "lotdb_node_created" not in tree.plugins.unheard:
-            tree.plugins.emit("lotdb_node_created", node=node)
+        node._announce()
         return node
+
+    def _announce(self) -> None:
+        """Tell the listeners that the node is there."""
+        if "lotdb_node_created" not in self._tree.plugins.unheard:
+            self._tree.plugins.emit("lotdb_node_created", node=self)
 
     def _no_child(self, key: str) -> NodeNotFoundError:
         place = repr(self._path()) if self._parent else "the root"
@@ -429,9 +446,23 @@ class BaseNode(Handle):
     def _rename_root(self, key: str) -> None:
         if self._tree.owner is not None:
             raise InvalidMoveError("the root of a database cannot be renamed")
-        self._container[key] = self._container.pop(self._key)
-        self._key = key
+        tree, container, old = self._tree, self._container, self._key
+        with tree.whole():
+            self._stand_for(self._parent, key)
+            put(tree, container, key, take(tree, container, old))
+
+    def _stand_for(self, parent: Handle | None, key: str, tree: Tree | None = None) -> None:
+        """Be the handle of another place, to which what is at this one is about to go."""
+        old = self._tree, self._parent, self._key
+        steps = (tree or self._tree).steps
+        if steps is not None:
+            steps.append(partial(self._stand_again, *old))
         self._tree.new_epoch()
+        self._stand_again(tree or self._tree, parent, key)
+
+    def _stand_again(self, tree: Tree, parent: Handle | None, key: str) -> None:
+        self._epoch = self._version = self._kids_epoch = -1
+        self._tree, self._parent, self._key = tree, parent, key
 
     def move(self, parent: BaseNode, key: str | int | None = None) -> None:
         """Move the node, with all below it, to *parent*, under *key* or its own; see :meth:`add_tree`."""
@@ -545,9 +576,11 @@ class BaseNode(Handle):
             return
         if only_node:
             raise InvalidMoveError("the root cannot be deleted; delete_tree() without only_node empties it")
-        for key in list(self):
-            self.delete_node(key)
-        self._put_own(EMPTY_OWN)
+        self._entry()  # which knows the tree
+        with self._tree.whole():
+            for key in list(self):
+                self.delete_node(key)
+            self._put_own(EMPTY_OWN)
 
     def compact_tree(self, *, backend: str | None = None, **options: Any) -> int:
         """Rewrite all payloads at and below this node; see ``DataNode.compact_data``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BufferedReader, BytesIO
+from operator import attrgetter
 from types import NoneType
 from typing import Any, NoReturn
 
@@ -64,9 +65,26 @@ class _Reader(ObjectReader):
 
 
 class _Connection(Connection):
+    _needs_to_join: bool
+    _registered_objects: list[Any]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._reader = _Reader(self, self._cache, self._db.classFactory)
+
+    # An object calls this after it has changed itself. Where that runs a line of Python, Ctrl-C can come in
+    # between, and no abort undoes what nobody knows of. So it is a call of C code alone: the change is noted, and
+    # the connection joins the transaction later.
+    register = property(attrgetter("_registered_objects.append"))
+
+    def join_changed(self) -> None:
+        """Make what was changed a part of the transaction; before anything is done to that as a whole."""
+        if self._needs_to_join and self._registered_objects:
+            self._register()
+
+    def beforeCompletion(self, txn: Any) -> None:
+        """Called by the transaction when it is about to be committed or aborted."""
+        self.join_changed()
 
     def _store_objects(self, writer: Any, transaction: Any) -> None:
         # The pickler asks of every value whether it is a record of its own; ZODB's answer takes half of the
