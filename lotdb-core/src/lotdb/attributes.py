@@ -113,7 +113,10 @@ def write(node: Handle, named: Mapping[str, Any]) -> None:
     # The first attributes of a new node: most leaves of a large tree are made so.
     if type(entry[1]) is tuple and not entry[1] and (leaf := simple_leaf(entry[0], named)):
         container = node._container_to_write()
-        put_entry(node._tree, container, node._key, leaf)
+        if node._tree.steps is None:
+            container[node._key] = leaf
+        else:
+            put_entry(node._tree, container, node._key, leaf)
         return
     own = own_of(entry)
     node._put_own(with_values(own, _encoded(node, own, named)))

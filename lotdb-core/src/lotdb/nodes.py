@@ -25,7 +25,7 @@ from lotdb.plugins import Plugins, check_plugins
 from lotdb.policy import check_policy
 from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, empty_entry
 from lotdb.tree import Handle, Tree
-from lotdb.whole import put, take
+from lotdb.whole import put, steps_noted, take
 
 if TYPE_CHECKING:
     from lotdb.datanode import DataNode
@@ -301,10 +301,16 @@ class BaseNode(Handle):
         policy = check_policy(self._tree, samplerate_hz, backend, data_attribute)
         if not policy:
             return cast("DataNode", self.get_node_path(path, create, node_type="data"))
-        self._entry()  # which knows the tree
+        if self._version != self._tree.version:
+            self._entry()  # which knows the tree
+        if self._tree.steps is None:
+            return steps_noted(self._tree, self._data_node, path, create, policy)
         with self._tree.whole():
-            node = cast("DataNode", self.get_node_path(path, create, node_type="data"))
-            node._put_policy(policy)
+            return self._data_node(path, create, policy)
+
+    def _data_node(self, path: Any, create: bool, policy: dict[str, Any]) -> DataNode:
+        node = cast("DataNode", self.get_node_path(path, create, node_type="data"))
+        node._put_policy(policy)
         return node
 
     def _as_type(self, node_type: str) -> BaseNode:
@@ -324,9 +330,13 @@ class BaseNode(Handle):
     def _create(self, key: str, entry: Entry) -> BaseNode:
         children = self._children_to_write()
         tree = self._tree
-        put(tree, children, key, entry)
+        if tree.steps is None:  # as it mostly is, and leaves are made by the hundred thousand
+            children[key] = entry
+        else:
+            put(tree, children, key, entry)
         node = self._child(key, entry, children, tree.epoch, tree.version)
-        node._announce()
+        if "lotdb_node_created" not in tree.plugins.unheard:
+            tree.plugins.emit("lotdb_node_created", node=node)
         return node
 
     def _announce(self) -> None:

@@ -86,6 +86,11 @@ class _Connection(Connection):
         """Called by the transaction when it is about to be committed or aborted."""
         self.join_changed()
 
+    def _abort(self) -> None:
+        # A new blob is noted when it is added, and when it is written to.
+        self._registered_objects = list({id(each): each for each in self._registered_objects}.values())
+        super()._abort()
+
     def _store_objects(self, writer: Any, transaction: Any) -> None:
         # The pickler asks of every value whether it is a record of its own; ZODB's answer takes half of the
         # time of a commit, and for nearly all of them the type says it.

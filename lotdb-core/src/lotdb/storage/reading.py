@@ -116,10 +116,16 @@ class ReadFile:
             raise ValueError("closed")
         self.writing = True
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if self.descriptor is None and not self.closed:
                 self.descriptor = _Descriptor(self._path)
+        except OSError:
+            if error is None:
+                raise
+            self.closed = True  # there is no file in its place, and the error says why
         finally:
             self.writing = False
 
