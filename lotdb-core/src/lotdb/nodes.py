@@ -611,15 +611,16 @@ class BaseNode(Handle):
         data_attribute: str | None = None,
         skip_unchanged: bool = True,
         on_error: Literal["report", "raise"] = "report",
-        batch_size: int = 100,
+        batch_size: int | None = 100,
         progress: Callable[[int, int, str], None] | None = None,
         **how: Any,
     ) -> IngestReport:
         """Take in the files of a folder and its subfolders, each into a node that its path says.
 
-        In a database there is a commit after each batch of files, and one at the end; what the
-        transaction had changed before goes with the first. So a run that was interrupted goes on where it
-        was when it is started again: files that are there already are not taken in twice.
+        In a database there is a commit after each batch of files, and one at the end. So a run that was
+        interrupted goes on where it was when it is started again: files that are there already are not
+        taken in twice. What is committed stays, also if the ``with`` block around fails later; that
+        nothing else is committed with it, there must be no changes yet that are not committed.
 
         Parameters
         ----------
@@ -641,7 +642,8 @@ class BaseNode(Handle):
         on_error : {"report", "raise"}
             Whether to go on after a file that cannot be taken in, or to raise its error.
         batch_size
-            Files a commit.
+            Files a commit. None commits nothing: all files are a part of the transaction, with what else
+            it changes, and kept or forgotten with it.
         progress
             Called after each file with the number of files done, of all files, and the file's path.
         **how
@@ -657,7 +659,8 @@ class BaseNode(Handle):
         IngestError
             If *folder* is no folder; with ``on_error="raise"`` also for a file.
         InvalidOptionError
-            For a pattern that makes no sense, or by which two files would be the same payload.
+            For a pattern that makes no sense, or by which two files would be the same payload; or if
+            there are changes that are not committed and *batch_size* is not None.
         """
         return ingest_tree(
             self,

@@ -27,7 +27,7 @@ from lotdb.errors import (
 )
 from lotdb.memory import MemoryBackend
 from lotdb.nodes import BaseNode
-from lotdb.records import OWN_KEY, Box, Children, Guard
+from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard
 from lotdb.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.tree import Handle, Tree
@@ -43,6 +43,9 @@ ROOT_KEY = "root"
 
 # What the owner of a tree is set to when nobody may use it any more; no thread has this number.
 NOBODY = -1
+
+# What a change of the tree changes; other than blobs, of which some belong to no payload.
+_RECORDS = (Children, Bucket, Box)
 
 
 class ConnectedTree(Tree):
@@ -86,6 +89,12 @@ class ConnectedTree(Tree):
 
     def commit(self) -> None:
         self._session.commit()
+
+    def has_changes(self) -> bool:
+        connection = self._session.connection
+        saved = connection._savepoint_storage
+        changed = any(type(record) in _RECORDS for record in connection._registered_objects)
+        return changed or (saved is not None and len(saved) > 0)
 
     def depend_on(self, guard: Guard) -> None:
         self._depend(guard)

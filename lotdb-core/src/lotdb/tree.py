@@ -105,6 +105,10 @@ class Tree:
     def commit(self) -> None:
         """Make all that was changed durable, if the tree is in a database."""
 
+    def has_changes(self) -> bool:
+        """Whether the tree is in a database, and something in it is not committed."""
+        return False
+
     def depend_on(self, guard: Guard) -> None:
         """Make the transaction conflict with one that deletes, moves or shares the branch of *guard*."""
 

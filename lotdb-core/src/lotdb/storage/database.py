@@ -13,6 +13,7 @@ from ZODB.Connection import Connection
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
 from ZODB.serialize import ObjectReader
+from ZODB.utils import oid_repr
 
 from lotdb.errors import DamagedError, DatabaseNotFoundError, ReadOnlyError, UnsafeRecordError
 from lotdb.storage.classes import class_factory
@@ -103,11 +104,21 @@ class _Connection(Connection):
         try:
             super().setstate(obj)
         except POSKeyError as error:
-            raise DamagedError(f"{self._db.storage.getName()}: a part is missing: {error}") from error
+            raise DamagedError(_missing(self._db.storage.getName(), error.args[0])) from error
 
     def importFile(self, f: Any, clue: str = "", customImporters: Any = None) -> NoReturn:
         """Refused: importing an export file unpickles it without a class factory."""
         raise UnsafeRecordError("importFile() runs what a ZODB export file names; LOTDB does not offer it")
+
+
+_NO_BLOB = "No blob file at "
+
+
+def _missing(data_file: str, what: Any) -> str:
+    """What to say of a part that is not there, as ZODB names it: by a sentence, or by its id."""
+    if isinstance(what, bytes):
+        return f"{data_file}: object {oid_repr(what)} is missing"
+    return f"{str(what).removeprefix(_NO_BLOB)} is missing"
 
 
 class _Database(ZODB.DB):
