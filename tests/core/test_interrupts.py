@@ -1,0 +1,251 @@
+"""Ctrl-C at each moment of a change, of reading, opening and closing.
+
+A signal handler of Python runs between two instructions of the main thread. So a trace function counts
+instructions, and sends the signal before a chosen one: each place that there is can be tried, one after another.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lotdb import LOTDB, BaseNode, ClosedError, LotdbError
+
+# How many instructions lie between two places that are tried. 1 tries them all, which takes half an hour.
+STEP = int(os.environ.get("LOTDB_INTERRUPT_STEP", "0"))
+SEED = int(os.environ.get("LOTDB_SEED", "20"))
+OURS = ("/lotdb/", "/lotdb_backend", "/ZODB/", "/transaction/", "/persistent/", "contextlib.py")
+WIDE = 300
+
+# A file that is opened when the signal comes is closed by its destructor, which complains.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+class Interrupt:
+    """Runs a function and sends SIGINT before its instruction number *nth*."""
+
+    def __init__(self, nth: int, kind: str = "signal") -> None:
+        self.left = nth
+        self.kind = kind
+        self.hit = False
+
+    def __call__(self, function, *args):
+        code = self._trace
+        sys.settrace(code)
+        try:
+            return function(*args)
+        finally:
+            sys.settrace(None)
+
+    def _trace(self, frame, event, arg):
+        if not any(part in frame.f_code.co_filename for part in OURS):
+            return None
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        return self._count
+
+    def _count(self, frame, event, arg):
+        if event != "opcode" or self.hit:
+            return self._count
+        self.left -= 1
+        if self.left == 0:
+            self.hit = True
+            sys.settrace(None)
+            if self.kind == "signal":
+                signal.raise_signal(signal.SIGINT)
+            else:
+                raise MemoryError
+        return self._count
+
+
+def moments(step: int, name: str):
+    """Numbers of instructions to try, until the caller has seen that there are no more."""
+    step = STEP or step
+    return count(random.Random(f"{SEED} {name}").randint(1, step), step)
+
+
+def state(node):
+    """All that a tree holds, as plain data."""
+    found = {}
+    for each in node.iterate_tree():
+        attributes = {}
+        for name in each.attrs:
+            value = each.attrs[name]
+            attributes[name] = value.read().tolist() if hasattr(value, "segments") else value
+        found[each.path] = (each.node_type, attributes, list(each))
+    return found
+
+
+def fill(root):
+    root.attrs["about"] = "all"
+    root.get_node("count").attrs["n"] = 0
+    root.get_node_path("a/x").attrs.update(v=1, text="short")
+    root.get_node_path("a/x/below").attrs["v"] = 2
+    root.get_node_path("a/z")
+    root.get_node_path("b/y").attrs["boxed"] = "long" * 300
+    root.get_node_path("b/x").attrs["v"] = 3
+    for leaf in range(3):
+        root.get_node_path(f"deep/one/two/leaf{leaf}").attrs["v"] = leaf
+    root["deep"].branch("copied")
+    data = root.get_data_node("data/set", samplerate_hz=10)
+    data.write_data(np.arange(20.0))
+    data.write_data(np.arange(5), data_attribute="other")
+
+
+def fill_wide(root):
+    wide = root.get_node("wide")
+    for number in range(WIDE):
+        wide.get_node(f"{number:03}").attrs["v"] = number
+
+
+def memory_tree():
+    tree = BaseNode("memory")
+    tree.get_node_path("in/memory").attrs["v"] = 1
+    tree.get_data_node("in/data").write_data(np.arange(7))
+    return tree
+
+
+def merge(root):
+    root["a"].merge_tree(root["b"], overwrite=True)
+
+
+def build(root):
+    for number in range(150):
+        root["b"].get_node(f"n{number}").attrs["v"] = number
+
+
+def empty_first_bucket(root):
+    for key in list(root["wide"])[:70]:
+        del root["wide"][key]
+
+
+def empty_middle_buckets(root):
+    for key in list(root["wide"])[100:230]:
+        root["wide"].delete_node(key)
+
+
+CHANGES = {
+    "set an attribute": lambda r: r["a/x"].attrs.update(v=10, w=11),
+    "set an attribute of a branch": lambda r: r["a"].set_attribute("v", 1),
+    "set a large attribute": lambda r: r["a/z"].set_attribute("v", "large" * 200),
+    "set a boxed attribute": lambda r: r["b/y"].set_attribute("boxed", "other" * 200),
+    "delete an attribute": lambda r: r["a/x"].delete_attribute("v"),
+    "clear attributes": lambda r: r["b/x"].attrs.clear(),
+    "create a node": lambda r: r["a"].get_node("new"),
+    "create a first child": lambda r: r["a/z"].get_node("new"),
+    "create a path": lambda r: r.get_node_path("a/n1/n2/n3"),
+    "create a data node": lambda r: r.get_data_node("a/n1/n2", samplerate_hz=5),
+    "make a node a data node": lambda r: r.get_data_node("a/x", samplerate_hz=5, data_attribute="imu"),
+    "delete a leaf": lambda r: r.__delitem__("b/x"),
+    "delete a branch": lambda r: r["a"].delete_node("x"),
+    "delete only a node": lambda r: r["a"].delete_node("x", only_node=True),
+    "delete only a shared node": lambda r: r["copied"].delete_node("one", only_node=True),
+    "delete all": lambda r: r.delete_tree(),
+    "move": lambda r: r["a/z"].move(r["b"]),
+    "move a branch": lambda r: r["deep/one"].move(r["b"], "elsewhere"),
+    "move over another": lambda r: r["b"].add_tree(r["a/x"], if_exists="replace"),
+    "move out of a copy": lambda r: r["copied/one/two"].move(r["a"]),
+    "rename": lambda r: r["a/x"].rename("renamed"),
+    "branch": lambda r: r["a"].branch("a2"),
+    "branch over another": lambda r: r.add_tree(r["a"], key="b", copy=True, if_exists="replace"),
+    "write in a copy": lambda r: r["copied/one/two/leaf1"].set_attribute("v", 100),
+    "write in an original": lambda r: r["deep/one/two"].get_node("new"),
+    "add a tree from memory": lambda r: r["a"].add_tree(memory_tree()),
+    "add a tree from memory over another": lambda r: r["a"].add_tree(
+        memory_tree(), key="x", if_exists="replace"
+    ),
+    "add a copy from memory": lambda r: r["a"].add_tree(memory_tree(), copy=True),
+    "merge": merge,
+    "write data": lambda r: r["data/set"].write_data(np.arange(30)),
+    "write large data": lambda r: r["data/set"].write_data(np.zeros(1 << 17)),
+    "append data": lambda r: r["data/set"].append_data(np.arange(3.0)),
+    "compact data": lambda r: r["data/set"].compact_data(),
+    "compact all": lambda r: r.compact_tree(),
+    "delete data": lambda r: r["data/set"].delete_data(),
+}
+WIDE_CHANGES = {
+    "build": build,
+    "empty the first bucket": empty_first_bucket,
+    "empty buckets in the middle": empty_middle_buckets,
+    "lift many": lambda r: r.delete_node("wide", only_node=True),
+    "add to many": lambda r: [r["wide"].get_node(f"100-{n}") for n in range(70)],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("interrupts")
+
+
+@pytest.fixture(scope="module")
+def db(folder):
+    with LOTDB(folder / "db", durability="process") as db:
+        root = db.open_connection()
+        fill(root)
+        db.commit()
+        yield db
+
+
+@pytest.fixture(scope="module")
+def wide_db(folder):
+    with LOTDB(folder / "wide", durability="process") as db:
+        root = db.open_connection()
+        fill(root)
+        fill_wide(root)
+        db.commit()
+        yield db
+
+
+def interrupted(nth, change, *args, kind="signal"):
+    """Whether the function came to its end without reaching instruction *nth*."""
+    interrupt = Interrupt(nth, kind)
+    try:
+        interrupt(change, *args)
+    except (KeyboardInterrupt, MemoryError):
+        assert interrupt.hit
+    return not interrupt.hit
+
+
+def check_abort(db, name, change, step, *, kind="signal", is_one=True):
+    root = db.open_connection()
+    before = state(root)
+    change(root)
+    after = state(root)
+    db.abort()
+    assert state(root) == before
+    for nth in moments(step, name):
+        try:
+            done = interrupted(nth, change, root, kind=kind)
+            if is_one:
+                assert state(root) in (before, after), f"half of {name!r} is there, interrupted at {nth}"
+        finally:
+            db.abort()
+        assert state(root) == before, f"{name!r} is there after an abort, interrupted at {nth}"
+        root["count"].attrs["n"] = nth  # what was left behind would come with this
+        db.commit()
+        for expected in (before, after):
+            if "count" in expected:
+                expected["count"][1]["n"] = nth
+        if done:
+            break
+    with db.connection() as other:
+        assert state(other) == before
+    assert db.verify() == []
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_interrupted_change_is_whole_or_not_there_and_an_abort_forgets_it(db, name):
+    check_abort(db, name, CHANGES[name], 331)
+
+
+@pytest.mark.parametrize("name", WIDE_CHANGES)
+def test_so_it_is_with_many_children(wide_db, name):
+    check_abort(wide_db, name, WIDE_CHANGES[name], 15_013, is_one=name == "lift many")
