@@ -425,9 +425,9 @@ def _nothing() -> None:
 
 
 def _let_go(zodb: ZODB.DB, backends: Backends) -> None:
-    """Free the files and locks of a database that was dropped without being closed, or could not be opened."""
+    """Free the files and locks of a database that was dropped unclosed, or could not be opened."""
     with uninterrupted(), contextlib.suppress(Exception):
-        if isinstance(storage := zodb.storage, SafeFileStorage):  # no longer if it is closed
+        if isinstance(storage := zodb.storage, SafeFileStorage):  # none if it is closed
             storage.abandon()
         backends.close()
 

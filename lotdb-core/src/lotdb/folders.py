@@ -107,8 +107,9 @@ def ingest_tree(
     node._tree.check_writable()
     if batch_size is not None and node._tree.has_changes():
         raise InvalidOptionError(
-            "ingest_tree commits after each batch of files, and there are changes that are not committed: commit "
-            "or abort them first, or pass batch_size=None to take all files in as a part of this transaction"
+            "ingest_tree commits after each batch of files, and there are changes that are not committed: "
+            "commit or abort them first, or pass batch_size=None to take all files in as a part of this "
+            "transaction"
         )
     report = IngestReport()
     places = _places(root, pattern, to, data_attribute, report)

@@ -137,8 +137,8 @@ class DataWriter:
         table
             A structured array of one axis, in which masked cells are missing; or a mapping of column names
             to sequences, in which None is missing; or a pandas DataFrame.
-        node, data_attribute, backend, metadata, content_type, if_exists, **options
-            As for :meth:`write_array`; also *database*. To be appended, a table must have the same columns; texts may be
+        node, data_attribute, backend, metadata, content_type, database, if_exists, **options
+            As for :meth:`write_array`. To be appended, a table must have the same columns; texts may be
             shorter than there.
 
         Raises

@@ -217,8 +217,8 @@ class Session:
         self.tree.check()
         if self.torn is not None:
             raise ClosedError(
-                f"this transaction of {self.database} cannot be committed, for a change in it failed half-way "
-                f"({self.torn!r}); abort it, and do it again"
+                f"this transaction of {self.database} cannot be committed, for a change in it failed "
+                f"half-way ({self.torn!r}); abort it, and do it again"
             ) from self.torn
         with uninterrupted():
             try:
@@ -303,8 +303,8 @@ class Session:
             how()
         finally:
             if self.changed:
-                # ZODB resets what it was told of. An object whose change was cut short, by a lack of memory inside
-                # of it, may not have told; so all that was read is read again.
+                # ZODB resets what it was told of. An object whose change was cut short, by a lack of memory
+                # inside of it, may not have told; so all that was read is read again.
                 self.connection.cacheMinimize()
             self.tree.stage.purge()
             self.tree.new_epoch()
@@ -320,8 +320,8 @@ def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None
 class _StagePart:
     """The stage as a part of ZODB's transaction, which does not keep it, and the database, in use.
 
-    Objects of ZODB that were not closed are never collected, and so would a database not be whose last user has
-    dropped it in the middle of a transaction.
+    Objects of ZODB that were not closed are never collected, and so would a database not be whose last user
+    has dropped it in the middle of a transaction.
     """
 
     def __init__(self, stage: Stage) -> None:

@@ -121,8 +121,8 @@ class Tree:
     def new_epoch(self) -> None:
         """Have all handles look up their places anew.
 
-        It comes before a change, not after it: an interrupt in between must leave nobody who remembers a place
-        that is no longer right, or may still write where it no longer may.
+        It comes before a change, not after it: an interrupt in between must leave nobody who remembers a
+        place that is no longer right, or may still write where it no longer may.
         """
         self.writable.clear()
         self.epoch += 1

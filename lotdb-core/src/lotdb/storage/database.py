@@ -74,8 +74,8 @@ class _Connection(Connection):
         self._reader = _Reader(self, self._cache, self._db.classFactory)
 
     # An object calls this after it has changed itself. Where that runs a line of Python, Ctrl-C can come in
-    # between, and no abort undoes what nobody knows of. So it is a call of C code alone: the change is noted, and
-    # the connection joins the transaction later.
+    # between, and no abort undoes what nobody knows of. So it is a call of C code alone: the change is noted,
+    # and the connection joins the transaction later.
     register = property(attrgetter("_registered_objects.append"))
 
     def join_changed(self) -> None:

@@ -1,9 +1,9 @@
 """Reading records in a way that Ctrl-C cannot leave half done.
 
 FileStorage lends file objects to those who read, counts them, and commits once all are back. A reader that is
-interrupted before it gave its file back is counted for ever, and the next commit waits for ever. Here nothing is lent
-and nobody is counted: all read from one descriptor, each at places of its own, and look afterwards whether the file is
-still the one that they began with.
+interrupted before it gave its file back is counted for ever, and the next commit waits for ever. Here nothing
+is lent and nobody is counted: all read from one descriptor, each at places of its own, and look afterwards
+whether the file is still the one that they began with.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from typing import Any
 
 __all__ = ["uninterrupted"]
 
-# Plain numbers, and the functions below those of the signal module: it spends nearly all of its time on turning
-# numbers into members of its enums and back.
+# Plain numbers, and the functions below those of the signal module: it spends nearly all of its time on
+# turning numbers into members of its enums and back.
 _SIGNALS = (int(signal.SIGINT), int(signal.SIGTERM))
 _plain: Any = getattr(signal, "_signal", signal)
 _get_handler, _set_handler = _plain.getsignal, _plain.signal

@@ -1,7 +1,7 @@
 """Waiting for another thread, for a while and no longer.
 
-Whoever waits for ever, with Ctrl-C held back, cannot be ended but by killing the process. So each wait of a commit,
-a pack or a read has an end, and is then an error that says what it was that did not come.
+Whoever waits for ever, with Ctrl-C held back, cannot be ended but by killing the process. So each wait of a
+commit, a pack or a read has an end, and is then an error that says what it was that did not come.
 """
 
 from __future__ import annotations
@@ -65,5 +65,6 @@ def wait_until(has_come: Callable[[], bool], what: str) -> None:
 
 def _timed_out(what: str) -> WaitTimeoutError:
     return WaitTimeoutError(
-        f"waited {WAIT_S:g} seconds for {what}, in vain; nothing was changed: try it again, or close the database"
+        f"waited {WAIT_S:g} seconds for {what}, in vain; nothing was changed: try it again, or close the"
+        " database"
     )
