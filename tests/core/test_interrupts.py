@@ -1,7 +1,7 @@
 """Ctrl-C at each moment of a change, of reading, opening and closing.
 
-A signal handler of Python runs between two instructions of the main thread. So a trace function counts
-instructions, and sends the signal before a chosen one: each place that there is can be tried, one after another.
+A signal handler of Python runs in the main thread, when a function is entered or one of C has returned. So a
+profile function counts these moments, and sends the signal at a chosen one: each can be tried, one by one.
 """
 
 import os
@@ -19,7 +19,7 @@ import pytest
 
 from lotdb import LOTDB, BaseNode, ClosedError, LotdbError
 
-# How many instructions lie between two places that are tried. 1 tries them all, which takes half an hour.
+# How many moments lie between two that are tried. 1 tries them all, which takes a quarter of an hour.
 STEP = int(os.environ.get("LOTDB_INTERRUPT_STEP", "0"))
 SEED = int(os.environ.get("LOTDB_SEED", "20"))
 OURS = ("/lotdb/", "/lotdb_backend", "/ZODB/", "/transaction/", "/persistent/", "contextlib.py")
@@ -30,7 +30,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 class Interrupt:
-    """Runs a function and sends SIGINT before its instruction number *nth*."""
+    """Runs a function and sends SIGINT at the *nth* moment at which a handler may run.
+
+    That is when a function of Python is entered, and when one of C has returned.
+    """
 
     def __init__(self, nth: int, kind: str = "signal") -> None:
         self.left = nth
@@ -38,36 +41,28 @@ class Interrupt:
         self.hit = False
 
     def __call__(self, function, *args):
-        code = self._trace
-        sys.settrace(code)
+        sys.setprofile(self._count)
         try:
             return function(*args)
         finally:
-            sys.settrace(None)
-
-    def _trace(self, frame, event, arg):
-        if not any(part in frame.f_code.co_filename for part in OURS):
-            return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        return self._count
+            sys.setprofile(None)
 
     def _count(self, frame, event, arg):
-        if event != "opcode" or self.hit:
-            return self._count
+        if event not in ("call", "c_return") or self.hit:
+            return
+        if not any(part in frame.f_code.co_filename for part in OURS):
+            return
         self.left -= 1
         if self.left == 0:
             self.hit = True
-            sys.settrace(None)
-            if self.kind == "signal":
-                signal.raise_signal(signal.SIGINT)
-            else:
+            sys.setprofile(None)
+            if self.kind == "memory":
                 raise MemoryError
-        return self._count
+            signal.raise_signal(signal.SIGINT)
 
 
 def moments(step: int, name: str):
-    """Numbers of instructions to try, until the caller has seen that there are no more."""
+    """Numbers of moments to try, until the caller has seen that there are no more."""
     step = STEP or step
     return count(random.Random(f"{SEED} {name}").randint(1, step), step)
 
@@ -205,7 +200,7 @@ def wide_db(folder):
 
 
 def interrupted(nth, change, *args, kind="signal"):
-    """Whether the function came to its end without reaching instruction *nth*."""
+    """Whether the function came to its end without reaching moment *nth*."""
     interrupt = Interrupt(nth, kind)
     try:
         interrupt(change, *args)
@@ -243,9 +238,9 @@ def check_abort(db, name, change, step, *, kind="signal", is_one=True):
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_interrupted_change_is_whole_or_not_there_and_an_abort_forgets_it(db, name):
-    check_abort(db, name, CHANGES[name], 331)
+    check_abort(db, name, CHANGES[name], 37)
 
 
 @pytest.mark.parametrize("name", WIDE_CHANGES)
 def test_so_it_is_with_many_children(wide_db, name):
-    check_abort(wide_db, name, WIDE_CHANGES[name], 15_013, is_one=name == "lift many")
+    check_abort(wide_db, name, WIDE_CHANGES[name], 1511, is_one=name == "lift many")

@@ -313,8 +313,8 @@ def _finish(job: Callable[[], None]) -> None:
     removed at the same time.
     """
     begun: list[bool] = []
-    # A queue, and a thread without more, are made in C. An interrupt inside of an Event, or of a Thread's start,
-    # would leave a lock held, and the two waiting for each other for ever.
+    # A queue, and a thread without more, are made in C. An interrupt inside of an Event, or of a Thread's
+    # start, would leave a lock held, and the two waiting for each other for ever.
     done: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def run() -> None:

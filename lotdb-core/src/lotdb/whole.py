@@ -1,8 +1,8 @@
 """Changes of several steps that are made whole or not at all.
 
-A tree in memory has nothing that an abort returns to, and who catches Ctrl-C in a database may commit what is
-there. So each step is noted, with how to take it back, before it is made. If a step fails, those before it are
-taken back. A single step is either made or not: what changes a container is one call of C code.
+A tree in memory has nothing that an abort returns to, and who catches Ctrl-C in a database may commit what
+is there. So each step is noted, with how to take it back, before it is made. If a step fails, those before
+it are taken back. A single step is either made or not: what changes a container is one call of C code.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Whole:
 
 
 def steps_noted(tree: Tree, change: Callable[..., T], *args: Any) -> T:
-    """What *change* gives, made whole or not at all; quicker than the context where it mostly changes nothing."""
+    """What *change* gives, made whole or not at all; quicker than the context, where little is changed."""
     tree.steps = []
     try:
         return change(*args)
@@ -94,8 +94,8 @@ def take(tree: Tree, container: Any, key: str) -> Entry:
     try:
         del container[key]
     except BaseException:
-        # A bucket that got empty is taken out of its list, for which its neighbour must be read. If that fails
-        # the bucket stays, and no list may hold an empty one.
+        # A bucket that got empty is taken out of its list, for which its neighbour must be read. If that
+        # fails the bucket stays, and no list may hold an empty one.
         _put_back(tree, container, key, entry)
         raise
     return entry
