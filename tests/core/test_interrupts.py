@@ -10,17 +10,19 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+import time
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, BaseNode, ClosedError, LotdbError
+from lotdb import LOTDB, BaseNode, ClosedError, LotdbError, WaitTimeoutError
 
 # How many moments lie between two that are tried. 1 tries them all, which takes a quarter of an hour.
 STEP = int(os.environ.get("LOTDB_INTERRUPT_STEP", "0"))
+# How many interrupts the storm has; 20 000 take three minutes.
+STORM = int(os.environ.get("LOTDB_STORM", "150"))
 SEED = int(os.environ.get("LOTDB_SEED", "20"))
 OURS = ("/lotdb/", "/lotdb_backend", "/ZODB/", "/transaction/", "/persistent/", "contextlib.py")
 WIDE = 300
@@ -244,3 +246,268 @@ def test_an_interrupted_change_is_whole_or_not_there_and_an_abort_forgets_it(db,
 @pytest.mark.parametrize("name", WIDE_CHANGES)
 def test_so_it_is_with_many_children(wide_db, name):
     check_abort(wide_db, name, WIDE_CHANGES[name], 1511, is_one=name == "lift many")
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGES if "data" not in name or "node" in name])
+def test_a_change_in_memory_is_whole_or_not_there(name):
+    change = CHANGES[name]
+
+    def fresh():
+        root = BaseNode("root")
+        fill(root)
+        return root
+
+    before, changed = state(fresh()), fresh()
+    change(changed)
+    after = state(changed)
+    for nth in moments(97, name):
+        root = fresh()
+        handles = [root[path] for path in before if path]
+        done = interrupted(nth, change, root)
+        left = state(root)
+        assert left in (before, after), f"half of {name!r} is there, interrupted at {nth}"
+        assert {each.path for each in handles if "gone" not in repr(each)} <= set(left)
+        root.get_node_path("count/more").attrs["n"] = nth  # and it can be worked with
+        assert state(root) == {
+            **left,
+            "": (*left[""][:2], sorted({*left[""][2], "count"})),
+            "count": ("", left.get("count", ("", {}))[1], ["more"]),
+            "count/more": ("", {"n": nth}, []),
+        }
+        if done:
+            break
+
+
+def test_the_root_of_a_tree_in_memory_is_renamed_whole_or_not():
+    for nth in moments(1, "rename root"):
+        root = memory_tree()
+        before = state(root)
+        done = interrupted(nth, root.rename, "other")
+        assert root.key in ("memory", "other")
+        assert state(root) == before
+        if done:
+            break
+
+
+def test_a_tree_from_memory_is_in_memory_or_in_the_database_and_back_after_an_abort(db):
+    root = db.open_connection()
+    for nth in moments(11, "take over"):
+        tree = memory_tree()
+        before = state(tree)
+        done = interrupted(nth, root["a"].add_tree, tree)
+        assert len(state(tree)) == len(before)
+        assert (tree.path == "a/memory") == ("memory" in root["a"])
+        db.abort()
+        assert state(tree) == before
+        assert tree.path == ""
+        tree.attrs["v"] = 1
+        if done:
+            break
+
+
+def with_savepoint(root, db):
+    root["a/x"].attrs["v"] = "kept"
+    savepoint = db.savepoint()
+    root["a"].delete_node("x")
+    root["b"].get_node("new").attrs["v"] = 1
+    root["data/set"].append_data(np.arange(3.0))
+    savepoint.rollback()
+    root["b"].get_node("after").attrs["v"] = 1
+
+
+def test_an_abort_forgets_what_savepoints_and_rollbacks_that_were_interrupted_left(db):
+    root = db.open_connection()
+    before = state(root)
+    for nth in moments(43, "savepoint"):
+        done = interrupted(nth, with_savepoint, root, db)
+        db.abort()
+        assert state(root) == before
+        root["count"].attrs["n"] = nth
+        db.commit()
+        before["count"][1]["n"] = nth
+        if done:
+            break
+    with db.connection() as other:
+        assert state(other) == before
+    assert db.verify() == []
+
+
+def test_who_catches_the_interrupt_and_commits_commits_whole_changes(folder):
+    for number, name in enumerate(["move over another", "delete only a node", "delete all", "write in a copy"]):
+        change = CHANGES[name]
+        for nth in moments(101, f"commit {name}"):
+            with LOTDB(folder / f"commit-{number}-{nth}", durability="process") as db:
+                root = db.open_connection()
+                fill(root)
+                db.commit()
+                before = state(root)
+                done = interrupted(nth, change, root)
+                left = state(root)
+                db.commit()
+                with db.connection() as other:
+                    assert state(other) == left
+                assert db.verify() == []
+                assert left == before or set(before) != set(left) or name == "write in a copy"
+            if done:
+                break
+
+
+@pytest.mark.parametrize("name", ["build", "empty the first bucket", "empty buckets in the middle", "lift many"])
+def test_so_it_is_with_a_lack_of_memory_and_many_children(wide_db, name):
+    check_abort(wide_db, name, WIDE_CHANGES[name], 2503, kind="memory", is_one=False)
+
+
+@pytest.mark.parametrize("name", ["move over another", "delete only a node", "write in a copy", "merge"])
+def test_so_it_is_with_a_lack_of_memory(db, name):
+    check_abort(db, name, CHANGES[name], 67, kind="memory", is_one=False)
+
+
+# -- reading, opening and closing -----------------------------------------------------------------
+
+
+@pytest.fixture
+def short_waits(monkeypatch):
+    monkeypatch.setattr("lotdb.storage.waiting.WAIT_S", 5.0)
+
+
+def read_cold(db, root):
+    db._sessions["standard"].connection.cacheMinimize()
+    state(root)
+
+
+def test_a_read_that_was_interrupted_keeps_nobody_from_committing(db, short_waits):
+    root = db.open_connection()
+    expected = state(root)
+    for nth in moments(29, "read"):
+        done = interrupted(nth, read_cold, db, root)
+        root["count"].attrs["n"] = nth
+        db.commit()
+        if done:
+            break
+    expected["count"][1]["n"] = nth
+    assert state(root) == expected
+
+
+def test_what_was_being_opened_when_the_interrupt_came_is_not_locked(tmp_path):
+    LOTDB(tmp_path / "db").close()
+    kept = []
+    for nth in moments(31, "open"):
+        interrupt = Interrupt(nth)
+        try:
+            interrupt(LOTDB, tmp_path / "db").close()
+        except KeyboardInterrupt as error:
+            kept.append(error)  # as an interactive prompt does, with all that was in use
+        LOTDB(tmp_path / "db").close()
+        if not interrupt.hit:
+            break
+    assert kept
+
+
+def test_what_was_being_closed_when_the_interrupt_came_can_be_closed_and_says_that_it_is(tmp_path):
+    for nth in moments(13, "close"):
+        db = LOTDB(tmp_path / "db")
+        root = db.open_connection()
+        root.attrs["n"] = nth
+        done = interrupted(nth, db.close)
+        db.close()
+        for use in (db.open_connection, db.verify, db.pack, db.commit, lambda: db.run(len), lambda: root.attrs):
+            with pytest.raises(ClosedError):
+                list(use())
+        with LOTDB(tmp_path / "db") as again, again.connection() as root:
+            assert "n" not in root.attrs
+        if done:
+            break
+
+
+def test_a_refresh_that_was_interrupted_or_failed_leaves_a_database_that_reads(tmp_path):
+    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+        root.attrs["n"] = 1
+    reader = LOTDB(tmp_path / "db", read_only=True)
+    for nth in moments(31, "refresh"):
+        done = interrupted(nth, reader.refresh)
+        with reader.connection() as root:
+            assert root.attrs["n"] == 1
+        if done:
+            break
+    (tmp_path / "db/lotdb.fs").rename(tmp_path / "db/away")
+    with pytest.raises(LotdbError):
+        reader.refresh()
+    with reader.connection() as root:
+        assert root.attrs["n"] == 1
+    reader.close()
+
+
+def test_a_wait_for_another_process_can_be_ended(tmp_path):
+    with LOTDB(tmp_path / "db"):
+        script = f"from lotdb import LOTDB\nprint('waits', flush=True)\nLOTDB({str(tmp_path / 'db')!r}, timeout=600)"
+        waiting = subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert waiting.stdout.readline() == "waits\n"
+        deadline = time.monotonic() + 30
+        while waiting.poll() is None and time.monotonic() < deadline:
+            waiting.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        assert "KeyboardInterrupt" in waiting.communicate(timeout=30)[1]
+
+
+def test_a_commit_that_another_thread_holds_up_is_an_error_after_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr("lotdb.storage.waiting.WAIT_S", 0.1)
+    with LOTDB(tmp_path / "db") as db:
+        root = db.open_connection()
+        db._zodb.storage._commit_lock.acquire()
+        root.attrs["n"] = 1
+        with pytest.raises(WaitTimeoutError, match="another thread to finish its commit") as caught:
+            db.commit()
+        assert isinstance(caught.value, TimeoutError)
+        assert "n" not in root.attrs
+        with pytest.raises(WaitTimeoutError):
+            db.pack()
+        db._zodb.storage._commit_lock.release()
+        root.attrs["n"] = 2
+        db.commit()
+        with db.connection() as other:
+            assert other.attrs["n"] == 2
+
+
+def test_who_reads_while_another_thread_packs_and_commits_reads_right(tmp_path):
+    with LOTDB(tmp_path / "db", durability="process") as db:
+        with db.connection() as root:
+            for number in range(300):
+                root.get_node(str(number)).attrs["v"] = 0
+        stop, failures = threading.Event(), []
+
+        def read():
+            try:
+                while not stop.is_set():
+                    with db.connection() as root:
+                        db._all_sessions  # noqa: B018 - as another thread may
+                        values = {root[str(number)].attrs["v"] for number in range(0, 300, 7)}
+                        assert len(values) == 1, values
+            except BaseException as error:
+                failures.append(error)
+
+        readers = [threading.Thread(target=read) for _ in range(3)]
+        for reader in readers:
+            reader.start()
+        for value in range(1, 9):
+            with db.connection() as root:
+                for number in range(300):
+                    root[str(number)].attrs["v"] = value
+            db.pack()
+        stop.set()
+        for reader in readers:
+            reader.join(30)
+        assert not failures
+
+
+def test_a_storm_of_interrupts_leaves_the_old_or_the_new(tmp_path):
+    worker = Path(__file__).with_name("storm_worker.py")
+    done = subprocess.run(
+        [sys.executable, worker, tmp_path / "db", str(STORM), str(SEED)],
+        capture_output=True,
+        text=True,
+        timeout=60 + STORM / 10,  # a hang is a failure
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.startswith(f"{STORM} interrupts")

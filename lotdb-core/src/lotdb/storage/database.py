@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import ZODB
 from ZODB._compat import Unpickler
 from ZODB.Connection import Connection
-from ZODB.POSException import POSKeyError
+from ZODB.POSException import POSKeyError, StateLoadError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
 from ZODB.serialize import ObjectReader
 from ZODB.utils import oid_repr
@@ -105,6 +105,10 @@ class _Connection(Connection):
             super().setstate(obj)
         except POSKeyError as error:
             raise DamagedError(_missing(self._db.storage.getName(), error.args[0])) from error
+        except StateLoadError as error:
+            if isinstance(error.__cause__, MemoryError):  # which says nothing about the record
+                raise error.__cause__ from None
+            raise
 
     def importFile(self, f: Any, clue: str = "", customImporters: Any = None) -> NoReturn:
         """Refused: importing an export file unpickles it without a class factory."""
