@@ -57,8 +57,8 @@ def verify(root: BaseNode) -> Iterator[Damage]:
             yield Damage(node.path, "", f"{type(error).__name__}: {_without_ids(error)}")
         stack.extend(reversed(children))
     for why, payloads in unread.items():
-        many = f" and {len(payloads) - 1} more" if len(payloads) > 1 else ""
-        warnings.warn(f"{payloads[0]}{many} not verified: {why}", RuntimeWarning, stacklevel=2)
+        were = f"and {len(payloads) - 1} more were" if len(payloads) > 1 else "was"
+        warnings.warn(f"{payloads[0]} {were} not verified: {why}", RuntimeWarning, stacklevel=2)
 
 
 # What ZODB calls a record. It is no use to who looks for a node.
