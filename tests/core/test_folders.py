@@ -291,7 +291,7 @@ def test_what_a_block_changed_before_is_forgotten_if_it_fails(folder, tmp_path):
     with LOTDB(tmp_path / "db") as db:
         with pytest.raises(RuntimeError), db.connection() as root:
             root.attrs["before"] = 1
-            with pytest.raises(InvalidOptionError, match="changes that are not committed.*batch_size=None"):
+            with pytest.raises(InvalidOptionError, match=r"changes that are not committed.*batch_size=None"):
                 root.ingest_tree(folder, PATTERN, batch_size=1)
             assert list(root) == []
             raise RuntimeError
@@ -312,11 +312,13 @@ def test_a_folder_is_taken_in_as_a_part_of_the_transaction(folder, tmp_path):
             assert len(root.ingest_tree(folder, PATTERN, batch_size=None).added) == 4
             raise RuntimeError
         with db.connection() as root:
-            assert list(root) == [] and "before" not in root.attrs
+            assert list(root) == []
+            assert "before" not in root.attrs
             root.attrs["before"] = 1
             root.ingest_tree(folder, PATTERN, batch_size=None)
         with db.connection() as root:
-            assert sorted(root) == ["anna", "ben"] and root.attrs["before"] == 1
+            assert sorted(root) == ["anna", "ben"]
+            assert root.attrs["before"] == 1
 
 
 # -- the command ----------------------------------------------------------------------------------

@@ -55,7 +55,8 @@ def test_a_reader_beside_the_first_writer_says_nothing(tmp_path):
         with db.connection() as root:
             root.attrs["a"] = 1
         done = run(
-            f"from lotdb import LOTDB\nwith LOTDB({str(tmp_path / 'db')!r}, read_only=True) as db: db.refresh()"
+            "from lotdb import LOTDB\n"
+            f"with LOTDB({str(tmp_path / 'db')!r}, read_only=True) as db: db.refresh()"
         )
     assert done.stderr == ""
 
@@ -82,4 +83,5 @@ def test_a_missing_backend_is_told_once(tmp_path):
     with LOTDB(tmp_path / "db") as db, pytest.warns(RuntimeWarning) as told:
         assert db.verify() == []
     assert len(told) == 1
-    assert "payload 'data' of 'a' and 2 more were not verified: no backend named 'npy'" in str(told[0].message)
+    said = "payload 'data' of 'a' and 2 more were not verified: no backend named 'npy'"
+    assert said in str(told[0].message)
