@@ -4,6 +4,7 @@ A signal handler of Python runs in the main thread, when a function is entered o
 profile function counts these moments, and sends the signal at a chosen one: each can be tried, one by one.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -17,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, BaseNode, ClosedError, LotdbError, WaitTimeoutError
+from lotdb import LOTDB, BaseNode, ClosedError, LotdbError, Plugins, WaitTimeoutError
+from lotdb.hookspecs import hookimpl
 
 # How many moments lie between two that are tried. 1 tries them all, which takes a quarter of an hour.
 STEP = int(os.environ.get("LOTDB_INTERRUPT_STEP", "0"))
@@ -240,12 +242,12 @@ def check_abort(db, name, change, step, *, kind="signal", is_one=True):
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_interrupted_change_is_whole_or_not_there_and_an_abort_forgets_it(db, name):
-    check_abort(db, name, CHANGES[name], 37)
+    check_abort(db, name, CHANGES[name], 71)
 
 
 @pytest.mark.parametrize("name", WIDE_CHANGES)
 def test_so_it_is_with_many_children(wide_db, name):
-    check_abort(wide_db, name, WIDE_CHANGES[name], 1511, is_one=name == "lift many")
+    check_abort(wide_db, name, WIDE_CHANGES[name], 4003, is_one=name == "lift many")
 
 
 @pytest.mark.parametrize("name", [name for name in CHANGES if "data" not in name or "node" in name])
@@ -260,7 +262,7 @@ def test_a_change_in_memory_is_whole_or_not_there(name):
     before, changed = state(fresh()), fresh()
     change(changed)
     after = state(changed)
-    for nth in moments(97, name):
+    for nth in moments(151, name):
         root = fresh()
         handles = [root[path] for path in before if path]
         done = interrupted(nth, change, root)
@@ -291,7 +293,7 @@ def test_the_root_of_a_tree_in_memory_is_renamed_whole_or_not():
 
 def test_a_tree_from_memory_is_in_memory_or_in_the_database_and_back_after_an_abort(db):
     root = db.open_connection()
-    for nth in moments(11, "take over"):
+    for nth in moments(31, "take over"):
         tree = memory_tree()
         before = state(tree)
         done = interrupted(nth, root["a"].add_tree, tree)
@@ -318,7 +320,7 @@ def with_savepoint(root, db):
 def test_an_abort_forgets_what_savepoints_and_rollbacks_that_were_interrupted_left(db):
     root = db.open_connection()
     before = state(root)
-    for nth in moments(43, "savepoint"):
+    for nth in moments(97, "savepoint"):
         done = interrupted(nth, with_savepoint, root, db)
         db.abort()
         assert state(root) == before
@@ -336,7 +338,7 @@ def test_who_catches_the_interrupt_and_commits_commits_whole_changes(folder):
     names = ["move over another", "delete only a node", "delete all", "write in a copy"]
     for number, name in enumerate(names):
         change = CHANGES[name]
-        for nth in moments(101, f"commit {name}"):
+        for nth in moments(211, f"commit {name}"):
             with LOTDB(folder / f"commit-{number}-{nth}", durability="process") as db:
                 root = db.open_connection()
                 fill(root)
@@ -355,12 +357,86 @@ def test_who_catches_the_interrupt_and_commits_commits_whole_changes(folder):
 
 @pytest.mark.parametrize("name", WIDE_CHANGES)
 def test_so_it_is_with_a_lack_of_memory_and_many_children(wide_db, name):
-    check_abort(wide_db, name, WIDE_CHANGES[name], 2503, kind="memory", is_one=False)
+    check_abort(wide_db, name, WIDE_CHANGES[name], 6007, kind="memory", is_one=False)
 
 
 @pytest.mark.parametrize("name", ["move over another", "delete only a node", "write in a copy", "merge"])
 def test_so_it_is_with_a_lack_of_memory(db, name):
     check_abort(db, name, CHANGES[name], 67, kind="memory", is_one=False)
+
+
+def test_a_change_that_can_not_be_taken_back_is_not_committed(db, monkeypatch):
+    root = db.open_connection()
+    before = state(root)
+
+    def fail(*args):
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lotdb.graft.put", fail)
+        patch.setattr("lotdb.whole._restore", fail)
+        with pytest.raises(OSError, match="the disk is gone"):
+            root["a/z"].move(root["b"])
+    with pytest.raises(ClosedError, match=r"failed half-way \(OSError.*abort it"):
+        db.commit()
+    db.abort()
+    assert state(root) == before
+    root["a/z"].move(root["b"])
+    db.commit()
+    root["b/z"].move(root["a"])
+    db.commit()
+    assert state(root) == before
+
+
+class Failing:
+    """Listens, and fails when it hears something for the second time."""
+
+    def __init__(self):
+        self.heard = 0
+
+    def _fail(self):
+        self.heard += 1
+        if self.heard == 2:
+            raise RuntimeError("a listener fails")
+
+    @hookimpl
+    def lotdb_node_created(self, node):
+        self._fail()
+
+    @hookimpl
+    def lotdb_node_moved(self, node, old_path):
+        self._fail()
+
+    @hookimpl
+    def lotdb_node_deleted(self, parent, key):
+        self._fail()
+
+    @hookimpl
+    def lotdb_payload_written(self, node, name):
+        self._fail()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_failing_listener_stopped_is_forgotten_by_an_abort(folder, name):
+    plugins, listener = Plugins(), Failing()
+    plugins.register(listener)
+    where = folder / "listener"
+    with LOTDB(where, durability="process", plugins=plugins) as db:
+        root = db.open_connection()
+        listener.heard = 10
+        if "a" not in root:
+            fill(root)
+            db.commit()
+        before = state(root)
+        for heard in (0, 1):
+            listener.heard = heard
+            with contextlib.suppress(RuntimeError):
+                CHANGES[name](root)
+            db.abort()
+            assert state(root) == before
+        listener.heard = 10
+        db.commit()
+        assert db.verify() == []
 
 
 # -- reading, opening and closing -----------------------------------------------------------------
@@ -379,7 +455,7 @@ def read_cold(db, root):
 def test_a_read_that_was_interrupted_keeps_nobody_from_committing(db, short_waits):
     root = db.open_connection()
     expected = state(root)
-    for nth in moments(29, "read"):
+    for nth in moments(83, "read"):
         done = interrupted(nth, read_cold, db, root)
         root["count"].attrs["n"] = nth
         db.commit()
@@ -392,7 +468,7 @@ def test_a_read_that_was_interrupted_keeps_nobody_from_committing(db, short_wait
 def test_what_was_being_opened_when_the_interrupt_came_is_not_locked(tmp_path):
     LOTDB(tmp_path / "db").close()
     kept = []
-    for nth in moments(31, "open"):
+    for nth in moments(67, "open"):
         interrupt = Interrupt(nth)
         try:
             interrupt(LOTDB, tmp_path / "db").close()
@@ -405,7 +481,7 @@ def test_what_was_being_opened_when_the_interrupt_came_is_not_locked(tmp_path):
 
 
 def test_what_was_being_closed_when_the_interrupt_came_can_be_closed_and_says_that_it_is(tmp_path):
-    for nth in moments(13, "close"):
+    for nth in moments(31, "close"):
         db = LOTDB(tmp_path / "db")
         root = db.open_connection()
         root.attrs["n"] = nth
@@ -426,7 +502,7 @@ def test_a_refresh_that_was_interrupted_or_failed_leaves_a_database_that_reads(t
     with LOTDB(tmp_path / "db") as db, db.connection() as root:
         root.attrs["n"] = 1
     reader = LOTDB(tmp_path / "db", read_only=True)
-    for nth in moments(31, "refresh"):
+    for nth in moments(97, "refresh"):
         done = interrupted(nth, reader.refresh)
         with reader.connection() as root:
             assert root.attrs["n"] == 1

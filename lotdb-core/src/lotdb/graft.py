@@ -89,19 +89,15 @@ def _add_copy(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
         entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree)
     with parent._tree.whole():
         _replace_child(parent, key, entry)
-    return _announced(parent, key)
+    node = parent._get(key, create=False)
+    node._announce()
+    return node
 
 
 def _replace_child(parent: BaseNode, key: str, entry: Entry) -> None:
     _remove_child(parent, key)
     children = parent._children_to_write()
     put(parent._tree, children, key, entry)
-
-
-def _announced(parent: BaseNode, key: str) -> BaseNode:
-    node = parent._get(key, create=False)
-    node._announce()
-    return node
 
 
 def _move(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
@@ -151,7 +147,8 @@ def _take_over(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
         parent._tree.on_rollback(give_back)
         take(memory, container, old_key)
         _replace_child(parent, key, copied)
-    return _announced(parent, key)
+    tree._announce()
+    return tree
 
 
 # -- merging --------------------------------------------------------------------------------------
