@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, BaseNode, DataNode, DataReader, DataWriter, PayloadExistsError
+from lotdb import LOTDB, BaseNode, DataNode, DataReader, DataWriter, PayloadExistsError, WrongNodeError
 
 
 @pytest.fixture(autouse=True)
@@ -200,3 +200,60 @@ def test_file_ingestion_on_any_node(db):
     DataWriter.attach_file(node, "notes.txt", "notes")
 
     assert DataReader.read(node, "notes") == "hello"
+
+
+TABLE = {"a": [1, 2], "b": ["x", None]}
+WRITERS = {
+    "DataNode.write_data": lambda n, **db: n.write_data(np.arange(3), **db),
+    "DataNode.replace_data": lambda n, **db: n.replace_data(np.arange(3), **db),
+    "DataNode.append_data": lambda n, **db: n.append_data(np.arange(3), **db),
+    "DataNode.attach_file": lambda n, **db: n.attach_file("numbers.npy", **db),
+    "DataNode.ingest_file": lambda n, **db: n.ingest_file("numbers.npy", **db),
+    "DataNode.compact_data": lambda n, **db: n.compact_data("there", **db),
+    "DataNode.delete_data": lambda n, **db: n.delete_data("there", **db),
+    "DataWriter.write_array": lambda n, **db: DataWriter.write_array(n, np.arange(3), **db),
+    "DataWriter.append_array": lambda n, **db: DataWriter.append_array(n, np.arange(3), **db),
+    "DataWriter.write_table": lambda n, **db: DataWriter.write_table(n, TABLE, **db),
+    "DataWriter.write_text": lambda n, **db: DataWriter.write_text(n, "text", **db),
+    "DataWriter.write_bytes": lambda n, **db: DataWriter.write_bytes(n, b"bytes", **db),
+    "DataWriter.attach_file": lambda n, **db: DataWriter.attach_file(n, "numbers.npy", **db),
+    "DataWriter.ingest_file": lambda n, **db: DataWriter.ingest_file(n, "numbers.npy", **db),
+    "DataWriter.delete_data": lambda n, **db: DataWriter.delete_data(n, "there", **db),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_all_that_writes_takes_the_database_of_the_node_and_no_other(db, name, working_directory):
+    write = WRITERS[name]
+    np.save("numbers.npy", np.arange(5))
+    node = db.open_connection().get_data_node("a")
+    node.write_data([1.0, 2.0], data_attribute="there")
+    before = dict(node.attrs).keys()
+
+    with LOTDB(working_directory / "other") as other:
+        for wrong in (other, 500, "blob"):
+            with pytest.raises(WrongNodeError, match="is not the database of"):
+                write(node, database=wrong)
+    assert dict(node.attrs).keys() == before
+    write(node, database=db)
+    assert dict(node.attrs).keys() != before or name == "DataNode.compact_data"
+
+
+def test_the_order_of_arguments_is_that_of_1x(db):
+    node = db.open_connection().get_node("a")
+    DataWriter.write_array(node, np.zeros(3), 500, "signal", "blob", {"unit": "V"}, db)
+    DataWriter.append_array(node, np.ones(2), "signal", db, {"more": 1})
+    np.save("numbers.npy", np.arange(5))
+    DataWriter.attach_file(node, "numbers.npy", "file", "blob", 10, db)
+
+    signal = DataReader.open(node, "signal")
+    assert (signal.samplerate_hz, signal.shape, signal.metadata) == (500, (5,), {"unit": "V", "more": 1})
+    assert DataReader.open(node, "file").samplerate_hz == 10
+
+
+def test_a_node_in_memory_is_in_no_database_and_takes_any(db):
+    node = BaseNode("memory").get_data_node("a")
+    node.write_data([1.0], database=db)
+    with pytest.raises(WrongNodeError):
+        node.write_data([1.0], 500)
+    assert node.read_data().tolist() == [1.0]

@@ -287,6 +287,40 @@ def test_a_read_only_database_takes_nothing_in(folder, tmp_path):
         root.ingest_tree(folder, PATTERN)
 
 
+def test_what_a_block_changed_before_is_forgotten_if_it_fails(folder, tmp_path):
+    with LOTDB(tmp_path / "db") as db:
+        with pytest.raises(RuntimeError), db.connection() as root:
+            root.attrs["before"] = 1
+            with pytest.raises(InvalidOptionError, match=r"changes that are not committed.*batch_size=None"):
+                root.ingest_tree(folder, PATTERN, batch_size=1)
+            assert list(root) == []
+            raise RuntimeError
+        with db.connection() as root:
+            assert "before" not in root.attrs
+            root.attrs["before"] = 2
+            db.savepoint(root)
+            with pytest.raises(InvalidOptionError):
+                root.ingest_tree(folder, PATTERN)
+            db.commit(root)
+            assert len(root.ingest_tree(folder, PATTERN, batch_size=1).added) == 4
+
+
+def test_a_folder_is_taken_in_as_a_part_of_the_transaction(folder, tmp_path):
+    with LOTDB(tmp_path / "db") as db:
+        with pytest.raises(RuntimeError), db.connection() as root:
+            root.attrs["before"] = 1
+            assert len(root.ingest_tree(folder, PATTERN, batch_size=None).added) == 4
+            raise RuntimeError
+        with db.connection() as root:
+            assert list(root) == []
+            assert "before" not in root.attrs
+            root.attrs["before"] = 1
+            root.ingest_tree(folder, PATTERN, batch_size=None)
+        with db.connection() as root:
+            assert sorted(root) == ["anna", "ben"]
+            assert root.attrs["before"] == 1
+
+
 # -- the command ----------------------------------------------------------------------------------
 
 

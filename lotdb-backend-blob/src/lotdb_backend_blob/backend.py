@@ -103,7 +103,7 @@ class BlobBackend(Backend):
         return [] if path is None else [(path, os.path.getsize(path))]
 
     def describe(self, locator: Blob) -> str:
-        return str(locator._p_blob_committed or locator._p_blob_uncommitted or f"blob {locator._p_oid!r}")
+        return str(locator._p_blob_committed or locator._p_blob_uncommitted or "a blob")
 
     def close(self) -> None:
         with self._lock:

@@ -8,8 +8,10 @@ import os
 import shutil
 import threading
 import time
+from _thread import start_new_thread
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from queue import SimpleQueue
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -413,28 +415,30 @@ def _finish(job: Callable[[], None]) -> None:
     zarr works in a background loop. An interrupt would leave that loop writing on, into what is being
     removed at the same time.
     """
-    failure: list[BaseException] = []
-    done = threading.Event()
+    begun: list[bool] = []
+    # A queue, and a thread without more, are made in C. An interrupt inside of an Event, or of a Thread's
+    # start, would leave a lock held, and the two waiting for each other for ever.
+    done: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def run() -> None:
+        begun.append(True)
+        failure: BaseException | None = None
         try:
             job()
         except BaseException as error:
-            failure.append(error)
-        finally:
-            done.set()
+            failure = error
+        done.put(failure)
 
-    worker = threading.Thread(target=run, name="lotdb-zarr-write")
     try:
-        worker.start()
-        done.wait()
+        start_new_thread(run, ())
+        failure = done.get()
     except BaseException:
-        # The interrupt may have come while the thread was starting: then it is not alive yet.
+        # The interrupt may have come before the thread was started, or before it ran.
         deadline = time.monotonic() + START_S
-        while not (done.is_set() or worker.is_alive()) and time.monotonic() < deadline:
+        while not begun and time.monotonic() < deadline:
             time.sleep(0.001)
-        if worker.is_alive():
-            done.wait()
+        if begun:
+            done.get()
         raise
-    if failure:
-        raise failure[0]
+    if failure is not None:
+        raise failure

@@ -19,6 +19,7 @@ from lotdb.records import (
     without_value,
 )
 from lotdb.tree import Handle
+from lotdb.whole import put as put_entry
 
 if TYPE_CHECKING:
     from lotdb.nodes import BaseNode
@@ -111,7 +112,11 @@ def write(node: Handle, named: Mapping[str, Any]) -> None:
     entry = node._entry()
     # The first attributes of a new node: most leaves of a large tree are made so.
     if type(entry[1]) is tuple and not entry[1] and (leaf := simple_leaf(entry[0], named)):
-        node._container_to_write()[node._key] = leaf
+        container = node._container_to_write()
+        if node._tree.steps is None:
+            container[node._key] = leaf
+        else:
+            put_entry(node._tree, container, node._key, leaf)
         return
     own = own_of(entry)
     node._put_own(with_values(own, _encoded(node, own, named)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from lotdb.backend import Backend, BackendContext
 from lotdb.errors import LotdbError, MissingPluginError, PluginError
 from lotdb.plugins import with_versions
+from lotdb.storage.signals import uninterrupted
+from lotdb.storage.waiting import LimitedLock
 
 if TYPE_CHECKING:
     from lotdb.plugins import Plugins
@@ -51,7 +52,7 @@ class Backends:
         self._database_id = database_id
         self._configs = configs
         self._open: dict[str, Backend] = {}
-        self._lock = Lock()
+        self._lock = LimitedLock("another thread to open a backend")
 
     def __call__(self, name: str) -> Backend:
         """The open backend called *name*.
@@ -65,7 +66,8 @@ class Backends:
         """
         backend = self._open.get(name)
         if backend is None:
-            with self._lock:
+            # Ctrl-C waits until it is known, so that it is closed some day.
+            with uninterrupted(), self._lock:
                 backend = self._open.get(name) or self._open_one(name)
                 self._open[name] = backend
         return backend

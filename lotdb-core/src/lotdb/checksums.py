@@ -10,9 +10,10 @@ Source: ISO 3309; https://github.com/madler/zlib/blob/v1.3.1/crc32.c
 from __future__ import annotations
 
 import functools
-import threading
 import zlib
+from _thread import start_new_thread
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -79,24 +80,28 @@ def read_summed(read: Callable[[int, Array], None], out: Array) -> int:
     sums = [0] * len(blocks)
     # Of the blocks to be summed; each number goes to one of the two threads.
     numbers: Iterator[int] = iter(range(len(blocks)))
-    are_read = threading.Semaphore(0)
+    # Queues in C: Ctrl-C inside of a semaphore, or of a thread's start, would leave the two waiting for ever.
+    are_read: SimpleQueue[bool] = SimpleQueue()
+    is_done: SimpleQueue[bool] = SimpleQueue()
 
     def sum_blocks() -> None:
-        while are_read.acquire() and (number := next(numbers, None)) is not None:
-            sums[number] = checksum(blocks[number])
+        try:
+            while are_read.get() and (number := next(numbers, None)) is not None:
+                sums[number] = checksum(blocks[number])
+        finally:
+            is_done.put(True)
 
-    behind = threading.Thread(target=sum_blocks, name="lotdb-checksum", daemon=True)
-    behind.start()
     try:
+        start_new_thread(sum_blocks, ())
         for number, block in enumerate(blocks):
             read(number * step, block)
-            are_read.release()
+            are_read.put(True)
         for number in numbers:  # all is read, and now two can sum
             sums[number] = checksum(blocks[number])
     finally:
         numbers = iter(())
-        are_read.release()
-        behind.join()
+        are_read.put(False)
+    is_done.get()
     whole = 0
     for each, block in zip(sums, blocks, strict=True):
         whole = combined(whole, each, block.nbytes)

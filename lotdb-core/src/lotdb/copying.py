@@ -38,8 +38,8 @@ def share_entry(node: Handle) -> Entry:
     if type(entry[1]) is not tuple and not entry[2]:
         container = node._container_to_write()
         touch(container[node._key])
-        entry = container[node._key] = shared_entry(container[node._key])
         node._tree.new_epoch()  # what was writable below is no longer
+        entry = container[node._key] = shared_entry(container[node._key])
     return entry
 
 

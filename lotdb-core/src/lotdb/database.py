@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import math
 import os
 import random
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import WeakSet
@@ -22,6 +26,7 @@ from lotdb.backends import Backends
 from lotdb.errors import (
     ClosedError,
     DamagedError,
+    DatabaseBusyError,
     DatabaseFormatError,
     InvalidOptionError,
     LotdbError,
@@ -33,9 +38,19 @@ from lotdb.nodes import BaseNode
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.records import EMPTY_OWN, Children, new_branch
 from lotdb.session import NOBODY, ROOT_KEY, Savepoint, Session
-from lotdb.storage import may_get_root, open_database, open_storage, pack_database, uninterrupted
+from lotdb.storage import (
+    SafeFileStorage,
+    may_get_root,
+    open_database,
+    open_storage,
+    pack_database,
+    patiently,
+    uninterrupted,
+)
 
 if TYPE_CHECKING:
+    import ZODB
+
     from lotdb.upkeep import Damage
 
 __all__ = ["LOTDB"]
@@ -111,26 +126,43 @@ class LOTDB:
         self._all_sessions: WeakSet[Session] = WeakSet()
         self._refusal: LotdbError | None = None
         self._pid = os.getpid()
-        self._open(new=new, timeout=timeout)
+        self._let_go: Callable[[], object] = _nothing
+        try:
+            # It waits where Ctrl-C can end it.
+            patiently(partial(self._open_unless_dropped, new=new), timeout)
+        except BaseException:  # also Ctrl-C, which comes when all is open
+            self._let_go()
+            raise
         _open_databases.add(self)
 
-    def _open(self, *, new: bool, timeout: float | None) -> None:
+    def _open_unless_dropped(self, *, new: bool) -> None:
+        """Open the database, also if it is open in an object of this process that nobody uses any more."""
+        try:
+            self._open(new=new)
+        except DatabaseBusyError:
+            if not any(_is_same(self, other) for other in list(_open_databases)):
+                raise
+            gc.collect()
+            self._open(new=new)
+
+    def _open(self, *, new: bool) -> None:
         with uninterrupted():
             storage = open_storage(
-                self.path,
-                self.name,
-                new=new,
-                read_only=self.read_only,
-                durability=self._durability,
-                timeout=timeout,
+                self.path, self.name, new=new, read_only=self.read_only, durability=self._durability
             )
-            self._zodb = open_database(storage)
+            zodb = open_database(storage)
             try:
-                database_id = _prepare_root(self)
+                backends = self._open_backends(_prepare_root(self, zodb))
             except BaseException:
-                self._zodb.close()
+                zodb.close()
                 raise
-        self._backends = Backends(
+            self._zodb, self._backends = zodb, backends
+            # It must not keep the database itself in use.
+            self._let_go = weakref.finalize(self, _let_go, zodb, backends)
+            self._let_go.atexit = False
+
+    def _open_backends(self, database_id: str) -> Backends:
+        return Backends(
             self.plugins,
             # Absolute, so that a change of the working directory does not move it.
             self.path.absolute() / self.name,
@@ -158,12 +190,13 @@ class LOTDB:
     @contextmanager
     def connection(self) -> Iterator[BaseNode]:
         """The root, in a connection of its own: committed on a clean exit, aborted on an exception."""
-        session = self._new_session()
+        session: Session | None = None
         try:
+            session = self._new_session()
             yield session.root
             session.commit()
         finally:
-            if session.tree.owner != NOBODY:
+            if session is not None and session.tree.owner != NOBODY:
                 session.close()
 
     def run(self, function: Callable[[BaseNode], T], *, attempts: int = 10) -> T:
@@ -299,25 +332,40 @@ class LOTDB:
             raise InvalidOptionError(
                 "refresh() is for read_only=True; a writer sees new commits after abort()"
             )
-        self._close_parts()
-        self._open(new=False, timeout=None)
+        sessions = self._closable_sessions()
+        with uninterrupted():
+            zodb, backends, let_go = self._zodb, self._backends, self._let_go
+            self._open(new=False)  # if it fails, all stays as it is
+            self._close_parts(sessions, zodb, backends, let_go)
 
     def close(self) -> None:
         """Close all connections and the database; what was not committed is forgotten. May be repeated."""
-        if self._refusal is None:
-            self._close_parts()
-            self._give_up(ClosedError(f"{self} is closed"))
+        if self._refusal is not None:
+            return
+        sessions = self._closable_sessions()
+        with uninterrupted():
+            try:
+                self._close_parts(sessions, self._zodb, self._backends, self._let_go)
+            finally:
+                self._give_up(ClosedError(f"{self} is closed"))
 
-    def _close_parts(self) -> None:
+    def _closable_sessions(self) -> list[Session]:
         sessions = self._open_sessions()
         for session in sessions:
             session.check_closable()
-        with uninterrupted():
-            self._sessions.clear()
+        return sessions
+
+    def _close_parts(
+        self, sessions: list[Session], zodb: ZODB.DB, backends: Backends, let_go: Callable[[], object]
+    ) -> None:
+        """Close them all, whatever fails."""
+        self._sessions.clear()
+        with ExitStack() as last_to_first:
+            last_to_first.callback(let_go)
+            last_to_first.callback(zodb.close)
+            last_to_first.callback(backends.close)
             for session in sessions:
-                session.close()
-            self._backends.close()
-            self._zodb.close()
+                last_to_first.callback(session.close)
 
     # -- for the parts of the database ---------------------------------------------------------------
 
@@ -377,10 +425,26 @@ def _check_backends(plugins: Plugins, default: Any, configs: Any) -> None:
         plugins.check_backend(name)
 
 
-def _prepare_root(database: LOTDB) -> str:
+def _nothing() -> None:
+    """What is to be let go of before anything is open."""
+
+
+def _let_go(zodb: ZODB.DB, backends: Backends) -> None:
+    """Free the files and locks of a database that was dropped unclosed, or could not be opened."""
+    with uninterrupted(), contextlib.suppress(Exception):
+        if isinstance(storage := zodb.storage, SafeFileStorage):  # none if it is closed
+            storage.abandon()
+        backends.close()
+
+
+def _is_same(one: LOTDB, other: LOTDB) -> bool:
+    return one.name == other.name and one.path.absolute() == other.path.absolute()
+
+
+def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
     """Create the root of an empty database; the id of any."""
     manager = transaction.TransactionManager(explicit=True)
-    connection = database._zodb.open(manager)
+    connection = zodb.open(manager)
     try:
         with manager:
             root = connection.root()

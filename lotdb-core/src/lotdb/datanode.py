@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lotdb import attributes, payloads
 from lotdb.attach import attach_file
-from lotdb.errors import WrongNodeError
 from lotdb.ingester import MAX_BYTES
 from lotdb.nodes import BaseNode, LeftToDataNodes
 from lotdb.payload import Payload
@@ -28,8 +27,8 @@ class DataNode(BaseNode):
     """A node with payloads: arrays, texts or bytes, each under a name.
 
     It keeps three defaults for them: the sample rate, the backend, and the name of the payload that is
-    meant when none is given. ``database=`` is accepted wherever the older API wanted it, and only
-    checked: a node knows its database.
+    meant when none is given. ``database=`` is accepted by all that writes, and only checked: a node knows
+    its database.
 
     Parameters
     ----------
@@ -159,7 +158,7 @@ class DataNode(BaseNode):
             If *data* is appended and does not fit.
         MissingPluginError, InvalidOptionError, InvalidRangeError, ReadOnlyError
         """
-        self._check_database(database)
+        payloads.check_database(self, database)
         name = self._name(data_attribute)
         if if_exists != "append" or not self.has_data(name):
             # What is appended takes these from the payload that is there.
@@ -239,7 +238,7 @@ class DataNode(BaseNode):
             If the file's sample rate is not the node's and *samplerate_hz* is not given; or if it is
             appended and does not fit.
         """
-        self._check_database(database)
+        payloads.check_database(self, database)
         name = self._name(data_attribute)
         default_rate = None
         if if_exists != "append" or not self.has_data(name):
@@ -260,8 +259,17 @@ class DataNode(BaseNode):
             options=options,
         )
 
+    def ingest_file(self, filepath: str | os.PathLike[str], database: Any = None, **how: Any) -> Payload:
+        """What :meth:`attach_file` was called before."""
+        return self.attach_file(filepath, database, **how)
+
     def compact_data(
-        self, data_attribute: str | None = None, *, backend: str | None = None, **options: Any
+        self,
+        data_attribute: str | None = None,
+        *,
+        database: Any = None,
+        backend: str | None = None,
+        **options: Any,
     ) -> Payload:
         """Rewrite a payload as one piece, in its backend or another, in bounded memory.
 
@@ -272,27 +280,24 @@ class DataNode(BaseNode):
         ----------
         data_attribute
             Name of the payload; by default the node's.
+        database
+            As for :meth:`write_data`.
         backend
             Name of the backend to move it to.
         **options
             The backend's own options; by default, in the same backend, those it has.
         """
+        payloads.check_database(self, database)
         name = self._name(data_attribute)
         return payloads.compact(self, name, backend=backend, options=options)
 
-    def delete_data(self, data_attribute: str | None = None) -> None:
+    def delete_data(self, data_attribute: str | None = None, *, database: Any = None) -> None:
         """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
+        payloads.check_database(self, database)
         payloads.delete(self, self._name(data_attribute))
 
     def _name(self, data_attribute: str | None) -> str:
         return self.data_attribute if data_attribute is None else data_attribute
-
-    def _check_database(self, database: Any) -> None:
-        if database is not None and self._tree.owner is not None and not self._tree.belongs_to(database):
-            raise WrongNodeError(
-                f"database={database!r} is not the database of {self!r}; leave it out, and name other "
-                "arguments, such as samplerate_hz="
-            )
 
     # -- reading -------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ Each error is a :class:`LotdbError` and also the builtin that a stranger would c
     │   ├── WrongThreadError           RuntimeError  a connection used outside its thread or process
     │   ├── ReadOnlyError              PermissionError
     │   ├── DatabaseBusyError          BlockingIOError  another process or reader holds it
+    │   ├── WaitTimeoutError           TimeoutError  another thread did not come to its end in time
     │   ├── ConflictError              ZODB's ConflictError  run the transaction again
     │   └── CommitInDoubtError         OSError       the disk failed inside a commit: reopen and look
     └── look after the data
@@ -83,6 +84,7 @@ __all__ = [
     "UnsafeRecordError",
     "UnsupportedValueError",
     "ValueTooLargeError",
+    "WaitTimeoutError",
     "WrongNodeError",
     "WrongNodeTypeError",
     "WrongThreadError",
@@ -222,6 +224,10 @@ class ReadOnlyError(LotdbError, PermissionError):
 
 class DatabaseBusyError(LotdbError, BlockingIOError):
     """Another process, or another reader, holds the database."""
+
+
+class WaitTimeoutError(LotdbError, TimeoutError):
+    """Another thread of this process did not come to an end, or let go of a lock, in time."""
 
 
 class ConflictError(LotdbError, POSException.ConflictError):

@@ -8,7 +8,6 @@ import string
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,7 +22,6 @@ from lotdb.errors import (
     shown,
 )
 from lotdb.ingester import check_limit
-from lotdb.keys import split_path
 from lotdb.records import own_of
 
 if TYPE_CHECKING:
@@ -95,17 +93,24 @@ def ingest_tree(
     to: str | None,
     data_attribute: str | None,
     on_error: Literal["report", "raise"],
-    batch_size: int,
+    batch_size: int | None,
     progress: Progress | None,
     **how: Any,
 ) -> IngestReport:
     """Take in the files below *folder*; see ``BaseNode.ingest_tree``."""
     if on_error not in ("report", "raise"):
         raise InvalidOptionError(f"on_error is {shown(on_error)}; use 'report' or 'raise'")
-    if check_limit("batch_size", batch_size) == 0:
+    if batch_size is not None and check_limit("batch_size", batch_size) == 0:
         raise InvalidOptionError("batch_size is 0; use the number of files a commit, such as 100")
     root = _check_folder(folder)
+    node._entry()  # which knows the tree
     node._tree.check_writable()
+    if batch_size is not None and node._tree.has_changes():
+        raise InvalidOptionError(
+            "ingest_tree commits after each batch of files, and there are changes that are not committed: "
+            "commit or abort them first, or pass batch_size=None to take all files in as a part of this "
+            "transaction"
+        )
     report = IngestReport()
     places = _places(root, pattern, to, data_attribute, report)
     if on_error == "raise" and report.failed:
@@ -119,39 +124,22 @@ def ingest_tree(
             report.failed[place.file] = error
         else:
             (report.added if added else report.unchanged).append(place.file)
-        if number % batch_size == 0:
+        if batch_size is not None and number % batch_size == 0:
             node._tree.commit()
         if progress is not None:
             progress(number, len(places), place.file)
-    node._tree.commit()
+    if batch_size is not None:
+        node._tree.commit()
     return report
 
 
 def _take_in(node: BaseNode, root: Path, place: _Place, how: dict[str, Any]) -> bool:
     """Whether the file was taken in; it may be there already. After an error the tree is as it was."""
-    undo = _how_to_undo(node, place.node)
-    try:
+    with node._tree.whole():
         target = node.get_data_node(place.node)
         before = own_of(target._entry())
         target.attach_file(root / place.file, data_attribute=place.data_attribute, **how)
         return before != own_of(target._entry())
-    except BaseException:
-        undo()
-        raise
-
-
-def _how_to_undo(node: BaseNode, path: str) -> Callable[[], None]:
-    """What takes back that ``get_data_node(path)`` made nodes, or turned one into a data node."""
-    for key in split_path(path):
-        if key not in node:
-            return partial(_delete_if_there, node, key)
-        node = node[key]
-    return partial(node._put_type, node.node_type)
-
-
-def _delete_if_there(node: BaseNode, key: str) -> None:
-    if key in node:
-        node.delete_node(key)
 
 
 # -- files and patterns ---------------------------------------------------------------------------

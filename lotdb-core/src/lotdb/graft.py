@@ -14,6 +14,7 @@ from lotdb.errors import (
 from lotdb.keys import check_key
 from lotdb.records import Children, Entry, child_items, own_of, shared_entry, with_values
 from lotdb.tree import Handle, touch
+from lotdb.whole import put, take
 
 if TYPE_CHECKING:
     from lotdb.nodes import BaseNode
@@ -86,37 +87,45 @@ def _add_copy(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
         entry = copying.share_entry(tree)
     else:
         entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree)
+    with parent._tree.whole():
+        _replace_child(parent, key, entry)
+    node = parent._get(key, create=False)
+    node._announce()
+    return node
+
+
+def _replace_child(parent: BaseNode, key: str, entry: Entry) -> None:
     _remove_child(parent, key)
-    return parent._create(key, entry)
+    children = parent._children_to_write()
+    put(parent._tree, children, key, entry)
 
 
 def _move(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
     """Move *tree* to another place of its own tree."""
     old_path = tree._path()
+    shared = parent._tree
     # Making one of the two places ready may clone a branch above the other, so both are made ready
     # before either is changed.
     parent._children_to_write()
     tree._container_to_write()
     children = parent._children_to_write()
     container = tree._container_to_write()
-    entry = container[tree._key]
-    touch(entry)
+    touch(container[tree._key])
+    replaced = children.get(key)
+    if replaced is not None:
+        _retire(parent, replaced)
     old_parent, old_key = tree._parent, tree._key
 
     def put_back() -> None:
         tree._parent, tree._key = old_parent, old_key
-        parent._tree.new_epoch()
+        shared.new_epoch()
 
-    parent._tree.on_rollback(put_back)
-    del container[tree._key]
-    replaced = children.get(key)
-    if replaced is not None:
-        _retire(parent, replaced)
-    children[key] = entry
-    parent._tree.removals += 1
-    parent._tree.new_epoch()
-    tree._parent, tree._key = parent, key
-    parent._tree.plugins.emit("lotdb_node_moved", node=tree, old_path=old_path)
+    with shared.whole():
+        shared.removals += 1
+        tree._stand_for(parent, key)
+        shared.on_rollback(put_back)
+        put(shared, children, key, take(shared, container, old_key))
+    shared.plugins.emit("lotdb_node_moved", node=tree, old_path=old_path)
     return tree
 
 
@@ -125,22 +134,21 @@ def _take_over(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
     memory, old_parent, old_key = tree._tree, tree._parent, tree._key
     entry = tree._entry()
     copied = copying.copy_entry(entry, memory, parent._tree)
-    _remove_child(parent, key)
     container = tree._container_to_write()
-    del container[old_key]
 
     def give_back() -> None:
         container[old_key] = entry
-        tree._tree, tree._parent, tree._key = memory, old_parent, old_key
-        tree._epoch = tree._version = tree._kids_epoch = -1
+        tree._stand_again(memory, old_parent, old_key)
         memory.new_epoch()
 
-    parent._tree.on_rollback(give_back)
-    # The handle stands for the new place from now on, and so do those below it, through it.
-    memory.new_epoch()
-    tree._tree, tree._parent, tree._key = parent._tree, parent, key
-    tree._epoch = tree._version = tree._kids_epoch = -1
-    return parent._create(key, copied)
+    with parent._tree.whole(), memory.whole():
+        # The handle stands for the new place from now on, and so do those below it, through it.
+        tree._stand_for(parent, key, parent._tree)
+        parent._tree.on_rollback(give_back)
+        take(memory, container, old_key)
+        _replace_child(parent, key, copied)
+    tree._announce()
+    return tree
 
 
 # -- merging --------------------------------------------------------------------------------------
@@ -200,9 +208,12 @@ def delete_node(parent: BaseNode, key: str | int, *, only_node: bool) -> None:
     # Making the place ready may clone its branch, and mark what lies below as shared: that comes first.
     parent._children_to_write()
     lifted = _lifted(child, parent) if only_node else {}
-    _remove_child(parent, key)
-    if lifted:
-        parent._children_to_write().update(lifted)
+    with parent._tree.whole():
+        _remove_child(parent, key)
+        if lifted:
+            children = parent._children_to_write()
+            for each, entry in lifted.items():
+                put(parent._tree, children, each, entry)
     parent._tree.plugins.emit("lotdb_node_deleted", parent=parent, key=key)
 
 
@@ -231,11 +242,13 @@ def _remove_child(parent: BaseNode, key: str) -> None:
     """Take the child *key* away, if there is one."""
     if (key,) not in parent:
         return
-    entry = parent._children_to_write().pop(key)
+    children = parent._children_to_write()
+    entry = children[key]
     _retire(parent, entry)
     parent._tree.removals += 1
     if type(entry[1]) is Children:
         parent._tree.new_epoch()
+    take(parent._tree, children, key)
 
 
 def _retire(parent: BaseNode, entry: Entry) -> None:

@@ -71,7 +71,7 @@ class DataWriter:
     """Writes payloads to any node, data node or not.
 
     The arguments mean what they mean in :meth:`lotdb.DataNode.write_data`, but nothing comes from
-    defaults of the node.
+    defaults of the node. ``database=`` is the node's, or None; any other is a ``WrongNodeError``.
     """
 
     @staticmethod
@@ -79,15 +79,17 @@ class DataWriter:
         node: BaseNode,
         array: Any,
         samplerate_hz: float | None = None,
-        *,
         data_attribute: str = "data",
         backend: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        database: Any = None,
+        *,
         content_type: str | None = None,
         if_exists: IfExists = "replace",
         **options: Any,
     ) -> Payload:
         """Store an array."""
+        payloads.check_database(check_node(node), database)
         if isinstance(array, str | bytes | bytearray | memoryview):
             raise InvalidDataError(f"{type(array).__name__} is no array; use write_text or write_bytes")
         return payloads.write(
@@ -106,12 +108,13 @@ class DataWriter:
     def append_array(
         node: BaseNode,
         array: Any,
-        *,
         data_attribute: str = "data",
+        database: Any = None,
         metadata: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Payload:
         """Add rows to an array, or make it."""
+        payloads.check_database(check_node(node), database)
         return payloads.append(check_node(node), data_attribute, array, metadata=metadata, options=options)
 
     @staticmethod
@@ -123,6 +126,7 @@ class DataWriter:
         backend: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         content_type: str | None = None,
+        database: Any = None,
         if_exists: IfExists = "replace",
         **options: Any,
     ) -> Payload:
@@ -133,7 +137,7 @@ class DataWriter:
         table
             A structured array of one axis, in which masked cells are missing; or a mapping of column names
             to sequences, in which None is missing; or a pandas DataFrame.
-        node, data_attribute, backend, metadata, content_type, if_exists, **options
+        node, data_attribute, backend, metadata, content_type, database, if_exists, **options
             As for :meth:`write_array`. To be appended, a table must have the same columns; texts may be
             shorter than there.
 
@@ -142,6 +146,7 @@ class DataWriter:
         InvalidDataError
             If *table* is none of these, or a column has a type that no table can hold.
         """
+        payloads.check_database(check_node(node), database)
         rows = as_table(table)
         return payloads.write(
             check_node(node),
@@ -163,9 +168,11 @@ class DataWriter:
         backend: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         content_type: str | None = None,
+        database: Any = None,
         if_exists: IfExists = "replace",
     ) -> Payload:
         """Store a text."""
+        payloads.check_database(check_node(node), database)
         if not isinstance(text, str):
             raise InvalidDataError(f"{type(text).__name__} is no text")
         return payloads.write(
@@ -187,9 +194,11 @@ class DataWriter:
         backend: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         content_type: str | None = None,
+        database: Any = None,
         if_exists: IfExists = "replace",
     ) -> Payload:
         """Store bytes."""
+        payloads.check_database(check_node(node), database)
         if not isinstance(data, bytes | bytearray | memoryview):
             raise InvalidDataError(f"{type(data).__name__} is no bytes")
         return payloads.write(
@@ -207,9 +216,10 @@ class DataWriter:
         node: BaseNode,
         filepath: str | os.PathLike[str],
         data_attribute: str = "data",
-        *,
         backend: str | None = None,
         samplerate_hz: float | None = None,
+        database: Any = None,
+        *,
         format: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         if_exists: IfExists = "replace",
@@ -218,6 +228,7 @@ class DataWriter:
         **options: Any,
     ) -> Payload:
         """Take in a file; see :meth:`lotdb.DataNode.attach_file`."""
+        payloads.check_database(check_node(node), database)
         return attach_file(
             node,
             filepath,
@@ -233,11 +244,19 @@ class DataWriter:
         )
 
     @staticmethod
+    def ingest_file(
+        node: BaseNode, filepath: str | os.PathLike[str], data_attribute: str = "data", **how: Any
+    ) -> Payload:
+        """What :meth:`attach_file` was called before."""
+        return DataWriter.attach_file(node, filepath, data_attribute, **how)
+
+    @staticmethod
     def has_data(node: BaseNode, data_attribute: str = "data") -> bool:
         """Whether there is a payload of that name."""
         return payloads.has(check_node(node), data_attribute)
 
     @staticmethod
-    def delete_data(node: BaseNode, data_attribute: str = "data") -> None:
+    def delete_data(node: BaseNode, data_attribute: str = "data", *, database: Any = None) -> None:
         """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
+        payloads.check_database(check_node(node), database)
         payloads.delete(check_node(node), data_attribute)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -24,6 +25,7 @@ from lotdb.plugins import Plugins, check_plugins
 from lotdb.policy import check_policy
 from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, empty_entry
 from lotdb.tree import Handle, Tree
+from lotdb.whole import put, steps_noted, take
 
 if TYPE_CHECKING:
     from lotdb.datanode import DataNode
@@ -262,12 +264,19 @@ class BaseNode(Handle):
         self._known[child._key] = child
 
     def _make_path(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> BaseNode:
+        if not keys:
+            return self._as_type(node_type) if node_type else self
+        if not create:
+            return self._go(keys, create, node_type)
+        self._entry()  # which knows the tree
+        with self._tree.whole():
+            return self._go(keys, create, node_type)
+
+    def _go(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> BaseNode:
         node: BaseNode = self
         for key in keys[:-1]:
             node = node._get(key, create)
-        if keys:
-            return node._get(keys[-1], create, node_type)
-        return self._as_type(node_type) if node_type else self
+        return node._get(keys[-1], create, node_type)
 
     def get_data_node(
         self,
@@ -290,6 +299,16 @@ class BaseNode(Handle):
             Whether to make missing nodes.
         """
         policy = check_policy(self._tree, samplerate_hz, backend, data_attribute)
+        if not policy:
+            return cast("DataNode", self.get_node_path(path, create, node_type="data"))
+        if self._version != self._tree.version:
+            self._entry()  # which knows the tree
+        if self._tree.steps is None:
+            return steps_noted(self._tree, self._data_node, path, create, policy)
+        with self._tree.whole():
+            return self._data_node(path, create, policy)
+
+    def _data_node(self, path: Any, create: bool, policy: dict[str, Any]) -> DataNode:
         node = cast("DataNode", self.get_node_path(path, create, node_type="data"))
         node._put_policy(policy)
         return node
@@ -310,12 +329,20 @@ class BaseNode(Handle):
 
     def _create(self, key: str, entry: Entry) -> BaseNode:
         children = self._children_to_write()
-        children[key] = entry
         tree = self._tree
+        if tree.steps is None:  # as it mostly is, and leaves are made by the hundred thousand
+            children[key] = entry
+        else:
+            put(tree, children, key, entry)
         node = self._child(key, entry, children, tree.epoch, tree.version)
         if "lotdb_node_created" not in tree.plugins.unheard:
             tree.plugins.emit("lotdb_node_created", node=node)
         return node
+
+    def _announce(self) -> None:
+        """Tell the listeners that the node is there."""
+        if "lotdb_node_created" not in self._tree.plugins.unheard:
+            self._tree.plugins.emit("lotdb_node_created", node=self)
 
     def _no_child(self, key: str) -> NodeNotFoundError:
         place = repr(self._path()) if self._parent else "the root"
@@ -429,9 +456,23 @@ class BaseNode(Handle):
     def _rename_root(self, key: str) -> None:
         if self._tree.owner is not None:
             raise InvalidMoveError("the root of a database cannot be renamed")
-        self._container[key] = self._container.pop(self._key)
-        self._key = key
+        tree, container, old = self._tree, self._container, self._key
+        with tree.whole():
+            self._stand_for(self._parent, key)
+            put(tree, container, key, take(tree, container, old))
+
+    def _stand_for(self, parent: Handle | None, key: str, tree: Tree | None = None) -> None:
+        """Be the handle of another place, to which what is at this one is about to go."""
+        old = self._tree, self._parent, self._key
+        steps = (tree or self._tree).steps
+        if steps is not None:
+            steps.append(partial(self._stand_again, *old))
         self._tree.new_epoch()
+        self._stand_again(tree or self._tree, parent, key)
+
+    def _stand_again(self, tree: Tree, parent: Handle | None, key: str) -> None:
+        self._epoch = self._version = self._kids_epoch = -1
+        self._tree, self._parent, self._key = tree, parent, key
 
     def move(self, parent: BaseNode, key: str | int | None = None) -> None:
         """Move the node, with all below it, to *parent*, under *key* or its own; see :meth:`add_tree`."""
@@ -545,9 +586,11 @@ class BaseNode(Handle):
             return
         if only_node:
             raise InvalidMoveError("the root cannot be deleted; delete_tree() without only_node empties it")
-        for key in list(self):
-            self.delete_node(key)
-        self._put_own(EMPTY_OWN)
+        self._entry()  # which knows the tree
+        with self._tree.whole():
+            for key in list(self):
+                self.delete_node(key)
+            self._put_own(EMPTY_OWN)
 
     def compact_tree(self, *, backend: str | None = None, **options: Any) -> int:
         """Rewrite all payloads at and below this node; see ``DataNode.compact_data``.
@@ -568,15 +611,16 @@ class BaseNode(Handle):
         data_attribute: str | None = None,
         skip_unchanged: bool = True,
         on_error: Literal["report", "raise"] = "report",
-        batch_size: int = 100,
+        batch_size: int | None = 100,
         progress: Callable[[int, int, str], None] | None = None,
         **how: Any,
     ) -> IngestReport:
         """Take in the files of a folder and its subfolders, each into a node that its path says.
 
-        In a database there is a commit after each batch of files, and one at the end; what the
-        transaction had changed before goes with the first. So a run that was interrupted goes on where it
-        was when it is started again: files that are there already are not taken in twice.
+        In a database there is a commit after each batch of files, and one at the end. So a run that was
+        interrupted goes on where it was when it is started again: files that are there already are not
+        taken in twice. What is committed stays, also if the ``with`` block around fails later; that
+        nothing else is committed with it, there must be no changes yet that are not committed.
 
         Parameters
         ----------
@@ -598,7 +642,8 @@ class BaseNode(Handle):
         on_error : {"report", "raise"}
             Whether to go on after a file that cannot be taken in, or to raise its error.
         batch_size
-            Files a commit.
+            Files a commit. None commits nothing: all files are a part of the transaction, with what else
+            it changes, and kept or forgotten with it.
         progress
             Called after each file with the number of files done, of all files, and the file's path.
         **how
@@ -614,7 +659,8 @@ class BaseNode(Handle):
         IngestError
             If *folder* is no folder; with ``on_error="raise"`` also for a file.
         InvalidOptionError
-            For a pattern that makes no sense, or by which two files would be the same payload.
+            For a pattern that makes no sense, or by which two files would be the same payload; or if
+            there are changes that are not committed and *batch_size* is not None.
         """
         return ingest_tree(
             self,

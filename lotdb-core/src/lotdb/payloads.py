@@ -18,6 +18,7 @@ from lotdb.errors import (
     PayloadExistsError,
     PayloadNotFoundError,
     UnsupportedValueError,
+    WrongNodeError,
     shown,
 )
 from lotdb.ingester import Blocks
@@ -54,6 +55,18 @@ class Written(NamedTuple):
     name: str
     record: PayloadRecord
     boxed: bool = False
+
+
+def check_database(node: Handle, database: Any) -> None:
+    """Raise ``WrongNodeError`` if *database* is given and not the one that *node* is in."""
+    if database is None or node._tree.belongs_to(database):
+        return
+    if node._tree.owner is None and hasattr(type(database), "open_connection"):
+        return  # a tree in memory is in none, and may be on its way into this one
+    raise WrongNodeError(
+        f"database={shown(database)} is not the database of {node!r}; leave it out, and name other "
+        "arguments, such as samplerate_hz="
+    )
 
 
 def find(node: Handle, name: str) -> PayloadRecord | None:

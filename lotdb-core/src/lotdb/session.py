@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import transaction
 from persistent import Persistent
-from transaction.interfaces import InvalidSavepointRollbackError
 from ZODB import POSException
 from ZODB.utils import z64
 
@@ -26,7 +27,7 @@ from lotdb.errors import (
 )
 from lotdb.memory import MemoryBackend
 from lotdb.nodes import BaseNode
-from lotdb.records import OWN_KEY, Box, Children, Guard
+from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard
 from lotdb.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.tree import Handle, Tree
@@ -42,6 +43,9 @@ ROOT_KEY = "root"
 
 # What the owner of a tree is set to when nobody may use it any more; no thread has this number.
 NOBODY = -1
+
+# What a change of the tree changes; other than blobs, of which some belong to no payload.
+_RECORDS = (Children, Bucket, Box)
 
 
 class ConnectedTree(Tree):
@@ -86,6 +90,12 @@ class ConnectedTree(Tree):
     def commit(self) -> None:
         self._session.commit()
 
+    def has_changes(self) -> bool:
+        connection = self._session.connection
+        saved = connection._savepoint_storage
+        changed = any(type(record) in _RECORDS for record in connection._registered_objects)
+        return changed or (saved is not None and len(saved) > 0)
+
     def depend_on(self, guard: Guard) -> None:
         self._depend(guard)
 
@@ -119,7 +129,13 @@ class ConnectedTree(Tree):
             self._session.exact.setdefault(record._p_oid, record._p_serial)
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
-        self._session.undos.append(undo)
+        undos = self._session.undos
+        if self.steps is not None:
+            self.steps.append(partial(_withdraw, undos, undo))
+        undos.append(undo)
+
+    def give_up(self, failure: BaseException) -> None:
+        self._session.torn = failure
 
     @contextmanager
     def all_or_nothing(self, node: Handle) -> Iterator[None]:
@@ -144,22 +160,31 @@ class Session:
         self.database = database
         self._thread = threading.current_thread()
         self.undos: list[Callable[[], None]] = []
+        #: Whether anything may have been changed since the transaction began.
         self.changed = False
+        #: Why a change that failed could not be taken back; the transaction can only be aborted then.
+        self.torn: BaseException | None = None
         #: The records that the transaction depends on, into which nothing may be merged, and their serials.
         self.exact: dict[bytes, bytes] = {}
         #: Trees in memory that read their payloads from here, and the snapshot that they were copied from.
         self.pinned: WeakKeyDictionary[Tree, bytes] = WeakKeyDictionary()
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
-        self.connection: Connection = database._zodb.open(self._manager)
-        self.tree = ConnectedTree(self)
-        self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
+        try:
+            with uninterrupted():
+                self.connection: Connection = database._zodb.open(self._manager)
+                self.tree = ConnectedTree(self)
+                self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
+        except BaseException:  # also Ctrl-C, which comes when all is open
+            if "connection" in self.__dict__:
+                self.connection.close()
+            raise
 
     # -- used by the tree and the stage --------------------------------------------------------------
 
     def join(self, stage: Stage) -> None:
         """Make *stage* a part of the transaction."""
-        self._manager.get().join(stage)
+        self._manager.get().join(_StagePart(stage))
 
     def adopt(self, locator: Any) -> None:
         """Make a locator that is a persistent object part of the database, before it is written to."""
@@ -190,6 +215,11 @@ class Session:
     def commit(self) -> None:
         """Make all that was changed visible together; after any error it is as if nothing had been."""
         self.tree.check()
+        if self.torn is not None:
+            raise ClosedError(
+                f"this transaction of {self.database} cannot be committed, for a change in it failed "
+                f"half-way ({self.torn!r}); abort it, and do it again"
+            ) from self.torn
         with uninterrupted():
             try:
                 self.tree.stage.flush()
@@ -199,8 +229,7 @@ class Session:
                 self.database._give_up(error)
                 raise
             except BaseException as error:
-                self._roll_back(self._manager.abort)
-                self._begin()
+                self._forget_all()
                 if isinstance(error, POSException.ConflictError) and not isinstance(error, LotdbError):
                     raise ConflictError(
                         f"another transaction changed the same part of {self.database} first; "
@@ -214,15 +243,20 @@ class Session:
         """Forget all that was changed since the last commit, and see what others have committed."""
         self.tree.check()
         with uninterrupted():
-            self._roll_back(self._manager.abort)
-            self._begin()
+            self._forget_all()
 
     def savepoint(self) -> Savepoint:
-        """A point within the transaction that can be returned to."""
+        """A point within the transaction that can be returned to; after any error nothing of it is kept."""
         self.tree.check()
         with uninterrupted():
             self.tree.stage.flush()
-            return Savepoint(self, self._manager.savepoint(), len(self.undos))
+            try:
+                self.connection.join_changed()
+                savepoint = self._manager.savepoint()
+            except BaseException:  # ZODB has forgotten all that was changed, and takes nothing more
+                self._forget_all()
+                raise
+            return Savepoint(self, savepoint, len(self.undos))
 
     def close(self) -> None:
         """Forget what is not committed, and let go of the connection."""
@@ -230,20 +264,30 @@ class Session:
             return
         self.check_closable()
         with uninterrupted():
-            self._roll_back(self._manager.abort)
-            self.connection.close()
-            self.tree.owner = NOBODY
+            try:
+                self._roll_back(self._manager.abort)
+            finally:
+                self.tree.owner = NOBODY
+                self.connection.close()
 
     def check_closable(self) -> None:
         """Raise ``WrongThreadError`` while another thread that is alive may use the connection."""
         if self._thread.is_alive():
             self.tree.check()
 
+    def _forget_all(self) -> None:
+        try:
+            self._roll_back(self._manager.abort)
+        finally:
+            self._begin()
+
     def _begin(self) -> None:
         self._manager.begin()
+        self.tree.steps = None
         self.tree.new_epoch()
         self.exact.clear()
         self.changed = False
+        self.torn = None
 
     def _depend_again(self) -> None:
         # ZODB forgets that a transaction depends on a record once it stores a change of it, also if that goes
@@ -252,11 +296,48 @@ class Session:
             self.connection._readCurrent.setdefault(oid, serial)
 
     def _roll_back(self, how: Callable[[], None], keep: int = 0) -> None:
-        how()
-        self.tree.stage.purge()
+        self.tree.steps = None
         self.tree.new_epoch()
-        while len(self.undos) > keep:
-            self.undos.pop()()
+        try:
+            self.connection.join_changed()
+            how()
+        finally:
+            if self.changed:
+                # ZODB resets what it was told of. An object whose change was cut short, by a lack of memory
+                # inside of it, may not have told; so all that was read is read again.
+                self.connection.cacheMinimize()
+            self.tree.stage.purge()
+            self.tree.new_epoch()
+            while len(self.undos) > keep:
+                self.undos.pop()()
+
+
+def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None:
+    if undos and undos[-1] is undo:
+        undos.pop()
+
+
+class _StagePart:
+    """The stage as a part of ZODB's transaction, which does not keep it, and the database, in use.
+
+    Objects of ZODB that were not closed are never collected, and so would a database not be whose last user
+    has dropped it in the middle of a transaction.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = weakref.ref(stage)
+        self._key = stage.sortKey()
+
+    def sortKey(self) -> str:
+        return self._key
+
+    def __getattr__(self, name: str) -> Any:
+        stage = self._stage()
+        return _nothing if stage is None else getattr(stage, name)
+
+
+def _nothing(*args: object) -> None:
+    """What a stage does that nobody uses any more."""
 
 
 class Savepoint:
@@ -277,10 +358,14 @@ class Savepoint:
         """
         self._session.tree.check()
         with uninterrupted():
+            if not self._savepoint.valid:
+                raise ClosedError(
+                    "this savepoint is no more: its transaction ended, or an earlier one was returned to"
+                )
             try:
                 self._session._roll_back(self._savepoint.rollback, self._undos)
                 self._session._depend_again()
-            except InvalidSavepointRollbackError:
-                raise ClosedError(
-                    "this savepoint is no more: its transaction ended, or an earlier one was returned to"
-                ) from None
+            except BaseException:  # ZODB takes nothing more in this transaction
+                self._session._forget_all()
+                raise
+            self._session.torn = None

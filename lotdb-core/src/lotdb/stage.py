@@ -155,8 +155,9 @@ class Stage:
             return (self._write_large(layout, array),)
         pack = self._packs.get(layout)
         if pack is None:
-            pack = self._packs[layout] = _Pack(self._new_locator(layout), layout)
+            pack = _Pack(self._new_locator(layout), layout)
             self._pending[id(pack.locator)] = pack
+            self._packs[layout] = pack
         segment = Segment(pack.locator, pack.rows, len(array), checksum(array))
         self._add(layout, pack, array)
         return (segment,)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from threading import get_ident
 from typing import Any
 
@@ -36,6 +37,8 @@ from lotdb.records import (
     shared_entry,
 )
 from lotdb.stage import Layout, Stage
+from lotdb.storage.signals import uninterrupted
+from lotdb.whole import Whole, put
 
 __all__ = ["Handle", "Tree"]
 
@@ -58,6 +61,8 @@ class Tree:
         self.writable: dict[int, Any] = {}
         #: How often a child was taken away; an iteration then looks whether its next one is still there.
         self.removals = 0
+        #: What takes back the steps of the change that is being made as a whole; see ``whole.py``.
+        self.steps: list[Callable[[], Any]] | None = None
         #: The one place that the root's handle finds its entry in, by its key.
         self.roots: MutableMapping[str, Entry] = {}
         #: Records of payloads that were decoded lately, by the identity of their stored form.
@@ -110,6 +115,10 @@ class Tree:
     def commit(self) -> None:
         """Make all that was changed durable, if the tree is in a database."""
 
+    def has_changes(self) -> bool:
+        """Whether the tree is in a database, and something in it is not committed."""
+        return False
+
     def depend_on(self, guard: Guard) -> None:
         """Make the transaction conflict with one that deletes, moves or shares the branch of *guard*."""
 
@@ -120,23 +129,37 @@ class Tree:
         """Make the transaction conflict with one that changes *children*, as long as they are few."""
 
     def new_epoch(self) -> None:
-        """Have all handles look up their places anew."""
+        """Have all handles look up their places anew.
+
+        It comes before a change, not after it: an interrupt in between must leave nobody who remembers a
+        place that is no longer right, or may still write where it no longer may.
+        """
+        self.writable.clear()
         self.epoch += 1
         self.version += 1
-        self.writable.clear()
+
+    def whole(self) -> Whole:
+        """A context in which a change of several steps is made, whole or not at all."""
+        return Whole(self)
+
+    def give_up(self, failure: BaseException) -> None:
+        """Called when a change that failed cannot be taken back."""
 
     @contextmanager
     def all_or_nothing(self, node: Handle) -> Iterator[None]:
         """Undo what the block did at and below *node* if it fails."""
-        entry = node._container_to_write()[node._key]
+        container = node._container_to_write()
+        entry = container[node._key]
         # As if it were shared: what the block changes is then a clone.
-        node._container[node._key] = shared_entry(entry)
         self.new_epoch()
+        container[node._key] = shared_entry(entry)
         try:
             yield
         except BaseException:
-            node._container_to_write()[node._key] = entry
-            self.new_epoch()
+            with uninterrupted():
+                container = node._container_to_write()
+                self.new_epoch()
+                container[node._key] = entry
             raise
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
@@ -272,8 +295,9 @@ class Handle:
             own = entry[1:] if type(record) is tuple else Box(record.own) if shared else record
             entry = container[self._key] = new_branch(entry[0], own)
         elif shared:
-            entry = container[self._key] = clone_branch(entry)
+            clone = clone_branch(entry)
             tree.new_epoch()
+            entry = container[self._key] = clone
         tree.depend_on(entry[3])
         children: Children = entry[1]
         return children
@@ -307,24 +331,30 @@ class Handle:
         entry = container[self._key]
         record = entry[1]
         if type(record) is tuple:
-            container[self._key] = (entry[0], Box(own), False) if boxed else (entry[0], *own)
+            put(self._tree, container, self._key, (entry[0], Box(own), False) if boxed else (entry[0], *own))
         elif type(record) is Box:
             if entry[2]:
                 self._tree.depend_on_content(record)
-                container[self._key] = (entry[0], Box(own), False)
+                put(self._tree, container, self._key, (entry[0], Box(own), False))
             else:
-                record.own = own
+                self._put_in_box(record, own)
         else:
             children = self._children_to_write()
             record = children[OWN_KEY]
             if type(record) is Box:
-                record.own = own
+                self._put_in_box(record, own)
             else:
-                children[OWN_KEY] = Box(own) if boxed else own
+                put(self._tree, children, OWN_KEY, Box(own) if boxed else own)
+
+    def _put_in_box(self, box: Box, own: Own) -> None:
+        steps = self._tree.steps
+        if steps is not None:
+            steps.append(partial(setattr, box, "own", box.own))
+        box.own = own
 
     def _put_type(self, type_name: str) -> None:
         container = self._container_to_write()
-        container[self._key] = (type_name, *container[self._key][1:])
+        put(self._tree, container, self._key, (type_name, *container[self._key][1:]))
 
     # -- errors --------------------------------------------------------------------------------------
 

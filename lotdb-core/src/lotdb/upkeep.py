@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,18 +40,25 @@ class Damage:
 
 
 def verify(root: BaseNode) -> Iterator[Damage]:
-    """What is damaged at and below *root*; every byte of every payload is read."""
+    """What is damaged at and below *root*, in the order of the tree; every byte of every payload is read."""
     stack = [root]
+    unread: dict[str, list[str]] = {}  # payloads, by why they could not be read here
     while stack:
         node = stack.pop()
+        children: list[BaseNode] = []
         try:
-            yield from _verify_own(node)
+            yield from _verify_own(node, unread)
             load_guard(node._entry())
-            stack.extend(child for child, _ in walk.children(node))
+            for child, _ in walk.children(node):
+                children.append(child)
         except (MemoryError, RecursionError, PluginError):  # about here and now, not about the data
             raise
         except Exception as error:  # whatever one stumbles over that reads what is not as it was written
-            yield Damage(node.path, "", f"{type(error).__name__}: {error}")
+            yield Damage(node.path, "", f"{type(error).__name__}: {_without_ids(error)}")
+        stack.extend(reversed(children))
+    for why, payloads in unread.items():
+        were = f"and {len(payloads) - 1} more were" if len(payloads) > 1 else "was"
+        warnings.warn(f"{payloads[0]} {were} not verified: {why}", RuntimeWarning, stacklevel=2)
 
 
 def verify_data_file(database: LOTDB) -> Iterator[Damage]:
@@ -59,18 +67,28 @@ def verify_data_file(database: LOTDB) -> Iterator[Damage]:
         yield Damage("", "", reason)
 
 
-def _verify_own(node: BaseNode) -> Iterator[Damage]:
+# What ZODB calls a record. It is no use to who looks for a node.
+_ID = re.compile(r"\b(?:object|oid) 0x[0-9a-f]+(?:, stored by transaction 0x[0-9a-f]+)?")
+
+
+def _without_ids(error: Exception) -> str:
+    return _ID.sub("a record", str(error))
+
+
+def _verify_own(node: BaseNode, unread: dict[str, list[str]]) -> Iterator[Damage]:
     own = own_of(node._entry())
     for name, stored in zip(own[0], own[1:], strict=True):
         if is_payload(stored):
-            yield from _verify_payload(node, name, PayloadRecord.decode(stored))
+            yield from _verify_payload(node, name, PayloadRecord.decode(stored), unread)
         elif type(stored) is tuple:
             value = decode(stored, extra=node._tree.plugins)
             if isinstance(value, Undecodable) and not value.missing_plugin:
                 yield Damage(node.path, name, repr(value))
 
 
-def _verify_payload(node: BaseNode, name: str, record: PayloadRecord) -> Iterator[Damage]:
+def _verify_payload(
+    node: BaseNode, name: str, record: PayloadRecord, unread: dict[str, list[str]]
+) -> Iterator[Damage]:
     layout = record.layout
     if layout.row_bytes and sum(segment.rows for segment in record.segments) != record.rows:
         yield Damage(node.path, name, f"its segments do not add up to its {record.rows} rows")
@@ -79,14 +97,12 @@ def _verify_payload(node: BaseNode, name: str, record: PayloadRecord) -> Iterato
             for _ in node._tree.stage.read_whole(layout, segment, BLOCK_BYTES):
                 pass
         except MissingPluginError as error:
-            warnings.warn(
-                f"payload {name!r} of {node.path!r} was not verified: {error}", RuntimeWarning, stacklevel=2
-            )
+            unread.setdefault(str(error), []).append(f"payload {name!r} of {node.path!r}")
             return
         except PluginError:
             raise
         except (POSError, LotdbError) as error:
-            yield Damage(node.path, name, str(error))
+            yield Damage(node.path, name, _without_ids(error))
 
 
 def check_can_pack(database: LOTDB) -> None:

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with LOTDB(asked.database, timeout=asked.timeout) as db, db.connection() as root:
             node = root.get_node_path(asked.at) if asked.at else root
+            db.commit(root)  # the node that was made: files are taken in where nothing else is changed
             report = node.ingest_tree(
                 asked.folder,
                 asked.pattern,

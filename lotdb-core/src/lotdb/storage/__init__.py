@@ -15,10 +15,14 @@ from __future__ import annotations
 from lotdb.storage.database import open_database
 from lotdb.storage.filestorage import SafeFileStorage
 from lotdb.storage.folder import DatabaseFolder
+from lotdb.storage.lock import patiently
+from lotdb.storage.logs import silence
 from lotdb.storage.maintenance import damaged_headers, may_get_root, pack_database, raw_records
 from lotdb.storage.opening import open_storage
 from lotdb.storage.restricted import unmerged
 from lotdb.storage.signals import uninterrupted
+
+silence()
 
 __all__ = [
     "DatabaseFolder",
@@ -28,6 +32,7 @@ __all__ = [
     "open_database",
     "open_storage",
     "pack_database",
+    "patiently",
     "raw_records",
     "uninterrupted",
     "unmerged",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from io import BufferedReader, BytesIO
+from operator import attrgetter
 from types import NoneType
 from typing import Any, NoReturn
 
 import ZODB
 from ZODB._compat import Unpickler
 from ZODB.Connection import Connection
-from ZODB.POSException import POSKeyError
+from ZODB.POSException import POSKeyError, StateLoadError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
 from ZODB.serialize import ObjectReader
-from ZODB.utils import z64
+from ZODB.utils import oid_repr, z64
 
 from lotdb.errors import DamagedError, DatabaseNotFoundError, ReadOnlyError, UnsafeRecordError
 from lotdb.storage.classes import class_factory
@@ -65,9 +66,31 @@ class _Reader(ObjectReader):
 
 
 class _Connection(Connection):
+    _needs_to_join: bool
+    _registered_objects: list[Any]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._reader = _Reader(self, self._cache, self._db.classFactory)
+
+    # An object calls this after it has changed itself. Where that runs a line of Python, Ctrl-C can come in
+    # between, and no abort undoes what nobody knows of. So it is a call of C code alone: the change is noted,
+    # and the connection joins the transaction later.
+    register = property(attrgetter("_registered_objects.append"))
+
+    def join_changed(self) -> None:
+        """Make what was changed a part of the transaction; before anything is done to that as a whole."""
+        if self._needs_to_join and self._registered_objects:
+            self._register()
+
+    def beforeCompletion(self, txn: Any) -> None:
+        """Called by the transaction when it is about to be committed or aborted."""
+        self.join_changed()
+
+    def _abort(self) -> None:
+        # A new blob is noted when it is added, and when it is written to.
+        self._registered_objects = list({id(each): each for each in self._registered_objects}.values())
+        super()._abort()
 
     def _store_objects(self, writer: Any, transaction: Any) -> None:
         # The pickler asks of every value whether it is a record of its own; ZODB's answer takes half of the
@@ -91,11 +114,25 @@ class _Connection(Connection):
         try:
             super().setstate(obj)
         except POSKeyError as error:
-            raise DamagedError(f"{self._db.storage.getName()}: a part is missing: {error}") from error
+            raise DamagedError(_missing(self._db.storage.getName(), error.args[0])) from error
+        except StateLoadError as error:
+            if isinstance(error.__cause__, MemoryError):  # which says nothing about the record
+                raise error.__cause__ from None
+            raise
 
     def importFile(self, f: Any, clue: str = "", customImporters: Any = None) -> NoReturn:
         """Refused: importing an export file unpickles it without a class factory."""
         raise UnsafeRecordError("importFile() runs what a ZODB export file names; LOTDB does not offer it")
+
+
+_NO_BLOB = "No blob file at "
+
+
+def _missing(data_file: str, what: Any) -> str:
+    """What to say of a part that is not there, as ZODB names it: by a sentence, or by its id."""
+    if isinstance(what, bytes):
+        return f"{data_file}: object {oid_repr(what)} is missing"
+    return f"{str(what).removeprefix(_NO_BLOB)} is missing"
 
 
 class _Database(ZODB.DB):

@@ -16,13 +16,17 @@ from lotdb.storage.durable import Disk
 from lotdb.storage.folder import LAYOUT
 from lotdb.storage.lock import ReadersLock
 from lotdb.storage.packing import DurablePack
+from lotdb.storage.reading import SteadyReads
 from lotdb.storage.recovery import CheckedOpening
 from lotdb.storage.restricted import RestrictedLoading
+from lotdb.storage.waiting import LimitedLock
 
 __all__ = ["SafeFileStorage"]
 
 
-class SafeFileStorage(DurablePack, DurableCommits, CheckedOpening, ChecksummedRecords, RestrictedLoading):
+class SafeFileStorage(
+    DurablePack, DurableCommits, CheckedOpening, ChecksummedRecords, SteadyReads, RestrictedLoading
+):
     """ZODB's FileStorage with a blob folder, made to survive what disks, processes and strangers do to it.
 
     Each base class answers one of these questions; this one opens and closes. ``open_storage`` makes one, and
@@ -56,11 +60,18 @@ class SafeFileStorage(DurablePack, DurableCommits, CheckedOpening, ChecksummedRe
             self._readers_lock = ReadersLock(data_file + ".readers")
         try:
             super().__init__(data_file, read_only=read_only, blob_dir=blob_dir, pack_keep_old=False)
+            self.read_steadily()
+            self._limit_waiting()
             if not read_only:
                 self.finish_killed_pack()
         except BaseException:
             self._release()
             raise
+
+    def _limit_waiting(self) -> None:
+        lock = LimitedLock(f"another thread to finish its commit, or its pack, of {self._file_name}")
+        self._commit_lock = lock
+        self._commit_lock_acquire, self._commit_lock_release = lock.acquire, lock.release
 
     def _newIndexes(self) -> tuple[Any, Any]:
         # FileStorage asks for them once: after it took its lock, and before it opens the data file.
@@ -101,6 +112,10 @@ class SafeFileStorage(DurablePack, DurableCommits, CheckedOpening, ChecksummedRe
             # FileStorage would save it once the lock is free, over that of the next writer. It is a cache.
             with contextlib.suppress(OSError):
                 self._save_index()
+        self._release()
+
+    def abandon(self) -> None:
+        """Close the files as they are and free the locks; for a storage that nobody can use any more."""
         self._release()
 
     def _release(self) -> None:

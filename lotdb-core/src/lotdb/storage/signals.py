@@ -10,8 +10,11 @@ from typing import Any
 
 __all__ = ["uninterrupted"]
 
-# Plain numbers: the signal module spends most of its time on turning members of its enums back into them.
+# Plain numbers, and the functions below those of the signal module: it spends nearly all of its time on
+# turning numbers into members of its enums and back.
 _SIGNALS = (int(signal.SIGINT), int(signal.SIGTERM))
+_plain: Any = getattr(signal, "_signal", signal)
+_get_handler, _set_handler = _plain.getsignal, _plain.signal
 
 _Handler = Callable[[int, FrameType | None], Any]
 _Arrival = tuple[_Handler, int, FrameType | None]
@@ -52,10 +55,10 @@ class uninterrupted:
             _deliver(list(self._arrived.values()))
 
     def _replace(self, signum: int) -> None:
-        handler = signal.getsignal(signum)
+        handler = _get_handler(signum)
         if callable(handler):
             self._replaced.append((signum, handler))
-            signal.signal(signum, self._note)
+            _set_handler(signum, self._note)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         handler = dict(self._replaced)[signum]
@@ -70,7 +73,7 @@ def _restore(replaced: list[tuple[int, _Handler]]) -> None:
     if replaced:
         (signum, handler), *rest = replaced
         try:
-            signal.signal(signum, handler)
+            _set_handler(signum, handler)
         finally:
             _restore(rest)
 
