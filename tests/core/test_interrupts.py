@@ -24,7 +24,7 @@ from lotdb.hookspecs import hookimpl
 # How many moments lie between two that are tried. 1 tries them all, which takes a quarter of an hour.
 STEP = int(os.environ.get("LOTDB_INTERRUPT_STEP", "0"))
 # How many interrupts the storm has; 20 000 take three minutes.
-STORM = int(os.environ.get("LOTDB_STORM", "150"))
+STORM = int(os.environ.get("LOTDB_STORM", "80"))
 SEED = int(os.environ.get("LOTDB_SEED", "20"))
 OURS = ("/lotdb/", "/lotdb_backend", "/ZODB/", "/transaction/", "/persistent/", "contextlib.py")
 WIDE = 300

@@ -129,21 +129,21 @@ class LOTDB:
         self._let_go: Callable[[], object] = _nothing
         try:
             # It waits where Ctrl-C can end it.
-            patiently(partial(self._open_unless_dropped, new=new), timeout)
+            patiently(partial(self._unless_dropped, partial(self._open, new=new)), timeout)
         except BaseException:  # also Ctrl-C, which comes when all is open
             self._let_go()
             raise
         _open_databases.add(self)
 
-    def _open_unless_dropped(self, *, new: bool) -> None:
-        """Open the database, also if it is open in an object of this process that nobody uses any more."""
+    def _unless_dropped(self, attempt: Callable[[], None]) -> None:
+        """Call *attempt*, again if an object of this process that nobody uses any more kept it busy."""
         try:
-            self._open(new=new)
+            attempt()
         except DatabaseBusyError:
-            if not any(_is_same(self, other) for other in list(_open_databases)):
+            if not any(other is not self and _is_same(self, other) for other in list(_open_databases)):
                 raise
             gc.collect()
-            self._open(new=new)
+            attempt()
 
     def _open(self, *, new: bool) -> None:
         with uninterrupted():
@@ -308,7 +308,7 @@ class LOTDB:
         self._check()
         upkeep.check_can_pack(self)
         with uninterrupted():
-            pack_database(self._zodb, oldest_tid=self._oldest_snapshot())
+            self._unless_dropped(lambda: pack_database(self._zodb, oldest_tid=self._oldest_snapshot()))
             upkeep.sweep(self)
 
     def verify(self) -> list[Damage]:
