@@ -15,6 +15,7 @@ from lotdb.errors import (
     DatabaseNotFoundError,
     DataMismatchError,
     ExportError,
+    FileSystemError,
     IngestError,
     InvalidDataError,
     InvalidIndexError,
@@ -48,6 +49,7 @@ from lotdb.nodes import BaseNode
 from lotdb.payload import Payload, StoredSegment
 from lotdb.plugins import Plugins
 from lotdb.session import Savepoint
+from lotdb.storage.plain import open_part
 from lotdb.upkeep import Damage
 from lotdb.values import Undecodable, ValueType
 
@@ -74,6 +76,7 @@ __all__ = [
     "DatabaseFormatError",
     "DatabaseNotFoundError",
     "ExportError",
+    "FileSystemError",
     "IngestError",
     "IngestReport",
     "Ingested",
@@ -108,4 +111,5 @@ __all__ = [
     "WrongNodeTypeError",
     "WrongThreadError",
     "hookimpl",
+    "open_part",
 ]

@@ -27,6 +27,7 @@ from lotdb.errors import (
     UnsafeRecordError,
     WrongNodeError,
     WrongThreadError,
+    system_errors,
 )
 from lotdb.nodes import BaseNode
 from lotdb.plugins import Plugins, check_plugins
@@ -81,7 +82,9 @@ class LOTDB:
     DatabaseFormatError
         If the file is no LOTDB database, or of a later format.
     DamagedError
-        If a part of it is missing.
+        If a part of it is missing, or is a link, a FIFO or whatever else is no file of its own.
+    FileSystemError
+        If the system could not open or write a file.
     """
 
     def __init__(
@@ -114,7 +117,7 @@ class LOTDB:
         _open_databases.add(self)
 
     def _open(self, *, new: bool, timeout: float | None) -> None:
-        with uninterrupted():
+        with uninterrupted(), system_errors("the database cannot be opened", self._data_file):
             storage = open_storage(
                 self.path,
                 self.name,
@@ -142,6 +145,10 @@ class LOTDB:
     def __repr__(self) -> str:
         state = ", closed" if self._refusal else ", read-only" if self.read_only else ""
         return f"<LOTDB {os.fspath(self.path / self.name)!r}{state}>"
+
+    @property
+    def _data_file(self) -> str:
+        return os.path.abspath(self.path / self.name)
 
     def __str__(self) -> str:
         return f"database {os.fspath(self.path / self.name)!r}"
@@ -273,7 +280,7 @@ class LOTDB:
         """
         self._check()
         upkeep.check_can_pack(self)
-        with uninterrupted():
+        with uninterrupted(), system_errors("packing was not finished", self._data_file):
             pack_database(self._zodb, oldest_tid=self._oldest_snapshot())
             upkeep.sweep(self)
 

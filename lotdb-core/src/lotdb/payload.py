@@ -12,6 +12,7 @@ import numpy as np
 from lotdb import ranges, tables, values
 from lotdb.errors import (
     DamagedError,
+    FileSystemError,
     InvalidDataError,
     InvalidIndexError,
     InvalidOptionError,
@@ -32,7 +33,7 @@ __all__ = ["Payload", "PayloadRecord", "StoredSegment", "decode_record"]
 
 TAG = "p"
 
-_NAMED = (DamagedError, InvalidRangeError, InvalidOptionError, StaleNodeError)
+_NAMED = (DamagedError, FileSystemError, InvalidRangeError, InvalidOptionError, StaleNodeError)
 
 # How many records of payloads a tree keeps decoded.
 DECODED = 256
@@ -423,6 +424,8 @@ class Payload:
 
     def _about(self, error: Exception) -> Exception:
         """*error*, saying which payload it is about: the layers below know only rows and files."""
+        if isinstance(error, FileSystemError):
+            return FileSystemError.of(error, self._place)
         return type(error)(f"{self._place}: {error}")
 
     @property

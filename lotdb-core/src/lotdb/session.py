@@ -19,10 +19,13 @@ from lotdb.errors import (
     ClosedError,
     CommitInDoubtError,
     ConflictError,
+    FileSystemError,
     InvalidOptionError,
     LotdbError,
     ReadOnlyError,
     WrongThreadError,
+    system_error,
+    system_errors,
 )
 from lotdb.memory import MemoryBackend
 from lotdb.nodes import BaseNode
@@ -206,6 +209,10 @@ class Session:
                         f"another transaction changed the same part of {self.database} first; "
                         "nothing of this one was kept, run it again"
                     ) from error
+                if (failure := system_error(error)) and not isinstance(error, LotdbError):
+                    raise FileSystemError.of(
+                        failure, "nothing was committed", self.database._data_file
+                    ) from error
                 raise
             self.undos.clear()
             self._begin()
@@ -220,7 +227,7 @@ class Session:
     def savepoint(self) -> Savepoint:
         """A point within the transaction that can be returned to."""
         self.tree.check()
-        with uninterrupted():
+        with uninterrupted(), system_errors("no savepoint was made", self.database._data_file):
             self.tree.stage.flush()
             return Savepoint(self, self._manager.savepoint(), len(self.undos))
 
@@ -278,7 +285,8 @@ class Savepoint:
         self._session.tree.check()
         with uninterrupted():
             try:
-                self._session._roll_back(self._savepoint.rollback, self._undos)
+                with system_errors("nothing was rolled back", self._session.database._data_file):
+                    self._session._roll_back(self._savepoint.rollback, self._undos)
                 self._session._depend_again()
             except InvalidSavepointRollbackError:
                 raise ClosedError(

@@ -20,7 +20,15 @@ from persistent import Persistent
 
 from lotdb.backend import is_locator
 from lotdb.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
-from lotdb.errors import DamagedError, LotdbError, PluginError, StaleNodeError
+from lotdb.errors import (
+    DamagedError,
+    FileSystemError,
+    LotdbError,
+    PluginError,
+    StaleNodeError,
+    system_error,
+    system_errors,
+)
 from lotdb.plugins import plugin_errors
 
 if TYPE_CHECKING:
@@ -391,6 +399,8 @@ class Stage:
         if any(locator is each for each in undone):
             return StaleNodeError("it was written in a transaction, or after a savepoint, that was undone")
         where = _where(backend, locator)
+        if failure := system_error(error):
+            return FileSystemError.of(failure, f"cannot read {where}", where)
         if isinstance(error, DamagedError):
             return error if where in str(error) else DamagedError(f"{where}: {error}")
         return DamagedError(f"cannot read {where}: {error!r}")
@@ -402,7 +412,8 @@ class Stage:
             return keeper.files(layout, segment)
         if id(segment.locator) in self._pending:
             return []
-        return list(self._backends(layout.backend).files(segment.locator))
+        with system_errors():
+            return list(self._backends(layout.backend).files(segment.locator))
 
     # -- as a data manager of ZODB's transaction ---------------------------------------------------
 
@@ -523,8 +534,12 @@ def _writing(backend: Backend, locator: Any) -> Iterator[None]:
         yield
     except BaseException as error:
         _delete(backend, locator)
-        if isinstance(error, LotdbError | OSError | MemoryError) or not isinstance(error, Exception):
+        if isinstance(error, LotdbError | MemoryError) or not isinstance(error, Exception):
             raise
+        if failure := system_error(error):
+            raise FileSystemError.of(
+                failure, f"backend {backend.name!r} cannot write", _where(backend, locator)
+            ) from error
         raise PluginError(f"backend {backend.name!r} failed to write: {error!r}") from error
 
 

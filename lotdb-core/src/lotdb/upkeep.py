@@ -12,7 +12,7 @@ from ZODB.POSException import POSError
 from lotdb import walk
 from lotdb.backend import iter_locators
 from lotdb.copying import BLOCK_BYTES
-from lotdb.errors import LotdbError, MissingPluginError, ReadOnlyError
+from lotdb.errors import FileSystemError, LotdbError, MissingPluginError, ReadOnlyError, system_error
 from lotdb.payload import PayloadRecord, is_payload
 from lotdb.records import load_guard, own_of
 from lotdb.storage import raw_records
@@ -50,6 +50,8 @@ def verify(root: BaseNode) -> Iterator[Damage]:
         except (MemoryError, RecursionError):  # says something about here and now, not about the data
             raise
         except Exception as error:  # whatever one stumbles over that reads what is not as it was written
+            if failure := system_error(error):
+                raise FileSystemError.of(failure, f"{node._place()} was not verified") from error
             yield Damage(node.path, "", f"{type(error).__name__}: {error}")
 
 
@@ -78,6 +80,8 @@ def _verify_payload(node: BaseNode, name: str, record: PayloadRecord) -> Iterato
             )
             return
         except (POSError, LotdbError) as error:
+            if isinstance(error, FileSystemError):
+                raise
             yield Damage(node.path, name, str(error))
 
 

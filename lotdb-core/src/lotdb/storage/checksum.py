@@ -20,7 +20,7 @@ from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.format import CorruptedError
 from ZODB.utils import oid_repr, tid_repr
 
-from lotdb.errors import ClosedError, DamagedError
+from lotdb.errors import ClosedError, DamagedError, FileSystemError, LotdbError, is_gone
 
 __all__ = ["ChecksummedRecords", "is_intact", "seal"]
 
@@ -83,7 +83,7 @@ class ChecksummedRecords(FileStorage):
         """The current record of *oid*, and the id of its transaction."""
         try:
             data, tid = super().load(oid, version)
-        except (CorruptedError, ValueError, struct.error) as error:
+        except (CorruptedError, OSError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
         self._check(data, oid, tid)
         return data, tid
@@ -93,7 +93,7 @@ class ChecksummedRecords(FileStorage):
         """The record of *oid* before *tid*, and the ids of its transaction and of the next."""
         try:
             found: tuple[bytes, bytes, bytes | None] | None = super().loadBefore(oid, tid)
-        except (CorruptedError, ValueError, struct.error) as error:
+        except (CorruptedError, OSError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
         if found is not None and crc32(found[0]) != _RESIDUE:
             self._check(found[0], oid, found[1])
@@ -103,7 +103,7 @@ class ChecksummedRecords(FileStorage):
         """The record of *oid* that the transaction *serial* stored."""
         try:
             data: bytes = super().loadSerial(oid, serial)
-        except (CorruptedError, ValueError, struct.error) as error:
+        except (CorruptedError, OSError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
         self._check(data, oid, serial)
         return data
@@ -118,6 +118,10 @@ class ChecksummedRecords(FileStorage):
                     if record.data is not None:  # None: the creation of the object was undone
                         self._check(record.data, record.oid, record.tid)
                         yield record.oid, record.tid, record.data
+        except LotdbError:
+            raise
+        except OSError as error:
+            raise FileSystemError.of(error, "the data file cannot be read", self._file_name) from error
         except (CorruptedError, ValueError, struct.error) as error:
             raise DamagedError(f"{self._file_name}: {error}") from error
         finally:
@@ -130,9 +134,13 @@ class ChecksummedRecords(FileStorage):
                 " are not the ones that were stored"
             )
 
-    def _read_error(self, oid: bytes, error: Exception) -> ClosedError | DamagedError:
+    def _read_error(self, oid: bytes, error: Exception) -> LotdbError:
+        if isinstance(error, LotdbError):
+            return error
         if self._files.closed:
             return self._closed_error()
+        if isinstance(error, OSError) and not is_gone(error):
+            return FileSystemError.of(error, "the data file cannot be read", self._file_name)
         return DamagedError(f"{self._file_name}: object {oid_repr(oid)} cannot be read: {error}")
 
     def _closed_error(self) -> ClosedError:

@@ -10,6 +10,7 @@ import os
 from typing import BinaryIO
 
 from lotdb.errors import InvalidOptionError
+from lotdb.storage.plain import open_plain
 
 __all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders"]
 
@@ -33,7 +34,7 @@ class Disk:
     def write_file(self, path: str, content: bytes) -> None:
         """Make *path* a file that holds *content*; at no moment is it there in part."""
         unfinished = path + ".new"
-        with open(unfinished, "wb") as file:
+        with open_plain(unfinished, "wb") as file:
             file.write(content)
             file.flush()
             self.sync(file)

@@ -10,6 +10,7 @@ from typing import Any
 from ZODB.blob import FilesystemHelper
 
 from lotdb.errors import ReadOnlyError, WrongThreadError
+from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.checksum import ChecksummedRecords
 from lotdb.storage.commit import DurableCommits
 from lotdb.storage.durable import Disk
@@ -21,7 +22,7 @@ from lotdb.storage.restricted import RestrictedLoading
 __all__ = ["SafeFileStorage"]
 
 
-class SafeFileStorage(DurablePack, DurableCommits, ChecksummedRecords, RestrictedLoading):
+class SafeFileStorage(DurablePack, DurableCommits, ChecksummedRecords, RestrictedLoading, PlainBlobs):
     """ZODB's FileStorage with a blob folder, made to survive what disks, processes and strangers do to it.
 
     Each base class answers one of these questions; this one opens and closes. ``open_storage`` makes one, and

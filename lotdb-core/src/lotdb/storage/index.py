@@ -31,6 +31,8 @@ def read_index(path: str) -> tuple[Any, int] | None:
     try:
         with open(path, "rb") as file:
             return _parse(file)
+    except OSError:  # says nothing about the index
+        raise
     except Exception:  # a torn or hostile pickle can raise anything
         _log.warning("ignored %s, which is no index that ZODB wrote; the data file is scanned", path)
         return None

@@ -21,16 +21,18 @@ from ZODB.POSException import POSKeyError
 from ZODB.utils import oid_repr
 
 from lotdb.errors import DamagedError, ReadOnlyError
+from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.checksum import is_intact
 from lotdb.storage.durable import Disk
 from lotdb.storage.lock import ReadersLock
+from lotdb.storage.plain import check_file, check_tree
 
 __all__ = ["DurablePack"]
 
 References = Callable[[bytes], list[bytes]]
 
 
-class DurablePack(FileStorage):
+class DurablePack(PlainBlobs):
     """A FileStorage that can be packed while the power fails."""
 
     _disk = Disk()
@@ -71,11 +73,9 @@ class DurablePack(FileStorage):
         looks only for those of records that it drops.
         """
         with self._commit_lock:  # no commit is under way, so each file has its record or is an orphan
-            for oid, folder in self.fshelper.listOIDs():
-                for name in os.listdir(folder):
-                    serial = self.fshelper.splitBlobFilename(os.path.join(folder, name))[1]
-                    if serial is not None and not self._is_recorded(oid, serial):
-                        os.remove(os.path.join(folder, name))
+            for oid, serial, path in self.blob_files():
+                if not self._is_recorded(oid, serial):
+                    os.remove(path)
 
     def _is_recorded(self, oid: bytes, serial: bytes) -> bool:
         try:
@@ -97,6 +97,7 @@ class DurablePack(FileStorage):
             raise ReadOnlyError(f"{self._file_name} was opened with read_only=True; it was not packed")
         lock = ReadersLock(self._file_name + ".readers", exclusive=True)
         try:
+            self._check_plain()
             with _damage_as_error(self._file_name):
                 super().pack(t, checked_references, gc)
         except BaseException as error:
@@ -105,6 +106,12 @@ class DurablePack(FileStorage):
             raise
         finally:
             lock.close()
+
+    def _check_plain(self) -> None:
+        """Raise ``DamagedError`` if a pack would write to, or remove, what is not the database's own."""
+        for suffix in (".pack", ".old", ".index", ".index.index_tmp"):
+            check_file(self._file_name + suffix)
+        check_tree(self.blob_dir)
 
     @staticmethod
     def packer(
@@ -136,6 +143,7 @@ class DurablePack(FileStorage):
         # The first thing that FileStorage does after its renames, and the first that cannot be undone.
         self._disk.sync_folder(os.path.dirname(self._file_name))
         super()._remove_blob_files_tagged_for_removal_during_pack()
+        self._forget_folders()  # empty ones are gone
 
     def finish_killed_pack(self) -> None:
         """Remove what a pack left that was killed after its renames.
@@ -149,6 +157,7 @@ class DurablePack(FileStorage):
             return
         listed = os.path.exists(os.path.join(self.blob_dir, ".removed"))
         if listed and not os.path.exists(self._file_name + ".pack"):
+            check_tree(self.blob_dir)
             self._remove_blob_files_tagged_for_removal_during_pack()
         os.remove(old)
 
