@@ -50,6 +50,7 @@ class ZarrBackend(Backend):
     """Payloads in a zarr v3 group: a folder beside the database, or any store that zarr can open."""
 
     name = "zarr"
+    syncs = True
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
@@ -91,25 +92,28 @@ class ZarrBackend(Backend):
             raise ReadOnlyError(f"{self._store} is read-only; give the backend a store that can be written")
         if not self._claimed or not (self._folder is None or self._folder.is_dir()):
             _finish(self._claim)
-        first, write = 0, None
+        first, write, is_synced = 0, None, True
         for block in _regrouped(map(_as_stored, blocks), options, shape[0]):
             if write is None:
-                write = self._create(locator, block.dtype, (shape[0], *block.shape[1:]), options)
+                write, is_synced = self._create(locator, block.dtype, (shape[0], *block.shape[1:]), options)
             write(first, block)
             first += len(block)
         if self.context.durable and self._folder is not None:
+            if not is_synced:
+                for path, _ in self.files(locator):
+                    _sync(Path(path))
             _sync(self._folder / locator)
             _sync(self._folder)
 
     def _create(
         self, locator: str, dtype: np.dtype[Any], shape: tuple[int, ...], options: Mapping[str, Any]
-    ) -> Callable[[int, np.ndarray[Any, Any]], None]:
-        """Make an array; what is returned writes rows from a row on."""
+    ) -> tuple[Callable[[int, np.ndarray[Any, Any]], None], bool]:
+        """Make an array: what writes rows from a row on, and whether that syncs the files."""
         chunks, shards = zarr_options.grid(options, dtype, shape)
         codecs = self._codecs_for(dtype, len(shape), options)
         if self._folder is not None and codecs.are_direct:
             folder, durable = self._folder / locator, self.context.durable
-            return ShardWriter(folder, codecs, shape, chunks, shards, durable=durable).write
+            return ShardWriter(folder, codecs, shape, chunks, shards, durable=durable).write, True
         array: Any = None
 
         def write(first: int, rows: np.ndarray[Any, Any]) -> None:
@@ -128,7 +132,7 @@ class ZarrBackend(Backend):
                 )
             array[first : first + len(rows)] = rows
 
-        return lambda first, rows: _finish(lambda: write(first, rows))
+        return (lambda first, rows: _finish(lambda: write(first, rows))), False
 
     def _codecs_for(self, dtype: np.dtype[Any], ndim: int, options: Mapping[str, Any]) -> ShardCodecs:
         key = (dtype.str, ndim, repr(options.get("compressors", "")))
@@ -175,12 +179,14 @@ class ZarrBackend(Backend):
         """Make the group, if it is not there, and note in it whose it is."""
         with self._lock:
             if self._check_owner() is None:
+                made = [] if self._folder is None else [p for p in self._folder.parents if not p.exists()]
                 group = zarr.open_group(self._store, mode="a", zarr_format=3)
                 group.attrs[OWNER] = self.context.database_id
                 if self.context.durable and self._folder is not None:
                     _sync(self._folder / "zarr.json")
                     _sync(self._folder)
-                    _sync(self._folder.parent)
+                    for folder in (self._folder, *made):
+                        _sync(folder.parent)
             self._claimed = True
 
     def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:

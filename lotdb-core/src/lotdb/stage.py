@@ -29,6 +29,7 @@ from lotdb.errors import (
     system_error,
     system_errors,
 )
+from lotdb.durability import make_durable
 from lotdb.plugins import plugin_errors
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ class Stage:
         backend, options = self._backends(layout.backend), self._decode_options(layout)
         with _writing(backend, locator):
             backend.write_blocks(locator, summed(), (rows, *layout.row_shape), options)
+            make_durable(backend, locator)
         return (Segment(locator, 0, rows, running),)
 
     def write_stream(
@@ -307,6 +309,7 @@ class Stage:
         options = self._decode_options(layout)
         with _writing(backend, locator):
             backend.write(locator, array, options)
+            make_durable(backend, locator)
 
     def flush(self) -> None:
         """Write all packs that are still in memory."""
