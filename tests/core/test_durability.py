@@ -1,4 +1,4 @@
-"""What a backend has written is on the disk when a commit returns, whether the backend thinks of it or not."""
+"""What a backend has written is on the disk when a commit returns, whether it thinks of that or not."""
 
 import os
 import warnings
@@ -140,8 +140,11 @@ def test_codecs_that_go_through_zarr_are_synced_as_any(tmp_path, monkeypatch):
 
 def test_a_store_elsewhere_is_found_after_a_power_cut(tmp_path, monkeypatch):
     store = tmp_path / "far" / "away" / "store"
-    with LOTDB(tmp_path / "db", backends={"zarr": {"store": store}}) as db:
-        with synced_inodes(monkeypatch) as synced, db.connection() as root:
-            root.get_data_node("a").write_data(np.arange(9.0), backend="zarr")
+    with (
+        LOTDB(tmp_path / "db", backends={"zarr": {"store": store}}) as db,
+        synced_inodes(monkeypatch) as synced,
+        db.connection() as root,
+    ):
+        root.get_data_node("a").write_data(np.arange(9.0), backend="zarr")
     paths = [tmp_path, tmp_path / "far", tmp_path / "far" / "away", *store.rglob("*")]
     assert {path for path in paths if inode(path) not in synced} == set()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -22,10 +22,11 @@ from lotdb import (
     InvalidDataError,
     InvalidOptionError,
     ReadOnlyError,
+    open_part,
 )
 from lotdb_backend_zarr import options as zarr_options
 from lotdb_backend_zarr.fast import open_fast
-from lotdb_backend_zarr.shards import CHUNK_KEYS, ShardCodecs, ShardReader, ShardWriter, chunk_key
+from lotdb_backend_zarr.shards import CHUNK_KEYS, ShardCodecs, ShardReader, ShardWriter, chunk_key, places
 from lotdb_backend_zarr.store import StrictStore, local_folder, open_store
 
 __all__ = ["ZarrBackend"]
@@ -35,6 +36,9 @@ OPEN_ARRAYS = 256
 
 # Whole reads from this size on are worth opening the array once more for, where zarrs is installed.
 FAST_BYTES = 1 << 20
+
+# What the sweep may take for an array of ours.
+_LOCATOR = re.compile("seg-[0-9a-f]{32}")
 
 # Longer than it takes a thread to start.
 START_S = 2.0
@@ -148,18 +152,21 @@ class ZarrBackend(Backend):
         files = array.shards or array.chunks
         along = [range(first // files[0], -(-last // files[0]))]
         along += [range(-(-length // size)) for length, size in zip(array.shape[1:], files[1:], strict=True)]
-        for place in itertools.product(*along):
-            path = os.path.join(self._folder, locator, chunk_key(place))
-            if not os.path.exists(path):
-                raise DamagedError(f"{path} is missing")
+        # Not all at once: a stranger's array may claim more files than there is memory.
+        for place in places(along):
+            _check_file(os.path.join(self._folder, locator, chunk_key(place)))
 
     def _check_owner(self) -> str | None:
         """The id of the database that the store belongs to, if it has one; another's is refused."""
+        if self._folder is not None and os.path.lexists(self._folder / "zarr.json"):
+            _check_file(self._folder / "zarr.json")
         self._mend()
         try:
             owner = zarr.open_group(self._store, mode="r", zarr_format=3).attrs.get(OWNER)
         except FileNotFoundError:
             return None
+        except OSError:  # says nothing about the data
+            raise
         except Exception as error:
             raise DamagedError(f"the group's metadata in {self._store} cannot be read: {error!r}") from error
         if owner not in (None, self.context.database_id):
@@ -204,10 +211,12 @@ class ZarrBackend(Backend):
         fast = None
         if len(out) == array.shape[0] and out.nbytes >= FAST_BYTES:
             fast = open_fast(self._store, locator)
-        if reader is not None and fast is None:
+        if reader is not None and reader.is_direct and fast is None:
             reader.read_into(first_row, target)
             return
         self._check_files(locator, array, first_row, first_row + len(out))
+        if reader is not None:
+            reader.check_sizes(first_row, len(out))
         array = fast or array
         # In the machine's own byte order, since that is what every pipeline can give.
         native = target if target.dtype.isnative else np.empty(target.shape, target.dtype.newbyteorder("="))
@@ -227,14 +236,15 @@ class ZarrBackend(Backend):
         if self._folder != self.context.folder or not self._folder.is_dir():
             return
         for entry in os.scandir(self._folder):
-            if entry.name.startswith("seg-") and entry.is_dir():
-                yield entry.name, entry.stat().st_mtime
+            if _LOCATOR.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                yield entry.name, entry.stat(follow_symlinks=False).st_mtime
 
     def files(self, locator: str) -> list[tuple[str, int]]:
         if self._folder is None:
             return []
-        paths = sorted(path for path in (self._folder / locator).rglob("*") if path.is_file())
-        return [(str(path), path.stat().st_size) for path in paths]
+        found = os.walk(self._folder / locator)
+        paths = sorted(os.path.join(folder, name) for folder, _, names in found for name in names)
+        return [(path, os.lstat(path).st_size) for path in paths]
 
     def describe(self, locator: str) -> str:
         return f"{self._store}/{locator}" if self._folder is None else str(self._folder / locator)
@@ -250,18 +260,30 @@ class ZarrBackend(Backend):
             if opened is not None:
                 self._arrays.move_to_end(locator)
                 return opened
+        if self._folder is not None:
+            if os.path.islink(self._folder / locator):
+                raise DamagedError(f"{self._folder / locator} is a link, and must be a folder")
+            _check_file(self._folder / locator / "zarr.json")
         try:
             array = zarr.open_array(self._strict, path=locator, mode="r", zarr_format=3)
         except FileNotFoundError as error:  # zarr's own errors of this kind are this one, too
             raise DamagedError(f"{self.describe(locator)} is missing") from error
         reader = None
-        if self._folder is not None and (codecs := ShardCodecs(array)).are_direct:
+        if self._folder is not None and (codecs := ShardCodecs(array)).are_ours:
             reader = ShardReader(self._folder / locator, array, codecs)
         with self._lock:
             self._arrays[locator] = array, reader
             if len(self._arrays) > OPEN_ARRAYS:
                 self._arrays.popitem(last=False)
         return array, reader
+
+
+def _check_file(path: str | os.PathLike[str]) -> None:
+    """Raise ``DamagedError`` unless there is a regular file: zarr would follow links, and wait for FIFOs."""
+    try:
+        os.close(open_part(path))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DamagedError(f"{path} is missing") from error
 
 
 def _more(dtype: np.dtype[Any], options: Mapping[str, Any]) -> dict[str, Any]:

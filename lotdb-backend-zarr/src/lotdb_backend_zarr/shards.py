@@ -27,9 +27,10 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.buffer.cpu import NDBuffer
 from zarr.storage import MemoryStore
 
-from lotdb import DamagedError
+from lotdb import DamagedError, open_part
+from lotdb_backend_zarr.bounds import check_size
 
-__all__ = ["CHUNK_KEYS", "ShardCodecs", "ShardReader", "ShardWriter", "chunk_key"]
+__all__ = ["CHUNK_KEYS", "ShardCodecs", "ShardReader", "ShardWriter", "chunk_key", "places"]
 
 # Shards lie beside the metadata: folders for each axis would have to be made and synced as well.
 CHUNK_KEYS: Any = {"name": "default", "separator": "."}
@@ -57,6 +58,7 @@ class ShardCodecs:
     def __init__(self, array: zarr.Array[Any]) -> None:
         self._metadata = cast(Any, array.metadata)
         self.fill = array.fill_value
+        self.itemsize = array.dtype.itemsize
         self._prototype = default_buffer_prototype()
         self._spec = self._metadata.get_chunk_spec((0,) * array.ndim, array.config, self._prototype)
         self._sharding = self._metadata.codecs[0]
@@ -79,7 +81,15 @@ class ShardCodecs:
 
     @property
     def are_direct(self) -> bool:
-        """Whether the array is one of shards, and all of its codecs can be called so."""
+        """Whether the array is one of our shards, and all of its codecs can be called so."""
+        sharding = self._sharding
+        return self.are_ours and all(
+            hasattr(codec, "_encode_sync") for codec in (*sharding.codecs, *sharding.index_codecs)
+        )
+
+    @property
+    def are_ours(self) -> bool:
+        """Whether the array is one of shards as we write them."""
         sharding = self._sharding
         return (
             len(self._metadata.codecs) == 1
@@ -88,7 +98,6 @@ class ShardCodecs:
             and sharding.index_codecs == (BytesCodec(), Crc32cCodec())
             and self._metadata.chunk_key_encoding.to_dict()
             == {"name": "default", "configuration": {"separator": "."}}
-            and all(hasattr(codec, "_encode_sync") for codec in (*sharding.codecs, *sharding.index_codecs))
         )
 
     def document(self, shape: tuple[int, ...], chunks: tuple[int, ...], shards: tuple[int, ...]) -> bytes:
@@ -114,12 +123,21 @@ class ShardCodecs:
 
     def decode(self, stored: bytes, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         """A chunk of *shape*, from its stored bytes; ``ValueError`` and others for altered ones."""
+        self.check_size(stored, shape)
         spec = replace(self._spec, shape=shape)
         buffer: Any = self._prototype.buffer.from_bytes(stored)
         for codec in reversed(self._sharding.codecs):
             buffer = codec._decode_sync(buffer, spec)
         chunk: np.ndarray[Any, Any] = buffer.as_numpy_array()
         return chunk
+
+    def check_size(self, stored: bytes, shape: tuple[int, ...]) -> None:
+        """Raise ``ValueError`` if *stored* decodes to more than a chunk of *shape* has."""
+        check_size(self._names, memoryview(stored), math.prod(shape) * self.itemsize)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(str(codec.to_dict()["name"]) for codec in reversed(self._sharding.codecs))
 
     def decode_index(self, stored: bytes, counts: tuple[int, ...]) -> np.ndarray[Any, Any]:
         """Offset and size of each chunk of a shard; ``ValueError`` for altered bytes."""
@@ -214,12 +232,14 @@ class ShardReader:
     array
         The array as zarr opens it.
     codecs
-        Those of the array, which are direct.
+        Those of the array, which are ours.
     """
 
     def __init__(self, folder: Path, array: zarr.Array[Any], codecs: ShardCodecs) -> None:
         assert array.shards is not None
         self._folder, self._codecs = folder, codecs
+        #: Whether it can read, and not only look: zarr has to read for codecs that are not direct.
+        self.is_direct = codecs.are_direct
         self._shape, self._chunks, self._shards = array.shape, array.chunks, array.shards
         self._indexes: dict[tuple[int, ...], np.ndarray[Any, Any]] = {}
 
@@ -229,13 +249,19 @@ class ShardReader:
         for place, shard, of_window in _overlaps(window, self._shards):
             self._read_shard(place, shard, out[of_window])
 
+    def check_sizes(self, first: int, rows: int) -> None:
+        """Raise unless no chunk of *rows* rows from *first* on decodes to more than it should have."""
+        window = [(first, first + rows), *((0, length) for length in self._shape[1:])]
+        for place, shard, _ in _overlaps(window, self._shards):
+            self._read_shard(place, shard, None)
+
     def _read_shard(
-        self, place: tuple[int, ...], window: list[tuple[int, int]], out: np.ndarray[Any, Any]
+        self, place: tuple[int, ...], window: list[tuple[int, int]], out: np.ndarray[Any, Any] | None
     ) -> None:
         path = self._folder / chunk_key(place)
         try:
-            descriptor = os.open(path, os.O_RDONLY | _BINARY)
-        except FileNotFoundError:
+            descriptor = open_part(path)
+        except (FileNotFoundError, NotADirectoryError):
             raise DamagedError(f"{path} is missing") from None
         with open(descriptor, "rb", buffering=0) as file:
             index = self._indexes.get(place)
@@ -247,6 +273,9 @@ class ShardReader:
                     raise DamagedError(f"chunk {chunk_place} of {path} is missing")
                 stored = _read(file, offset, size, path)
                 with _damage(f"chunk {chunk_place} of {path}"):
+                    if out is None:
+                        self._codecs.check_size(stored, self._chunks)
+                        continue
                     chunk = self._codecs.decode(stored, self._chunks)
                 out[of_window] = chunk[tuple(slice(*edges) for edges in part)]
 
@@ -270,7 +299,7 @@ def _damage(what: str) -> Iterator[None]:
 
 
 def _read(file: Any, offset: int, size: int, path: Path) -> bytes:
-    if offset >= 0:
+    if offset >= 0 and offset + size <= os.fstat(file.fileno()).st_size:
         file.seek(offset)
         data: bytes = file.read(size)
         if len(data) == size:
@@ -290,6 +319,16 @@ def _parts(
         yield place, array[of_array]
 
 
+def places(axes: list[range]) -> Iterator[tuple[int, ...]]:
+    """Each combination of one number of each of *axes*, made one by one: an array may claim many."""
+    if not axes:
+        yield ()
+        return
+    for number in axes[0]:
+        for rest in places(axes[1:]):
+            yield (number, *rest)
+
+
 def _overlaps(
     window: list[tuple[int, int]], size: tuple[int, ...]
 ) -> Iterator[tuple[tuple[int, ...], list[tuple[int, int]], tuple[slice, ...]]]:
@@ -299,8 +338,7 @@ def _overlaps(
     part in the same way, and of the window as slices.
     """
     axes = [range(low // each, -(-high // each)) for (low, high), each in zip(window, size, strict=True)]
-    for steps in np.ndindex(*map(len, axes)):
-        place = tuple(axis[step] for axis, step in zip(axes, steps, strict=True))
+    for place in places(axes):
         part, of_window = [], []
         for index, (low, high), each in zip(place, window, size, strict=True):
             begin, end = max(low, index * each), min(high, (index + 1) * each)

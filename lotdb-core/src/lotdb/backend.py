@@ -96,10 +96,10 @@ class Backend(ABC):
     #: one is then checked while the rest of it is read.
     reads_in_parts: bool = False
 
-    #: True says that what :meth:`write` and :meth:`write_blocks` write is on the disk when they return, or at the
-    #: latest when the transaction commits, files and folders, if ``context.durable``. Of a backend that does not
-    #: say so the core syncs, once more, what :meth:`files` names, or all of ``context.folder`` if it names
-    #: nothing.
+    #: True says that what :meth:`write` and :meth:`write_blocks` write, files and folders, is on the disk
+    #: when they return, or at the latest when the transaction commits, if ``context.durable``. Of a backend
+    #: that does not say so the core syncs, once more, what :meth:`files` names, or all of
+    #: ``context.folder`` if it names nothing.
     syncs: bool = False
 
     def __init__(self, context: BackendContext) -> None:
@@ -204,7 +204,7 @@ class Backend(ABC):
 
 def is_locator(text: str) -> bool:
     """Whether *text* has the default form of locators."""
-    return re.fullmatch(LOCATOR_PATTERN.decode(), text) is not None
+    return isinstance(text, str) and re.fullmatch(LOCATOR_PATTERN.decode(), text) is not None
 
 
 def iter_locators(record: bytes) -> Iterator[str]:

@@ -277,10 +277,15 @@ class LOTDB:
             If another process has the database open for reading.
         ReadOnlyError
             If it was opened read-only.
+        DamagedError
+            If a record cannot be read, or a node is below itself; nothing is changed then.
+        FileSystemError
+            If the system could not open, write or remove a file.
         """
         self._check()
         upkeep.check_can_pack(self)
         with uninterrupted(), system_errors("packing was not finished", self._data_file):
+            upkeep.check_tree(self)
             pack_database(self._zodb, oldest_tid=self._oldest_snapshot())
             upkeep.sweep(self)
 

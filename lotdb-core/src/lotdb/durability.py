@@ -14,7 +14,7 @@ __all__ = ["make_durable"]
 
 
 def make_durable(backend: Backend, locator: Any) -> None:
-    """Sync the files that hold *locator* and the folders that they lie in, unless *backend* says that it does.
+    """Sync the files that hold *locator* and the folders that lead to them, unless *backend* does.
 
     Of a backend that does not say which files these are, all that lie in its folder are synced.
     """

@@ -29,7 +29,7 @@ from lotdb.errors import (
 )
 from lotdb.memory import MemoryBackend
 from lotdb.nodes import BaseNode
-from lotdb.records import OWN_KEY, Box, Children, Guard
+from lotdb.records import OWN_KEY, Box, Children, Guard, buckets
 from lotdb.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.tree import Handle, Tree
@@ -97,10 +97,8 @@ class ConnectedTree(Tree):
             self._depend(record)
             return
         self.retire(record)
-        bucket = record._firstbucket
-        while bucket is not None:
+        for bucket in buckets(record):
             self._depend(bucket)
-            bucket = bucket._next
 
     def retire(self, children: Children) -> None:
         # Up to 127 children lie in this very record, if there never were more. Of more, it is the root.

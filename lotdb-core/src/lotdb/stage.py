@@ -20,6 +20,7 @@ from persistent import Persistent
 
 from lotdb.backend import is_locator
 from lotdb.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
+from lotdb.durability import make_durable
 from lotdb.errors import (
     DamagedError,
     FileSystemError,
@@ -29,7 +30,6 @@ from lotdb.errors import (
     system_error,
     system_errors,
 )
-from lotdb.durability import make_durable
 from lotdb.plugins import plugin_errors
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ UNMERGED_BYTES = 8 << 20
 STREAMED_BYTES = 32 << 20
 # All packs are written when together they have grown to this size.
 PENDING_BYTES = 48 << 20
+# Before memory is taken for so many bytes, a look is taken whether the last of them are there.
+DOUBTED_BYTES = 64 << 20
+# No array that does not fit into memory is compressed like that.
+IMPLAUSIBLE = 1000
 # What so many small packs held is remembered: the next append is likely to merge them.
 REMEMBERED = 16
 
@@ -318,6 +322,31 @@ class Stage:
 
     # -- reading -----------------------------------------------------------------------------------
 
+    def room_for(self, layout: Layout, segments: tuple[Segment, ...], first: int, rows: int) -> Array:
+        """Memory for *rows* rows of *segments* from row *first* on, if they can be there.
+
+        Raises
+        ------
+        DamagedError
+            If more is claimed than the backend has.
+        """
+        claimed = rows * layout.row_bytes
+        if claimed >= DOUBTED_BYTES and layout.row_bytes <= DOUBTED_BYTES:
+            one = np.empty((1, *layout.row_shape), layout.dtype)
+            for segment, skip, taken in _windows(segments, first, rows):
+                self._read_segment(layout, segment, skip + taken - 1, one)
+        try:
+            return np.empty((rows, *layout.row_shape), layout.dtype)
+        except (MemoryError, ValueError) as error:  # a ValueError for more than numpy can count
+            files = {file for segment in segments for file in self.files(layout, segment)}
+            stored = sum(size for _, size in files)
+            if not isinstance(error, MemoryError) or (files and claimed > IMPLAUSIBLE * stored):
+                names = ", ".join(sorted(path for path, _ in files)) or "nothing"
+                raise DamagedError(
+                    f"{claimed} bytes are recorded, and what holds them has {stored}: {names}"
+                ) from error
+            raise
+
     def read_into(self, layout: Layout, segments: tuple[Segment, ...], first: int, out: Array) -> None:
         """Fill *out* with the rows of *segments* from row *first* on.
 
@@ -327,16 +356,11 @@ class Stage:
             If bytes are missing, or rows that are read whole do not match their checksum.
         """
         wanted, done = len(out), 0
-        for segment in segments:
-            if first >= segment.rows:
-                first -= segment.rows
-                continue
-            rows = min(segment.rows - first, wanted - done)
-            self._read_segment(layout, segment, first, out if rows == wanted else out[done : done + rows])
+        for segment, skip, rows in _windows(segments, first, wanted):
+            self._read_segment(layout, segment, skip, out if rows == wanted else out[done : done + rows])
             done += rows
-            first = 0
-            if done == wanted:
-                return
+        if done == wanted:
+            return
         if out.nbytes:
             raise DamagedError(f"only {done} of {wanted} rows are recorded")
 
@@ -350,7 +374,7 @@ class Stage:
         """
         step, running = max(1, block_bytes // layout.row_bytes), 0
         for first in range(0, segment.rows, step):
-            block = np.empty((min(step, segment.rows - first), *layout.row_shape), layout.dtype)
+            block = self.room_for(layout, (segment,), first, min(step, segment.rows - first))
             self.read_into(layout, (segment,), first, block)
             running = checksum(block, running)
             yield block
@@ -494,6 +518,20 @@ class _Savepoint:
 
     def rollback(self) -> None:
         self._stage._discard(self._keep)
+
+
+def _windows(segments: tuple[Segment, ...], first: int, rows: int) -> Iterator[tuple[Segment, int, int]]:
+    """Each segment that has some of *rows* rows from *first* on: rows to skip in it, and rows to take."""
+    for segment in segments:
+        if rows <= 0:
+            return
+        if first >= segment.rows:
+            first -= segment.rows
+            continue
+        taken = min(segment.rows - first, rows)
+        yield segment, first, taken
+        rows -= taken
+        first = 0
 
 
 def _new_locator(backend: Backend) -> Any:

@@ -1,6 +1,6 @@
 """The blob folder: real folders with regular files in them, all the way down.
 
-ZODB opens, makes and removes what a path leads to. In a folder that comes from a stranger, that may be anywhere.
+ZODB opens, makes and removes what a path leads to. In a stranger's folder, that may be anywhere.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ class DatabaseFolder:
             )
 
     def check_plain(self) -> None:
-        """Raise ``DamagedError`` if a part is a link, a FIFO or whatever else is no file or folder of its own.
+        """Raise ``DamagedError`` if a part is a link, a FIFO or whatever else is no real file or folder.
 
         Nothing must have been opened before: writing to a link changes what it points to.
         """

@@ -19,6 +19,7 @@ from lotdb.errors import (
     InvalidOptionError,
     LotdbError,
     ReadOnlyError,
+    system_error,
 )
 from lotdb.storage.durable import Disk, disk_for, make_folders
 from lotdb.storage.filestorage import SafeFileStorage
@@ -119,10 +120,8 @@ def _data_errors(folder: DatabaseFolder) -> Iterator[None]:
     except LockError as error:
         if is_held(error):
             raise writer_busy(folder.data_file) from None
-        assert isinstance(error.__context__, OSError)
-        raise FileSystemError.of(
-            error.__context__, "the lock cannot be taken", folder.data_file + ".lock"
-        ) from error
+        cause = system_error(error.__context__) or OSError(str(error))
+        raise FileSystemError.of(cause, "the lock cannot be taken", folder.data_file + ".lock") from error
     except FileStorageFormatError as error:
         raise DatabaseFormatError(f"{folder.data_file} is not a FileStorage of ZODB 5 or later") from error
     except (CorruptedError, CorruptedFileStorageError, ValueError) as error:

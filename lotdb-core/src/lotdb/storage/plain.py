@@ -1,7 +1,7 @@
 """Opening the parts of a database: regular files and real folders, and nothing that leads elsewhere.
 
-A folder that comes from a stranger may hold a link in place of any part, which leads out of the folder; a FIFO,
-which hangs whoever opens it; or a device. The database's folder itself may be reached by links: that path was
+A stranger's folder may hold a link in place of any part, which leads out of the folder; a FIFO, which
+hangs whoever opens it; or a device. The database's folder itself may be reached by links: that path was
 given by the user.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import IO, Any
+from typing import BinaryIO, cast
 
 from lotdb.errors import DamagedError, is_gone
 
@@ -66,9 +66,9 @@ def open_part(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
     return descriptor
 
 
-def open_plain(path: str, mode: str = "rb") -> IO[Any]:
+def open_plain(path: str, mode: str = "rb") -> BinaryIO:
     """The regular file *path*, opened as ``open`` does, but by :func:`open_part`."""
-    return open(path, mode, opener=open_part)
+    return cast(BinaryIO, open(path, mode, opener=open_part))
 
 
 def check_file(path: str) -> bool:
@@ -82,7 +82,7 @@ def check_folder(path: str) -> bool:
 
 
 def check_tree(path: str) -> None:
-    """Raise ``DamagedError`` unless the folder *path* has nothing but regular files and real folders in it."""
+    """Raise ``DamagedError`` unless all that lies in the folder *path* is a regular file or a real folder."""
     waiting = [path]
     while waiting:
         with os.scandir(waiting.pop()) as entries:
