@@ -155,6 +155,20 @@ class DoesNotSync(GoodBackend):
         array.tofile(self.path(locator))
 
 
+class SyncsNoFolder(GoodBackend):
+    """Its files are on the disk, but after a power cut their folder may not have them."""
+
+    def write(self, locator, array, options):
+        self.context.folder.mkdir(exist_ok=True)
+        with open(self.path(locator), "xb") as file:
+            array.tofile(file)
+            os.fsync(file.fileno())
+
+
+class ClaimsToSync(DoesNotSync):
+    syncs = True
+
+
 class MakesUpItsLocators(GoodBackend):
     """Unique, but not to be found in records: pack would delete everything."""
 

@@ -22,6 +22,8 @@ BACKENDS = {
     "FillsUpShortFiles": ["reading_beyond_the_end_is_damage"],
     "NamesNoFileInErrors": ["damage_is_told_and_never_read_as_data and large and cut"],
     "DoesNotSync": ["a_commit_is_on_the_disk"],
+    "SyncsNoFolder": ["a_commit_is_on_the_disk"],
+    "ClaimsToSync": ["a_commit_is_on_the_disk"],
     "MakesUpItsLocators": ["text_locators_are_found", "pack_gives_back_what_was"],
     "StoresItsPath": ["the_folder_may_be_moved", "the_database_may_be_moved"],
     "MakesItsFolderAtOnce": ["reading_only_creates_nothing"],

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ZODB.blob import Blob
 
-from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError
+from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError, open_part
 from lotdb_backend_blob.reading import READ_BYTES, read_at
 
 __all__ = ["BlobBackend"]
@@ -40,6 +40,7 @@ class BlobBackend(Backend):
 
     name = "blob"
     reads_in_parts = True
+    syncs = True  # the commit does
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
@@ -141,9 +142,10 @@ def _read_staged(locator: Blob, target: np.ndarray[Any, Any], offset: int) -> No
 
 
 def _open(path: str) -> _OpenFile:
-    if not os.path.exists(path):
-        raise DamagedError(f"{path} is missing")
-    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        descriptor = open_part(path)
+    except FileNotFoundError as error:
+        raise DamagedError(f"{path} is missing") from error
     try:
         return _examine(descriptor)
     except BaseException:

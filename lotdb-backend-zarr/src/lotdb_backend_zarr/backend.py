@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import threading
 import time
 from _thread import start_new_thread
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from queue import SimpleQueue
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -25,11 +27,12 @@ from lotdb import (
     InvalidDataError,
     InvalidOptionError,
     ReadOnlyError,
+    open_part,
 )
 from lotdb_backend_zarr import compat
 from lotdb_backend_zarr import options as zarr_options
 from lotdb_backend_zarr.fast import open_fast
-from lotdb_backend_zarr.shards import CHUNK_KEYS, Sharded, ShardReader, ShardWriter, chunk_key
+from lotdb_backend_zarr.shards import CHUNK_KEYS, Sharded, ShardReader, ShardWriter, chunk_key, places
 from lotdb_backend_zarr.store import StrictStore, local_folder, open_store
 
 __all__ = ["ZarrBackend"]
@@ -46,6 +49,9 @@ START_S = 2.0
 # The attribute of the group that says whose it is.
 OWNER = "lotdb_database"
 
+# What the sweep may take for an array of ours.
+_LOCATOR = re.compile("seg-[0-9a-f]{32}")
+
 NO_NOTES: Mapping[str, Any] = MappingProxyType({})
 
 # Kinds of dtype that zarr's format specifies; others are stored as the bytes of their elements.
@@ -57,6 +63,7 @@ class ZarrBackend(Backend):
 
     name = "zarr"
     takes_notes = True
+    syncs = True
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
@@ -105,15 +112,19 @@ class ZarrBackend(Backend):
             raise ReadOnlyError(f"{self._store} is read-only; give the backend a store that can be written")
         if not self._claimed or not (self._folder is None or self._folder.is_dir()):
             _finish(self._claim)
-        first, write = 0, None
+        first, write, is_synced = 0, None, True
         first_block, blocks = _peek(blocks)
         notes = {"dtype": _described(first_block.dtype), **notes}
         for block in _regrouped(map(_as_stored, blocks), options, shape[0]):
             if write is None:
-                write = self._create(locator, block.dtype, (shape[0], *block.shape[1:]), options, notes)
+                rows = (shape[0], *block.shape[1:])
+                write, is_synced = self._create(locator, block.dtype, rows, options, notes)
             write(first, block)
             first += len(block)
         if self._folder is not None:
+            if not is_synced:
+                for path, _ in self.files(locator):
+                    self.context.sync_file(path)
             self.context.sync_folder(self._folder / locator)
             self.context.sync_folder(self._folder)
 
@@ -124,15 +135,16 @@ class ZarrBackend(Backend):
         shape: tuple[int, ...],
         options: Mapping[str, Any],
         notes: Mapping[str, Any],
-    ) -> Callable[[int, np.ndarray[Any, Any]], None]:
-        """Make an array; what is returned writes rows from a row on."""
+    ) -> tuple[Callable[[int, np.ndarray[Any, Any]], None], bool]:
+        """Make an array: what writes rows from a row on, and whether that syncs the files."""
         chunks, shards = zarr_options.grid(options, dtype, shape)
         names = _dimension_names(shape)
         document = self._document(dtype, len(shape), options)
-        if self._folder is not None and self._sharded(document) is not None:
+        described = None if self._folder is None else self._sharded(document)
+        if self._folder is not None and described is not None and described.codec is not None:
             document = zarr_options.with_lengths(document, shape, chunks, shards)
             document |= {"attributes": dict(notes), "dimension_names": names}
-            return ShardWriter(self._folder / locator, document, self.context.sync).write
+            return ShardWriter(self._folder / locator, document, self.context.sync).write, True
         array: Any = None
 
         def write(first: int, rows: np.ndarray[Any, Any]) -> None:
@@ -152,7 +164,7 @@ class ZarrBackend(Backend):
                 )
             array[first : first + len(rows)] = rows
 
-        return lambda first, rows: _finish(lambda: write(first, rows))
+        return (lambda first, rows: _finish(lambda: write(first, rows))), False
 
     def _sharded(self, document: Any) -> Sharded | None:
         """The array with this ``zarr.json``, if it is written and read without zarr."""
@@ -171,10 +183,9 @@ class ZarrBackend(Backend):
         files = array.shards or array.chunks
         along = [range(first // files[0], -(-last // files[0]))]
         along += [range(-(-length // size)) for length, size in zip(array.shape[1:], files[1:], strict=True)]
-        for place in itertools.product(*along):
-            path = os.path.join(self._folder, locator, chunk_key(place))
-            if not os.path.exists(path):
-                raise DamagedError(f"{path} is missing")
+        # Not all at once: a stranger's array may claim more files than there is memory.
+        for place in places(along):
+            _check_file(os.path.join(self._folder, locator, chunk_key(place)))
 
     def _check_owner(self) -> str | None:
         """The id of the database that the store belongs to, if it has one; another's is refused."""
@@ -191,7 +202,7 @@ class ZarrBackend(Backend):
         if self._folder is not None:
             path = self._folder / "zarr.json"
             try:
-                group = json.loads(path.read_bytes())
+                group = json.loads(_content(path))
                 return group.get("attributes", {}).get(OWNER)
             except FileNotFoundError:
                 return None
@@ -214,12 +225,14 @@ class ZarrBackend(Backend):
         """Make the group, if it is not there, and note in it whose it is."""
         with self._lock:
             if self._check_owner() is None:
+                made = [] if self._folder is None else [p for p in self._folder.parents if not p.exists()]
                 group = zarr.open_group(self._store, mode="a", zarr_format=3)
                 group.attrs[OWNER] = self.context.database_id
                 if self._folder is not None:
                     self.context.sync_file(self._folder / "zarr.json")
                     self.context.sync_folder(self._folder)
-                    self.context.sync_folder(self._folder.parent)
+                    for folder in (self._folder, *made):
+                        self.context.sync_folder(folder.parent)
             self._claimed = True
 
     def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:
@@ -237,11 +250,13 @@ class ZarrBackend(Backend):
         fast = None
         if len(out) == opened.shape[0] and out.nbytes >= FAST_BYTES:
             fast = open_fast(self._store, locator)
-        if fast is None and opened.reader is not None:
+        if fast is None and opened.reader is not None and opened.array is None:
             opened.reader.read_into(first_row, target)
             return
         array = fast or opened.array
         assert array is not None
+        if opened.reader is not None and fast is None:
+            opened.reader.check_sizes(first_row, len(out))
         self._check_files(locator, array, first_row, first_row + len(out))
         _select(array, first_row, target)
 
@@ -264,14 +279,15 @@ class ZarrBackend(Backend):
         if self._folder != self.context.folder or not self._folder.is_dir():
             return
         for entry in os.scandir(self._folder):
-            if entry.name.startswith("seg-") and entry.is_dir():
-                yield entry.name, entry.stat().st_mtime
+            if _LOCATOR.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                yield entry.name, entry.stat(follow_symlinks=False).st_mtime
 
     def files(self, locator: str) -> list[tuple[str, int]]:
         if self._folder is None:
             return []
-        paths = sorted(path for path in (self._folder / locator).rglob("*") if path.is_file())
-        return [(str(path), path.stat().st_size) for path in paths]
+        found = os.walk(self._folder / locator)
+        paths = sorted(os.path.join(folder, name) for folder, _, names in found for name in names)
+        return [(path, os.lstat(path).st_size) for path in paths]
 
     def describe(self, locator: str) -> str:
         return f"{self._store}/{locator}" if self._folder is None else str(self._folder / locator)
@@ -286,29 +302,33 @@ class ZarrBackend(Backend):
             if opened is not None:
                 self._arrays.move_to_end(locator)
                 return opened
-        opened = self._open_sharded(locator) or self._open_by_zarr(locator)
+        reader = self._reader(locator)
+        if reader is not None and reader.is_direct:
+            opened = _Opened(reader.array.shape, reader.array.dtype, reader)
+        else:
+            opened = self._open_by_zarr(locator)._replace(reader=reader)
         with self._lock:
             self._arrays[locator] = opened
             if len(self._arrays) > OPEN_ARRAYS:
                 self._arrays.popitem(last=False)
         return opened
 
-    def _open_sharded(self, locator: str) -> _Opened | None:
-        """The array, if its shards can be read without zarr."""
+    def _reader(self, locator: str) -> ShardReader | None:
+        """What looks into the shards of an array, if it has some."""
         if self._folder is None:
             return None
         folder = self._folder / locator
+        if os.path.islink(folder):
+            raise DamagedError(f"{folder} is a link, and must be a folder")
         try:
-            stored = (folder / "zarr.json").read_bytes()
-        except FileNotFoundError as error:
+            stored = _content(folder / "zarr.json")
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise DamagedError(f"{folder} is missing") from error
         try:
             array = self._sharded(json.loads(stored))
         except ValueError as error:
             raise DamagedError(f"{folder / 'zarr.json'} is damaged: {error}") from error
-        if array is None:
-            return None
-        return _Opened(array.shape, array.dtype, ShardReader(folder, array))
+        return None if array is None else ShardReader(folder, array)
 
     def _open_by_zarr(self, locator: str) -> _Opened:
         try:
@@ -325,12 +345,25 @@ class ZarrBackend(Backend):
 
 
 class _Opened(NamedTuple):
-    """An open array, and what reads it: *reader* where it can be, or else zarr."""
+    """An open array. What is read by zarr alone is open there, too; *reader* then looks at sizes only."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     reader: ShardReader | None
     array: zarr.Array[Any] | None = None
+
+
+def _content(path: Path) -> bytes:
+    with open(path, "rb", opener=open_part) as file:
+        return file.read()
+
+
+def _check_file(path: str | os.PathLike[str]) -> None:
+    """Raise ``DamagedError`` unless there is a regular file: zarr would follow links, and wait for FIFOs."""
+    try:
+        os.close(open_part(path))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DamagedError(f"{path} is missing") from error
 
 
 def _select(array: zarr.Array[Any], first_row: int, target: np.ndarray[Any, Any]) -> None:

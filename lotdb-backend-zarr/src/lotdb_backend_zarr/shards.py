@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from lotdb import DamagedError
+from lotdb import DamagedError, open_part
+from lotdb_backend_zarr.bounds import check_size
 from lotdb_backend_zarr.chunks import ChunkCodec, checked, chunk_codec, crc32c, stored_dtype
 
-__all__ = ["CHUNK_KEYS", "ShardReader", "ShardWriter", "Sharded", "chunk_key"]
+__all__ = ["CHUNK_KEYS", "ShardReader", "ShardWriter", "Sharded", "chunk_key", "places"]
 
 # Shards lie beside the metadata: folders for each axis would have to be made and synced as well.
 CHUNK_KEYS: Any = {"name": "default", "separator": "."}
@@ -44,7 +45,7 @@ def chunk_key(place: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class Sharded:
-    """An array whose shards are read and written here: lengths along each axis, and how a chunk is stored.
+    """An array of shards as they are written here: lengths along each axis, and how a chunk is stored.
 
     A shard is a whole number of chunks.
     """
@@ -53,7 +54,8 @@ class Sharded:
     chunks: tuple[int, ...]
     shards: tuple[int, ...]
     dtype: np.dtype[Any]
-    codec: ChunkCodec
+    codec: ChunkCodec | None  # None if only zarr can call it
+    codec_names: tuple[str, ...]  # the last one first
 
     @classmethod
     def described(cls, document: Any) -> Sharded | None:
@@ -72,18 +74,19 @@ class Sharded:
             )
             dtype = stored_dtype(document["data_type"])
             codec = chunk_codec(settings["codecs"])
+            names = tuple(str(_plain(each)["name"]) for each in reversed(settings["codecs"]))
             shape = _lengths(document["shape"], 0)
             shards = _lengths(document["chunk_grid"]["configuration"]["chunk_shape"], 1)
             chunks = _lengths(settings["chunk_shape"], 1)
         except (KeyError, TypeError, ValueError):
             return None
-        if not is_ours or dtype is None or codec is None or document["chunk_grid"]["name"] != "regular":
+        if not is_ours or dtype is None or document["chunk_grid"]["name"] != "regular":
             return None
         if not len(shape) == len(chunks) == len(shards):
             return None
         if any(shard % chunk for shard, chunk in zip(shards, chunks, strict=True)):
             return None
-        return cls(shape, chunks, shards, dtype, codec)
+        return cls(shape, chunks, shards, dtype, codec, names)
 
 
 def _plain(described: Any) -> Any:
@@ -115,7 +118,9 @@ class ShardWriter:
     def __init__(self, folder: Path, document: Mapping[str, Any], sync: Callable[[int], None]) -> None:
         array = Sharded.described(document)
         assert array is not None
+        assert array.codec is not None
         self._folder, self._array, self._sync = folder, array, sync
+        self._encode = array.codec.encode
         os.mkdir(folder)
         with self._file("zarr.json") as put:
             put(json.dumps(document).encode())
@@ -128,7 +133,7 @@ class ShardWriter:
                 self._write_shard(region, put)
 
     def _write_shard(self, region: np.ndarray[Any, Any], put: Callable[[Any], int]) -> None:
-        chunks, encode = self._array.chunks, self._array.codec.encode
+        chunks = self._array.chunks
         # Chunks beyond the edge of the array stay absent; nobody reads them.
         index = np.full((*_counts(self._array.shards, chunks), 2), ABSENT, "<u8")
         offset = 0
@@ -137,7 +142,7 @@ class ShardWriter:
                 filled = np.zeros(chunks, chunk.dtype)
                 filled[tuple(map(slice, chunk.shape))] = chunk
                 chunk = filled
-            size = sum(map(put, encode(chunk)))
+            size = sum(map(put, self._encode(chunk)))
             index[place] = offset, size
             offset += size
         put(index)
@@ -174,38 +179,57 @@ class ShardReader:
     """
 
     def __init__(self, folder: Path, array: Sharded) -> None:
-        self._folder, self._array = folder, array
+        self._folder, self.array = folder, array
         self._indexes: dict[tuple[int, ...], np.ndarray[Any, Any]] = {}
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it can read, and not only look."""
+        return self.array.codec is not None
+
+    def check_sizes(self, first: int, rows: int) -> None:
+        """Raise unless no chunk of *rows* rows from *first* on decodes to more than it should have."""
+        window = [(first, first + rows), *((0, length) for length in self.array.shape[1:])]
+        for place, shard, _ in _overlaps(window, self.array.shards):
+            self._read_shard(place, shard, None)
 
     def read_into(self, first: int, out: np.ndarray[Any, Any]) -> None:
         """Fill *out* with the rows from *first* on."""
-        window = [(first, first + len(out)), *((0, length) for length in self._array.shape[1:])]
-        for place, shard, of_window in _overlaps(window, self._array.shards):
+        window = [(first, first + len(out)), *((0, length) for length in self.array.shape[1:])]
+        for place, shard, of_window in _overlaps(window, self.array.shards):
             self._read_shard(place, shard, out[of_window])
 
     def _read_shard(
-        self, place: tuple[int, ...], window: list[tuple[int, int]], out: np.ndarray[Any, Any]
+        self, place: tuple[int, ...], window: list[tuple[int, int]], out: np.ndarray[Any, Any] | None
     ) -> None:
         path = self._folder / chunk_key(place)
         try:
-            descriptor = os.open(path, os.O_RDONLY | _BINARY)
-        except FileNotFoundError:
+            descriptor = open_part(path)
+        except (FileNotFoundError, NotADirectoryError):
             raise DamagedError(f"{path} is missing") from None
         with open(descriptor, "rb", buffering=0) as file:
             index = self._indexes.get(place)
             if index is None:
                 index = self._indexes[place] = self._read_index(file, path)
-            for chunk_place, part, of_window in _overlaps(window, self._array.chunks):
+            for chunk_place, part, of_window in _overlaps(window, self.array.chunks):
                 offset, size = map(int, index[chunk_place])
                 if offset == ABSENT:
                     raise DamagedError(f"chunk {chunk_place} of {path} is missing")
                 stored = _read(file, offset, size, path)
                 with _damage(f"chunk {chunk_place} of {path}"):
-                    self._decode(stored, part, out[of_window])
+                    if out is None:
+                        self._check_size(stored)
+                    else:
+                        self._decode(stored, part, out[of_window])
+
+    def _check_size(self, stored: bytes) -> None:
+        limit = math.prod(self.array.chunks) * self.array.dtype.itemsize
+        check_size(self.array.codec_names, memoryview(stored), limit)
 
     def _decode(self, stored: bytes, part: list[tuple[int, int]], out: np.ndarray[Any, Any]) -> None:
         """Fill *out* with a part of a stored chunk."""
-        array = self._array
+        array = self.array
+        assert array.codec is not None
         if out.shape == array.chunks:  # all of it
             array.codec.decode_into(stored, out)
             return
@@ -214,7 +238,7 @@ class ShardReader:
         out[...] = chunk[tuple(slice(*edges) for edges in part)]
 
     def _read_index(self, file: Any, path: Path) -> np.ndarray[Any, Any]:
-        counts = _counts(self._array.shards, self._array.chunks)
+        counts = _counts(self.array.shards, self.array.chunks)
         size = 16 * math.prod(counts) + 4
         stored = _read(file, file.seek(0, 2) - size, size, path)
         with _damage(f"the index of {path}"):
@@ -257,6 +281,16 @@ def _parts(
         yield place, array[of_array]
 
 
+def places(axes: list[range]) -> Iterator[tuple[int, ...]]:
+    """Each combination of one number of each of *axes*, made one by one: an array may claim many."""
+    if not axes:
+        yield ()
+        return
+    for number in axes[0]:
+        for rest in places(axes[1:]):
+            yield (number, *rest)
+
+
 def _overlaps(
     window: list[tuple[int, int]], size: tuple[int, ...]
 ) -> Iterator[tuple[tuple[int, ...], list[tuple[int, int]], tuple[slice, ...]]]:
@@ -266,8 +300,7 @@ def _overlaps(
     part in the same way, and of the window as slices.
     """
     axes = [range(low // each, -(-high // each)) for (low, high), each in zip(window, size, strict=True)]
-    for steps in np.ndindex(*map(len, axes)):
-        place = tuple(axis[step] for axis, step in zip(axes, steps, strict=True))
+    for place in places(axes):
         part, of_window = [], []
         for index, (low, high), each in zip(place, window, size, strict=True):
             begin, end = max(low, index * each), min(high, (index + 1) * each)

@@ -15,6 +15,7 @@ from lotdb.errors import (
     DatabaseNotFoundError,
     DataMismatchError,
     ExportError,
+    FileSystemError,
     IngestError,
     InvalidDataError,
     InvalidIndexError,
@@ -49,6 +50,7 @@ from lotdb.nodes import BaseNode
 from lotdb.payload import Payload, StoredSegment
 from lotdb.plugins import Plugins
 from lotdb.session import Savepoint
+from lotdb.storage.plain import open_part
 from lotdb.upkeep import Damage
 from lotdb.values import Undecodable, ValueType
 
@@ -75,6 +77,7 @@ __all__ = [
     "DatabaseFormatError",
     "DatabaseNotFoundError",
     "ExportError",
+    "FileSystemError",
     "IngestError",
     "IngestReport",
     "Ingested",
@@ -110,4 +113,5 @@ __all__ = [
     "WrongNodeTypeError",
     "WrongThreadError",
     "hookimpl",
+    "open_part",
 ]

@@ -103,7 +103,7 @@ def read(node: Handle, name: str, default: Any) -> Any:
     if type(stored) is not tuple:
         return stored
     if is_payload(stored):
-        return Payload(node, name, decode_record(node._tree, stored))
+        return Payload(node, name, decode_record(node, name, stored))
     return values.decode(stored, extra=node._tree.plugins)
 
 

@@ -72,7 +72,7 @@ class Backend(ABC):
     """A place where arrays are stored, each written once and never changed.
 
     The core does transactions, packing, append, windows, copies, checksums and garbage collection;
-    a backend stores arrays under locators and nothing else. A subclass writes five short methods, and
+    a backend stores arrays under locators and nothing else. A subclass writes a few short methods, and
     may be called by several threads at once::
 
         class NpyBackend(Backend):
@@ -101,6 +101,10 @@ class Backend(ABC):
                 for path in self.context.folder.glob("*.npy"):
                     yield path.stem, path.stat().st_mtime
 
+            def files(self, locator):
+                path = self.path(locator)
+                return [(str(path), path.stat().st_size)] if path.exists() else []
+
             def describe(self, locator):
                 return str(self.path(locator))
     """
@@ -115,6 +119,12 @@ class Backend(ABC):
     #: comes upon the bare array: ``samplerate_hz`` and ``unit``, each if it is known. Arrays that share a
     #: pack then have the same notes.
     takes_notes: bool = False
+
+    #: True says that what :meth:`write` and :meth:`write_blocks` write, files and folders, is on the disk
+    #: when they return, or at the latest when the transaction commits, if ``context.durable``. Of a backend
+    #: that does not say so the core syncs, once more, what :meth:`files` names, or all of
+    #: ``context.folder`` if it names nothing.
+    syncs: bool = False
 
     def __init__(self, context: BackendContext) -> None:
         self.context = context
@@ -150,7 +160,7 @@ class Backend(ABC):
         """Store *array*, C-contiguous with at least one axis and one byte, under *locator*.
 
         When this returns, the array can be read back, and if ``context.durable`` it survives a power
-        cut. If it raises, the core calls :meth:`delete` for what may have been begun.
+        cut; see :attr:`syncs`. If it raises, the core calls :meth:`delete` for what may have been begun.
         """
 
     def write_blocks(
@@ -202,7 +212,10 @@ class Backend(ABC):
         return ()
 
     def files(self, locator: Any) -> Iterable[tuple[str, int]]:
-        """Path and size in bytes of each file that holds *locator*, for those who ask; none if unknown."""
+        """Path and size in bytes of each file that holds *locator*; none if unknown.
+
+        They are shown to those who ask, and synced unless :attr:`syncs`.
+        """
         return ()
 
     def describe(self, locator: Any) -> str:
@@ -215,7 +228,7 @@ class Backend(ABC):
 
 def is_locator(text: str) -> bool:
     """Whether *text* has the default form of locators."""
-    return re.fullmatch(LOCATOR_PATTERN.decode(), text) is not None
+    return isinstance(text, str) and re.fullmatch(LOCATOR_PATTERN.decode(), text) is not None
 
 
 def iter_locators(record: bytes) -> Iterator[str]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lotdb.backend import Backend, BackendContext
-from lotdb.errors import LotdbError, MissingPluginError, PluginError
+from lotdb.errors import (
+    FileSystemError,
+    LotdbError,
+    MissingPluginError,
+    PluginError,
+    system_error,
+    system_errors,
+)
 from lotdb.plugins import with_versions
+from lotdb.storage.plain import check_folder
 from lotdb.storage.signals import uninterrupted
 from lotdb.storage.waiting import LimitedLock
 
@@ -77,6 +86,8 @@ class Backends:
             raise PluginError(f"no backend can be called {name!r}: a part of the database has that name")
         cls = self._plugins.backend(name)
         folder = self._data_file.with_name(f"{self._data_file.name}.{name}")
+        with system_errors():
+            check_folder(str(folder))
         try:
             return cls(
                 BackendContext(
@@ -90,6 +101,8 @@ class Backends:
         except LotdbError:
             raise
         except Exception as error:
+            if failure := system_error(error):
+                raise FileSystemError.of(failure, f"backend {name!r} cannot be opened") from error
             raise PluginError(
                 f"backend {with_versions(name)} failed to open in {folder.name!r}: {error!r}"
             ) from error
@@ -97,7 +110,12 @@ class Backends:
     def in_use(self) -> Iterator[Backend]:
         """The backends that are open, configured, or keep files beside the database."""
         prefix = f"{self._data_file.name}."
-        folders = {path.name.removeprefix(prefix) for path in self._data_file.parent.glob(f"{prefix}*/")}
+        with os.scandir(self._data_file.parent) as entries:
+            folders = {
+                entry.name.removeprefix(prefix)
+                for entry in entries
+                if entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False)
+            }
         for name in sorted((folders | self._configs.keys() | self._open.keys()) - _TAKEN):
             try:
                 yield self(name)

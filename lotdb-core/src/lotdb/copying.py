@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lotdb.errors import DamagedError
 from lotdb.memory import MemoryBackend
 from lotdb.payload import PayloadRecord, is_payload
 from lotdb.records import (
@@ -15,7 +16,7 @@ from lotdb.records import (
     Box,
     Entry,
     Own,
-    child_items,
+    all_items,
     new_branch,
     own_of,
     shared_entry,
@@ -50,11 +51,19 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
     segments, and only a :class:`DetachedCopy` can read them.
     """
     copied: dict[str, Entry] = {}
-    stack: list[tuple[Any, str, Entry]] = [(copied, "", entry)]
+    # Depth first, so what is copied at a depth stands below what was copied last above it.
+    stack: list[tuple[Any, str, Entry, int]] = [(copied, "", entry, 0)]
+    above: list[tuple[str, Any]] = []
+    ids: set[int] = set()
     while stack:
-        place, key, entry = stack.pop()
-        own = _copy_own(own_of(entry), source, target)
+        place, key, entry, depth = stack.pop()
         record = entry[1]
+        while len(above) > depth:
+            ids.discard(id(above.pop()[1]))
+        if id(record) in ids:
+            path = "/".join([*(name for name, _ in above), key]).lstrip("/")
+            raise DamagedError(f"node {path!r} of what is copied is below itself")
+        own = _copy_own(own_of(entry), source, target)
         if type(record) is tuple:
             place[key] = (entry[0], *own)
         elif type(record) is Box:
@@ -62,12 +71,14 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
         else:
             boxed = type(record[OWN_KEY]) is Box
             place[key] = branch = new_branch(entry[0], Box(own) if boxed else own)
-            for child_key, child in child_items(record):
+            above.append((key, record))
+            ids.add(id(record))
+            for child_key, child in all_items(record):
                 # Packed leaves are most of a tree; those without payloads are copied as they are.
                 if type(child[1]) is tuple and not any(map(is_payload, child[2:])):
                     branch[1][child_key] = child
                 else:
-                    stack.append((branch[1], child_key, child))
+                    stack.append((branch[1], child_key, child, depth + 1))
             source.trim_cache()
     return copied[""]
 

@@ -33,6 +33,7 @@ from lotdb.errors import (
     UnsafeRecordError,
     WrongNodeError,
     WrongThreadError,
+    system_errors,
 )
 from lotdb.nodes import BaseNode
 from lotdb.plugins import Plugins, check_plugins
@@ -97,7 +98,10 @@ class LOTDB:
     DatabaseFormatError
         If the file is no LOTDB database, or of a later format.
     DamagedError
-        If a part of it is missing, or committed work: cut off, or made unreadable. Nothing was changed.
+        If a part of it is missing, or is a link, a FIFO or whatever else is no file of its own; if committed
+        work is missing: cut off, or made unreadable. Nothing was changed.
+    FileSystemError
+        If the system could not open or write a file.
     """
 
     def __init__(
@@ -146,7 +150,7 @@ class LOTDB:
             attempt()
 
     def _open(self, *, new: bool) -> None:
-        with uninterrupted():
+        with uninterrupted(), system_errors("the database cannot be opened", self._data_file):
             storage = open_storage(
                 self.path, self.name, new=new, read_only=self.read_only, durability=self._durability
             )
@@ -175,6 +179,10 @@ class LOTDB:
     def __repr__(self) -> str:
         state = ", closed" if self._refusal else ", read-only" if self.read_only else ""
         return f"<LOTDB {os.fspath(self.path / self.name)!r}{state}>"
+
+    @property
+    def _data_file(self) -> str:
+        return os.path.abspath(self.path / self.name)
 
     def __str__(self) -> str:
         return f"database {os.fspath(self.path / self.name)!r}"
@@ -304,10 +312,15 @@ class LOTDB:
             If another process has the database open for reading.
         ReadOnlyError
             If it was opened read-only.
+        DamagedError
+            If a record cannot be read, or a node is below itself; nothing is changed then.
+        FileSystemError
+            If the system could not open, write or remove a file.
         """
         self._check()
         upkeep.check_can_pack(self)
-        with uninterrupted():
+        with uninterrupted(), system_errors("packing was not finished", self._data_file):
+            upkeep.check_tree(self)
             self._unless_dropped(lambda: pack_database(self._zodb, oldest_tid=self._oldest_snapshot()))
             upkeep.sweep(self)
 

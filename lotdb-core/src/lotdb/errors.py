@@ -37,6 +37,7 @@ Each error is a :class:`LotdbError` and also the builtin that a stranger would c
     │   ├── ReadOnlyError              PermissionError
     │   ├── DatabaseBusyError          BlockingIOError  another process or reader holds it
     │   ├── WaitTimeoutError           TimeoutError  another thread did not come to its end in time
+    │   ├── FileSystemError            OSError       no space, too many open files, an I/O error
     │   ├── ConflictError              ZODB's ConflictError  run the transaction again
     │   └── CommitInDoubtError         OSError       the disk failed inside a commit: reopen and look
     └── look after the data
@@ -47,7 +48,11 @@ Each error is a :class:`LotdbError` and also the builtin that a stranger would c
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import reprlib
+from collections.abc import Iterator
 from typing import Any
 
 from ZODB import POSException
@@ -64,6 +69,7 @@ __all__ = [
     "DatabaseFormatError",
     "DatabaseNotFoundError",
     "ExportError",
+    "FileSystemError",
     "IngestError",
     "InvalidDataError",
     "InvalidIndexError",
@@ -242,6 +248,24 @@ class ConflictError(LotdbError, POSException.ConflictError):
         Exception.__init__(self, message)
 
 
+class FileSystemError(LotdbError, OSError):
+    """The system could not do it now: too many open files, no space or inodes left, an I/O error.
+
+    It says nothing about the data. ``errno`` and ``filename`` are those of the system's error.
+    """
+
+    def __str__(self) -> str:
+        return OSError.__str__(self)
+
+    @classmethod
+    def of(cls, error: OSError, about: str = "", path: str | None = None) -> FileSystemError:
+        """*error* as one of ours, which says what it is *about*, and names *path* if it names no file."""
+        reason = error.strerror or text_of(error)
+        where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else path
+        reason = f"{about}: {reason}" if about else reason
+        return cls(error.errno, reason, where) if where else cls(error.errno, reason)
+
+
 class CommitInDoubtError(LotdbError, OSError):
     """The disk failed while a commit was being finished: it may or may not be there."""
 
@@ -259,6 +283,53 @@ class DatabaseFormatError(LotdbError, ValueError):
 
 class UnsafeRecordError(LotdbError, ValueError):
     """A stored record names a class that is not on the list of harmless ones."""
+
+
+# -- what the system could not do -----------------------------------------------------------------
+
+# What a file that is gone, or no file at all, gives when it is opened. Whatever else the system says is about
+# here and now, and not about the data.
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO})
+
+# The linker's errors have no number, but the system's text.
+_OF_THE_LINKER = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether *error* says that a file is missing, or that no file is in its place."""
+    return isinstance(error, OSError) and error.errno in _GONE
+
+
+def system_error(error: BaseException | None) -> OSError | None:
+    """The error of the system that *error* comes of, itself or by what it was raised from.
+
+    Not among them is a file that is gone, nor an ``OSError`` without a number, which some libraries raise for
+    bytes that they do not understand.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, FileSystemError):
+            return error
+        if isinstance(error, OSError) and not isinstance(error, LotdbError) and error.errno is not None:
+            return None if error.errno in _GONE else error
+        if isinstance(error, ImportError):
+            for number in _OF_THE_LINKER:
+                if os.strerror(number) in text_of(error):
+                    return OSError(number, os.strerror(number), error.path or error.name)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return None
+
+
+@contextlib.contextmanager
+def system_errors(about: str = "", path: str | None = None) -> Iterator[None]:
+    """Makes a ``FileSystemError`` of an error of the system, also of a missing file's; ours go through."""
+    try:
+        yield
+    except LotdbError:
+        raise
+    except OSError as error:
+        raise FileSystemError.of(error, about, path) from error
 
 
 # -- for messages ---------------------------------------------------------------------------------

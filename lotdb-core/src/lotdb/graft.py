@@ -12,7 +12,7 @@ from lotdb.errors import (
     WrongNodeError,
 )
 from lotdb.keys import check_key
-from lotdb.records import Children, Entry, child_items, own_of, shared_entry, with_values
+from lotdb.records import Children, Entry, all_items, own_of, shared_entry, with_values
 from lotdb.tree import Handle, touch
 from lotdb.whole import put, take
 
@@ -221,7 +221,7 @@ def _lifted(child: BaseNode, parent: BaseNode) -> dict[str, Entry]:
     """The entries of the children of *child*, ready to stand beside it."""
     entry = child._entry()
     record = entry[1]
-    entries: dict[str, Entry] = dict(child_items(record)) if type(record) is Children else {}
+    entries: dict[str, Entry] = dict(all_items(record)) if type(record) is Children else {}
     clash = next((key for key in entries if key != child._key and (key,) in parent), None)
     if clash is not None:
         raise NodeExistsError(

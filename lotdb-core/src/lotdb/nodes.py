@@ -23,7 +23,7 @@ from lotdb.graft import IfExists
 from lotdb.keys import check_key, is_plain_key, split_path
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.policy import check_policy
-from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, empty_entry
+from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, count_children, empty_entry
 from lotdb.tree import Handle, Tree
 from lotdb.whole import put, steps_noted, take
 
@@ -100,6 +100,8 @@ class BaseNode(Handle):
         node._version = version
         node._kids_epoch = -1
         node._known = None
+        if type(entry[1]) is Children:
+            node._refuse_ring(entry[1])
         return node
 
     # -- identity ------------------------------------------------------------------------------------
@@ -377,7 +379,7 @@ class BaseNode(Handle):
     def __len__(self) -> int:
         """Number of children; their keys are counted, so a wide node takes a moment."""
         children = self._children()
-        return 0 if children is None else len(children) - 1
+        return 0 if children is None else count_children(children)
 
     # -- attributes ----------------------------------------------------------------------------------
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from ZODB.blob import Blob
 
 from lotdb import ranges, tables, values
+from lotdb.backend import is_locator
 from lotdb.errors import (
     DamagedError,
+    FileSystemError,
     InvalidDataError,
     InvalidIndexError,
     InvalidOptionError,
@@ -26,13 +30,16 @@ from lotdb.ranges import Unit
 from lotdb.stage import Layout, Segment
 
 if TYPE_CHECKING:
-    from lotdb.tree import Handle, Tree
+    from lotdb.tree import Handle
 
 __all__ = ["Payload", "PayloadRecord", "StoredSegment", "decode_record"]
 
 TAG = "p"
 
-_NAMED = (DamagedError, InvalidRangeError, InvalidOptionError, StaleNodeError)
+_NAMED = (DamagedError, FileSystemError, InvalidRangeError, InvalidOptionError, StaleNodeError)
+
+# What numpy can hold.
+_AXES = 64
 
 # How many records of payloads a tree keeps decoded.
 DECODED = 256
@@ -80,23 +87,58 @@ class PayloadRecord:
 
     @classmethod
     def decode(cls, stored: tuple[Any, ...]) -> PayloadRecord:
-        """The record of which *stored* is the plain form."""
-        _, kind, backend, dtype, shape, rate, content_type, metadata, options, segments = stored
-        decoded: Any = values.decode(dtype) if type(dtype) is tuple else np.dtype(dtype)
-        layout = Layout(backend, decoded, tuple(shape[1:]), options)
+        """The record of which *stored* is the plain form; a stranger may have written it.
+
+        Raises
+        ------
+        DamagedError
+            It makes no sense.
+        """
+        try:
+            _, kind, backend, dtype, shape, rate, content_type, metadata, options, segments = stored
+            decoded: Any = values.decode(dtype) if type(dtype) is tuple else np.dtype(dtype)
+            segments = tuple(Segment(*part) for part in segments)
+            checks = (
+                kind in ("array", "bytes", "table", "text"),
+                isinstance(decoded, np.dtype) and not decoded.hasobject and decoded.itemsize > 0,
+                type(backend) is str and type(content_type) is str and type(options) is tuple,
+                type(shape) is tuple and all(map(_is_count, shape)) and len(shape) <= _AXES,
+                rate is None or (type(rate) in (int, float) and 0 < rate < math.inf),
+                all(_is_locator(part.locator) and all(map(_is_count, part[1:])) for part in segments),
+            )
+        except (TypeError, ValueError, SyntaxError, AttributeError) as error:
+            raise DamagedError(f"its record makes no sense: {error}") from error
+        if not all(checks):
+            raise DamagedError("its record makes no sense")
         return cls(
-            kind, layout, shape, rate, content_type, metadata, tuple(Segment(*part) for part in segments)
+            kind, Layout(backend, decoded, shape[1:], options), shape, rate, content_type, metadata, segments
         )
 
 
-def decode_record(tree: Tree, stored: tuple[Any, ...]) -> PayloadRecord:
-    """The record of which *stored* is the plain form; decoding it takes longer than reading a window."""
+def _is_count(number: Any) -> bool:
+    return type(number) is int and 0 <= number < 1 << 63
+
+
+def _is_locator(locator: Any) -> bool:
+    """Whether *locator* is a text that is safe as the name of a file, or a persistent object of ours."""
+    return is_locator(locator) if isinstance(locator, str) else isinstance(locator, Blob)
+
+
+def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRecord:
+    """The record of payload *name*, of which *stored* is the plain form.
+
+    It is remembered: decoding it takes longer than reading a window.
+    """
+    tree = node._tree
     known = tree.decoded.get(id(stored))
     if known is None:
         if len(tree.decoded) >= DECODED:
             tree.decoded.clear()
         # With the stored form itself, so that no other has its identity meanwhile.
-        known = tree.decoded[id(stored)] = (stored, PayloadRecord.decode(stored))
+        try:
+            known = tree.decoded[id(stored)] = (stored, PayloadRecord.decode(stored))
+        except DamagedError as error:
+            raise DamagedError(f"payload {name!r} of {node._place()}: {error}") from error
     record: PayloadRecord = known[1]
     return record
 
@@ -415,16 +457,18 @@ class Payload:
     def _read_rows(self, first: int, last: int) -> np.ndarray[Any, Any]:
         tree, record = self._tree, self._record
         tree.check()
-        out = np.empty((max(last - first, 0), *record.layout.row_shape), record.layout.dtype)
-        if out.nbytes:
-            try:
+        try:
+            out = tree.stage.room_for(record.layout, record.segments, first, max(last - first, 0))
+            if out.nbytes:
                 tree.stage.read_into(record.layout, record.segments, first, out)
-            except _NAMED as error:
-                raise self._about(error) from error
+        except _NAMED as error:
+            raise self._about(error) from error
         return out
 
     def _about(self, error: Exception) -> Exception:
         """*error*, saying which payload it is about: the layers below know only rows and files."""
+        if isinstance(error, FileSystemError):
+            return FileSystemError.of(error, self._place)
         return type(error)(f"{self._place}: {error}")
 
     @property

@@ -82,7 +82,7 @@ def find(node: Handle, name: str) -> PayloadRecord | None:
             f"attribute {name!r} of {node._place()} is a value and no payload; "
             "choose another name, or delete_attribute it"
         )
-    return decode_record(node._tree, stored)
+    return decode_record(node, name, stored)
 
 
 def has(node: Handle, name: str) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import importlib
+import os
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +17,14 @@ import pluggy
 
 from lotdb import hookspecs
 from lotdb.backend import Backend
-from lotdb.errors import InvalidOptionError, LotdbError, MissingPluginError, PluginError
+from lotdb.errors import (
+    FileSystemError,
+    InvalidOptionError,
+    LotdbError,
+    MissingPluginError,
+    PluginError,
+    system_error,
+)
 from lotdb.memory import MemoryBackend
 
 if TYPE_CHECKING:
@@ -177,6 +188,10 @@ class Plugins:
             try:
                 _by_name(implementation)(**about)
             except Exception as error:
+                if failure := system_error(error):
+                    raise FileSystemError.of(
+                        failure, f"plugin {implementation.plugin_name!r} failed in {event}"
+                    ) from error
                 raise PluginError(
                     f"plugin {implementation.plugin_name!r} failed in {event}: {error!r}"
                 ) from error
@@ -185,7 +200,7 @@ class Plugins:
 
     def _entry_points(self, group: str, name: str | None = None) -> tuple[Any, ...]:
         if group not in self._points:
-            self._points[group] = _installed_points(group)
+            self._points[group] = _look_up(group)
         return tuple(point for point in self._points[group] if name is None or point.name == name)
 
     def _load_all(self, group: str) -> None:
@@ -213,6 +228,10 @@ class Plugins:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a module may even call sys.exit()
+            if failure := system_error(error):
+                raise FileSystemError.of(
+                    failure, f"plugin {entry_point.name!r} of {_distribution(entry_point)} cannot be loaded"
+                ) from error
             raise PluginError(
                 f"plugin {entry_point.name!r} of {_distribution(entry_point)} is installed but failed to "
                 f"load from {entry_point.value}: {error!r}"
@@ -229,6 +248,8 @@ class Plugins:
         try:
             return hook(name=name)
         except Exception as error:
+            if failure := system_error(error):
+                raise FileSystemError.of(failure, f"{kind} {name!r} cannot be loaded") from error
             raise PluginError(f"the plugin for {kind} {name!r} is installed but failed: {error!r}") from error
 
     def _missing(self, kind: str, group: str, name: str) -> str:
@@ -249,6 +270,40 @@ class Plugins:
         return f"{asked}; install the package that brings it"
 
 
+def _look_up(group: str) -> tuple[Any, ...]:
+    """The entry points of *group* that are installed."""
+    # Imported here: scanning what is installed costs more than opening a database.
+    from importlib_metadata import entry_points
+
+    try:
+        _check_path()
+        found = tuple(entry_points(group=group))
+        _check_path()
+    except OSError as error:
+        importlib.invalidate_caches()  # it remembers a folder that it could not list as an empty one
+        raise FileSystemError.of(error, "the installed packages cannot be looked through") from error
+    return found
+
+
+def _check_path() -> None:
+    """Raise ``OSError`` if a folder on the path cannot be opened: importlib takes it for an empty one."""
+    for folder in sys.path:
+        try:
+            os.close(os.open(folder or ".", os.O_RDONLY))
+        except OSError as error:
+            # What is not there, or not for us, has nothing to offer.
+            if error.errno not in (
+                errno.ENOENT,
+                errno.ENOTDIR,
+                errno.EACCES,
+                errno.EPERM,
+                errno.ENAMETOOLONG,
+            ):
+                raise
+        except ValueError:  # no path at all
+            continue
+
+
 def _by_name(implementation: Any) -> Callable[..., Any]:
     """The hook function of a plugin, which takes those arguments that it names."""
     return lambda **about: implementation.function(*(about[name] for name in implementation.argnames))
@@ -259,9 +314,13 @@ def plugin_errors(name: str) -> Iterator[None]:
     """Turns whatever a backend raises on its own account into an error that names it."""
     try:
         yield
-    except (LotdbError, OSError, MemoryError):
+    except (LotdbError, MemoryError):
         raise
     except Exception as error:
+        if failure := system_error(error):
+            raise FileSystemError.of(failure, f"backend {name!r}") from error
+        if isinstance(error, OSError):
+            raise
         raise PluginError(f"backend {with_versions(name)} failed: {error!r}") from error
 
 
@@ -272,7 +331,7 @@ def with_versions(backend: str) -> str:
     """
     from importlib_metadata import PackageNotFoundError, version
 
-    point = next((each for each in _installed_points(BACKEND) if each.name == backend), None)
+    point = next((each for each in _look_up(BACKEND) if each.name == backend), None)
     if point is None or point.dist is None:
         return repr(backend)
     names = [re.match(r"[\w.-]+", line) for line in point.dist.requires or () if "extra ==" not in line]
@@ -282,12 +341,6 @@ def with_versions(backend: str) -> str:
             found.append(f"{name} {version(name)}")
     return f"{backend!r} ({point.dist.name} {point.dist.version} with {', '.join(sorted(found))})"
 
-
-def _installed_points(group: str) -> tuple[Any, ...]:
-    # Imported here: scanning what is installed costs more than opening a database.
-    from importlib_metadata import entry_points
-
-    return tuple(entry_points(group=group))
 
 
 def check_plugins(plugins: Any) -> Plugins:

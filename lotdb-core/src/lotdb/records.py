@@ -25,12 +25,14 @@ children of the branch itself conflicts then, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from BTrees.OOBTree import OOBTree, OOBucket
 from persistent import Persistent
 
+from lotdb.errors import DamagedError
 from lotdb.merge import merge_buckets, merge_trees
 from lotdb.values_plain import SHORT
 
@@ -43,6 +45,13 @@ OWN_KEY = ""
 # bytes (as estimated) a leaf gets a Box; a bucket is then a few KiB as a rule.
 BOX_BYTES = 512
 
+# A tree of so many levels has more children than there are atoms.
+_LEVELS = 30
+NO_TREE = "the records that hold the children of a node do not make up a tree"
+
+# The records that are being loaded, one below the other.
+_loading = threading.local()
+
 _EMPTY_NAMES: tuple[str, ...] = ()
 EMPTY_OWN: Own = (_EMPTY_NAMES,)
 EMPTY_ENTRY: Entry = ("", *EMPTY_OWN)
@@ -53,6 +62,14 @@ class Bucket(OOBucket):
 
     __slots__ = ()
 
+    def __setstate__(self, state: Any) -> None:
+        # A search goes on to the next bucket from an empty one, without a look where it came from.
+        if type(state) is not tuple or (
+            len(state) > 1 and not (state[0] and type(state[1]) is Bucket and state[1] is not self)
+        ):
+            raise DamagedError(NO_TREE)
+        super().__setstate__(state)
+
     def _p_resolveConflict(self, old: Any, committed: Any, new: Any) -> Any:
         return merge_buckets(old, committed, new)
 
@@ -62,6 +79,36 @@ class Children(OOBTree):
 
     __slots__ = ()
     _bucket_type = Bucket
+
+    def __setstate__(self, state: Any) -> None:
+        if state is not None and (type(state) is not tuple or len(state) > 1):
+            self._check_parts(state)
+        super().__setstate__(state)
+
+    def _check_parts(self, state: Any) -> None:
+        """Raise ``DamagedError`` unless what is below is a tree: BTrees searches a ring for ever.
+
+        Most have buckets below them. What has more is read down to the last level above the buckets: about
+        one record for 16 000 children.
+        """
+        parts = state[0][::2] if type(state) is tuple and type(state[0]) is tuple else ()
+        kind = type(parts[0]) if parts else None
+        if kind not in (Bucket, Children) or any(type(part) is not kind for part in parts):
+            raise DamagedError(NO_TREE)
+        if kind is Bucket:
+            if state[1] is not parts[0]:
+                raise DamagedError(NO_TREE)
+            return
+        above: list[Children] = _loading.__dict__.setdefault("above", [])
+        above.append(self)
+        try:
+            for part in parts:
+                if len(above) > _LEVELS or any(part is each for each in above) or part._firstbucket is None:
+                    raise DamagedError(NO_TREE)
+            if state[1] is not parts[0]._firstbucket:
+                raise DamagedError(NO_TREE)
+        finally:
+            above.pop()
 
     # Four times the default. While all fit into one bucket, it lies in this very record: one load finds one.
     max_leaf_size = 128
@@ -128,6 +175,58 @@ def load_guard(entry: Entry) -> None:
 def child_items(children: Children, after: str = OWN_KEY) -> Any:
     """Key and entry of each child whose key is greater than *after*."""
     return children.items(min=after, excludemin=True)
+
+
+def buckets(children: Children) -> Iterator[Bucket]:
+    """The buckets in which *children* lie, in order.
+
+    Raises
+    ------
+    DamagedError
+        The chain of buckets, along which BTrees walks, is another than that of the tree above them.
+    """
+    first = children._firstbucket
+    if first is not None and first._next is None and first._p_oid is None:
+        yield first  # it lies in the record itself
+        return
+    last = None
+    for bucket in _buckets(children):
+        if last is not None and last._next is not bucket:
+            raise DamagedError(NO_TREE)
+        last = bucket
+        yield bucket
+    if last is not None and last._next is not None:
+        raise DamagedError(NO_TREE)
+
+
+def _buckets(children: Children) -> Iterator[Bucket]:
+    state: Any = children.__getstate__()
+    if state is None:
+        return
+    if len(state) == 1:  # the bucket lies in the record itself
+        yield children._firstbucket
+        return
+    for part in state[0][::2]:
+        if type(part) is Bucket:
+            yield part
+        else:
+            yield from _buckets(part)
+
+
+def count_children(children: Children) -> int:
+    """How many children there are."""
+    first = children._firstbucket
+    if first is not None and first._next is None and first._p_oid is None:
+        return len(first) - 1  # all lie in the record itself, as they mostly do
+    return sum(map(len, buckets(children))) - 1
+
+
+def all_items(children: Children) -> Iterator[tuple[str, Entry]]:
+    """Key and entry of each child."""
+    for bucket in buckets(children):
+        for key, entry in bucket.items():
+            if key != OWN_KEY:
+                yield key, entry
 
 
 # -- own: names and values ------------------------------------------------------------------------
@@ -212,5 +311,5 @@ def clone_branch(entry: Entry) -> Entry:
     """The entry of a branch of the same content, whose child records are shared with that of *entry*."""
     own = entry[1][OWN_KEY]
     clone = new_branch(entry[0], own if type(own) is tuple else Box(own.own))
-    clone[1].update([(key, shared_entry(child)) for key, child in child_items(entry[1])])
+    clone[1].update([(key, shared_entry(child)) for key, child in all_items(entry[1])])
     return clone

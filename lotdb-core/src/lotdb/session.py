@@ -20,14 +20,17 @@ from lotdb.errors import (
     ClosedError,
     CommitInDoubtError,
     ConflictError,
+    FileSystemError,
     InvalidOptionError,
     LotdbError,
     ReadOnlyError,
     WrongThreadError,
+    system_error,
+    system_errors,
 )
 from lotdb.memory import MemoryBackend
 from lotdb.nodes import BaseNode
-from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard
+from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard, buckets
 from lotdb.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.tree import Handle, Tree
@@ -104,10 +107,8 @@ class ConnectedTree(Tree):
             self._depend(record)
             return
         self.retire(record)
-        bucket = record._firstbucket
-        while bucket is not None:
+        for bucket in buckets(record):
             self._depend(bucket)
-            bucket = bucket._next
 
     def retire(self, children: Children) -> None:
         # Up to 127 children lie in this very record, if there never were more. Of more, it is the root.
@@ -235,6 +236,10 @@ class Session:
                         f"another transaction changed the same part of {self.database} first; "
                         "nothing of this one was kept, run it again"
                     ) from error
+                if (failure := system_error(error)) and not isinstance(error, LotdbError):
+                    raise FileSystemError.of(
+                        failure, "nothing was committed", self.database._data_file
+                    ) from error
                 raise
             self.undos.clear()
             self._begin()
@@ -248,7 +253,7 @@ class Session:
     def savepoint(self) -> Savepoint:
         """A point within the transaction that can be returned to; after any error nothing of it is kept."""
         self.tree.check()
-        with uninterrupted():
+        with uninterrupted(), system_errors("no savepoint was made", self.database._data_file):
             self.tree.stage.flush()
             try:
                 self.connection.join_changed()
@@ -363,7 +368,8 @@ class Savepoint:
                     "this savepoint is no more: its transaction ended, or an earlier one was returned to"
                 )
             try:
-                self._session._roll_back(self._savepoint.rollback, self._undos)
+                with system_errors("nothing was rolled back", self._session.database._data_file):
+                    self._session._roll_back(self._savepoint.rollback, self._undos)
                 self._session._depend_again()
             except BaseException:  # ZODB takes nothing more in this transaction
                 self._session._forget_all()

@@ -20,7 +20,16 @@ from persistent import Persistent
 
 from lotdb.backend import is_locator
 from lotdb.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
-from lotdb.errors import DamagedError, LotdbError, PluginError, StaleNodeError
+from lotdb.durability import make_durable
+from lotdb.errors import (
+    DamagedError,
+    FileSystemError,
+    LotdbError,
+    PluginError,
+    StaleNodeError,
+    system_error,
+    system_errors,
+)
 from lotdb.plugins import plugin_errors, with_versions
 
 if TYPE_CHECKING:
@@ -42,6 +51,10 @@ STREAMED_BYTES = 32 << 20
 PENDING_BYTES = 48 << 20
 # What a backend raises if a library has not what it calls, which says nothing about the data.
 NOT_OF_DATA = (AttributeError, ImportError, NameError, NotImplementedError, TypeError)
+# Before memory is taken for so many bytes, a look is taken whether the last of them are there.
+DOUBTED_BYTES = 64 << 20
+# No array that does not fit into memory is compressed like that.
+IMPLAUSIBLE = 1000
 # What so many small packs held is remembered: the next append is likely to merge them.
 REMEMBERED = 16
 
@@ -179,6 +192,7 @@ class Stage:
         with _writing(backend, locator):
             shape = (rows, *layout.row_shape)
             backend.write_blocks(locator, summed(), shape, options, **_notes(backend, layout))
+            make_durable(backend, locator)
         return (Segment(locator, 0, rows, running),)
 
     def write_stream(
@@ -305,6 +319,7 @@ class Stage:
         options = self._decode_options(layout)
         with _writing(backend, locator):
             backend.write(locator, array, options, **_notes(backend, layout))
+            make_durable(backend, locator)
 
     def flush(self) -> None:
         """Write all packs that are still in memory."""
@@ -312,6 +327,31 @@ class Stage:
             self._close_pack(layout)
 
     # -- reading -----------------------------------------------------------------------------------
+
+    def room_for(self, layout: Layout, segments: tuple[Segment, ...], first: int, rows: int) -> Array:
+        """Memory for *rows* rows of *segments* from row *first* on, if they can be there.
+
+        Raises
+        ------
+        DamagedError
+            If more is claimed than the backend has.
+        """
+        claimed = rows * layout.row_bytes
+        if claimed >= DOUBTED_BYTES and layout.row_bytes <= DOUBTED_BYTES:
+            one = np.empty((1, *layout.row_shape), layout.dtype)
+            for segment, skip, taken in _windows(segments, first, rows):
+                self._read_segment(layout, segment, skip + taken - 1, one)
+        try:
+            return np.empty((rows, *layout.row_shape), layout.dtype)
+        except (MemoryError, ValueError) as error:  # a ValueError for more than numpy can count
+            files = {file for segment in segments for file in self.files(layout, segment)}
+            stored = sum(size for _, size in files)
+            if not isinstance(error, MemoryError) or (files and claimed > IMPLAUSIBLE * stored):
+                names = ", ".join(sorted(path for path, _ in files)) or "nothing"
+                raise DamagedError(
+                    f"{claimed} bytes are recorded, and what holds them has {stored}: {names}"
+                ) from error
+            raise
 
     def read_into(self, layout: Layout, segments: tuple[Segment, ...], first: int, out: Array) -> None:
         """Fill *out* with the rows of *segments* from row *first* on.
@@ -322,16 +362,11 @@ class Stage:
             If bytes are missing, or rows that are read whole do not match their checksum.
         """
         wanted, done = len(out), 0
-        for segment in segments:
-            if first >= segment.rows:
-                first -= segment.rows
-                continue
-            rows = min(segment.rows - first, wanted - done)
-            self._read_segment(layout, segment, first, out if rows == wanted else out[done : done + rows])
+        for segment, skip, rows in _windows(segments, first, wanted):
+            self._read_segment(layout, segment, skip, out if rows == wanted else out[done : done + rows])
             done += rows
-            first = 0
-            if done == wanted:
-                return
+        if done == wanted:
+            return
         if out.nbytes:
             raise DamagedError(f"only {done} of {wanted} rows are recorded")
 
@@ -345,7 +380,7 @@ class Stage:
         """
         step, running = max(1, block_bytes // layout.row_bytes), 0
         for first in range(0, segment.rows, step):
-            block = np.empty((min(step, segment.rows - first), *layout.row_shape), layout.dtype)
+            block = self.room_for(layout, (segment,), first, min(step, segment.rows - first))
             self.read_into(layout, (segment,), first, block)
             running = checksum(block, running)
             yield block
@@ -397,6 +432,8 @@ class Stage:
         if any(locator is each for each in undone):
             return StaleNodeError("it was written in a transaction, or after a savepoint, that was undone")
         where = _where(backend, locator)
+        if failure := system_error(error):
+            return FileSystemError.of(failure, f"cannot read {where}", where)
         if isinstance(error, DamagedError):
             return error if where in str(error) else DamagedError(f"{where}: {error}")
         if isinstance(error, NOT_OF_DATA):
@@ -410,7 +447,8 @@ class Stage:
             return keeper.files(layout, segment)
         if id(segment.locator) in self._pending:
             return []
-        return list(self._backends(layout.backend).files(segment.locator))
+        with system_errors():
+            return list(self._backends(layout.backend).files(segment.locator))
 
     # -- as a data manager of ZODB's transaction ---------------------------------------------------
 
@@ -494,6 +532,20 @@ def _notes(backend: Backend, layout: Layout) -> dict[str, Any]:
     return {"notes": dict(layout.notes)} if backend.takes_notes else {}
 
 
+def _windows(segments: tuple[Segment, ...], first: int, rows: int) -> Iterator[tuple[Segment, int, int]]:
+    """Each segment that has some of *rows* rows from *first* on: rows to skip in it, and rows to take."""
+    for segment in segments:
+        if rows <= 0:
+            return
+        if first >= segment.rows:
+            first -= segment.rows
+            continue
+        taken = min(segment.rows - first, rows)
+        yield segment, first, taken
+        rows -= taken
+        first = 0
+
+
 def _new_locator(backend: Backend) -> Any:
     with plugin_errors(backend.name):
         locator = backend.new_locator()
@@ -535,8 +587,12 @@ def _writing(backend: Backend, locator: Any) -> Iterator[None]:
         yield
     except BaseException as error:
         _delete(backend, locator)
-        if isinstance(error, LotdbError | OSError | MemoryError) or not isinstance(error, Exception):
+        if isinstance(error, LotdbError | MemoryError) or not isinstance(error, Exception):
             raise
+        if failure := system_error(error):
+            raise FileSystemError.of(
+                failure, f"backend {backend.name!r} cannot write", _where(backend, locator)
+            ) from error
         raise PluginError(f"backend {with_versions(backend.name)} failed to write: {error!r}") from error
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from lotdb import values
-from lotdb.errors import StaleNodeError
+from lotdb.errors import DamagedError, StaleNodeError
 from lotdb.memory import MemoryBackend
 from lotdb.plugins import Plugins, plugin_errors
 from lotdb.records import (
@@ -41,6 +41,9 @@ from lotdb.storage.signals import uninterrupted
 from lotdb.whole import Whole, put
 
 __all__ = ["Handle", "Tree"]
+
+# How many levels above a node are looked at when it is looked up.
+RING_LEVELS = 16
 
 _NOWHERE: Mapping[str, Entry] = {}
 
@@ -236,6 +239,26 @@ class Handle:
             chain.append(node)
             node = node._parent
         return chain
+
+    def _refuse_ring(self, children: Children, levels: int | None = RING_LEVELS) -> None:
+        """Raise ``DamagedError`` if *children*, those of this node, are as well those of one above it.
+
+        Only *levels* levels are looked at, or all for None: in a deep tree, to look at all each time would
+        cost more than all else. Who goes down without end looks at all from time to time.
+        """
+        node: Handle | None = self
+        while node is not None and levels != 0:
+            if node._container is children and self._is_in_ring(children):
+                raise DamagedError(
+                    f"{self._place()} is below itself: its children are those of a node above it"
+                )
+            node = node._parent
+            levels = None if levels is None else levels - 1
+
+    def _is_in_ring(self, children: Children) -> bool:
+        # A handle may remember what is no longer so; what is stored, it looks up.
+        above = self._ancestry(lambda node: False)[1:]
+        return any(children_of(node._entry()) is children for node in above)
 
     def _locate(self) -> None:
         chain = self._ancestry(lambda node: node._epoch == node._tree.epoch)

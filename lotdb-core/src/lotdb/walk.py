@@ -11,8 +11,9 @@ from itertools import islice
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lotdb.errors import InvalidOptionError, StaleNodeError
-from lotdb.records import OWN_KEY, Children, Entry, child_items
+from lotdb.errors import DamagedError, InvalidOptionError, StaleNodeError
+from lotdb.records import NO_TREE, OWN_KEY, Children, Entry, child_items
+from lotdb.tree import RING_LEVELS
 
 if TYPE_CHECKING:
     from lotdb.nodes import BaseNode
@@ -34,13 +35,17 @@ def children(node: BaseNode) -> Iterator[tuple[BaseNode, Entry]]:
         tree = node._tree
         epoch, version, removals = tree.epoch, tree.version, tree.removals
         batch = list(islice(child_items(container, last), _BATCH))
+        # The chain of buckets, along which this goes, may lead back, or end before all were there.
+        end = batch[-1][0] if batch else last
+        if (batch and not last < batch[0][0] <= end) or (len(batch) < _BATCH and end != container.maxKey()):
+            raise DamagedError(f"the children of {node._place()} cannot be listed: {NO_TREE}")
         for key, entry in batch:
             if tree.removals == removals or key in container:
                 yield node._child(key, entry, container, epoch, version), entry
         tree.trim_cache()
         if len(batch) < _BATCH:
             return
-        last = batch[-1][0]
+        last = end
 
 
 def has_children(entry: Entry) -> bool:
@@ -65,6 +70,7 @@ def _leaves(node: BaseNode) -> Iterator[BaseNode]:
     while stack:
         for child, entry in stack[-1]:
             if type(entry[1]) is Children and has_children(entry):
+                _refuse_endless((child, entry), len(stack))
                 stack.append(children(child))
                 break  # and go on with the rest of these later
             yield child
@@ -99,7 +105,14 @@ def _descend(node: BaseNode, depth: int | None = None) -> Iterator[tuple[BaseNod
             continue
         yield *found, len(stack)
         if depth != len(stack) and type(found[1][1]) is Children:
+            _refuse_endless(found, len(stack))
             stack.append(children(found[0]))
+
+
+def _refuse_endless(found: tuple[BaseNode, Entry], depth: int) -> None:
+    """Raise ``DamagedError`` if a walk would go on for ever, before it is twice as deep as it ever can be."""
+    if depth >= RING_LEVELS and depth & (depth - 1) == 0:
+        found[0]._refuse_ring(found[1][1], levels=None)
 
 
 def _is_whole(number: Any) -> bool:

@@ -22,7 +22,7 @@ from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN, CorruptedDataError, CorruptedError, DataHeader
 from ZODB.utils import as_bytes, oid_repr, p64, tid_repr
 
-from lotdb.errors import ClosedError, DamagedError
+from lotdb.errors import ClosedError, DamagedError, FileSystemError, LotdbError, is_gone
 from lotdb.storage.transactions import (
     RECORD_MARK,
     DataFile,
@@ -180,7 +180,7 @@ class ChecksummedRecords(FileStorage):
         try:
             data, tid = super().load(oid, version)
             self._check(data, oid, tid)
-        except (CorruptedError, ValueError, struct.error) as error:
+        except (CorruptedError, OSError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
         return data, tid
 
@@ -197,7 +197,7 @@ class ChecksummedRecords(FileStorage):
                 self._check_way(oid, tid)
             if crc32(data) != _RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
                 self._check(data, oid, serial)
-        except (CorruptedError, ValueError, struct.error) as error:
+        except (CorruptedError, OSError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
         return found
 
@@ -206,7 +206,7 @@ class ChecksummedRecords(FileStorage):
         try:
             data: bytes = super().loadSerial(oid, serial)
             self._check(data, oid, serial)
-        except (CorruptedError, ValueError, struct.error) as error:
+        except (CorruptedError, OSError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
         return data
 
@@ -257,6 +257,8 @@ class ChecksummedRecords(FileStorage):
                 yield transaction
         except NotWholeError as error:
             raise DamagedError(f"{self._file_name}: {error}; it comes after {time_of(last)}") from error
+        except OSError as error:
+            raise FileSystemError.of(error, "the data file cannot be read", self._file_name) from error
 
     def _check(self, data: bytes, oid: bytes, tid: bytes) -> None:
         if not is_intact(data) or not (belongs(data, oid, tid) or self._belongs_to_origin(data, oid, tid)):
@@ -304,9 +306,13 @@ class ChecksummedRecords(FileStorage):
             " are not the ones that were stored"
         )
 
-    def _read_error(self, oid: bytes, error: Exception) -> ClosedError | DamagedError:
+    def _read_error(self, oid: bytes, error: Exception) -> LotdbError:
+        if isinstance(error, LotdbError):
+            return error
         if self._files.closed:
             return self._closed_error()
+        if isinstance(error, OSError) and not is_gone(error):
+            return FileSystemError.of(error, "the data file cannot be read", self._file_name)
         return DamagedError(f"{self._file_name}: object {oid_repr(oid)} cannot be read: {error}")
 
     def _closed_error(self) -> ClosedError:

@@ -11,17 +11,17 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.FileStorage import TempFormatter
 
 from lotdb.errors import ClosedError, CommitInDoubtError
+from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.durable import Disk
 from lotdb.storage.watermark import End, Watermark
 
 __all__ = ["DurableCommits"]
 
 
-class DurableCommits(FileStorage):
+class DurableCommits(PlainBlobs):
     """A FileStorage whose acknowledged commits survive a power cut, blob files included.
 
     A transaction that fails before its commit point leaves no trace. One that fails *at* it may be on the
@@ -49,6 +49,10 @@ class DurableCommits(FileStorage):
         target = self.fshelper.getBlobFilename(oid, serial)
         self._blob_folders.add(os.path.dirname(target))
         self._disk.sync_file(target)
+
+    def _forget_folders(self) -> None:
+        super()._forget_folders()
+        self._lasting_folders.clear()
 
     def _sync_blob_folders(self) -> None:
         """Sync the folders of new blob files and, once in the life of the storage, each folder above them.

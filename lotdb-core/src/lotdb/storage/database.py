@@ -10,12 +10,20 @@ from typing import Any, NoReturn
 import ZODB
 from ZODB._compat import Unpickler
 from ZODB.Connection import Connection
-from ZODB.POSException import POSKeyError, StateLoadError
+from ZODB.POSException import POSError, POSKeyError, StateLoadError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
 from ZODB.serialize import ObjectReader
 from ZODB.utils import oid_repr, z64
 
-from lotdb.errors import DamagedError, DatabaseNotFoundError, ReadOnlyError, UnsafeRecordError
+from lotdb.errors import (
+    DamagedError,
+    DatabaseNotFoundError,
+    FileSystemError,
+    LotdbError,
+    ReadOnlyError,
+    UnsafeRecordError,
+    system_error,
+)
 from lotdb.storage.classes import class_factory
 
 __all__ = ["open_database"]
@@ -110,7 +118,7 @@ class _Connection(Connection):
         super()._add(obj, oid)
 
     def setstate(self, obj: Any) -> None:
-        """Load the state of *obj*; a record or a blob file that is gone is damage, and no ``KeyError``."""
+        """Load the state of *obj*; what is gone, or makes no sense, is damage, whatever it raises."""
         try:
             super().setstate(obj)
         except POSKeyError as error:
@@ -118,7 +126,19 @@ class _Connection(Connection):
         except StateLoadError as error:
             if isinstance(error.__cause__, MemoryError):  # which says nothing about the record
                 raise error.__cause__ from None
+            raise DamagedError(
+                f"{self._db.storage.getName()}: a record cannot be loaded: {error!r}"
+            ) from error
+        except (LotdbError, POSError, MemoryError, RecursionError):
             raise
+        except Exception as error:
+            if failure := system_error(error):
+                raise FileSystemError.of(
+                    failure, "a record cannot be read", self._db.storage.getName()
+                ) from error
+            raise DamagedError(
+                f"{self._db.storage.getName()}: a record cannot be decoded: {type(error).__name__}: {error}"
+            ) from error
 
     def importFile(self, f: Any, clue: str = "", customImporters: Any = None) -> NoReturn:
         """Refused: importing an export file unpickles it without a class factory."""

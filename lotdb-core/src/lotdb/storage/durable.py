@@ -7,15 +7,13 @@ file that was created or renamed is found again only once its *folder* was synce
 from __future__ import annotations
 
 import os
-import stat
 from typing import BinaryIO
 
 from lotdb.errors import InvalidOptionError
+from lotdb.storage.plain import open_plain
 from lotdb.syncing import sync_descriptor, sync_folder, sync_path
 
-__all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders", "open_plain"]
-
-_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+__all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders"]
 
 
 class Disk:
@@ -36,7 +34,7 @@ class Disk:
     def write_file(self, path: str, content: bytes) -> None:
         """Make *path* a file that holds *content*; at no moment is it there in part."""
         unfinished = path + ".new"
-        with open(unfinished, "wb") as file:
+        with open_plain(unfinished, "wb") as file:
             file.write(content)
             file.flush()
             self.sync(file)
@@ -78,25 +76,3 @@ def make_folders(path: str, disk: Disk) -> None:
     os.makedirs(path, exist_ok=True)
     for folder in missing:
         disk.sync_folder(os.path.dirname(folder))
-
-
-def open_plain(path: str, *, writing: bool = False) -> int | None:
-    """A descriptor of the regular file *path*, or None if something else is there.
-
-    A link is not followed, and a FIFO is not waited for.
-
-    Raises
-    ------
-    FileNotFoundError
-        Nothing is there.
-    """
-    try:
-        descriptor = os.open(path, (os.O_RDWR if writing else os.O_RDONLY) | _PLAIN)
-    except OSError:
-        if stat.S_ISREG(os.lstat(path).st_mode):
-            raise
-        return None
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    return None

@@ -10,6 +10,7 @@ from typing import Any
 from ZODB.blob import FilesystemHelper
 
 from lotdb.errors import ReadOnlyError, WrongThreadError
+from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.checksum import ChecksummedRecords
 from lotdb.storage.commit import DurableCommits
 from lotdb.storage.durable import Disk
@@ -25,7 +26,13 @@ __all__ = ["SafeFileStorage"]
 
 
 class SafeFileStorage(
-    DurablePack, DurableCommits, CheckedOpening, ChecksummedRecords, SteadyReads, RestrictedLoading
+    DurablePack,
+    DurableCommits,
+    CheckedOpening,
+    ChecksummedRecords,
+    SteadyReads,
+    RestrictedLoading,
+    PlainBlobs,
 ):
     """ZODB's FileStorage with a blob folder, made to survive what disks, processes and strangers do to it.
 

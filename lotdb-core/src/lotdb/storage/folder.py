@@ -29,6 +29,7 @@ from lotdb.errors import (
     DatabaseNotFoundError,
     InvalidOptionError,
 )
+from lotdb.storage.plain import check_file, check_folder, open_plain
 
 __all__ = ["FORMAT", "LAYOUT", "DatabaseFolder"]
 
@@ -36,6 +37,22 @@ __all__ = ["FORMAT", "LAYOUT", "DatabaseFolder"]
 FORMAT = 1
 #: How ZODB arranges blob files: eight levels of folders, one for each byte of the object id.
 LAYOUT = "bushy"
+
+# Files beside the data file that may be opened or replaced, and those in the blob folder.
+_FILES = (
+    ".end",
+    ".end.new",
+    ".index",
+    ".index.index_tmp",
+    ".lock",
+    ".lotdb",
+    ".lotdb.new",
+    ".old",
+    ".pack",
+    ".readers",
+    ".tmp",
+)
+_BLOB_FILES = (".layout", ".layout.new", ".removed")
 
 DataKind = Literal["absent", "empty", "filestorage", "foreign"]
 
@@ -138,6 +155,20 @@ class DatabaseFolder:
                 " without new=True, choose another name, or move these away"
             )
 
+    def check_plain(self) -> None:
+        """Raise ``DamagedError`` if a part is a link, a FIFO or whatever else is no real file or folder.
+
+        Nothing must have been opened before: writing to a link changes what it points to.
+        """
+        if os.path.islink(self.data_file):
+            check_file(self.data_file)
+        for suffix in _FILES:
+            check_file(self.data_file + suffix)
+        if check_folder(self.blobs):
+            check_folder(os.path.join(self.blobs, "tmp"))
+            for name in _BLOB_FILES:
+                check_file(os.path.join(self.blobs, name))
+
     def refuse_foreign(self) -> None:
         """Raise if the data file is something else than a FileStorage."""
         if self.data_kind() == "foreign":
@@ -153,7 +184,7 @@ class DatabaseFolder:
 
     def refuse_unmarked(self) -> None:
         """Raise if the data file has no marker beside it and was not written by this LOTDB."""
-        with open(self.data_file, "rb") as file:
+        with open_plain(self.data_file) as file:
             head = file.read(1 << 20)
         # A creation that was cut short leaves the magic bytes alone; a lost marker, our own records.
         if len(head) <= len(FILESTORAGE_MAGIC) or b"lotdb.records" in head:
@@ -250,14 +281,14 @@ def _folder_path(path: str | os.PathLike[str], name: str) -> str:
 
 def _kind(path: str) -> DataKind:
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
     except FileNotFoundError:
-        return "foreign" if os.path.lexists(path) else "absent"
+        return "absent"
     if not stat.S_ISREG(status.st_mode):  # opening a FIFO would hang
         return "foreign"
     if status.st_size == 0:
         return "empty"
-    with open(path, "rb") as file:
+    with open_plain(path) as file:
         return "filestorage" if file.read(4) == FILESTORAGE_MAGIC else "foreign"
 
 
@@ -281,7 +312,7 @@ def _holds_blobs(path: str) -> bool:
 
 def _check_marker(path: str) -> None:
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             marker = json.loads(file.read(4096))
         product, version = marker["product"], marker["format"]
     except (ValueError, TypeError, KeyError):
@@ -300,7 +331,7 @@ def _check_marker(path: str) -> None:
 
 def _check_layout(path: str) -> None:
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             layout = file.read(100).strip()
     except FileNotFoundError:
         return

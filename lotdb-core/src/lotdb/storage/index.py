@@ -20,7 +20,7 @@ from zlib import crc32
 from BTrees.fsBTree import fsBucket
 from ZODB.fsIndex import fsIndex
 
-from lotdb.storage.durable import open_plain
+from lotdb.storage.plain import open_plain
 from lotdb.storage.watermark import End
 
 __all__ = ["read_index", "write_index"]
@@ -48,17 +48,8 @@ def read_index(path: str) -> tuple[Any, End] | None:
 
 
 def _content(path: str) -> bytes:
-    descriptor = open_plain(path)
-    if descriptor is None:
-        return b""
-    try:
-        missing, parts = os.fstat(descriptor).st_size, []
-        while missing > 0 and (part := os.read(descriptor, missing)):
-            parts.append(part)
-            missing -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-    finally:
-        os.close(descriptor)
+    with open_plain(path) as file:
+        return file.read()
 
 
 def write_index(path: str, index: Any, end: End) -> None:
@@ -69,7 +60,7 @@ def write_index(path: str, index: Any, end: End) -> None:
         parts += (_PART.pack(prefix, len(content)), content)
     content = b"".join(parts)
     unfinished = path + ".index_tmp"
-    with open(unfinished, "wb") as file:
+    with open_plain(unfinished, "wb") as file:
         file.write(content)
         file.write(crc32(content).to_bytes(4, "big"))
     os.replace(unfinished, path)

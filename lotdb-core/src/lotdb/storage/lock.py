@@ -7,19 +7,21 @@ everything, so a reader would go on with positions that are wrong.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
 from lotdb.errors import DatabaseBusyError
+from lotdb.storage.plain import open_plain
 
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows, where the readers' lock does not exist
     fcntl = None  # type: ignore[assignment, unused-ignore]
 
-__all__ = ["ReadersLock", "patiently", "writer_busy"]
+__all__ = ["ReadersLock", "is_held", "patiently", "writer_busy"]
 
 _T = TypeVar("_T")
 
@@ -38,6 +40,12 @@ def patiently(attempt: Callable[[], _T], timeout: float | None) -> _T:
         time.sleep(_PAUSE_S)
 
 
+def is_held(error: Exception) -> bool:
+    """Whether an error of zc.lockfile means that another has the lock: it raises the same for any failure."""
+    cause = error.__context__
+    return not isinstance(cause, OSError) or cause.errno in (errno.EAGAIN, errno.EACCES)
+
+
 def writer_busy(data_file: str) -> DatabaseBusyError:
     """The error that says which process writes to *data_file*."""
     holder = _holder(data_file + ".lock")
@@ -54,8 +62,8 @@ def writer_busy(data_file: str) -> DatabaseBusyError:
 
 def _holder(lock_file: str) -> str:
     try:
-        with open(lock_file, encoding="ascii", errors="replace") as file:
-            return file.read(40).strip()
+        with open_plain(lock_file) as file:
+            return str(file.read(40).decode("ascii", "replace")).strip()
     except OSError:
         return ""
 
@@ -97,9 +105,11 @@ _MESSAGES = {
 def _open_lock_file(path: str, mode: str) -> BinaryIO | None:
     try:
         if not os.path.exists(path):
-            open(path, "ab").close()
-        return open(path, mode)  # type: ignore[return-value]
-    except OSError:
+            open_plain(path, "ab").close()
+        return open_plain(path, mode)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         # Read-only media and read-only folders: nobody can pack there, so there is nothing to keep off.
         return None
 

@@ -12,11 +12,19 @@ from zc.lockfile import LockError
 from ZODB.FileStorage.FileStorage import CorruptedFileStorageError, FileStorageFormatError
 from ZODB.FileStorage.format import CorruptedError
 
-from lotdb.errors import DamagedError, DatabaseFormatError, InvalidOptionError, LotdbError, ReadOnlyError
+from lotdb.errors import (
+    DamagedError,
+    DatabaseFormatError,
+    FileSystemError,
+    InvalidOptionError,
+    LotdbError,
+    ReadOnlyError,
+    system_error,
+)
 from lotdb.storage.durable import Disk, disk_for, make_folders
 from lotdb.storage.filestorage import SafeFileStorage
 from lotdb.storage.folder import DatabaseFolder
-from lotdb.storage.lock import patiently, writer_busy
+from lotdb.storage.lock import is_held, patiently, writer_busy
 from lotdb.storage.prepare import prepare
 
 __all__ = ["open_storage"]
@@ -60,30 +68,39 @@ def open_storage(
         What is there is not a LOTDB database, or not a whole one. It was left alone.
     ReadOnlyError
         The folder cannot be written.
+    FileSystemError
+        The system could not open or write a file.
     """
     disk = disk_for(durability)
-    folder = DatabaseFolder.at(path, name)
+    with _typed_errors(path, read_only):
+        return _open(DatabaseFolder.at(path, name), disk, new=new, read_only=read_only, timeout=timeout)
+
+
+def _open(
+    folder: DatabaseFolder, disk: Disk, *, new: bool, read_only: bool, timeout: float | None
+) -> SafeFileStorage:
     if read_only:
         if new:
             raise InvalidOptionError("new=True and read_only=True do not go together")
+        folder.check_plain()
         return patiently(partial(_open_for_reading, folder, disk), timeout)
     if new:
         folder.refuse_existing()  # before the lock leaves a file there
-    with _typed_errors(folder):
-        make_folders(folder.path, disk)
+    folder.check_plain()
+    make_folders(folder.path, disk)
     return patiently(partial(_open_for_writing, folder, disk, new), timeout)
 
 
 def _open_for_reading(folder: DatabaseFolder, disk: Disk) -> SafeFileStorage:
     folder.check_readable()  # before the lock leaves a file there
-    with _typed_errors(folder):
+    with _data_errors(folder):
         return SafeFileStorage(
             folder.data_file, folder.blobs, disk, read_only=True, prepare=folder.check_readable
         )
 
 
 def _open_for_writing(folder: DatabaseFolder, disk: Disk, new: bool) -> SafeFileStorage:
-    with _typed_errors(folder):
+    with _data_errors(folder):
         return SafeFileStorage(
             folder.data_file,
             folder.blobs,
@@ -94,20 +111,33 @@ def _open_for_writing(folder: DatabaseFolder, disk: Disk, new: bool) -> SafeFile
 
 
 @contextlib.contextmanager
-def _typed_errors(folder: DatabaseFolder) -> Iterator[None]:
+def _data_errors(folder: DatabaseFolder) -> Iterator[None]:
+    """Makes one of our errors of what ZODB raises about the data file, and about its lock."""
     try:
         yield
     except LotdbError:
         raise
-    except LockError:
-        raise writer_busy(folder.data_file) from None
+    except LockError as error:
+        if is_held(error):
+            raise writer_busy(folder.data_file) from None
+        cause = system_error(error.__context__) or OSError(str(error))
+        raise FileSystemError.of(cause, "the lock cannot be taken", folder.data_file + ".lock") from error
     except FileStorageFormatError as error:
         raise DatabaseFormatError(f"{folder.data_file} is not a FileStorage of ZODB 5 or later") from error
     except (CorruptedError, CorruptedFileStorageError, ValueError) as error:
         raise DamagedError(f"{folder.data_file} is damaged: {error}") from error
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise ReadOnlyError(
-                f"{folder.path} cannot be written ({error}); open it with read_only=True"
-            ) from error
+
+
+@contextlib.contextmanager
+def _typed_errors(path: str | os.PathLike[str], read_only: bool) -> Iterator[None]:
+    """Makes one of our errors of one of the system's."""
+    try:
+        yield
+    except LotdbError:
         raise
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and not read_only:
+            raise ReadOnlyError(
+                f"{os.path.abspath(path)} cannot be written ({error}); open it with read_only=True"
+            ) from error
+        raise FileSystemError.of(error, "the database cannot be opened", os.path.abspath(path)) from error

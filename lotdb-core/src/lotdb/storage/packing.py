@@ -15,16 +15,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from persistent.TimeStamp import TimeStamp
-from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.format import CorruptedError
 from ZODB.POSException import POSKeyError
 from ZODB.utils import oid_repr
 
 from lotdb.errors import DamagedError, ReadOnlyError
+from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.checksum import is_intact
 from lotdb.storage.durable import Disk
 from lotdb.storage.lock import ReadersLock
 from lotdb.storage.packer import SealingPacker
+from lotdb.storage.plain import check_file, check_tree
 from lotdb.storage.watermark import End, Watermark
 
 __all__ = ["DurablePack"]
@@ -32,7 +33,7 @@ __all__ = ["DurablePack"]
 References = Callable[[bytes], list[bytes]]
 
 
-class DurablePack(FileStorage):
+class DurablePack(PlainBlobs):
     """A FileStorage that can be packed while the power fails."""
 
     _disk = Disk()
@@ -78,11 +79,9 @@ class DurablePack(FileStorage):
         looks only for those of records that it drops.
         """
         with self._commit_lock:  # no commit is under way, so each file has its record or is an orphan
-            for oid, folder in self.fshelper.listOIDs():
-                for name in os.listdir(folder):
-                    serial = self.fshelper.splitBlobFilename(os.path.join(folder, name))[1]
-                    if serial is not None and not self._is_recorded(oid, serial):
-                        os.remove(os.path.join(folder, name))
+            for oid, serial, path in self.blob_files():
+                if not self._is_recorded(oid, serial):
+                    os.remove(path)
 
     def _is_recorded(self, oid: bytes, serial: bytes) -> bool:
         try:
@@ -104,6 +103,7 @@ class DurablePack(FileStorage):
             raise ReadOnlyError(f"{self._file_name} was opened with read_only=True; it was not packed")
         lock = ReadersLock(self._file_name + ".readers", exclusive=True)
         try:
+            self._check_plain()
             self._has_unsealed = self.check_headers()
             with _damage_as_error(self._file_name):
                 super().pack(t, checked_references, gc)
@@ -113,6 +113,12 @@ class DurablePack(FileStorage):
             raise
         finally:
             lock.close()
+
+    def _check_plain(self) -> None:
+        """Raise ``DamagedError`` if a pack would write to, or remove, what is not the database's own."""
+        for suffix in (".pack", ".old", ".index", ".index.index_tmp"):
+            check_file(self._file_name + suffix)
+        check_tree(self.blob_dir)
 
     @staticmethod
     def packer(
@@ -163,6 +169,7 @@ class DurablePack(FileStorage):
             if self._watermark is not None:
                 self._watermark.write(self._end)
         super()._remove_blob_files_tagged_for_removal_during_pack()
+        self._forget_folders()  # empty ones are gone
 
     def finish_killed_pack(self) -> None:
         """Remove what a pack left that was killed after its renames.
@@ -176,6 +183,7 @@ class DurablePack(FileStorage):
             return
         listed = os.path.exists(os.path.join(self.blob_dir, ".removed"))
         if listed and not os.path.exists(self._file_name + ".pack"):
+            check_tree(self.blob_dir)
             self._remove_blob_files_tagged_for_removal_during_pack()
         os.remove(old)
 

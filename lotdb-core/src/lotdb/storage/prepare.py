@@ -14,6 +14,7 @@ from ZODB._compat import FILESTORAGE_MAGIC
 
 from lotdb.storage.durable import Disk
 from lotdb.storage.folder import FORMAT, LAYOUT, DatabaseFolder
+from lotdb.storage.plain import open_plain
 from lotdb.storage.watermark import EMPTY, create_watermark
 
 __all__ = ["prepare"]
@@ -47,7 +48,7 @@ def prepare(folder: DatabaseFolder, disk: Disk, *, new: bool) -> None:
 def _create(folder: DatabaseFolder, disk: Disk) -> None:
     # The marker comes last: as long as it is missing, a creation that was cut short is just begun again.
     _complete_blob_folder(folder, disk)
-    with open(folder.readers_file, "ab") as file:
+    with open_plain(folder.readers_file, "ab") as file:
         disk.sync(file)
     disk.write_file(folder.data_file, FILESTORAGE_MAGIC)
     create_watermark(folder.watermark, disk, EMPTY)

@@ -22,7 +22,8 @@ import struct
 from typing import NamedTuple
 from zlib import crc32
 
-from lotdb.storage.durable import Disk, open_plain
+from lotdb.storage.durable import Disk
+from lotdb.storage.plain import open_part
 
 __all__ = ["EMPTY", "End", "Watermark", "create_watermark"]
 
@@ -71,7 +72,7 @@ class Watermark:
         self._descriptor: int | None = None
         self._number = 0
         try:
-            self._descriptor = open_plain(path, writing=not read_only)
+            self._descriptor = open_part(path, os.O_RDONLY if read_only else os.O_RDWR)
         except FileNotFoundError:
             return
         self.ends = ()
