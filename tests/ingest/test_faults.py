@@ -164,7 +164,7 @@ def test_what_is_no_format_is_refused(node, tmp_path, format):
         {"if_exists": "maybe"},
         {"metadata": 5},
         {"metadata": ["unit"]},
-        {"metadata": {"a": object()}},
+        {"metadata": {"a": NotImplemented}},
         {"data_attribute": "a\0"},
         {"data_attribute": 5},
         {"data_attribute": "label"},

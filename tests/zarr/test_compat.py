@@ -28,7 +28,7 @@ class TestThroughZarr(AloneTests, PayloadTests):
 
 
 def test_the_names_are_all_that_is_listed_here():
-    assert sorted(compat.__all__) == sorted([*NAMES, "set_pipeline"])
+    assert sorted(compat.__all__) == sorted([*NAMES, "own_pipeline", "set_pipeline"])
     assert all(getattr(compat, name) is not None for name in NAMES), "this release of zarr has them all"
 
 
@@ -47,6 +47,19 @@ def test_a_store_that_is_no_folder_is_written_read_and_cleared(tmp_path, monkeyp
         db.abort()
         assert arrays == 2
         assert len(list(zarr.open_group(store, mode="r").array_keys())) == 1
+
+
+def test_what_is_left_to_zarr_is_written_whole_by_whatever_pipeline_is_set(tmp_path):
+    pytest.importorskip("zarrs")
+    two = {"compressors": [BloscCodec(), GzipCodec()]}
+    with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
+        with LOTDB(tmp_path, default_backend="zarr") as db, db.connection() as root:
+            root.get_data_node("no").write_data(np.zeros(1000, "?"), **two)
+            root.get_data_node("zero").write_data(np.zeros((2_000_000, 2), "i2"), **two)
+        with LOTDB(tmp_path) as db, db.connection() as root:
+            assert not root["no"].read_data().any()
+            assert not root["zero"].read_data(5, 20).any()
+            assert zarr.config.get("codec_pipeline.path") == "zarrs.ZarrsCodecPipeline"
 
 
 def test_without_a_pipeline_to_set_zarrs_is_left_alone(tmp_path, monkeypatch):

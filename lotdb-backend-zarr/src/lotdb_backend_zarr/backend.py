@@ -150,18 +150,19 @@ class ZarrBackend(Backend):
         def write(first: int, rows: np.ndarray[Any, Any]) -> None:
             nonlocal array
             if array is None:
-                array = zarr.create_array(
-                    self._store,
-                    name=locator,
-                    shape=shape,
-                    dtype=dtype,
-                    chunks=chunks,
-                    shards=shards,
-                    chunk_key_encoding=CHUNK_KEYS,
-                    attributes=dict(notes),
-                    dimension_names=names,
-                    **zarr_options.creation(options, dtype),
-                )
+                with compat.own_pipeline():
+                    array = zarr.create_array(
+                        self._store,
+                        name=locator,
+                        shape=shape,
+                        dtype=dtype,
+                        chunks=chunks,
+                        shards=shards,
+                        chunk_key_encoding=CHUNK_KEYS,
+                        attributes=dict(notes),
+                        dimension_names=names,
+                        **zarr_options.creation(options, dtype),
+                    )
             array[first : first + len(rows)] = rows
 
         return (lambda first, rows: _finish(lambda: write(first, rows))), False
@@ -332,7 +333,8 @@ class ZarrBackend(Backend):
 
     def _open_by_zarr(self, locator: str) -> _Opened:
         try:
-            array = zarr.open_array(self._strict, path=locator, mode="r", zarr_format=3)
+            with compat.own_pipeline():
+                array = zarr.open_array(self._strict, path=locator, mode="r", zarr_format=3)
         except FileNotFoundError as error:  # zarr's own errors of this kind are this one, too
             raise DamagedError(f"{self.describe(locator)} is missing") from error
         except (AttributeError, TypeError) as error:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-__all__ = ["NDBuffer", "run", "set_pipeline"]
+import zarr
+
+__all__ = ["NDBuffer", "own_pipeline", "run", "set_pipeline"]
 
 
 def _find(module: str, name: str) -> Any:
@@ -24,6 +27,17 @@ NDBuffer: Any = _find("zarr.buffer.cpu", "NDBuffer") or _find("zarr.core.buffer.
 
 #: Runs a coroutine in the loop that zarr's stores live in. Without it, members are deleted through a group.
 run: Callable[[Coroutine[Any, Any, Any]], Any] | None = _find("zarr.core.sync", "sync")
+
+
+def own_pipeline() -> AbstractContextManager[object]:
+    """A context in which arrays that are opened get zarr's own pipeline, whatever the process has set.
+
+    Other pipelines leave out chunks of nothing but the fill value, whatever an array's configuration says, and
+    do not look at the checksums of chunks when they read a part of a shard.
+    """
+    defaults: Any = next((each for each in zarr.config.defaults if "codec_pipeline" in each), {})
+    path = defaults.get("codec_pipeline", {}).get("path")
+    return nullcontext() if path is None else zarr.config.set({"codec_pipeline.path": path})
 
 
 def set_pipeline(array: Any, pipeline: Any) -> bool:

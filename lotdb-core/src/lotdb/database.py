@@ -461,7 +461,7 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
     try:
         with manager:
             root = connection.root()
-            if len(root) == 0 and not may_get_root(database._zodb.storage):
+            if len(root) == 0 and not may_get_root(zodb.storage):
                 raise DamagedError(f"{database} holds commits, but no tree; nothing was changed")
             if len(root) == 0 and not database.read_only:
                 root["lotdb"] = FORMAT
