@@ -337,7 +337,7 @@ def test_a_missing_blob_folder_is_said(tmp_path):
     with pytest.raises(DamagedError, match=r"lotdb\.fs\.blobs is missing"):
         open_storage(tmp_path)
     (tmp_path / f"{NAME}.blobs").mkdir()
-    with database(tmp_path) as db, pytest.raises(DamagedError, match="No blob file"):
+    with database(tmp_path) as db, pytest.raises(DamagedError, match="is missing"):
         blob_bytes(db, "blob")
 
 

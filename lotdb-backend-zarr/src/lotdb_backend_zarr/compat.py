@@ -32,8 +32,8 @@ run: Callable[[Coroutine[Any, Any, Any]], Any] | None = _find("zarr.core.sync", 
 def own_pipeline() -> AbstractContextManager[object]:
     """A context in which arrays that are opened get zarr's own pipeline, whatever the process has set.
 
-    Other pipelines leave out chunks of nothing but the fill value, whatever an array's configuration says, and
-    do not look at the checksums of chunks when they read a part of a shard.
+    Other pipelines leave out chunks of nothing but the fill value, whatever an array's configuration says,
+    and do not look at the checksums of chunks when they read a part of a shard.
     """
     defaults: Any = next((each for each in zarr.config.defaults if "codec_pipeline" in each), {})
     path = defaults.get("codec_pipeline", {}).get("path")

@@ -150,7 +150,7 @@ class LOTDB:
             attempt()
 
     def _open(self, *, new: bool) -> None:
-        with uninterrupted(), system_errors("the database cannot be opened", self._data_file):
+        with uninterrupted(), system_errors("the database cannot be opened", os.fspath(self.path)):
             storage = open_storage(
                 self.path, self.name, new=new, read_only=self.read_only, durability=self._durability
             )

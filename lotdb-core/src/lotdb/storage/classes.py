@@ -10,11 +10,11 @@ import importlib
 from io import BytesIO
 from typing import Any
 
-from ZODB._compat import PersistentUnpickler
 from ZODB.ConflictResolution import PersistentReferenceFactory
 from ZODB.POSException import POSError
 
 from lotdb.errors import UnsafeRecordError
+from lotdb.storage import compat
 
 __all__ = ["ALLOWED", "check_record", "class_factory"]
 
@@ -76,7 +76,7 @@ def check_record(data: bytes) -> None:
         It names a class that is not on the list.
     """
     references = PersistentReferenceFactory()
-    unpickler = PersistentUnpickler(_find_global, references.persistent_load, BytesIO(data))
+    unpickler = compat.unpickler(BytesIO(data), _find_global, references.persistent_load)
     kind = unpickler.load()
     if isinstance(kind, tuple) and isinstance(kind[0], tuple):  # a class by name instead of by reference
         _find_global(*kind[0])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from io import BufferedReader, BytesIO
 from operator import attrgetter
 from types import NoneType
 from typing import Any, NoReturn
 
 import ZODB
-from ZODB._compat import Unpickler
 from ZODB.Connection import Connection
 from ZODB.POSException import POSError, POSKeyError, StateLoadError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
@@ -20,10 +20,12 @@ from lotdb.errors import (
     DatabaseNotFoundError,
     FileSystemError,
     LotdbError,
+    PluginError,
     ReadOnlyError,
     UnsafeRecordError,
     system_error,
 )
+from lotdb.storage import compat
 from lotdb.storage.classes import class_factory
 
 __all__ = ["open_database"]
@@ -39,7 +41,7 @@ _CONNECTIONS = 100
 _PLAIN = frozenset({tuple, str, float, int, bytes, bool, NoneType})
 
 
-class _Unpickler(Unpickler):
+class _Unpickler(compat.Unpickler):
     def load(self) -> Any:
         try:
             return super().load()
@@ -79,7 +81,8 @@ class _Connection(Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._reader = _Reader(self, self._cache, self._db.classFactory)
+        if compat.reads_ahead():
+            self._reader = _Reader(self, self._cache, self._db.classFactory)
 
     # An object calls this after it has changed itself. Where that runs a line of Python, Ctrl-C can come in
     # between, and no abort undoes what nobody knows of. So it is a call of C code alone: the change is noted,
@@ -103,8 +106,9 @@ class _Connection(Connection):
     def _store_objects(self, writer: Any, transaction: Any) -> None:
         # The pickler asks of every value whether it is a record of its own; ZODB's answer takes half of the
         # time of a commit, and for nearly all of them the type says it.
-        slow = writer.persistent_id
-        writer._p.persistent_id = lambda value: None if type(value) in _PLAIN else slow(value)
+        slow, pickler = writer.persistent_id, getattr(writer, "_p", None)
+        if pickler is not None:
+            pickler.persistent_id = lambda value: None if type(value) in _PLAIN else slow(value)
         super()._store_objects(writer, transaction)
 
     def _add(self, obj: Any, oid: bytes) -> None:
@@ -131,6 +135,8 @@ class _Connection(Connection):
             ) from error
         except (LotdbError, POSError, MemoryError, RecursionError):
             raise
+        except (AttributeError, ImportError, NameError) as error:  # of the libraries, and not of the data
+            raise PluginError(f"ZODB {version('ZODB')} failed to load a record: {error!r}") from error
         except Exception as error:
             if failure := system_error(error):
                 raise FileSystemError.of(

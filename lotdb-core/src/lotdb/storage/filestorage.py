@@ -13,6 +13,7 @@ from lotdb.errors import ReadOnlyError, WrongThreadError
 from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.checksum import ChecksummedRecords
 from lotdb.storage.commit import DurableCommits
+from lotdb.storage.compat import check_release
 from lotdb.storage.durable import Disk
 from lotdb.storage.folder import LAYOUT
 from lotdb.storage.lock import ReadersLock
@@ -59,6 +60,7 @@ class SafeFileStorage(
     def __init__(
         self, data_file: str, blob_dir: str, disk: Disk, *, read_only: bool, prepare: Callable[[], None]
     ) -> None:
+        check_release()
         self._disk = disk
         self._prepare = prepare
         self._process = os.getpid()

@@ -20,8 +20,6 @@ import stat
 from dataclasses import dataclass
 from typing import Literal
 
-from ZODB._compat import FILESTORAGE_MAGIC
-
 from lotdb.errors import (
     DamagedError,
     DatabaseExistsError,
@@ -29,6 +27,7 @@ from lotdb.errors import (
     DatabaseNotFoundError,
     InvalidOptionError,
 )
+from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.plain import check_file, check_folder, open_plain
 
 __all__ = ["FORMAT", "LAYOUT", "DatabaseFolder"]

@@ -10,8 +10,7 @@ import json
 import os
 import shutil
 
-from ZODB._compat import FILESTORAGE_MAGIC
-
+from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.durable import Disk
 from lotdb.storage.folder import FORMAT, LAYOUT, DatabaseFolder
 from lotdb.storage.plain import open_plain

@@ -14,6 +14,7 @@ from typing import Any
 
 from ZODB.FileStorage import FileStorage
 
+from lotdb.storage.plain import open_part
 from lotdb.storage.waiting import wait_until
 
 __all__ = ["ReadFile", "SteadyReads"]
@@ -29,7 +30,7 @@ class _Descriptor:
 
     def __init__(self, path: str) -> None:
         self.number = -1
-        self.number = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self.number = open_part(path)
 
     def __del__(self) -> None:
         if self.number >= 0:
@@ -53,6 +54,9 @@ class _Place:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass
+
+    def fileno(self) -> int:
+        return self._descriptor.number
 
     def seek(self, position: int) -> None:
         self._at = position

@@ -14,13 +14,13 @@ import os
 from io import BytesIO
 from typing import Any
 
-from ZODB._compat import FILESTORAGE_MAGIC
 from ZODB.FileStorage import FileStorage
 from ZODB.fsIndex import fsIndex
 from ZODB.utils import z64
 
 from lotdb.errors import DamagedError
 from lotdb.storage.checksum import belongs, is_intact
+from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.durable import Disk
 from lotdb.storage.folder import DatabaseFolder
 from lotdb.storage.index import read_index, write_index
