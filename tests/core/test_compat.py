@@ -57,7 +57,8 @@ def test_a_release_that_lacks_a_method_is_named_and_nothing_is_opened(tmp_path, 
         root.attrs["kept"] = 1
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     monkeypatch.setattr(compat, "NEEDED", {cls: (*compat.NEEDED[cls], f"{name}_of_another_release")})
-    with pytest.raises(PluginError, match=rf"ZODB {version('ZODB')} has no {cls.__name__}\.{name}_of_another"):
+    told = rf"ZODB {version('ZODB')} has no {cls.__name__}\.{name}_of_another"
+    with pytest.raises(PluginError, match=told):
         LOTDB(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     monkeypatch.undo()

@@ -219,7 +219,10 @@ class ZarrBackend(Backend):
     def _mend(self) -> None:
         """Remove group metadata that a power cut left empty: it is written anew, and holds no data."""
         path = None if self._folder is None else self._folder / "zarr.json"
-        if path is not None and not self.context.read_only and path.exists() and path.stat().st_size == 0:
+        if path is None or self.context.read_only or not os.path.lexists(path):
+            return
+        _check_file(path)
+        if path.stat().st_size == 0:
             path.unlink()
 
     def _claim(self) -> None:
