@@ -6,6 +6,8 @@ PYTHON ?= python3
 # newest, lowest (the oldest releases that the pyproject.toml files allow) or pre (pre-releases too)
 RELEASES ?= newest
 ARGS ?=
+# Processes that share the tests.
+JOBS ?= 2
 
 VENV := .venv$(patsubst %,-%,$(filter-out python3,$(notdir $(PYTHON))))$(patsubst %,-%,$(filter-out newest,$(RELEASES)))
 
@@ -53,10 +55,10 @@ demo: $(INSTALLED)  ## the main job, on a real recording; run it twice
 	@$(VENV_PYTHON) examples/gait.py
 
 test: $(INSTALLED)  ## run the tests (some of them: make test ARGS="-k blob")
-	@$(VENV_PYTHON) -m pytest $(ARGS)
+	@$(VENV_PYTHON) -m pytest --numprocesses $(JOBS) $(ARGS)
 
 kits: $(INSTALLED)  ## the conformance kits and the tests of the zarr backend alone
-	@$(VENV_PYTHON) -m pytest tests/kit tests/zarr tests/ingest $(ARGS)
+	@$(VENV_PYTHON) -m pytest --numprocesses $(JOBS) tests/kit tests/zarr tests/ingest $(ARGS)
 
 crosswise:  ## let each of PYTHONS="python3.11 python3.13", and the lowest releases, read what the others write
 	@for python in $(PYTHONS); do $(MAKE) --no-print-directory venv PYTHON=$$python || exit; done
