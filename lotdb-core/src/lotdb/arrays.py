@@ -207,7 +207,10 @@ def _check_promotion(data: Any, arrays: list[Array]) -> None:
 
 def _keeps(array: Array, dtype: DType) -> bool:
     if array.dtype.kind in "mM":
-        return same_times(array, array.astype(dtype))
+        try:
+            return same_times(array, array.astype(dtype))
+        except OverflowError:  # before NumPy 2.5 it wraps around
+            return False
     if array.dtype.kind not in "iu" or dtype.kind not in "fc" or not array.size:
         return True
     largest = 1 << (np.finfo(dtype).nmant + 1)

@@ -115,9 +115,7 @@ def _array_of_times(items: list[Any], types: set[type]) -> Array:
         # Numpy wraps around without a word.
         chosen = np.array([item.dtype == dtype for item in items])
         if not same_times(np.array([item for item in items if item.dtype == dtype]), array[chosen]):
-            raise ValueError(
-                f"it holds times of several units, and not all of them can be kept as {array.dtype}"
-            )
+            raise ValueError(f"it holds times of several units, and {array.dtype} cannot keep all of them")
     return array
 
 
