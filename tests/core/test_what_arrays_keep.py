@@ -142,7 +142,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "times that come twice": ([datetime.datetime(2024, 1, 1, fold=1)], "fold=1"),
     "spans beyond the range": ([datetime.timedelta.max], "beyond the range"),
-    "times that would wrap": ([np.datetime64("9999-01-01"), np.datetime64(1, "ns")], "several units|overflow"),
+    "times that would wrap": (
+        [np.datetime64("9999-01-01"), np.datetime64(1, "ns")],
+        "several units|overflow",
+    ),
     "an enumeration": ([Level.LOW], "holds objects .Level."),
     "a value of an enumeration": (Level.LOW, "holds objects .Level."),
     "numbers with a unit": ([Volt(1)], "holds objects .Volt."),

@@ -21,24 +21,28 @@ from lotdb.errors import (
     ValueTooLargeError,
 )
 from lotdb.graft import check_node
-from lotdb.ingester import MAX_BYTES, Ingested, SourceFile, about_source, ask, open_source
+from lotdb.ingester import MAX_BYTES, TIME, Ingested, SourceFile, about_source, ask, notes_of, open_source
 from lotdb.keys import check_name
 from lotdb.payload import Payload
 from lotdb.payloads import IfExists, Written
 from lotdb.ranges import check_rate
+from lotdb.records import own_of
 
 if TYPE_CHECKING:
     from lotdb.nodes import BaseNode
 
-__all__ = ["attach_file"]
+__all__ = ["attach_file", "files_of", "from_file", "is_known"]
 
 SHA256 = "_source_sha256"
+PATH = "_source_filepath"
+# The payloads that a file became, if not just the one that was asked for.
+PAYLOADS = "_source_payloads"
 # Notes of the files that were appended to a payload.
 APPENDED = "_source_appended"
 # On a node: which payload its notes are about.
 ABOUT = "_source_data_attribute"
 # The notes that a node has as well.
-ON_NODE = ("_source_filepath", "_source_filename", "_source_format", "_source_samplerate_hz")
+ON_NODE = (PATH, "_source_filename", "_source_format", "_source_samplerate_hz")
 
 
 def attach_file(
@@ -72,7 +76,9 @@ def attach_file(
         several = _by_payload(data_attribute, ask(source, tree.plugins), filepath)
         if skip_unchanged and all(_came_from(node, name, source) for name in several):
             return payloads.get(node, next(iter(several)))
-        notes = {"_source_filepath": os.fspath(filepath), **about_source(source)}
+        notes = {PATH: os.fspath(filepath), **about_source(source)}
+        if list(several) != [data_attribute]:
+            notes[PAYLOADS] = list(several)
         on_node = _for_node(node, several, notes)
         written = [
             _write(
@@ -137,7 +143,7 @@ def _write(
         content_type = None
         earlier = payloads.get(node, name).metadata.get(APPENDED, [])
         about = {**metadata, APPENDED: [*earlier, notes]}
-    with _in_the_file(notes["_source_filepath"], ingested):
+    with _in_the_file(notes[PATH], ingested):
         return payloads.prepare(
             node, name, ingested.data, metadata=about, content_type=content_type, if_exists=if_exists, **how
         )
@@ -150,6 +156,40 @@ def _about_format(ingested: Ingested) -> dict[str, Any]:
     return notes
 
 
+def from_file(node: BaseNode, name: str) -> list[str]:
+    """The payloads that there are of the file that became payload *name*, or several called so."""
+    own = own_of(node._entry())
+    names = [each for each in own[0] if each == name or each.startswith(f"{name}.")]
+    return sorted(each for each in names if _hashes(node, each))
+
+
+def files_of(node: BaseNode, name: str) -> list[str]:
+    """Paths of the files that payload *name* came from, as they were given."""
+    return [about[PATH] for about in _all_notes(node, name) if PATH in about]
+
+
+def is_known(node: BaseNode, name: str, path: str | os.PathLike[str]) -> bool:
+    """Whether the file at *path* is as it was when payload *name* was made of it, without reading it.
+
+    It is taken for the same if it has the same size and time, to the nanosecond, and is the same file of its
+    disk. Of a file that had just been written when it was taken in, no time is noted.
+    """
+    try:
+        notes = notes_of(os.stat(path))
+    except OSError:
+        return False
+    return TIME in notes and any(
+        all(_has_note(node, each, notes) for each in about.get(PAYLOADS, [name]))
+        for part in from_file(node, name)
+        for about in _all_notes(node, part)
+        if notes.items() <= about.items()
+    )
+
+
+def _has_note(node: BaseNode, name: str, notes: Mapping[str, Any]) -> bool:
+    return any(notes.items() <= about.items() for about in _all_notes(node, name))
+
+
 def _came_from(node: BaseNode, name: str, source: SourceFile) -> bool:
     """Whether payload *name* came from a file with the same hash."""
     return source.sha256 in _hashes(node, name)
@@ -157,10 +197,15 @@ def _came_from(node: BaseNode, name: str, source: SourceFile) -> bool:
 
 def _hashes(node: BaseNode, name: str) -> set[Any]:
     """Hashes of the files that payload *name* came from; none if it came from no file."""
+    return {each[SHA256] for each in _all_notes(node, name) if SHA256 in each}
+
+
+def _all_notes(node: BaseNode, name: str) -> list[dict[str, Any]]:
+    """The notes of each file that payload *name* came from."""
     if not payloads.has(node, name):
-        return set()
+        return []
     notes = payloads.get(node, name).metadata
-    return {each[SHA256] for each in (notes, *notes.get(APPENDED, ())) if SHA256 in each}
+    return [notes, *notes.get(APPENDED, ())]
 
 
 def _for_node(node: BaseNode, several: Mapping[str, Ingested], notes: Mapping[str, Any]) -> dict[str, Any]:

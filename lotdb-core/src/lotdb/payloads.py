@@ -34,7 +34,18 @@ from lotdb.tree import Handle
 if TYPE_CHECKING:
     from lotdb.nodes import BaseNode
 
-__all__ = ["IfExists", "append", "compact", "compact_tree", "delete", "find", "get", "has", "write"]
+__all__ = [
+    "IfExists",
+    "append",
+    "compact",
+    "compact_tree",
+    "delete",
+    "find",
+    "get",
+    "has",
+    "is_payload",
+    "write",
+]
 
 IfExists = Literal["replace", "error", "append"]
 

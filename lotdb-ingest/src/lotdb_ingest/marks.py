@@ -18,6 +18,20 @@ READ = {
 }
 RIFF = {b"WAVE": "a WAV file", b"WEBP": "a WebP image"}
 OTHERS = {
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"Obj\x01": "an Avro file",
+    b"CDF\x01": "a netCDF file",
+    b"CDF\x02": "a netCDF file",
+    b"CDF\x05": "a netCDF file",
+    b"MATLAB 5.0 MAT-file": "a MATLAB file",
+    b"SIMPLE  =": "a FITS file",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Office document, such as an .xls workbook",
+    b"0       ": "an EDF recording",
+    b"\xffBIOSEMI": "a BDF recording",
+    b"XDF:": "an XDF recording",
+    b"TDSm": "a TDMS recording",
+    b"MDF     ": "an MDF recording",
     b"PK\x03\x04": "a zip archive",
     b"PK\x05\x06": "an empty zip archive",
     b"\x1f\x8b": "a gzip file",
@@ -46,6 +60,8 @@ def told(head: bytes) -> str:
     if what:
         return f"; its content is {what}, and format='auto' takes it as such"
     other = _named(head, OTHERS)
+    if other and b"[Content_Types].xml" in head[:64]:
+        other = "an Office document, such as an .xlsx workbook"
     return f"; its content is {other}" if other else ""
 
 
