@@ -580,7 +580,7 @@ def test_what_is_kept_as_bytes_and_what_is_empty_is_told(tmp_path):
     assert "no suffix" in notes["no-suffix"]
     assert notes["empty.odd"] == notes["empty.txt"] == "it is empty"
     assert "cells.bin" not in notes
-    assert "it is empty: the file has no bytes" in str(report.failed["empty.npy"])
+    assert "the file is empty (0 bytes): it does not begin as an .npy file" in str(report.failed["empty.npy"])
     assert "empty.odd and 1 more: it is empty" in str(report)
 
 

@@ -344,9 +344,9 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
         if not isinstance(error, IngestError):
             reason = f"{type(error).__name__}: {reason}"
             if plugin is not None:
-                reason = f"plugin {plugin!r} failed: {reason}"
-        if plugin is not None and _is_empty(source):
-            reason = "it is empty: the file has no bytes"
+                reason = f"plugin {plugin!r} failed: {reason}; format='raw' keeps the bytes of the file"
+        if plugin is not None and _is_empty(source) and "is empty" not in reason:
+            reason = f"the file is empty (0 bytes): {reason}"
         raise IngestError(_because(source, reason)) from error
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["told"]
+__all__ = ["DAMAGED", "told", "told_or_raw"]
+
+#: How a refusal ends if all that is left is to get the file again.
+DAMAGED = "it is cut or damaged: get it anew, or keep its bytes with format='raw'"
 
 #: What our plugins read, so that format='auto' takes such a file in.
 READ = {
@@ -63,6 +66,11 @@ def told(head: bytes) -> str:
     if other and b"[Content_Types].xml" in head[:64]:
         other = "an Office document, such as an .xlsx workbook"
     return f"; its content is {other}" if other else ""
+
+
+def told_or_raw(head: bytes) -> str:
+    """What the content is, or what to do if that is not known either, as the end of a sentence."""
+    return told(head) or ("; what it is is not known, and format='raw' keeps its bytes" if head else "")
 
 
 def is_npz(head: bytes) -> bool:

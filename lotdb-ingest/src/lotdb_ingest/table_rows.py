@@ -7,14 +7,15 @@ import contextlib
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import IO
 
-from lotdb import IngestError, SourceFile
+from lotdb import IngestError, InvalidOptionError, SourceFile
 from lotdb_ingest.marks import told
-from lotdb_ingest.table_options import Reading
+from lotdb_ingest.table_options import SEPARATOR, Reading, check_mark, check_marks_differ
 from lotdb_ingest.text import find_encoding
 
-__all__ = ["Rows", "encoding_of"]
+__all__ = ["Rows", "encoding_of", "find_delimiter"]
 
 # Of a row. It is read as a whole, and one that is longer has a quote that was never closed, or is no row.
 MAX_CHARACTERS = 16 << 20
@@ -42,6 +43,40 @@ def encoding_of(source: SourceFile, asked: str | None) -> tuple[str, bytes]:
             "pass encoding='utf-16' if every second byte is NUL"
         )
     return encoding, mark
+
+
+def find_delimiter(source: SourceFile, how: Reading, encoding: str, start: int) -> Reading:
+    """*how*, with the delimiter that Excel's first line ``sep=`` names, if there is one, which is skipped.
+
+    Raises
+    ------
+    IngestError
+        If that line names no delimiter.
+    """
+    source.file.seek(start)
+    text = io.TextIOWrapper(source.file, encoding, errors="replace", newline="")
+    try:
+        line = text.readline(80)
+    finally:
+        text.detach()  # or else the file would be closed with it
+    found = SEPARATOR.fullmatch(line)
+    if found is None:
+        return how
+    # Some programs fill it up with empty cells.
+    marks = set(found[1]) - {'"'}
+    given = "delimiter" in source.options
+    if len(marks) != 1 and given:
+        return how
+    try:
+        mark = check_mark("sep=", "".join(sorted(marks)))
+        if not given:
+            check_marks_differ(mark, how.quotechar, how.decimal)
+    except InvalidOptionError as error:
+        raise IngestError(
+            f"its first line is {line.strip()!r}, which names no delimiter that can be used: {error}; pass "
+            "delimiter="
+        ) from error
+    return replace(how, delimiter=how.delimiter if given else mark, skip_rows=max(1, how.skip_rows))
 
 
 class Rows:
@@ -133,7 +168,7 @@ class Rows:
                 f"line {lines.number}: behind the closing quote {quote} of a cell stands more text; "
                 "pass quotechar=None if quotes have no meaning in this file"
             )
-        return f"line {lines.number}: {reason}"
+        return f"line {lines.number} is no row of a table: {reason}; pass delimiter= or quotechar= for others"
 
     def _where(self) -> str:
         """What cannot be decoded, and where in the file; the error itself knows where in its buffer."""
