@@ -282,3 +282,12 @@ def test_a_table_with_missing_cells_does_not_go_out(node, tmp_path):
     with pytest.raises(ExportError, match="missing cells"):
         node.get_data().export(tmp_path / "x.npz")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_comments_are_named_as_left_behind(tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.arange(3))
+    node = DataNode("node")
+    assert "not_kept" not in node.attach_file(tmp_path / "x.npz").metadata
+    with zipfile.ZipFile(tmp_path / "x.npz", "a") as archive:
+        archive.comment = b"of these"
+    assert node.attach_file(tmp_path / "x.npz").metadata["not_kept"] == ["the comment of the archive"]

@@ -748,3 +748,13 @@ def test_what_may_be_meant_otherwise_is_told(node, attach, content, how, told):
 def test_all_delimiters_that_may_be_meant_are_told(refused):
     told = refused("a;b;c|d\n1;2;3|4\n")
     assert "no ',' in its first row, and there is ';' (2) and '|' (1): pass delimiter=';'" in told
+
+
+def test_what_is_left_out_is_told(node, attach, monkeypatch):
+    attach("# one\na,b\n# two\n1,2\n", comment="#")
+    assert node.get_data().metadata["not_kept"] == ["2 lines that begin with '#'"]
+    attach("a,b\n1,2\n", comment="#")
+    assert "not_kept" not in node.get_data().metadata
+    monkeypatch.setattr("lotdb_ingest.table_rows.MAX_SKIPPED", 8)
+    attach("title\na longer one\nx\na,b\n1,2\n", skip_rows=3)
+    assert node.get_data().metadata["not_kept"] == ["lines above the header beyond the first 8 characters"]

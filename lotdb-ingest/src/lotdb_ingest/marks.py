@@ -70,7 +70,8 @@ def told(head: bytes) -> str:
 
 def told_or_raw(head: bytes) -> str:
     """What the content is, or what to do if that is not known either, as the end of a sentence."""
-    return told(head) or ("; what it is is not known, and format='raw' keeps its bytes" if head else "")
+    what = told(head)
+    return what if "format=" in what or not head else f"{what}; format='raw' keeps its bytes"
 
 
 def is_npz(head: bytes) -> bool:

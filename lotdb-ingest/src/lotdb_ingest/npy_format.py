@@ -197,7 +197,7 @@ def _check_elements(dtype: np.dtype[Any]) -> None:
     if dtype.hasobject:
         raise IngestError(
             "it holds Python objects, which would have to be unpickled, and that may run any code; if you "
-            "trust it, load it with numpy.load(..., allow_pickle=True), and store what it holds with write_data"
+            "trust it, load it with numpy.load(..., allow_pickle=True), and store what is in it"
         )
     if dtype.itemsize == 0 or dtype.subdtype:
         raise IngestError(

@@ -133,8 +133,8 @@ def _check(info: zipfile.ZipInfo, size: int) -> None:
         raise IngestError("it is encrypted; unpack the archive with its password, and take in the .npy files")
     if info.compress_type not in RATIOS:
         raise IngestError(
-            f"it is compressed by method {info.compress_type}; numpy stores (0) or deflates (8) its arrays, this "
-            f"is {METHODS.get(info.compress_type, 'unknown')}. Unpack the archive, and take in the .npy files"
+            f"it is compressed by method {info.compress_type}; numpy stores (0) or deflates (8) its arrays, "
+            f"and this is {METHODS.get(info.compress_type, 'unknown')}. Unpack it, and take in the .npy files"
         )
     if info.compress_size > size:
         raise IngestError(
@@ -157,7 +157,10 @@ def _ingested(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: SourceFil
         if not header.shape or header.nbytes == 0:
             data = read_whole(member, header)
             member.read(1)  # at its end its checksum is compared
-    about = {"member": info.filename.removesuffix(SUFFIX)}
+    about: dict[str, Any] = {"member": info.filename.removesuffix(SUFFIX)}
+    comments = {"the comment of the archive": archive.comment, "the comment of the member": info.comment}
+    if lost := sorted(what for what, comment in comments.items() if comment):
+        about["not_kept"] = lost
     return Ingested(data, format="npz", content_type="application/x-npy", metadata=about)
 
 

@@ -217,6 +217,8 @@ class _File:
             written["quotechar"] = how.quotechar
         if how.units:
             written["column_units"] = dict(zip(names, self._units, strict=True))
+        if rows.left_out:
+            written["not_kept"] = sorted(rows.left_out)
         if rows.skipped:
             written["preamble"] = "".join(rows.skipped)
         return written

@@ -92,6 +92,8 @@ class Rows:
         What ended the first line.
     skipped
         The lines above the header, or the first of them.
+    left_out
+        What of the file is neither in the rows nor in ``skipped``.
     """
 
     def __init__(self, source: SourceFile, how: Reading, *, encoding: str, start: int) -> None:
@@ -103,6 +105,7 @@ class Rows:
         self.characters = 0
         self.newline = "\n"
         self.skipped: list[str] = []
+        self.left_out: list[str] = []
 
     def __iter__(self) -> Iterator[list[str]]:
         self._source.file.seek(self._start)
@@ -121,12 +124,14 @@ class Rows:
             ) from error
         finally:
             self.newline = lines.newline
+            if lines.comments:
+                self.left_out.append(f"{lines.comments} lines that begin with {self._how.comment!r}")
             # Or else the file would be closed with it.
             with contextlib.suppress(ValueError):
                 text.detach()
 
     def _skip(self, lines: _Lines) -> None:
-        self.skipped = []
+        self.skipped, self.left_out = [], []
         kept = 0
         for _ in range(self._how.skip_rows):
             line = lines.next_line()
@@ -135,6 +140,8 @@ class Rows:
                 return
             if kept <= MAX_SKIPPED:
                 self.skipped.append(line)
+            elif not self.left_out:
+                self.left_out.append(f"lines above the header beyond the first {MAX_SKIPPED} characters")
 
     def _parsed(self, lines: _Lines) -> Iterator[list[str]]:
         how = self._how
@@ -155,7 +162,7 @@ class Rows:
         if "unexpected end" in reason:
             return (
                 f"a quote {quote} in the row that begins in line {lines.first} is never closed: the rest of "
-                "the file would be one cell"
+                "the file would be one cell. Pass quotechar=None if quotes have no meaning in this file"
             )
         if "field limit" in reason:
             return (
@@ -196,6 +203,7 @@ class _Lines:
         self._comment = comment
         self._about = about
         self.number = 0
+        self.comments = 0
         # Of the row that is being read; whoever has taken a row sets both to zero.
         self.first = 0
         self.characters = 0
@@ -207,6 +215,7 @@ class _Lines:
     def __next__(self) -> str:
         line = self.next_line()
         while self._comment is not None and not self.first and line.startswith(self._comment):
+            self.comments += 1
             line = self.next_line()
         if not line:
             raise StopIteration
