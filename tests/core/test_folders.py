@@ -599,6 +599,26 @@ def test_what_an_ingester_could_not_keep_is_told(tmp_path):
     assert "a.t: not kept: a thumbnail" in str(report)
 
 
+def test_notes_are_those_of_the_file_that_was_appended(tmp_path):
+    class Loses:
+        @hookimpl
+        def lotdb_ingest_file(self, source):
+            text = source.file.read().decode()
+            return Ingested(text, format="t", metadata={"not_kept": [text]} if len(text) > 1 else {})
+
+    plugins = Plugins()
+    plugins.register(Loses())
+    for name, text in (("1", "one"), ("2", "two"), ("3", "3")):
+        (tmp_path / f"a_{name}.t").write_text(text)
+    root = BaseNode("root", plugins=plugins)
+    notes = {}
+    for name in "123":
+        how = {"to": "{who}", "data_attribute": "all", "if_exists": "append"}
+        notes |= root.ingest_tree(tmp_path, "{who}_" + name + ".t", **how).notes
+    assert root["a"].read_data(data_attribute="all") == "onetwo3"
+    assert notes == {"a_1.t": ["not kept: one"], "a_2.t": ["not kept: two"]}
+
+
 # -- the command ----------------------------------------------------------------------------------
 
 

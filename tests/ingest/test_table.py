@@ -727,6 +727,13 @@ def test_units_that_are_none_are_refused(attach, node, refused):
             {},
             ["columns 't', 'v' would hold numbers but for the row below the header: pass units=True"],
         ),
+        (
+            "t;v\ns;mV\n0,5;1,5\n",
+            {"delimiter": ";"},
+            ["columns 't', 'v' would hold", "units=True", "decimal=','"],
+        ),
+        ("t,v\n0.5,1\n", {"header": False}, ["columns 'column_1', 'column_2' would", "may be the header"]),
+        ("a;b,c\n1;2,3\n", {}, ["column 'a;b' may be several: each of its rows has ';'; pass delimiter=';'"]),
         ("a;b\n1,5;x\n2,5;y\n", {"delimiter": ";"}, ["column 'a' would hold numbers with decimal=','"]),
         ("a,b\nx,y\nz,\n", {}, ["every column holds text", "types=", "units=True"]),
         ("a b\n1 2\n3 4\n", {}, ["one column: ',', ';', '\\t', '|' were looked for", "each row has ' '"]),
@@ -758,3 +765,12 @@ def test_what_is_left_out_is_told(node, attach, monkeypatch):
     monkeypatch.setattr("lotdb_ingest.table_rows.MAX_SKIPPED", 8)
     attach("title\na longer one\nx\na,b\n1,2\n", skip_rows=3)
     assert node.get_data().metadata["not_kept"] == ["lines above the header beyond the first 8 characters"]
+
+
+def test_what_an_appended_file_says_otherwise_stays_with_its_notes(node, tmp_path):
+    for name, unit in (("one", "s"), ("two", "s"), ("three", "ms")):
+        (tmp_path / f"{name}.csv").write_text(f"t\n{unit}\n1\n")
+        node.attach_file(tmp_path / f"{name}.csv", units=True, if_exists="append", delimiter=",")
+    about = node.get_data().metadata
+    assert about["column_units"] == {"t": "s"}
+    assert [notes.get("column_units") for notes in about["_source_appended"]] == [None, {"t": "ms"}]

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lotdb import attributes, payloads
+from lotdb import attributes, payloads, values
 from lotdb.errors import (
     DataMismatchError,
     IngestError,
@@ -31,7 +31,7 @@ from lotdb.records import own_of
 if TYPE_CHECKING:
     from lotdb.nodes import BaseNode
 
-__all__ = ["attach_file", "files_of", "from_file", "is_known"]
+__all__ = ["attach_file", "files_of", "from_file", "is_known", "notes_on", "says"]
 
 SHA256 = "_source_sha256"
 PATH = "_source_filepath"
@@ -139,14 +139,22 @@ def _write(
     content_type = ingested.content_type
     about = {**ingested.metadata, **metadata, **notes}
     if if_exists == "append" and payloads.has(node, name):
-        # What is known of the file that was there first stays.
+        # What is known of the file that was there first stays; what this one says otherwise, with its notes.
         content_type = None
-        earlier = payloads.get(node, name).metadata.get(APPENDED, [])
-        about = {**metadata, APPENDED: [*earlier, notes]}
+        there = payloads.get(node, name).metadata
+        others = {key: value for key, value in ingested.metadata.items() if not says(there, key, value)}
+        about = {**metadata, APPENDED: [*there.get(APPENDED, []), {**others, **notes}]}
     with _in_the_file(notes[PATH], ingested):
         return payloads.prepare(
             node, name, ingested.data, metadata=about, content_type=content_type, if_exists=if_exists, **how
         )
+
+
+def says(metadata: Mapping[str, Any], name: str, value: Any) -> bool:
+    """Whether *metadata* have this very value."""
+    # As stored, and as text: arrays do not compare, NaN is the same as NaN, and 1 is not the same as True.
+    stored = [values.encode(each, name=name) for each in (metadata[name], value)] if name in metadata else []
+    return len(stored) == 2 and repr(stored[0]) == repr(stored[1])
 
 
 def _about_format(ingested: Ingested) -> dict[str, Any]:
@@ -165,7 +173,7 @@ def from_file(node: BaseNode, name: str) -> list[str]:
 
 def files_of(node: BaseNode, name: str) -> list[str]:
     """Paths of the files that payload *name* came from, as they were given."""
-    return [about[PATH] for about in _all_notes(node, name) if PATH in about]
+    return [about[PATH] for about in notes_on(node, name) if PATH in about]
 
 
 def is_known(node: BaseNode, name: str, path: str | os.PathLike[str]) -> bool:
@@ -181,13 +189,13 @@ def is_known(node: BaseNode, name: str, path: str | os.PathLike[str]) -> bool:
     return TIME in notes and any(
         all(_has_note(node, each, notes) for each in about.get(PAYLOADS, [name]))
         for part in from_file(node, name)
-        for about in _all_notes(node, part)
+        for about in notes_on(node, part)
         if notes.items() <= about.items()
     )
 
 
 def _has_note(node: BaseNode, name: str, notes: Mapping[str, Any]) -> bool:
-    return any(notes.items() <= about.items() for about in _all_notes(node, name))
+    return any(notes.items() <= about.items() for about in notes_on(node, name))
 
 
 def _came_from(node: BaseNode, name: str, source: SourceFile) -> bool:
@@ -197,10 +205,10 @@ def _came_from(node: BaseNode, name: str, source: SourceFile) -> bool:
 
 def _hashes(node: BaseNode, name: str) -> set[Any]:
     """Hashes of the files that payload *name* came from; none if it came from no file."""
-    return {each[SHA256] for each in _all_notes(node, name) if SHA256 in each}
+    return {each[SHA256] for each in notes_on(node, name) if SHA256 in each}
 
 
-def _all_notes(node: BaseNode, name: str) -> list[dict[str, Any]]:
+def notes_on(node: BaseNode, name: str) -> list[dict[str, Any]]:
     """The notes of each file that payload *name* came from."""
     if not payloads.has(node, name):
         return []

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lotdb import payloads, values, walk
-from lotdb.attach import files_of, from_file, is_known
+from lotdb import payloads, walk
+from lotdb.attach import files_of, from_file, is_known, notes_on, says
 from lotdb.errors import (
     DataMismatchError,
     IngestError,
@@ -226,12 +226,7 @@ def _attach(
 def _says(target: BaseNode, name: str, about: dict[str, Any]) -> bool:
     """Whether the payloads of a file have these metadata."""
     there = [payloads.get(target, part).metadata for part in from_file(target, name)] if about else []
-    return all(name in notes and _same(notes[name], about[name]) for notes in there for name in about)
-
-
-def _same(one: Any, other: Any) -> bool:
-    # As stored, and as text, so that NaN is the same as NaN, and 1 is not the same as 1.0 and True.
-    return repr(values.encode(one, name="metadata")) == repr(values.encode(other, name="metadata"))
+    return all(says(notes, key, value) for notes in there for key, value in about.items())
 
 
 def _notes(target: BaseNode, name: str, path: Path, about: dict[str, Any] | None) -> list[str]:
@@ -240,7 +235,7 @@ def _notes(target: BaseNode, name: str, path: Path, about: dict[str, Any] | None
     if about is None:
         notes["nothing is said of it in a sidecar"] = None
     for part in from_file(target, name):
-        metadata = payloads.get(target, part).metadata
+        metadata = notes_on(target, part)[-1]  # those of the file that was appended last
         if metadata.get("_source_size_bytes") == 0:
             notes["it is empty"] = None
         if isinstance(hint := metadata.get("hint"), str):

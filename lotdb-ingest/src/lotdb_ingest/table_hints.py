@@ -38,20 +38,37 @@ def hint(
         for column, cells in zip(columns, sample, strict=False)
         if column.dtype.kind == "U" and column.name not in how.types
     ]
+    said += [_several(column.name, cells, how) for column, cells in zip(columns, sample, strict=False)]
     commas = [name for name, cells in texts if how.decimal == "." and _is_number(cells, ",")]
     if commas:
         said.append(f"{_named(commas)} would hold numbers with decimal=','")
-    units = [name for name, cells in texts if not how.units and _is_number(cells[1:], how.decimal)]
+    first = [] if how.units else [(name, cells[1:]) for name, cells in texts if name not in commas]
+    plain = [name for name, cells in first if _is_number(cells, how.decimal)]
+    units = plain or [name for name, cells in first if _is_number(cells, ",")]
     if units:
+        more = "" if plain else ", and decimal=','"
         said.append(
             f"{_named(units)} would hold numbers but for the row below the header: pass units=True if it "
-            "holds units, which are then kept as metadata"
+            f"holds units, which are then kept as metadata{more}"
+            if how.header
+            else f"{_named(units)} would hold numbers but for the first row, which may be the header{more}"
         )
     if texts and len(texts) == len(columns) and not commas and not units:
-        said.append(
-            "every column holds text; types= and dates= say otherwise, and units=True takes a row of units"
-        )
-    return "; ".join(said)
+        row = ", and units=True takes a row of units" if how.header and not how.units else ""
+        said.append(f"every column holds text; types= and dates= say otherwise{row}")
+    return "; ".join(filter(None, said))
+
+
+def _several(name: str, cells: Cells, how: Reading) -> str:
+    """What to say of a column that may be several."""
+    full = [cell for cell in cells if cell]
+    for mark in DELIMITERS:
+        count = name.count(mark) if mark != how.delimiter else 0
+        if count and full and all(cell.count(mark) == count for cell in full):
+            return (
+                f"column {name!r} may be several: each of its rows has {mark!r}; pass delimiter={mark!r} then"
+            )
+    return ""
 
 
 def _one_column(cells: Cells, how: Reading) -> str:
