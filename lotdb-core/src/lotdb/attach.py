@@ -186,12 +186,13 @@ def is_known(node: BaseNode, name: str, path: str | os.PathLike[str]) -> bool:
         notes = notes_of(os.stat(path))
     except OSError:
         return False
-    return TIME in notes and any(
-        all(_has_note(node, each, notes) for each in about.get(PAYLOADS, [name]))
-        for part in from_file(node, name)
-        for about in notes_on(node, part)
-        if notes.items() <= about.items()
-    )
+    if TIME not in notes:
+        return False
+    for part in [name] if payloads.has(node, name) else from_file(node, name):
+        for about in notes_on(node, part):
+            if notes.items() <= about.items():
+                return all(each == part or _has_note(node, each, notes) for each in about.get(PAYLOADS, ()))
+    return False
 
 
 def _has_note(node: BaseNode, name: str, notes: Mapping[str, Any]) -> bool:

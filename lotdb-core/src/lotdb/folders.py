@@ -184,7 +184,7 @@ def _take_in(
                 raise PayloadExistsError(
                     f"{target._place()} cannot have attribute {field!r}: it is a payload"
                 )
-        there = from_file(target, name)
+        there = payloads.has(target, name) or bool(from_file(target, name))
         before = own_of(target._entry())
         _attach(target, name, root / place.file, about or {}, **how)
         after = own_of(target._entry())
