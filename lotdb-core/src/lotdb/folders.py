@@ -219,7 +219,8 @@ def _attach(
     skip = skip_unchanged and (how.get("if_exists") == "append" or _says(target, name, about))
     if skip and not always_hash and is_known(target, name, path):
         return
-    metadata = {**about, **metadata} if isinstance(metadata, Mapping) else metadata if metadata else about
+    if metadata is None or isinstance(metadata, Mapping):  # anything else is refused where it is used
+        metadata = {**about, **(metadata or {})}
     target.attach_file(path, data_attribute=name, metadata=metadata, skip_unchanged=skip, **how)
 
 
