@@ -86,7 +86,7 @@ def check_no_subclass(array: Array) -> None:
     unit = getattr(array, "unit", getattr(array, "units", None))
     more = f", such as its unit ({shown(str(unit))})" if unit is not None else ""
     raise InvalidDataError(
-        f"{_name(array)} is an array that says more than its numbers{more}, which would be lost; pass "
+        f"{_name(array)} is an array that may say more than its numbers{more}, which would be lost; pass "
         "numpy.asarray(x), and the rest as metadata="
     )
 

@@ -191,7 +191,9 @@ def is_known(node: BaseNode, name: str, path: str | os.PathLike[str]) -> bool:
     for part in [name] if payloads.has(node, name) else from_file(node, name):
         for about in notes_on(node, part):
             if notes.items() <= about.items():
-                return all(each == part or _has_note(node, each, notes) for each in about.get(PAYLOADS, ()))
+                parts = about.get(PAYLOADS)
+                others = [each for each in parts if each != part] if isinstance(parts, list) else []
+                return all(_has_note(node, each, notes) for each in others)
     return False
 
 
