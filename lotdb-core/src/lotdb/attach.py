@@ -74,6 +74,8 @@ def attach_file(
             return payloads.get(node, next(iter(several)))
         notes = {"_source_filepath": os.fspath(filepath), **about_source(source)}
         on_node = _for_node(node, several, notes)
+        # Beside what is sampled, what is not, such as a table of events, has no rate either.
+        is_sampled = any(ingested.samplerate_hz is not None for ingested in several.values())
         written = [
             _write(
                 node,
@@ -81,7 +83,9 @@ def attach_file(
                 ingested,
                 {**notes, **_about_format(ingested)},
                 backend=backend,
-                samplerate_hz=rate or _agreed_rate(filepath, ingested, default_rate),
+                samplerate_hz=None
+                if is_sampled and ingested.samplerate_hz is None
+                else rate or _agreed_rate(filepath, ingested, default_rate),
                 metadata=metadata or {},
                 if_exists=if_exists,
             )
