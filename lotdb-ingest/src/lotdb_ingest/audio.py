@@ -57,9 +57,9 @@ def lotdb_identify_file(source: SourceFile) -> str | None:
     marks = {b"fLaC": "flac", b".snd": "au", b"dns.": "au", b"caff": "caf"}
     if head[:4] in marks:
         return marks[head[:4]]
-    # The eleven bits that a frame of MPEG audio begins with; a layer, a bit rate and a rate that exist.
+    # The eleven bits that a frame of MPEG audio begins with; a layer and rates that exist.
     is_frame = len(head) > 3 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06
-    if tagged or (is_frame and head[2] >> 4 not in (0, 15) and head[2] & 0x0C != 0x0C):
+    if tagged or (is_frame and head[2] >> 4 != 15 and head[2] & 0x0C != 0x0C):
         return "mp3"
     return None
 

@@ -7,11 +7,11 @@ from typing import IO, Any
 
 from lotdb import ExportError
 from lotdb_ingest.audio_chunk_notes import AIFF_TEXTS, INFO, NO_NOTES
-from lotdb_ingest.audio_chunks import chunks
+from lotdb_ingest.audio_chunks import chunks, order_of
 from lotdb_ingest.audio_headers import extended, rate_place
 from lotdb_ingest.audio_notes import encoded, tag_items
 
-__all__ = ["set_frames", "set_rate", "write_chunks"]
+__all__ = ["set_frames", "set_mask", "set_rate", "write_chunks"]
 
 #: Which containers' chunks may go into which.
 FAMILIES = {"WAV": "riff", "WAVEX": "riff", "RF64": "riff", "W64": "", "AIFF": "aiff", "CAF": "caf"}
@@ -107,6 +107,16 @@ def set_rate(file: IO[bytes], container: str, rate: float) -> None:
     if place is not None:
         file.seek(place)
         file.write(extended(rate) if container == "AIFF" else struct.pack(">d", rate))
+
+
+def set_mask(file: IO[bytes], container: str, mask: int) -> None:
+    """Have the header of a wav file with such a field say which loudspeakers its channels are for."""
+    for chunk in chunks(FORMATS[container], file, 0, file.seek(0, 2)):
+        if chunk.name == b"fmt " and chunk.length >= 40 and chunk.read(file, 2) in (b"\xfe\xff", b"\xff\xfe"):
+            order = "little" if order_of(file, 0) == "<" else "big"
+            file.seek(chunk.place + 20)
+            file.write(mask.to_bytes(4, order))
+            return
 
 
 def set_frames(file: IO[bytes], container: str, frames: int) -> None:

@@ -21,12 +21,14 @@ __all__ = ["CONVERT", "Sound", "extended", "from_extended", "rate_place", "sound
 
 UNKNOWN = 0xFFFFFFFF
 # From here on lengths are what programs write that do not know them yet.
-NEVER_FILLED_IN = 0x7FFF0000
+NEVER_FILLED_IN = 0x7F000000
 # More than a frame of FLAC can hold, and fewer bytes than any has.
 FLAC_FRAME_SAMPLES, FLAC_FRAME_BYTES = 65535, 9
 MOST_CHANNELS = 1024
 CONVERT = "convert it, for example with: ffmpeg -i IN -c:a pcm_s16le OUT.wav"
-MEND = "write it anew from its source, or mend its header, for example with: sox --ignore-length IN OUT"
+MEND = "write it anew from its source, to a file"
+# sox knows where the sound of these begins, whatever they say of its end; not that of W64 and CAF.
+IGNORE_LENGTH = f"{MEND}, or mend its header, for example with: sox --ignore-length IN OUT"
 
 #: Format tags of wav whose samples have a place each (mmreg.h), and the bytes of those whose bits do not tell.
 WAV_PLAIN = {1: None, 3: None, 6: 1, 7: 1}
@@ -88,6 +90,10 @@ class Sound:
     #: Rows without what fills up the last block, if something announces them; the most that one block holds.
     announced: int | None = None
     block_rows: int = 0
+    #: Rows that whole blocks hold, where libsndfile counts a byte of padding as a block; None to trust it.
+    most_rows: int | None = None
+    #: Where frames of mp3 begin and end within another container.
+    mp3: tuple[int, int] | None = None
     #: How its samples are encoded, for messages.
     codec: str = ""
     #: Bytes that libsndfile is to see in other places' stead.
@@ -128,22 +134,22 @@ def sound_of(format: str, file: IO[bytes], start: int, size: int) -> Sound:
     return sound
 
 
-def _refuse(announced: int, present: int) -> None:
+def _refuse(announced: int, present: int, mend: str) -> None:
     if announced <= present:
         return
-    if announced in (UNKNOWN, UNKNOWN - 24) or NEVER_FILLED_IN <= announced <= 0x7FFFFFFF:
-        how = f"it was written to a pipe or stream, or not finished, and never said how long it is; {MEND}"
+    if announced in (UNKNOWN, UNKNOWN - 24) or announced >> 62 or NEVER_FILLED_IN <= announced <= 0x7FFFFFFF:
+        how = f"it was written to a pipe or stream, or not finished, and never said how long it is; {mend}"
     else:
         how = "it is cut, or was not finished; take it from its source again"
     raise IngestError(f"its header announces {announced} bytes of sound, {max(present, 0)} are present: {how}")
 
 
-def _refuse_more(announced: int, more: int, row_bytes: int) -> None:
+def _refuse_more(announced: int, more: int, row_bytes: int, mend: str) -> None:
     if more >= max(1, row_bytes):
         what = "no sound" if announced <= 0 else f"{announced} bytes of sound"
         raise IngestError(
             f"its header announces {what}, and {more} more bytes are present that are no chunk: "
-            f"it was not finished, or its length does not fit into its header; {MEND}"
+            f"it was not finished, or its length does not fit into its header; {mend}"
         )
 
 
@@ -221,17 +227,24 @@ def _riff(sound: Sound, format: str, file: IO[bytes]) -> None:
         if format == "rf64" and sound.announced == UNKNOWN:
             ds64 = next((chunk.read(file, 24) for chunk in sound.chunks if chunk.name == b"ds64"), b"")
             sound.announced = int.from_bytes(ds64[16:24], "little")
-    if tag in (2, 0x11) and len(form) >= 20:
+        if sound.announced >= 1 << 62:  # as libsndfile leaves it in Wave64
+            sound.announced = None
+    if tag == 0x55:
+        sound.mp3, sound.block_rows = (data.place, data.place + data.length), 2 * 1152
+    elif tag in (2, 0x11) and len(form) >= 20:
         sound.block_rows = struct.unpack(f"{order}H", form[18:20])[0]
     elif tag in (0x31, 0x38, 0x40):
         sound.block_rows = {0x31: 320, 0x38: 160, 0x40: 120}[tag]
+        if tag == 0x31:
+            sound.most_rows = data.length // 65 * 320
 
 
 def _check_extent(sound: Sound, format: str, file: IO[bytes], data: Chunk, row_bytes: int) -> None:
-    _refuse(data.length, sound.size - data.place)
+    mend = MEND if format in ("w64", "caf") else IGNORE_LENGTH
+    _refuse(data.length, sound.size - data.place, mend)
     if data.length < 0:
-        _refuse_more(data.length, sound.size - data.place, 1)
-    _refuse_more(data.length, behind(format, file, sound.start, sound.size, data), row_bytes)
+        _refuse_more(data.length, sound.size - data.place, 1, mend)
+    _refuse_more(data.length, behind(format, file, sound.start, sound.size, data), row_bytes, mend)
 
 
 def _aiff(sound: Sound, file: IO[bytes]) -> None:
@@ -321,8 +334,8 @@ def _au(sound: Sound, file: IO[bytes]) -> None:
     if length == UNKNOWN:  # all that is left
         length = present
         sound.about["length_from_file_size"] = True
-    _refuse(length, present)
-    _refuse_more(length, present - length, row_bytes or 8)
+    _refuse(length, present, IGNORE_LENGTH)
+    _refuse_more(length, present - length, row_bytes or 8, IGNORE_LENGTH)
     if row_bytes:
         sound.is_plain(length, row_bytes)
     elif encoding in (23, 25, 26):

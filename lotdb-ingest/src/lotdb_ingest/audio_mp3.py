@@ -6,7 +6,7 @@ out what is beyond. Sources: ISO/IEC 11172-3 and 13818-3 (frames), and the heade
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
 from lotdb import IngestError
@@ -48,6 +48,8 @@ class Mp3:
     #: What it is to see: the frames alone, with one before them that counts them.
     pieces: list[Piece]
     rows: int | None = None
+    #: Rows of all frames, silence of the encoder's included.
+    decoded: int = 0
 
 
 def check_mp3(file: IO[bytes], start: int, size: int) -> Mp3:
@@ -89,7 +91,8 @@ def check_mp3(file: IO[bytes], start: int, size: int) -> Mp3:
             f"its sound is interrupted at byte {place}, and goes on at byte {following}: it is damaged; "
             "take it from its source again, or encode it anew"
         )
-    return _counted(file, runs, frames, last)
+    rows = (384 if last.kind[1] == 1 else 1152 if last.kind[1] == 2 or last.kind[0] == 3 else 576)
+    return replace(_counted(file, runs, frames, last), decoded=frames * rows)
 
 
 def _counted(file: IO[bytes], runs: list[tuple[int, int]], frames: int, last: _Frame) -> Mp3:

@@ -74,6 +74,8 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         pieces, sound.rows = mp3.pieces, mp3.rows
     else:
         sound = sound_of(content, file, start, source.size)
+        if sound.mp3:
+            sound.most_rows = check_mp3(file, *sound.mp3).decoded
         if sound.patches or start:
             pieces = patched(start, source.size, sound.patches)
     with _opened(source.file, pieces, sound.codec) as audio:
@@ -114,6 +116,8 @@ def _rows(sound: Sound, found: int, about: dict[str, Any]) -> int:
         return sound.rows  # libsndfile takes the byte that pads an odd number of bytes for a sample
     if not sound.block_rows:
         return found
+    if sound.most_rows is not None:
+        found = sound.most_rows
     if sound.announced is None or sound.announced <= found - sound.block_rows:
         # Up to a whole block, less one row, is there to fill up the last one.
         about["filler_rows_at_most"] = sound.block_rows - 1

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from lotdb import ExportError, InvalidOptionError, Payload, TargetFile
-from lotdb_ingest.audio_chunk_write import set_frames, set_rate, write_chunks
+from lotdb_ingest.audio_chunk_write import set_frames, set_mask, set_rate, write_chunks
 from lotdb_ingest.audio_comments import write_flac, write_ogg
 from lotdb_ingest.audio_id3 import write_id3
 from lotdb_ingest.audio_read import BITS, BLOCK_BYTES, dtype_of
@@ -44,6 +44,9 @@ def write(target: TargetFile, payload: Payload, containers: tuple[str, ...]) -> 
         raise ExportError(f"{target.format} cannot say how long a sound of 4 GiB is; choose caf, w64 or rf64")
     if len(payload) == 0 and (container in ("FLAC", "MP3") or subtype == "OPUS"):
         raise ExportError(f"{target.format} cannot hold a sound of no samples; choose wav")
+    mask = metadata.get("channel_mask")
+    if container == "WAV" and isinstance(mask, int) and soundfile.check_format("WAVEX", subtype):
+        container = "WAVEX"
     endian = metadata.get("endian", "FILE") if metadata.get("container") == container else "FILE"
     if not soundfile.check_format(container, subtype, endian):
         endian = "FILE"
@@ -76,6 +79,9 @@ def _finish(file: IO[bytes], payload: Payload, container: str, subtype: str, rat
         container in ("WAV", "WAVEX", "W64") and subtype in BLOCKS
     ):
         set_frames(file, container, len(payload))
+    mask = metadata.get("channel_mask")
+    if container in ("WAVEX", "RF64") and isinstance(mask, int) and 0 <= mask < 1 << 32:
+        set_mask(file, container, mask)
     if container == "FLAC":
         write_flac(file, metadata)
     elif container == "OGG":
@@ -151,7 +157,9 @@ def _subtype(target: TargetFile, payload: Payload, container: str, metadata: dic
     if target.format == "opus":
         return "OPUS"
     own = str(metadata.get("subtype"))
-    if own in known and dtype_of(own) == payload.dtype and (container != "OGG" or own == "VORBIS"):
+    # libsndfile says that it writes mp3 into wav, and does not.
+    only = {"OGG": "VORBIS"}.get(container, own if own != "MPEG_LAYER_III" or container == "MP3" else None)
+    if own in known and dtype_of(own) == payload.dtype and own == only:
         return own
     by_dtype = {
         "uint8": "PCM_U8",
