@@ -167,7 +167,15 @@ def _guano(content: bytes, notes: Notes) -> None:
 
 def _smpl(content: bytes, order: str) -> dict[str, Any]:
     numbers = struct.unpack(f"{order}9I", content[:36])
-    names = ("manufacturer", "product", "period_ns", "unity_note", "pitch_fraction", "smpte_format", "smpte_offset")
+    names = (
+        "manufacturer",
+        "product",
+        "period_ns",
+        "unity_note",
+        "pitch_fraction",
+        "smpte_format",
+        "smpte_offset",
+    )
     loops = []
     for place in range(36, min(len(content), 36 + 24 * min(numbers[7], 1000)) - 23, 24):
         _, kind, begin, end, _, count = struct.unpack(f"{order}6I", content[place : place + 24])
@@ -196,7 +204,11 @@ def _labels(sound: Sound, file: IO[bytes], order: str) -> tuple[dict[int, list[s
     labels: dict[int, list[str]] = {}
     lengths: dict[int, int] = {}
     for chunk in sound.chunks:
-        if chunk.name not in (b"LIST", b"list") or chunk.read(file, 4) != b"adtl" or chunk.length > MOST_BYTES:
+        if (
+            chunk.name not in (b"LIST", b"list")
+            or chunk.read(file, 4) != b"adtl"
+            or chunk.length > MOST_BYTES
+        ):
             continue
         content, place = chunk.read(file), 4
         while place + 12 <= len(content):

@@ -49,7 +49,9 @@ def _set_size(file: IO[bytes], container: str, order: str) -> None:
             return
     if container != "CAF":
         if size - 8 > MOST_IN_32_BITS:
-            raise ExportError(f"with its tags it has {size} bytes, more than its format can say; choose rf64 or caf")
+            raise ExportError(
+                f"with its tags it has {size} bytes, more than its format can say; choose rf64 or caf"
+            )
         file.seek(4)
         file.write(struct.pack(f"{order}I", size - 8))
 

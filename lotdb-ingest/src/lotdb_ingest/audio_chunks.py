@@ -84,7 +84,12 @@ def chunks(format: str, file: IO[bytes], start: int, size: int) -> Iterator[Chun
         if length < 0 or (name not in SOUND and end > size + pad):
             yield Chunk(name, place, length, place)
             return
-        if pad == 2 and length % 2 and _goes_on(file, end - 1, size, head) and not _goes_on(file, end, size, head):
+        if (
+            pad == 2
+            and length % 2
+            and _goes_on(file, end - 1, size, head)
+            and not _goes_on(file, end, size, head)
+        ):
             end -= 1  # some programs do not pad
         yield Chunk(name, place, length, end)
         place = end

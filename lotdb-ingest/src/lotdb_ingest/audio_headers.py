@@ -141,7 +141,9 @@ def _refuse(announced: int, present: int, mend: str) -> None:
         how = f"it was written to a pipe or stream, or not finished, and never said how long it is; {mend}"
     else:
         how = "it is cut, or was not finished; take it from its source again"
-    raise IngestError(f"its header announces {announced} bytes of sound, {max(present, 0)} are present: {how}")
+    raise IngestError(
+        f"its header announces {announced} bytes of sound, {max(present, 0)} are present: {how}"
+    )
 
 
 def _refuse_more(announced: int, more: int, row_bytes: int, mend: str) -> None:
@@ -155,7 +157,9 @@ def _refuse_more(announced: int, more: int, row_bytes: int, mend: str) -> None:
 
 def _check_form(channels: int, rate: float) -> None:
     if channels == 0:
-        raise IngestError("its header says that it has 0 channels; mend its header, or take it from its source")
+        raise IngestError(
+            "its header says that it has 0 channels; mend its header, or take it from its source"
+        )
     if channels > MOST_CHANNELS:
         raise IngestError(
             f"it has {channels} channels, libsndfile reads {MOST_CHANNELS} at most; read it with another "
@@ -190,7 +194,9 @@ def _riff(sound: Sound, format: str, file: IO[bytes]) -> None:
     order = order_of(file, sound.start) if format == "wav" else "<"
     form, data = _found(sound, format, file, b"fmt ", b"data")
     if len(form) < 16:
-        raise IngestError(f"its fmt chunk has {len(form)} bytes, fewer than 16; take it from its source again")
+        raise IngestError(
+            f"its fmt chunk has {len(form)} bytes, fewer than 16; take it from its source again"
+        )
     tag, channels, rate, a_second, block, bits = struct.unpack(f"{order}HHIIHH", form[:16])
     if tag == 0xFFFE and len(form) >= 40:
         valid, mask, tag = struct.unpack(f"{order}HIH", form[18:26])
@@ -216,14 +222,18 @@ def _riff(sound: Sound, format: str, file: IO[bytes]) -> None:
         if a_second not in (0, rate * block):
             sound.about["bytes_per_second"] = a_second  # by which the rate is not what it says
     if data.length == UNKNOWN and format == "rf64":
-        raise IngestError(f"its header announces its length elsewhere, and has no ds64 chunk that says it; {MEND}")
+        raise IngestError(
+            f"its header announces its length elsewhere, and has no ds64 chunk that says it; {MEND}"
+        )
     _check_extent(sound, format, file, data, block if is_plain else max(block, 8))
     if is_plain:
         sound.is_plain(data.length, block)
         return
     fact = next((chunk.read(file, 8) for chunk in sound.chunks if chunk.name == b"fact"), b"")
     if len(fact) >= 4:
-        sound.announced = int.from_bytes(fact[: 8 if format == "w64" else 4], "little" if order == "<" else "big")
+        sound.announced = int.from_bytes(
+            fact[: 8 if format == "w64" else 4], "little" if order == "<" else "big"
+        )
         if format == "rf64" and sound.announced == UNKNOWN:
             ds64 = next((chunk.read(file, 24) for chunk in sound.chunks if chunk.name == b"ds64"), b"")
             sound.announced = int.from_bytes(ds64[16:24], "little")
@@ -266,7 +276,9 @@ def _aiff(sound: Sound, file: IO[bytes]) -> None:
     offset = int.from_bytes(data.read(file, 4), "big")
     length = data.length - 8 - offset
     if length < 0:
-        raise IngestError(f"its sound begins {offset} bytes within {data.length - 8} bytes; take it from its source")
+        raise IngestError(
+            f"its sound begins {offset} bytes within {data.length - 8} bytes; take it from its source"
+        )
     if kind in AIFF_PLAIN:
         if width == 0:
             raise IngestError(f"its header contradicts itself: it says samples of 0 bits; {MEND}")
@@ -289,7 +301,9 @@ def _aiff(sound: Sound, file: IO[bytes]) -> None:
 def _caf(sound: Sound, file: IO[bytes]) -> None:
     form, data = _found(sound, "caf", file, b"desc", b"data")
     if len(form) < 32:
-        raise IngestError(f"its desc chunk has {len(form)} bytes, fewer than 32; take it from its source again")
+        raise IngestError(
+            f"its desc chunk has {len(form)} bytes, fewer than 32; take it from its source again"
+        )
     rate, kind, _, packet_bytes, packet_rows, channels, bits = struct.unpack(">d4sIIIII", form[:32])
     sound.rate, sound.codec = rate, repr(kind.decode("latin-1"))
     _check_form(channels, rate)
@@ -350,9 +364,13 @@ def _flac(sound: Sound, file: IO[bytes]) -> None:
     head = file.read(42)
     size = sound.size - sound.start
     if len(head) < 42:
-        raise IngestError(f"it has {size} bytes, which is no whole FLAC header; take it from its source again")
+        raise IngestError(
+            f"it has {size} bytes, which is no whole FLAC header; take it from its source again"
+        )
     if head[4] & 0x7F != 0 or head[5:8] != b"\0\0\x22":
-        raise IngestError("its first block is not the one that describes a FLAC file; take it from its source again")
+        raise IngestError(
+            "its first block is not the one that describes a FLAC file; take it from its source again"
+        )
     number = int.from_bytes(head[18:26], "big")
     rate, bits, samples = number >> 44, (number >> 36 & 31) + 1, number & ((1 << 36) - 1)
     _check_form(1, rate)

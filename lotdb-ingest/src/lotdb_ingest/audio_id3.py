@@ -142,7 +142,12 @@ def _frames_of(content: bytes, notes: Notes, what: str) -> list[tuple[str, bytes
 
 def _id3v1_notes(content: bytes, notes: Notes) -> None:
     """Note the texts of the 128 bytes at the end of a file that no other tag has told of."""
-    fields = {"title": content[3:33], "artist": content[33:63], "album": content[63:93], "date": content[93:97]}
+    fields = {
+        "title": content[3:33],
+        "artist": content[33:63],
+        "album": content[63:93],
+        "date": content[93:97],
+    }
     fields["comment"] = content[97:127]
     if content[125] == 0 and content[126]:
         fields["comment"] = content[97:125]
@@ -180,7 +185,9 @@ def write_id3(file: IO[bytes], metadata: dict[str, Any]) -> None:
         value = text.encode("utf-8", "replace")
         label, _, about = name.partition(":")
         if label in ("comment", "USLT"):
-            frames += _framed("COMM" if label == "comment" else label, b"\3eng" + about.encode() + b"\0" + value)
+            frames += _framed(
+                "COMM" if label == "comment" else label, b"\3eng" + about.encode() + b"\0" + value
+            )
         elif name in FRAMES:
             frames += _framed(FRAMES[name], b"\3" + value)
         elif len(name) == 4 and name.isascii() and name.isalnum() and name[0] == "T" and name.isupper():
@@ -192,7 +199,13 @@ def write_id3(file: IO[bytes], metadata: dict[str, Any]) -> None:
     chunks = metadata.get("chunks")
     for each in chunks if isinstance(chunks, list) and metadata.get("container") == "MP3" else ():
         name, content = each
-        if isinstance(content, bytes) and len(name) == 4 and name.isascii() and name.isalnum() and name.isupper():
+        if (
+            isinstance(content, bytes)
+            and len(name) == 4
+            and name.isascii()
+            and name.isalnum()
+            and name.isupper()
+        ):
             frames += _framed(name, content)
     if not frames:
         return

@@ -91,7 +91,7 @@ def check_mp3(file: IO[bytes], start: int, size: int) -> Mp3:
             f"its sound is interrupted at byte {place}, and goes on at byte {following}: it is damaged; "
             "take it from its source again, or encode it anew"
         )
-    rows = (384 if last.kind[1] == 1 else 1152 if last.kind[1] == 2 or last.kind[0] == 3 else 576)
+    rows = 384 if last.kind[1] == 1 else 1152 if last.kind[1] == 2 or last.kind[0] == 3 else 576
     return replace(_counted(file, runs, frames, last), decoded=frames * rows)
 
 

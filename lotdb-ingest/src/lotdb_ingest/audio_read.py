@@ -15,6 +15,7 @@ import soundfile
 from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest import marks
 from lotdb_ingest.audio_chunk_notes import chunk_notes
+from lotdb_ingest.audio_chunks import order_of
 from lotdb_ingest.audio_comments import flac_notes, ogg_notes
 from lotdb_ingest.audio_headers import CONVERT, Sound, sound_of
 from lotdb_ingest.audio_id3 import tag_notes
@@ -42,6 +43,8 @@ BITS = {
     "PCM_S8": 8,
     "PCM_U8": 8,
 }
+#: The chunks of a wav file that its sound needs.
+OF_SOUND = (b"fmt ", b"fact", b"data")
 CONTENT_TYPES = {
     "aiff": "audio/aiff",
     "au": "audio/basic",
@@ -78,6 +81,8 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
             sound.most_rows = check_mp3(file, *sound.mp3).decoded
         if sound.patches or start:
             pieces = patched(start, source.size, sound.patches)
+        if content == "wav" and order_of(file, start) == ">":
+            pieces = _sound_alone(sound)
     with _opened(source.file, pieces, sound.codec) as audio:
         dtype = dtype_of(audio.subtype)
         shape = (audio.channels,) if audio.channels > 1 else ()
@@ -103,6 +108,15 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
     if not notes.events:
         return {"": ingested}
     return {"": ingested, "events": Ingested(notes.table(rate), format=content)}
+
+
+def _sound_alone(sound: Sound) -> list[Piece]:
+    """A big-endian wav file without its notes: libsndfile takes one with cue points for a little-endian one."""
+    parts = [
+        (chunk.place - 8, chunk.end - chunk.place + 8) for chunk in sound.chunks if chunk.name in OF_SOUND
+    ]
+    length = 4 + sum(length for _, length in parts)
+    return [b"RIFX" + length.to_bytes(4, "big") + b"WAVE", *parts]
 
 
 def _rows(sound: Sound, found: int, about: dict[str, Any]) -> int:

@@ -21,7 +21,9 @@ __all__ = ["write"]
 #: What libsndfile 1.2 writes as these it does not read as the same again.
 BROKEN = frozenset({"ALAC_20", "ALAC_32", "DWVW_16", "DWVW_24"})
 #: These have 32 bits for their length.
-BLOCKS = frozenset({"GSM610", "IMA_ADPCM", "MS_ADPCM", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32"})
+BLOCKS = frozenset(
+    {"GSM610", "IMA_ADPCM", "MS_ADPCM", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32"}
+)
 SHORT = ("WAV", "AIFF", "AU")
 SHORT_BYTES = (4 << 30) - (1 << 20)
 #: These say their rate in floating point, in headers that we write to.
