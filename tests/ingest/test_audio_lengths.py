@@ -12,6 +12,8 @@ from lotdb import BaseNode, ExportError, IngestError
 from lotdb_ingest.audio_headers import extended, from_extended
 
 ROWS = 1000
+#: Which part of the combinations of container and subtype is tried each time; 1 tries them all.
+EVERY = 2
 SUFFIXES = {
     "WAV": "wav",
     "WAVEX": "wav",
@@ -61,8 +63,6 @@ def with_length(content, container, change):
     (length,) = struct.unpack(form, content[place : place + width])
     most = (1 << 8 * width - (form[-1] == "q")) - 1
     changed = change(length, most)
-    if container == "AIFF" and changed is None:
-        return None
     return content[:place] + struct.pack(form, changed) + content[place + width :]
 
 
@@ -90,18 +90,18 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-@pytest.mark.parametrize(("container", "subtype"), list(matrix()))
-def test_a_length_that_is_not_true(node, tmp_path, container, subtype, change):
+@pytest.mark.parametrize(("container", "subtype"), list(matrix())[::EVERY])
+def test_a_length_that_is_not_true(tmp_path, container, subtype):
     content = encoded(container, subtype)
     path = tmp_path / f"x.{SUFFIXES[container]}"
-    whole = BaseNode("root").get_data_node("whole")
     path.write_bytes(content)
-    right = whole.attach_file(path).read().tobytes()
-    rows_or_remedy(node, path, with_length(content, container, change), right)
+    right = BaseNode("root").get_data_node("whole").attach_file(path).read().tobytes()
+    for change in CHANGES.values():
+        node = BaseNode("root").get_data_node("recording")
+        rows_or_remedy(node, path, with_length(content, container, change), right)
 
 
-@pytest.mark.parametrize(("container", "subtype"), list(matrix()))
+@pytest.mark.parametrize(("container", "subtype"), list(matrix())[::EVERY])
 def test_a_file_that_is_cut_anywhere_in_its_sound(node, tmp_path, container, subtype):
     content = encoded(container, subtype)
     for length in (len(content) // 3, len(content) // 2, len(content) - 9):
@@ -306,18 +306,18 @@ APE += b"APETAGEX" + struct.pack("<IIII", 2000, 32, 0, 0x80000000) + bytes(8)
     "tags", [id3(100), id3(100) + id3(100_000), APE, id3(5) + APE], ids=["one", "two", "APE", "both"]
 )
 @pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "au", "caf", "flac", "ogg", "opus", "mp3"])
-@pytest.mark.parametrize("format", [None, "auto"])
-def test_a_file_behind_tags_is_what_it_is_without_them(node, tmp_path, suffix, tags, format):
+def test_a_file_behind_tags_is_what_it_is_without_them(node, tmp_path, suffix, tags):
     container = {"opus": "OGG"}.get(suffix, suffix.upper())
     subtype = {"ogg": "VORBIS", "opus": "OPUS", "mp3": "MPEG_LAYER_III"}.get(suffix, "PCM_16")
     content = encoded(container, subtype, rows=4800, rate=48000)
     (tmp_path / f"a.{suffix}").write_bytes(content)
     (tmp_path / f"b.{suffix}").write_bytes(tags + content)
     right = node.attach_file(tmp_path / f"a.{suffix}")
-    got = node.attach_file(tmp_path / f"b.{suffix}", data_attribute="again", format=format)
-    assert got.read().tobytes() == right.read().tobytes()
-    assert got.samplerate_hz == right.samplerate_hz
-    assert got.metadata["_source_format"] == right.metadata["_source_format"]
+    for format in (None, "auto"):
+        got = node.attach_file(tmp_path / f"b.{suffix}", data_attribute="again", format=format)
+        assert got.read().tobytes() == right.read().tobytes()
+        assert got.samplerate_hz == right.samplerate_hz
+        assert got.metadata["_source_format"] == right.metadata["_source_format"]
 
 
 def mp3(rows=30_000, mode="CONSTANT"):

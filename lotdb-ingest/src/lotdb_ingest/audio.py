@@ -68,8 +68,8 @@ def lotdb_identify_file(source: SourceFile) -> str | None:
 def lotdb_ingest_file(source: SourceFile) -> Mapping[str, Ingested] | None:
     """The samples of an audio file, channels in columns, with its rate, encoding, tags and other notes.
 
-    What the file marks, such as cue points, is a table ``events`` beside it, of ``onset_s``, ``duration_s`` and
-    ``label``.
+    What the file marks, such as cue points, is a table ``events`` beside it, of ``onset_s``, ``duration_s``
+    and ``label``.
     """
     if source.format not in CONTAINERS:
         return None

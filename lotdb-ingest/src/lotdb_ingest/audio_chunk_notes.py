@@ -1,7 +1,7 @@
 """What the chunks of wav, RF64, Wave64, AIFF and CAF files say beside the sound.
 
-Sources: the RIFF Multimedia Programming Interface (INFO, cue, adtl, smpl, inst), EBU Tech 3285 (bext), the iXML and
-GUANO specifications, AIFF 1.3, and the Apple Core Audio Format specification.
+Sources: the RIFF Multimedia Programming Interface (INFO, cue, adtl, smpl), EBU Tech 3285 (bext), the iXML
+and GUANO specifications, AIFF 1.3, and the Apple Core Audio Format specification.
 """
 
 from __future__ import annotations

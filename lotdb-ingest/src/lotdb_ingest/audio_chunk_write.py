@@ -1,4 +1,4 @@
-"""Putting tags and other chunks behind the sound of wav, RF64, AIFF and CAF files, and rates into their headers."""
+"""What libsndfile does not write into wav, RF64, AIFF and CAF files: notes, exact rates and lengths."""
 
 from __future__ import annotations
 
@@ -115,9 +115,9 @@ def set_mask(file: IO[bytes], container: str, mask: int) -> None:
     """Have the header of a wav file with such a field say which loudspeakers its channels are for."""
     for chunk in chunks(FORMATS[container], file, 0, file.seek(0, 2)):
         if chunk.name == b"fmt " and chunk.length >= 40 and chunk.read(file, 2) in (b"\xfe\xff", b"\xff\xfe"):
-            order = "little" if order_of(file, 0) == "<" else "big"
+            order = order_of(file, 0)
             file.seek(chunk.place + 20)
-            file.write(mask.to_bytes(4, order))
+            file.write(struct.pack(f"{order}I", mask))
             return
 
 

@@ -16,7 +16,7 @@ __all__ = ["Chunk", "behind", "chunks", "order_of"]
 
 #: More than any file has; each costs a read.
 MOST = 1 << 16
-#: Where the first chunk is, how its head is laid out, to what it is padded, and what its length counts as well.
+#: Where the first chunk is, its head, to what it is padded, and what its length counts as well.
 LAYOUTS = {
     "wav": (12, "<4sI", 2, 0),
     "rf64": (12, "<4sI", 2, 0),
@@ -101,7 +101,7 @@ def behind(format: str, file: IO[bytes], start: int, size: int, sound: Chunk) ->
     place = min(sound.end, size)
     for chunk in chunks(format, file, start, size):
         if chunk.place > sound.place:
-            if chunk.end == chunk.place and chunk.length or chunk.end > size + 1:
+            if (chunk.end == chunk.place and chunk.length) or chunk.end > size + 1:
                 break
             place = min(chunk.end, size)
     file.seek(place)

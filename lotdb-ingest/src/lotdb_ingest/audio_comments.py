@@ -5,6 +5,7 @@ Sources: the Vorbis I specification (5), RFC 7845 (Opus), and RFC 9639 (FLAC).
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from typing import IO, Any
@@ -40,10 +41,8 @@ def _read(content: bytes, notes: Notes, what: str) -> None:
         if not equals:
             field, text = "", comment
         if field.upper() == MASK:
-            try:
+            with contextlib.suppress(ValueError):
                 notes.about["channel_mask"] = int(text, 0)
-            except ValueError:
-                pass
         notes.add_tag(f"{what} comment", NAMES.get(field.lower(), field), text)
 
 

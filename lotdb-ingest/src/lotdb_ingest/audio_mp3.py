@@ -81,8 +81,8 @@ def check_mp3(file: IO[bytes], start: int, size: int) -> Mp3:
         begin = behind_tags(file, place)
         if begin == place:
             break
-        following = _frame(file, begin)
-        if following is None or following.kind != last.kind:
+        goes_on = _frame(file, begin)
+        if goes_on is None or goes_on.kind != last.kind:
             break
         place = begin
     following = _next_frame(file, begin, last.kind)

@@ -91,7 +91,8 @@ def codec_of(file: IO[bytes], start: int) -> str:
 
 def packets(file: IO[bytes], start: int, count: int, most: int) -> list[bytes]:
     """The first *count* packets of a stream, as far as they have *most* bytes in all."""
-    found, part, place = [], b"", start
+    found: list[bytes] = []
+    part, place = b"", start
     while len(found) < count and len(part) <= most and (page := _page(file, place)):
         at = HEAD_BYTES + page[26]
         for length in page[HEAD_BYTES:at]:

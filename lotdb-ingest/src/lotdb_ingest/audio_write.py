@@ -82,8 +82,9 @@ def _finish(file: IO[bytes], payload: Payload, container: str, subtype: str, rat
     ):
         set_frames(file, container, len(payload))
     mask = metadata.get("channel_mask")
-    if container in ("WAVEX", "RF64") and isinstance(mask, int) and 0 <= mask < 1 << 32:
-        set_mask(file, container, mask)
+    if container in ("WAVEX", "RF64"):
+        # Without one, it is not ours to say; libsndfile makes one up.
+        set_mask(file, container, mask if isinstance(mask, int) and 0 <= mask < 1 << 32 else 0)
     if container == "FLAC":
         write_flac(file, metadata)
     elif container == "OGG":
