@@ -38,8 +38,7 @@ def info(*pairs, order="<"):
 
 
 def cue(*points, order="<"):
-    data = b"data" if order == "<" else b"data"
-    entries = [struct.pack(f"{order}II4sIII", number, row, data, 0, 0, row) for number, row in points]
+    entries = [struct.pack(f"{order}II4sIII", number, row, b"data", 0, 0, row) for number, row in points]
     return chunk(b"cue ", struct.pack(f"{order}I", len(points)) + b"".join(entries), order)
 
 
@@ -88,7 +87,7 @@ def out_and_in(node, tmp_path, suffix, name="again"):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "text"), [("utf-8", "Müller, µV"), ("cp1252", "Müller, µV"), ("cp1252", "dash – Œ")]
+    ("encoding", "text"), [("utf-8", "Müller, µV"), ("cp1252", "Müller, µV"), ("cp1252", "25 €, Œ")]
 )
 def test_texts_of_wav_are_read_in_their_own_encoding_and_written_in_it(node, tmp_path, encoding, text):
     (tmp_path / "x.wav").write_bytes(wav(info((b"INAM", text.encode(encoding)))))
@@ -299,6 +298,13 @@ def test_events_have_no_rate_even_where_one_is_given(tmp_path):
         assert node.get_data("data.events").samplerate_hz is None
     with LOTDB(tmp_path / "db") as db, db.connection() as root:
         assert events(root["a"]) == [(42 / 8000, 0, "")]
+
+
+def test_events_of_what_is_appended_come_later(node, tmp_path):
+    (tmp_path / "x.wav").write_bytes(wav(cue((1, 40)), labels((1, b"long label"))))
+    node.attach_file(tmp_path / "x.wav")
+    assert len(node.attach_file(tmp_path / "x.wav", if_exists="append")) == 200
+    assert events(node) == [(40 / 8000, 0, "long label"), (140 / 8000, 0, "long label")]
 
 
 def test_markers_of_aiff(node, tmp_path):

@@ -1,9 +1,9 @@
 """What the header of an audio file announces, against what is there.
 
-libsndfile mends a header that announces more than the file has, believes one that announces less, and rounds
-rates, all without a word. So what says how long the sound is, and how fast, is read here as well. Sources: the
-RIFF, EBU Tech 3306 (RF64), Sony Wave64, AIFF 1.3 and AIFF-C, NeXT ``.snd``, Apple Core Audio Format, and RFC 9639
-(FLAC) specifications. Ogg and mp3 have modules of their own.
+libsndfile mends a header that announces more than the file has, believes one that announces less, and
+rounds rates, all without a word. So what says how long the sound is, and how fast, is read here as well.
+Sources: the RIFF, EBU Tech 3306 (RF64), Sony Wave64, AIFF 1.3 and AIFF-C, NeXT ``.snd``, Apple Core Audio
+Format, and RFC 9639 (FLAC) specifications. Ogg and mp3 have modules of their own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MEND = "write it anew from its source, to a file"
 # sox knows where the sound of these begins, whatever they say of its end; not that of W64 and CAF.
 IGNORE_LENGTH = f"{MEND}, or mend its header, for example with: sox --ignore-length IN OUT"
 
-#: Format tags of wav whose samples have a place each (mmreg.h), and the bytes of those whose bits do not tell.
+#: Format tags of wav whose samples have a place each (mmreg.h), and their bytes if the bits do not tell.
 WAV_PLAIN = {1: None, 3: None, 6: 1, 7: 1}
 WAV_CODECS = {
     2: "MS ADPCM",
@@ -167,8 +167,8 @@ def _check_form(channels: int, rate: float) -> None:
         )
     if not (math.isfinite(rate) and rate > 0):
         raise IngestError(
-            f"its header says a sample rate of {rate:g} Hz; mend its header, or read its samples with another "
-            "library, and store the array with write_data(..., samplerate_hz=)"
+            f"its header says a sample rate of {rate:g} Hz; mend its header, or read its samples with "
+            "another library, and store the array with write_data(..., samplerate_hz=)"
         )
 
 
@@ -204,13 +204,11 @@ def _riff(sound: Sound, format: str, file: IO[bytes]) -> None:
             sound.about["channel_mask"] = mask
         if 0 < valid < bits:
             sound.about["valid_bits"] = valid
-        if mask.bit_count() > channels:
-            raise IngestError(
-                f"its header says {channels} channels, and its mask names {mask.bit_count()}; {CONVERT}"
-            )
     sound.codec = f"{WAV_CODECS.get(tag, 'format tag')} (0x{tag:04x})"
     _check_form(channels, rate)
     sound.rate = float(rate)
+    place = next(chunk.place for chunk in sound.chunks if chunk.name == b"fmt ")
+    _patch_rate(sound, place + 4, struct.pack(f"{order}I", 1))
     is_plain = tag in WAV_PLAIN
     if is_plain:
         width = WAV_PLAIN[tag] or -(-bits // 8)
@@ -225,7 +223,7 @@ def _riff(sound: Sound, format: str, file: IO[bytes]) -> None:
         raise IngestError(
             f"its header announces its length elsewhere, and has no ds64 chunk that says it; {MEND}"
         )
-    _check_extent(sound, format, file, data, block if is_plain else max(block, 8))
+    _check_extent(sound, format, file, data, block if is_plain else 8)
     if is_plain:
         sound.is_plain(data.length, block)
         return
@@ -290,7 +288,8 @@ def _aiff(sound: Sound, file: IO[bytes]) -> None:
             )
         if length - frames * row_bytes >= max(row_bytes, 2):  # the byte that pads may be counted
             raise IngestError(
-                f"its header announces {frames} rows of sound, {rows} are present: it was not finished; {MEND}"
+                f"its header announces {frames} rows of sound, {rows} are present: it was not finished; "
+                f"{MEND}"
             )
         sound.rows = frames
     else:
@@ -310,8 +309,8 @@ def _caf(sound: Sound, file: IO[bytes]) -> None:
     is_plain = kind in (b"lpcm", b"alaw", b"ulaw")
     if is_plain and (packet_rows != 1 or bits == 0 or packet_bytes != channels * -(-bits // 8)):
         raise IngestError(
-            f"its header contradicts itself, or is laid out as libsndfile does not read it: {channels} channels "
-            f"of {bits} bits, and {packet_bytes} bytes for {packet_rows} rows; {CONVERT}"
+            "its header contradicts itself, or is laid out as libsndfile does not read it: "
+            f"{channels} channels of {bits} bits, and {packet_bytes} bytes for {packet_rows} rows; {CONVERT}"
         )
     length = data.length
     if length == -1:  # all that is left
@@ -339,10 +338,12 @@ def _au(sound: Sound, file: IO[bytes]) -> None:
     offset, length, encoding, rate, channels = struct.unpack(f"{order}IIIII", head[4:])
     sound.rate, sound.codec = float(rate), f"encoding {encoding}"
     _check_form(channels, rate)
+    _patch_rate(sound, sound.start + 16, struct.pack(f"{order}I", 1))
     present = sound.size - sound.start - offset
     if offset < 24 or present < 0:
         raise IngestError(
-            f"its header says that its sound begins at byte {offset}, and has 24 bytes of a file of {sound.size}; {MEND}"
+            f"its header of 24 bytes says that its sound begins at byte {offset}, the file has {sound.size}; "
+            f"{MEND}"
         )
     row_bytes = AU_PLAIN.get(encoding, 0) * channels
     if length == UNKNOWN:  # all that is left

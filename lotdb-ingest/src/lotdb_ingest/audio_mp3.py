@@ -1,7 +1,8 @@
 """The frames of an mp3 file, all of them: libsndfile goes on behind what it does not understand.
 
 Unless a header counts the frames, it guesses how many there are by the length of the first one, and leaves
-out what is beyond. Sources: ISO/IEC 11172-3 and 13818-3 (frames), and the headers of Xing and of Fraunhofer (VBRI).
+out what is beyond. Sources: ISO/IEC 11172-3 and 13818-3 (frames), and the headers of Xing and of Fraunhofer
+(VBRI).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ BIT_RATES = {
 RATES = (44100, 48000, 32000)
 #: By which they are divided, by the bits of the version: 2.5, 2 and 1.
 DIVISORS = {0: 4, 2: 2, 3: 1}
-#: How far behind the last frame another one is looked for: tags at the end have none.
+#: How far the first frame is looked for.
 NEAR = 1 << 16
 
 
@@ -64,8 +65,8 @@ def check_mp3(file: IO[bytes], start: int, size: int) -> Mp3:
     first = _next_frame(file, start, None)
     if first is None:
         raise IngestError(
-            f"there is no frame in the first {NEAR} bytes of its sound: it is damaged, or of a free bit rate; "
-            "encode it anew, for example with: ffmpeg -i IN -c:a pcm_s16le OUT.wav"
+            f"there is no frame in the first {NEAR} bytes of its sound: it is damaged, or of a free bit "
+            "rate; encode it anew, for example with: ffmpeg -i IN -c:a pcm_s16le OUT.wav"
         )
     place, begin, frames, runs = first, first, 0, []
     while True:
@@ -73,8 +74,8 @@ def check_mp3(file: IO[bytes], start: int, size: int) -> Mp3:
             end = place + frame.length
             if end > size:
                 raise IngestError(
-                    f"its frame at byte {place} is announced up to byte {end}, the file has {size}: it is cut, "
-                    "take it from its source again"
+                    f"its frame at byte {place} is announced up to byte {end}, the file has {size}: "
+                    "it is cut, take it from its source again"
                 )
             place, frames, last = end, frames + 1, frame
         runs.append((begin, place - begin))
@@ -85,7 +86,7 @@ def check_mp3(file: IO[bytes], start: int, size: int) -> Mp3:
         if goes_on is None or goes_on.kind != last.kind:
             break
         place = begin
-    following = _next_frame(file, begin, last.kind)
+    following = _next_frame(file, begin, last.kind, size)
     if following is not None:
         raise IngestError(
             f"its sound is interrupted at byte {place}, and goes on at byte {following}: it is damaged; "
@@ -171,23 +172,28 @@ def _parsed(head: bytes) -> _Frame | None:
     return _Frame(head, (version, layer, a_second), length)
 
 
-def _next_frame(file: IO[bytes], place: int, kind: tuple[int, int, int] | None) -> int | None:
-    """Where the next frame of *kind* begins that another one of its kind follows."""
-    file.seek(place)
-    near = file.read(NEAR)
-    found = near.find(b"\xff")
-    while found >= 0:
-        frame = _parsed(near[found : found + 4])
-        if frame and kind in (None, frame.kind):
-            after = _frame(file, place + found + frame.length)
-            if after and after.kind == frame.kind:
-                return place + found
-        found = near.find(b"\xff", found + 1)
+def _next_frame(
+    file: IO[bytes], place: int, kind: tuple[int, int, int] | None, most: int = NEAR
+) -> int | None:
+    """Where the next frame of *kind* begins, within *most* bytes, that another one of its kind follows."""
+    for begin in range(place, place + most, NEAR):
+        file.seek(begin)
+        near = file.read(NEAR + 3)
+        found = near.find(b"\xff")
+        while 0 <= found < NEAR:
+            frame = _parsed(near[found : found + 4])
+            if frame and kind in (None, frame.kind):
+                after = _frame(file, begin + found + frame.length)
+                if after and after.kind == frame.kind:
+                    return begin + found
+            found = near.find(b"\xff", found + 1)
+        if len(near) < NEAR:
+            break
     return None
 
 
 def _announced(file: IO[bytes], start: int) -> tuple[bool, int | None, int | None]:
-    """Whether the first frame tells of the others, how many it says they are, and where libsndfile reads that."""
+    """Whether the first frame tells of the others, how many they are, and where libsndfile reads that."""
     file.seek(start)
     head = file.read(200)
     for mark in (b"Xing", b"Info"):

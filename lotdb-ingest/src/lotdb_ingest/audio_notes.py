@@ -1,7 +1,7 @@
 """What a sound file says beside its sound: texts, marks, and the rest as bytes.
 
-``tags`` are texts by name, a list where there are several of a name. ``chunks`` are pairs of a name and bytes, which
-are written again to a file of the same kind. ``not_kept`` names what was left behind.
+``tags`` are texts by name, a list where there are several of a name. ``chunks`` are pairs of a name and
+bytes, which are written again to a file of the same kind. ``not_kept`` names what was left behind.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ KNOWN = (
 )
 #: Attributes have a MiB in all; pictures and the like would take it.
 MOST_BYTES = 256 << 10
+MOST_LETTERS = 64
 EVENT = np.dtype([("onset_s", "f8"), ("duration_s", "f8")])
 
 
@@ -89,7 +90,8 @@ class Notes:
     def table(self, rate: float) -> np.ma.MaskedArray[Any, Any]:
         """The events as a table, in seconds, in the order of time."""
         events = sorted(self.events)
-        width = max(1, *(len(label) for _, _, label in events))
+        # Wide enough for those of other files that may be appended.
+        width = max(MOST_LETTERS, *(len(label) for _, _, label in events))
         table = np.ma.zeros(len(events), [*EVENT.descr, ("label", f"U{width}")])
         for index, (onset, duration, label) in enumerate(events):
             table[index] = (onset / rate, duration / rate, label)
@@ -97,7 +99,7 @@ class Notes:
 
 
 def decoded(content: bytes, encoding: str = "utf-8") -> tuple[str, str]:
-    r"""A text, and the encoding that it is in: UTF-8, or else *encoding*, or one in which each byte is a letter.
+    r"""A text and its encoding: UTF-8, or else *encoding*, or one in which each byte is a letter.
 
     >>> decoded(b"\xb5V"), decoded("µV".encode())
     (('µV', 'cp1252'), ('µV', 'utf-8'))

@@ -108,7 +108,7 @@ def packets(file: IO[bytes], start: int, count: int, most: int) -> list[bytes]:
 def with_comments(file: IO[bytes], heads: int, comment: bytes, out: IO[bytes]) -> None:
     """Write *file*, of whose *heads* first packets the second is to be *comment*, to *out*.
 
-    The heads end with a page (RFC 7845, 3; Vorbis I, A.2), so what follows gets other numbers and is the same.
+    The heads end with a page (RFC 7845, 3; Vorbis I, A.2): what follows gets other numbers and is the same.
     """
     parts = packets(file, 0, heads, 1 << 30)
     first = _page(file, 0)

@@ -111,7 +111,7 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
 
 
 def _sound_alone(sound: Sound) -> list[Piece]:
-    """A big-endian wav file without its notes: libsndfile takes one with cue points for a little-endian one."""
+    """A big-endian wav file without its notes: with cue points libsndfile takes it for little-endian."""
     parts = [
         (chunk.place - 8, chunk.end - chunk.place + 8) for chunk in sound.chunks if chunk.name in OF_SOUND
     ]
@@ -124,8 +124,8 @@ def _rows(sound: Sound, found: int, about: dict[str, Any]) -> int:
     if sound.rows is not None:
         if sound.rows > found:
             raise IngestError(
-                f"its header announces {sound.rows} rows of sound, {found} are present, as libsndfile reads it; "
-                f"{CONVERT}"
+                f"its header announces {sound.rows} rows of sound, {found} are present, as libsndfile reads "
+                f"it; {CONVERT}"
             )
         return sound.rows  # libsndfile takes the byte that pads an odd number of bytes for a sample
     if not sound.block_rows:
@@ -219,7 +219,8 @@ def _blocks(
             except soundfile.LibsndfileError as error:
                 raise IngestError(
                     f"libsndfile cannot read on behind row {done} of {rows} "
-                    f"({error.error_string.strip().rstrip('.')}): it is damaged; take it from its source again"
+                    f"({error.error_string.strip().rstrip('.')}): it is damaged; "
+                    "take it from its source again"
                 ) from error
             done += len(block)
             if len(block) == 0:
@@ -258,5 +259,6 @@ class _Md5:
     def check(self) -> None:
         if self._on and self._digest.digest() != self._expected:
             raise IngestError(
-                "its samples do not match the MD5 digest in its header: it is damaged; take it from its source again"
+                "its samples do not match the MD5 digest in its header: it is damaged; "
+                "take it from its source again"
             )

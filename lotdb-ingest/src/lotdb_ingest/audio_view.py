@@ -1,4 +1,4 @@
-"""A file as libsndfile is to see it: parts of another one, with bytes of ours between them, and no copy made."""
+"""A file as libsndfile is to see it: parts of another one, and bytes of ours between them, not copied."""
 
 from __future__ import annotations
 

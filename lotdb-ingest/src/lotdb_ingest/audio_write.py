@@ -64,7 +64,8 @@ def write(target: TargetFile, payload: Payload, containers: tuple[str, ...]) -> 
     except soundfile.LibsndfileError as error:
         raise ExportError(
             f"libsndfile cannot write {subtype} of {channels} channels at {whole_rate} Hz as {target.format} "
-            f"({error.error_string.strip().rstrip('.') or 'it does not say why'}); choose another format, such as wav"
+            f"({error.error_string.strip().rstrip('.') or 'it does not say why'}); "
+            "choose another format, such as wav"
         ) from error
     finally:
         os.close(descriptor)
@@ -115,7 +116,7 @@ def _whole(rate: float) -> int:
 
 
 def _check_rate(format: str, form: tuple[int, int, str, str, str]) -> None:
-    """Raise ``ExportError`` unless a few samples of this form are read back at the rate that they are written at."""
+    """Raise ``ExportError`` unless a few samples of this form are read back at the rate they are written at."""
     rate, channels, subtype, *_ = form
     file = io.BytesIO()
     found = None
