@@ -116,7 +116,7 @@ def _whole(rate: float) -> int:
 
 
 def _check_rate(format: str, form: tuple[int, int, str, str, str]) -> None:
-    """Raise ``ExportError`` unless a few samples of this form are read back at the rate they are written at."""
+    """Raise ``ExportError`` unless a few samples are read back at the rate they are written at."""
     rate, channels, subtype, *_ = form
     file = io.BytesIO()
     found = None
