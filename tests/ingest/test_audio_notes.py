@@ -226,6 +226,20 @@ def test_tags_of_mp3_are_kept_and_written(node, tmp_path):
     assert (again["tags"], again["chunks"]) == (tags, metadata["chunks"])
 
 
+@pytest.mark.parametrize("suffix", ["wav", "aiff"])
+def test_an_id3_tag_that_is_a_chunk(node, tmp_path, suffix):
+    tag = id3(4, (b"TIT2", b"\3title"), (b"TXXX", b"\3CELL\0rat 4"), (b"APIC", b"\0image/png\0\3\0P"))
+    more = chunk(b"id3 ", tag), info((b"INAM", b"title"))
+    (tmp_path / f"x.{suffix}").write_bytes(wav(*more) if suffix == "wav" else aiff(chunk(b"ID3 ", tag, ">")))
+    metadata = node.attach_file(tmp_path / f"x.{suffix}").metadata
+    assert metadata["tags"]["CELL"] == "rat 4"
+    assert metadata["chunks"] == [["id3 " if suffix == "wav" else "ID3 ", tag]]
+    assert "title" in metadata["tags"]["title"]
+    again = out_and_in(node, tmp_path, suffix).metadata
+    assert again["chunks"] == metadata["chunks"]
+    assert set(again["tags"]) == set(metadata["tags"])
+
+
 @pytest.mark.parametrize("version", [2, 3, 4])
 def test_any_version_of_id3(node, tmp_path, version):
     name = b"TT2" if version == 2 else b"TIT2"

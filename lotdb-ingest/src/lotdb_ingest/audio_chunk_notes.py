@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from lotdb_ingest.audio_chunks import Chunk, order_of
 from lotdb_ingest.audio_headers import Sound
-from lotdb_ingest.audio_id3 import id3_notes
+from lotdb_ingest.audio_id3 import id3_chunk_notes
 from lotdb_ingest.audio_notes import Notes, decoded
 
 __all__ = ["AIFF_TEXTS", "INFO", "chunk_notes"]
@@ -97,11 +97,10 @@ def _of_riff(
         _info(content, notes, order, encoding)
         return
     name = f"{chunk.text} {kind.decode('latin-1')}" if chunk.name in (b"LIST", b"list") else chunk.text
-    if chunk.name in (b"id3 ", b"ID3 ", b"ID32") and content[:3] == b"ID3":
-        id3_notes(content, notes, "ID3", rate)
-        return
     notes.add_chunk(what, name, content)
-    if chunk.name == b"bext" and len(content) >= 348:
+    if chunk.name in (b"id3 ", b"ID3 ", b"ID32") and content[:3] == b"ID3":
+        id3_chunk_notes(content, notes, rate)
+    elif chunk.name == b"bext" and len(content) >= 348:
         notes.about["broadcast"] = _bext(content)
     elif chunk.name in (b"iXML", b"axml", b"_PMX", b"XMP "):
         _add_text(notes, {b"iXML": "ixml", b"axml": "axml"}.get(chunk.name, "xmp"), content)
@@ -235,11 +234,10 @@ def _of_aiff(chunk: Chunk, content: bytes, notes: Notes, what: str, rate: float)
     if chunk.name == b"APPL" and content[:4] == b"m3ga":  # as libsndfile has it
         notes.add_tag(what, "software", content[4:].rstrip(b"\0"))
         return
-    if chunk.name in (b"ID3 ", b"id3 ") and content[:3] == b"ID3":
-        id3_notes(content, notes, "ID3", rate)
-        return
     notes.add_chunk(what, chunk.text, content)
-    if chunk.name == b"MARK":
+    if chunk.name in (b"ID3 ", b"id3 ") and content[:3] == b"ID3":
+        id3_chunk_notes(content, notes, rate)
+    elif chunk.name == b"MARK":
         _marks(content, notes)
     elif chunk.name == b"COMT":
         _comments(content, notes)

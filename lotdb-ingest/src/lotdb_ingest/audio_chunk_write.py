@@ -9,7 +9,7 @@ from lotdb import ExportError
 from lotdb_ingest.audio_chunk_notes import AIFF_TEXTS, INFO, NO_NOTES
 from lotdb_ingest.audio_chunks import chunks, order_of
 from lotdb_ingest.audio_headers import extended, rate_place
-from lotdb_ingest.audio_notes import encoded, tag_items
+from lotdb_ingest.audio_notes import chunk_items, encoded, tag_items
 
 __all__ = ["set_frames", "set_mask", "set_rate", "write_chunks"]
 
@@ -59,18 +59,15 @@ def _set_size(file: IO[bytes], container: str, order: str) -> None:
 def _kept(metadata: dict[str, Any], family: str, order: str) -> list[tuple[bytes, bytes]]:
     """The chunks of a file of this family and order of bytes."""
     came_from = metadata.get("container")
-    kept = metadata.get("chunks")
-    if FAMILIES.get(str(came_from)) != family or not isinstance(kept, list):
+    if FAMILIES.get(str(came_from)) != family:
         return []
     if family == "riff" and order != (">" if metadata.get("endian") == "BIG" else "<"):
         return []
     found = []
-    for each in kept:
-        if not (isinstance(each, list | tuple) and len(each) == 2 and isinstance(each[1], bytes)):
-            continue
-        name = str(each[0])[:4].encode("latin-1", "replace")
-        if len(name) == 4 and name not in NO_NOTES["wav" if family == "riff" else family]:
-            found.append((name, each[1]))
+    for name, content in chunk_items(metadata):
+        letters = name[:4].encode("latin-1", "replace")
+        if len(letters) == 4 and letters not in NO_NOTES["wav" if family == "riff" else family]:
+            found.append((letters, content))
     return found
 
 

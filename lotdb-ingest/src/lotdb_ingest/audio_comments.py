@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from typing import IO, Any
 
-from lotdb_ingest.audio_notes import KNOWN, Notes, encoded, tag_items
+from lotdb_ingest.audio_notes import KNOWN, Notes, chunk_items, encoded, tag_items
 from lotdb_ingest.audio_ogg import packets, with_comments
 
 __all__ = ["flac_notes", "ogg_notes", "write_flac", "write_ogg"]
@@ -116,11 +116,10 @@ def _cuesheet(file: IO[bytes], place: int, length: int, notes: Notes) -> None:
 
 def write_flac(file: IO[bytes], metadata: dict[str, Any]) -> None:
     """Give a FLAC file the comments of a payload, and the blocks that came from another one."""
-    chunks = metadata.get("chunks")
     numbers = {name: number for number, name in BLOCKS.items()}
     more = [
         (numbers[name], content)
-        for name, content in (each for each in (chunks if isinstance(chunks, list) else ()) if _is_pair(each))
+        for name, content in chunk_items(metadata)
         if name in numbers and len(content) < MOST_BLOCK
     ]
     if not tag_items(metadata) and not more and "channel_mask" not in metadata:
@@ -142,15 +141,6 @@ def write_flac(file: IO[bytes], metadata: dict[str, Any]) -> None:
         file.seek(end)
         shutil.copyfileobj(file, copy)
         _replace(file, copy)
-
-
-def _is_pair(each: Any) -> bool:
-    return (
-        isinstance(each, list | tuple)
-        and len(each) == 2
-        and isinstance(each[0], str)
-        and isinstance(each[1], bytes)
-    )
 
 
 def _flac_blocks(file: IO[bytes], start: int) -> list[tuple[int, int, int]]:

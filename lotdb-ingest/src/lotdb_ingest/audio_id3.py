@@ -10,11 +10,11 @@ import struct
 import tempfile
 from typing import IO, Any
 
-from lotdb_ingest.audio_notes import Notes, decoded, tag_items
+from lotdb_ingest.audio_notes import Notes, chunk_items, decoded, tag_items
 from lotdb_ingest.audio_tags import behind_tags
 from lotdb_ingest.text import as_utf_8
 
-__all__ = ["id3_notes", "tag_notes", "write_id3"]
+__all__ = ["id3_chunk_notes", "tag_notes", "write_id3"]
 
 NAMES = {
     "TIT2": "title",
@@ -99,6 +99,16 @@ def id3_notes(content: bytes, notes: Notes, what: str, rate: float) -> None:
             notes.add_tag(f"{what} frame", name, frame.split(b"\0")[0].decode("latin-1"))
         elif name != "CTOC":
             notes.add_chunk(f"{what} frame", name, frame)
+
+
+def id3_chunk_notes(content: bytes, notes: Notes, rate: float) -> None:
+    """Note the texts and chapters of a tag that is a chunk, which is kept as it is."""
+    inner = Notes()
+    id3_notes(content, inner, "ID3", rate)
+    notes.events += inner.events
+    for name, text in tag_items({"tags": inner.tags}):
+        if not _is_there(notes, name, text):
+            notes.add_tag("ID3 frame", name, text)
 
 
 def _frames_of(content: bytes, notes: Notes, what: str) -> list[tuple[str, bytes]]:
@@ -196,16 +206,8 @@ def write_id3(file: IO[bytes], metadata: dict[str, Any]) -> None:
             frames += _framed(name, text.encode("latin-1", "replace"))
         else:
             frames += _framed("TXXX", b"\3" + name.encode("utf-8", "replace") + b"\0" + value)
-    chunks = metadata.get("chunks")
-    for each in chunks if isinstance(chunks, list) and metadata.get("container") == "MP3" else ():
-        name, content = each
-        if (
-            isinstance(content, bytes)
-            and len(name) == 4
-            and name.isascii()
-            and name.isalnum()
-            and name.isupper()
-        ):
+    for name, content in chunk_items(metadata) if metadata.get("container") == "MP3" else ():
+        if len(name) == 4 and name.isascii() and name.isalnum() and name.isupper():
             frames += _framed(name, content)
     if not frames:
         return

@@ -6,13 +6,12 @@ bytes, which are written again to a file of the same kind. ``not_kept`` names wh
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-__all__ = ["KNOWN", "Notes", "decoded", "encoded", "tag_items"]
+__all__ = ["KNOWN", "Notes", "chunk_items", "decoded", "encoded", "tag_items"]
 
 #: Names under which tags are kept whatever the format calls them, as libsndfile names them.
 KNOWN = (
@@ -92,10 +91,9 @@ class Notes:
         events = sorted(self.events)
         # Wide enough for those of other files that may be appended.
         width = max(MOST_LETTERS, *(len(label) for _, _, label in events))
-        table = np.ma.zeros(len(events), [*EVENT.descr, ("label", f"U{width}")])
-        for index, (onset, duration, label) in enumerate(events):
-            table[index] = (onset / rate, duration / rate, label)
-        return table
+        dtype = [*EVENT.descr, ("label", f"U{width}")]
+        rows = [(onset / rate, duration / rate, label) for onset, duration, label in events]
+        return np.ma.MaskedArray(np.array(rows, dtype))
 
 
 def decoded(content: bytes, encoding: str = "utf-8") -> tuple[str, str]:
@@ -115,9 +113,9 @@ def decoded(content: bytes, encoding: str = "utf-8") -> tuple[str, str]:
 def encoded(text: str, encoding: Any) -> bytes:
     """A text in its own *encoding* if it still fits into it, or else in UTF-8."""
     try:
-        if isinstance(encoding, str) and codecs.lookup(encoding)._is_text_encoding:
+        if isinstance(encoding, str):
             return text.encode(encoding)
-    except (UnicodeError, LookupError):
+    except (UnicodeError, LookupError, ValueError):
         pass
     return text.encode("utf-8", "replace")
 
@@ -131,4 +129,17 @@ def tag_items(metadata: dict[str, Any]) -> list[tuple[str, str]]:
         for name, texts in items
         for text in (texts if isinstance(texts, list) else [texts])
         if isinstance(name, str) and isinstance(text, str)
+    ]
+
+
+def chunk_items(metadata: dict[str, Any]) -> list[tuple[str, bytes]]:
+    """The chunks in *metadata*, each name with its bytes; what is somebody else's is left out."""
+    chunks = metadata.get("chunks")
+    return [
+        (each[0], each[1])
+        for each in (chunks if isinstance(chunks, list) else ())
+        if isinstance(each, list | tuple)
+        and len(each) == 2
+        and isinstance(each[0], str)
+        and isinstance(each[1], bytes)
     ]
