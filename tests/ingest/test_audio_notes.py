@@ -234,10 +234,10 @@ def test_an_id3_tag_that_is_a_chunk(node, tmp_path, suffix):
     metadata = node.attach_file(tmp_path / f"x.{suffix}").metadata
     assert metadata["tags"]["CELL"] == "rat 4"
     assert metadata["chunks"] == [["id3 " if suffix == "wav" else "ID3 ", tag]]
-    assert "title" in metadata["tags"]["title"]
+    assert metadata["tags"]["title"] == "title"
     again = out_and_in(node, tmp_path, suffix).metadata
     assert again["chunks"] == metadata["chunks"]
-    assert set(again["tags"]) == set(metadata["tags"])
+    assert again["tags"] == metadata["tags"]
 
 
 @pytest.mark.parametrize("version", [2, 3, 4])

@@ -68,11 +68,14 @@ def chunk_notes(format: str, file: IO[bytes], sound: Sound, notes: Notes, rate: 
         else:
             seen[chunk.text] = chunk
             if format in ("wav", "rf64", "w64"):
-                _of_riff(chunk, chunk.read(file), notes, order, what, rate, encoding)
+                _of_riff(chunk, chunk.read(file), notes, order, what, encoding)
             elif format == "aiff":
-                _of_aiff(chunk, chunk.read(file), notes, what, rate)
+                _of_aiff(chunk, chunk.read(file), notes, what)
             else:
                 _of_caf(chunk, chunk.read(file), notes, what)
+    for name in ("id3 ", "ID3 ", "ID32"):  # behind the others, whose texts they say again
+        if name in seen and (content := seen[name].read(file))[:3] == b"ID3":
+            id3_chunk_notes(content, notes, rate)
     if format in ("wav", "rf64", "w64"):
         _cue_events(seen, file, sound, notes, order)
     elif format == "caf":
@@ -89,18 +92,14 @@ def _code_page(sound: Sound, file: IO[bytes], order: str) -> str:
 # -- wav -------------------------------------------------------------------------------------------
 
 
-def _of_riff(
-    chunk: Chunk, content: bytes, notes: Notes, order: str, what: str, rate: float, encoding: str
-) -> None:
+def _of_riff(chunk: Chunk, content: bytes, notes: Notes, order: str, what: str, encoding: str) -> None:
     kind = content[:4]
     if chunk.name in (b"LIST", b"list") and kind == b"INFO":
         _info(content, notes, order, encoding)
         return
     name = f"{chunk.text} {kind.decode('latin-1')}" if chunk.name in (b"LIST", b"list") else chunk.text
     notes.add_chunk(what, name, content)
-    if chunk.name in (b"id3 ", b"ID3 ", b"ID32") and content[:3] == b"ID3":
-        id3_chunk_notes(content, notes, rate)
-    elif chunk.name == b"bext" and len(content) >= 348:
+    if chunk.name == b"bext" and len(content) >= 348:
         notes.about["broadcast"] = _bext(content)
     elif chunk.name in (b"iXML", b"axml", b"_PMX", b"XMP "):
         _add_text(notes, {b"iXML": "ixml", b"axml": "axml"}.get(chunk.name, "xmp"), content)
@@ -227,7 +226,7 @@ def _labels(sound: Sound, file: IO[bytes], order: str) -> tuple[dict[int, list[s
 # -- AIFF ------------------------------------------------------------------------------------------
 
 
-def _of_aiff(chunk: Chunk, content: bytes, notes: Notes, what: str, rate: float) -> None:
+def _of_aiff(chunk: Chunk, content: bytes, notes: Notes, what: str) -> None:
     if chunk.name in AIFF_TEXTS:
         notes.add_tag(what, AIFF_TEXTS[chunk.name], content.rstrip(b"\0"), "cp1252")
         return
@@ -235,9 +234,7 @@ def _of_aiff(chunk: Chunk, content: bytes, notes: Notes, what: str, rate: float)
         notes.add_tag(what, "software", content[4:].rstrip(b"\0"))
         return
     notes.add_chunk(what, chunk.text, content)
-    if chunk.name in (b"ID3 ", b"id3 ") and content[:3] == b"ID3":
-        id3_chunk_notes(content, notes, rate)
-    elif chunk.name == b"MARK":
+    if chunk.name == b"MARK":
         _marks(content, notes)
     elif chunk.name == b"COMT":
         _comments(content, notes)
