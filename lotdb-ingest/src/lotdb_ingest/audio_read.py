@@ -27,6 +27,8 @@ from lotdb_ingest.audio_view import Piece, View, patched
 __all__ = ["BITS", "dtype_of", "read"]
 
 BLOCK_BYTES = 4 << 20
+# libsndfile asks for a few bytes at a time.
+VIEW_BYTES = 64 << 10
 
 #: Bits of a sample, of the subtypes that store integers without loss.
 BITS = {
@@ -74,7 +76,9 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
     sound, pieces = Sound(start, source.size), None
     if content == "mp3":
         mp3 = check_mp3(file, start, source.size)
-        pieces, sound.rows = mp3.pieces, mp3.rows
+        sound.rows = mp3.rows
+        # Frames and nothing else are read from the file itself, which is quicker.
+        pieces = None if len(mp3.pieces) == 1 and mp3.pieces[0] == (0, source.size) else mp3.pieces
     else:
         sound = sound_of(content, file, start, source.size)
         if sound.mp3:
@@ -177,7 +181,7 @@ def dtype_of(subtype: str) -> np.dtype[Any]:
 def _opened(file: IO[bytes], pieces: list[Piece] | None, codec: str) -> Iterator[soundfile.SoundFile]:
     """*file* as libsndfile reads it, or *pieces* of it."""
     file.seek(0)
-    seen: Any = file if pieces is None else View(file, pieces)
+    seen: Any = file if pieces is None else io.BufferedReader(View(file, pieces), VIEW_BYTES)
     descriptor: int | None = None
     place = 0
     try:
