@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lotdb import attributes, payloads, values
@@ -80,6 +81,10 @@ def attach_file(
         if list(several) != [data_attribute]:
             notes[PAYLOADS] = list(several)
         on_node = _for_node(node, several, notes)
+        # Beside what is sampled, what is not, such as a table of events, has no rate either.
+        is_sampled = any(ingested.samplerate_hz is not None for ingested in several.values())
+        if if_exists == "append" and is_sampled:
+            several = _later(node, several)
         written = [
             _write(
                 node,
@@ -87,7 +92,9 @@ def attach_file(
                 ingested,
                 {**notes, **_about_format(ingested)},
                 backend=backend,
-                samplerate_hz=rate or _agreed_rate(filepath, ingested, default_rate),
+                samplerate_hz=None
+                if is_sampled and ingested.samplerate_hz is None
+                else rate or _agreed_rate(filepath, ingested, default_rate),
                 metadata=metadata or {},
                 if_exists=if_exists,
             )
@@ -233,6 +240,20 @@ def _for_node(node: BaseNode, several: Mapping[str, Ingested], notes: Mapping[st
         if name in named or name in (*ON_NODE, ABOUT):
             raise InvalidKeyError(f"{name!r} cannot be the payload: it is an attribute that the file sets")
     return attributes.encode(node, named)
+
+
+def _later(node: BaseNode, several: Mapping[str, Ingested]) -> dict[str, Ingested]:
+    """*several* to be appended: events begin as much later as what is sampled is long already."""
+    sampled = next(name for name, ingested in several.items() if ingested.samplerate_hz is not None)
+    duration_s = payloads.get(node, sampled).duration_s if payloads.has(node, sampled) else None
+    later = dict(several)
+    for name, ingested in several.items():
+        names = getattr(getattr(ingested.data, "dtype", None), "names", None) or ()
+        if duration_s and "onset_s" in names and ingested.samplerate_hz is None:
+            table = ingested.data.copy()
+            table["onset_s"] += duration_s
+            later[name] = replace(ingested, data=table)
+    return later
 
 
 def _agreed_rate(filepath: Any, ingested: Ingested, default: float | None) -> float | None:

@@ -18,6 +18,9 @@ READ = {
     b"fLaC": "a FLAC file",
     b"OggS": "an Ogg file",
     b"RF64": "an RF64 file",
+    b"caff": "a CAF file",
+    b".snd": "an AU file",
+    b"ID3": "an mp3 file",
 }
 RIFF = {b"WAVE": "a WAV file", b"WEBP": "a WebP image"}
 OTHERS = {
@@ -46,6 +49,19 @@ OTHERS = {
     b"SQLite format 3\0": "an SQLite database",
     b"\x80\x04": "a pickle",
     b"\x7fELF": "an ELF program",
+    b"wvpk": "a WavPack file, which ffmpeg converts to wav or flac",
+    b"MAC ": "a Monkey's Audio file, which ffmpeg converts to wav or flac",
+    b"MPCK": "a Musepack file, which ffmpeg converts to wav",
+    b"MP+": "a Musepack file, which ffmpeg converts to wav",
+    b"TTA1": "a True Audio file, which ffmpeg converts to wav or flac",
+    b"DSD ": "a DSF file of one-bit sound, which ffmpeg converts to wav",
+    b"FRM8": "a DSDIFF file of one-bit sound, which ffmpeg converts to wav",
+    b"MThd": "a MIDI file, which holds notes and no sound",
+    b"#!AMR": "an AMR file, which ffmpeg converts to wav",
+    b"\x30\x26\xb2\x75": "a WMA or other ASF file, which ffmpeg converts to wav",
+    b"\x1aE\xdf\xa3": "a Matroska or WebM file, which ffmpeg converts to wav or flac",
+    b"\xff\xf1": "AAC in ADTS frames, which ffmpeg converts to wav",
+    b"\xff\xf9": "AAC in ADTS frames, which ffmpeg converts to wav",
 }
 
 
@@ -57,6 +73,8 @@ def told(head: bytes) -> str:
     >>> told(b"once upon a time")
     ''
     """
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return "; its content is an AIFF file, and format='auto' takes it as such"
     what = _named(head, READ) or (RIFF.get(head[8:12]) if head[:4] == b"RIFF" else None)
     if is_npz(head):
         what = "an .npz file"
@@ -65,6 +83,8 @@ def told(head: bytes) -> str:
     other = _named(head, OTHERS)
     if other and b"[Content_Types].xml" in head[:64]:
         other = "an Office document, such as an .xlsx workbook"
+    if head[4:8] == b"ftyp":
+        other = "an MP4, M4A or QuickTime file, which ffmpeg converts to wav or flac"
     return f"; its content is {other}" if other else ""
 
 
