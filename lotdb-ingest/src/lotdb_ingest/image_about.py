@@ -14,7 +14,17 @@ from lotdb import IngestError
 from lotdb_ingest.image_modes import EXIF_DIRECTORIES
 from lotdb_ingest.text import as_utf_8
 
-__all__ = ["INVERTED", "LARGE", "ORIENTATION", "TEXT_TAGS", "XMP_KEY", "about", "of_pages"]
+__all__ = [
+    "INVERTED",
+    "LARGE",
+    "ORIENTATION",
+    "RESOLUTION",
+    "TEXT_TAGS",
+    "UNIT",
+    "XMP_KEY",
+    "about",
+    "of_pages",
+]
 
 #: Texts in a TIFF, by the number of their tag.
 TEXT_TAGS = {

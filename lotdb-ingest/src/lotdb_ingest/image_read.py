@@ -14,8 +14,10 @@ from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest import marks
 from lotdb_ingest.image_about import about
 from lotdb_ingest.image_checks import check_whole
+from lotdb_ingest.image_jpeg import about_jpeg
 from lotdb_ingest.image_modes import check_exact, dtype_of, last_axis, opened
 from lotdb_ingest.image_parts import bytes_of, ingested, pixels_of, rows_of, told
+from lotdb_ingest.image_png import about_png
 from lotdb_ingest.image_read_tiff import read_tiff
 from lotdb_ingest.image_tiff import check_tiff
 
@@ -50,7 +52,8 @@ def read(source: SourceFile, content: str | None, expected: str) -> dict[str, In
         frames = frames or int(getattr(image, "n_frames", 1))
         if frames == 1:
             source.check_bytes(bytes_of(image))
-            several = ingested(content, pixels_of(image), about(image, source.head))
+            pixels = pixels_of(image)
+            several = ingested(content, pixels, _said(source, content, image))
             return several if content != "jpeg" else {**several, **_more_jpegs(source, image, check_size)}
         return _animation(source, content, image, frames)
 
@@ -79,6 +82,17 @@ def _check_pillows_limit(content: str, pixels: int) -> None:
             f"it announces {pixels} pixels, Pillow's own limit for this kind of {content} is {limit}; "
             "set PIL.Image.MAX_IMAGE_PIXELS to raise it"
         )
+
+
+def _said(source: SourceFile, content: str, image: Image.Image) -> dict[str, Any]:
+    """What the file says beside the pixels: what Pillow tells of it, and what it leaves out."""
+    said = about(image, source.head)
+    if content == "png":
+        more = about_png(source.file, source.size)
+        if "text" in more:
+            more["text"] = {**said.get("text", {}), **more["text"]}
+        return {**said, **more}
+    return {**said, **about_jpeg(image)} if content == "jpeg" else said
 
 
 def _more_jpegs(source: SourceFile, image: Any, check_size: Any) -> dict[str, Ingested]:
@@ -130,7 +144,7 @@ def _animation(source: SourceFile, content: str, image: Image.Image, count: int)
         image.seek(frame)
         image.load()
         durations.append(float(image.info.get("duration", 0)))
-    said = about(image, source.head)
+    said = _said(source, content, image)
     for name in ("palette", "palette_mode", "transparency"):
         said.pop(name, None)
     said |= {"mode": "RGBA", "frames": count - first, "durations_ms": durations}

@@ -93,6 +93,7 @@ class _Pages:
         self._source, self._pages = source, pages
         self._plans = plan(pages, source.file, source.size)
         # One to be asked what it says, another one to be read from later.
+        self._image: Any
         self._image, self._again = opened("tiff", source.file), opened("tiff", source.file)
 
     @cached_property
@@ -106,10 +107,11 @@ class _Pages:
         kept, left = other_tags(page, self._source.file)
         more: dict[str, Any] = {"tags": kept} if kept else {}
         more |= {"not_kept": left} if left else {}
-        if plan.reader == "pillow":
+        by_tifffile = plan.reader == "tifffile" or (plan.reader == "pillow" and self._image.trouble)
+        if plan.reader == "pillow" and not by_tifffile:
             return self._of_pillow(number, {**said, **more})
         more |= {name: value for name, value in said.items() if name not in OF_PILLOW}
-        if tifffile is None and plan.reader == "tifffile":
+        if tifffile is None and by_tifffile:
             raise IngestError(
                 f"page {number + 1} is {shown(page.tags)}, which Pillow does not give exactly as it is; "
                 f"install what does: {INSTALL}"
@@ -123,11 +125,7 @@ class _Pages:
         return _Part(shape[planes is not None :], dtype, planes, more, read)
 
     def _of_pillow(self, number: int, said: dict[str, Any]) -> _Part:
-        image: Any = self._image
-        if image.trouble:
-            raise IngestError(
-                f"page {number + 1} is {shown(self._pages[number].tags)}, and Pillow says: {image.trouble}"
-            )
+        image = self._image
         check_exact(image, self._source.head)
         shape = (image.height, image.width, *last_axis(image.mode))
         return _Part(shape, dtype_of(image), None, said, partial(self._with_pillow, number))
