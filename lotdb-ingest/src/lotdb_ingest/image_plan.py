@@ -124,7 +124,9 @@ def shown(tags: Tags) -> str:
     bits, kind = first(tags, BITS, 1), KINDS.get(first(tags, SAMPLE_FORMAT, 1), "V")
     name = {"u": "uint", "i": "int", "f": "float", "c": "complex"}.get(kind, "undefined ")
     channels = f"{samples} channels of " if samples > 1 else ""
-    compression = COMPRESSIONS.get(number, f"compression {number}") if number != UNCOMPRESSED else "uncompressed"
+    compression = (
+        COMPRESSIONS.get(number, f"compression {number}") if number != UNCOMPRESSED else "uncompressed"
+    )
     planes = ", one plane a channel" if samples > 1 and first(tags, PLANES, 1) == 2 else ""
     depth = f", {first(tags, DEPTH)} planes deep" if first(tags, DEPTH, 1) > 1 else ""
     return f"{channels}{name}{bits}, {compression}{planes}{depth}"
@@ -172,7 +174,9 @@ def _planes(page: Page, count: int, size: int, present: int) -> Plan:
     if not is_plain:
         raise IngestError(f"{said}, and they are not stored as plain numbers one after the other; {remedy}")
     if start + count * length > size:
-        raise IngestError(f"{said}; they would end at byte {start + count * length}, the file has {size}; {remedy}")
+        raise IngestError(
+            f"{said}; they would end at byte {start + count * length}, the file has {size}; {remedy}"
+        )
     dtype = np.dtype(f"{page.order}{kind}{bits // 8}")
     last = (samples,) if samples > 1 else ()
     return Plan("planes", (count, first(tags, HEIGHT), first(tags, WIDTH), *last), dtype, start)

@@ -97,7 +97,7 @@ def _pieces(file: IO[bytes], name: bytes, length: int) -> Iterator[bytes]:
 
 
 def about_png(file: IO[bytes], size: int) -> dict[str, Any]:
-    """What Pillow leaves out: chunks by their name, several texts of one keyword, and what is not kept of them."""
+    """What Pillow leaves out: chunks by name, several texts of one keyword, and what is not kept."""
     chunks: dict[str, list[bytes]] = {}
     texts: dict[str, list[str]] = {}
     left: set[str] = set()
@@ -145,7 +145,7 @@ def _text(name: bytes, data: bytes, texts: dict[str, list[str]], left: set[str])
 
 
 def put_chunks(file: IO[bytes], metadata: Mapping[str, Any]) -> None:
-    """Put the chunks that ``about_png`` has kept into the PNG in *file*, where the specification wants them."""
+    """Put the chunks that ``about_png`` has kept into the PNG in *file*, where they belong."""
     chunks = metadata.get("chunks")
     front = behind = b""
     for name, values in chunks.items() if isinstance(chunks, Mapping) else ():

@@ -1,4 +1,4 @@
-"""Reading the pages of a TIFF, each by who reads it exactly: one array if they are alike, or else one payload each."""
+"""Reading the pages of a TIFF, each by who reads it exactly: as one array if they are alike."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OF_PILLOW = ("mode", "palette", "palette_mode", "white_is_zero")
 
 @dataclass(frozen=True)
 class _Part:
-    """A page: the shape of one plane of it, how many there are (None: it is one image), and how to get them."""
+    """A page: the shape of a plane of it, how many there are (None: it is one image), how to get them."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]

@@ -94,8 +94,8 @@ def _value(name: str, code: str, data: bytes, order: str) -> Any:
     return list(values)
 
 
-def put_tags(file: IO[bytes], pages: Sequence[Mapping[int, tuple[int, int, bytes]]]) -> None:
-    """Give the directories of the little-endian TIFF in *file* further tags: type, count and bytes by number.
+def put_tags(file: IO[bytes], pages: Sequence[Mapping[int, tuple[int, int, bytes] | None]]) -> None:
+    """Give the directories of the little-endian TIFF in *file* further tags: type, count and bytes by number; None takes one away.
 
     Each directory that gets some is written anew, behind everything, and what leads to it is changed.
     """
@@ -119,10 +119,16 @@ def put_tags(file: IO[bytes], pages: Sequence[Mapping[int, tuple[int, int, bytes
             struct.unpack("<H", raw[at : at + 2])[0]: raw[at : at + entry_size]
             for at in range(0, len(raw), entry_size)
         }
-        for tag, (type, number, data) in wanted.items():
+        for tag, value in wanted.items():
+            if value is None:
+                directory.pop(tag, None)
+                continue
+            type, number, data = value
             if len(data) > width:
                 data = struct.pack(offset, _append(file, data))
-            directory[tag] = struct.pack("<HH", tag, type) + struct.pack(offset, number) + data.ljust(width, b"\0")
+            directory[tag] = (
+                struct.pack("<HH", tag, type) + struct.pack(offset, number) + data.ljust(width, b"\0")
+            )
         new = struct.pack(count, len(directory)) + b"".join(directory[tag] for tag in sorted(directory))
         start = _append(file, new + following)
         file.seek(link)

@@ -14,7 +14,18 @@ import numpy as np
 
 from lotdb import IngestError
 
-__all__ = ["BITS", "DESCRIPTION", "HEIGHT", "SAMPLES", "WIDTH", "Entry", "Page", "Tags", "check_tiff", "first"]
+__all__ = [
+    "BITS",
+    "DESCRIPTION",
+    "HEIGHT",
+    "SAMPLES",
+    "WIDTH",
+    "Entry",
+    "Page",
+    "Tags",
+    "check_tiff",
+    "first",
+]
 
 WIDTH, HEIGHT, BITS, COMPRESSION, COLOURS = 256, 257, 258, 259, 262
 FILL_ORDER, DESCRIPTION, PREDICTOR, EXTRA_SAMPLES, SAMPLE_FORMAT = 266, 270, 317, 338, 339

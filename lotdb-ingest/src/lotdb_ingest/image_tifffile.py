@@ -1,4 +1,4 @@
-"""Pages of a TIFF that tifffile reads and writes: what Pillow gives otherwise than it is stored, or not at all."""
+"""Pages of a TIFF that tifffile reads: what Pillow gives otherwise than it is stored, or not at all."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Reader:
         if tifffile is None:
             raise IngestError(f"Pillow does not read that exactly, and tifffile is not there: {INSTALL}")
         file.seek(0)
-        self._tiff = tifffile.TiffFile(file, name="file.tif")
+        self._tiff: Any = tifffile.TiffFile(file, name="file.tif")
 
     def about(self, number: int, page: Page) -> tuple[tuple[int, ...], np.dtype[Any], dict[str, Any]]:
         """Shape and dtype of a page, and what is to be known of its numbers."""
@@ -65,7 +65,7 @@ class Reader:
         if EXTRA_SAMPLES in page.tags:
             said["extrasamples"] = page.tags[EXTRA_SAMPLES].tolist()
         bits = found.bitspersample
-        if isinstance(bits, int) and bits < dtype.itemsize * 8 and dtype != bool:
+        if isinstance(bits, int) and bits < dtype.itemsize * 8 and dtype.kind != "b":
             said["bits"] = bits
         if colours == 3 and found.colormap is not None:
             said["palette"] = np.ascontiguousarray(np.asarray(found.colormap).T)
@@ -82,7 +82,9 @@ class Reader:
                 raise IngestError(f"it gives {pixels.size} numbers, {math.prod(shape)} are announced")
             pixels = pixels.reshape(found.shaped)
             # Planes of channels become channels of pixels.
-            return np.ascontiguousarray(np.moveaxis(pixels, 0, -2).reshape(shape), found.dtype.newbyteorder("="))
+            return np.ascontiguousarray(
+                np.moveaxis(pixels, 0, -2).reshape(shape), found.dtype.newbyteorder("=")
+            )
 
 
 @contextlib.contextmanager

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from lotdb import ExportError, InvalidOptionError, Payload, TargetFile
-from lotdb_ingest.image_modes import CHANNELS, OPENERS, dtype_of, last_axis, opened
 from lotdb_ingest.image_about import INVERTED
+from lotdb_ingest.image_modes import CHANNELS, OPENERS, dtype_of, last_axis, opened
 from lotdb_ingest.image_notes import notes
 from lotdb_ingest.image_png import put_chunks
 from lotdb_ingest.image_write_tiff import needs_tifffile, put_notes, write_tiff

@@ -16,17 +16,19 @@ __all__ = ["needs_tifffile", "put_notes", "write_tiff"]
 
 XMP, ICC_PROFILE, COLOUR_MAP = 700, 34675, 320
 BIG_TIFF_BYTES = 3 << 30
-#: Compressions that lose nothing, by Pillow's name and by tifffile's.
+#: Compressions that lose nothing, by Pillow's name and by their number.
 COMPRESSIONS = {
-    "tiff_lzw": "lzw",
-    "tiff_adobe_deflate": "deflate",
-    "tiff_deflate": "deflate",
-    "packbits": "packbits",
-    "lzma": "lzma",
-    "zstd": "zstd",
+    "tiff_lzw": 5,
+    "tiff_adobe_deflate": 8,
+    "tiff_deflate": 32946,
+    "packbits": 32773,
+    "lzma": 34925,
+    "zstd": 50000,
 }
 #: Where photometric says so, the last axis is one of channels.
 OF_CHANNELS = ("rgb", "separated", "ycbcr", "cielab", "icclab", "itulab")
+#: What all pages say, unless one of them says something else.
+OF_ALL_PAGES = ("dpi", "icc_profile", "orientation", "resolution")
 DTYPES = "?bBhHiIlLqQefdFD"
 
 
@@ -46,9 +48,15 @@ def write_tiff(file: IO[bytes], payload: Payload) -> None:
     metadata = payload.metadata
     many, channels = _layout(payload)
     if tifffile is None:
-        raise ExportError(f"Pillow cannot write {payload.dtype} of shape {payload.shape}; {INSTALL}, or choose npy")
+        raise ExportError(
+            f"Pillow cannot write {payload.dtype} of shape {payload.shape}; {INSTALL}, or choose npy"
+        )
     bits = metadata.get("bits")
-    options: dict[str, Any] = {"photometric": _photometric(metadata, channels), "metadata": None, "software": False}
+    options: dict[str, Any] = {
+        "photometric": _photometric(metadata, channels),
+        "metadata": None,
+        "software": False,
+    }
     if channels > 1:
         options["planarconfig"] = "contig"
         if isinstance(metadata.get("extrasamples"), list):
@@ -78,15 +86,18 @@ def put_notes(file: IO[bytes], metadata: Mapping[str, Any], count: int, *, named
     """Put the notes of each of *count* pages into the TIFF in *file*; *named* ones too if none are there."""
     others = metadata.get("pages")
     pages = [_tags(metadata, named=named)]
+    shared = {name: metadata[name] for name in OF_ALL_PAGES if name in metadata}
     for number in range(1, count):
         of_page = others[number] if isinstance(others, list) and number < len(others) else {}
-        pages.append(_tags(of_page if isinstance(of_page, Mapping) else {}, named=True))
+        pages.append(_tags({**shared, **(of_page if isinstance(of_page, Mapping) else {})}, named=True))
     if any(pages):
         put_tags(file, pages)
 
 
-def _tags(metadata: Mapping[str, Any], *, named: bool) -> dict[int, tuple[int, int, bytes]]:
-    found = packed(metadata.get("tags"))
+def _tags(metadata: Mapping[str, Any], *, named: bool) -> dict[int, tuple[int, int, bytes] | None]:
+    found: dict[int, tuple[int, int, bytes] | None] = dict(packed(metadata.get("tags")))
+    if named:
+        found |= dict.fromkeys((RESOLUTION, RESOLUTION + 1, UNIT))  # tifffile says one dot without a unit
     if _is_pair(metadata.get("resolution")):
         across, down = metadata["resolution"]
         found |= {RESOLUTION: rational(across), RESOLUTION + 1: rational(down), UNIT: (3, 1, b"\1\0")}
