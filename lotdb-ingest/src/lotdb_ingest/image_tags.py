@@ -95,7 +95,9 @@ def _value(name: str, code: str, data: bytes, order: str) -> Any:
 
 
 def put_tags(file: IO[bytes], pages: Sequence[Mapping[int, tuple[int, int, bytes] | None]]) -> None:
-    """Give the directories of the little-endian TIFF in *file* further tags: type, count and bytes by number; None takes one away.
+    """Give the directories of the little-endian TIFF in *file* further tags.
+
+    Each of *pages* is type, count and bytes by number of a tag; None takes a tag away.
 
     Each directory that gets some is written anew, behind everything, and what leads to it is changed.
     """

@@ -44,8 +44,8 @@ def write(target: TargetFile, payload: Payload, format: str) -> None:
         return
     if format != "tiff" and payload.metadata.get("white_is_zero") is True:
         raise ExportError(
-            f"{target.format} cannot say that white is zero, and would show it inverted; choose tiff, or store "
-            "it inverted with write_data, without white_is_zero in its metadata"
+            f"{target.format} cannot say that white is zero, and would show it inverted; choose tiff, or "
+            "store it inverted with write_data, without white_is_zero in its metadata"
         )
     images = _Images(payload, format)
     if len(images) > 1 and format not in ANIMATED:

@@ -143,8 +143,8 @@ def _layout(payload: Payload) -> tuple[bool, int]:
         many, axes = True, 3
     if payload.dtype.char not in DTYPES or axes not in (2, 3) or 0 in shape:
         raise ExportError(
-            f"shape {shape} of {payload.dtype} is not that of an image: rows, columns and channels of numbers "
-            "or bool; choose npy"
+            f"shape {shape} of {payload.dtype} is not that of an image: rows, columns and channels of "
+            "numbers or bool; choose npy"
         )
     return many, shape[-1] if axes == 3 else 1
 
