@@ -44,10 +44,6 @@ def bytes_of(image: Image.Image) -> int:
 
 def pixels_of(image: Image.Image) -> np.ndarray[Any, Any]:
     dtype, pixels = dtype_of(image), np.asarray(image)
-    if dtype.kind == "b":
-        return np.asarray(
-            pixels.view(np.uint8) != 0
-        )  # Pillow's True is a byte of 255, and everybody else's of 1
     if dtype.itemsize == pixels.itemsize and dtype.kind != pixels.dtype.kind:
         return np.ascontiguousarray(pixels).view(dtype)  # the same bits, with or without a sign
     return np.ascontiguousarray(pixels, dtype)
