@@ -876,7 +876,7 @@ def test_a_quality_that_makes_no_sense(node, tmp_path, name, options):
 
 def test_chunks_and_several_texts_of_one_keyword_are_kept_both_ways(node, tmp_path):
     texts = chunk(b"tEXt", b"Comment\0first") + chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"second"))
-    others = {"sBIT": b"\x08", "sCAL": b"\x010.000625\x000.000625", "tIME": b"\x07\xe0\1\1\1\1\1", "vpAg": b"a"}
+    others = {"sBIT": b"\x08", "sCAL": b"\x010.625\x000.625", "tIME": b"\x07\xe0\1\1\1\1\1", "vpAg": b""}
     more = b"".join(chunk(name.encode(), data) for name, data in others.items())
     (tmp_path / "x.png").write_bytes(png(4, 4, 4, more=texts + more))
     payload = node.attach_file(tmp_path / "x.png", data_attribute="first")
