@@ -12,7 +12,6 @@ from typing import IO
 
 from lotdb import IngestError
 from lotdb_ingest.image_png import check_png
-from lotdb_ingest.image_tiff import check_tiff
 
 __all__ = ["check_whole"]
 
@@ -37,8 +36,6 @@ def check_whole(
         If the file of *size* bytes is cut, or its pixels are fewer than announced; and whatever *check_size*
         raises, which is asked about each width and height that the file announces.
     """
-    if format == "tiff":
-        return check_tiff(file, size, check_size)
     if format == "gif":
         return _check_gif(file, check_size)
     checks = {"bmp": _check_bmp, "jpeg": _check_jpeg, "png": check_png, "webp": _check_webp}
