@@ -314,6 +314,37 @@ def test_events_have_no_rate_even_where_one_is_given(tmp_path):
         assert events(root["a"]) == [(42 / 8000, 0, "")]
 
 
+def test_events_go_with_the_sound_that_they_belong_to(node, tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav(cue((1, 42))))
+    (tmp_path / "b.wav").write_bytes(wav())
+    for change in (None, "written", "attached"):
+        node.attach_file(tmp_path / "a.wav")
+        assert events(node) == [(42 / 8000, 0, "")]
+        if change == "written":
+            node.write_data(np.arange(3), data_attribute="data.events")
+        if change == "attached":
+            (tmp_path / "events.csv").write_text("onset_s\n1\n")
+            node.attach_file(tmp_path / "events.csv", data_attribute="data.events")
+        node.attach_file(tmp_path / "b.wav")
+        assert node.has_data("data.events") is (change is not None)
+    node.attach_file(tmp_path / "a.wav", data_attribute="other")
+    node.attach_file(tmp_path / "a.wav", data_attribute="data")
+    node.attach_file(tmp_path / "b.wav", if_exists="append")
+    assert events(node) == events(node, "other")
+
+
+def test_a_folder_that_is_taken_in_again_leaves_no_events_of_before(tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav(cue((1, 42))))
+    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+        root.ingest_tree(tmp_path, "{who}.wav")
+        assert events(root["a"]) == [(42 / 8000, 0, "")]
+        (tmp_path / "a.wav").write_bytes(wav())
+        report = root.ingest_tree(tmp_path, "{who}.wav")
+        assert report.replaced == ["a.wav"]
+        assert not root["a"].has_data("data.events")
+        assert root.ingest_tree(tmp_path, "{who}.wav").unchanged == ["a.wav"]
+
+
 def test_events_of_what_is_appended_come_later(node, tmp_path):
     (tmp_path / "x.wav").write_bytes(wav(cue((1, 40)), labels((1, b"long label"))))
     node.attach_file(tmp_path / "x.wav")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,8 @@ def attach_file(
         notes = {PATH: os.fspath(filepath), **about_source(source)}
         if list(several) != [data_attribute]:
             notes[PAYLOADS] = list(several)
-        on_node = _for_node(node, several, notes)
+        gone = _outdated(node, data_attribute, several, notes[PATH]) if if_exists == "replace" else set()
+        on_node = _for_node(node, several, notes, gone)
         # Beside what is sampled, what is not, such as a table of events, has no rate either.
         is_sampled = any(ingested.samplerate_hz is not None for ingested in several.values())
         if if_exists == "append" and is_sampled:
@@ -101,7 +102,7 @@ def attach_file(
             for name, ingested in several.items()
         ]
     # Not within the block: what the node knows of must not be deleted because a listener fails.
-    return payloads.store(node, written, on_node)[0]
+    return payloads.store(node, written, on_node, gone)[0]
 
 
 def _by_payload(data_attribute: str, several: Mapping[str, Ingested], filepath: Any) -> dict[str, Ingested]:
@@ -226,14 +227,39 @@ def notes_on(node: BaseNode, name: str) -> list[dict[str, Any]]:
     return [notes, *notes.get(APPENDED, ())]
 
 
-def _for_node(node: BaseNode, several: Mapping[str, Ingested], notes: Mapping[str, Any]) -> dict[str, Any]:
+def _outdated(node: BaseNode, data_attribute: str, several: Mapping[str, Ingested], path: str) -> set[str]:
+    """Payloads of the file that *several* replace, and that they do not have.
+
+    What an earlier file had beside payload *data_attribute*, such as its events, would be taken for what the
+    new one has. A file that gives no such payload, as an archive of arrays, may have been put beside another
+    one on purpose: its arrays go if it is the same file again. What came from elsewhere stays.
+    """
+    there = own_of(node._entry())[0]
+    gone: set[str] = set()
+    for name in several:
+        old = notes_on(node, name)
+        if name != data_attribute and path not in [about.get(PATH) for about in old]:
+            continue
+        for about in old:
+            parts = about.get(PAYLOADS)
+            for part in parts if isinstance(parts, list) else ():
+                if part not in there or part in several or not part.startswith(f"{data_attribute}."):
+                    continue
+                if hashes := _hashes(node, part):
+                    gone |= {part} if hashes <= _hashes(node, name) else set()
+    return gone
+
+
+def _for_node(
+    node: BaseNode, several: Mapping[str, Ingested], notes: Mapping[str, Any], gone: Collection[str]
+) -> dict[str, Any]:
     """The attributes that the node gets, in their stored form."""
     named: dict[str, Any] = {}
     for ingested in several.values():
         named.update(ingested.attributes)
     first, ingested = next(iter(several.items()))
     known = attributes.read(node, ABOUT, None)
-    if known is None or known in several or not _hashes(node, known):
+    if known is None or known in several or known in gone or not _hashes(node, known):
         all_notes = {**notes, **_about_format(ingested)}
         named.update({name: all_notes[name] for name in ON_NODE if name in all_notes}, **{ABOUT: first})
     for name in several:

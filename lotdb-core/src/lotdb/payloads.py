@@ -194,12 +194,18 @@ def append(node: Handle, name: str, data: Any, **how: Any) -> Payload:
 
 
 def store(
-    node: Handle, several: Sequence[Written], attributes: Mapping[str, Any] | None = None
+    node: Handle,
+    several: Sequence[Written],
+    attributes: Mapping[str, Any] | None = None,
+    gone: Collection[str] = (),
 ) -> list[Payload]:
-    """Make what was written payloads of *node*, together with *attributes* in their stored form."""
+    """Make what was written payloads of *node*, with *attributes* in their stored form, and remove *gone*."""
+    own = own_of(node._entry())
+    for name in gone:
+        own = without_value(own, name)
     stored = {written.name: written.record.encode() for written in several} | dict(attributes or {})
     boxed = any(written.boxed for written in several)
-    node._put_own(with_values(own_of(node._entry()), stored), boxed=boxed)
+    node._put_own(with_values(own, stored), boxed=boxed)
     for written in several:
         node._tree.plugins.emit("lotdb_payload_written", node=node, name=written.name)
     return [Payload(node, written.name, written.record) for written in several]
