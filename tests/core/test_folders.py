@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image, PngImagePlugin
 
 from lotdb import (
     LOTDB,
@@ -572,6 +573,8 @@ def test_what_is_kept_as_bytes_and_what_is_empty_is_told(tmp_path):
         "strange.odd": b"abc",
         "wrongly.called": b"\x89PNG\r\n\x1a\n....",
         "no-suffix": b"abc",
+        "music": b"wvpk....",
+        "photo.odd": b"....ftypheic",
         "empty.odd": b"",
         "empty.txt": b"",
         "empty.npy": b"",
@@ -585,6 +588,8 @@ def test_what_is_kept_as_bytes_and_what_is_empty_is_told(tmp_path):
     assert "a file called .odd" in notes["strange.odd"]
     assert "a PNG image, and format='auto' takes it" in notes["wrongly.called"]
     assert "no suffix" in notes["no-suffix"]
+    assert notes["music"].endswith("reads it: it is a WavPack file, which ffmpeg converts to wav or flac")
+    assert notes["photo.odd"].endswith("reads it: it is a HEIF or AVIF image")
     assert notes["empty.odd"] == notes["empty.txt"] == "it is empty"
     assert "cells.bin" not in notes
     assert "the file is empty (0 bytes): it does not begin as an .npy file" in str(report.failed["empty.npy"])
@@ -604,6 +609,24 @@ def test_what_an_ingester_could_not_keep_is_told(tmp_path):
     report = BaseNode("root", plugins=plugins).ingest_tree(tmp_path)
     assert report.notes == {"a.t": ["not kept: a thumbnail", "not kept: private tags"]}
     assert "a.t: not kept: a thumbnail" in str(report)
+
+
+def test_what_was_not_kept_of_sound_and_images_is_told(tmp_path):
+    form, sound = b"fmt \x10\0\0\0\1\0\1\0@\x1f\0\0\x80>\0\0\2\0\x10\0", b"data\4\0\0\0\1\0\2\0"
+    wav = b"WAVE" + form + sound + b"PEAK\x10\0\0\0" + bytes(16)
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + len(wav).to_bytes(4, "little") + wav)
+    picture = PngImagePlugin.PngInfo()
+    picture.add(b"abCd", bytes(300_000))
+    Image.new("L", (2, 2)).save(tmp_path / "b.png", pnginfo=picture)
+    picture = PngImagePlugin.PngInfo()
+    picture.add(b"abCd", bytes(300))
+    Image.new("L", (2, 2)).save(tmp_path / "c.png", pnginfo=picture)
+    report = BaseNode("root").ingest_tree(tmp_path)
+    assert not report.failed
+    assert report.notes == {
+        "a.wav": ["not kept: wav chunk 'PEAK'"],
+        "b.png": ["not kept: PNG chunk abCd"],
+    }
 
 
 def test_notes_are_those_of_the_file_that_was_appended(tmp_path):

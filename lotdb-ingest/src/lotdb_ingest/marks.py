@@ -23,6 +23,7 @@ READ = {
     b"ID3": "an mp3 file",
 }
 RIFF = {b"WAVE": "a WAV file", b"WEBP": "a WebP image"}
+HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 OTHERS = {
     b"PAR1": "a Parquet file",
     b"ARROW1": "an Arrow file",
@@ -83,7 +84,9 @@ def told(head: bytes) -> str:
     other = _named(head, OTHERS)
     if other and b"[Content_Types].xml" in head[:64]:
         other = "an Office document, such as an .xlsx workbook"
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp" and head[8:12] in HEIF:
+        other = "a HEIF or AVIF image"
+    elif head[4:8] == b"ftyp":
         other = "an MP4, M4A or QuickTime file, which ffmpeg converts to wav or flac"
     return f"; its content is {other}" if other else ""
 

@@ -92,5 +92,7 @@ def hint(source: SourceFile) -> str | None:
         return f"its bytes were kept: its content is {content}"
     if not source.format and not content:
         return "its bytes were kept: it has no suffix that says what it is"
-    what = _KNOWN.get(source.format) or content or f"a file called .{source.format}"
+    if content and source.format not in _KNOWN:
+        return f"its bytes were kept, because no installed plugin reads it: it is {content}"
+    what = _KNOWN.get(source.format, f"a file called .{source.format}")
     return f"its bytes were kept: it is {what}, which no installed plugin reads"
