@@ -757,12 +757,93 @@ def test_large_images_are_taken_without_a_warning_if_the_limit_is_raised(node, t
     assert node.attach_file(tmp_path / "x.png", max_pixels=1 << 30).shape == (10_000, 20_000)
 
 
+def deep_png(colour, *more, interlaced=False):
+    """A PNG of 9 x 7 pixels of 16 bits a channel, and its pixels."""
+    pixels = RNG.integers(0, 1 << 16, (7, 9, {2: 3, 4: 2, 6: 4}[colour]), np.uint16)
+    passes = [
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ]
+    rows = b""
+    for left, top, across, down in passes if interlaced else [(0, 0, 1, 1)]:
+        rows += b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels[top::down, left::across])
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 7, 16, colour, 0, 0, interlaced))
+    parts = (header, *more, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts), pixels
+
+
 @pytest.mark.parametrize("colour", [2, 4, 6])
-def test_sixteen_bits_a_channel_are_not_reduced_to_eight(node, tmp_path, colour):
-    width = 10 * {2: 6, 4: 4, 6: 8}[colour]
-    content = png(width, 10, 10, depth=16, colour=colour, announce=(10, 10))
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_sixteen_bits_a_channel_come_and_go_exactly(node, tmp_path, colour, interlaced):
+    more = [chunk(b"gAMA", struct.pack(">I", 45455)), chunk(b"tEXt", b"Comment\0hello"), chunk(b"abCd", b"1")]
+    more += [chunk(b"tRNS", b"\1\2\3\4\5\6")] if colour == 2 else []
+    content, pixels = deep_png(colour, *more, interlaced=interlaced)
     (tmp_path / "x.png").write_bytes(content)
-    assert "16 bits, which would be reduced to 8" in refused(node, tmp_path / "x.png")
+    payload = node.attach_file(tmp_path / "x.png")
+    assert payload.dtype == np.uint16
+    assert np.array_equal(payload.read(), pixels)
+    assert payload.metadata["text"] == {"Comment": "hello"}
+    assert payload.metadata["chunks"] == {"abCd": b"1"}
+    assert payload.metadata.get("transparency") == ((0x102, 0x304, 0x506) if colour == 2 else None)
+    for suffix in ("png", "tif"):
+        payload.export(tmp_path / f"y.{suffix}")
+        again = node.attach_file(tmp_path / f"y.{suffix}", data_attribute=suffix)
+        assert np.array_equal(again.read(), pixels)
+    assert (tmp_path / "y.png").read_bytes()[24:26] == bytes([16, colour])
+    assert about(node.get_data("png")) == about(payload)
+    node.get_data("tif").export(tmp_path / "z.png")
+    assert np.array_equal(node.attach_file(tmp_path / "z.png", data_attribute="z").read(), pixels)
+
+
+def test_sixteen_bits_a_channel_are_refused_without_imagecodecs(node, tmp_path, monkeypatch):
+    monkeypatch.setattr("lotdb_ingest.image_png_deep.imagecodecs", None)
+    (tmp_path / "x.png").write_bytes(deep_png(2)[0])
+    assert "would reduce to 8; install what reads them: pip install" in refused(node, tmp_path / "x.png")
+
+
+def test_a_cut_png_of_sixteen_bits_a_channel_is_refused(node, tmp_path):
+    content = deep_png(2)[0]
+    (tmp_path / "x.png").write_bytes(content[:-30])
+    refused(node, tmp_path / "x.png")
+    (tmp_path / "x.png").write_bytes(content)
+    assert "max_bytes" in refused(node, tmp_path / "x.png", max_bytes=len(content) - 1)
+
+
+def extension(label, *data):
+    return b"!" + bytes([label]) + b"".join(bytes([len(each)]) + each for each in data) + b"\0"
+
+
+def test_what_a_gif_has_beside_its_frames_is_kept_or_named(node, tmp_path):
+    between = extension(0xFE, b"one", b" and more") + extension(0xFF, b"ICCRGBG1012", b"profile")
+    between += extension(0x01, bytes(12), b"drawn") + extension(0xFE, b"two") + extension(0x77, b"?")
+    loop = extension(0xFF, b"NETSCAPE2.0", b"\1\5\0")
+    (tmp_path / "x.gif").write_bytes(gif((0, 0, 6, 6, 36), (0, 0, 6, 6, 36), between=between + loop))
+    metadata = node.attach_file(tmp_path / "x.gif").metadata
+    assert metadata["comments"] == [b"one and more", b"two"] * 2
+    assert metadata["not_kept"] == [
+        "GIF application extension ICCRGBG1012",
+        "GIF extension 119",
+        "GIF text that is drawn over the image",
+    ]
+    (tmp_path / "x.gif").write_bytes(gif((0, 0, 6, 6, 36), between=loop))
+    assert "not_kept" not in node.attach_file(tmp_path / "x.gif").metadata
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_chunks_of_a_webp_that_are_not_kept_are_named(node, tmp_path, frames):
+    more = [COLOUR.rotate(90 * number) for number in range(1, frames)]
+    COLOUR.save(tmp_path / "x.webp", save_all=True, append_images=more, lossless=True, xmp=b"<x/>")
+    content = (tmp_path / "x.webp").read_bytes() + b"abcd\3\0\0\0odd\0"
+    assert "not_kept" not in node.attach_file(tmp_path / "x.webp").metadata
+    (tmp_path / "x.webp").write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
+    metadata = node.attach_file(tmp_path / "x.webp").metadata
+    assert metadata["not_kept"] == ["WebP chunk abcd"]
+    assert metadata["xmp"] == b"<x/>"
 
 
 def test_one_format_under_the_name_of_another(node, tmp_path):

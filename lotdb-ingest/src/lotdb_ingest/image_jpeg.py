@@ -54,7 +54,7 @@ def segments(metadata: Mapping[str, Any]) -> bytes:
     kept = metadata.get("segments")
     for name, values in kept.items() if isinstance(kept, Mapping) else ():
         if isinstance(name, str) and name[:3] == "APP" and name[3:].isdecimal() and int(name[3:]) < 16:
-            found += [(0xE0 + int(name[3:]), data) for data in values if isinstance(values, list)]
+            found += [(0xE0 + int(name[3:]), data) for data in (values if isinstance(values, list) else ())]
     comments = metadata.get("comments")
     found += [(COMMENT, data) for data in (comments[:-1] if isinstance(comments, list) else ())]
     return b"".join(

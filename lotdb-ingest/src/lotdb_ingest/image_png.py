@@ -12,7 +12,9 @@ from typing import IO, Any
 
 from lotdb import IngestError
 
-__all__ = ["about_png", "check_png", "put_chunks"]
+__all__ = ["SIGNATURE", "about_png", "check_png", "put_chunks"]
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 #: Chunks of the pixels, and those that Pillow knows.
 KNOWN = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT", b"tRNS", b"gAMA", b"cHRM", b"sRGB"}

@@ -14,12 +14,15 @@ from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest import marks
 from lotdb_ingest.image_about import about
 from lotdb_ingest.image_checks import check_whole
+from lotdb_ingest.image_gif import about_gif
 from lotdb_ingest.image_jpeg import about_jpeg
 from lotdb_ingest.image_modes import check_exact, dtype_of, last_axis, opened
 from lotdb_ingest.image_parts import bytes_of, ingested, pixels_of, rows_of, told
 from lotdb_ingest.image_png import about_png
+from lotdb_ingest.image_png_deep import is_deep, read_deep
 from lotdb_ingest.image_read_tiff import read_tiff
 from lotdb_ingest.image_tiff import check_tiff
+from lotdb_ingest.image_webp import about_webp
 
 __all__ = ["read"]
 
@@ -48,6 +51,10 @@ def read(source: SourceFile, content: str | None, expected: str) -> dict[str, In
             return read_tiff(source, check_tiff(source.file, source.size, check_size))
     frames = check_whole(content, source.file, source.size, check_size)
     with told(), opened(content, source.file) as image:
+        if content == "png" and is_deep(image, source.head):
+            pixels, more = read_deep(source, image)
+            image.load()  # what stands behind the pixels is known then
+            return ingested(content, pixels, {**_said(source, content, image), **more})
         check_exact(image, source.head)
         frames = frames or int(getattr(image, "n_frames", 1))
         if frames == 1:
@@ -92,6 +99,10 @@ def _said(source: SourceFile, content: str, image: Image.Image) -> dict[str, Any
         if "text" in more:
             more["text"] = {**said.get("text", {}), **more["text"]}
         return {**said, **more}
+    if content == "gif":
+        return {**said, **about_gif(source.file)}
+    if content == "webp":
+        return {**said, **about_webp(source.file)}
     return {**said, **about_jpeg(image)} if content == "jpeg" else said
 
 
@@ -117,7 +128,9 @@ def _more_jpegs(source: SourceFile, image: Any, check_size: Any) -> dict[str, In
             size += bytes_of(another)
             source.check_bytes(size)
             rows = rows_of(another, partial(_opened_part, part))
-            found[f"image_{number}"] = ingested("jpeg", rows, about(another, b""))[""]
+            found[f"image_{number}"] = ingested("jpeg", rows, {**about(another, b""), **about_jpeg(another)})[
+                ""
+            ]
     return found
 
 

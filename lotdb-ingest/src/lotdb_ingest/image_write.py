@@ -13,6 +13,7 @@ from lotdb_ingest.image_about import INVERTED
 from lotdb_ingest.image_modes import CHANNELS, OPENERS, dtype_of, last_axis, opened
 from lotdb_ingest.image_notes import notes
 from lotdb_ingest.image_png import put_chunks
+from lotdb_ingest.image_png_deep import mode_of, write_deep
 from lotdb_ingest.image_write_tiff import needs_tifffile, put_notes, write_tiff
 
 __all__ = ["write"]
@@ -47,6 +48,9 @@ def write(target: TargetFile, payload: Payload, format: str) -> None:
             f"{target.format} cannot say that white is zero, and would show it inverted; choose tiff, or "
             "store it inverted with write_data, without white_is_zero in its metadata"
         )
+    if format == "png" and (mode := mode_of(payload)):
+        write_deep(target, payload, mode)
+        return
     images = _Images(payload, format)
     if len(images) > 1 and format not in ANIMATED:
         raise ExportError(f"{target.format} holds one image, there are {len(images)}; choose tiff")
