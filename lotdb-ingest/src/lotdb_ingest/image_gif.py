@@ -5,10 +5,12 @@ Source: GIF89a.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from lotdb import IngestError
+from lotdb_ingest.image_about import LARGE
 
 __all__ = ["about_gif", "check_gif"]
 
@@ -16,8 +18,6 @@ __all__ = ["about_gif", "check_gif"]
 TEXT, CONTROL, COMMENT, APPLICATION = 0x01, 0xF9, 0xFE, 0xFF
 #: Which says how often the frames are shown.
 LOOP = "NETSCAPE2.0"
-#: Comments together are kept up to so many bytes.
-LARGE = 1 << 18
 
 
 def check_gif(file: IO[bytes], check_size: Callable[[int, int], None]) -> int:
@@ -25,9 +25,10 @@ def check_gif(file: IO[bytes], check_size: Callable[[int, int], None]) -> int:
     width = height = frames = 0
     for kind, head in _blocks(file):
         if kind == b"":
-            width, height = _short(head, 0), _short(head, 2)
+            width, height = struct.unpack_from("<HH", head)
         elif kind == b",":
-            right, bottom = _short(head, 0) + _short(head, 4), _short(head, 2) + _short(head, 6)
+            left, top, across, down = struct.unpack_from("<HHHH", head)
+            right, bottom = left + across, top + down
             if frames and (right > width or bottom > height):
                 raise IngestError(f"frame {frames + 1} reaches out of the {width} x {height} pixels before")
             # A first frame that is larger than the screen makes that larger.
@@ -42,7 +43,7 @@ def check_gif(file: IO[bytes], check_size: Callable[[int, int], None]) -> int:
 def about_gif(file: IO[bytes]) -> dict[str, Any]:
     """All comments if there are several, and the extensions that are not kept, of a file that is whole."""
     comments: list[bytes] = []
-    left: set[str] = set()
+    lost: set[str] = set()
     for kind, head in _blocks(file):
         if kind != b"!":
             continue
@@ -51,16 +52,16 @@ def about_gif(file: IO[bytes]) -> dict[str, Any]:
         if label == COMMENT:
             comments.append(data)
         elif label == TEXT:
-            left.add("GIF text that is drawn over the image")
+            lost.add("GIF text that is drawn over the image")
         elif label == APPLICATION and name != LOOP:
-            left.add(f"GIF application extension {name}")
+            lost.add(f"GIF application extension {name}")
         elif label not in (CONTROL, APPLICATION):
-            left.add(f"GIF extension {label}")
+            lost.add(f"GIF extension {label}")
     if sum(map(len, comments)) > LARGE:
-        left.add("GIF comments, but for the last one")
+        lost.add("GIF comments, but for the last one")
         comments = []
     found: dict[str, Any] = {"comments": comments} if len(comments) > 1 else {}
-    return {**found, "not_kept": sorted(left)} if left else found
+    return {**found, "not_kept": sorted(lost)} if lost else found
 
 
 def _blocks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -117,7 +118,3 @@ def _cut(file: IO[bytes]) -> IngestError:
 def _skip_colours(file: IO[bytes], flags: int) -> None:
     if flags & 0x80:
         file.read(3 << ((flags & 7) + 1))
-
-
-def _short(data: bytes, place: int) -> int:
-    return int.from_bytes(data[place : place + 2], "little")

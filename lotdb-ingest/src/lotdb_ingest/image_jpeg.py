@@ -9,6 +9,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from lotdb_ingest.image_about import LARGE
+
 __all__ = ["about_jpeg", "segments"]
 
 #: What begins a segment that Pillow reads, or that says how the pixels are coded.
@@ -18,7 +20,6 @@ KNOWN = {
     "APP2": (b"ICC_PROFILE\0", b"MPF\0"),
     "APP14": (b"Adobe",),
 }
-LARGE = 1 << 18
 COMMENT = 0xFE
 MOST_BYTES = 65533
 

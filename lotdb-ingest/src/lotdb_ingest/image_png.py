@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 from lotdb import IngestError
+from lotdb_ingest.image_about import LARGE
 
-__all__ = ["SIGNATURE", "about_png", "check_png", "put_chunks"]
+__all__ = ["SIGNATURE", "about_png", "check_png", "chunk", "put_chunks"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -23,8 +24,8 @@ TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 RESOLUTION = b"pHYs"
 #: Chunks that stand before the palette.
 FIRST = ("sBIT", "cICP", "mDCV", "cLLI")
-#: Chunks together are kept up to so many bytes, and a text as long as Pillow takes it.
-LARGE, LARGE_TEXT = 1 << 18, 1 << 20
+#: A text is kept that is as long as Pillow takes it.
+LARGE_TEXT = 1 << 20
 
 #: Samples a pixel, by colour type.
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -146,6 +147,11 @@ def _text(name: bytes, data: bytes, texts: dict[str, list[str]], left: set[str])
         left.add(f"PNG text {key.decode('latin-1')}, which is damaged")
 
 
+def chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk with its length and checksum."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
 def put_chunks(file: IO[bytes], metadata: Mapping[str, Any]) -> None:
     """Put the chunks that ``about_png`` has kept into the PNG in *file*, where they belong."""
     chunks = metadata.get("chunks")
@@ -156,7 +162,7 @@ def put_chunks(file: IO[bytes], metadata: Mapping[str, Any]) -> None:
             continue
         for data in values if isinstance(values, list) else [values]:
             if isinstance(data, bytes):
-                packed = struct.pack(">I", len(data)) + cid + data + struct.pack(">I", zlib.crc32(cid + data))
+                packed = chunk(cid, data)
                 front, behind = (front + packed, behind) if name in FIRST else (front, behind + packed)
     if not front and not behind:
         return

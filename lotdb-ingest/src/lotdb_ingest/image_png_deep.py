@@ -16,7 +16,7 @@ from PIL import Image
 from lotdb import ExportError, IngestError, Payload, SourceFile, TargetFile
 from lotdb_ingest.image_modes import CHANNELS
 from lotdb_ingest.image_notes import notes
-from lotdb_ingest.image_png import SIGNATURE, put_chunks
+from lotdb_ingest.image_png import SIGNATURE, chunk, put_chunks
 from lotdb_ingest.image_tifffile import INSTALL
 
 __all__ = ["is_deep", "mode_of", "read_deep", "write_deep"]
@@ -95,18 +95,14 @@ def write_deep(target: TargetFile, payload: Payload, mode: str) -> None:
         if name == b"IHDR":
             data = data[:8] + b"\x10" + data[9:]
         if name != b"IDAT":
-            file.write(_chunk(name, data))
+            file.write(chunk(name, data))
         elif not is_written:
             rows = np.zeros((height, 1 + 2 * channels * width), np.uint8)  # which begin with: no filter
             rows[:, 1:] = pixels.astype(">u2").reshape(height, -1).view(np.uint8)
             packed = zlib.compress(rows.data)
             for start in range(0, len(packed), PIECE):
-                file.write(_chunk(name, packed[start : start + PIECE]))
+                file.write(chunk(name, packed[start : start + PIECE]))
             is_written = True
     file.seek(0)
     if not np.array_equal(imagecodecs.png_decode(file.read())[..., :channels], pixels):
         raise ExportError("png would not hold it exactly; choose tiff or npy")
-
-
-def _chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

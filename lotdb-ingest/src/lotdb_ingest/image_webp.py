@@ -5,6 +5,7 @@ Source: the WebP container specification (RFC 9649).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
@@ -35,7 +36,8 @@ def check_webp(file: IO[bytes], size: int, check_size: Callable[[int, int], None
         bits = int.from_bytes(head[21:25], "little")
         check_size((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
     else:
-        check_size(_short(head, 26) & 0x3FFF, _short(head, 28) & 0x3FFF)
+        width, height = struct.unpack_from("<HH", head, 26)
+        check_size(width & 0x3FFF, height & 0x3FFF)
 
 
 def about_webp(file: IO[bytes]) -> dict[str, Any]:
@@ -57,7 +59,3 @@ def _names(file: IO[bytes], place: int, end: int) -> Iterator[bytes]:
         if name == FRAME:
             yield from _names(file, place + 8 + FRAME_HEADER_BYTES, min(place + 8 + length, end))
         place += 8 + length + length % 2
-
-
-def _short(data: bytes, place: int) -> int:
-    return int.from_bytes(data[place : place + 2], "little")
