@@ -399,7 +399,7 @@ def test_times_that_pandas_cannot_hold_stay_exact(node, time):
 
 def test_series_may_be_columns(node):
     pandas = pytest.importorskip("pandas")
-    series = pandas.Series([1, None, 3], dtype="Int8", index=[5, 6, 7])
+    series = pandas.Series([1, None, 3], dtype="Int8", name="called otherwise")
     DataWriter.write_table(node, {"a": series, "b": pandas.Series(["x", None, "z"])})
     assert node.read_data()["a"].tolist() == [1, None, 3]
     assert node.read_data()["b"].tolist() == ["x", None, "z"]

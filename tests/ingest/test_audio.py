@@ -402,12 +402,12 @@ def test_a_flac_file_with_altered_samples(node, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "does not begin as"),
+        (b"", "it is empty"),
         (b"just some text, and no sound at all", "does not begin as"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF\0" + b"\0" * 100, "does not begin as .*; its content is a JPEG image"),
-        (b"RIFF\x24\0\0\0WAVE", "no data chunk"),
-        (wav(channels=0), "libsndfile cannot read it"),
-        (wav(rate=0), "libsndfile cannot read it|sample rate"),
+        (b"RIFF\x24\0\0\0WAVE", "no fmt chunk"),
+        (wav(channels=0), "it has 0 channels"),
+        (wav(rate=0), "a sample rate of 0 Hz"),
     ],
 )
 def test_what_is_no_wav_file(node, tmp_path, content, message):
@@ -464,7 +464,7 @@ def test_an_unknown_option_is_named(node, tmp_path):
         ),
         (np.array([1 << 24], "i4"), "x.wav", {"subtype": "PCM_24"}, "beyond 24 bits"),
         (np.zeros(4, "u1"), "x.ogg", {}, "cannot be compressed"),
-        (np.zeros(4, "f4"), "x.opus", {"samplerate_hz": 12345}, "libsndfile cannot write it"),
+        (np.zeros(4, "f4"), "x.opus", {"samplerate_hz": 12345}, "opus cannot hold a sample rate of 12345 Hz"),
         (np.zeros(4, "f4"), "x.wav", {"samplerate_hz": 44100.5}, "whole numbers only"),
         (np.zeros(0, "i2"), "x.flac", {}, "a sound of no samples"),
         (np.zeros(0, "f4"), "x.opus", {}, "a sound of no samples"),

@@ -175,7 +175,7 @@ def test_what_is_no_format_is_refused(node, tmp_path, format):
         {"database": "mine"},
         {"encodng": "latin-1"},
     ],
-    ids=str,
+    ids="-".join,
 )
 def test_wrong_arguments_leave_the_node_as_it_was(node, tmp_path, how):
     np.save(tmp_path / "x.npy", np.arange(3))

@@ -575,15 +575,18 @@ GREY = {256: 10, 257: 10, 258: 8, 262: 1, 277: 1}
         ({256: 0}, "announces 0 x 10 pixels"),
         ({256: None}, "tag 256 is missing"),
         ({273: None}, "says nowhere where its pixels are"),
-        ({258: (8,) * 5, 262: 2, 277: 5, 256: 2, 338: (0, 0)}, "it has 5 channels, of which Pillow reads 3"),
-        ({258: (16,) * 3, 262: 2, 277: 3, 256: 1}, "channels of 16 bits, which would be reduced to 8"),
-        ({258: 64, 339: 3, 256: 1}, "cannot be decoded"),
+        ({259: 34712}, "(uint8, JPEG 2000) cannot be decoded"),
+        ({259: 8, 273: 0}, "strip 1 has no bytes: the file is sparse"),
+        ({32997: 60000}, "announces 6000000 bytes of pixels"),
+        ({258: 64, 339: 3}, "announces 800 bytes of pixels"),
+        ({259: 8, 277: 60000}, "= 1500000 pixels, the limit is"),
     ],
 )
 @pytest.mark.parametrize("order", "<>")
 def test_a_tiff_that_announces_what_is_not_there(node, tmp_path, tags, message, order):
     (tmp_path / "x.tif").write_bytes(tiff({**GREY, **tags}, bytes(100), order))
-    assert message in refused(node, tmp_path / "x.tif")
+    limit = {"max_pixels": 1_000_000} if tags.get(277) else {}
+    assert message in refused(node, tmp_path / "x.tif", **limit)
 
 
 @pytest.mark.parametrize("big_tiff", [False, True])
@@ -754,12 +757,93 @@ def test_large_images_are_taken_without_a_warning_if_the_limit_is_raised(node, t
     assert node.attach_file(tmp_path / "x.png", max_pixels=1 << 30).shape == (10_000, 20_000)
 
 
+def deep_png(colour, *more, interlaced=False):
+    """A PNG of 9 x 7 pixels of 16 bits a channel, and its pixels."""
+    pixels = RNG.integers(0, 1 << 16, (7, 9, {2: 3, 4: 2, 6: 4}[colour]), np.uint16)
+    passes = [
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ]
+    rows = b""
+    for left, top, across, down in passes if interlaced else [(0, 0, 1, 1)]:
+        rows += b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels[top::down, left::across])
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 7, 16, colour, 0, 0, interlaced))
+    parts = (header, *more, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts), pixels
+
+
 @pytest.mark.parametrize("colour", [2, 4, 6])
-def test_sixteen_bits_a_channel_are_not_reduced_to_eight(node, tmp_path, colour):
-    width = 10 * {2: 6, 4: 4, 6: 8}[colour]
-    content = png(width, 10, 10, depth=16, colour=colour, announce=(10, 10))
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_sixteen_bits_a_channel_come_and_go_exactly(node, tmp_path, colour, interlaced):
+    more = [chunk(b"gAMA", struct.pack(">I", 45455)), chunk(b"tEXt", b"Comment\0hello"), chunk(b"abCd", b"1")]
+    more += [chunk(b"tRNS", b"\1\2\3\4\5\6")] if colour == 2 else []
+    content, pixels = deep_png(colour, *more, interlaced=interlaced)
     (tmp_path / "x.png").write_bytes(content)
-    assert "16 bits, which would be reduced to 8" in refused(node, tmp_path / "x.png")
+    payload = node.attach_file(tmp_path / "x.png")
+    assert payload.dtype == np.uint16
+    assert np.array_equal(payload.read(), pixels)
+    assert payload.metadata["text"] == {"Comment": "hello"}
+    assert payload.metadata["chunks"] == {"abCd": b"1"}
+    assert payload.metadata.get("transparency") == ((0x102, 0x304, 0x506) if colour == 2 else None)
+    for suffix in ("png", "tif"):
+        payload.export(tmp_path / f"y.{suffix}")
+        again = node.attach_file(tmp_path / f"y.{suffix}", data_attribute=suffix)
+        assert np.array_equal(again.read(), pixels)
+    assert (tmp_path / "y.png").read_bytes()[24:26] == bytes([16, colour])
+    assert about(node.get_data("png")) == about(payload)
+    node.get_data("tif").export(tmp_path / "z.png")
+    assert np.array_equal(node.attach_file(tmp_path / "z.png", data_attribute="z").read(), pixels)
+
+
+def test_sixteen_bits_a_channel_are_refused_without_imagecodecs(node, tmp_path, monkeypatch):
+    monkeypatch.setattr("lotdb_ingest.image_png_deep.imagecodecs", None)
+    (tmp_path / "x.png").write_bytes(deep_png(2)[0])
+    assert "would reduce to 8; install what reads them: pip install" in refused(node, tmp_path / "x.png")
+
+
+def test_a_cut_png_of_sixteen_bits_a_channel_is_refused(node, tmp_path):
+    content = deep_png(2)[0]
+    (tmp_path / "x.png").write_bytes(content[:-30])
+    refused(node, tmp_path / "x.png")
+    (tmp_path / "x.png").write_bytes(content)
+    assert "max_bytes" in refused(node, tmp_path / "x.png", max_bytes=len(content) - 1)
+
+
+def extension(label, *data):
+    return b"!" + bytes([label]) + b"".join(bytes([len(each)]) + each for each in data) + b"\0"
+
+
+def test_what_a_gif_has_beside_its_frames_is_kept_or_named(node, tmp_path):
+    between = extension(0xFE, b"one", b" and more") + extension(0xFF, b"ICCRGBG1012", b"profile")
+    between += extension(0x01, bytes(12), b"drawn") + extension(0xFE, b"two") + extension(0x77, b"?")
+    loop = extension(0xFF, b"NETSCAPE2.0", b"\1\5\0")
+    (tmp_path / "x.gif").write_bytes(gif((0, 0, 6, 6, 36), (0, 0, 6, 6, 36), between=between + loop))
+    metadata = node.attach_file(tmp_path / "x.gif").metadata
+    assert metadata["comments"] == [b"one and more", b"two"] * 2
+    assert metadata["not_kept"] == [
+        "GIF application extension ICCRGBG1012",
+        "GIF extension 119",
+        "GIF text that is drawn over the image",
+    ]
+    (tmp_path / "x.gif").write_bytes(gif((0, 0, 6, 6, 36), between=loop))
+    assert "not_kept" not in node.attach_file(tmp_path / "x.gif").metadata
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_chunks_of_a_webp_that_are_not_kept_are_named(node, tmp_path, frames):
+    more = [COLOUR.rotate(90 * number) for number in range(1, frames)]
+    COLOUR.save(tmp_path / "x.webp", save_all=True, append_images=more, lossless=True, xmp=b"<x/>")
+    content = (tmp_path / "x.webp").read_bytes() + b"abcd\3\0\0\0odd\0"
+    assert "not_kept" not in node.attach_file(tmp_path / "x.webp").metadata
+    (tmp_path / "x.webp").write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
+    metadata = node.attach_file(tmp_path / "x.webp").metadata
+    assert metadata["not_kept"] == ["WebP chunk abcd"]
+    assert metadata["xmp"] == b"<x/>"
 
 
 def test_one_format_under_the_name_of_another(node, tmp_path):
@@ -806,7 +890,7 @@ def test_a_wrong_option_is_named(node, tmp_path, options):
         (np.zeros((4, 4, 4), "u1"), "x.jpg", "mode RGBA without loss; choose png"),
         (np.zeros((4, 4, 4), "u1"), "x.bmp", "mode RGBA"),
         (np.zeros((4, 4), "u2"), "x.bmp", "mode I;16 without loss; choose png"),
-        (np.zeros((4, 4), "f8"), "x.tif", "is not that of an image"),
+        (np.zeros((4, 4), "M8[s]"), "x.tif", "is not that of an image"),
         (np.zeros(4, "u1"), "x.png", "is not that of an image"),
         (np.zeros((0, 4), "u1"), "x.png", "is not that of an image"),
         (RNG.integers(0, 256, (40, 40, 3), "u1"), "x.gif", "more than 256 colours"),
@@ -866,3 +950,34 @@ def test_a_quality_that_makes_no_sense(node, tmp_path, name, options):
     payload = node.write_data(np.zeros((4, 4, 3), "u1"))
     with pytest.raises(InvalidOptionError, match=next(iter(options))):
         payload.export(tmp_path / name, **options)
+
+
+# -- notes that have no name ----------------------------------------------------------------------
+
+
+def test_chunks_and_several_texts_of_one_keyword_are_kept_both_ways(node, tmp_path):
+    texts = chunk(b"tEXt", b"Comment\0first") + chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"second"))
+    others = {"sBIT": b"\x08", "sCAL": b"\x010.625\x000.625", "tIME": b"\x07\xe0\1\1\1\1\1", "vpAg": b""}
+    more = b"".join(chunk(name.encode(), data) for name, data in others.items())
+    (tmp_path / "x.png").write_bytes(png(4, 4, 4, more=texts + more))
+    payload = node.attach_file(tmp_path / "x.png", data_attribute="first")
+    assert payload.metadata["text"] == {"Comment": ["first", "second"]}
+    assert payload.metadata["chunks"] == others
+    payload.export(tmp_path / "y.png")
+    assert about(node.attach_file(tmp_path / "y.png", data_attribute="second")) == about(payload)
+
+
+def test_all_comments_and_segments_of_a_jpeg_are_kept_both_ways(node, tmp_path):
+    def segment(marker, data):
+        return b"\xff" + marker + struct.pack(">H", len(data) + 2) + data
+
+    COLOUR.save(tmp_path / "x.jpg")
+    whole = (tmp_path / "x.jpg").read_bytes()
+    iptc = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x03abc\0"
+    more = segment(b"\xfe", b"first") + segment(b"\xfe", b"second") + segment(b"\xed", iptc)
+    (tmp_path / "x.jpg").write_bytes(whole[:2] + more + whole[2:])
+    payload = node.attach_file(tmp_path / "x.jpg", data_attribute="first")
+    assert payload.metadata["comments"] == [b"first", b"second"]
+    assert payload.metadata["segments"] == {"APP13": [iptc]}
+    payload.export(tmp_path / "y.jpg")
+    assert about(node.attach_file(tmp_path / "y.jpg", data_attribute="second")) == about(payload)

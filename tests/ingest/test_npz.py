@@ -282,3 +282,28 @@ def test_a_table_with_missing_cells_does_not_go_out(node, tmp_path):
     with pytest.raises(ExportError, match="missing cells"):
         node.get_data().export(tmp_path / "x.npz")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_comments_are_named_as_left_behind(tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.arange(3))
+    node = DataNode("node")
+    assert "not_kept" not in node.attach_file(tmp_path / "x.npz").metadata
+    with zipfile.ZipFile(tmp_path / "x.npz", "a") as archive:
+        archive.comment = b"of these"
+    assert node.attach_file(tmp_path / "x.npz").metadata["not_kept"] == ["the comment of the archive"]
+
+
+def test_arrays_that_the_same_archive_has_no_more_go(node, tmp_path):
+    np.savez(tmp_path / "x.npz", a=ROWS, b=ROWS, c=ROWS)
+    node.attach_file(tmp_path / "x.npz", data_attribute="x")
+    node.write_data(ROWS, data_attribute="x.c")
+    np.savez(tmp_path / "y.npz", a=ROWS[1:])
+    node.attach_file(tmp_path / "y.npz", data_attribute="x")
+    assert node.has_data("x.b")  # of another file, beside which it may have been put on purpose
+    node.attach_file(tmp_path / "x.npz", data_attribute="x")
+    node.write_data(ROWS, data_attribute="x.c")
+    np.savez(tmp_path / "x.npz", a=ROWS[2:])
+    node.attach_file(tmp_path / "x.npz", data_attribute="x")
+    assert node.has_data("x.a")
+    assert not node.has_data("x.b")
+    assert node.has_data("x.c")

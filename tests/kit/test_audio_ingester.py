@@ -1,6 +1,7 @@
 """The ingester of audio files keeps what an ingester promises."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -25,6 +26,12 @@ def lossy(name, subtype, format):
     return Sample(name, content, decoded, 16000, {"subtype": subtype}, exported=False)
 
 
+def with_a_mark(content):
+    cue = b"cue " + struct.pack("<IIII4sIII", 28, 1, 1, 25, b"data", 0, 0, 25)
+    label = b"LIST" + struct.pack("<I4s4sII6s", 22, b"adtl", b"labl", 10, 1, b"spike\0")
+    return content[:4] + struct.pack("<I", len(content + cue + label) - 8) + content[8:] + cue + label
+
+
 class TestAudioIngester(IngesterTests):
     @pytest.fixture
     def plugin(self):
@@ -42,6 +49,7 @@ class TestAudioIngester(IngesterTests):
             Sample("e.caf", encoded(NOISE, "PCM_16", "CAF"), NOISE, 16000),
             Sample("f.w64", encoded(NOISE, "PCM_16", "W64"), NOISE, 16000),
             Sample("g.rf64", encoded(NOISE, "PCM_16", "RF64"), NOISE, 16000),
+            Sample("marked.wav", with_a_mark(encoded(NOISE, "PCM_16", "WAV")), NOISE, 16000),
             lossy("h.ogg", "VORBIS", "OGG"),
             lossy("i.opus", "OPUS", "OGG"),
             lossy("j.mp3", "MPEG_LAYER_III", "MP3"),

@@ -123,8 +123,8 @@ class DataNode(BaseNode):
         Parameters
         ----------
         data
-            An array of any dtype without objects and of any shape, rows first; or what numpy makes an
-            array of; or a text; or bytes.
+            An array of any dtype without objects and of any shape, rows first; or sequences of values of
+            one type; or what has ``__array__``; or a table, such as a pandas DataFrame; or a text; or bytes.
         database
             The database of this node, or None.
         data_attribute
@@ -153,7 +153,9 @@ class DataNode(BaseNode):
         PayloadExistsError
             If the payload exists and *if_exists* is ``"error"``, or an attribute has its name.
         InvalidDataError
-            If *data* cannot be stored: objects, a masked array, elements of no bytes.
+            If *data* cannot be stored, such as objects, or would lose something, such as a mask, labels,
+            units, or digits of large integers. Pass ``numpy.asarray(data)`` if you mean that, and the rest
+            as *metadata*.
         DataMismatchError
             If *data* is appended and does not fit.
         MissingPluginError, InvalidOptionError, InvalidRangeError, ReadOnlyError

@@ -8,6 +8,7 @@ import datetime
 import math
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -29,13 +30,28 @@ from lotdb.ranges import check_rate
 if TYPE_CHECKING:
     from lotdb.plugins import Plugins
 
-__all__ = ["MAX_BYTES", "Blocks", "Ingested", "SourceFile", "about_source", "ask", "open_source"]
+__all__ = [
+    "MAX_BYTES",
+    "TIME",
+    "Blocks",
+    "Ingested",
+    "SourceFile",
+    "about_source",
+    "ask",
+    "notes_of",
+    "open_source",
+]
 
 # What a file may become at most unless the caller raises it: a small file can announce, and a
 # compressed one can hold, more than a disk has room for.
 MAX_BYTES = 16 << 30
 
 HEAD_BYTES = 4096
+
+# Notes by which a file is known again.
+SIZE, TIME, INODE = "_source_size_bytes", "_source_modified_ns", "_source_inode"
+
+SETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -211,13 +227,25 @@ def open_source(
 def about_source(source: SourceFile) -> dict[str, Any]:
     """What is kept of where a payload came from, by the names under which it is kept."""
     with _named(source):
-        modified = os.fstat(source.file.fileno()).st_mtime
+        about = os.fstat(source.file.fileno())
         return {
             "_source_filename": source.path.name,
-            "_source_size_bytes": source.size,
-            "_source_modified": datetime.datetime.fromtimestamp(modified, datetime.UTC),
+            "_source_modified": datetime.datetime.fromtimestamp(about.st_mtime, datetime.UTC),
+            **notes_of(about),
             "_source_sha256": source.sha256,
         }
+
+
+def notes_of(about: os.stat_result) -> dict[str, Any]:
+    """By what a file is known to be unchanged later, as far as that can be told.
+
+    A file that was written just now may be written again without getting another time: clocks of disks have
+    steps, of up to two seconds. So nothing is said of its time.
+    """
+    notes = {SIZE: about.st_size}
+    if about.st_ino and time.time_ns() - about.st_mtime_ns > SETTLED_NS:
+        notes |= {TIME: about.st_mtime_ns, INODE: about.st_ino}
+    return notes
 
 
 def ask(source: SourceFile, plugins: Plugins) -> dict[str, Ingested]:
@@ -316,13 +344,24 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
         if not isinstance(error, IngestError):
             reason = f"{type(error).__name__}: {reason}"
             if plugin is not None:
-                reason = f"plugin {plugin!r} failed: {reason}"
+                reason = f"plugin {plugin!r} failed: {reason}; format='raw' keeps the bytes of the file"
+        if plugin is not None and _is_empty(source) and "is empty" not in reason:
+            reason = f"the file is empty (0 bytes): {reason}"
         raise IngestError(_because(source, reason)) from error
 
 
 def _because(source: SourceFile, reason: str) -> str:
     format = source.format or "a file without a suffix"
     return f"cannot ingest {str(source.path)!r} as {format}: {reason}"
+
+
+def _is_empty(source: SourceFile) -> bool:
+    try:
+        return (
+            source.size == 0 and not source.file.closed and not source.head
+        )  # /proc has files without a size
+    except OSError:
+        return False
 
 
 def _state(file: IO[bytes]) -> Any:

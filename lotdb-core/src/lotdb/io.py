@@ -147,7 +147,7 @@ class DataWriter:
             If *table* is none of these, or a column has a type that no table can hold.
         """
         payloads.check_database(check_node(node), database)
-        rows = as_table(table)
+        rows = as_table(table, said=set(metadata) if isinstance(metadata, Mapping) else ())
         return payloads.write(
             check_node(node),
             data_attribute,

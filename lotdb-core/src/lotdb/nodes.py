@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -611,7 +611,10 @@ class BaseNode(Handle):
         *,
         to: str | None = None,
         data_attribute: str | None = None,
+        attributes: bool | Collection[str] = False,
+        sidecar: str | os.PathLike[str] | None = None,
         skip_unchanged: bool = True,
+        always_hash: bool = False,
         on_error: Literal["report", "raise"] = "report",
         batch_size: int | None = 100,
         progress: Callable[[int, int, str], None] | None = None,
@@ -632,15 +635,27 @@ class BaseNode(Handle):
         pattern
             What the paths look like, such as ``"{speaker}/{session}_{take}.wav"``: a field stands for one
             or more characters within a part of the path, as few as possible; ``*`` and ``?`` stand for any
-            within a part, and ``**/`` for any folders. By default all files.
+            within a part, and ``**/`` for any folders. A suffix at the end stands for the same in capitals,
+            too. By default all files.
         to
             Path of the node below this one, with the fields of the pattern, such as
             ``"{speaker}/{session}/{take}"``; by default one level for each field, in their order. If there
             are no fields, the path of the file.
         data_attribute
             Name of the payload, in which fields may stand as well; by default the node's.
+        attributes
+            Fields of the pattern that become attributes of the node, with what they stand for, as texts;
+            True for all.
+        sidecar
+            A file below the folder that says more of the files, which becomes metadata of their payloads: a
+            csv, tsv or json file whose rows name a file, by its path below the folder or its name, in a
+            column ``file``, or all files of a field, such as ``speaker``, in a column called so. With fields
+            of the pattern, such as ``"{speaker}/{session}_{take}.json"``, a file for each.
         skip_unchanged
-            Leave payloads as they are that came from a file with the same SHA-256.
+            Leave payloads as they are that came from a file of the same size and time, or, if that has
+            changed, with the same SHA-256; unless the sidecar says something else.
+        always_hash
+            Read unchanged files as well, and compare their SHA-256, whatever their time says.
         on_error : {"report", "raise"}
             Whether to go on after a file that cannot be taken in, or to raise its error.
         batch_size
@@ -670,7 +685,10 @@ class BaseNode(Handle):
             pattern,
             to=to,
             data_attribute=data_attribute,
+            attributes=attributes,
+            sidecar=sidecar,
             skip_unchanged=skip_unchanged,
+            always_hash=always_hash,
             on_error=on_error,
             batch_size=batch_size,
             progress=progress,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from lotdb import tables, values, walk
+from lotdb.arrays import as_array
 from lotdb.copying import rewrite_payload
 from lotdb.errors import (
     DataMismatchError,
@@ -33,7 +34,18 @@ from lotdb.tree import Handle
 if TYPE_CHECKING:
     from lotdb.nodes import BaseNode
 
-__all__ = ["IfExists", "append", "compact", "compact_tree", "delete", "find", "get", "has", "write"]
+__all__ = [
+    "IfExists",
+    "append",
+    "compact",
+    "compact_tree",
+    "delete",
+    "find",
+    "get",
+    "has",
+    "is_payload",
+    "write",
+]
 
 IfExists = Literal["replace", "error", "append"]
 
@@ -160,8 +172,8 @@ def prepare(
             f"{node._place()} has a payload {name!r} already; use if_exists='replace' or 'append'"
         )
     where = f"payload {name!r} of {node._place()}"
-    given = _as_given(data, where=where)
     rate = check_rate(samplerate_hz)
+    given = _as_given(data, where=where, rate=rate, said={name, *_names(metadata)})
     content_type = _check_content_type(content_type)
     tree = node._tree
     if existing is not None and if_exists == "append":
@@ -196,12 +208,18 @@ def append(node: Handle, name: str, data: Any, **how: Any) -> Payload:
 
 
 def store(
-    node: Handle, several: Sequence[Written], attributes: Mapping[str, Any] | None = None
+    node: Handle,
+    several: Sequence[Written],
+    attributes: Mapping[str, Any] | None = None,
+    gone: Collection[str] = (),
 ) -> list[Payload]:
-    """Make what was written payloads of *node*, together with *attributes* in their stored form."""
+    """Make what was written payloads of *node*, with *attributes* in their stored form, and remove *gone*."""
+    own = own_of(node._entry())
+    for name in gone:
+        own = without_value(own, name)
     stored = {written.name: written.record.encode() for written in several} | dict(attributes or {})
     boxed = any(written.boxed for written in several)
-    node._put_own(with_values(own_of(node._entry()), stored), boxed=boxed)
+    node._put_own(with_values(own, stored), boxed=boxed)
     for written in several:
         node._tree.plugins.emit("lotdb_payload_written", node=node, name=written.name)
     return [Payload(node, written.name, written.record) for written in several]
@@ -282,20 +300,38 @@ class _Given:
         return tables.fit(tables.to_stored(block), dtype) if self.kind == "table" else block
 
 
-def _as_given(data: Any, *, where: str) -> _Given:
+def _as_given(data: Any, *, where: str, rate: float | None, said: Collection[str]) -> _Given:
+    """What is to be stored of *data*; *said* are the names of what the caller says as well."""
     if isinstance(data, Blocks):
         dtype = tables.stored_dtype(data.dtype) if data.kind == "table" else data.dtype
         _check_dtype(dtype, where)
         return _Given(data.kind, dtype, data.row_shape, blocks=data.blocks, rows=data.rows)
-    if tables.is_table(data):
-        try:
-            table = tables.as_table(data)
-        except InvalidDataError as error:
-            raise InvalidDataError(f"{where}: {error}") from error
-        return _Given("table", tables.stored_dtype(table.dtype), (), array=table)
-    kind, array = _as_array(data, where=where)
+    try:
+        if tables.is_table(data):
+            table = tables.as_table(data, said=said)
+            return _Given("table", tables.stored_dtype(table.dtype), (), array=table)
+        if isinstance(data, Payload):
+            _check_plain(data, rate, said)
+        kind, array = _as_array(data, said)
+    except InvalidDataError as error:
+        raise InvalidDataError(f"{where}: {error}") from error
+    _check_dtype(array.dtype, where)
     flat = array.reshape(1) if array.ndim == 0 else array
     return _Given(kind, array.dtype, flat.shape[1:], array=flat, has_rows=array.ndim > 0)
+
+
+def _check_plain(payload: Payload, rate: float | None, said: Collection[str]) -> None:
+    """Raise ``InvalidDataError`` if *payload* is more than the array that would be stored of it."""
+    lost = [name for name in payload.metadata if name not in said]
+    if payload.samplerate_hz not in (None, rate):
+        lost.append(f"the rate of {payload.samplerate_hz:g} Hz")
+    if payload.kind != "array":
+        lost.append(f"that it is of kind {payload.kind!r}")
+    if lost:
+        raise InvalidDataError(
+            f"a Payload is more than its data, and {shown(lost)} would be lost; pass its read(), with "
+            "samplerate_hz= and metadata=, or copy its node: add_tree(node, copy=True)"
+        )
 
 
 def _check_fits(
@@ -315,42 +351,48 @@ def _check_fits(
     _compare(where, "sample rate", record.samplerate_hz, rate or record.samplerate_hz)
 
 
-def _as_array(data: Any, *, where: str) -> tuple[str, np.ndarray[Any, Any]]:
+def _as_array(data: Any, said: Collection[str]) -> tuple[str, np.ndarray[Any, Any]]:
     """The kind of *data*, and a C-contiguous array of what is stored for it."""
     if isinstance(data, str):
         return "text", np.frombuffer(data.encode("utf-8", "surrogatepass"), np.uint8)
+    if isinstance(data, memoryview) and (data.ndim != 1 or data.format not in "Bc"):
+        raise InvalidDataError(
+            f"a memoryview of shape {data.shape} and format {data.format!r} would come back as bytes; pass "
+            "numpy.asarray(x) for an array, or bytes(x)"
+        )
     if isinstance(data, bytes | bytearray | memoryview):
         return "bytes", np.frombuffer(bytes(data), np.uint8)
-    if isinstance(data, np.ma.MaskedArray):
-        raise InvalidDataError(
-            f"{where}: a masked array would lose its mask; store data and mask as two payloads"
-        )
     if data is None or isinstance(data, Mapping | set | frozenset):
-        raise InvalidDataError(f"{where}: {type(data).__name__} is no array, text or bytes")
-    try:
-        array = np.asarray(data)
-    except Exception as error:
-        raise InvalidDataError(f"{where}: {type(data).__name__} cannot become an array: {error}") from error
-    if array.dtype.hasobject:
-        raise InvalidDataError(
-            f"{where}: arrays of objects ({type(data).__name__}) cannot be stored; give them a numeric dtype"
-        )
+        more = "; DataWriter.write_table stores columns" if isinstance(data, Mapping) else ""
+        raise InvalidDataError(f"{type(data).__name__} is no array, text or bytes{more}")
+    array = as_array(data, said=said)
     if array.dtype.itemsize == 0:
-        raise InvalidDataError(f"{where}: dtype {array.dtype} has elements of no bytes")
+        raise InvalidDataError(f"dtype {array.dtype} has elements of no bytes")
     if array.dtype.type is np.record:
         array = array.view(np.dtype((np.void, array.dtype)))
-    _check_dtype(array.dtype, where)
     return "array", np.asarray(array, order="C")
 
 
 def _check_dtype(dtype: np.dtype[Any], where: str) -> None:
     if dtype.metadata:
         raise InvalidDataError(f"{where}: the metadata of dtype {dtype} would be lost; pass it as metadata=")
+    if not dtype.names and not dtype.subdtype and not _is_numpys(dtype):
+        raise InvalidDataError(
+            f"{where}: dtype {dtype} is not one of numpy's, and would come back as bytes; convert it, as "
+            "with x.astype('float32')"
+        )
     if dtype.names:
         try:
             values.encode(dtype, name="dtype")
         except UnsupportedValueError as error:
             raise InvalidDataError(f"{where}: dtype {dtype} cannot be stored: {error}") from error
+
+
+def _is_numpys(dtype: np.dtype[Any]) -> bool:
+    try:
+        return bool(np.dtype(dtype.str) == dtype)
+    except TypeError:
+        return False
 
 
 def _layout(
@@ -382,6 +424,10 @@ def _encode_metadata(node: Handle, metadata: Any) -> Any:
     if metadata is None or not _mapping(metadata):
         return None
     return values.encode(_mapping(metadata), name="metadata", extra=node._tree.plugins)
+
+
+def _names(metadata: Any) -> list[Any]:
+    return list(metadata) if isinstance(metadata, Mapping) else []
 
 
 def _mapping(metadata: Any) -> dict[Any, Any]:

@@ -8,15 +8,16 @@ an empty text, or "not a time".
 
 from __future__ import annotations
 
-import datetime
-import importlib
-import sys
-from collections.abc import Iterable, Mapping, Set
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
 
-from lotdb.errors import DataMismatchError, InvalidDataError, MissingPluginError, shown
+from lotdb import frames
+from lotdb.arrays import as_array, check_no_subclass, is_array_like
+from lotdb.errors import DataMismatchError, InvalidDataError, shown
+from lotdb.items import array_of
 
 __all__ = [
     "as_table",
@@ -204,10 +205,10 @@ def is_table(data: Any) -> bool:
     """Whether *data* is stored as a table without being asked: a DataFrame, or rows with a mask."""
     if isinstance(data, np.ma.MaskedArray):
         return data.dtype.names is not None and data.ndim == 1
-    return _is_pandas(data, "DataFrame")
+    return frames.is_frame(data)
 
 
-def as_table(data: Any) -> Array:
+def as_table(data: Any, *, said: Collection[str] = ()) -> Array:
     """*data* as a structured array of one axis, masked where cells are missing.
 
     Parameters
@@ -215,23 +216,39 @@ def as_table(data: Any) -> Array:
     data
         Such an array; or a mapping of column names to sequences, in which None is missing; or a pandas
         DataFrame, in which what pandas takes for missing is, but for the NaN of numpy's own floats.
+    said
+        Names of what the caller gives as metadata, so that it is not lost.
 
     Raises
     ------
     InvalidDataError
-        If it is none of these, or a column cannot be stored.
+        If it is none of these, or a column cannot be stored, or something beside the columns would be lost.
     """
-    if _is_pandas(data, "DataFrame"):
-        return _from_columns(_frame_columns(data))
+    if frames.is_frame(data):
+        frames.check_frame(data, said)
+        return _from_columns({name: _series_column(name, data[name]) for name in data.columns})
     if isinstance(data, Mapping):
-        return _from_columns({name: _column(name, values) for name, values in data.items()})
+        _check_mapping(data)
+        return _from_columns({name: _column(name, values, said) for name, values in data.items()})
     if isinstance(data, np.ndarray) and data.dtype.names is not None and data.ndim == 1:
+        check_no_subclass(data)
         stored_dtype(data.dtype)
         return data
     raise InvalidDataError(
         f"{type(data).__name__} is no table; use a structured array of one axis, a mapping of column names "
         "to sequences, or a DataFrame"
     )
+
+
+def _check_mapping(columns: Mapping[Any, Any]) -> None:
+    """Raise ``InvalidDataError`` for a mapping that says more than its items, such as an xarray.Dataset."""
+    for name in ("attrs", "coords", "meta"):
+        notes = getattr(columns, name, None)
+        if isinstance(notes, Mapping) and notes:
+            raise InvalidDataError(
+                f"{type(columns).__name__} has {name} ({shown(list(notes))}), which would be lost; pass "
+                "{name: numpy.asarray(values), ...}, and the rest as metadata="
+            )
 
 
 def _from_columns(columns: Mapping[Any, tuple[Array, Array]]) -> Array:
@@ -255,82 +272,62 @@ def _from_columns(columns: Mapping[Any, tuple[Array, Array]]) -> Array:
     return _masked(rows, mask)
 
 
-def _column(name: Any, values: Any) -> tuple[Array, Array]:
+def _column(name: Any, values: Any, said: Collection[str]) -> tuple[Array, Array]:
     """The values of a column, and which of them are missing."""
-    if _is_pandas(values, "Series"):
-        return _series_column(name, values)
-    if isinstance(values, str | bytes | Mapping | Set) or not hasattr(values, "__len__"):
+    if (series := frames.as_series(values)) is not None:
+        # Its name is what the column is called instead.
+        with _of_column(name):
+            frames.check_labels(series, {*said, "name"})
+        return _series_column(name, series)
+    no_sequence = not hasattr(values, "__len__") and not is_array_like(values)
+    if isinstance(values, str | bytes | Mapping | Set) or no_sequence:
         raise InvalidDataError(f"column {shown(name)} is {shown(values)}; use a sequence of values")
-    if isinstance(values, np.ma.MaskedArray):
-        _check_column(name, values.data)
-        return values.data, np.ma.getmaskarray(values)
-    if isinstance(values, np.ndarray) and values.dtype.kind not in "OT":
+    if isinstance(values, np.ndarray):
+        with _of_column(name):
+            check_no_subclass(values)
+        if isinstance(values, np.ma.MaskedArray):
+            _check_column(name, values.data)
+            return values.data, np.ma.getmaskarray(values)
+        if values.dtype.kind not in "OT":
+            _check_column(name, values)
+            return values, np.zeros(len(values), bool)
+    elif is_array_like(values) or (isinstance(values, list | tuple) and type(values) not in (list, tuple)):
+        with _of_column(name):
+            values = as_array(values, said=said)
         _check_column(name, values)
         return values, np.zeros(len(values), bool)
     return _column_of_items(name, list(values))
 
 
-def _column_of_items(name: Any, items: list[Any]) -> tuple[Array, Array]:
-    missing = np.array([item is None for item in items], bool)
-    present = [item for item in items if item is not None]
+@contextlib.contextmanager
+def _of_column(name: Any) -> Iterator[None]:
+    """Says which column it was that cannot be stored."""
     try:
-        typed = _array_of(present)
+        yield
     except (ValueError, OverflowError, TypeError, MemoryError) as error:
         raise InvalidDataError(f"column {shown(name)} cannot be stored: {error}") from error
+
+
+def _column_of_items(name: Any, items: list[Any]) -> tuple[Array, Array]:
+    if any(isinstance(item, list | tuple | np.ndarray) for item in items):
+        raise InvalidDataError(
+            f"column {shown(name)} cannot be stored: it holds sequences; a column holds one value a row"
+        )
+    missing = np.array([item is None for item in items], bool)
+    with _of_column(name):
+        typed = array_of([item for item in items if item is not None])
     _check_column(name, typed)
     values = np.zeros(len(items), typed.dtype if typed.dtype.itemsize else f"{typed.dtype.kind}1")
     values[~missing] = typed
     return values, missing
 
 
-def _array_of(items: list[Any]) -> Array:
-    """*items* as an array of one type, in which each has kept its value."""
-    if not items:
-        return np.zeros(0, "f8")
-    types = {type(item) for item in items}
-    if types <= _TIMES.keys():
-        if len(types) > 1:
-            raise ValueError("it holds dates and times of several types; give it one")
-        if any(getattr(item, "tzinfo", None) is not None for item in items):
-            raise ValueError("it holds times with a time zone; convert them to UTC and leave the zone out")
-        return np.array(items, _TIMES[types.pop()])
-    sorts = {_sort(kind) for kind in types}
-    if len(sorts) > 1:
-        raise ValueError(f"it holds {' and '.join(sorted(sorts))}; give it one type")
-    # Numpy pads texts with NULs, and takes those at their end for padding.
-    if sorts <= {"text", "bytes"} and any(item[-1:] in ("\0", b"\0") for item in items):
-        raise ValueError("a text ends with NUL, which would be lost")
-    array = np.array(items)
-    if sorts == {"numbers"} and types != {float} and not _all_same(array, items):
-        raise ValueError("its integers fit neither 64 bits nor, exactly, floating point")
-    if array.dtype.kind == "O":
-        there = ", ".join(sorted(kind.__name__ for kind in types))
-        raise ValueError(f"it holds objects ({there}); use numbers, texts, or times of datetime or numpy")
-    return array
-
-
-_TIMES = {datetime.date: "M8[D]", datetime.datetime: "M8[us]", datetime.timedelta: "m8[us]"}
-
-
-def _sort(kind: type) -> str:
-    """What *kind* is in a message; values of the same sort may stand in one column."""
-    sorts: dict[str, Any] = {
-        "text": str,
-        "bytes": bytes,
-        "truth values": (bool, np.bool_),
-        "times": (np.datetime64, datetime.date),
-        "time spans": (np.timedelta64, datetime.timedelta),
-        "numbers": (int, float, complex, np.number),
-    }
-    return next((sort for sort, kinds in sorts.items() if issubclass(kind, kinds)), "other objects")
-
-
-def _all_same(array: Array, items: list[Any]) -> bool:
-    plain = [item.item() if isinstance(item, np.generic) else item for item in items]
-    if array.dtype.kind not in "iu" and all(isinstance(item, int) for item in plain):
-        return False
-    # Python compares integers and floats exactly.
-    return all(a == b or a != a for a, b in zip(array.tolist(), plain, strict=True))
+def _series_column(name: Any, series: Any) -> tuple[Array, Array]:
+    """As :func:`_column`, of a Series whose labels are looked at."""
+    with _of_column(name):
+        values, missing = frames.values_of(series)
+    _check_column(name, values)
+    return values, missing
 
 
 def _check_column(name: Any, values: Array) -> None:
@@ -341,110 +338,9 @@ def _check_column(name: Any, values: Array) -> None:
     _check_type(name, values.dtype)
 
 
-# -- pandas ---------------------------------------------------------------------------------------
-
-
 def to_frame(stored: Array) -> Any:
-    """The rows of a table as a pandas DataFrame.
-
-    A column has numpy's type if no cell of these rows is missing, and pandas' type for missing cells
-    otherwise (``int16`` and ``Int16``); NaN stays apart from what is missing. Texts are of type
-    ``string``. What pandas has no type for stays as it is, as objects: bytes, times finer than a
-    nanosecond or beyond its range, and complex numbers of which some are missing.
-
-    Raises
-    ------
-    MissingPluginError
-        If pandas is not installed.
-    """
-    try:
-        pandas = importlib.import_module("pandas")
-    except ImportError as error:
-        raise MissingPluginError(
-            "a DataFrame needs pandas, which is not installed; "
-            'install it with: pip install "lotdb-core[pandas]"'
-        ) from error
+    """The rows of a table as a pandas DataFrame; see :func:`lotdb.frames.to_frame`."""
     rows, bits = stored["row"], stored["missing"]
-    columns = {
-        name: _for_pandas(pandas, np.ascontiguousarray(rows[name]), _missing(bits, index))
-        for index, name in enumerate(rows.dtype.names or ())
-    }
-    return pandas.DataFrame(columns, index=pandas.RangeIndex(len(stored)))
-
-
-def _for_pandas(pandas: Any, values: Array, missing: Array) -> Any:
-    kind = values.dtype.kind
-    values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    if kind == "U":
-        return pandas.array(_objects(values, missing), dtype="string")
-    if kind in "mM":
-        return _times_for_pandas(pandas, values)
-    if kind == "S" or (kind == "c" and missing.any()):
-        return pandas.Series(_objects(values, missing), dtype=object)
-    if not missing.any():
-        return values
-    if kind == "b":
-        return pandas.arrays.BooleanArray(values, missing)
-    if kind in "iu":
-        return pandas.arrays.IntegerArray(values, missing)
-    # There is no Float16.
-    return pandas.arrays.FloatingArray(values.astype(np.promote_types(values.dtype, "f4")), missing)
-
-
-def _objects(values: Array, missing: Array) -> Array:
-    objects = values.astype(object)
-    objects[missing] = None
-    return objects
-
-
-def _times_for_pandas(pandas: Any, times: Array) -> Any:
-    """Times in one of the four units of pandas, or as objects if that would change them."""
-    unit, _ = np.datetime_data(times.dtype)
-    if unit not in ("s", "ms", "us", "ns"):
-        unit = "s"
-    try:
-        converted = times.astype(f"{times.dtype.kind}8[{unit}]")
-        if np.array_equal(converted.astype(times.dtype).view("i8"), times.view("i8")):
-            return converted
-    except (ValueError, OverflowError, TypeError):
-        pass
-    return pandas.Series(list(times), dtype=object)
-
-
-def _is_pandas(data: Any, kind: str) -> bool:
-    # Without importing pandas: who has a DataFrame has imported it.
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(data, getattr(pandas, kind, ()))
-
-
-def _frame_columns(frame: Any) -> dict[Any, tuple[Array, Array]]:
-    counted = type(frame)(index=range(len(frame))).index
-    if not frame.index.equals(counted) or frame.index.name is not None:
-        raise InvalidDataError(
-            "the DataFrame has an index of its own, which a table has not; "
-            "make it a column with reset_index()"
-        )
-    if not frame.columns.is_unique:
-        raise InvalidDataError(
-            f"the DataFrame has columns of the same name: {shown(list(frame.columns))}; rename them"
-        )
-    return {name: _series_column(name, frame[name]) for name in frame.columns}
-
-
-def _series_column(name: Any, series: Any) -> tuple[Array, Array]:
-    """As :func:`_column`, of a column of a DataFrame."""
-    dtype = series.dtype
-    if getattr(dtype, "tz", None) is not None:
-        raise InvalidDataError(
-            f"column {shown(name)} has times with a time zone; "
-            "convert it with .dt.tz_convert('UTC').dt.tz_localize(None)"
-        )
-    if isinstance(dtype, np.dtype) and dtype.kind != "O":
-        _check_type(name, dtype)
-        return series.to_numpy(), np.zeros(len(series), bool)
-    missing = series.isna().to_numpy()
-    inner = getattr(dtype, "numpy_dtype", None)  # of pandas' own types for missing cells
-    if inner is not None and inner.kind in "biuf":
-        return series.to_numpy(inner, na_value=inner.type(0)), missing
-    items = series.astype(object).to_numpy()
-    return _column_of_items(name, [None if gone else item for item, gone in zip(items, missing, strict=True)])
+    return frames.to_frame(
+        rows, {name: _missing(bits, index) for index, name in enumerate(rows.dtype.names or ())}
+    )

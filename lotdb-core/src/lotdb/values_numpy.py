@@ -145,7 +145,7 @@ def _objection(dtype: np.dtype[Any]) -> str:
     if dtype.metadata:
         return "its dtype carries metadata, which would be lost; store that as an attribute of its own"
     if dtype.kind == "T":
-        return "it holds text of variable length; convert it with value.astype('U') or value.tolist()"
+        return "it holds text of variable length; convert it with value.tolist()"
     if dtype.hasobject:
         return "it holds Python objects; convert it with value.tolist() or give it a dtype without objects"
     return f"its dtype {dtype} cannot be kept; {_TO_PLAIN}"

@@ -15,7 +15,7 @@ BAR_WIDTH = 30
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if every file is in, 1 if some could not be taken in, 2 if nothing could be done."""
+    """Run the command; 0 if every file is in, 1 if some are not or there were none, 2 if it could not run."""
     asked = _parser().parse_args(arguments)
     if not os.path.isdir(asked.folder):
         # Before there is a database: the two may have been given the wrong way round.
@@ -35,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 asked.pattern,
                 to=asked.to,
                 data_attribute=asked.data_attribute,
+                attributes=asked.attributes or asked.attribute,
+                sidecar=asked.sidecar,
                 skip_unchanged=not asked.again,
+                always_hash=asked.always_hash,
                 on_error="raise" if asked.stop_on_error else "report",
                 batch_size=asked.batch_size,
                 progress=bar.show,
@@ -49,7 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say("interrupted; run it again to go on where it was", 130)
     bar.end()
     print(report)
+    if not (report.added or report.replaced or report.unchanged or report.failed):
+        return _say(_nothing(asked.pattern, report.unmatched), 1)
     return 1 if report.failed else 0
+
+
+def _nothing(pattern: str | None, unmatched: Sequence[str]) -> str:
+    """Why no file was taken in."""
+    if not unmatched:
+        return "there are no files in the folder"
+    return f"no file fits the pattern {pattern!r}; paths look like {unmatched[0]!r}"
 
 
 def _say(message: str, code: int = 2) -> int:
@@ -61,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lotdb-ingest",
         description="Take the files of a folder into a LOTDB database. Files that are there already, with "
-        "the same contents, are left out, so an interrupted run goes on where it was.",
+        "the same size and time or the same contents, are left out, so an interrupted run goes on where it "
+        "was.",
     )
     parser.add_argument("database", help="folder of the database; made if there is none")
     parser.add_argument("folder", help="folder whose files are taken in")
@@ -69,11 +82,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--at", metavar="PATH", help="node below which they go (the root)")
     parser.add_argument("--to", metavar="PATH", help="their nodes: '{speaker}/{session}/{take}'")
     parser.add_argument("--data-attribute", metavar="NAME", help="name of the payloads (data)")
+    parser.add_argument(
+        "--attributes", action="store_true", help="keep the fields as attributes of the nodes"
+    )
+    parser.add_argument(
+        "--attribute", action="append", default=[], metavar="FIELD", help="keep this one; may be repeated"
+    )
+    parser.add_argument(
+        "--sidecar", metavar="PATH", help="csv, tsv or json file with metadata: 'notes.csv', '{take}.json'"
+    )
     parser.add_argument("--backend", help="where payloads are stored: blob or zarr (blob)")
     parser.add_argument("--samplerate-hz", type=float, metavar="HZ", help="rows a second, whatever files say")
     parser.add_argument("--format", help="format of the files, or auto (what their suffix says)")
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="files a commit (100)")
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for another writer (0)")
+    parser.add_argument(
+        "--always-hash", action="store_true", help="compare contents even if sizes and times are the same"
+    )
     parser.add_argument("--again", action="store_true", help="take in files that are there already as well")
     parser.add_argument("--stop-on-error", action="store_true", help="stop at the first file that fails")
     return parser

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from lotdb.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lotdb import Ingested, Payload, SourceFile, TargetFile
 
 #: Format names, and the containers of libsndfile that files of that name may be.
@@ -35,8 +37,13 @@ CONTAINERS = {
 
 @hookimpl
 def lotdb_identify_file(source: SourceFile) -> str | None:
-    """The audio format by whose mark the file begins."""
+    """The audio format by whose mark the file begins, behind the tags that stand before it."""
     head = source.head
+    if tagged := head[:3] in (b"ID3", b"TAG") or head[:8] == b"APETAGEX":
+        from lotdb_ingest.audio_tags import behind_tags
+
+        source.file.seek(behind_tags(source.file))
+        head = source.file.read(len(head))
     if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE":
         return "wav"
     if head[:4] in (b"RF64", b"BW64") and head[8:12] == b"WAVE":
@@ -50,16 +57,20 @@ def lotdb_identify_file(source: SourceFile) -> str | None:
     marks = {b"fLaC": "flac", b".snd": "au", b"dns.": "au", b"caff": "caf"}
     if head[:4] in marks:
         return marks[head[:4]]
-    # The eleven bits that a frame of MPEG audio begins with; a layer, a bit rate and a rate that exist.
+    # The eleven bits that a frame of MPEG audio begins with; a layer and rates that exist.
     is_frame = len(head) > 3 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06
-    if head[:3] == b"ID3" or (is_frame and head[2] >> 4 not in (0, 15) and head[2] & 0x0C != 0x0C):
+    if tagged or (is_frame and head[2] >> 4 != 15 and head[2] & 0x0C != 0x0C):
         return "mp3"
     return None
 
 
 @hookimpl
-def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
-    """The samples of an audio file, channels in columns, with its rate, encoding and tags."""
+def lotdb_ingest_file(source: SourceFile) -> Mapping[str, Ingested] | None:
+    """The samples of an audio file, channels in columns, with its rate, encoding, tags and other notes.
+
+    What the file marks, such as cue points, is a table ``events`` beside it, of ``onset_s``, ``duration_s``
+    and ``label``.
+    """
     if source.format not in CONTAINERS:
         return None
     source.check_options()

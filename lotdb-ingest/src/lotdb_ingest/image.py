@@ -1,4 +1,4 @@
-"""Image files, through Pillow: png, jpeg, tiff, bmp, gif and webp, with all their frames.
+"""Image files: png, jpeg, tiff, bmp, gif and webp, with all their frames, through Pillow and tifffile.
 
 Pixels come as they are stored: rows and columns, channels last, in the width that the image has them. An
 image with a palette gives its indices, and the palette with the metadata. Nothing is turned as EXIF asks.

@@ -14,7 +14,17 @@ from lotdb import IngestError
 from lotdb_ingest.image_modes import EXIF_DIRECTORIES
 from lotdb_ingest.text import as_utf_8
 
-__all__ = ["INVERTED", "LARGE", "ORIENTATION", "TEXT_TAGS", "XMP_KEY", "about", "of_pages"]
+__all__ = [
+    "INVERTED",
+    "LARGE",
+    "ORIENTATION",
+    "RESOLUTION",
+    "TEXT_TAGS",
+    "UNIT",
+    "XMP_KEY",
+    "about",
+    "of_pages",
+]
 
 #: Texts in a TIFF, by the number of their tag.
 TEXT_TAGS = {
@@ -30,7 +40,7 @@ TEXT_TAGS = {
     33432: "copyright",
 }
 INVERTED, ORIENTATION, RESOLUTION, UNIT = 262, 274, 282, 296
-CENTIMETRE = 3
+NO_UNIT, CENTIMETRE = 1, 3
 EXIF_MARK = b"Exif\0\0"
 #: A text, or bytes, longer than this do not go with the metadata.
 LARGE = 1 << 18
@@ -63,7 +73,10 @@ def about(image: Image.Image, head: bytes) -> dict[str, Any]:
     dpi = info.get("dpi", ())
     if image.format == "TIFF":
         found |= _tags(image)
-        dpi = dpi if RESOLUTION in image.tag_v2 else ()  # type: ignore[attr-defined]
+        unit, across, down = (image.tag_v2.get(tag) for tag in (UNIT, RESOLUTION, RESOLUTION + 1))  # type: ignore[attr-defined]
+        dpi = dpi if across is not None else ()
+        if unit == NO_UNIT and across and down:
+            dpi, found["resolution"] = (), (float(across), float(down))
     elif "exif" in found:
         orientation, in_exif = _in_exif(found["exif"])
         dpi = dpi or in_exif
@@ -119,8 +132,8 @@ def _tags(image: Any) -> dict[str, Any]:
             found[name] = as_utf_8(tags[tag])
     if isinstance(tags.get(ORIENTATION), int):
         found["orientation"] = tags[ORIENTATION]
-    if tags.get(INVERTED) == 0 and image.mode not in ("1", "L"):
-        found["white_is_zero"] = True  # which Pillow has not put right, as it does in these modes
+    if tags.get(INVERTED) == 0:
+        found["white_is_zero"] = True  # the numbers are what they are, as they are in the file
     exif = Image.Exif()
     for tag in EXIF_DIRECTORIES:
         if tag in tags:

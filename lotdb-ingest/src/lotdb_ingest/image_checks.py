@@ -1,7 +1,7 @@
 """Whether an image file is whole, and how large it gets, before anything is decoded.
 
-Sources: ITU-T T.81 (JPEG), GIF89a, the WebP container specification (RFC 9649), and the BMP headers of
-Windows and OS/2. PNG and TIFF have modules of their own.
+Sources: ITU-T T.81 (JPEG), and the BMP headers of Windows and OS/2. GIF, PNG, TIFF and WebP have modules of
+their own.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import IO
 
 from lotdb import IngestError
+from lotdb_ingest.image_gif import check_gif
 from lotdb_ingest.image_png import check_png
-from lotdb_ingest.image_tiff import check_tiff
+from lotdb_ingest.image_webp import check_webp
 
 __all__ = ["check_whole"]
 
@@ -37,11 +38,9 @@ def check_whole(
         If the file of *size* bytes is cut, or its pixels are fewer than announced; and whatever *check_size*
         raises, which is asked about each width and height that the file announces.
     """
-    if format == "tiff":
-        return check_tiff(file, size, check_size)
     if format == "gif":
-        return _check_gif(file, check_size)
-    checks = {"bmp": _check_bmp, "jpeg": _check_jpeg, "png": check_png, "webp": _check_webp}
+        return check_gif(file, check_size)
+    checks = {"bmp": _check_bmp, "jpeg": _check_jpeg, "png": check_png, "webp": check_webp}
     if format in checks:
         checks[format](file, size, check_size)
     return None
@@ -77,79 +76,6 @@ def _marker(file: IO[bytes], place: int, size: int) -> tuple[int, int]:
         place += max(len(piece) - 1, 1)  # the last byte may be the first one of a marker
         length = PIECE
     raise IngestError(f"its end is missing: it has {size} bytes, and no mark of the end in them")
-
-
-def _check_gif(file: IO[bytes], check_size: Callable[[int, int], None]) -> int:
-    file.seek(6)
-    screen = file.read(7)
-    if len(screen) < 7:
-        raise _cut(file)
-    width, height = _short(screen, 0), _short(screen, 2)
-    _skip_colours(file, screen[4])
-    frames = 0
-    while (kind := file.read(1)) != b";":
-        if kind == b"!":
-            file.read(1)
-        elif kind == b",":
-            frame = file.read(10)
-            if len(frame) < 10:
-                raise _cut(file)
-            right, bottom = _short(frame, 0) + _short(frame, 4), _short(frame, 2) + _short(frame, 6)
-            if frames and (right > width or bottom > height):
-                raise IngestError(f"frame {frames + 1} reaches out of the {width} x {height} pixels before")
-            # A first frame that is larger than the screen makes that larger.
-            width, height = max(width, right), max(height, bottom)
-            frames += 1
-            if frame[8] & 0x80:
-                file.seek(-1, 1)  # the byte that says how codes begin stands behind the colours
-                _skip_colours(file, frame[8])
-                file.read(1)
-        elif kind == b"\0":
-            continue  # a terminator too much, as some programs write
-        elif kind == b"":
-            raise _cut(file)
-        else:
-            raise IngestError(f"byte {file.tell() - 1} begins no block of a GIF")
-        _skip_blocks(file)
-    if not frames:
-        raise IngestError("there is no image in it")
-    check_size(width, height)
-    return frames
-
-
-def _cut(file: IO[bytes]) -> IngestError:
-    return IngestError(f"it ends at byte {file.seek(0, 2)}, before its last frame does")
-
-
-def _skip_blocks(file: IO[bytes]) -> None:
-    while (length := file.read(1)) != b"\0":
-        if not length or len(file.read(length[0])) < length[0]:
-            raise _cut(file)
-
-
-def _skip_colours(file: IO[bytes], flags: int) -> None:
-    if flags & 0x80:
-        file.read(3 << ((flags & 7) + 1))
-
-
-def _check_webp(file: IO[bytes], size: int, check_size: Callable[[int, int], None]) -> None:
-    file.seek(0)
-    head = file.read(30).ljust(30, b"\0")
-    announced = int.from_bytes(head[4:8], "little") + 8
-    if announced > size:
-        raise IngestError(f"its header announces {announced} bytes, {size} are present")
-    # The decoder allocates the canvas when it is made, so its size is read here.
-    kind = head[12:16]
-    if kind == b"VP8X":
-        check_size(
-            int.from_bytes(head[24:27], "little") + 1,
-            int.from_bytes(head[27:30], "little") + 1,
-        )
-    elif kind == b"VP8L":
-        bits = int.from_bytes(head[21:25], "little")
-        check_size((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
-    else:
-        check_size(_short(head, 26) & 0x3FFF, _short(head, 28) & 0x3FFF)
 
 
 def _check_bmp(file: IO[bytes], size: int, check_size: Callable[[int, int], None]) -> None:

@@ -17,7 +17,7 @@ from PIL import (
 )
 
 from lotdb import IngestError
-from lotdb_ingest.image_tiff import BITS, HEIGHT, SAMPLES, WIDTH
+from lotdb_ingest.image_tiff import BITS, COMPRESSION, HEIGHT, SAMPLES, WIDTH
 
 __all__ = ["CHANNELS", "EXIF_DIRECTORIES", "OPENERS", "check_exact", "dtype_of", "last_axis", "opened"]
 
@@ -43,7 +43,7 @@ CHANNELS: dict[str, tuple[int, str]] = {
     "RGBX": (4, "uint8"),
     "CMYK": (4, "uint8"),
 }
-SAMPLE_FORMAT = 339
+SAMPLE_FORMAT, ICC_PROFILE = 339, 34675
 UNSIGNED, SIGNED = 1, 2
 #: Where a TIFF has EXIF's own tags, and those of the place.
 EXIF_DIRECTORIES = (34665, 34853)
@@ -51,8 +51,19 @@ EXIF_DIRECTORIES = (34665, 34853)
 TIFF_DTYPES = {(SIGNED, 8): "int8", (SIGNED, 16): "int16", (UNSIGNED, 32): "uint32"}
 
 
+#: White is zero in a file that says so, and the numbers stay what they are.
+AS_STORED = {"1;I": "1", "1;IR": "1;R", "L;I": "L", "L;IR": "L;R"}
+#: libtiff gives numbers in the order of the machine, whatever that of the file is, which Pillow forgets.
+OF_LIBTIFF = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
+
+
 class _Tiff(TiffImagePlugin.TiffImageFile):
-    """Pages as they are stored: Pillow would turn them as their orientation says."""
+    """Pages as they are stored: Pillow would turn them as their orientation says.
+
+    ``trouble`` is why Pillow cannot read the pixels of the page, or empty.
+    """
+
+    trouble = ""
 
     def load_prepare(self) -> None:
         """Without a look at Pillow's limit, which is that of the whole process; ours was looked at before."""
@@ -65,9 +76,29 @@ class _Tiff(TiffImagePlugin.TiffImageFile):
         """Nothing: the pixels stay where they are."""
 
     def _setup(self) -> None:
-        super()._setup()  # type: ignore[no-untyped-call, unused-ignore]
+        # Pillow keeps what the page before has said.
+        for name in ("dpi", "icc_profile"):
+            self.info.pop(name, None)
+        self.trouble = ""
+        try:
+            super()._setup()  # type: ignore[no-untyped-call, unused-ignore]
+        except Exception as error:
+            # The page is another reader's, or comes before one that Pillow reads; its tags are read here.
+            self.trouble = str(error) or type(error).__name__
+            self._mode, self._size, self.tile = "L", (1, 1), []
+            number = self.tag_v2.get(COMPRESSION, 1)
+            self.info["compression"] = TiffImagePlugin.COMPRESSION_INFO.get(number, str(number))
+            if ICC_PROFILE in self.tag_v2:
+                self.info["icc_profile"] = self.tag_v2[ICC_PROFILE]
+            return
         self._size = self.tag_v2[WIDTH], self.tag_v2[HEIGHT]
         rawmode = self.tile[0][3][0]  # type: ignore[index]
+        names = AS_STORED | (OF_LIBTIFF if self.tile[0].codec_name == "libtiff" else {})
+        if rawmode in names:
+            self.tile = [
+                each._replace(args=(names[rawmode], *each.args[1:]))  # type: ignore[index]
+                for each in self.tile
+            ]
         if self.tag_v2.get(SAMPLES) == 4 and rawmode in ("RGBa", "RGBX"):
             # Pillow would divide the colours by their alpha and round them, or leave out the fourth channel.
             self._mode = rawmode

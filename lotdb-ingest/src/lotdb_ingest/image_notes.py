@@ -9,6 +9,7 @@ from PIL import Image, PngImagePlugin
 
 from lotdb import ExportError
 from lotdb_ingest.image_about import INVERTED, ORIENTATION, TEXT_TAGS, XMP_KEY
+from lotdb_ingest.image_jpeg import segments
 from lotdb_ingest.image_modes import EXIF_DIRECTORIES
 
 __all__ = ["notes"]
@@ -58,6 +59,8 @@ def notes(format: str, mode: str, metadata: dict[str, Any]) -> dict[str, Any]:
             raise ExportError("gif cannot hold colours that are half transparent; choose png")
     if format == "png":
         options["pnginfo"] = _chunks(metadata)
+    if format == "jpeg" and (extra := segments(metadata)):
+        options["extra"] = extra
     if format in ("jpeg", "png", "webp") and (exif := _exif(metadata)):
         options["exif"] = exif
     if format == "tiff":
@@ -110,6 +113,7 @@ def _chunks(metadata: dict[str, Any]) -> PngImagePlugin.PngInfo:
         chunks.add(b"sRGB", bytes([metadata["srgb"]]))
     if isinstance(metadata.get("xmp"), bytes):
         chunks.add_itxt(XMP_KEY, metadata["xmp"].decode("utf-8", "surrogateescape"))
-    for key, text in metadata.get("text", {}).items():
-        chunks.add_text(key, text)
+    for key, texts in metadata.get("text", {}).items():
+        for text in texts if isinstance(texts, list) else [texts]:
+            chunks.add_text(key, text)
     return chunks

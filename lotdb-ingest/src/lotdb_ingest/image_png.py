@@ -5,13 +5,27 @@ Source: PNG (Third Edition, https://www.w3.org/TR/png-3/), which has the animati
 
 from __future__ import annotations
 
+import struct
 import zlib
-from collections.abc import Callable, Iterator
-from typing import IO
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any
 
 from lotdb import IngestError
+from lotdb_ingest.image_about import LARGE
 
-__all__ = ["check_png"]
+__all__ = ["SIGNATURE", "about_png", "check_png", "chunk", "put_chunks"]
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+#: Chunks of the pixels, and those that Pillow knows.
+KNOWN = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT", b"tRNS", b"gAMA", b"cHRM", b"sRGB"}
+KNOWN |= {b"iCCP", b"eXIf"}
+TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+RESOLUTION = b"pHYs"
+#: Chunks that stand before the palette.
+FIRST = ("sBIT", "cICP", "mDCV", "cLLI")
+#: A text is kept that is as long as Pillow takes it.
+LARGE_TEXT = 1 << 20
 
 #: Samples a pixel, by colour type.
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -83,6 +97,86 @@ def _pieces(file: IO[bytes], name: bytes, length: int) -> Iterator[bytes]:
         yield piece
     if file.read(4) != checksum.to_bytes(4, "big"):
         raise IngestError(f"chunk {name!r} does not match its checksum")
+
+
+def about_png(file: IO[bytes], size: int) -> dict[str, Any]:
+    """What Pillow leaves out: chunks by name, several texts of one keyword, and what is not kept."""
+    chunks: dict[str, list[bytes]] = {}
+    texts: dict[str, list[str]] = {}
+    left: set[str] = set()
+    together = 0
+    for name, length, pieces in _chunks(file, size):
+        if name in TEXTS:
+            _text(name, b"".join(pieces), texts, left)
+            continue
+        if name in KNOWN:
+            continue
+        together += length
+        if together > LARGE:
+            left.add(f"PNG chunk {name.decode('latin-1')}")
+            together -= length
+            continue
+        data = b"".join(pieces)
+        if name != RESOLUTION or data[8:] != b"\1":  # which is a resolution, and kept as that
+            chunks.setdefault(name.decode("latin-1"), []).append(data)
+    several = {key: values for key, values in texts.items() if len(values) > 1}
+    found: dict[str, Any] = {"text": several} if several else {}
+    if chunks:
+        found["chunks"] = {name: each[0] if len(each) == 1 else each for name, each in chunks.items()}
+    if left:
+        found["not_kept"] = sorted(left)
+    return found
+
+
+def _text(name: bytes, data: bytes, texts: dict[str, list[str]], left: set[str]) -> None:
+    """Add the keyword and the text of a chunk to *texts*."""
+    key, _, rest = data.partition(b"\0")
+    packed, encoding = name == b"zTXt", "latin-1"
+    if name == b"zTXt":
+        rest = rest[1:]
+    elif name == b"iTXt":
+        packed, encoding = rest[:1] == b"\1", "utf-8"
+        language, _, rest = rest[2:].partition(b"\0")
+        translated, _, rest = rest.partition(b"\0")
+        if language or translated:
+            left.add(f"PNG language and translated keyword of text {key.decode('latin-1')}")
+    try:
+        text = zlib.decompressobj().decompress(rest, LARGE_TEXT) if packed else rest
+        texts.setdefault(key.decode("latin-1"), []).append(text.decode(encoding))
+    except (zlib.error, UnicodeDecodeError):
+        left.add(f"PNG text {key.decode('latin-1')}, which is damaged")
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk with its length and checksum."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def put_chunks(file: IO[bytes], metadata: Mapping[str, Any]) -> None:
+    """Put the chunks that ``about_png`` has kept into the PNG in *file*, where they belong."""
+    chunks = metadata.get("chunks")
+    front = behind = b""
+    for name, values in chunks.items() if isinstance(chunks, Mapping) else ():
+        cid = name.encode("latin-1", "replace") if isinstance(name, str) else b""
+        if len(cid) != 4 or not cid.isalpha() or cid in KNOWN or cid[:1].isupper():
+            continue
+        for data in values if isinstance(values, list) else [values]:
+            if isinstance(data, bytes):
+                packed = chunk(cid, data)
+                front, behind = (front + packed, behind) if name in FIRST else (front, behind + packed)
+    if not front and not behind:
+        return
+    size = file.seek(0, 2)
+    place = 8
+    for name, length, _ in _chunks(file, size):
+        if name == b"IDAT":
+            break
+        place += 12 + length
+    file.seek(33)
+    head = file.read(place - 33)
+    rest = file.read()
+    file.seek(33)
+    file.write(front + head + behind + rest)
 
 
 class _Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,11 +10,19 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile
 
-from lotdb import Blocks, Ingested, IngestError, LotdbError, SourceFile
+from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest import marks
-from lotdb_ingest.image_about import LARGE, about, of_pages
+from lotdb_ingest.image_about import about
 from lotdb_ingest.image_checks import check_whole
-from lotdb_ingest.image_modes import CHANNELS, check_exact, dtype_of, last_axis, opened
+from lotdb_ingest.image_gif import about_gif
+from lotdb_ingest.image_jpeg import about_jpeg
+from lotdb_ingest.image_modes import check_exact, dtype_of, last_axis, opened
+from lotdb_ingest.image_parts import bytes_of, ingested, pixels_of, rows_of, told
+from lotdb_ingest.image_png import about_png
+from lotdb_ingest.image_png_deep import is_deep, read_deep
+from lotdb_ingest.image_read_tiff import read_tiff
+from lotdb_ingest.image_tiff import check_tiff
+from lotdb_ingest.image_webp import about_webp
 
 __all__ = ["read"]
 
@@ -39,16 +46,22 @@ def read(source: SourceFile, content: str | None, expected: str) -> dict[str, In
             "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set, so damage could not be told; set it to False"
         )
     check_size = partial(_check_size, source, content, source.limit("max_pixels", MAX_PIXELS))
+    if content == "tiff":
+        with told():
+            return read_tiff(source, check_tiff(source.file, source.size, check_size))
     frames = check_whole(content, source.file, source.size, check_size)
-    with _told(), opened(content, source.file) as image:
+    with told(), opened(content, source.file) as image:
+        if content == "png" and is_deep(image, source.head):
+            pixels, more = read_deep(source, image)
+            image.load()  # what stands behind the pixels is known then
+            return ingested(content, pixels, {**_said(source, content, image), **more})
         check_exact(image, source.head)
         frames = frames or int(getattr(image, "n_frames", 1))
         if frames == 1:
-            source.check_bytes(_bytes(image))
-            several = _ingested(content, _pixels(image), about(image, source.head))
+            source.check_bytes(bytes_of(image))
+            pixels = pixels_of(image)
+            several = ingested(content, pixels, _said(source, content, image))
             return several if content != "jpeg" else {**several, **_more_jpegs(source, image, check_size)}
-        if content == "tiff":
-            return _pages(source, image, frames)
         return _animation(source, content, image, frames)
 
 
@@ -78,37 +91,19 @@ def _check_pillows_limit(content: str, pixels: int) -> None:
         )
 
 
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Makes what Pillow raises an ``IngestError``."""
-    try:
-        yield
-    except LotdbError:
-        raise
-    except Exception as error:
-        said = str(error) or type(error).__name__
-        raise IngestError(f"it cannot be decoded: {said}") from error
-
-
-def _ingested(content: str, data: Any, said: dict[str, Any]) -> dict[str, Ingested]:
-    """The payloads of an image: the pixels, and what is too large to go with them."""
-    large = {
-        name: value for name, value in said.items() if isinstance(value, str | bytes) and len(value) > LARGE
-    }
-    little = {name: value for name, value in said.items() if name not in large}
-    main = Ingested(data, format=content, content_type=f"image/{content}", metadata=little)
-    return {"": main, **{name: Ingested(value, format=content) for name, value in large.items()}}
-
-
-def _bytes(image: Image.Image) -> int:
-    return dtype_of(image).itemsize * image.width * image.height * CHANNELS[image.mode][0]
-
-
-def _pixels(image: Image.Image) -> np.ndarray[Any, Any]:
-    dtype, pixels = dtype_of(image), np.asarray(image)
-    if dtype.itemsize == pixels.itemsize and dtype.kind != pixels.dtype.kind:
-        return np.ascontiguousarray(pixels).view(dtype)  # the same bits, with or without a sign
-    return np.ascontiguousarray(pixels, dtype)
+def _said(source: SourceFile, content: str, image: Image.Image) -> dict[str, Any]:
+    """What the file says beside the pixels: what Pillow tells of it, and what it leaves out."""
+    said = about(image, source.head)
+    if content == "png":
+        more = about_png(source.file, source.size)
+        if "text" in more:
+            more["text"] = {**said.get("text", {}), **more["text"]}
+        return {**said, **more}
+    if content == "gif":
+        return {**said, **about_gif(source.file)}
+    if content == "webp":
+        return {**said, **about_webp(source.file)}
+    return {**said, **about_jpeg(image)} if content == "jpeg" else said
 
 
 def _more_jpegs(source: SourceFile, image: Any, check_size: Any) -> dict[str, Ingested]:
@@ -118,7 +113,7 @@ def _more_jpegs(source: SourceFile, image: Any, check_size: Any) -> dict[str, In
     except (KeyError, SyntaxError, TypeError):
         return {}
     found: dict[str, Ingested] = {}
-    size, length_of_all = _bytes(image), 0
+    size, length_of_all = bytes_of(image), 0
     for number, (offset, length) in enumerate(places, 2):
         start = min(image.info["mpoffset"] + offset, source.size)
         if _part(source, start, 3).getvalue() != b"\xff\xd8\xff":
@@ -130,10 +125,12 @@ def _more_jpegs(source: SourceFile, image: Any, check_size: Any) -> dict[str, In
         part = partial(_part, source, start, length)
         check_whole("jpeg", part(), length, check_size)
         with opened("jpeg", part()) as another:
-            size += _bytes(another)
+            size += bytes_of(another)
             source.check_bytes(size)
-            rows = _rows(another, partial(_opened_part, part))
-            found[f"image_{number}"] = _ingested("jpeg", rows, about(another, b""))[""]
+            rows = rows_of(another, partial(_opened_part, part))
+            found[f"image_{number}"] = ingested("jpeg", rows, {**about(another, b""), **about_jpeg(another)})[
+                ""
+            ]
     return found
 
 
@@ -146,43 +143,6 @@ def _part(source: SourceFile, start: int, length: int) -> io.BytesIO:
     return io.BytesIO(source.file.read(length))
 
 
-def _rows(image: Image.Image, opened_again: Callable[[], Image.Image]) -> Blocks:
-    """The rows of *image*, read when they are asked for, so that one image is in memory at a time."""
-
-    def rows() -> Iterator[np.ndarray[Any, Any]]:
-        with _told():
-            yield _pixels(opened_again())
-
-    return Blocks(rows(), dtype_of(image), (image.width, *last_axis(image.mode)), rows=image.height)
-
-
-def _pages(source: SourceFile, image: Image.Image, count: int) -> dict[str, Ingested]:
-    """The pages of a TIFF: one array if they are alike, or else one payload each."""
-    again = opened("tiff", source.file)
-
-    def page_of_again(page: int) -> Image.Image:
-        again.seek(page)
-        return again
-
-    said, rows, likeness, size = [], [], set(), 0
-    for page in range(count):
-        image.seek(page)
-        check_exact(image, source.head)
-        size += _bytes(image)
-        source.check_bytes(size)
-        said.append(about(image, source.head))
-        rows.append(_rows(image, partial(page_of_again, page)))
-        colours = said[-1].get("palette", np.empty(0)).tobytes()
-        likeness.add((image.mode, image.size, dtype_of(image), colours))
-    if len(likeness) == 1:
-        return _stacked(source, "tiff", image, count, {**of_pages(said), "frames": count})
-    return {
-        f"page_{page}.{name}".rstrip("."): each
-        for page, parts in enumerate(map(partial(_ingested, "tiff"), rows, said), 1)
-        for name, each in parts.items()
-    }
-
-
 def _animation(source: SourceFile, content: str, image: Image.Image, count: int) -> dict[str, Ingested]:
     """All frames as they are shown, in RGBA: their own modes and palettes differ from one to the next."""
     source.check_bytes(count * image.width * image.height * 4)
@@ -190,14 +150,14 @@ def _animation(source: SourceFile, content: str, image: Image.Image, count: int)
     # The image of a PNG that is shown where animations are not.
     still: dict[str, Ingested] = {}
     if getattr(image, "default_image", False):
-        still["default_image"] = _ingested(content, _pixels(image), about(image, source.head))[""]
+        still["default_image"] = ingested(content, pixels_of(image), about(image, source.head))[""]
     first = len(still)
     durations = []
     for frame in range(first, count):
         image.seek(frame)
         image.load()
         durations.append(float(image.info.get("duration", 0)))
-    said = about(image, source.head)
+    said = _said(source, content, image)
     for name in ("palette", "palette_mode", "transparency"):
         said.pop(name, None)
     said |= {"mode": "RGBA", "frames": count - first, "durations_ms": durations}
@@ -214,10 +174,10 @@ def _stacked(
     shape = (image.height, image.width, *last_axis(mode))
 
     def frames() -> Iterator[np.ndarray[Any, Any]]:
-        with _told(), opened(content, source.file) as again:
+        with told(), opened(content, source.file) as again:
             for frame in range(first, count):
                 again.seek(frame)
                 again.load()  # the mode of a frame is known when it was read
-                yield _pixels(again.convert("RGBA") if mode == "RGBA" else again)[np.newaxis]
+                yield pixels_of(again.convert("RGBA") if mode == "RGBA" else again)[np.newaxis]
 
-    return _ingested(content, Blocks(frames(), dtype, shape, rows=count - first), said)
+    return ingested(content, Blocks(frames(), dtype, shape, rows=count - first), said)

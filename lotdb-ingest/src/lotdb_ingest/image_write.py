@@ -9,8 +9,12 @@ import numpy as np
 from PIL import Image
 
 from lotdb import ExportError, InvalidOptionError, Payload, TargetFile
+from lotdb_ingest.image_about import INVERTED
 from lotdb_ingest.image_modes import CHANNELS, OPENERS, dtype_of, last_axis, opened
 from lotdb_ingest.image_notes import notes
+from lotdb_ingest.image_png import put_chunks
+from lotdb_ingest.image_png_deep import mode_of, write_deep
+from lotdb_ingest.image_write_tiff import needs_tifffile, put_notes, write_tiff
 
 __all__ = ["write"]
 
@@ -36,6 +40,17 @@ BIG_TIFF_BYTES = 3 << 30
 
 def write(target: TargetFile, payload: Payload, format: str) -> None:
     """Write the pixels of *payload* to *target*."""
+    if format == "tiff" and (needs_tifffile(payload) or not _is_of_pillow(payload)):
+        write_tiff(target.file, payload)
+        return
+    if format != "tiff" and payload.metadata.get("white_is_zero") is True:
+        raise ExportError(
+            f"{target.format} cannot say that white is zero, and would show it inverted; choose tiff, or "
+            "store it inverted with write_data, without white_is_zero in its metadata"
+        )
+    if format == "png" and (mode := mode_of(payload)):
+        write_deep(target, payload, mode)
+        return
     images = _Images(payload, format)
     if len(images) > 1 and format not in ANIMATED:
         raise ExportError(f"{target.format} holds one image, there are {len(images)}; choose tiff")
@@ -47,6 +62,8 @@ def write(target: TargetFile, payload: Payload, format: str) -> None:
         )
     quality = _quality(target, format)
     options = {**notes(format, images.mode, payload.metadata), **quality}
+    if format == "tiff" and options["exif"].get(INVERTED) == 0 and images.mode in ("1", "L"):
+        images.inverted = True  # Pillow inverts these modes again as it writes them
     first = images[0]
     if len(images) > 1:
         options |= {"save_all": True, "append_images": _Rest(images)}
@@ -63,6 +80,11 @@ def write(target: TargetFile, payload: Payload, format: str) -> None:
         if isinstance(error, ExportError):
             raise
         raise ExportError(f"Pillow cannot write it: {str(error) or type(error).__name__}") from error
+    images.inverted = False
+    if format == "tiff":
+        put_notes(target.file, payload.metadata, len(images), named=False)
+    if format == "png":
+        put_chunks(target.file, payload.metadata)
     is_lossy = format == "jpeg" or (format == "webp" and not quality["lossless"])
     _check_written(target, format, images, is_lossy)
 
@@ -74,12 +96,15 @@ class _Images:
         self.mode, self._many = _mode(payload)
         self._payload, self._format = payload, format
         self._metadata = payload.metadata
+        self.inverted = False
 
     def __len__(self) -> int:
         return len(self._payload) if self._many else 1
 
     def __getitem__(self, number: int) -> Image.Image:
         pixels = self._payload[number] if self._many else self._payload.read()
+        if self.inverted:
+            pixels = ~pixels
         image = _image(pixels, self.mode, self._metadata)
         if self._format == "gif" and self.mode in ("RGB", "RGBA"):
             return _with_palette(image)
@@ -95,6 +120,14 @@ class _Rest:
 
     def __iter__(self) -> Iterator[Image.Image]:
         return (self._images[number] for number in range(1, len(self._images)))
+
+
+def _is_of_pillow(payload: Payload) -> bool:
+    try:
+        _mode(payload)
+    except ExportError:
+        return False
+    return True
 
 
 def _mode(payload: Payload) -> tuple[str, bool]:

@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from lotdb import ExportError, IngestError, Payload
+from lotdb_ingest.marks import DAMAGED
 
 __all__ = ["BLOCK_BYTES", "MAGIC", "Header", "iter_rows", "read_header", "read_whole", "write"]
 
@@ -74,25 +75,30 @@ def read_header(file: IO[bytes], size: int) -> Header:
     """
     begins = file.read(len(MAGIC) + 2)
     if not begins.startswith(MAGIC):
-        raise IngestError("it does not begin as an .npy file does")
+        raise IngestError("it does not begin as an .npy file does, so it is another or damaged")
     version = tuple(begins[len(MAGIC) :])
     if version not in ((1, 0), (2, 0), (3, 0)):
         raise IngestError(
-            f"it is of version {'.'.join(map(str, version))} of the format; 1.0 to 3.0 are known"
+            f"it is of version {'.'.join(map(str, version))} of the format, and 1.0 to 3.0 are known; "
+            "load it with the numpy that wrote it, and store the array with write_data"
         )
     width = 2 if version == (1, 0) else 4
     length = int.from_bytes(file.read(width), "little")
     start = len(begins) + width + length
     if start > size:
-        raise IngestError(f"it announces a header of {length} bytes, it has {size} bytes in all")
+        raise IngestError(f"it announces a header of {length} bytes, it has {size} bytes in all; {DAMAGED}")
     if length > MAX_HEADER:
-        raise IngestError(f"it has a header of {length} bytes, more than {MAX_HEADER} are not read")
+        raise IngestError(
+            f"it has a header of {length} bytes, more than {MAX_HEADER} are not read; load it with "
+            "numpy.load, and store the array with write_data"
+        )
     shape, fortran_order, dtype = _parsed(file.read(length), version)
     header = Header(shape, fortran_order, dtype, start)
     _check_elements(dtype)
     if min(shape, default=0) < 0 or header.nbytes != size - start:
         raise IngestError(
-            f"its header announces {header.nbytes} bytes of data ({header}), {size - start} are present"
+            f"its header announces {header.nbytes} bytes of data ({header}), {size - start} are present; "
+            f"{DAMAGED}"
         )
     return header
 
@@ -104,7 +110,8 @@ def read_whole(file: IO[bytes], header: Header) -> Array:
     try:
         return flat.reshape(header.shape, order="F" if header.fortran_order else "C")
     except (ValueError, OverflowError) as error:
-        raise IngestError(f"no array can be of shape {_cut(str(header.shape))}: {error}") from error
+        shape = _cut(str(header.shape))
+        raise IngestError(f"no array can be of shape {shape} ({error}); {DAMAGED}") from error
 
 
 def iter_rows(file: IO[bytes], header: Header) -> Iterator[Array]:
@@ -154,7 +161,7 @@ def _fill(array: Array, file: IO[bytes]) -> None:
     while room:
         count = file.readinto(room)  # type: ignore[attr-defined]
         if not count:
-            raise IngestError(f"it ends {len(room)} bytes too early")
+            raise IngestError(f"it ends {len(room)} bytes too early; {DAMAGED}")
         room = room[count:]
 
 
@@ -169,7 +176,8 @@ def _parsed(text: bytes, version: tuple[int, ...]) -> tuple[tuple[int, ...], boo
         return np.lib.format.read_array_header_2_0(file, max_header_size=len(text))
     except Exception as error:
         # Python's own parser, tokenizer and numpy's dtypes read it, and raise whatever they like.
-        raise IngestError(f"its header makes no sense: {_cut(f'{type(error).__name__}: {error}')}") from None
+        reason = _cut(f"{type(error).__name__}: {error}")
+        raise IngestError(f"its header makes no sense: {reason}; {DAMAGED}") from None
 
 
 def _of_python_3(text: bytes) -> bytes:
@@ -187,10 +195,13 @@ def _of_python_3(text: bytes) -> bytes:
 
 def _check_elements(dtype: np.dtype[Any]) -> None:
     if dtype.hasobject:
-        raise IngestError("it holds Python objects, which would have to be unpickled")
+        raise IngestError(
+            "it holds Python objects, which would have to be unpickled, and that may run any code; if you "
+            "trust it, load it with numpy.load(..., allow_pickle=True), and store what is in it"
+        )
     if dtype.itemsize == 0 or dtype.subdtype:
         raise IngestError(
-            f"its header announces elements of type {_cut(str(dtype))}, which no array can have"
+            f"its header announces elements of type {_cut(str(dtype))}, which no array can have; {DAMAGED}"
         )
     _check_fields(dtype, 0)
 
@@ -198,14 +209,16 @@ def _check_elements(dtype: np.dtype[Any]) -> None:
 def _check_fields(dtype: np.dtype[Any], nested: int) -> None:
     """Raise ``IngestError`` for a structure that a payload cannot keep."""
     if nested > NESTED:
-        raise IngestError(f"it has structures within structures, more than {NESTED} deep")
+        raise IngestError(
+            f"it has structures within structures, more than {NESTED} deep; store its fields one by one"
+        )
     base = dtype.subdtype[0] if dtype.subdtype else dtype
     if base is not dtype:
         _check_fields(base, nested + 1)
     for name in base.names or ():
         field, _, *title = base.fields[name]  # type: ignore[index]
         if title and not isinstance(title[0], str):
-            raise IngestError(f"field {name!r} has a title that is no text")
+            raise IngestError(f"field {name!r} has a title that is no text; save it without titles")
         _check_fields(field, nested + 1)
 
 

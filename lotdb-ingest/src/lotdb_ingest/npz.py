@@ -25,6 +25,7 @@ SUFFIX = ".npy"
 # How many times its size an array can have been at most, by compression method. The other methods that
 # archives have are not used by numpy, and unpack any amount of data at once.
 RATIOS = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}
+METHODS = {1: "shrinking", 6: "imploding", 9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "xz"}
 # Longer ones, behind the name of the payload, might be too long for a name.
 MAX_NAME_BYTES = 200
 
@@ -45,11 +46,11 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | Mapping[str, Ingested] |
     if wanted is not None and not isinstance(wanted, str):
         raise InvalidOptionError(f"member is {wanted!r}; use the name of an array, such as 'arr_0'")
     if not source.head.startswith(b"PK"):
-        raise IngestError(f"it does not begin as an .npz file does{marks.told(source.head)}")
+        raise IngestError(f"it does not begin as an .npz file does{marks.told_or_raw(source.head)}")
     try:
         archive = zipfile.ZipFile(source.file)
     except Exception as error:
-        raise IngestError(f"its list of members makes no sense: {error}") from error
+        raise IngestError(f"its list of members makes no sense: {error}; {marks.DAMAGED}") from error
     if wanted is not None:
         return _ingested(archive, _find(archive, wanted), source)
     return {name: _ingested(archive, info, source) for name, info in _members(archive, source).items()}
@@ -95,7 +96,9 @@ def _find(archive: zipfile.ZipFile, wanted: str) -> zipfile.ZipInfo:
     if len(found) == 1:
         return found[0]
     if found:
-        raise IngestError(f"it has {len(found)} members {wanted!r}")
+        raise IngestError(
+            f"it has {len(found)} members {wanted!r}, and only one can be meant; pack the archive anew"
+        )
     there = [repr(info.filename.removesuffix(SUFFIX)[:100]) for info in archive.infolist()[:20]]
     raise IngestError(f"it has no member {wanted!r} (there: {', '.join(there) or 'none'})")
 
@@ -111,10 +114,10 @@ def _members(archive: zipfile.ZipFile, source: SourceFile) -> dict[str, zipfile.
             if not _is_name(name):
                 raise IngestError("its name cannot be that of a payload; use member= to take it in alone")
             if name in members:
-                raise IngestError("there are two of that name")
+                raise IngestError("there are two of that name; pack the archive anew")
             members[name] = info
     if sum(info.compress_size for info in members.values()) > source.size:
-        raise IngestError(f"its members are larger than its {source.size} bytes")
+        raise IngestError(f"its members are larger than its {source.size} bytes; {marks.DAMAGED}")
     source.check_bytes(sum(info.file_size for info in members.values()))
     return members
 
@@ -127,16 +130,20 @@ def _is_name(name: str) -> bool:
 def _check(info: zipfile.ZipInfo, size: int) -> None:
     """Raise ``IngestError`` for a member that is not read, or announces more than it can hold."""
     if info.flag_bits & 0x1:
-        raise IngestError("it is encrypted")
+        raise IngestError("it is encrypted; unpack the archive with its password, and take in the .npy files")
     if info.compress_type not in RATIOS:
         raise IngestError(
-            f"it is compressed by method {info.compress_type}; numpy stores (0) or deflates (8) its arrays"
+            f"it is compressed by method {info.compress_type}; numpy stores (0) or deflates (8) its arrays, "
+            f"and this is {METHODS.get(info.compress_type, 'unknown')}. Unpack it, and take in the .npy files"
         )
     if info.compress_size > size:
-        raise IngestError(f"it announces {info.compress_size} bytes, the file has {size} in all")
+        raise IngestError(
+            f"it announces {info.compress_size} bytes, the file has {size} in all; {marks.DAMAGED}"
+        )
     if info.file_size > info.compress_size * RATIOS[info.compress_type]:
         raise IngestError(
-            f"it announces {info.file_size} bytes, more than {info.compress_size} compressed ones can give"
+            f"it announces {info.file_size} bytes, more than {info.compress_size} compressed ones can give; "
+            f"{marks.DAMAGED}"
         )
 
 
@@ -150,7 +157,10 @@ def _ingested(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: SourceFil
         if not header.shape or header.nbytes == 0:
             data = read_whole(member, header)
             member.read(1)  # at its end its checksum is compared
-    about = {"member": info.filename.removesuffix(SUFFIX)}
+    about: dict[str, Any] = {"member": info.filename.removesuffix(SUFFIX)}
+    comments = {"the comment of the archive": archive.comment, "the comment of the member": info.comment}
+    if lost := sorted(what for what, comment in comments.items() if comment):
+        about["not_kept"] = lost
     return Ingested(data, format="npz", content_type="application/x-npy", metadata=about)
 
 
@@ -185,4 +195,7 @@ def _named(info: zipfile.ZipInfo) -> Iterator[None]:
         raise IngestError(f"member {name!r}: {error}") from error
     except Exception as error:
         # Of zipfile, zlib and struct, for what is damaged.
-        raise IngestError(f"member {name!r}: {type(error).__name__}: {error}") from error
+        raise IngestError(
+            f"member {name!r}: {type(error).__name__}: {error}; the archive is damaged: get it anew, take in "
+            "the other arrays with member=, or keep its bytes with format='raw'"
+        ) from error

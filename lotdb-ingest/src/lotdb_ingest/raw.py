@@ -10,6 +10,7 @@ import numpy as np
 from lotdb import Blocks, Ingested, Payload, SourceFile, TargetFile
 from lotdb.hookspecs import hookimpl
 from lotdb_ingest import text
+from lotdb_ingest.unread import hint
 
 PIECE = 4 << 20
 
@@ -19,7 +20,9 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
     """The bytes of any file that no other ingester took."""
     source.check_options()
     data: Any = source.file.read() if source.size <= PIECE else _blocks(source)
-    return Ingested(data, format=source.format or "raw", content_type="application/octet-stream")
+    about = {} if (said := hint(source)) is None else {"hint": said}
+    format = source.format or "raw"
+    return Ingested(data, format=format, content_type="application/octet-stream", metadata=about)
 
 
 @hookimpl(trylast=True)

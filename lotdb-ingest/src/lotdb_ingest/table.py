@@ -35,7 +35,9 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
     r"""The table of a csv or tsv file; its first row names the columns.
 
     Blank lines are no rows, but for a table of one column, in which they are missing cells unless they stand
-    at its end. A column without a name is called ``column_`` and its number.
+    at its end. A column without a name is called ``column_`` and its number. A first line such as ``sep=;``,
+    which Excel writes and reads, says what stands between cells, unless ``delimiter`` does. If the file may
+    be meant otherwise than it is read, the metadata have a ``hint``.
 
     Options
     -------
@@ -47,6 +49,8 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
         By default what the byte order mark says, or else UTF-8.
     header : bool
         False if the first row is data; the columns are then called ``column_1`` and so on.
+    units : bool
+        True if a row of units stands below the header. They are kept as ``column_units`` in the metadata.
     columns : sequence of str
         Names for the columns, instead of those of the file.
     types : mapping
@@ -81,9 +85,10 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
 def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     r"""Write a table, or an array of numbers, texts or times with one or two axes.
 
-    It is written as the file was that it came from, if that was of the same format. Numbers are written with
-    all their digits, missing cells as nothing, times as ISO 8601 says. A file of text has no types: read
-    again, the columns have those that their texts call for. Metadata and the sample rate are not written.
+    It is written as the file was that it came from, a row of units included, if that was of the same
+    format. Numbers are written with all their digits, missing cells as nothing, times as ISO 8601 says. A
+    file of text has no types: read again, the columns have those that their texts call for. Other metadata
+    and the sample rate are not written.
 
     Options
     -------

@@ -10,6 +10,7 @@ from typing import Any
 from lotdb import InvalidOptionError, SourceFile
 
 __all__ = [
+    "SEPARATOR",
     "Reading",
     "check_decimal",
     "check_flag",
@@ -19,8 +20,11 @@ __all__ = [
     "check_quotechar",
 ]
 
-READING = ("delimiter", "quotechar", "encoding", "header", "columns", "types", "dates", "na_values",
-           "comment", "skip_rows", "decimal", "max_columns", "max_cell")  # fmt: skip
+READING = ("delimiter", "quotechar", "encoding", "header", "units", "columns", "types", "dates",
+           "na_values", "comment", "skip_rows", "decimal", "max_columns", "max_cell")  # fmt: skip
+
+#: Excel's first line that says what stands between cells.
+SEPARATOR = re.compile(r'"?sep=(.*?)"?[\r\n]*', re.IGNORECASE)
 
 _TYPE = re.compile(r"text|int|float|bool|U[1-9][0-9]{0,6}")
 
@@ -33,6 +37,7 @@ class Reading:
     quotechar: str | None = '"'
     encoding: str | None = None
     header: bool = True
+    units: bool = False
     columns: tuple[str, ...] | None = None
     types: Mapping[str, str] = field(default_factory=dict)
     na_values: frozenset[str] = frozenset()
@@ -52,6 +57,7 @@ class Reading:
             quotechar=check_quotechar(given.get("quotechar", '"')),
             encoding=given.get("encoding"),
             header=check_flag("header", given.get("header", True)),
+            units=check_flag("units", given.get("units", False)),
             columns=None if given.get("columns") is None else check_names("columns", given["columns"]),
             types=_types(given.get("types") or {}, given.get("dates") or ()),
             na_values=frozenset(check_names("na_values", given.get("na_values") or ())),
@@ -62,6 +68,8 @@ class Reading:
             max_cell=source.limit("max_cell", cls.max_cell),
         )
         check_marks_differ(how.delimiter, how.quotechar, how.decimal)
+        if how.units and not how.header:
+            raise InvalidOptionError("units=True needs a header, and header=False says that there is none")
         return how
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest.table_columns import Cells, Column
+from lotdb_ingest.table_hints import DELIMITERS, hint
 from lotdb_ingest.table_options import Reading
-from lotdb_ingest.table_rows import Rows, encoding_of
+from lotdb_ingest.table_rows import Rows, encoding_of, find_delimiter
 
 __all__ = ["read"]
 
@@ -32,7 +33,9 @@ Array = np.ndarray[Any, Any]
 def read(source: SourceFile, delimiter: str) -> Ingested:
     """The table that *source* holds."""
     how = Reading.asked(source, delimiter)
-    file = _File(source, how, *encoding_of(source, how.encoding))
+    encoding, mark = encoding_of(source, how.encoding)
+    how = find_delimiter(source, how, encoding, len(mark))
+    file = _File(source, how, encoding, mark)
     survey = file.surveyed()
     dtype = np.dtype(
         {"names": [column.name for column in survey.columns], "formats": [c.dtype for c in survey.columns]}
@@ -64,6 +67,7 @@ class _File:
         self._how = how
         self._encoding = encoding
         self._mark = mark
+        self._units: list[str] = []
 
     def surveyed(self) -> _Survey:
         """What the columns hold, and how many rows there are."""
@@ -73,11 +77,16 @@ class _File:
         self._check_named(names)
         columns = [Column(name, self._how.types.get(name), decimal=self._how.decimal) for name in names]
         count = 0
+        sample: list[Cells] = []
         for first, cells in chunks:
+            sample = sample or cells
             for column, its in zip(columns, cells, strict=True):
                 column.see(its, first)
             count += len(cells[0])
-        return _Survey(columns, count, self._written(rows, header, names))
+        written = self._written(rows, header, names)
+        if said := hint(columns, sample, self._how, asked=self._source.options):
+            written["hint"] = said
+        return _Survey(columns, count, written)
 
     def columns(self, row_bytes: int) -> Iterator[tuple[int, list[Cells]]]:
         """The cells of each column, some rows at a time, with the number of the first of these."""
@@ -99,9 +108,19 @@ class _File:
             raise IngestError(
                 f"it has {width} columns, the limit is {self._how.max_columns}; pass max_columns= to raise it"
             )
+        if self._how.units:
+            self._units = self._units_below(each, width)
         data = _with_blanks(each, [] if self._how.header else header, width)
         size = max(1, min(rows_at_most, cells // width))
         return header, self._chunks(rows, data, width, size)
+
+    def _units_below(self, rows: Iterator[list[str]], width: int) -> list[str]:
+        units = next((row for row in rows if row or width == 1), None)
+        if units is None:
+            raise IngestError("units=True means a row of units below the header, and there is no row")
+        if len(units or [""]) != width:
+            raise IngestError(f"the row of units has {len(units)} cells, the header has {width}")
+        return units or [""]
 
     def _chunks(
         self, rows: Rows, data: Iterator[list[str]], width: int, size: int
@@ -113,7 +132,9 @@ class _File:
             if len(row) != width:
                 raise IngestError(
                     f"row {first + len(chunk)} (line {rows.line}) has {len(row)} cells, "
-                    f"{'the header' if self._how.header else 'the first row'} has {width}"
+                    f"{'the header' if self._how.header else 'the first row'} has {width}; pass "
+                    "skip_rows= if lines above the header are none of the table, or delimiter= or quotechar= "
+                    "for others"
                 )
             chunk.append(row)
             if len(chunk) == size or rows.characters > BLOCK_BYTES:
@@ -157,12 +178,18 @@ class _File:
     def _check_delimiter(self, header: list[str]) -> None:
         if len(header) > 1 or "delimiter" in self._source.options:
             return
-        for other in ",;\t|":
-            if other in header[0]:
-                raise IngestError(
-                    f"there is no {self._how.delimiter!r} in its first row, and there is {other!r}: pass "
-                    f"delimiter={other!r}, or delimiter={self._how.delimiter!r} if it is of one column"
-                )
+        there = {other: header[0].count(other) for other in DELIMITERS if other in header[0]}
+        if not there:
+            return
+        best = max(there, key=there.__getitem__)
+        several = len(there) > 1
+        found = " and ".join(
+            f"{other!r} ({count})" if several else repr(other) for other, count in there.items()
+        )
+        raise IngestError(
+            f"there is no {self._how.delimiter!r} in its first row, and there is {found}: pass "
+            f"delimiter={best!r}, or delimiter={self._how.delimiter!r} if it is of one column"
+        )
 
     def _check_named(self, names: list[str]) -> None:
         for name in self._how.types:
@@ -188,6 +215,10 @@ class _File:
             written["decimal"] = how.decimal
         if how.quotechar != '"':
             written["quotechar"] = how.quotechar
+        if how.units:
+            written["column_units"] = dict(zip(names, self._units, strict=True))
+        if rows.left_out:
+            written["not_kept"] = sorted(rows.left_out)
         if rows.skipped:
             written["preamble"] = "".join(rows.skipped)
         return written

@@ -7,14 +7,15 @@ import contextlib
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import IO
 
-from lotdb import IngestError, SourceFile
+from lotdb import IngestError, InvalidOptionError, SourceFile
 from lotdb_ingest.marks import told
-from lotdb_ingest.table_options import Reading
+from lotdb_ingest.table_options import SEPARATOR, Reading, check_mark, check_marks_differ
 from lotdb_ingest.text import find_encoding
 
-__all__ = ["Rows", "encoding_of"]
+__all__ = ["Rows", "encoding_of", "find_delimiter"]
 
 # Of a row. It is read as a whole, and one that is longer has a quote that was never closed, or is no row.
 MAX_CHARACTERS = 16 << 20
@@ -44,6 +45,40 @@ def encoding_of(source: SourceFile, asked: str | None) -> tuple[str, bytes]:
     return encoding, mark
 
 
+def find_delimiter(source: SourceFile, how: Reading, encoding: str, start: int) -> Reading:
+    """*how*, with the delimiter that Excel's first line ``sep=`` names, if there is one, which is skipped.
+
+    Raises
+    ------
+    IngestError
+        If that line names no delimiter.
+    """
+    source.file.seek(start)
+    text = io.TextIOWrapper(source.file, encoding, errors="replace", newline="")
+    try:
+        line = text.readline(80)
+    finally:
+        text.detach()  # or else the file would be closed with it
+    found = SEPARATOR.fullmatch(line)
+    if found is None:
+        return how
+    # Some programs fill it up with empty cells.
+    marks = set(found[1]) - {'"'}
+    given = "delimiter" in source.options
+    if len(marks) != 1 and given:
+        return how
+    try:
+        mark = check_mark("sep=", "".join(sorted(marks)))
+        if not given:
+            check_marks_differ(mark, how.quotechar, how.decimal)
+    except InvalidOptionError as error:
+        raise IngestError(
+            f"its first line is {line.strip()!r}, which names no delimiter that can be used: {error}; pass "
+            "delimiter="
+        ) from error
+    return replace(how, delimiter=how.delimiter if given else mark, skip_rows=max(1, how.skip_rows))
+
+
 class Rows:
     """The rows of *source* from the one below ``skip_rows`` on, blank ones as no cells.
 
@@ -57,6 +92,8 @@ class Rows:
         What ended the first line.
     skipped
         The lines above the header, or the first of them.
+    left_out
+        What of the file is neither in the rows nor in ``skipped``.
     """
 
     def __init__(self, source: SourceFile, how: Reading, *, encoding: str, start: int) -> None:
@@ -68,6 +105,7 @@ class Rows:
         self.characters = 0
         self.newline = "\n"
         self.skipped: list[str] = []
+        self.left_out: list[str] = []
 
     def __iter__(self) -> Iterator[list[str]]:
         self._source.file.seek(self._start)
@@ -86,12 +124,14 @@ class Rows:
             ) from error
         finally:
             self.newline = lines.newline
+            if lines.comments:
+                self.left_out.append(f"{lines.comments} lines that begin with {self._how.comment!r}")
             # Or else the file would be closed with it.
             with contextlib.suppress(ValueError):
                 text.detach()
 
     def _skip(self, lines: _Lines) -> None:
-        self.skipped = []
+        self.skipped, self.left_out = [], []
         kept = 0
         for _ in range(self._how.skip_rows):
             line = lines.next_line()
@@ -100,6 +140,8 @@ class Rows:
                 return
             if kept <= MAX_SKIPPED:
                 self.skipped.append(line)
+            elif not self.left_out:
+                self.left_out.append(f"lines above the header beyond the first {MAX_SKIPPED} characters")
 
     def _parsed(self, lines: _Lines) -> Iterator[list[str]]:
         how = self._how
@@ -120,7 +162,7 @@ class Rows:
         if "unexpected end" in reason:
             return (
                 f"a quote {quote} in the row that begins in line {lines.first} is never closed: the rest of "
-                "the file would be one cell"
+                "the file would be one cell. Pass quotechar=None if quotes have no meaning in this file"
             )
         if "field limit" in reason:
             return (
@@ -133,7 +175,7 @@ class Rows:
                 f"line {lines.number}: behind the closing quote {quote} of a cell stands more text; "
                 "pass quotechar=None if quotes have no meaning in this file"
             )
-        return f"line {lines.number}: {reason}"
+        return f"line {lines.number} is no row of a table: {reason}; pass delimiter= or quotechar= for others"
 
     def _where(self) -> str:
         """What cannot be decoded, and where in the file; the error itself knows where in its buffer."""
@@ -161,6 +203,7 @@ class _Lines:
         self._comment = comment
         self._about = about
         self.number = 0
+        self.comments = 0
         # Of the row that is being read; whoever has taken a row sets both to zero.
         self.first = 0
         self.characters = 0
@@ -172,6 +215,7 @@ class _Lines:
     def __next__(self) -> str:
         line = self.next_line()
         while self._comment is not None and not self.first and line.startswith(self._comment):
+            self.comments += 1
             line = self.next_line()
         if not line:
             raise StopIteration

@@ -14,6 +14,7 @@ import numpy as np
 
 from lotdb import ExportError, InvalidOptionError, Payload, TargetFile
 from lotdb_ingest.table_options import (
+    SEPARATOR,
     check_decimal,
     check_flag,
     check_mark,
@@ -45,11 +46,14 @@ def write(target: TargetFile, payload: Payload, delimiters: Mapping[str, str]) -
         target.file.write(BYTE_ORDER_MARKS.get(how.encoding, b""))
     text = io.TextIOWrapper(target.file, how.encoding, newline="")
     try:
-        text.write(str(was.get("preamble", "")))
+        text.write(preamble := _preamble(was, how))
         if header:
-            text.write(how.lines([[how.quoted(name)] for name in header]))
+            text.write(_first(how.lines([[how.quoted(name)] for name in header]), preamble))
+            if units := _units(was, list(columns)):
+                text.write(how.lines([[how.quoted(unit)] for unit in units]))
         for first, block in _blocks(payload):
-            text.write(how.lines([how.cells(name, block[at], first) for name, at in columns.items()]))
+            lines = how.lines([how.cells(name, block[at], first) for name, at in columns.items()])
+            text.write(lines if header or first > 1 else _first(lines, preamble))
         text.flush()
     except UnicodeEncodeError as error:
         wrong = error.object[error.start : error.end]
@@ -171,6 +175,32 @@ def _header(names: list[str], options: Mapping[str, Any], was: Mapping[str, Any]
     if isinstance(header, list | tuple) and "header" not in options:
         return list(map(str, header)) if len(header) == len(names) else names
     return names if check_flag("header", header) else []
+
+
+def _preamble(was: Mapping[str, Any], how: _Writing) -> str:
+    """The lines above the header; one that names the delimiter names the one that is used."""
+    lines = str(was.get("preamble", "")).splitlines(keepends=True)
+    if lines and SEPARATOR.fullmatch(lines[0]):
+        lines[0] = f"sep={how.delimiter}{how.newline}"
+    return "".join(lines)
+
+
+def _first(lines: str, preamble: str) -> str:
+    """*lines*, if they can be the first of a file."""
+    if not preamble and SEPARATOR.match(lines):
+        raise ExportError(
+            f"its first line would be {lines[:20]!r}, which is taken for one that names the delimiter; pass "
+            "columns= with other names, or choose npy"
+        )
+    return lines
+
+
+def _units(was: Mapping[str, Any], names: list[str]) -> list[str]:
+    """The row of units that the file had; none if it had none."""
+    units = was.get("column_units")
+    if not isinstance(units, Mapping) or not all(isinstance(unit, str) for unit in units.values()):
+        return []
+    return [units.get(name, "") for name in names]
 
 
 def _blocks(payload: Payload) -> Iterator[tuple[int, Any]]:
