@@ -9,7 +9,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, FileSystemError
+from lotdb import LOTDB, BaseNode, FileSystemError, IngestError
 
 # Each use of a database with so many descriptors left: it works, or says what happened.
 SCRIPT = """
@@ -90,3 +90,39 @@ def test_an_error_of_the_system_is_no_damage(tmp_path, monkeypatch, code):
             db.verify()
         monkeypatch.undo()
         assert db.verify() == []
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO])
+def test_a_file_that_cannot_be_taken_in_now_is_no_bad_file(tmp_path, monkeypatch, number):
+    np.save(tmp_path / "a.npy", np.arange(10))
+    node = BaseNode().get_data_node("a")
+    real = os.open
+
+    def fail(path, *more, **how):
+        if str(path).endswith("a.npy"):
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, *more, **how)
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(FileSystemError) as caught:
+        node.attach_file(tmp_path / "a.npy")
+    assert (caught.value.errno, caught.value.filename) == (number, str(tmp_path / "a.npy"))
+    assert not isinstance(caught.value, IngestError)
+    assert not node.has_data()
+    monkeypatch.undo()
+    node.attach_file(tmp_path / "a.npy")
+    assert node.read_data().sum() == 45
+
+
+def test_an_export_to_a_full_disk_says_so_and_leaves_nothing(tmp_path, monkeypatch):
+    node = BaseNode().get_data_node("a")
+    node.write_data(np.arange(10))
+
+    def full(*args, **how):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FileSystemError, match="cannot export payload 'data' of node 'a': No space") as caught:
+        node.get_data().export(tmp_path / "a.npy")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a.npy"))
+    assert list(tmp_path.iterdir()) == []

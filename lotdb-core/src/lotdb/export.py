@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from lotdb.errors import ExportError, InvalidOptionError, LotdbError, shown, text_of
+from lotdb.errors import (
+    ExportError,
+    FileSystemError,
+    InvalidOptionError,
+    LotdbError,
+    lacking,
+    shown,
+    text_of,
+)
 from lotdb.storage.durable import Disk
 
 if TYPE_CHECKING:
@@ -65,6 +73,8 @@ def export_file(
 
     Raises
     ------
+    FileSystemError
+        If there is no space, or there are too many open files.
     ExportError
         If the file is there already, cannot be written, or cannot hold the payload without loss; nothing
         is left at *path* then that was not there before.
@@ -79,6 +89,9 @@ def export_file(
     except (ExportError, OSError) as error:
         if isinstance(error, LotdbError) and not isinstance(error, ExportError):
             raise
+        if failure := lacking(error):
+            about = f"cannot export {payload._place}: {failure.strerror}"
+            raise FileSystemError(failure.errno, about, str(path)) from error
         # Without the names in an OSError: one of them is that of the unfinished file.
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise ExportError(f"cannot export {payload._place} to {str(path)!r}: {reason}") from error

@@ -19,8 +19,10 @@ import numpy as np
 
 from lotdb import values
 from lotdb.errors import (
+    FileSystemError,
     IngestError,
     InvalidOptionError,
+    lacks_named,
     shown,
     text_of,
 )
@@ -99,7 +101,10 @@ class SourceFile:
         try:
             import hashlib  # which takes longer to import than most of what else is here
 
-            return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
+            with lacks_named("the file cannot be read", str(self.path)):
+                return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
+        except FileSystemError:
+            raise
         except OSError as error:
             raise IngestError(f"cannot read {str(self.path)!r}: {error.strerror or error}") from error
         finally:
@@ -198,7 +203,11 @@ def open_source(
     max_bytes = check_limit("max_bytes", max_bytes)
     try:
         # Non-blocking, because opening a FIFO would wait for its writer for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with lacks_named("the file cannot be opened", str(path)):
+            descriptor = os.open(path, flags)
+    except FileSystemError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise IngestError(f"cannot open {str(path)!r}: {reason}") from error
@@ -335,8 +344,9 @@ def _row_bytes(data: Blocks) -> int:
 def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
     """Turns whatever is raised into an ``IngestError`` that names the file, the format and the plugin."""
     try:
-        yield
-    except (KeyboardInterrupt, InvalidOptionError):
+        with lacks_named("the file cannot be taken in", str(source.path)):
+            yield
+    except (KeyboardInterrupt, InvalidOptionError, FileSystemError):
         raise
     except BaseException as error:
         # The plugin border: what a file format's library raises becomes one error, SystemExit included.
