@@ -321,8 +321,8 @@ def system_error(error: BaseException | None) -> OSError | None:
     return None
 
 
-# What is lacking, or failing, whatever a file holds. Other numbers may come of what a damaged file says, such as
-# a place in it that cannot be.
+# What is lacking, or failing, whatever a file holds. Other numbers may come of what a damaged file says, such
+# as a place in it that cannot be.
 _LACKING = frozenset(
     getattr(errno, name)
     for name in ("EMFILE", "ENFILE", "ENOSPC", "EDQUOT", "ENOMEM", "EIO", "EROFS")
@@ -331,14 +331,14 @@ _LACKING = frozenset(
 
 
 def lacking(error: BaseException) -> OSError | None:
-    """The error of the system that *error* comes of, if it is of too many open files, space or a failing disk."""
+    """The system's error that *error* comes of, if it is of open files, of space or of a failing disk."""
     failure = system_error(error)
     return failure if failure is not None and failure.errno in _LACKING else None
 
 
 @contextlib.contextmanager
 def lacks_named(about: str, path: str | None = None) -> Iterator[None]:
-    """Makes a ``FileSystemError`` of an error that comes of too many open files, no space, or a failing disk."""
+    """Makes a ``FileSystemError`` of an error that comes of open files, of space or of a failing disk."""
     try:
         yield
     except FileSystemError:
