@@ -19,7 +19,7 @@ from lotdb.patterns import check_template, fields_of
 if TYPE_CHECKING:
     from lotdb.plugins import Plugins
 
-__all__ = ["NoSidecar", "Sidecar", "SidecarOfAll", "SidecarOfEach", "open_sidecar"]
+__all__ = ["Sidecar", "SidecarOfAll", "SidecarOfEach", "open_sidecar"]
 
 #: What the column is called that names the files.
 FILE = ("file", "path", "filepath", "filename", "file_name")
@@ -31,7 +31,7 @@ Row = dict[str, Any]
 
 
 class Sidecar:
-    """What is said of each file beside it.
+    """What is said of each file beside it: nothing at all, by this class.
 
     Attributes
     ----------
@@ -42,19 +42,12 @@ class Sidecar:
     files: frozenset[str] = frozenset()
 
     def about(self, file: str, fields: Mapping[str, str]) -> Row | None:
-        """What is said of *file*, whose path has these *fields*; None if nothing is."""
-        raise NotImplementedError
+        """What is said of *file*, whose path has these *fields*; None if it was left out."""
+        return {}
 
     def left_over(self) -> list[str]:
         """What it says of files that are not there, for the report."""
         return []
-
-
-class NoSidecar(Sidecar):
-    """There is none."""
-
-    def about(self, file: str, fields: Mapping[str, str]) -> Row | None:
-        return {}
 
 
 class SidecarOfEach(Sidecar):
@@ -127,7 +120,7 @@ def open_sidecar(
 ) -> Sidecar:
     """What the option *sidecar* means, for a pattern with *fields*, which were *found* in the paths."""
     if sidecar is None:
-        return NoSidecar()
+        return Sidecar()
     template = check_template("sidecar", os.fspath(sidecar) if isinstance(sidecar, Path) else sidecar, fields)
     if not template.lower().endswith((".csv", ".tsv", ".tab", ".json")):
         raise InvalidOptionError(f"sidecar is {template!r}; use the path of a csv, tsv or json file")
