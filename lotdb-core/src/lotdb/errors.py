@@ -285,6 +285,13 @@ class UnsafeRecordError(LotdbError, ValueError):
     """A stored record names a class that is not on the list of harmless ones."""
 
 
+class FileNotReadError(FileSystemError, IngestError):
+    """A file that cannot be taken in now, since the system lacks something; nothing is wrong with the file."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)  # a sentence that names the file
+
+
 # -- what the system could not do -----------------------------------------------------------------
 
 # What a file that is gone, or no file at all, gives when it is opened. Whatever else the system says is about
@@ -334,19 +341,6 @@ def lacking(error: BaseException) -> OSError | None:
     """The system's error that *error* comes of, if it is of open files, of space or of a failing disk."""
     failure = system_error(error)
     return failure if failure is not None and failure.errno in _LACKING else None
-
-
-@contextlib.contextmanager
-def lacks_named(about: str, path: str | None = None) -> Iterator[None]:
-    """Makes a ``FileSystemError`` of an error that comes of open files, of space or of a failing disk."""
-    try:
-        yield
-    except FileSystemError:
-        raise
-    except Exception as error:
-        if failure := lacking(error):
-            raise FileSystemError.of(failure, about, path) from error
-        raise
 
 
 @contextlib.contextmanager

@@ -19,10 +19,10 @@ import numpy as np
 
 from lotdb import values
 from lotdb.errors import (
-    FileSystemError,
+    FileNotReadError,
     IngestError,
     InvalidOptionError,
-    lacks_named,
+    lacking,
     shown,
     text_of,
 )
@@ -101,11 +101,11 @@ class SourceFile:
         try:
             import hashlib  # which takes longer to import than most of what else is here
 
-            with lacks_named("the file cannot be read", str(self.path)):
-                return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
-        except FileSystemError:
-            raise
+            return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
         except OSError as error:
+            if failure := lacking(error):
+                about = f"cannot read {str(self.path)!r}: {failure.strerror}"
+                raise FileNotReadError(failure.errno, about, str(self.path)) from error
             raise IngestError(f"cannot read {str(self.path)!r}: {error.strerror or error}") from error
         finally:
             self.file.seek(position)
@@ -203,13 +203,12 @@ def open_source(
     max_bytes = check_limit("max_bytes", max_bytes)
     try:
         # Non-blocking, because opening a FIFO would wait for its writer for ever.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with lacks_named("the file cannot be opened", str(path)):
-            descriptor = os.open(path, flags)
-    except FileSystemError:
-        raise
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
+        if failure := lacking(error):
+            about = f"cannot open {str(path)!r}: {reason}"
+            raise FileNotReadError(failure.errno, about, str(path)) from error
         raise IngestError(f"cannot open {str(path)!r}: {reason}") from error
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode):
@@ -344,9 +343,8 @@ def _row_bytes(data: Blocks) -> int:
 def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
     """Turns whatever is raised into an ``IngestError`` that names the file, the format and the plugin."""
     try:
-        with lacks_named("the file cannot be taken in", str(source.path)):
-            yield
-    except (KeyboardInterrupt, InvalidOptionError, FileSystemError):
+        yield
+    except (KeyboardInterrupt, InvalidOptionError):
         raise
     except BaseException as error:
         # The plugin border: what a file format's library raises becomes one error, SystemExit included.
@@ -357,6 +355,8 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
                 reason = f"plugin {plugin!r} failed: {reason}; format='raw' keeps the bytes of the file"
         if plugin is not None and _is_empty(source) and "is empty" not in reason:
             reason = f"the file is empty (0 bytes): {reason}"
+        if failure := lacking(error):
+            raise FileNotReadError(failure.errno, _because(source, reason), str(source.path)) from error
         raise IngestError(_because(source, reason)) from error
 
 
