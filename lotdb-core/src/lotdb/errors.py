@@ -286,7 +286,7 @@ class UnsafeRecordError(LotdbError, ValueError):
 
 
 class FileNotReadError(FileSystemError, IngestError):
-    """A file that cannot be taken in now, since the system lacks something; nothing is wrong with the file."""
+    """A file that cannot be taken in now, for the system lacks something; nothing is wrong with the file."""
 
     def __str__(self) -> str:
         return str(self.strerror)  # a sentence that names the file

@@ -207,8 +207,8 @@ def open_source(
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         if failure := lacking(error):
-            about = f"cannot open {str(path)!r}: {reason}"
-            raise FileNotReadError(failure.errno, about, str(path)) from error
+            text = f"cannot open {str(path)!r}: {reason}"
+            raise FileNotReadError(failure.errno, text, str(path)) from error
         raise IngestError(f"cannot open {str(path)!r}: {reason}") from error
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode):
