@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 import zodbpickle.pickle
+from ZODB import POSException
 from ZODB.Connection import Connection
 from ZODB.FileStorage import FileStorage
 from ZODB.serialize import ObjectReader
@@ -22,6 +23,7 @@ __all__ = [
     "ATTRIBUTES",
     "FILESTORAGE_MAGIC",
     "NEEDED",
+    "StateLoadError",
     "Unpickler",
     "check_release",
     "reads_ahead",
@@ -83,6 +85,14 @@ ATTRIBUTES = (
     "_ude",
     "_used_index",
 )
+
+
+class _NeverRaised(Exception):
+    pass
+
+
+#: What ZODB makes of an error met while it loads a record; before 6.4 it lets that one through.
+StateLoadError: type[Exception] = getattr(POSException, "StateLoadError", _NeverRaised)
 
 #: What reading records ahead stands on; without it, ZODB reads them.
 _READER = ("_get_class", "_get_unpickler", "_persistent_load")

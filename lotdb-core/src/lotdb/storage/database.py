@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import ZODB
 from ZODB.Connection import Connection
-from ZODB.POSException import POSError, POSKeyError, StateLoadError
+from ZODB.POSException import POSError, POSKeyError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
 from ZODB.serialize import ObjectReader
 from ZODB.utils import oid_repr, z64
@@ -127,7 +127,7 @@ class _Connection(Connection):
             super().setstate(obj)
         except POSKeyError as error:
             raise DamagedError(_missing(self._db.storage.getName(), error.args[0])) from error
-        except StateLoadError as error:
+        except compat.StateLoadError as error:
             if isinstance(error.__cause__, MemoryError):  # which says nothing about the record
                 raise error.__cause__ from None
             raise DamagedError(
