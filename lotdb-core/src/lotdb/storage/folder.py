@@ -18,6 +18,7 @@ import json
 import os
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from lotdb.errors import (
@@ -78,7 +79,7 @@ class DatabaseFolder:
         _check_name(name)
         return cls(_folder_path(path, name), name)
 
-    @property
+    @cached_property  # an opening asks for it thirty times
     def data_file(self) -> str:
         """The FileStorage."""
         return os.path.join(self.path, self.name)
