@@ -150,6 +150,22 @@ class AloneTests(BackendFixtures):
                     got = alone.read(backend, locator, array, first, rows)
                     check_same(got, array[first : first + rows], f"with options {choice}, Backend.{EXACT}")
 
+    def test_notes_change_nothing_that_is_read(self, alone: Alone, backend_class: type[Backend]) -> None:
+        if not backend_class.takes_notes:
+            pytest.skip("it takes no notes")
+        backend, array = alone.open(), filled("float64", (1000, 2))
+        noted: dict[str, Any] = {"notes": {"samplerate_hz": 50.0, "unit": "V"}}
+        parts = [array[:300], array[300:]]
+        writes: list[tuple[Any, tuple[Any, ...]]] = [
+            (backend.write, (array,)),
+            (backend.write_blocks, (parts, array.shape)),
+        ]
+        for write, what in writes:
+            locator = backend.new_locator()
+            write(locator, *what, {}, **noted)
+            got = alone.read(backend, locator, array, 0, len(array))
+            check_same(got, array, "notes= of Backend.write and write_blocks change nothing that is read")
+
     def test_the_array_is_copied_and_left_alone(self, alone: Alone) -> None:
         backend = alone.open()
         array = filled("float32", (100, 2))
