@@ -37,20 +37,33 @@ def test_an_interrupted_write_leaves_nothing_behind(db: LOTDB, tmp_path: Path) -
     node.write_data(ROWS[:10])
     db.commit()
     before = segments(tmp_path)
-    hit = 0
-    for delay_s in np.linspace(0.002, 0.15, 12):
-        timer = threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
-        try:
-            node.write_data(ROWS)
+    writing, hit = False, 0
+
+    def interrupt(*_: object) -> None:
+        # A signal that came before the write began, or after it ended, is no interrupted write.
+        if writing:
+            raise KeyboardInterrupt
+
+    before_signal = signal.signal(signal.SIGINT, interrupt)
+    try:
+        for delay_s in np.linspace(0.002, 0.15, 12):
+            timer = threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGINT))
+            timer.start()
+            try:
+                writing = True
+                while timer.is_alive():
+                    node.write_data(ROWS)
+                writing = False
+            except KeyboardInterrupt:
+                writing = False
+                hit += 1
             timer.join()
-            time.sleep(0.01)  # the signal is for here, if it came too late for the write
-        except KeyboardInterrupt:
-            hit += 1
-        db.abort()
-        # Nothing goes on in the background and makes files again.
-        time.sleep(0.02)
-        assert segments(tmp_path) == before
+            db.abort()
+            # Nothing goes on in the background and makes files again.
+            time.sleep(0.02)
+            assert segments(tmp_path) == before
+    finally:
+        signal.signal(signal.SIGINT, before_signal)
     assert hit
     assert np.array_equal(node.read_data(), ROWS[:10])
 
