@@ -3,7 +3,8 @@
 # in a folder with spaces in its name.
 
 PYTHON ?= python3
-# newest, lowest (the oldest releases that the pyproject.toml files allow) or pre (pre-releases too)
+# newest, lowest (the oldest releases that the pyproject.toml files allow), pre (pre-releases too) or wheels (the
+# newest, and our own packages as wheels in place of links to their sources)
 RELEASES ?= newest
 ARGS ?=
 # Processes that share the tests.
@@ -19,8 +20,8 @@ PEER_PYTHON := $(VENV)/peer/bin/python
 PEER := $(VENV)/peer/.installed
 
 # The stamp holds the folder that it was made in: the editable installs of a moved or copied checkout still
-# point to the old place, so there the environment is made anew.
-ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(shell pwd -P))
+# point to the old place, so there the environment is made anew. Wheels do not follow their sources either.
+ifneq ($(filter-out wheels,$(RELEASES)) $(shell cat $(INSTALLED) 2>/dev/null),$(RELEASES) $(shell pwd -P))
 .PHONY: $(INSTALLED)
 MOVED := --clear
 endif
@@ -47,6 +48,7 @@ EDITABLE := $(PACKAGES:%=--editable ./%)
 PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet
 INSTALL.newest = $(PIP_INSTALL) --group dev && $(PIP_INSTALL) --no-build-isolation $(EDITABLE)
 INSTALL.pre = $(PIP_INSTALL) --pre --group dev && $(PIP_INSTALL) --pre --no-build-isolation $(EDITABLE)
+INSTALL.wheels = $(PIP_INSTALL) --group dev && $(PIP_INSTALL) --no-build-isolation $(PACKAGES:%=./%)
 # Of a package only releases that have a wheel for this interpreter: an older one would have to be compiled.
 INSTALL.lowest = $(PIP_INSTALL) uv && $(VENV)/bin/uv pip install --quiet --python $(VENV_PYTHON) \
 	--resolution lowest-direct --only-binary :all: $(PACKAGES:%=--no-binary %) --group dev $(EDITABLE)
