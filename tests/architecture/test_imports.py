@@ -148,7 +148,7 @@ def test_only_the_plugins_module_reads_entry_points(package):
 
 @pytest.mark.parametrize("package", SOURCES)
 def test_only_stage_database_session_and_storage_speak_transactions(package):
-    speakers = ("lotdb.stage.", "lotdb.database.", "lotdb.session.", "lotdb.storage.")
+    speakers = ("lotdb.segments.stage.", "lotdb.database.", "lotdb.storage.")
     report([
         found.line
         for found in imports_of(package)

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from lotdb import LOTDB
-from lotdb.stage import Stage
+from lotdb.segments.stage import Stage
 
 npy_backend = runpy.run_path(str(Path(__file__).with_name("npy_backend.py")))
 plugins_with, NpyBackend = npy_backend["plugins_with"], npy_backend["NpyBackend"]
@@ -516,7 +516,8 @@ def test_a_savepoint_that_finds_the_disk_full_can_be_tried_again(full_disk):
 
 
 def test_a_small_write_that_finds_the_disk_full_leaves_those_that_share_its_file(full_disk, monkeypatch):
-    monkeypatch.setattr("lotdb.stage.PACK_BYTES", NEW.nbytes + 1)  # a file is written with the second of them
+    # A file is written with the second of them.
+    monkeypatch.setattr("lotdb.segments.stage.PACK_BYTES", NEW.nbytes + 1)
     root = full_disk.open_connection()
     root["a"].replace_data(NEW)
     FullDiskBackend.room = 0

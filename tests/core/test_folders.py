@@ -362,7 +362,7 @@ def test_files_that_are_known_are_not_read_again(folder, monkeypatch):
 
 def test_a_file_that_has_just_been_written_is_read_again(tmp_path, monkeypatch):
     """Another one of the same size may be written in the same step of the clock."""
-    monkeypatch.setattr("lotdb.ingester.SETTLED_NS", 3600 * 10**9)  # however long this test takes
+    monkeypatch.setattr("lotdb.files.asking.SETTLED_NS", 3600 * 10**9)  # however long this test takes
     path = tmp_path / "a.txt"
     path.write_text("one")
     root = BaseNode("root")

@@ -373,8 +373,8 @@ def test_a_change_that_can_not_be_taken_back_is_not_committed(db, monkeypatch):
         raise OSError("the disk is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr("lotdb.graft.put", fail)
-        patch.setattr("lotdb.whole._restore", fail)
+        patch.setattr("lotdb.tree.graft.put", fail)
+        patch.setattr("lotdb.tree.whole._restore", fail)
         with pytest.raises(OSError, match="the disk is gone"):
             root["a/z"].move(root["b"])
     with pytest.raises(ClosedError, match=r"failed half-way \(OSError.*abort it"):

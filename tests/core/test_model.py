@@ -24,7 +24,7 @@ from lotdb import (
     NodeExistsError,
     StaleNodeError,
 )
-from lotdb.payload import Payload
+from lotdb.content.payload import Payload
 from lotdb.records import Children
 
 MOST_NODES = 60
@@ -47,11 +47,11 @@ ROWS = st.one_of(st.integers(0, 6), st.sampled_from([20, 60]))
 def small_limits(monkeypatch):
     """Limits so low that small trees and arrays cross them: records split, and files fill up."""
     monkeypatch.setattr(Children, "max_leaf_size", 4)
-    monkeypatch.setattr("lotdb.tree.BOX_BYTES", 100)
-    monkeypatch.setattr("lotdb.stage.PACKED_BYTES", 100)
-    monkeypatch.setattr("lotdb.stage.PACK_BYTES", 300)
-    monkeypatch.setattr("lotdb.stage.PENDING_BYTES", 400)
-    monkeypatch.setattr("lotdb.stage.MERGED_BYTES", 200)
+    monkeypatch.setattr("lotdb.tree.tree.BOX_BYTES", 100)
+    monkeypatch.setattr("lotdb.segments.stage.PACKED_BYTES", 100)
+    monkeypatch.setattr("lotdb.segments.stage.PACK_BYTES", 300)
+    monkeypatch.setattr("lotdb.segments.stage.PENDING_BYTES", 400)
+    monkeypatch.setattr("lotdb.segments.stage.MERGED_BYTES", 200)
 
 
 class Model:

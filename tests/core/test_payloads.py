@@ -31,7 +31,7 @@ from lotdb import (
     Plugins,
     hookimpl,
 )
-from lotdb.memory import MemoryBackend
+from lotdb.segments.memory import MemoryBackend
 from lotdb.storage import raw_records
 
 

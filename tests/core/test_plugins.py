@@ -67,7 +67,7 @@ if hidden:
 
 GOOD = """
     from lotdb import hookimpl
-    from lotdb.memory import MemoryBackend
+    from lotdb.segments.memory import MemoryBackend
 
     class GoodBackend(MemoryBackend):
         name = "good"
@@ -217,7 +217,7 @@ def test_a_backend_whose_class_fails_to_import_is_not_called_missing(tmp_path):
 def test_two_entry_points_may_name_one_module(tmp_path):
     both = """
         from lotdb import hookimpl
-        from lotdb.memory import MemoryBackend
+        from lotdb.segments.memory import MemoryBackend
 
         class One(MemoryBackend):
             name = "one"

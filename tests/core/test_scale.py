@@ -175,7 +175,7 @@ def test_a_branch_of_many_nodes_costs_no_more_than_that_of_one(tmp_path):
 
 
 def test_a_walk_lets_go_of_what_it_has_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("lotdb.storage.database._CACHE_OBJECTS", 100)
+    monkeypatch.setattr("lotdb.storage.zodb._CACHE_OBJECTS", 100)
     with LOTDB(tmp_path, durability="process") as db, db.connection() as root:
         for number in range(2000):
             root.get_node_path(f"{number}/child/leaf").set_attribute("number", number)

@@ -41,7 +41,7 @@ from lotdb.errors import (
 )
 from lotdb.records import Box, Children, Guard
 from lotdb.storage import durable, open_database, open_storage, pack_database, raw_records, uninterrupted
-from lotdb.storage.checksum import belongs, is_intact, seal
+from lotdb.storage.sealing import belongs, is_intact, seal
 
 NAME = "lotdb.fs"
 WORKER = Path(__file__).with_name("storage_worker.py")

@@ -11,7 +11,7 @@ from ZODB.Connection import TransactionMetaData
 from ZODB.serialize import ObjectWriter
 
 from lotdb import LOTDB, DamagedError, LotdbError, open_part
-from lotdb.payload import PayloadRecord
+from lotdb.content.payload import PayloadRecord
 from lotdb.records import Bucket, Children, Guard, with_values
 
 NAME = "lotdb.fs"

@@ -15,8 +15,8 @@ from lotdb import (
     DataWriter,
     InvalidDataError,
     MissingPluginError,
-    tables,
 )
+from lotdb.content import tables
 
 COLUMNS = {
     "id": ["001", "002", "017"],

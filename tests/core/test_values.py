@@ -22,7 +22,7 @@ from hypothesis.extra import numpy as hnp
 from zodbpickle import pickletools_3
 
 from lotdb.errors import PluginError, UnsupportedValueError, ValueTooLargeError
-from lotdb.values import (
+from lotdb.values.values import (
     MAX_DEPTH,
     MAX_VALUE_BYTES,
     PLAIN,

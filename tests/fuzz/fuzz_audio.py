@@ -12,8 +12,8 @@ import harness  # type: ignore[import-not-found]
 import numpy as np
 import soundfile
 
-from lotdb_ingest import audio
-from lotdb_ingest.audio_ogg import with_checksum
+from lotdb_ingest.audio import plugin as audio
+from lotdb_ingest.audio.ogg import with_checksum
 
 SOUND = (np.random.default_rng(5).standard_normal((40, 2)) * 0.2).astype("f4")
 CONTAINERS = {

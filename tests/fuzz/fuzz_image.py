@@ -21,7 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from lotdb_ingest import image
+from lotdb_ingest.image import plugin as image
 
 PIXELS = np.random.default_rng(5).integers(0, 256, (6, 5, 4), np.uint8)
 COLOUR = Image.fromarray(PIXELS[..., :3])

@@ -9,7 +9,7 @@ import sys
 import harness  # type: ignore[import-not-found]
 import numpy as np
 
-from lotdb_ingest import npy
+from lotdb_ingest.npy import plugin as npy
 
 ROWS = np.arange(12, dtype="int16").reshape(4, 3)
 STRUCTURE = np.dtype([("größe", "<i4"), ("データ", ">f8", (2,)), ("name", "U2")], align=True)

@@ -6,7 +6,7 @@ import zipfile
 import harness  # type: ignore[import-not-found]
 import numpy as np
 
-from lotdb_ingest import npz
+from lotdb_ingest.npy import npz
 
 ROWS = np.arange(12, dtype="int16").reshape(4, 3)
 

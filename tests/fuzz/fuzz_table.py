@@ -7,7 +7,7 @@ import sys
 
 import harness  # type: ignore[import-not-found]
 
-from lotdb_ingest import table
+from lotdb_ingest.table import plugin as table
 
 SEEDS = [
     b"id,age,left\n001,31,True\n002,,False\n",

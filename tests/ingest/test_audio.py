@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from lotdb import LOTDB, BaseNode, DataMismatchError, ExportError, IngestError, InvalidOptionError
-from lotdb_ingest.audio_ogg import with_checksum
+from lotdb_ingest.audio.ogg import with_checksum
 
 RNG = np.random.default_rng(11)
 CONTAINERS = {

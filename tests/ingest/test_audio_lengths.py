@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from lotdb import BaseNode, ExportError, IngestError
-from lotdb_ingest.audio_headers import extended, from_extended
+from lotdb_ingest.audio.headers import extended, from_extended
 
 ROWS = 1000
 #: Which part of the combinations of container and subtype is tried each time; 1 tries them all.

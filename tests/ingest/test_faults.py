@@ -24,7 +24,7 @@ from lotdb import (
     ReadOnlyError,
     hookimpl,
 )
-from lotdb.memory import MemoryBackend
+from lotdb.segments.memory import MemoryBackend
 from lotdb.testing.seen import check_same
 
 SECONDS = 20  # after which what hangs is given up

@@ -801,7 +801,7 @@ def test_sixteen_bits_a_channel_come_and_go_exactly(node, tmp_path, colour, inte
 
 
 def test_sixteen_bits_a_channel_are_refused_without_imagecodecs(node, tmp_path, monkeypatch):
-    monkeypatch.setattr("lotdb_ingest.image_png_deep.imagecodecs", None)
+    monkeypatch.setattr("lotdb_ingest.image.png_deep.imagecodecs", None)
     (tmp_path / "x.png").write_bytes(deep_png(2)[0])
     assert "would reduce to 8; install what reads them: pip install" in refused(node, tmp_path / "x.png")
 

@@ -12,7 +12,8 @@ import tifffile
 from PIL import Image
 
 from lotdb import BaseNode, IngestError
-from lotdb_ingest import image_read_tiff, image_write_tiff
+from lotdb_ingest.image import read_tiff as image_read_tiff
+from lotdb_ingest.image import write_tiff as image_write_tiff
 
 RNG = np.random.default_rng(29)
 #: Files of each row of the matrix; raise it to try all of them.

@@ -22,7 +22,8 @@ from lotdb import (
     hookimpl,
 )
 from lotdb.testing.seen import check_same, picture
-from lotdb_ingest import npy, npy_format
+from lotdb_ingest.npy import format as npy_format
+from lotdb_ingest.npy import plugin as npy
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 
 from lotdb import LOTDB, DataNode, ExportError, IngestError, InvalidOptionError
 from lotdb.testing.seen import check_same, picture
-from lotdb_ingest import npy_format, npz
+from lotdb_ingest.npy import format as npy_format
+from lotdb_ingest.npy import npz
 
 ROWS = np.arange(600, dtype=">i4").reshape(200, 3)
 

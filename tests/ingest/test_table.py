@@ -762,7 +762,7 @@ def test_what_is_left_out_is_told(node, attach, monkeypatch):
     assert node.get_data().metadata["not_kept"] == ["2 lines that begin with '#'"]
     attach("a,b\n1,2\n", comment="#")
     assert "not_kept" not in node.get_data().metadata
-    monkeypatch.setattr("lotdb_ingest.table_rows.MAX_SKIPPED", 8)
+    monkeypatch.setattr("lotdb_ingest.table.rows.MAX_SKIPPED", 8)
     attach("title\na longer one\nx\na,b\n1,2\n", skip_rows=3)
     assert node.get_data().metadata["not_kept"] == ["lines above the header beyond the first 8 characters"]
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from lotdb.testing import IngesterTests, Sample
-from lotdb_ingest import audio
+from lotdb_ingest.audio import plugin as audio
 
 NOISE = np.random.default_rng(5).integers(-3000, 3000, (50, 2), np.int16)
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lotdb.testing import IngesterTests, Sample
-from lotdb_ingest import image
+from lotdb_ingest.image import plugin as image
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (6, 5, 3), np.uint8)
 

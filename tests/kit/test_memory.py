@@ -2,7 +2,7 @@
 
 import pytest
 
-from lotdb.memory import MemoryBackend
+from lotdb.segments.memory import MemoryBackend
 from lotdb.testing import BackendTests
 
 

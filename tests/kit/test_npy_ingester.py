@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lotdb.testing import IngesterTests, Sample
-from lotdb_ingest import npy
+from lotdb_ingest.npy import plugin as npy
 
 
 def sample(name, array, version=None):
@@ -45,9 +45,9 @@ class TestLargeNpyFiles(TestNpyIngester):
 
     @pytest.fixture(autouse=True)
     def small_blocks(self, monkeypatch):
-        monkeypatch.setattr("lotdb_ingest.npy.BLOCK_BYTES", 8)
-        monkeypatch.setattr("lotdb_ingest.npy_format.BLOCK_BYTES", 8)
-        monkeypatch.setattr("lotdb_ingest.npy_format.SCATTERED_BYTES", 8)
+        monkeypatch.setattr("lotdb_ingest.npy.plugin.BLOCK_BYTES", 8)
+        monkeypatch.setattr("lotdb_ingest.npy.format.BLOCK_BYTES", 8)
+        monkeypatch.setattr("lotdb_ingest.npy.format.SCATTERED_BYTES", 8)
 
     @pytest.fixture
     def samples(self):

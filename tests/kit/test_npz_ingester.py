@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lotdb.testing import IngesterTests, Sample
-from lotdb_ingest import npz
+from lotdb_ingest.npy import npz
 
 ARRAYS = {
     "rows": np.arange(12, dtype="int16").reshape(4, 3),

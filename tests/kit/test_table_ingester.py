@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lotdb.testing import IngesterTests, Sample
-from lotdb_ingest import table
+from lotdb_ingest.table import plugin as table
 
 
 def cells(dtype, *rows):

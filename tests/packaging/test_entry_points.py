@@ -13,12 +13,12 @@ REGISTERED = {
     "lotdb-backend-zarr": {("lotdb.backend", "zarr", "lotdb_backend_zarr.plugin")},
     "lotdb-ingest": {
         ("console_scripts", "lotdb-ingest", "lotdb_ingest.__main__:main"),
-        ("lotdb.ingester", "audio", "lotdb_ingest.audio"),
-        ("lotdb.ingester", "image", "lotdb_ingest.image"),
-        ("lotdb.ingester", "npy", "lotdb_ingest.npy"),
-        ("lotdb.ingester", "npz", "lotdb_ingest.npz"),
+        ("lotdb.ingester", "audio", "lotdb_ingest.audio.plugin"),
+        ("lotdb.ingester", "image", "lotdb_ingest.image.plugin"),
+        ("lotdb.ingester", "npy", "lotdb_ingest.npy.plugin"),
+        ("lotdb.ingester", "npz", "lotdb_ingest.npy.npz"),
         ("lotdb.ingester", "raw", "lotdb_ingest.raw"),
-        ("lotdb.ingester", "table", "lotdb_ingest.table"),
+        ("lotdb.ingester", "table", "lotdb_ingest.table.plugin"),
         ("lotdb.ingester", "text", "lotdb_ingest.text"),
     },
 }

@@ -1,8 +1,10 @@
 """LOTDB, the Light Object Tree DB: a persistent tree for results, their metadata and their arrays."""
 
-from lotdb.backend import Backend, BackendContext
-from lotdb.database import LOTDB
-from lotdb.datanode import DataNode
+from lotdb.content.export import TargetFile
+from lotdb.content.payload import Payload, StoredSegment
+from lotdb.database.database import LOTDB
+from lotdb.database.session import Savepoint
+from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     AttributeNotFoundError,
     ClosedError,
@@ -41,18 +43,16 @@ from lotdb.errors import (
     WrongNodeTypeError,
     WrongThreadError,
 )
-from lotdb.export import TargetFile
-from lotdb.folders import IngestReport
+from lotdb.files.asking import Blocks, Ingested, SourceFile
+from lotdb.files.folders import IngestReport
 from lotdb.hookspecs import hookimpl
-from lotdb.ingester import Blocks, Ingested, SourceFile
-from lotdb.io import DataReader, DataWriter
-from lotdb.nodes import BaseNode
-from lotdb.payload import Payload, StoredSegment
+from lotdb.interfaces.backend import Backend, BackendContext
+from lotdb.nodes.basenode import BaseNode
+from lotdb.nodes.datanode import DataNode
+from lotdb.nodes.io import DataReader, DataWriter
 from lotdb.plugins import Plugins
-from lotdb.session import Savepoint
-from lotdb.storage.plain import open_part
-from lotdb.upkeep import Damage
-from lotdb.values import Undecodable, ValueType
+from lotdb.storage.parts import open_part
+from lotdb.values.values import Undecodable, ValueType
 
 __version__ = "2.0.0"
 

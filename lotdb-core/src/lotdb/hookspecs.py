@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from lotdb.backend import Backend
-    from lotdb.export import TargetFile
-    from lotdb.ingester import Ingested, SourceFile
-    from lotdb.nodes import BaseNode
-    from lotdb.payload import Payload
-    from lotdb.values import ValueType
+    from lotdb.content.export import TargetFile
+    from lotdb.content.payload import Payload
+    from lotdb.files.asking import Ingested, SourceFile
+    from lotdb.interfaces.backend import Backend
+    from lotdb.nodes.basenode import BaseNode
+    from lotdb.values.values import ValueType
 
 __all__ = ["BackendSpec", "IngesterSpec", "NodeSpec", "hookimpl", "hookspec"]
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from lotdb import hookspecs
-from lotdb.backend import Backend
 from lotdb.errors import (
     FileSystemError,
     InvalidOptionError,
@@ -25,11 +24,12 @@ from lotdb.errors import (
     PluginError,
     system_error,
 )
-from lotdb.memory import MemoryBackend
+from lotdb.interfaces.backend import Backend
+from lotdb.segments.memory import MemoryBackend
 
 if TYPE_CHECKING:
-    from lotdb.nodes import BaseNode
-    from lotdb.values import ValueType
+    from lotdb.nodes.basenode import BaseNode
+    from lotdb.values.values import ValueType
 
 __all__ = ["Plugins", "check_plugins", "installed", "plugin_errors", "with_versions"]
 

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-from lotdb.storage.database import open_database
 from lotdb.storage.filestorage import SafeFileStorage
 from lotdb.storage.folder import DatabaseFolder
 from lotdb.storage.lock import patiently
@@ -21,6 +20,7 @@ from lotdb.storage.maintenance import damaged_headers, may_get_root, pack_databa
 from lotdb.storage.opening import open_storage
 from lotdb.storage.restricted import unmerged
 from lotdb.storage.signals import uninterrupted
+from lotdb.storage.zodb import open_database
 
 silence()
 

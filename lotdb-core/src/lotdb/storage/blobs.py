@@ -15,7 +15,7 @@ from ZODB.FileStorage import FileStorage
 from ZODB.POSException import POSKeyError
 
 from lotdb.errors import system_errors
-from lotdb.storage.plain import check_file, check_folder
+from lotdb.storage.parts import check_file, check_folder
 
 __all__ = ["PlainBlobs"]
 

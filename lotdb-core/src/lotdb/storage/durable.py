@@ -10,8 +10,8 @@ import os
 from typing import BinaryIO
 
 from lotdb.errors import InvalidOptionError
-from lotdb.storage.plain import open_plain
-from lotdb.syncing import sync_descriptor, sync_folder, sync_path
+from lotdb.storage.parts import open_plain
+from lotdb.storage.syncing import sync_descriptor, sync_folder, sync_path
 
 __all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders"]
 

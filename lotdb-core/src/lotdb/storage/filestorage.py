@@ -11,7 +11,6 @@ from ZODB.blob import FilesystemHelper
 
 from lotdb.errors import ReadOnlyError, WrongThreadError
 from lotdb.storage.blobs import PlainBlobs
-from lotdb.storage.checksum import ChecksummedRecords
 from lotdb.storage.commit import DurableCommits
 from lotdb.storage.compat import check_release
 from lotdb.storage.durable import Disk
@@ -21,6 +20,7 @@ from lotdb.storage.packing import DurablePack
 from lotdb.storage.reading import SteadyReads
 from lotdb.storage.recovery import CheckedOpening
 from lotdb.storage.restricted import RestrictedLoading
+from lotdb.storage.sealing import ChecksummedRecords
 from lotdb.storage.waiting import LimitedLock
 
 __all__ = ["SafeFileStorage"]

@@ -29,7 +29,7 @@ from lotdb.errors import (
     InvalidOptionError,
 )
 from lotdb.storage.compat import FILESTORAGE_MAGIC
-from lotdb.storage.plain import check_file, check_folder, open_plain
+from lotdb.storage.parts import check_file, check_folder, open_plain
 
 __all__ = ["FORMAT", "LAYOUT", "DatabaseFolder"]
 

@@ -20,7 +20,7 @@ from zlib import crc32
 from BTrees.fsBTree import fsBucket
 from ZODB.fsIndex import fsIndex
 
-from lotdb.storage.plain import open_plain
+from lotdb.storage.parts import open_plain
 from lotdb.storage.watermark import End
 
 __all__ = ["read_index", "write_index"]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
 from lotdb.errors import DatabaseBusyError
-from lotdb.storage.plain import open_plain
+from lotdb.storage.parts import open_plain
 
 try:
     import fcntl

@@ -14,7 +14,7 @@ from ZODB.FileStorage.fspack import GC, FileStoragePacker
 from ZODB.utils import p64
 
 from lotdb.errors import DamagedError
-from lotdb.storage.checksum import is_intact, seal, unsealed
+from lotdb.storage.sealing import is_intact, seal, unsealed
 from lotdb.storage.transactions import seal_room, transaction_header
 from lotdb.storage.watermark import EMPTY, End
 

@@ -21,11 +21,11 @@ from ZODB.utils import oid_repr
 
 from lotdb.errors import DamagedError, ReadOnlyError
 from lotdb.storage.blobs import PlainBlobs
-from lotdb.storage.checksum import is_intact
 from lotdb.storage.durable import Disk
 from lotdb.storage.lock import ReadersLock
 from lotdb.storage.packer import SealingPacker
-from lotdb.storage.plain import check_file, check_tree
+from lotdb.storage.parts import check_file, check_tree
+from lotdb.storage.sealing import is_intact
 from lotdb.storage.watermark import End, Watermark
 
 __all__ = ["DurablePack"]

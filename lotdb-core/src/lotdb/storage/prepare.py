@@ -13,7 +13,7 @@ import shutil
 from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.durable import Disk
 from lotdb.storage.folder import FORMAT, LAYOUT, DatabaseFolder
-from lotdb.storage.plain import open_plain
+from lotdb.storage.parts import open_plain
 from lotdb.storage.watermark import EMPTY, create_watermark
 
 __all__ = ["prepare"]

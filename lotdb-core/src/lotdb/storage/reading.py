@@ -14,7 +14,7 @@ from typing import Any
 
 from ZODB.FileStorage import FileStorage
 
-from lotdb.storage.plain import open_part
+from lotdb.storage.parts import open_part
 from lotdb.storage.waiting import wait_until
 
 __all__ = ["ReadFile", "SteadyReads"]

@@ -19,11 +19,11 @@ from ZODB.fsIndex import fsIndex
 from ZODB.utils import z64
 
 from lotdb.errors import DamagedError
-from lotdb.storage.checksum import belongs, is_intact
 from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.durable import Disk
 from lotdb.storage.folder import DatabaseFolder
 from lotdb.storage.index import read_index, write_index
+from lotdb.storage.sealing import belongs, is_intact
 from lotdb.storage.transactions import DataFile, NotWholeError, Transaction, time_of
 from lotdb.storage.watermark import EMPTY, End, Watermark, create_watermark
 

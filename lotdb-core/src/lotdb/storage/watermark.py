@@ -23,7 +23,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from lotdb.storage.durable import Disk
-from lotdb.storage.plain import open_part
+from lotdb.storage.parts import open_part
 
 __all__ = ["EMPTY", "End", "Watermark", "create_watermark"]
 

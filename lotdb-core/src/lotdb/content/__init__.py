@@ -1,0 +1,1 @@
+"""What a node holds: attributes and payloads."""

@@ -1,0 +1,172 @@
+"""A node's attributes as a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from lotdb.content.payload import Payload, decode_record, is_payload
+from lotdb.errors import AttributeNotFoundError, InvalidOptionError, PayloadExistsError
+from lotdb.keys import check_name
+from lotdb.records import (
+    EMPTY_OWN,
+    Own,
+    get_value,
+    own_of,
+    simple_leaf,
+    with_values,
+    without_value,
+)
+from lotdb.tree.tree import Handle
+from lotdb.tree.whole import put as put_entry
+from lotdb.values import values
+
+if TYPE_CHECKING:
+    from lotdb.nodes.basenode import BaseNode
+
+__all__ = ["Attributes"]
+
+_ABSENT = object()
+
+
+class Attributes(MutableMapping[str, Any]):
+    """The attributes of one node, read and written as they are asked for.
+
+    A value comes back with the type it went in with, and as the reader's own copy: changing a list that
+    was read changes nothing that is stored. A payload is an attribute as well; its value is the
+    :class:`lotdb.Payload` that reads it.
+    """
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: BaseNode) -> None:
+        self._node = node
+
+    def __repr__(self) -> str:
+        return f"<Attributes of {self._node!r}: {', '.join(map(repr, self)) or 'none'}>"
+
+    def __getitem__(self, name: str) -> Any:
+        value = read(self._node, name, _ABSENT)
+        if value is _ABSENT:
+            raise missing(self._node, name)
+        return value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        write(self._node, {name: value})
+
+    def __delitem__(self, name: str) -> None:
+        delete(self._node, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(own_of(self._node._entry())[0])
+
+    def __len__(self) -> int:
+        return len(own_of(self._node._entry())[0])
+
+    def __contains__(self, name: object) -> bool:
+        return check_name(name) in own_of(self._node._entry())[0]
+
+    def update(self, other: Any = (), /, **named: Any) -> None:
+        """Set several attributes at once: all of them, or none if one is refused."""
+        if type(other) is dict and not named:  # as it mostly is
+            write(self._node, other)
+            return
+        if type(other) is tuple and not other:
+            write(self._node, named)
+            return
+        try:
+            pairs = dict(other)
+        except (TypeError, ValueError) as error:
+            raise InvalidOptionError(
+                f"attributes are to be set from {other!r}; use a mapping, or pairs of name and value"
+            ) from error
+        write(self._node, {**pairs, **named})
+
+    def clear(self) -> None:
+        """Remove all attributes; payloads stay."""
+        own = own_of(self._node._entry())
+        self._node._put_own(keep_payloads(own))
+
+
+def read(node: Handle, name: str, default: Any) -> Any:
+    """The value of attribute *name*, or *default*."""
+    own: Own = node._entry()
+    at = 1  # in the entry of a leaf, which is the usual case and is not taken apart
+    if type(own[1]) is not tuple:
+        own, at = own_of(own), 0
+    names = own[at]
+    if type(name) is not str or name not in names:
+        name = check_name(name)  # which may have another spelling for it
+        if name not in names:
+            return default
+    stored = own[names.index(name) + at + 1]
+    if type(stored) is not tuple:
+        return stored
+    if is_payload(stored):
+        return Payload(node, name, decode_record(node, name, stored))
+    return values.decode(stored, extra=node._tree.plugins)
+
+
+def write(node: Handle, named: Mapping[str, Any]) -> None:
+    """Set the attributes *named*: all of them, or none if one is refused."""
+    entry = node._entry()
+    # The first attributes of a new node: most leaves of a large tree are made so.
+    if type(entry[1]) is tuple and not entry[1] and (leaf := simple_leaf(entry[0], named)):
+        container = node._container_to_write()
+        if node._tree.steps is None:
+            container[node._key] = leaf
+        else:
+            put_entry(node._tree, container, node._key, leaf)
+        return
+    own = own_of(entry)
+    node._put_own(with_values(own, _encoded(node, own, named)))
+
+
+def encode(node: Handle, named: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored form of the attributes *named*, each checked."""
+    return _encoded(node, own_of(node._entry()), named)
+
+
+def _encoded(node: Handle, own: Own, named: Mapping[str, Any]) -> dict[str, Any]:
+    stored = {}
+    for name, value in named.items():
+        name = check_name(name)
+        if name in own[0] and is_payload(get_value(own, name)):
+            raise _is_payload_error(node, name)
+        stored[name] = values.encode(value, name=name, extra=node._tree.plugins)
+    return stored
+
+
+def put(node: Handle, stored: dict[str, Any]) -> None:
+    """Set attributes that are in their stored form already."""
+    own = own_of(node._entry())
+    node._put_own(with_values(own, stored))
+
+
+def delete(node: Handle, name: str) -> None:
+    """Remove attribute *name*."""
+    own = own_of(node._entry())
+    name = check_name(name)
+    if name not in own[0]:
+        raise missing(node, name)
+    if is_payload(get_value(own, name)):
+        raise _is_payload_error(node, name)
+    node._put_own(without_value(own, name))
+
+
+def keep_payloads(own: Own) -> Own:
+    """*own* with nothing left but its payloads."""
+    pairs = zip(own[0], own[1:], strict=True)
+    return with_values(EMPTY_OWN, {name: stored for name, stored in pairs if is_payload(stored)})
+
+
+def _is_payload_error(node: Handle, name: str) -> PayloadExistsError:
+    return PayloadExistsError(
+        f"attribute {name!r} of {node._place()} is a payload; write_data replaces it, delete_data removes it"
+    )
+
+
+def missing(node: Handle, name: str) -> AttributeNotFoundError:
+    """The error for an attribute that is not there."""
+    there = ", ".join(map(repr, own_of(node._entry())[0])) or "none"
+    return AttributeNotFoundError(f"{node._place()} has no attribute {name!r} (there: {there})")

@@ -1,0 +1,180 @@
+"""Writing a payload to a file: what an exporter is given, and asking for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from lotdb.errors import (
+    ExportError,
+    FileSystemError,
+    InvalidOptionError,
+    LotdbError,
+    lacking,
+    shown,
+    text_of,
+)
+from lotdb.storage.durable import Disk
+
+if TYPE_CHECKING:
+    from lotdb.content.payload import Payload
+    from lotdb.plugins import Plugins
+
+__all__ = ["TargetFile", "export_file"]
+
+
+@dataclass(frozen=True)
+class TargetFile:
+    """The file that an exporter is to write.
+
+    Parameters
+    ----------
+    path
+        As the user gave it; for messages. It comes into being when all is written: write to *file*.
+    file
+        An open file, binary, readable, seekable and empty.
+    format
+        What the user asked for with ``format=``, or else the suffix in lower case without its dot.
+    options
+        Further arguments of the user's, such as ``subtype``.
+    """
+
+    path: Path
+    file: IO[bytes]
+    format: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def check_options(self, *known: str) -> None:
+        """Raise ``InvalidOptionError`` for an option of the user's that is none of the *known* ones."""
+        for option in self.options:
+            if option not in known:
+                takes = ", ".join(known) or "none"
+                raise InvalidOptionError(
+                    f"writing {self.format!r} takes no option {option!r} (it takes: {takes})"
+                )
+
+
+def export_file(
+    payload: Payload,
+    path: str | os.PathLike[str],
+    *,
+    format: str | None,
+    if_exists: Literal["error", "replace"],
+    options: Mapping[str, Any],
+    plugins: Plugins,
+) -> None:
+    """Have *payload* written to *path* by the plugin that knows the format.
+
+    Raises
+    ------
+    FileSystemError
+        If there is no space, or there are too many open files.
+    ExportError
+        If the file is there already, cannot be written, or cannot hold the payload without loss; nothing
+        is left at *path* then that was not there before.
+    """
+    path, format = _check(path, format, if_exists)
+    try:
+        # A link stays one: what it points to is written.
+        place = Path(os.path.realpath(path))
+        _check_place(place, path, if_exists)
+        with _written_whole(place, if_exists) as file:
+            _ask(TargetFile(path=path, file=file, format=format, options=options), payload, plugins)
+    except (ExportError, OSError) as error:
+        if isinstance(error, LotdbError) and not isinstance(error, ExportError):
+            raise
+        if failure := lacking(error):
+            about = f"cannot export {payload._place}: {failure.strerror}"
+            raise FileSystemError(failure.errno, about, str(path)) from error
+        # Without the names in an OSError: one of them is that of the unfinished file.
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise ExportError(f"cannot export {payload._place} to {str(path)!r}: {reason}") from error
+
+
+def _ask(target: TargetFile, payload: Payload, plugins: Plugins) -> None:
+    exporters = plugins.ingesters("lotdb_export_file")
+    for plugin, function in exporters:
+        try:
+            if function(target=target, payload=payload) is not None:
+                return
+        except (LotdbError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            # The plugin border: what a file format's library raises becomes one error, SystemExit included.
+            raise ExportError(
+                f"plugin {plugin!r} failed: {type(error).__name__}: {text_of(error)}"
+            ) from error
+    more = "" if exporters else ", or install file formats with: pip install lotdb-ingest"
+    raise ExportError(
+        f"no installed plugin writes {payload.kind} data as {target.format!r}; "
+        f"choose another suffix or format={more}"
+    )
+
+
+def _check(path: Any, format: Any, if_exists: Any) -> tuple[Path, str]:
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidOptionError(f"path is {shown(path)}; use the path of a file, as text")
+    if format is not None and not isinstance(format, str):
+        raise InvalidOptionError(f"format is {shown(format)}; use the name of a format, such as 'npy'")
+    if if_exists not in ("error", "replace"):
+        raise InvalidOptionError(f"if_exists is {shown(if_exists)}; use 'error' or 'replace'")
+    path = Path(path)
+    format = (format or path.suffix.removeprefix(".")).lower()
+    if not format:
+        raise InvalidOptionError(f"{str(path)!r} has no suffix that says the format; pass format=")
+    return path, format
+
+
+def _check_place(place: Path, path: Path, if_exists: str) -> None:
+    """Raise ``ExportError`` unless a file may come to *place*, which *path* leads to."""
+    if place.is_dir():
+        raise ExportError("it is a folder; add the name of a file")
+    if os.path.lexists(place) and not place.is_file():
+        raise ExportError("it is there already, and is no regular file; choose another path")
+    if if_exists == "error" and os.path.lexists(path):
+        raise ExportError(_THERE)
+    if not place.parent.is_dir():
+        raise ExportError(f"there is no folder {str(place.parent)!r}; make it first")
+
+
+_THERE = "the file is there already; pass if_exists='replace' to replace it"
+
+
+@contextlib.contextmanager
+def _written_whole(place: Path, if_exists: str) -> Iterator[IO[bytes]]:
+    """A new file that comes to *place*, durably, when the block has ended without an error."""
+    # Beside it, so that giving it its name is one step.
+    unfinished = place.with_name(f".{uuid.uuid4().hex[:16]}.lotdb-export")
+    try:
+        with open(unfinished, "x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if if_exists == "replace":
+            if place.exists():
+                shutil.copymode(place, unfinished)
+            os.replace(unfinished, place)
+        else:
+            _give_name(unfinished, place)
+        with contextlib.suppress(OSError):  # not every network or removable disk can; the file is whole
+            Disk().sync_folder(str(place.parent))
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def _give_name(unfinished: Path, place: Path) -> None:
+    """Have *unfinished* at *place*, unless a file has come there since it was looked for."""
+    try:
+        os.link(unfinished, place)
+    except OSError as error:
+        if os.path.lexists(place):
+            raise ExportError(_THERE) from error
+        os.replace(unfinished, place)  # a file system without hard links

@@ -1,0 +1,478 @@
+"""Payloads: the record that a tree keeps of one, and the object that reads it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from ZODB.blob import Blob
+
+from lotdb import ranges
+from lotdb.content import tables
+from lotdb.content.export import export_file
+from lotdb.errors import (
+    DamagedError,
+    FileSystemError,
+    InvalidDataError,
+    InvalidIndexError,
+    InvalidOptionError,
+    InvalidRangeError,
+    LotdbError,
+    NoAxisError,
+    StaleNodeError,
+    shown,
+)
+from lotdb.interfaces.backend import is_locator
+from lotdb.ranges import Unit
+from lotdb.segments.stage import Layout, Segment
+from lotdb.values import values
+
+if TYPE_CHECKING:
+    from lotdb.tree.tree import Handle
+
+__all__ = ["Payload", "PayloadRecord", "StoredSegment", "decode_record"]
+
+TAG = "p"
+
+_NAMED = (DamagedError, FileSystemError, InvalidRangeError, InvalidOptionError, StaleNodeError)
+
+# What numpy can hold.
+_AXES = 64
+
+# How many records of payloads a tree keeps decoded.
+DECODED = 256
+
+
+@dataclass(frozen=True)
+class PayloadRecord:
+    """What the tree keeps of a payload: everything but its bytes.
+
+    ``metadata`` is in the plain form of ``values.py``; ``shape`` is that of the data as it went in.
+    """
+
+    kind: str  # "array", "bytes", "table" or "text"
+    layout: Layout
+    shape: tuple[int, ...]
+    samplerate_hz: float | None = None
+    content_type: str = "application/octet-stream"
+    metadata: Any = None
+    segments: tuple[Segment, ...] = field(default=(), repr=False)
+
+    @property
+    def rows(self) -> int:
+        """Rows that are stored: the length of the first axis, 1 for an array without axes."""
+        return self.shape[0] if self.shape else 1
+
+    def with_rows(self, rows: int, segments: tuple[Segment, ...]) -> PayloadRecord:
+        """The record of the same payload with *rows* rows, which lie in *segments*."""
+        return replace(self, shape=(rows, *self.layout.row_shape), segments=segments)
+
+    def encode(self) -> tuple[Any, ...]:
+        """The plain form that is stored in a node."""
+        dtype = self.layout.dtype
+        return (
+            TAG,
+            self.kind,
+            self.layout.backend,
+            values.encode(dtype, name="dtype") if dtype.names or dtype.subdtype else dtype.str,
+            self.shape,
+            self.samplerate_hz,
+            self.content_type,
+            self.metadata,
+            self.layout.options,
+            tuple(tuple(segment) for segment in self.segments),
+        )
+
+    @classmethod
+    def decode(cls, stored: tuple[Any, ...]) -> PayloadRecord:
+        """The record of which *stored* is the plain form; a stranger may have written it.
+
+        Raises
+        ------
+        DamagedError
+            It makes no sense.
+        """
+        try:
+            _, kind, backend, dtype, shape, rate, content_type, metadata, options, segments = stored
+            decoded: Any = values.decode(dtype) if type(dtype) is tuple else np.dtype(dtype)
+            segments = tuple(Segment(*part) for part in segments)
+            checks = (
+                kind in ("array", "bytes", "table", "text"),
+                isinstance(decoded, np.dtype) and not decoded.hasobject and decoded.itemsize > 0,
+                type(backend) is str and type(content_type) is str and type(options) is tuple,
+                type(shape) is tuple and all(map(_is_count, shape)) and len(shape) <= _AXES,
+                rate is None or (type(rate) in (int, float) and 0 < rate < math.inf),
+                all(_is_locator(part.locator) and all(map(_is_count, part[1:])) for part in segments),
+            )
+        except (TypeError, ValueError, SyntaxError, AttributeError) as error:
+            raise DamagedError(f"its record makes no sense: {error}") from error
+        if not all(checks):
+            raise DamagedError("its record makes no sense")
+        return cls(
+            kind, Layout(backend, decoded, shape[1:], options), shape, rate, content_type, metadata, segments
+        )
+
+
+def _is_count(number: Any) -> bool:
+    return type(number) is int and 0 <= number < 1 << 63
+
+
+def _is_locator(locator: Any) -> bool:
+    """Whether *locator* is a text that is safe as the name of a file, or a persistent object of ours."""
+    return is_locator(locator) if isinstance(locator, str) else isinstance(locator, Blob)
+
+
+def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRecord:
+    """The record of payload *name*, of which *stored* is the plain form.
+
+    It is remembered: decoding it takes longer than reading a window.
+    """
+    tree = node._tree
+    known = tree.decoded.get(id(stored))
+    if known is None:
+        if len(tree.decoded) >= DECODED:
+            tree.decoded.clear()
+        # With the stored form itself, so that no other has its identity meanwhile.
+        try:
+            known = tree.decoded[id(stored)] = (stored, PayloadRecord.decode(stored))
+        except DamagedError as error:
+            raise DamagedError(f"payload {name!r} of {node._place()}: {error}") from error
+    record: PayloadRecord = known[1]
+    return record
+
+
+def is_payload(stored: Any) -> bool:
+    """Whether a stored attribute value is a payload's record."""
+    return type(stored) is tuple and stored[0] == TAG
+
+
+@dataclass(frozen=True)
+class StoredSegment:
+    """Where some rows of a payload lie.
+
+    They are the rows *first_row* to *first_row + rows* of the payload, and the rows *array_row* to
+    *array_row + rows* of a stored array, which other payloads may share. ``files`` are the paths and sizes in
+    bytes of what holds that array; there are none before it is written.
+    """
+
+    first_row: int
+    rows: int
+    files: tuple[tuple[str, int], ...]
+    array_row: int
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """Size of all its files."""
+        return sum(size for _, size in self.files)
+
+
+class Payload:
+    """Stored data, read when asked for; what it is like is known without touching it.
+
+    It slices as a numpy array does (``payload[10:20]``, ``payload[-5:]``, ``payload[::2, 1]``), and
+    only the rows that are asked for are read. ``numpy.asarray(payload)`` reads it whole. It stays what
+    it was when it was obtained, whatever is written to its node afterwards, until the connection's
+    transaction has ended and the database is packed.
+    """
+
+    __slots__ = ("_node", "_record", "_tree", "name")
+
+    def __init__(self, node: Handle, name: str, record: PayloadRecord) -> None:
+        self._node = node  # for its path, in messages
+        self._tree = node._tree
+        self.name = name
+        self._record = record
+
+    def __repr__(self) -> str:
+        rate = f", {self.samplerate_hz:g} Hz" if self.samplerate_hz else ""
+        about = f"{self.kind} {self.shape} {self.dtype}{rate}"
+        return f"<Payload {self.name!r} of {self._node._path()!r}: {about}, in {self.backend}>"
+
+    # -- what it is like -----------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        """``"array"``, ``"bytes"``, ``"table"`` or ``"text"``; it decides what :meth:`read` returns."""
+        return self._record.kind
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis; bytes, and text in UTF-8, are one axis of bytes."""
+        return self._record.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements; of a table, the structured dtype with its columns."""
+        stored = self._record.layout.dtype
+        return tables.columns_of(stored) if self.kind == "table" else stored
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=object))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data, uncompressed."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def samplerate_hz(self) -> float | None:
+        """Rows a second, or None if none was given."""
+        return self._record.samplerate_hz
+
+    @property
+    def duration_s(self) -> float | None:
+        """Length of the first axis in seconds, or None without a sample rate."""
+        return None if self.samplerate_hz is None else self._record.rows / self.samplerate_hz
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that holds the data."""
+        return self._record.layout.backend
+
+    @property
+    def content_type(self) -> str:
+        """Media type of the data."""
+        return self._record.content_type
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What was given as ``metadata=`` when it was written; a copy of one's own."""
+        stored = self._record.metadata
+        decoded = {} if stored is None else values.decode(stored, extra=self._tree.plugins)
+        return decoded if isinstance(decoded, dict) else {"metadata": decoded}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The backend's own options that it was written with."""
+        return self._tree.decode_options(self._record.layout)
+
+    def segments(self) -> list[StoredSegment]:
+        """Where the rows lie: one entry for each run of rows that is stored together."""
+        self._tree.check()
+        stored, first = [], 0
+        for segment in self._record.segments:
+            files = self._tree.stage.files(self._record.layout, segment)
+            stored.append(StoredSegment(first, segment.rows, tuple(files), segment.first))
+            first += segment.rows
+        return stored
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise NoAxisError(f"{self._place} has no axis, so it has no rows to count")
+        return self.shape[0]
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def read(self, start: Any = None, stop: Any = None, *, unit: Unit = "samples") -> Any:
+        """The data from *start* to before *stop*: an array, a text, or bytes.
+
+        The rows of a table come as a structured array; it is a masked one if any of their cells is
+        missing.
+
+        Parameters
+        ----------
+        start, stop
+            First row and the row after the last; None for the start and the end. In samples (rows) they
+            follow numpy: a negative one counts from the end, and what lies beyond the end is cut off; only
+            a start after the stop is an error.
+            In seconds they are not negative, and sample *k* is taken if ``start <= k / rate < stop``.
+        unit : {"samples", "seconds"}
+
+        Raises
+        ------
+        InvalidRangeError
+            For a window that makes no sense, one in seconds without a sample rate, or one of a text.
+        DamagedError
+            If the stored bytes are missing or altered.
+        """
+        kind = self._record.kind
+        if kind == "text":
+            self._window(None, None, unit)
+            if start is not None or stop is not None:
+                raise InvalidRangeError(f"{self._place} is a text, which is read whole")
+            try:
+                return self._read_rows(0, self._record.rows).tobytes().decode("utf-8", "surrogatepass")
+            except UnicodeDecodeError as error:
+                raise self._about(DamagedError(f"its bytes are no text: {error}")) from error
+        if not self._record.shape:
+            self._window(None, None, unit)
+            if start is not None or stop is not None:
+                raise InvalidRangeError(f"{self._place} has no axis to take a window of")
+            return self._read_rows(0, 1).reshape(())
+        first, last = self._window(start, stop, unit)
+        rows = self._read_rows(first, last)
+        return rows if kind == "array" else self._block(rows)
+
+    def read_frame(self, start: Any = None, stop: Any = None, *, unit: Unit = "samples") -> Any:
+        """The rows of a table from *start* to before *stop* as a pandas DataFrame.
+
+        Columns have pandas' nullable types where cells are missing, and numpy's otherwise.
+
+        Raises
+        ------
+        MissingPluginError
+            If pandas is not installed; the extra ``pandas`` brings it.
+        InvalidDataError
+            If the payload is no table.
+        """
+        if self.kind != "table":
+            raise InvalidDataError(f"{self._place} is of kind {self.kind!r}, and only a table is a DataFrame")
+        first, last = self._window(start, stop, unit)
+        return tables.to_frame(self._read_rows(first, last))
+
+    def read_seconds(self, start_second: Any = None, stop_second: Any = None) -> Any:
+        """The data from *start_second* to before *stop_second*; see :meth:`read`."""
+        return self.read(start_second, stop_second, unit="seconds")
+
+    def iter_blocks(
+        self,
+        block_size: Any,
+        *,
+        block_unit: Unit = "samples",
+        start: Any = None,
+        stop: Any = None,
+        range_unit: Unit = "samples",
+    ) -> Iterator[Any]:
+        """Consecutive blocks of the data, each row in just one of them; the last may be shorter.
+
+        Parameters
+        ----------
+        block_size
+            Rows, or seconds, a block. Seconds need not be whole samples: the blocks then differ by one
+            row, so that none drifts.
+        block_unit, range_unit : {"samples", "seconds"}
+            Units of *block_size*, and of *start* and *stop*, which limit the range as in :meth:`read`.
+        """
+        if self.kind == "text" or not self.shape:
+            raise InvalidRangeError(f"{self._place} has no rows to take blocks of")
+        first, last = self._window(start, stop, range_unit)
+        try:
+            edges = ranges.block_edges(first, last, size=block_size, unit=block_unit, rate=self.samplerate_hz)
+        except _NAMED as error:
+            raise self._about(error) from error
+        return (self._block(self._read_rows(first, last)) for first, last in edges)
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,
+        if_exists: Literal["error", "replace"] = "error",
+        **options: Any,
+    ) -> None:
+        """Write the data to a file, so that what came in through ``attach_file`` goes out again.
+
+        Parameters
+        ----------
+        path
+            The file. It comes into being, durably, when all of it has been written. A link stays one, and
+            what it points to is written.
+        format
+            Name of the format; by default the file name's suffix.
+        if_exists : {"error", "replace"}
+            What to do if there is a file.
+        **options
+            Options of the format, such as ``subtype``.
+
+        Raises
+        ------
+        ExportError
+            If the file is there already or cannot be written, or the format cannot hold the data without
+            loss; what was at *path* is then as it was.
+        """
+        self._tree.check()
+        export_file(
+            self, path, format=format, if_exists=if_exists, options=options, plugins=self._tree.plugins
+        )
+
+    def _block(self, rows: np.ndarray[Any, Any]) -> Any:
+        return rows.tobytes() if self.kind == "bytes" else self._given_out(rows)
+
+    def _given_out(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return tables.from_stored(rows) if self.kind == "table" else rows
+
+    def __getitem__(self, index: Any) -> Any:
+        try:
+            return self._index(index)
+        except (IndexError, ValueError, TypeError) as error:
+            if isinstance(error, LotdbError):
+                raise
+            # Numpy's, for what it cannot do with the index.
+            raise InvalidIndexError(f"{self._place} cannot be indexed by {shown(index)}: {error}") from error
+
+    def _index(self, index: Any) -> Any:
+        head, rest = (index[0], index[1:]) if isinstance(index, tuple) and index else (index, ())
+        if self.shape and isinstance(head, slice):
+            try:
+                first, last, step = ranges.slice_rows(head, self.shape[0])
+            except _NAMED as error:
+                raise self._about(error) from error
+            return self._given_out(self._read_rows(first, last))[(step, *rest)]
+        if self.shape and isinstance(head, int | np.integer) and not isinstance(head, bool):
+            row = int(head) + (self.shape[0] if head < 0 else 0)
+            if not 0 <= row < self.shape[0]:
+                raise InvalidIndexError(
+                    f"row {shown(head)} is out of bounds: {self._place} has {self.shape[0]} rows"
+                )
+            return self._given_out(self._read_rows(row, row + 1))[(0, *rest)]
+        # Everything else that numpy can do, it does to the whole.
+        return self._whole()[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        rows = max(1, (1 << 20) // max(1, self._record.layout.row_bytes))
+        for first in range(0, len(self), rows):
+            yield from self._given_out(self._read_rows(first, min(first + rows, len(self))))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if copy is False:
+            raise InvalidOptionError(
+                f"{self._place} cannot become an array without a copy: it is read from storage"
+            )
+        whole = self._whole()
+        if isinstance(whole, np.ma.MaskedArray):
+            raise InvalidDataError(
+                f"{self._place} has missing cells, which an array without a mask cannot tell; use read()"
+            )
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def _whole(self) -> np.ndarray[Any, Any]:
+        return self._given_out(self._read_rows(0, self._record.rows)).reshape(self.shape)
+
+    def _window(self, start: Any, stop: Any, unit: Unit) -> tuple[int, int]:
+        record = self._record
+        try:
+            return ranges.sample_window(start, stop, rows=record.rows, unit=unit, rate=record.samplerate_hz)
+        except _NAMED as error:
+            raise self._about(error) from error
+
+    def _read_rows(self, first: int, last: int) -> np.ndarray[Any, Any]:
+        tree, record = self._tree, self._record
+        tree.check()
+        try:
+            out = tree.stage.room_for(record.layout, record.segments, first, max(last - first, 0))
+            if out.nbytes:
+                tree.stage.read_into(record.layout, record.segments, first, out)
+        except _NAMED as error:
+            raise self._about(error) from error
+        return out
+
+    def _about(self, error: Exception) -> Exception:
+        """*error*, saying which payload it is about: the layers below know only rows and files."""
+        if isinstance(error, FileSystemError):
+            return FileSystemError.of(error, self._place)
+        return type(error)(f"{self._place}: {error}")
+
+    @property
+    def _place(self) -> str:
+        return f"payload {self.name!r} of {self._node._place()}"

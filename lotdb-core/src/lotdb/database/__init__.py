@@ -1,0 +1,1 @@
+"""LOTDB: an open database, its connections and its upkeep."""

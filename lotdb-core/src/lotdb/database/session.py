@@ -1,0 +1,377 @@
+"""One connection to a database: its tree, its transaction and its savepoints."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import transaction
+from persistent import Persistent
+from ZODB import POSException
+from ZODB.utils import z64
+
+from lotdb.errors import (
+    ClosedError,
+    CommitInDoubtError,
+    ConflictError,
+    FileSystemError,
+    InvalidOptionError,
+    LotdbError,
+    ReadOnlyError,
+    WrongThreadError,
+    system_error,
+    system_errors,
+)
+from lotdb.nodes.basenode import BaseNode
+from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard, buckets
+from lotdb.segments.memory import MemoryBackend
+from lotdb.segments.stage import Stage
+from lotdb.storage import uninterrupted, unmerged
+from lotdb.tree.tree import Handle, Tree
+
+if TYPE_CHECKING:
+    from ZODB.Connection import Connection
+
+    from lotdb.database.database import LOTDB
+
+__all__ = ["ROOT_KEY", "Savepoint", "Session"]
+
+ROOT_KEY = "root"
+
+# What the owner of a tree is set to when nobody may use it any more; no thread has this number.
+NOBODY = -1
+
+# What a change of the tree changes; other than blobs, of which some belong to no payload.
+_RECORDS = (Children, Bucket, Box)
+
+
+class ConnectedTree(Tree):
+    """The tree that one connection sees."""
+
+    owner: int
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.database.plugins)
+        self._session = session
+        self.owner = get_ident()
+        self.default_backend = session.database.default_backend
+        self.roots = session.connection.root()["tree"]
+        self.stage = Stage(
+            session.database._backends,
+            join=session.join,
+            adopt=session.adopt,
+            decode_options=self.decode_options,
+        )
+
+    def __str__(self) -> str:
+        return str(self._session.database)
+
+    def belongs_to(self, database: object) -> bool:
+        return database is self._session.database
+
+    def check_backend(self, name: str) -> None:
+        if name == MemoryBackend.name:
+            raise InvalidOptionError(f"backend {name!r} keeps nothing on disk; use another one in a database")
+        super().check_backend(name)
+
+    def check(self) -> None:
+        if self.owner != get_ident():
+            raise self._session._why_refused()
+
+    def check_writable(self) -> None:
+        self.check()
+        if self._session.database.read_only:
+            raise ReadOnlyError(f"{self} was opened with read_only=True; nothing in it can be changed")
+        self._session.changed = True
+
+    def commit(self) -> None:
+        self._session.commit()
+
+    def has_changes(self) -> bool:
+        connection = self._session.connection
+        saved = connection._savepoint_storage
+        changed = any(type(record) in _RECORDS for record in connection._registered_objects)
+        return changed or (saved is not None and len(saved) > 0)
+
+    def depend_on(self, guard: Guard) -> None:
+        self._depend(guard)
+
+    def depend_on_content(self, record: Children | Box) -> None:
+        if type(record) is Box:
+            self._depend(record)
+            return
+        self.retire(record)
+        for bucket in buckets(record):
+            self._depend(bucket)
+
+    def retire(self, children: Children) -> None:
+        # Up to 127 children lie in this very record, if there never were more. Of more, it is the root.
+        self._depend(children)
+        bucket = children._firstbucket
+        if bucket._next is None:
+            self._depend(bucket)
+        own = children[OWN_KEY]
+        if type(own) is Box:
+            self._depend(own)
+
+    def _depend(self, record: Any) -> None:
+        if record._p_jar is None or record._p_oid is None:
+            return
+        record._p_activate()  # a ghost does not know its serial
+        if record._p_serial != z64:
+            self._session.connection.readCurrent(record)
+            # What this transaction changes as well would be merged, and the dependence forgotten.
+            self._session.exact.setdefault(record._p_oid, record._p_serial)
+
+    def on_rollback(self, undo: Callable[[], None]) -> None:
+        undos = self._session.undos
+        if self.steps is not None:
+            self.steps.append(partial(_withdraw, undos, undo))
+        undos.append(undo)
+
+    def give_up(self, failure: BaseException) -> None:
+        self._session.torn = failure
+
+    @contextmanager
+    def all_or_nothing(self, node: Handle) -> Iterator[None]:
+        savepoint = self._session.savepoint()
+        try:
+            yield
+        except BaseException:
+            savepoint.rollback()
+            raise
+
+    def pin(self, copy: Tree) -> None:
+        self._session.pinned[copy] = self._session.snapshot
+
+    def trim_cache(self) -> None:
+        self._session.connection.cacheGC()
+
+
+class Session:
+    """A connection with its own transaction, which begins when the one before ends."""
+
+    def __init__(self, database: LOTDB) -> None:
+        self.database = database
+        self._thread = threading.current_thread()
+        self.undos: list[Callable[[], None]] = []
+        #: Whether anything may have been changed since the transaction began.
+        self.changed = False
+        #: Why a change that failed could not be taken back; the transaction can only be aborted then.
+        self.torn: BaseException | None = None
+        #: The records that the transaction depends on, into which nothing may be merged, and their serials.
+        self.exact: dict[bytes, bytes] = {}
+        #: Trees in memory that read their payloads from here, and the snapshot that they were copied from.
+        self.pinned: WeakKeyDictionary[Tree, bytes] = WeakKeyDictionary()
+        self._manager = transaction.TransactionManager(explicit=True)
+        self._manager.begin()
+        try:
+            with uninterrupted():
+                self.connection: Connection = database._zodb.open(self._manager)
+                self.tree = ConnectedTree(self)
+                self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
+        except BaseException:  # also Ctrl-C, which comes when all is open
+            if "connection" in self.__dict__:
+                self.connection.close()
+            raise
+
+    # -- used by the tree and the stage --------------------------------------------------------------
+
+    def join(self, stage: Stage) -> None:
+        """Make *stage* a part of the transaction."""
+        self._manager.get().join(_StagePart(stage))
+
+    def adopt(self, locator: Any) -> None:
+        """Make a locator that is a persistent object part of the database, before it is written to."""
+        if isinstance(locator, Persistent):
+            self.connection.add(locator)
+
+    def _why_refused(self) -> LotdbError:
+        """The error that says why the tree cannot be used here and now."""
+        if self.tree.owner != NOBODY:
+            return WrongThreadError(
+                f"this connection to {self.database} belongs to another thread; open one in each thread"
+            )
+        return self.database._why_refused() or ClosedError(f"this connection to {self.database} is closed")
+
+    @property
+    def snapshot(self) -> bytes:
+        """The transaction number before which this connection reads."""
+        # After a savepoint, _storage is another one, which keeps what is not committed.
+        return self.connection._normal_storage._start  # type: ignore[no-any-return]
+
+    @property
+    def oldest(self) -> bytes:
+        """The transaction number before which this connection, or a copy made from it, reads."""
+        return min([self.snapshot, *self.pinned.values()])
+
+    # -- transactions --------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Make all that was changed visible together; after any error it is as if nothing had been."""
+        self.tree.check()
+        if self.torn is not None:
+            raise ClosedError(
+                f"this transaction of {self.database} cannot be committed, for a change in it failed "
+                f"half-way ({self.torn!r}); abort it, and do it again"
+            ) from self.torn
+        with uninterrupted():
+            try:
+                self.tree.stage.flush()
+                with unmerged(self.exact.keys()):
+                    self._manager.commit()
+            except CommitInDoubtError as error:
+                self.database._give_up(error)
+                raise
+            except BaseException as error:
+                self._forget_all()
+                if isinstance(error, POSException.ConflictError) and not isinstance(error, LotdbError):
+                    raise ConflictError(
+                        f"another transaction changed the same part of {self.database} first; "
+                        "nothing of this one was kept, run it again"
+                    ) from error
+                if (failure := system_error(error)) and not isinstance(error, LotdbError):
+                    raise FileSystemError.of(
+                        failure, "nothing was committed", self.database._data_file
+                    ) from error
+                raise
+            self.undos.clear()
+            self._begin()
+
+    def abort(self) -> None:
+        """Forget all that was changed since the last commit, and see what others have committed."""
+        self.tree.check()
+        with uninterrupted():
+            self._forget_all()
+
+    def savepoint(self) -> Savepoint:
+        """A point within the transaction that can be returned to; after any error nothing of it is kept."""
+        self.tree.check()
+        with uninterrupted(), system_errors("no savepoint was made", self.database._data_file):
+            self.tree.stage.flush()
+            try:
+                self.connection.join_changed()
+                savepoint = self._manager.savepoint()
+            except BaseException:  # ZODB has forgotten all that was changed, and takes nothing more
+                self._forget_all()
+                raise
+            return Savepoint(self, savepoint, len(self.undos))
+
+    def close(self) -> None:
+        """Forget what is not committed, and let go of the connection."""
+        if self.tree.owner == NOBODY:
+            return
+        self.check_closable()
+        with uninterrupted():
+            try:
+                self._roll_back(self._manager.abort)
+            finally:
+                self.tree.owner = NOBODY
+                self.connection.close()
+
+    def check_closable(self) -> None:
+        """Raise ``WrongThreadError`` while another thread that is alive may use the connection."""
+        if self._thread.is_alive():
+            self.tree.check()
+
+    def _forget_all(self) -> None:
+        try:
+            self._roll_back(self._manager.abort)
+        finally:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._manager.begin()
+        self.tree.steps = None
+        self.tree.new_epoch()
+        self.exact.clear()
+        self.changed = False
+        self.torn = None
+
+    def _depend_again(self) -> None:
+        # ZODB forgets that a transaction depends on a record once it stores a change of it, also if that goes
+        # into a savepoint that is then rolled back.
+        for oid, serial in self.exact.items():
+            self.connection._readCurrent.setdefault(oid, serial)
+
+    def _roll_back(self, how: Callable[[], None], keep: int = 0) -> None:
+        self.tree.steps = None
+        self.tree.new_epoch()
+        try:
+            self.connection.join_changed()
+            how()
+        finally:
+            if self.changed:
+                # ZODB resets what it was told of. An object whose change was cut short, by a lack of memory
+                # inside of it, may not have told; so all that was read is read again.
+                self.connection.cacheMinimize()
+            self.tree.stage.purge()
+            self.tree.new_epoch()
+            while len(self.undos) > keep:
+                self.undos.pop()()
+
+
+def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None:
+    if undos and undos[-1] is undo:
+        undos.pop()
+
+
+class _StagePart:
+    """The stage as a part of ZODB's transaction, which does not keep it, and the database, in use.
+
+    Objects of ZODB that were not closed are never collected, and so would a database not be whose last user
+    has dropped it in the middle of a transaction.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = weakref.ref(stage)
+        self._key = stage.sortKey()
+
+    def sortKey(self) -> str:
+        return self._key
+
+    def __getattr__(self, name: str) -> Any:
+        stage = self._stage()
+        return _nothing if stage is None else getattr(stage, name)
+
+
+def _nothing(*args: object) -> None:
+    """What a stage does that nobody uses any more."""
+
+
+class Savepoint:
+    """A point within a transaction; :meth:`rollback` forgets what was changed since."""
+
+    def __init__(self, session: Session, savepoint: Any, undos: int) -> None:
+        self._session = session
+        self._savepoint = savepoint
+        self._undos = undos
+
+    def rollback(self) -> None:
+        """Return to this point; it can be returned to again.
+
+        Raises
+        ------
+        ClosedError
+            If its transaction has ended, or an earlier savepoint was returned to.
+        """
+        self._session.tree.check()
+        with uninterrupted():
+            if not self._savepoint.valid:
+                raise ClosedError(
+                    "this savepoint is no more: its transaction ended, or an earlier one was returned to"
+                )
+            try:
+                with system_errors("nothing was rolled back", self._session.database._data_file):
+                    self._session._roll_back(self._savepoint.rollback, self._undos)
+                self._session._depend_again()
+            except BaseException:  # ZODB takes nothing more in this transaction
+                self._session._forget_all()
+                raise
+            self._session.torn = None

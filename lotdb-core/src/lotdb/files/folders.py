@@ -1,0 +1,376 @@
+"""Taking in whole folders: which file goes to which node, one commit a batch, a report at the end."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lotdb.content import payloads
+from lotdb.errors import (
+    DataMismatchError,
+    IngestError,
+    InvalidDataError,
+    InvalidKeyError,
+    InvalidOptionError,
+    LotdbError,
+    PayloadExistsError,
+    UnsupportedValueError,
+    ValueTooLargeError,
+    shown,
+)
+from lotdb.files.asking import check_limit
+from lotdb.files.attach import files_of, from_file, is_known, notes_on, says
+from lotdb.files.patterns import check_template, parse
+from lotdb.files.sidecars import Sidecar, open_sidecar
+from lotdb.records import own_of
+from lotdb.tree import walk
+
+if TYPE_CHECKING:
+    from lotdb.nodes.basenode import BaseNode
+
+__all__ = ["IngestReport", "ingest_tree"]
+
+#: What one file can be to blame for; anything else concerns the database.
+_OF_ONE_FILE = (
+    DataMismatchError,
+    IngestError,
+    InvalidDataError,
+    InvalidKeyError,
+    InvalidOptionError,
+    PayloadExistsError,
+    UnsupportedValueError,
+    ValueTooLargeError,
+)
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass
+class IngestReport:
+    """What became of the files of a folder, each by its path below that folder.
+
+    Parameters
+    ----------
+    added
+        Files that were taken in, and were not there before.
+    unchanged
+        Files that were there already: of the same size and time, or else with the same SHA-256.
+    failed
+        Files that could not be taken in, and why.
+    unmatched
+        Files that do not fit the pattern; links to folders, which are not followed; and databases.
+    replaced
+        Files that were taken in in place of what was there.
+    vanished
+        Files that were taken in from this folder earlier, and are not in it any more. What they became
+        stays.
+    notes
+        What else there is to know of files that were taken in: what of them was not kept, that they are
+        empty, or that they are of a format that is not read, so that their bytes were kept.
+    """
+
+    added: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    failed: dict[str, LotdbError] = field(default_factory=dict)
+    unmatched: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        counts = [
+            f"{len(self.added)} added",
+            f"{len(self.unchanged)} unchanged",
+            f"{len(self.failed)} failed",
+        ]
+        counts.insert(1, f"{len(self.replaced)} replaced") if self.replaced else None
+        counts += [f"{len(self.unmatched)} not matched by the pattern"]
+        counts += [f"{len(self.vanished)} vanished"] if self.vanished else []
+        lines = [", ".join(counts)]
+        lines += [f"  {path}: {error}" for path, error in self.failed.items()]
+        lines += [f"  {path}: has vanished from the folder; what it became stays" for path in self.vanished]
+        lines += [f"  {path}: does not fit the pattern" for path in self.unmatched]
+        lines += [f"  {line}" for line in self._noted()]
+        return "\n".join(map(_printable, lines))
+
+    def _noted(self) -> Iterator[str]:
+        """The notes, those that are the same of many files once."""
+        files: dict[str, list[str]] = {}
+        for path, notes in self.notes.items():
+            for note in notes:
+                files.setdefault(note, []).append(path)
+        for note, paths in files.items():
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            yield f"{paths[0]}{more}: {note}"
+
+
+def _printable(line: str) -> str:
+    # The name of a file may hold anything: line breaks, commands to a terminal, what is no text.
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a file goes, and what is said of it."""
+
+    file: str
+    node: str
+    data_attribute: str | None
+    fields: dict[str, str]
+    attributes: dict[str, str]
+
+
+def ingest_tree(
+    node: BaseNode,
+    folder: str | os.PathLike[str],
+    pattern: str | None,
+    *,
+    to: str | None,
+    data_attribute: str | None,
+    attributes: bool | Collection[str],
+    sidecar: str | os.PathLike[str] | None,
+    on_error: Literal["report", "raise"],
+    batch_size: int | None,
+    progress: Progress | None,
+    **how: Any,
+) -> IngestReport:
+    """Take in the files below *folder*; see ``BaseNode.ingest_tree``."""
+    if on_error not in ("report", "raise"):
+        raise InvalidOptionError(f"on_error is {shown(on_error)}; use 'report' or 'raise'")
+    if batch_size is not None and check_limit("batch_size", batch_size) == 0:
+        raise InvalidOptionError("batch_size is 0; use the number of files a commit, such as 100")
+    root = _check_folder(folder)
+    node._entry()  # which knows the tree
+    node._tree.check_writable()
+    if batch_size is not None and node._tree.has_changes():
+        raise InvalidOptionError(
+            "ingest_tree commits after each batch of files, and there are changes that are not committed: "
+            "commit or abort them first, or pass batch_size=None to take all files in as a part of this "
+            "transaction"
+        )
+    report = IngestReport()
+    places, said = _places(node, root, pattern, to, data_attribute, attributes, sidecar, report)
+    if on_error == "raise" and report.failed:
+        raise next(iter(report.failed.values()))
+    for number, place in enumerate(places, start=1):
+        try:
+            became = _take_in(node, root, place, said, report, how)
+        except _OF_ONE_FILE as error:
+            if on_error == "raise":
+                raise
+            report.failed[place.file] = error
+        else:
+            getattr(report, became).append(place.file)
+        if batch_size is not None and number % batch_size == 0:
+            node._tree.commit()
+        if progress is not None:
+            progress(number, len(places), place.file)
+    if rest := said.left_over():
+        report.notes.setdefault(str(sidecar), []).extend(rest)
+    report.vanished += _vanished(node, root, {place.file for place in places}, report)
+    if batch_size is not None:
+        node._tree.commit()
+    return report
+
+
+def _take_in(
+    node: BaseNode, root: Path, place: _Place, said: Sidecar, report: IngestReport, how: dict[str, Any]
+) -> Literal["added", "replaced", "unchanged"]:
+    """What became of the file; it may be there already. After an error the tree is as it was."""
+    with node._tree.whole():
+        about = said.about(place.file, place.fields)
+        target = node.get_data_node(place.node)
+        name = target._name(place.data_attribute)
+        for field in place.attributes:
+            if field == name or payloads.has(target, field):
+                raise PayloadExistsError(
+                    f"{target._place()} cannot have attribute {field!r}: it is a payload"
+                )
+        there = payloads.has(target, name) or bool(from_file(target, name))
+        before = own_of(target._entry())
+        _attach(target, name, root / place.file, about or {}, **how)
+        after = own_of(target._entry())
+        changed = {
+            each: text for each, text in place.attributes.items() if target.get_attribute(each) != text
+        }
+        if changed:
+            target.attrs.update(changed)
+        if before == after:
+            return "unchanged"
+        if notes := _notes(target, name, root / place.file, about):
+            report.notes[place.file] = notes
+        return "replaced" if there and how.get("if_exists") != "append" else "added"
+
+
+def _attach(
+    target: Any,
+    name: str,
+    path: Path,
+    about: dict[str, Any],
+    *,
+    skip_unchanged: bool,
+    always_hash: bool,
+    metadata: Mapping[str, Any] | None = None,
+    **how: Any,
+) -> None:
+    """Have *target* take in the file at *path*, unless it is there already."""
+    # What is appended is not appended again for its notes' sake.
+    skip = skip_unchanged and (how.get("if_exists") == "append" or _says(target, name, about))
+    if skip and not always_hash and is_known(target, name, path):
+        return
+    if metadata is None or isinstance(metadata, Mapping):  # anything else is refused where it is used
+        metadata = {**about, **(metadata or {})}
+    target.attach_file(path, data_attribute=name, metadata=metadata, skip_unchanged=skip, **how)
+
+
+def _says(target: BaseNode, name: str, about: dict[str, Any]) -> bool:
+    """Whether the payloads of a file have these metadata."""
+    there = [payloads.get(target, part).metadata for part in from_file(target, name)] if about else []
+    return all(says(notes, key, value) for notes in there for key, value in about.items())
+
+
+def _notes(target: BaseNode, name: str, path: Path, about: dict[str, Any] | None) -> list[str]:
+    """What there is to know of a file that was taken in."""
+    notes: dict[str, None] = {}
+    if about is None:
+        notes["nothing is said of it in a sidecar"] = None
+    for part in from_file(target, name):
+        metadata = notes_on(target, part)[-1]  # those of the file that was appended last
+        if metadata.get("_source_size_bytes") == 0:
+            notes["it is empty"] = None
+        if isinstance(hint := metadata.get("hint"), str):
+            notes[hint] = None
+        for lost in metadata.get("not_kept") or ():
+            notes[f"not kept: {lost}"] = None
+    return list(notes)
+
+
+def _vanished(node: BaseNode, root: Path, there: set[str], report: IngestReport) -> list[str]:
+    """Files of the folder that payloads below *node* came from, and that are not in it any more."""
+    base = os.path.join(os.path.abspath(root), "")
+    found: set[str] = set()
+    for each in walk.everything(node):
+        own = own_of(each._entry())
+        for name, stored in zip(own[0], own[1:], strict=True):
+            if payloads.is_payload(stored):
+                found.update(files_of(each, name))
+    below = {os.path.abspath(path)[len(base) :] for path in found if os.path.abspath(path).startswith(base)}
+    gone = sorted(path.replace(os.sep, "/") for path in below)
+    unseen = tuple(f"{folder}/" for folder in report.failed)
+    return [path for path in gone if path not in there and not f"{path}/".startswith(unseen)
+            and not os.path.lexists(root / path)]  # fmt: skip
+
+
+# -- files and patterns ---------------------------------------------------------------------------
+
+
+def _check_folder(folder: Any) -> Path:
+    if not isinstance(folder, str | os.PathLike) or not isinstance(os.fspath(folder), str):
+        raise InvalidOptionError(f"folder is {shown(folder)}; use the path of a folder, as text")
+    root = Path(folder)
+    if not root.is_dir():
+        raise IngestError(f"cannot ingest {str(root)!r}: it is not a folder")
+    return root
+
+
+def _places(
+    node: BaseNode,
+    root: Path,
+    pattern: str | None,
+    to: str | None,
+    data_attribute: str | None,
+    attributes: bool | Collection[str],
+    sidecar: Any,
+    report: IngestReport,
+) -> tuple[list[_Place], Sidecar]:
+    """Where each file below *root* goes; what does not match, or cannot be listed, goes to the report."""
+    expression, fields = parse("**/*" if pattern is None else pattern)
+    levels = "/".join(f"{{{name}}}" for name in fields)
+    to = levels if to is None else check_template("to", to, fields)
+    named = None if data_attribute is None else check_template("data_attribute", data_attribute, fields)
+    kept = _check_attributes(attributes, fields)
+    matched: dict[str, dict[str, str]] = {}
+    others: list[str] = []
+    for file in _files(root, report):
+        match = expression.fullmatch(file)
+        if match is None:
+            others.append(file)
+        else:
+            matched[file] = match.groupdict()
+    said = open_sidecar(sidecar, root, fields, list(matched.values()), node._tree.plugins)
+    report.unmatched += [file for file in others if file not in said.files]
+    places: dict[tuple[str, str | None], _Place] = {}
+    of_node: dict[str, _Place] = {}
+    for file, found in matched.items():
+        if file in said.files:
+            continue
+        place = _Place(
+            file=file,
+            # Without fields, its path is all that tells a file apart.
+            node=_normal(to.format_map(found) or file),
+            data_attribute=None if named is None else _normal(named.format_map(found)),
+            fields=found,
+            attributes={name: found[name] for name in kept},
+        )
+        other = places.setdefault((place.node, place.data_attribute), place)
+        if other is not place:
+            raise InvalidOptionError(
+                f"{other.file!r} and {file!r} would be the same payload of node {place.node!r}; "
+                "use a pattern with more fields, and all of them in to= or data_attribute="
+            )
+        other = of_node.setdefault(place.node, place)
+        for name in kept:
+            if other.attributes[name] != found[name]:
+                raise InvalidOptionError(
+                    f"{other.file!r} and {file!r} would give attribute {name!r} of node {place.node!r} "
+                    "different values; leave it out of attributes=, or put it into to="
+                )
+    return list(places.values()), said
+
+
+def _check_attributes(asked: Any, fields: list[str]) -> list[str]:
+    """The fields that become attributes."""
+    if isinstance(asked, bool):
+        kept = fields if asked else []
+    elif isinstance(asked, str) or not isinstance(asked, Collection):
+        raise InvalidOptionError(f"attributes is {shown(asked)}; use True, or names of fields: ['speaker']")
+    else:
+        kept = list(asked)
+    for name in kept:
+        if name not in fields:
+            there = ", ".join(map(repr, fields)) or "none"
+            raise InvalidOptionError(f"attributes has {shown(name)}, which is no field (there: {there})")
+        if name.startswith("_"):
+            raise InvalidOptionError(
+                f"{name!r} cannot be an attribute: names that begin with _ are LOTDB's own"
+            )
+    return kept
+
+
+def _normal(name: str) -> str:
+    # As keys are, so that two files whose names are written in two ways are found to be for one node.
+    return unicodedata.normalize("NFC", name)
+
+
+def _files(root: Path, report: IngestReport) -> Iterator[str]:
+    """Paths of all files below *root*, with "/" between their parts, in order; hidden ones are left out."""
+
+    def not_listed(error: OSError) -> None:
+        folder = Path(error.filename).relative_to(root).as_posix()
+        report.failed[folder] = IngestError(f"cannot list the folder {error.filename!r}: {error.strerror}")
+
+    for parent, folders, files in os.walk(root, onerror=not_listed):
+        below = Path(parent).relative_to(root)
+        names = {name for name in (*folders, *files) if not name.startswith(".")}
+        # A database has a file called <name>.lotdb, and the names of all others begin with its name.
+        databases = tuple(name.removesuffix("lotdb") for name in files if name.endswith(".lotdb"))
+        left_out = {name for name in names if f"{name}.".startswith(databases)}
+        left_out |= {name for name in names.intersection(folders) if Path(parent, name).is_symlink()}
+        report.unmatched += sorted((below / name).as_posix() for name in left_out)
+        folders[:] = sorted((names - left_out).intersection(folders))
+        for name in sorted((names - left_out).intersection(files)):
+            yield (below / name).as_posix()

@@ -1,0 +1,1 @@
+"""What the authors of plugins subclass, and what they are given."""

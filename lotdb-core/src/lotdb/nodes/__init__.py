@@ -1,0 +1,1 @@
+"""The public faces of a node: BaseNode, DataNode, DataReader and DataWriter."""

@@ -1,0 +1,774 @@
+"""BaseNode: hierarchy and metadata."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from lotdb.content import attributes, payloads
+from lotdb.content.attributes import Attributes
+from lotdb.content.defaults import check_policy
+from lotdb.errors import (
+    InvalidMoveError,
+    MissingPluginError,
+    NodeNotFoundError,
+    PluginError,
+    WrongNodeTypeError,
+)
+from lotdb.files.folders import IngestReport, ingest_tree
+from lotdb.keys import check_key, is_plain_key, split_path
+from lotdb.plugins import Plugins, check_plugins
+from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, count_children, empty_entry
+from lotdb.tree import copying, graft, walk
+from lotdb.tree.graft import IfExists
+from lotdb.tree.tree import Handle, Tree
+from lotdb.tree.whole import put, steps_noted, take
+
+if TYPE_CHECKING:
+    from lotdb.nodes.datanode import DataNode
+
+__all__ = ["BaseNode"]
+
+# How many of its children a handle remembers.
+_KNOWN = 128
+
+
+class BaseNode(Handle):
+    """A node of a tree: child nodes by key, and attributes by name.
+
+    ``BaseNode(key="dataset")`` starts a tree in memory; ``LOTDB.open_connection()`` gives the root of
+    one on disk. A node object is a handle: it knows its place and looks up what is there when it is
+    used. Handles of the same place are equal.
+
+    Parameters
+    ----------
+    key
+        Key of the new tree's root.
+    plugins
+        The plugins to use; by default those that are installed.
+
+    Raises
+    ------
+    InvalidKeyError
+        If *key* is no key.
+    """
+
+    __slots__ = ("_known",)
+
+    _known: dict[str, BaseNode] | None  # handles of children that paths led through, by key
+
+    #: The name under which the type is registered and stored; empty for plain nodes.
+    node_type_name: ClassVar[str] = ""
+
+    def __init__(self, key: str | int = "root", *, plugins: Plugins | None = None) -> None:
+        self._tree = Tree(check_plugins(plugins))
+        self._parent = None
+        self._key = check_key(key)
+        self._container = self._tree.roots
+        self._container[self._key] = empty_entry(self.node_type_name)
+        self._epoch = self._tree.epoch
+        self._version = self._kids_epoch = -1
+        self._known = None
+
+    @classmethod
+    def _at(cls, tree: Tree, parent: Handle | None, key: str, container: Any, epoch: int) -> BaseNode:
+        node = object.__new__(cls)
+        node._tree = tree
+        node._parent = parent
+        node._key = key
+        node._container = container
+        node._epoch = epoch
+        node._version = node._kids_epoch = -1
+        node._known = None
+        return node
+
+    def _child(self, key: str, entry: Entry, container: Any, epoch: int, version: int) -> BaseNode:
+        """The child *key*, whose *entry* was found in *container* in that epoch and version of the tree."""
+        type_name = entry[0]
+        cls = _installed_class(self._tree.plugins, type_name) if type_name else BaseNode
+        # As in _at, without the call: walks make hundreds of thousands of these.
+        node: BaseNode = object.__new__(cls)
+        node._tree = self._tree
+        node._parent = self
+        node._key = key
+        node._container = container
+        node._epoch = epoch
+        node._seen = entry
+        node._version = version
+        node._kids_epoch = -1
+        node._known = None
+        if type(entry[1]) is Children:
+            node._refuse_ring(entry[1])
+        return node
+
+    # -- identity ------------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        """Name among its siblings. Assigning to it renames the node."""
+        return self._key
+
+    @key.setter
+    def key(self, key: str | int) -> None:
+        self.rename(key)
+
+    @property
+    def path(self) -> str:
+        """Keys from below the root down to this node, with "/" between them; "" for the root."""
+        return self._path()
+
+    @property
+    def parent(self) -> BaseNode | None:
+        """The node above, or None for the root."""
+        return cast("BaseNode | None", self._parent)
+
+    @property
+    def node_type(self) -> str:
+        """Registered name of its type; "" for a plain node. It is kept if the type is not installed."""
+        return cast(str, self._entry()[0])
+
+    def __repr__(self) -> str:
+        entry = self._container.get(self._key) if self._epoch == self._tree.epoch else None
+        gone = "" if entry is not None or self._is_there() else ", gone"
+        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{gone}>"
+
+    def _is_there(self) -> bool:
+        try:
+            self._entry()
+        except Exception:
+            return False
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BaseNode):
+            return NotImplemented
+        if self is other:
+            return True
+        return self._root_tree() is other._root_tree() and self._path() == other._path()
+
+    def __hash__(self) -> int:
+        return hash(self._path())
+
+    def _root_tree(self) -> Tree:
+        return self._ancestry(lambda node: False)[-1]._tree
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __dir__(self) -> list[str]:
+        left = {name for name, value in vars(BaseNode).items() if isinstance(value, LeftToDataNodes)}
+        return [name for name in object.__dir__(self) if name not in left or hasattr(type(self), name)]
+
+    if TYPE_CHECKING:
+        # A node found by its path may be of any type, and have what that has. Really there is no such method:
+        # classes that have one are slower, whatever is got from them.
+        def __getattr__(self, name: str) -> Any: ...
+
+    # -- children ------------------------------------------------------------------------------------
+
+    def get_node(self, key: str | int, create: bool = True, *, node_type: str | None = None) -> BaseNode:
+        """The child *key*, made if it is not there and *create* is true.
+
+        Parameters
+        ----------
+        key
+            Text, or a whole number, which is taken as its decimal text.
+        create
+            Whether to make a missing node.
+        node_type
+            Registered name of the type that the node shall have; it becomes one if it is not.
+
+        Raises
+        ------
+        NodeNotFoundError
+            If it is not there and *create* is false.
+        InvalidKeyError, MissingPluginError, ReadOnlyError, StaleNodeError
+        """
+        if node_type:
+            _class_of(self._tree.plugins, node_type)
+        return self._get(key, create, node_type)
+
+    def _get(self, key: str | int, create: bool, node_type: str | None = None) -> BaseNode:
+        tree = self._tree
+        children: Children | None = None
+        if self._kids_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
+            children = self._kids
+        else:
+            record = self._entry()[1]
+            tree = self._tree
+            if type(record) is Children:
+                children = self._kids = record
+                self._kids_epoch = tree.epoch
+        # What is found as it was given is a key in its stored form, but for the empty one.
+        if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
+            checked = check_key(key)
+            if type(key) is not str or checked != key:
+                return self._get(checked, create, node_type)
+            if not create:
+                raise self._no_child(checked)
+            return self._create(checked, empty_entry(node_type) if node_type else EMPTY_ENTRY)
+        node = self._child(key, entry, children, tree.epoch, tree.version)
+        return node._as_type(node_type) if node_type else node
+
+    def get_node_path(self, path: Any, create: bool = True, *, node_type: str | None = None) -> BaseNode:
+        """The node at *path* below this one, with all nodes on the way; see :meth:`get_node`.
+
+        *path* is a sequence of keys, or one text with "/" between them.
+        """
+        if node_type:
+            _class_of(self._tree.plugins, node_type)
+        keys = path.split("/") if type(path) is str else path
+        if type(keys) not in (list, tuple) or not keys:
+            return self._make_path(split_path(path), create, node_type)
+        tree = self._tree
+        if self._kids_epoch != tree.epoch or (tree.owner is not None and tree.owner != get_ident()):
+            self._entry()
+            tree = self._tree
+        epoch = tree.epoch
+        # First as if it were keys in their stored form, of nodes that are there, but for the last one: mostly
+        # it is. Nodes on the way are remembered, since the next path is likely to share it.
+        node, last = self, len(keys) - 1
+        for depth, key in enumerate(keys):
+            if node._kids_epoch != epoch:
+                record = node._entry()[1]
+                if type(record) is not Children:
+                    break
+                node._kids, node._kids_epoch = record, epoch
+            # The empty key is that of what the branch holds itself.
+            if type(key) is not str or not key:
+                break
+            if depth == last:
+                entry = node._kids.get(key)
+                if entry is not None:
+                    node = node._child(key, entry, node._kids, epoch, tree.version)
+                    return node._as_type(node_type) if node_type else node
+                if create and is_plain_key(key):
+                    return node._create(key, empty_entry(node_type) if node_type else EMPTY_ENTRY)
+                break
+            known = node._known.get(key) if node._known else None
+            if known is None or known._kids_epoch != epoch:
+                entry = node._kids.get(key)
+                if entry is None:
+                    break
+                known = node._child(key, entry, node._kids, epoch, tree.version)
+                node._remember(known)
+            node = known
+        rest = split_path(path)[depth:] if type(path) is str else split_path(keys[depth:])
+        return node._make_path(rest, create, node_type)
+
+    def _remember(self, child: BaseNode) -> None:
+        """Keep the handle of a child that paths lead through."""
+        if self._known is None or len(self._known) >= _KNOWN:
+            self._known = {}
+        self._known[child._key] = child
+
+    def _make_path(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> BaseNode:
+        if not keys:
+            return self._as_type(node_type) if node_type else self
+        if not create:
+            return self._go(keys, create, node_type)
+        self._entry()  # which knows the tree
+        with self._tree.whole():
+            return self._go(keys, create, node_type)
+
+    def _go(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> BaseNode:
+        node: BaseNode = self
+        for key in keys[:-1]:
+            node = node._get(key, create)
+        return node._get(keys[-1], create, node_type)
+
+    def get_data_node(
+        self,
+        path: Any,
+        *,
+        samplerate_hz: float | None = None,
+        backend: str | None = None,
+        data_attribute: str | None = None,
+        create: bool = True,
+    ) -> DataNode:
+        """The node at *path* as a :class:`lotdb.DataNode`, made or turned into one if need be.
+
+        Parameters
+        ----------
+        path
+            A sequence of keys, or one text with "/" between them.
+        samplerate_hz, backend, data_attribute
+            Defaults of the node's payloads; those given are stored, see ``DataNode.configure_data``.
+        create
+            Whether to make missing nodes.
+        """
+        policy = check_policy(self._tree, samplerate_hz, backend, data_attribute)
+        if not policy:
+            return cast("DataNode", self.get_node_path(path, create, node_type="data"))
+        if self._version != self._tree.version:
+            self._entry()  # which knows the tree
+        if self._tree.steps is None:
+            return steps_noted(self._tree, self._data_node, path, create, policy)
+        with self._tree.whole():
+            return self._data_node(path, create, policy)
+
+    def _data_node(self, path: Any, create: bool, policy: dict[str, Any]) -> DataNode:
+        node = cast("DataNode", self.get_node_path(path, create, node_type="data"))
+        node._put_policy(policy)
+        return node
+
+    def _as_type(self, node_type: str) -> BaseNode:
+        """This node as one of *node_type*; it stays what it is if its own type is a kind of that."""
+        cls = _class_of(self._tree.plugins, node_type)
+        try:
+            own = _class_of(self._tree.plugins, self.node_type)
+        except (MissingPluginError, PluginError) as error:
+            # Nobody can tell whether it is a kind of that; made one, it would lose its own type for good.
+            raise type(error)(f"{self._place()} cannot be taken for one of {node_type!r}: {error}") from error
+        if issubclass(own, cls):
+            cls = own
+        else:
+            self._put_type(node_type)
+        return cls._at(self._tree, self._parent, self._key, self._container, self._epoch)
+
+    def _create(self, key: str, entry: Entry) -> BaseNode:
+        children = self._children_to_write()
+        tree = self._tree
+        if tree.steps is None:  # as it mostly is, and leaves are made by the hundred thousand
+            children[key] = entry
+        else:
+            put(tree, children, key, entry)
+        node = self._child(key, entry, children, tree.epoch, tree.version)
+        if "lotdb_node_created" not in tree.plugins.unheard:
+            tree.plugins.emit("lotdb_node_created", node=node)
+        return node
+
+    def _announce(self) -> None:
+        """Tell the listeners that the node is there."""
+        if "lotdb_node_created" not in self._tree.plugins.unheard:
+            self._tree.plugins.emit("lotdb_node_created", node=self)
+
+    def _no_child(self, key: str) -> NodeNotFoundError:
+        place = repr(self._path()) if self._parent else "the root"
+        keys = self._some_keys()
+        there = f"its children are {keys}" if keys else "it has no children"
+        return NodeNotFoundError(f"no node {key!r} below {place}; {there}")
+
+    def _some_keys(self) -> str:
+        keys = [repr(key) for _, key in zip(range(6), self, strict=False)]
+        return ", ".join(keys[:5]) + (", …" if len(keys) > 5 else "")
+
+    def __getitem__(self, path: Any) -> BaseNode:
+        return self.get_node_path(path, create=False)
+
+    def __delitem__(self, path: Any) -> None:
+        self[path].delete_tree()
+
+    def __contains__(self, path: object) -> bool:
+        entry: Entry | None = self._entry()
+        for key in split_path(path):
+            assert entry is not None
+            record = entry[1]
+            entry = record.get(key) if type(record) is Children else None
+            if entry is None:
+                return False
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys of the children, in order."""
+        return (node._key for node, _ in walk.children(self))
+
+    def __len__(self) -> int:
+        """Number of children; their keys are counted, so a wide node takes a moment."""
+        children = self._children()
+        return 0 if children is None else count_children(children)
+
+    # -- attributes ----------------------------------------------------------------------------------
+
+    @property
+    def attrs(self) -> Attributes:
+        """The attributes as a mapping: ``node.attrs["label"] = "hello"``."""
+        return Attributes(self)
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Set attribute *name*.
+
+        Raises
+        ------
+        UnsupportedValueError
+            If *value* is of a type that attributes cannot hold.
+        ValueTooLargeError
+            If it is over 1 MiB or nested deeper than 64 levels.
+        PayloadExistsError
+            If *name* is a payload.
+        """
+        attributes.write(self, {name: value})
+
+    def get_attribute(self, name: str, default: Any = None) -> Any:
+        """The value of attribute *name*, as the caller's own copy; *default* if there is none."""
+        tree = self._tree
+        if self._version == tree.version and (tree.owner is None or tree.owner == get_ident()):
+            entry = self._seen  # as _entry does, without the call
+        else:
+            entry = self._entry()
+        # A plain value of a packed leaf, which most attributes are, is found here.
+        names = entry[1]
+        if type(names) is tuple and type(name) is str and name in names:
+            stored = entry[names.index(name) + 2]
+            if type(stored) is not tuple:
+                return stored
+        return attributes.read(self, name, default)
+
+    def delete_attribute(self, name: str) -> None:
+        """Remove attribute *name*; ``AttributeNotFoundError`` if there is none."""
+        attributes.delete(self, name)
+
+    @contextlib.contextmanager
+    def edit_attribute(self, name: str) -> Iterator[Any]:
+        """The value of attribute *name* for editing in place; stored again on a clean exit.
+
+        ::
+
+            with node.edit_attribute("config") as config:
+                config["window_s"] = 4
+        """
+        value = self.attrs[name]
+        yield value
+        self.set_attribute(name, value)
+
+    # -- changing the tree ---------------------------------------------------------------------------
+
+    def rename(self, key: str | int) -> None:
+        """Give the node another key; nothing that it holds is touched.
+
+        Raises
+        ------
+        NodeExistsError
+            If a sibling has that key.
+        InvalidMoveError
+            If it is the root of a database.
+        """
+        key = check_key(key)
+        self._entry()
+        if key == self._key:
+            return
+        if self._parent is None:
+            self._rename_root(key)
+        else:
+            self.move(cast("BaseNode", self._parent), key)
+
+    def _rename_root(self, key: str) -> None:
+        if self._tree.owner is not None:
+            raise InvalidMoveError("the root of a database cannot be renamed")
+        tree, container, old = self._tree, self._container, self._key
+        with tree.whole():
+            self._stand_for(self._parent, key)
+            put(tree, container, key, take(tree, container, old))
+
+    def _stand_for(self, parent: Handle | None, key: str, tree: Tree | None = None) -> None:
+        """Be the handle of another place, to which what is at this one is about to go."""
+        old = self._tree, self._parent, self._key
+        steps = (tree or self._tree).steps
+        if steps is not None:
+            steps.append(partial(self._stand_again, *old))
+        self._tree.new_epoch()
+        self._stand_again(tree or self._tree, parent, key)
+
+    def _stand_again(self, tree: Tree, parent: Handle | None, key: str) -> None:
+        self._epoch = self._version = self._kids_epoch = -1
+        self._tree, self._parent, self._key = tree, parent, key
+
+    def move(self, parent: BaseNode, key: str | int | None = None) -> None:
+        """Move the node, with all below it, to *parent*, under *key* or its own; see :meth:`add_tree`."""
+        graft.check_node(parent).add_tree(self, key=key)
+
+    def branch(self, key: str | int) -> BaseNode:
+        """A copy of the node and all below it, beside it under *key*.
+
+        It costs the same whatever lies below: both share everything, payloads included, until one of
+        them is changed, and then only the changed path is copied.
+
+        Raises
+        ------
+        NodeExistsError
+            If a sibling has that key.
+        InvalidMoveError
+            If the node is the root: there is no beside.
+        """
+        if self._parent is None:
+            raise InvalidMoveError(
+                "the root has no place beside it; branch a node below it, or use add_tree(copy=True)"
+            )
+        return cast("BaseNode", self._parent).add_tree(self, key=key, copy=True)
+
+    def copy_tree(self) -> BaseNode:
+        """A copy of the node and all below it as a tree of its own, in memory.
+
+        Payloads are not read for it: as long as the connection is open they are read from where they
+        lie. To copy within a database, :meth:`branch` is free.
+        """
+        entry = copying.copy_entry(self._entry(), self._tree, None)
+        tree = copying.DetachedCopy(self._tree.plugins, self._tree)
+        tree.roots[self._key] = entry
+        return type(self)._at(tree, None, self._key, tree.roots, tree.epoch)
+
+    def add_tree(
+        self,
+        tree: BaseNode,
+        *,
+        key: str | int | None = None,
+        copy: bool = False,
+        if_exists: IfExists = "error",
+    ) -> BaseNode:
+        """Put *tree*, with all below it, below this node.
+
+        Parameters
+        ----------
+        tree
+            A node of the same tree, which is moved; or of a tree in memory, which becomes part of this
+            one (the given node, and those below it, then stand for their new places).
+        key
+            Its key here; by default its own.
+        copy
+            Add a copy and leave *tree* where it is. Within a tree this is free; from another tree or
+            database the payloads are copied over.
+        if_exists : {"error", "replace", "rename"}
+            What to do if there is a child of that key: refuse, delete it first, or append ``_2``,
+            ``_3``, … to the key.
+
+        Returns
+        -------
+        BaseNode
+            The node at its new place.
+
+        Raises
+        ------
+        NodeExistsError
+            If there is a child of that key.
+        InvalidMoveError
+            If *tree* is this node or above it, or the root of a database.
+        WrongNodeError
+            If *tree* is no node, or belongs to another database and *copy* is false.
+        """
+        return graft.add_tree(self, tree, key=key, copy=copy, if_exists=if_exists)
+
+    def merge_tree(self, tree: BaseNode, *, overwrite: bool = False) -> BaseNode:
+        """Add to this node what *tree* has and it has not: attributes, payloads, nodes, all the way down.
+
+        *tree* stays as it is. Where both have an attribute or payload, this node's is kept, or that of
+        *tree* taken if *overwrite* is true.
+
+        Raises
+        ------
+        InvalidMoveError
+            If one of the two is above the other.
+        WrongNodeError
+            If *tree* is no node.
+        """
+        graft.merge_tree(self, tree, overwrite=overwrite)
+        return self
+
+    def delete_node(self, key: str | int, only_node: bool = False) -> None:
+        """Delete the child *key* with all below it; with *only_node* its children take its place.
+
+        Raises
+        ------
+        NodeNotFoundError
+            If there is no such child.
+        NodeExistsError
+            If *only_node* would give two children the same key; nothing is changed then.
+        """
+        graft.delete_node(self, key, only_node=only_node)
+
+    def delete_tree(self, only_node: bool = False) -> None:
+        """Delete this node with all below it; with *only_node* its children take its place.
+
+        The root itself stays: it loses all its children and attributes.
+        """
+        if self._parent is not None:
+            cast("BaseNode", self._parent).delete_node(self._key, only_node)
+            return
+        if only_node:
+            raise InvalidMoveError("the root cannot be deleted; delete_tree() without only_node empties it")
+        self._entry()  # which knows the tree
+        with self._tree.whole():
+            for key in list(self):
+                self.delete_node(key)
+            self._put_own(EMPTY_OWN)
+
+    def compact_tree(self, *, backend: str | None = None, **options: Any) -> int:
+        """Rewrite all payloads at and below this node; see ``DataNode.compact_data``.
+
+        Returns
+        -------
+        int
+            How many were rewritten.
+        """
+        return payloads.compact_tree(self, backend=backend, options=options)
+
+    def ingest_tree(
+        self,
+        folder: str | os.PathLike[str],
+        pattern: str | None = None,
+        *,
+        to: str | None = None,
+        data_attribute: str | None = None,
+        attributes: bool | Collection[str] = False,
+        sidecar: str | os.PathLike[str] | None = None,
+        skip_unchanged: bool = True,
+        always_hash: bool = False,
+        on_error: Literal["report", "raise"] = "report",
+        batch_size: int | None = 100,
+        progress: Callable[[int, int, str], None] | None = None,
+        **how: Any,
+    ) -> IngestReport:
+        """Take in the files of a folder and its subfolders, each into a node that its path says.
+
+        In a database there is a commit after each batch of files, and one at the end. So a run that was
+        interrupted goes on where it was when it is started again: files that are there already are not
+        taken in twice. What is committed stays, also if the ``with`` block around fails later; that
+        nothing else is committed with it, there must be no changes yet that are not committed.
+
+        Parameters
+        ----------
+        folder
+            The folder. Left out are files and folders whose names begin with a dot, links to folders, and
+            databases of LOTDB.
+        pattern
+            What the paths look like, such as ``"{speaker}/{session}_{take}.wav"``: a field stands for one
+            or more characters within a part of the path, as few as possible; ``*`` and ``?`` stand for any
+            within a part, and ``**/`` for any folders. A suffix at the end stands for the same in capitals,
+            too. By default all files.
+        to
+            Path of the node below this one, with the fields of the pattern, such as
+            ``"{speaker}/{session}/{take}"``; by default one level for each field, in their order. If there
+            are no fields, the path of the file.
+        data_attribute
+            Name of the payload, in which fields may stand as well; by default the node's.
+        attributes
+            Fields of the pattern that become attributes of the node, with what they stand for, as texts;
+            True for all.
+        sidecar
+            A file below the folder that says more of the files, which becomes metadata of their payloads: a
+            csv, tsv or json file whose rows name a file, by its path below the folder or its name, in a
+            column ``file``, or all files of a field, such as ``speaker``, in a column called so. With fields
+            of the pattern, such as ``"{speaker}/{session}_{take}.json"``, a file for each.
+        skip_unchanged
+            Leave payloads as they are that came from a file of the same size and time, or, if that has
+            changed, with the same SHA-256; unless the sidecar says something else.
+        always_hash
+            Read unchanged files as well, and compare their SHA-256, whatever their time says.
+        on_error : {"report", "raise"}
+            Whether to go on after a file that cannot be taken in, or to raise its error.
+        batch_size
+            Files a commit. None commits nothing: all files are a part of the transaction, with what else
+            it changes, and kept or forgotten with it.
+        progress
+            Called after each file with the number of files done, of all files, and the file's path.
+        **how
+            Further arguments of :meth:`lotdb.DataNode.attach_file`, such as ``backend``.
+
+        Returns
+        -------
+        IngestReport
+            What became of each file.
+
+        Raises
+        ------
+        IngestError
+            If *folder* is no folder; with ``on_error="raise"`` also for a file.
+        InvalidOptionError
+            For a pattern that makes no sense, or by which two files would be the same payload; or if
+            there are changes that are not committed and *batch_size* is not None.
+        """
+        return ingest_tree(
+            self,
+            folder,
+            pattern,
+            to=to,
+            data_attribute=data_attribute,
+            attributes=attributes,
+            sidecar=sidecar,
+            skip_unchanged=skip_unchanged,
+            always_hash=always_hash,
+            on_error=on_error,
+            batch_size=batch_size,
+            progress=progress,
+            **how,
+        )
+
+    # -- iteration -----------------------------------------------------------------------------------
+
+    def iterate_tree(self) -> Iterator[BaseNode]:
+        """This node and all below it, each before its children."""
+        return walk.everything(self)
+
+    def iterate_tree_level(self, level: int | Literal["deepest"] = "deepest") -> Iterator[BaseNode]:
+        """The nodes *level* levels below this one (1: its children), or those of the lowest level."""
+        return walk.level(self, level)
+
+    def iterate_tree_leaves(self) -> Iterator[BaseNode]:
+        """The nodes at or below this one that have no children."""
+        return walk.leaves(self)
+
+    def iterate_tree_level_buffered(
+        self, buffer_size: int = 100_000, level: int | Literal["deepest"] = "deepest"
+    ) -> Iterator[list[BaseNode]]:
+        """:meth:`iterate_tree_level` in lists of *buffer_size* nodes; the last may be shorter."""
+        return walk.buffered(walk.level(self, level), buffer_size)
+
+    def iterate_tree_crone_buffered(self, buffer_size: int = 100_000) -> Iterator[list[BaseNode]]:
+        """:meth:`iterate_tree_leaves` in lists of *buffer_size* nodes; the last may be shorter."""
+        return walk.buffered(walk.leaves(self), buffer_size)
+
+
+class UninstalledNode(BaseNode):
+    """A plain node, because its own class is not installed or fails to load; it says so if asked for more."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            try:
+                _class_of(self._tree.plugins, self.node_type)
+            except (MissingPluginError, PluginError) as error:
+                raise WrongNodeTypeError(
+                    f"{self._place()} has no {name!r} as a plain node: {error}"
+                ) from error
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+class LeftToDataNodes:
+    """Stands in place of what data nodes alone have, so that a plain node can say where to find it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, node: BaseNode | None, owner: type[BaseNode]) -> Any:
+        with contextlib.suppress(AttributeError):  # a class that stands behind BaseNode may have it
+            return getattr(super(BaseNode, owner if node is None else node), self._name)
+        if node is None:
+            raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
+        raise WrongNodeTypeError(
+            f"{node._place()} is no data node, so it has no {self._name!r}; "
+            "get it with get_data_node, or use DataReader and DataWriter"
+        )
+
+
+def _class_of(plugins: Plugins, type_name: str) -> type[BaseNode]:
+    """The class for nodes of type *type_name*, or the error that says why there is none."""
+    if type_name == "":
+        return BaseNode
+    cls = plugins.node_type(type_name) if isinstance(type_name, str) else None
+    if cls is None:
+        raise plugins.missing_node_type(type_name)
+    if not (isinstance(cls, type) and issubclass(cls, BaseNode)):
+        raise PluginError(f"the plugin for node type {type_name!r} gave {cls!r}, no class of lotdb.BaseNode")
+    return cls
+
+
+def _installed_class(plugins: Plugins, type_name: str) -> type[BaseNode]:
+    """The class for nodes of type *type_name*, also if it is missing or broken."""
+    try:
+        return _class_of(plugins, type_name)
+    except (MissingPluginError, PluginError):
+        return UninstalledNode

@@ -1,0 +1,262 @@
+"""Data on any node: DataReader and DataWriter. Thin calls on ``payloads.py`` and ``attach.py``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lotdb.content import payloads
+from lotdb.content.payload import Payload
+from lotdb.content.payloads import IfExists
+from lotdb.content.tables import as_table
+from lotdb.errors import InvalidDataError
+from lotdb.files.asking import MAX_BYTES, Blocks
+from lotdb.files.attach import attach_file
+from lotdb.nodes.basenode import BaseNode
+from lotdb.ranges import Unit
+from lotdb.tree.graft import check_node
+
+__all__ = ["DataReader", "DataWriter"]
+
+
+class DataReader:
+    """Reads the payloads of any node, data node or not."""
+
+    @staticmethod
+    def open(node: BaseNode, data_attribute: str = "data") -> Payload:
+        """The payload, to be looked at, sliced and read."""
+        return payloads.get(check_node(node), data_attribute)
+
+    @staticmethod
+    def read(node: BaseNode, data_attribute: str = "data") -> Any:
+        """All of the payload's data."""
+        return payloads.get(check_node(node), data_attribute).read()
+
+    @staticmethod
+    def read_interval(
+        node: BaseNode,
+        data_attribute: str = "data",
+        start: Any = None,
+        stop: Any = None,
+        unit: Unit = "samples",
+    ) -> Any:
+        """The data from *start* to before *stop*; see :meth:`lotdb.Payload.read`."""
+        return payloads.get(check_node(node), data_attribute).read(start, stop, unit=unit)
+
+    @staticmethod
+    def read_seconds(
+        node: BaseNode, data_attribute: str = "data", start_second: Any = None, stop_second: Any = None
+    ) -> Any:
+        """The data from *start_second* to before *stop_second*; see :meth:`lotdb.Payload.read`."""
+        return payloads.get(check_node(node), data_attribute).read_seconds(start_second, stop_second)
+
+    @staticmethod
+    def iter_blocks(
+        node: BaseNode,
+        data_attribute: str = "data",
+        block_size: Any = 1,
+        block_unit: Unit = "samples",
+        start: Any = None,
+        stop: Any = None,
+        range_unit: Unit = "samples",
+    ) -> Iterator[Any]:
+        """The data in consecutive blocks; see :meth:`lotdb.Payload.iter_blocks`."""
+        return payloads.get(check_node(node), data_attribute).iter_blocks(
+            block_size, block_unit=block_unit, start=start, stop=stop, range_unit=range_unit
+        )
+
+
+class DataWriter:
+    """Writes payloads to any node, data node or not.
+
+    The arguments mean what they mean in :meth:`lotdb.DataNode.write_data`, but nothing comes from
+    defaults of the node. ``database=`` is the node's, or None; any other is a ``WrongNodeError``.
+    """
+
+    @staticmethod
+    def write_array(
+        node: BaseNode,
+        array: Any,
+        samplerate_hz: float | None = None,
+        data_attribute: str = "data",
+        backend: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        database: Any = None,
+        *,
+        content_type: str | None = None,
+        if_exists: IfExists = "replace",
+        **options: Any,
+    ) -> Payload:
+        """Store an array."""
+        payloads.check_database(check_node(node), database)
+        if isinstance(array, str | bytes | bytearray | memoryview):
+            raise InvalidDataError(f"{type(array).__name__} is no array; use write_text or write_bytes")
+        return payloads.write(
+            check_node(node),
+            data_attribute,
+            array,
+            backend=backend,
+            samplerate_hz=samplerate_hz,
+            metadata=metadata,
+            content_type=content_type,
+            if_exists=if_exists,
+            options=options,
+        )
+
+    @staticmethod
+    def append_array(
+        node: BaseNode,
+        array: Any,
+        data_attribute: str = "data",
+        database: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Payload:
+        """Add rows to an array, or make it."""
+        payloads.check_database(check_node(node), database)
+        return payloads.append(check_node(node), data_attribute, array, metadata=metadata, options=options)
+
+    @staticmethod
+    def write_table(
+        node: BaseNode,
+        table: Any,
+        *,
+        data_attribute: str = "data",
+        backend: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        database: Any = None,
+        if_exists: IfExists = "replace",
+        **options: Any,
+    ) -> Payload:
+        """Store a table: named columns, each of one type, in which cells may be missing.
+
+        Parameters
+        ----------
+        table
+            A structured array of one axis, in which masked cells are missing; or a mapping of column names
+            to sequences, in which None is missing; or a pandas DataFrame.
+        node, data_attribute, backend, metadata, content_type, database, if_exists, **options
+            As for :meth:`write_array`. To be appended, a table must have the same columns; texts may be
+            shorter than there.
+
+        Raises
+        ------
+        InvalidDataError
+            If *table* is none of these, or a column has a type that no table can hold.
+        """
+        payloads.check_database(check_node(node), database)
+        rows = as_table(table, said=set(metadata) if isinstance(metadata, Mapping) else ())
+        return payloads.write(
+            check_node(node),
+            data_attribute,
+            Blocks([rows], rows.dtype, rows=len(rows), kind="table"),
+            backend=backend,
+            metadata=metadata,
+            content_type=content_type,
+            if_exists=if_exists,
+            options=options,
+        )
+
+    @staticmethod
+    def write_text(
+        node: BaseNode,
+        text: str,
+        *,
+        data_attribute: str = "data",
+        backend: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        database: Any = None,
+        if_exists: IfExists = "replace",
+    ) -> Payload:
+        """Store a text."""
+        payloads.check_database(check_node(node), database)
+        if not isinstance(text, str):
+            raise InvalidDataError(f"{type(text).__name__} is no text")
+        return payloads.write(
+            check_node(node),
+            data_attribute,
+            text,
+            backend=backend,
+            metadata=metadata,
+            content_type=content_type,
+            if_exists=if_exists,
+        )
+
+    @staticmethod
+    def write_bytes(
+        node: BaseNode,
+        data: bytes,
+        *,
+        data_attribute: str = "data",
+        backend: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        database: Any = None,
+        if_exists: IfExists = "replace",
+    ) -> Payload:
+        """Store bytes."""
+        payloads.check_database(check_node(node), database)
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise InvalidDataError(f"{type(data).__name__} is no bytes")
+        return payloads.write(
+            check_node(node),
+            data_attribute,
+            data,
+            backend=backend,
+            metadata=metadata,
+            content_type=content_type,
+            if_exists=if_exists,
+        )
+
+    @staticmethod
+    def attach_file(
+        node: BaseNode,
+        filepath: str | os.PathLike[str],
+        data_attribute: str = "data",
+        backend: str | None = None,
+        samplerate_hz: float | None = None,
+        database: Any = None,
+        *,
+        format: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        if_exists: IfExists = "replace",
+        skip_unchanged: bool = False,
+        max_bytes: int = MAX_BYTES,
+        **options: Any,
+    ) -> Payload:
+        """Take in a file; see :meth:`lotdb.DataNode.attach_file`."""
+        payloads.check_database(check_node(node), database)
+        return attach_file(
+            node,
+            filepath,
+            data_attribute=data_attribute,
+            backend=backend,
+            samplerate_hz=samplerate_hz,
+            format=format,
+            metadata=metadata,
+            if_exists=if_exists,
+            skip_unchanged=skip_unchanged,
+            max_bytes=max_bytes,
+            options=options,
+        )
+
+    @staticmethod
+    def ingest_file(
+        node: BaseNode, filepath: str | os.PathLike[str], data_attribute: str = "data", **how: Any
+    ) -> Payload:
+        """What :meth:`attach_file` was called before."""
+        return DataWriter.attach_file(node, filepath, data_attribute, **how)
+
+    @staticmethod
+    def has_data(node: BaseNode, data_attribute: str = "data") -> bool:
+        """Whether there is a payload of that name."""
+        return payloads.has(check_node(node), data_attribute)
+
+    @staticmethod
+    def delete_data(node: BaseNode, data_attribute: str = "data", *, database: Any = None) -> None:
+        """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
+        payloads.check_database(check_node(node), database)
+        payloads.delete(check_node(node), data_attribute)

@@ -1,0 +1,128 @@
+"""The backends of one database, each opened when it is first needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lotdb.errors import (
+    FileSystemError,
+    LotdbError,
+    MissingPluginError,
+    PluginError,
+    system_error,
+    system_errors,
+)
+from lotdb.interfaces.backend import Backend, BackendContext
+from lotdb.plugins import with_versions
+from lotdb.storage.parts import check_folder
+from lotdb.storage.signals import uninterrupted
+from lotdb.storage.waiting import LimitedLock
+
+if TYPE_CHECKING:
+    from lotdb.plugins import Plugins
+
+__all__ = ["Backends"]
+
+
+# What stands behind the database's name in names of files and folders that are not a backend's.
+_TAKEN = {"blobs", "end", "index", "lock", "lotdb", "old", "pack", "readers", "tmp"}
+
+
+class Backends:
+    """Finds the open backend of a name; shared by all connections of a database.
+
+    Parameters
+    ----------
+    plugins
+        Where backend classes come from.
+    data_file
+        The database's file; a backend's folder is named after it.
+    configs
+        What each backend is told of its own, by its name.
+    """
+
+    def __init__(
+        self,
+        plugins: Plugins,
+        data_file: Path,
+        *,
+        read_only: bool,
+        durable: bool,
+        database_id: str,
+        configs: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self._plugins = plugins
+        self._data_file = data_file
+        self._read_only = read_only
+        self._durable = durable
+        self._database_id = database_id
+        self._configs = configs
+        self._open: dict[str, Backend] = {}
+        self._lock = LimitedLock("another thread to open a backend")
+
+    def __call__(self, name: str) -> Backend:
+        """The open backend called *name*.
+
+        Raises
+        ------
+        MissingPluginError
+            If none of that name is installed.
+        PluginError
+            If it fails to open.
+        """
+        backend = self._open.get(name)
+        if backend is None:
+            # Ctrl-C waits until it is known, so that it is closed some day.
+            with uninterrupted(), self._lock:
+                backend = self._open.get(name) or self._open_one(name)
+                self._open[name] = backend
+        return backend
+
+    def _open_one(self, name: str) -> Backend:
+        if name in _TAKEN:
+            raise PluginError(f"no backend can be called {name!r}: a part of the database has that name")
+        cls = self._plugins.backend(name)
+        folder = self._data_file.with_name(f"{self._data_file.name}.{name}")
+        with system_errors():
+            check_folder(str(folder))
+        try:
+            return cls(
+                BackendContext(
+                    folder=folder,
+                    read_only=self._read_only,
+                    durable=self._durable,
+                    database_id=self._database_id,
+                    config=self._configs.get(name, {}),
+                )
+            )
+        except LotdbError:
+            raise
+        except Exception as error:
+            if failure := system_error(error):
+                raise FileSystemError.of(failure, f"backend {name!r} cannot be opened") from error
+            raise PluginError(
+                f"backend {with_versions(name)} failed to open in {folder.name!r}: {error!r}"
+            ) from error
+
+    def in_use(self) -> Iterator[Backend]:
+        """The backends that are open, configured, or keep files beside the database."""
+        prefix = f"{self._data_file.name}."
+        with os.scandir(self._data_file.parent) as entries:
+            folders = {
+                entry.name.removeprefix(prefix)
+                for entry in entries
+                if entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False)
+            }
+        for name in sorted((folders | self._configs.keys() | self._open.keys()) - _TAKEN):
+            try:
+                yield self(name)
+            except MissingPluginError:
+                continue  # no backend's folder, or one that is not installed: nobody can look after it
+
+    def close(self) -> None:
+        """Close all that are open."""
+        while self._open:
+            self._open.popitem()[1].close()

@@ -1,0 +1,258 @@
+"""Putting nodes elsewhere: moving, adding, merging and deleting what is below a node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, cast
+
+from lotdb.errors import (
+    InvalidMoveError,
+    InvalidOptionError,
+    NodeExistsError,
+    WrongNodeError,
+)
+from lotdb.keys import check_key
+from lotdb.records import Children, Entry, all_items, own_of, shared_entry, with_values
+from lotdb.tree import copying, walk
+from lotdb.tree.tree import Handle, touch
+from lotdb.tree.whole import put, take
+
+if TYPE_CHECKING:
+    from lotdb.nodes.basenode import BaseNode
+
+__all__ = ["IfExists", "add_tree", "check_node", "delete_node", "merge_tree"]
+
+IfExists = Literal["error", "replace", "rename"]
+
+
+def check_node(node: object) -> BaseNode:
+    """*node*, if it is one."""
+    if not isinstance(node, Handle):
+        raise WrongNodeError(f"{node!r} is of type {type(node).__name__}; a node is wanted")
+    return cast("BaseNode", node)
+
+
+# -- adding and moving ----------------------------------------------------------------------------
+
+
+def add_tree(
+    parent: BaseNode, tree: BaseNode, *, key: str | int | None, copy: bool, if_exists: IfExists
+) -> BaseNode:
+    """Put *tree* below *parent*; see ``BaseNode.add_tree``."""
+    check_node(tree)
+    key = check_key(tree._key if key is None else key)
+    if if_exists not in ("error", "replace", "rename"):
+        raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'error', 'replace' or 'rename'")
+    tree._entry()
+    parent._entry()
+    if not copy and tree._key == key and tree._parent is not None and tree._parent == parent:
+        return tree  # it is there already
+    if (key,) in parent and if_exists == "error":
+        raise NodeExistsError(
+            f"{parent._place()} has a child {key!r} already; "
+            "choose another key (add_tree takes if_exists='replace')"
+        )
+    if if_exists == "rename":
+        key = _free_key(parent, key)
+    if not copy:
+        _check_can_move(tree, parent)
+    parent._tree.check_writable()
+    if copy:
+        return _add_copy(parent, tree, key)
+    return _move(parent, tree, key) if tree._tree is parent._tree else _take_over(parent, tree, key)
+
+
+def _free_key(parent: BaseNode, key: str) -> str:
+    number, free = 1, key
+    while (free,) in parent:
+        number += 1
+        free = check_key(f"{key}_{number}")
+    return free
+
+
+def _check_can_move(tree: BaseNode, parent: BaseNode) -> None:
+    if tree._tree is not parent._tree:
+        if tree._tree.owner is not None:
+            raise WrongNodeError(
+                f"{tree!r} belongs to another database or connection; pass copy=True to copy it over"
+            )
+        return
+    if tree._parent is None:
+        raise InvalidMoveError(f"{tree!r} is the root and cannot be moved")
+    if parent == tree or parent._path().startswith(tree._path() + "/"):
+        raise InvalidMoveError(f"node {tree._path()!r} cannot be moved below itself, to {parent._path()!r}")
+
+
+def _add_copy(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
+    if tree._tree is parent._tree:
+        entry = copying.share_entry(tree)
+    else:
+        entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree)
+    with parent._tree.whole():
+        _replace_child(parent, key, entry)
+    node = parent._get(key, create=False)
+    node._announce()
+    return node
+
+
+def _replace_child(parent: BaseNode, key: str, entry: Entry) -> None:
+    _remove_child(parent, key)
+    children = parent._children_to_write()
+    put(parent._tree, children, key, entry)
+
+
+def _move(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
+    """Move *tree* to another place of its own tree."""
+    old_path = tree._path()
+    shared = parent._tree
+    # Making one of the two places ready may clone a branch above the other, so both are made ready
+    # before either is changed.
+    parent._children_to_write()
+    tree._container_to_write()
+    children = parent._children_to_write()
+    container = tree._container_to_write()
+    touch(container[tree._key])
+    replaced = children.get(key)
+    if replaced is not None:
+        _retire(parent, replaced)
+    old_parent, old_key = tree._parent, tree._key
+
+    def put_back() -> None:
+        tree._parent, tree._key = old_parent, old_key
+        shared.new_epoch()
+
+    with shared.whole():
+        shared.removals += 1
+        tree._stand_for(parent, key)
+        shared.on_rollback(put_back)
+        put(shared, children, key, take(shared, container, old_key))
+    shared.plugins.emit("lotdb_node_moved", node=tree, old_path=old_path)
+    return tree
+
+
+def _take_over(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
+    """Make *tree*, of a tree in memory, part of the tree of *parent*."""
+    memory, old_parent, old_key = tree._tree, tree._parent, tree._key
+    entry = tree._entry()
+    copied = copying.copy_entry(entry, memory, parent._tree)
+    container = tree._container_to_write()
+
+    def give_back() -> None:
+        container[old_key] = entry
+        tree._stand_again(memory, old_parent, old_key)
+        memory.new_epoch()
+
+    with parent._tree.whole(), memory.whole():
+        # The handle stands for the new place from now on, and so do those below it, through it.
+        tree._stand_for(parent, key, parent._tree)
+        parent._tree.on_rollback(give_back)
+        take(memory, container, old_key)
+        _replace_child(parent, key, copied)
+    tree._announce()
+    return tree
+
+
+# -- merging --------------------------------------------------------------------------------------
+
+
+def merge_tree(target: BaseNode, tree: BaseNode, *, overwrite: bool) -> None:
+    """Add to *target* what *tree* has and it has not; see ``BaseNode.merge_tree``."""
+    check_node(tree)
+    tree._entry()
+    target._entry()
+    if target == tree:
+        return
+    if tree._tree is target._tree and (_is_above(tree, target) or _is_above(target, tree)):
+        raise InvalidMoveError(
+            f"{tree._place()} cannot be merged with {target._place()}: one is above the other"
+        )
+    target._tree.check_writable()
+    with target._tree.all_or_nothing(target):
+        _merge(target, tree, overwrite)
+
+
+def _merge(target: BaseNode, tree: BaseNode, overwrite: bool) -> None:
+    stack = [(target, tree)]
+    while stack:
+        into, source = stack.pop()
+        _merge_own(into, source, overwrite)
+        for child, _ in walk.children(source):
+            if (child._key,) in into:
+                stack.append((into[(child._key,)], child))
+            else:
+                into.add_tree(child, copy=True)
+
+
+def _is_above(upper: BaseNode, lower: BaseNode) -> bool:
+    return upper._parent is None or lower._path().startswith(upper._path() + "/")
+
+
+def _merge_own(into: BaseNode, source: BaseNode, overwrite: bool) -> None:
+    mine, theirs = own_of(into._entry()), own_of(source._entry())
+    new = {
+        name: copying.copy_value(value, source._tree, into._tree)
+        for name, value in zip(theirs[0], theirs[1:], strict=True)
+        if overwrite or name not in mine[0]
+    }
+    if new:
+        into._put_own(with_values(mine, new))
+
+
+# -- deleting -------------------------------------------------------------------------------------
+
+
+def delete_node(parent: BaseNode, key: str | int, *, only_node: bool) -> None:
+    """Delete child *key* of *parent*; see ``BaseNode.delete_node``."""
+    key = check_key(key)
+    child = parent.get_node(key, create=False)
+    parent._tree.check_writable()
+    # Making the place ready may clone its branch, and mark what lies below as shared: that comes first.
+    parent._children_to_write()
+    lifted = _lifted(child, parent) if only_node else {}
+    with parent._tree.whole():
+        _remove_child(parent, key)
+        if lifted:
+            children = parent._children_to_write()
+            for each, entry in lifted.items():
+                put(parent._tree, children, each, entry)
+    parent._tree.plugins.emit("lotdb_node_deleted", parent=parent, key=key)
+
+
+def _lifted(child: BaseNode, parent: BaseNode) -> dict[str, Entry]:
+    """The entries of the children of *child*, ready to stand beside it."""
+    entry = child._entry()
+    record = entry[1]
+    entries: dict[str, Entry] = dict(all_items(record)) if type(record) is Children else {}
+    clash = next((key for key in entries if key != child._key and (key,) in parent), None)
+    if clash is not None:
+        raise NodeExistsError(
+            f"cannot delete only node {child._path()!r}: its child {clash!r} would clash with "
+            f"{clash!r} of {parent._place()}"
+        )
+    if entries:
+        # What somebody adds to it meanwhile would not be lifted, and be lost.
+        parent._tree.depend_on_content(record)
+    if entries and entry[2]:
+        return {key: shared_entry(lifted) for key, lifted in entries.items()}
+    for lifted in entries.values():
+        touch(lifted)
+    return entries
+
+
+def _remove_child(parent: BaseNode, key: str) -> None:
+    """Take the child *key* away, if there is one."""
+    if (key,) not in parent:
+        return
+    children = parent._children_to_write()
+    entry = children[key]
+    _retire(parent, entry)
+    parent._tree.removals += 1
+    if type(entry[1]) is Children:
+        parent._tree.new_epoch()
+    take(parent._tree, children, key)
+
+
+def _retire(parent: BaseNode, entry: Entry) -> None:
+    """Make the transaction conflict with one that changes what was at *entry*, as far as that is cheap."""
+    touch(entry)
+    if type(entry[1]) is Children and not entry[2]:
+        parent._tree.retire(entry[1])

@@ -1,0 +1,127 @@
+"""Iteration over trees: depth first, in the order of the keys, without recursion.
+
+Children are fetched in batches by key, so that a tree may be changed, or its transaction committed, while
+it is walked; a node that is gone by then is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lotdb.errors import DamagedError, InvalidOptionError, StaleNodeError
+from lotdb.records import NO_TREE, OWN_KEY, Children, Entry, child_items
+from lotdb.tree.tree import RING_LEVELS
+
+if TYPE_CHECKING:
+    from lotdb.nodes.basenode import BaseNode
+
+T = TypeVar("T")
+_BATCH = 256
+
+
+def children(node: BaseNode) -> Iterator[tuple[BaseNode, Entry]]:
+    """Each child of *node*, with its entry as it was when its batch was fetched."""
+    last = OWN_KEY
+    while True:
+        try:
+            container = node._children()
+        except StaleNodeError:
+            return
+        if container is None:
+            return
+        tree = node._tree
+        epoch, version, removals = tree.epoch, tree.version, tree.removals
+        batch = list(islice(child_items(container, last), _BATCH))
+        # The chain of buckets, along which this goes, may lead back, or end before all were there.
+        end = batch[-1][0] if batch else last
+        if (batch and not last < batch[0][0] <= end) or (len(batch) < _BATCH and end != container.maxKey()):
+            raise DamagedError(f"the children of {node._place()} cannot be listed: {NO_TREE}")
+        for key, entry in batch:
+            if tree.removals == removals or key in container:
+                yield node._child(key, entry, container, epoch, version), entry
+        tree.trim_cache()
+        if len(batch) < _BATCH:
+            return
+        last = end
+
+
+def has_children(entry: Entry) -> bool:
+    """Whether the node of *entry* has any child."""
+    record = entry[1]
+    return type(record) is Children and next(iter(child_items(record)), None) is not None
+
+
+def everything(node: BaseNode) -> Iterator[BaseNode]:
+    """*node* and all nodes below it."""
+    node._entry()
+    return (found for found, _, _ in _descend(node))
+
+
+def leaves(node: BaseNode) -> Iterator[BaseNode]:
+    """The nodes at or below *node* that have no children."""
+    return _leaves(node) if has_children(node._entry()) else iter((node,))
+
+
+def _leaves(node: BaseNode) -> Iterator[BaseNode]:
+    stack = [children(node)]
+    while stack:
+        for child, entry in stack[-1]:
+            if type(entry[1]) is Children and has_children(entry):
+                _refuse_endless((child, entry), len(stack))
+                stack.append(children(child))
+                break  # and go on with the rest of these later
+            yield child
+        else:
+            stack.pop()
+
+
+def level(node: BaseNode, depth: Any) -> Iterator[BaseNode]:
+    """The nodes *depth* levels below *node*; ``"deepest"`` for the lowest level there is."""
+    node._entry()
+    if isinstance(depth, str) and depth == "deepest":
+        return _deepest(node)
+    if not _is_whole(depth) or depth < 0:
+        raise InvalidOptionError(f"level is {depth!r}; use a number of levels from 0 on, or 'deepest'")
+    return (found for found, _, at in _descend(node, depth) if at == depth)
+
+
+def _deepest(node: BaseNode) -> Iterator[BaseNode]:
+    depth = max(at for _, _, at in _descend(node))
+    yield from level(node, depth)
+
+
+def _descend(node: BaseNode, depth: int | None = None) -> Iterator[tuple[BaseNode, Entry, int]]:
+    """*node* and all below it, each with its entry and depth, down to level *depth*."""
+    entry = node._entry()
+    yield node, entry, 0
+    stack = [children(node)] if depth != 0 else []
+    while stack:
+        found = next(stack[-1], None)
+        if found is None:
+            stack.pop()
+            continue
+        yield *found, len(stack)
+        if depth != len(stack) and type(found[1][1]) is Children:
+            _refuse_endless(found, len(stack))
+            stack.append(children(found[0]))
+
+
+def _refuse_endless(found: tuple[BaseNode, Entry], depth: int) -> None:
+    """Raise ``DamagedError`` if a walk would go on for ever, before it is twice as deep as it ever can be."""
+    if depth >= RING_LEVELS and depth & (depth - 1) == 0:
+        found[0]._refuse_ring(found[1][1], levels=None)
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
+def buffered(items: Iterable[T], size: Any) -> Iterator[list[T]]:
+    """*items* in lists of *size*; the last may be shorter."""
+    if not _is_whole(size) or size < 1:
+        raise InvalidOptionError(f"buffer_size is {size!r}; use a whole number from 1 on")
+    iterator = iter(items)
+    return iter(lambda: list(islice(iterator, size)), [])

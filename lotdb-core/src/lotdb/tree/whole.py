@@ -1,0 +1,117 @@
+"""Changes of several steps that are made whole or not at all.
+
+A tree in memory has nothing that an abort returns to, and who catches Ctrl-C in a database may commit what
+is there. So each step is noted, with how to take it back, before it is made. If a step fails, those before
+it are taken back. A single step is either made or not: what changes a container is one call of C code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lotdb.storage.signals import uninterrupted
+
+if TYPE_CHECKING:
+    from lotdb.records import Entry
+    from lotdb.tree.tree import Tree
+
+__all__ = ["Whole", "put", "steps_noted", "take"]
+
+T = TypeVar("T")
+
+
+class Whole:
+    """Context manager that takes back what its block did to *tree*, if the block fails.
+
+    One within another one takes back its own steps only; the outer one, those of both.
+    """
+
+    __slots__ = ("_keep", "_tree")
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def __enter__(self) -> None:
+        tree = self._tree
+        if tree.steps is None:
+            self._keep = -1
+            tree.steps = []
+        else:
+            self._keep = len(tree.steps)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tree, keep = self._tree, self._keep
+        if kind is not None and tree.steps is not None:  # None: the transaction ended within the block
+            with uninterrupted():
+                _take_back(tree, tree.steps, max(keep, 0))
+        if keep < 0:
+            tree.steps = None
+
+
+def steps_noted(tree: Tree, change: Callable[..., T], *args: Any) -> T:
+    """What *change* gives, made whole or not at all; quicker than the context, where little is changed."""
+    tree.steps = []
+    try:
+        return change(*args)
+    except BaseException:
+        if tree.steps is not None:
+            with uninterrupted():
+                _take_back(tree, tree.steps, 0)
+        raise
+    finally:
+        tree.steps = None
+
+
+def _take_back(tree: Tree, steps: list[Callable[[], Any]], keep: int) -> None:
+    try:
+        while len(steps) > keep:
+            steps[-1]()
+            steps.pop()
+    except BaseException as failure:
+        tree.give_up(failure)
+        raise
+    finally:
+        tree.new_epoch()
+
+
+def put(tree: Tree, container: Any, key: str, entry: Entry) -> None:
+    """Set the entry of *key* in *container*, which may be changed."""
+    if tree.steps is not None:
+        tree.steps.append(partial(_restore, container, key, container.get(key)))
+    container[key] = entry
+
+
+def take(tree: Tree, container: Any, key: str) -> Entry:
+    """Take the entry of *key* out of *container*, which may be changed."""
+    entry: Entry = container[key]
+    if tree.steps is not None:
+        tree.steps.append(partial(_restore, container, key, entry))
+    try:
+        del container[key]
+    except BaseException:
+        # A bucket that got empty is taken out of its list, for which its neighbour must be read. If that
+        # fails the bucket stays, and no list may hold an empty one.
+        _put_back(tree, container, key, entry)
+        raise
+    return entry
+
+
+def _put_back(tree: Tree, container: Any, key: str, entry: Entry) -> None:
+    try:
+        with uninterrupted():
+            container[key] = entry
+    except BaseException as failure:
+        tree.give_up(failure)
+        raise
+
+
+def _restore(container: Any, key: str, entry: Entry | None) -> None:
+    if entry is not None:
+        container[key] = entry
+    elif key in container:
+        del container[key]

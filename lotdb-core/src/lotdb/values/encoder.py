@@ -1,0 +1,179 @@
+"""Attribute values on their way in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import tzinfo
+from enum import Enum
+from typing import Any
+
+from lotdb.errors import PluginError, UnsupportedValueError, ValueTooLargeError, shown
+from lotdb.values.plain import (
+    MAX_DEPTH,
+    MAX_VALUE_BYTES,
+    MOST_LEVELS,
+    PLAIN,
+    TAGS,
+    Encoded,
+    Undecodable,
+    ValueType,
+    ValueTypes,
+    encoded_size,
+    flaw_of,
+    type_name,
+)
+from lotdb.values.types import Leaf, find_leaf, leaf_types, mass
+
+__all__ = ["Encoder"]
+
+
+class _Label(str):
+    """A step into a value that is no index and no key."""
+
+    __slots__ = ()
+
+
+class Encoder:
+    """One value on its way in: how many bytes are left for it, and where inside it we are."""
+
+    def __init__(self, name: str, extra: ValueTypes | None) -> None:
+        self._name = name
+        self._extra = extra
+        self._left = MAX_VALUE_BYTES
+        self._steps: list[object] = []
+
+    def item(self, value: Any) -> Encoded:
+        kind = type(value)
+        if kind in PLAIN:
+            return self._counted(value)
+        if kind in TAGS:
+            return self._items(value, TAGS[kind])
+        if kind is dict:
+            return self._dict(value)
+        if leaf := find_leaf(value):
+            return self._leaf(value, leaf)
+        if kind is Undecodable:
+            return self._undecodable(value)
+        if self._extra and (added := self._extra.by_type(kind)):
+            return self._added(value, added)
+        raise self._unsupported(value, _advice(value))
+
+    def _items(self, value: Iterable[object], tag: str) -> Encoded:
+        self._enter()
+        parts = []
+        for index, item in enumerate(value):
+            self._steps[-1] = index if tag in "lt" else _Label("{...}")
+            parts.append(self.item(item))
+        self._steps.pop()
+        if tag in "sf":
+            parts.sort(key=_order)
+        return (tag, *parts)
+
+    def _dict(self, value: dict[object, object]) -> Encoded:
+        self._enter()
+        parts: list[Encoded] = ["d"]
+        for key, item in value.items():
+            self._steps[-1] = _Label(".keys()")
+            parts.append(self.item(key))
+            self._steps[-1] = key
+            parts.append(self.item(item))
+        self._steps.pop()
+        return tuple(parts)
+
+    def _leaf(self, value: object, leaf: Leaf) -> Encoded:
+        if mass(value) > self._left:
+            raise self._too_large()
+        try:
+            parts = leaf.take(value)
+        except UnsupportedValueError as objection:
+            raise self._unsupported(value, str(objection)) from None
+        return self._counted((leaf.tag, *parts))
+
+    def _added(self, value: object, added: ValueType) -> Encoded:
+        self._enter()
+        self._steps[-1] = _Label(f" (as {added.name!r} encodes it)")
+        try:
+            plain = added.encode(value)
+        except Exception as error:
+            raise PluginError(
+                f"attribute {self._name!r}: the encoder of value type {added.name!r} failed: {error!r}"
+            ) from error
+        encoded = self.item(plain)
+        self._steps.pop()
+        return ("x", added.name, encoded)
+
+    def _undecodable(self, value: Undecodable) -> Encoded:
+        flaw = flaw_of(value.encoded, levels=MOST_LEVELS - len(self._steps))
+        if flaw is None and value.encoded[:1] == ("p",):
+            flaw = "a payload, which copying its node keeps"
+        if flaw is not None:
+            raise self._unsupported(value, f"it is {flaw}")
+        return self._counted(value.encoded)
+
+    def _enter(self) -> None:
+        if len(self._steps) == MAX_DEPTH:
+            raise ValueTooLargeError(
+                f"attribute {self._name!r} nests deeper than {MAX_DEPTH} levels{self._where()}; "
+                "does it contain itself? Flatten it, or make nodes of its levels"
+            )
+        self._spend(12)  # for its tag and framing; else empty lists would cost nothing
+        self._steps.append(None)
+
+    def _counted(self, encoded: Encoded) -> Encoded:
+        self._spend(encoded_size(encoded))
+        return encoded
+
+    def _spend(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise self._too_large()
+
+    def _too_large(self) -> ValueTooLargeError:
+        return ValueTooLargeError(
+            f"attribute {self._name!r} takes more than {MAX_VALUE_BYTES} bytes (1 MiB){self._where()}; "
+            "keep large data in a payload: node.write_data(...)"
+        )
+
+    def _unsupported(self, value: object, advice: str) -> UnsupportedValueError:
+        return UnsupportedValueError(
+            f"attribute {self._name!r} cannot hold {type_name(value)}{self._where()}: {advice}"
+        )
+
+    def _where(self) -> str:
+        steps = [step if type(step) is _Label else f"[{shown(step)}]" for step in self._steps[:8]]
+        rest = "…" if len(self._steps) > 8 else ""
+        return f" in {''.join(steps)}{rest}" if steps else ""
+
+
+def _order(encoded: Encoded) -> Any:
+    """Sorts encoded values of all kinds, so that equal sets are stored alike."""
+    if isinstance(encoded, tuple):
+        return "tuple", tuple([_order(part) for part in encoded])
+    # As text, since NaN is neither above nor below a number.
+    return type(encoded).__name__, repr(encoded) if isinstance(encoded, float) else encoded
+
+
+_ADVICE: tuple[tuple[Callable[[Any], object], str], ...] = (
+    (lambda value: isinstance(value, Enum), "store its .value or its .name"),
+    (lambda value: hasattr(type(value), "_asdict"), "convert it with value._asdict() or tuple(value)"),
+    (lambda value: hasattr(type(value), "filled"), "store value.filled() and value.mask"),
+    (dataclasses.is_dataclass, "convert it with dataclasses.asdict(value)"),
+    (lambda value: isinstance(value, tzinfo), "use zoneinfo.ZoneInfo('Area/City') or datetime.timezone"),
+    (lambda value: isinstance(value, (Iterator, range)), "convert it with list(value)"),
+    (lambda value: isinstance(value, memoryview), "convert it with bytes(value)"),
+)
+
+
+def _advice(value: object) -> str:
+    for fits, advice in _ADVICE:
+        if fits(value):
+            return advice
+    held = {*PLAIN, *TAGS, dict, *leaf_types()}
+    if base := next((base for base in type(value).__mro__ if base in held), None):
+        return f"only {base.__name__} itself comes back as it was; convert it to that"
+    if isinstance(value, Mapping):
+        return "convert it with dict(value)"
+    if hasattr(type(value), "__array__"):
+        return "convert it with numpy.asarray(value); if it is large, keep it with node.write_data(...)"
+    return "convert it to numbers, text, dates, arrays or a dict of such, or let a plugin register its type"
