@@ -73,6 +73,7 @@ def make_folders(path: str, disk: Disk) -> None:
     while not os.path.lexists(folder):
         missing.append(folder)
         folder = os.path.dirname(folder)
-    os.makedirs(path, exist_ok=True)
+    if missing:
+        os.makedirs(path, exist_ok=True)
     for folder in missing:
         disk.sync_folder(os.path.dirname(folder))

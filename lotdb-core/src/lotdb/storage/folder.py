@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -29,12 +28,14 @@ from lotdb.errors import (
     InvalidOptionError,
 )
 from lotdb.storage.compat import FILESTORAGE_MAGIC
-from lotdb.storage.plain import check_file, check_folder, open_plain
+from lotdb.storage.plain import check_file, check_folder, read_part
 
-__all__ = ["FORMAT", "LAYOUT", "DatabaseFolder"]
+__all__ = ["FORMAT", "LAYOUT", "MARKER", "DatabaseFolder"]
 
 #: The version of the folder's format.
 FORMAT = 1
+#: What the marker holds.
+MARKER = json.dumps({"format": FORMAT, "product": "lotdb"}).encode() + b"\n"
 #: How ZODB arranges blob files: eight levels of folders, one for each byte of the object id.
 LAYOUT = "bushy"
 
@@ -169,9 +170,10 @@ class DatabaseFolder:
             for name in _BLOB_FILES:
                 check_file(os.path.join(self.blobs, name))
 
-    def refuse_foreign(self) -> None:
-        """Raise if the data file is something else than a FileStorage."""
-        if self.data_kind() == "foreign":
+    def own_data_kind(self) -> DataKind:
+        """What the data file is; raise if it is something else than a FileStorage."""
+        kind = self.data_kind()
+        if kind == "foreign":
             if os.path.lexists(self.marker) or (_is_cut(self.data_file) and self.remains()):
                 raise DamagedError(
                     f"{self.data_file} does not start as a data file does, but of a database there is"
@@ -181,11 +183,11 @@ class DatabaseFolder:
                 f"{self.data_file} is not a LOTDB database: it does not start as a ZODB FileStorage does;"
                 " choose another name"
             )
+        return kind
 
     def refuse_unmarked(self) -> None:
         """Raise if the data file has no marker beside it and was not written by this LOTDB."""
-        with open_plain(self.data_file) as file:
-            head = file.read(1 << 20)
+        head = read_part(self.data_file, 1 << 20)
         # A creation that was cut short leaves the magic bytes alone; a lost marker, our own records.
         if len(head) <= len(FILESTORAGE_MAGIC) or b"lotdb.records" in head:
             return
@@ -213,8 +215,7 @@ class DatabaseFolder:
 
     def check_readable(self) -> None:
         """Raise unless there is a whole database that can be opened without repair."""
-        self.refuse_foreign()
-        if self.data_kind() == "filestorage":
+        if self.own_data_kind() == "filestorage":
             self.check_parts()
             return
         if self.can_recover():
@@ -281,15 +282,14 @@ def _folder_path(path: str | os.PathLike[str], name: str) -> str:
 
 def _kind(path: str) -> DataKind:
     try:
-        status = os.lstat(path)
+        start = read_part(path, len(FILESTORAGE_MAGIC))
     except FileNotFoundError:
         return "absent"
-    if not stat.S_ISREG(status.st_mode):  # opening a FIFO would hang
+    except DamagedError:  # a link, a FIFO, a folder
         return "foreign"
-    if status.st_size == 0:
+    if not start:
         return "empty"
-    with open_plain(path) as file:
-        return "filestorage" if file.read(4) == FILESTORAGE_MAGIC else "foreign"
+    return "filestorage" if start == FILESTORAGE_MAGIC else "foreign"
 
 
 def _is_cut(path: str) -> bool:
@@ -312,8 +312,10 @@ def _holds_blobs(path: str) -> bool:
 
 def _check_marker(path: str) -> None:
     try:
-        with open_plain(path) as file:
-            marker = json.loads(file.read(4096))
+        content = read_part(path, 4096)
+        if content == MARKER:
+            return
+        marker = json.loads(content)
         product, version = marker["product"], marker["format"]
     except (ValueError, TypeError, KeyError):
         raise DatabaseFormatError(
@@ -331,8 +333,7 @@ def _check_marker(path: str) -> None:
 
 def _check_layout(path: str) -> None:
     try:
-        with open_plain(path) as file:
-            layout = file.read(100).strip()
+        layout = read_part(path, 100).strip()
     except FileNotFoundError:
         return
     if layout not in (b"", LAYOUT.encode()):  # an empty one is what a power cut leaves, and is repaired

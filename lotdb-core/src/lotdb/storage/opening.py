@@ -92,7 +92,8 @@ def _open(
 
 
 def _open_for_reading(folder: DatabaseFolder, disk: Disk) -> SafeFileStorage:
-    folder.check_readable()  # before the lock leaves a file there
+    if not os.path.lexists(folder.readers_file):
+        folder.check_readable()  # before the lock leaves a file there
     with _data_errors(folder):
         return SafeFileStorage(
             folder.data_file, folder.blobs, disk, read_only=True, prepare=folder.check_readable
