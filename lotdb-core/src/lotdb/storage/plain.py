@@ -20,6 +20,8 @@ __all__ = ["check_file", "check_folder", "check_tree", "open_part", "open_plain"
 _NAMES = ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK")
 _FLAGS = sum(getattr(os, name, 0) for name in _NAMES)
 
+_REFUSES_LINKS = hasattr(os, "O_NOFOLLOW")
+
 _KINDS = {
     stat.S_IFLNK: "a link",
     stat.S_IFDIR: "a folder",
@@ -50,6 +52,8 @@ def open_part(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
     OSError
         As ``os.open`` does.
     """
+    if not _REFUSES_LINKS:
+        check_file(os.fspath(path))
     try:
         descriptor = os.open(path, flags | _FLAGS, 0o666)
     except OSError as error:
