@@ -8,7 +8,7 @@ import numpy as np
 
 from lotdb import LOTDB
 
-# As on Windows: no call reads at a place, no flag refuses links, no lock is shared, no folder can be opened, and
+# As on Windows: no call reads at a place, no flag refuses links, no lock is shared, no folder is opened, and
 # nothing is synced that was opened for reading.
 LESS = """
 import fcntl, os, stat, sys
