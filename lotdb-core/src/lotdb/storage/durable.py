@@ -10,7 +10,7 @@ import os
 from typing import BinaryIO
 
 from lotdb.errors import InvalidOptionError
-from lotdb.storage.plain import open_plain
+from lotdb.storage.plain import is_there, open_plain
 from lotdb.syncing import sync_descriptor, sync_folder, sync_path
 
 __all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders"]
@@ -70,7 +70,7 @@ def make_folders(path: str, disk: Disk) -> None:
     """Make the folder *path* and those above it that are missing."""
     missing = []
     folder = path
-    while not os.path.lexists(folder):
+    while not is_there(folder):
         missing.append(folder)
         folder = os.path.dirname(folder)
     if missing:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -26,9 +27,10 @@ from lotdb.errors import (
     DatabaseFormatError,
     DatabaseNotFoundError,
     InvalidOptionError,
+    is_gone,
 )
 from lotdb.storage.compat import FILESTORAGE_MAGIC
-from lotdb.storage.plain import check_file, check_folder, read_part
+from lotdb.storage.plain import check_file, check_folder, is_there, read_part
 
 __all__ = ["FORMAT", "LAYOUT", "MARKER", "DatabaseFolder"]
 
@@ -133,7 +135,7 @@ class DatabaseFolder:
         # A dot in the rest means that it belongs to another database: one named ``<name>.something``.
         found = [n for n in names if n.startswith(prefix) and "." not in n[len(prefix) :] and n != prefix]
         paths = [os.path.join(self.path, n) for n in found]
-        return [p for p in paths if p != self.blobs and os.path.isdir(p)]
+        return [p for p in paths if p != self.blobs and _is_folder(p)]
 
     def payloads(self) -> list[str]:
         """What holds payloads, of any backend."""
@@ -144,12 +146,12 @@ class DatabaseFolder:
 
         An empty blob folder is none: a creation that was cut short leaves one.
         """
-        return ([self.marker] if os.path.lexists(self.marker) else []) + self.payloads()
+        return ([self.marker] if is_there(self.marker) else []) + self.payloads()
 
     def refuse_existing(self) -> None:
         """Raise if anything is there that a new database would collide with."""
         parts = [self.data_file, self.old_file, self.marker, self.blobs]
-        found = [part for part in parts if os.path.lexists(part)] + self.backend_folders()
+        found = [part for part in parts if is_there(part)] + self.backend_folders()
         if found:
             raise DatabaseExistsError(
                 f"a new database {self.name!r} was asked for, but {self.path} has {_names(found)}; open it"
@@ -161,7 +163,7 @@ class DatabaseFolder:
 
         Nothing must have been opened before: writing to a link changes what it points to.
         """
-        if os.path.islink(self.data_file):
+        if _is_link(self.data_file):
             check_file(self.data_file)
         for suffix in _FILES:
             check_file(self.data_file + suffix)
@@ -174,7 +176,7 @@ class DatabaseFolder:
         """What the data file is; raise if it is something else than a FileStorage."""
         kind = self.data_kind()
         if kind == "foreign":
-            if os.path.lexists(self.marker) or (_is_cut(self.data_file) and self.remains()):
+            if is_there(self.marker) or (_is_cut(self.data_file) and self.remains()):
                 raise DamagedError(
                     f"{self.data_file} does not start as a data file does, but of a database there is"
                     f" {_names(self.remains())}; nothing was changed: bring it back from a backup"
@@ -230,10 +232,10 @@ class DatabaseFolder:
 
     def check_parts(self) -> None:
         """Raise unless what stands beside the data file makes it a LOTDB database of this format."""
-        marked = os.path.lexists(self.marker)
+        marked = is_there(self.marker)
         if marked:
             _check_marker(self.marker)
-        if os.path.isdir(self.blobs):
+        if _is_folder(self.blobs):
             _check_layout(self.layout_file)
         elif marked:
             raise DamagedError(
@@ -270,14 +272,34 @@ def _folder_path(path: str | os.PathLike[str], name: str) -> str:
         raise InvalidOptionError(f"path is {path!r}, but must be a folder, as text or a pathlib.Path")
     folder = os.path.abspath(given)
     nearest = folder
-    while not os.path.lexists(nearest):
+    while not is_there(nearest):
         nearest = os.path.dirname(nearest)
-    if not os.path.isdir(nearest):
+    if not _is_folder(nearest):
         raise InvalidOptionError(
             f"{nearest} is not a folder; path= takes the folder and name= the file in it, as in"
             f" path={os.path.dirname(nearest)!r}, name={name!r}"
         )
     return folder
+
+
+# Those of os.path say no where the system cannot tell.
+
+
+def _is_link(path: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _is_folder(path: str) -> bool:
+    """Whether *path* is a folder, or a link to one."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as error:
+        if is_gone(error):
+            return False
+        raise
 
 
 def _kind(path: str) -> DataKind:
@@ -294,11 +316,10 @@ def _kind(path: str) -> DataKind:
 
 def _is_cut(path: str) -> bool:
     """Whether the file is the beginning of a data file, too short to be one."""
-    if not os.path.isfile(path):
+    try:
+        return FILESTORAGE_MAGIC.startswith(read_part(path, len(FILESTORAGE_MAGIC)))
+    except (FileNotFoundError, DamagedError):
         return False
-    with open(path, "rb") as file:
-        start = file.read(len(FILESTORAGE_MAGIC))
-    return bool(FILESTORAGE_MAGIC.startswith(start))
 
 
 def _holds_blobs(path: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from lotdb.errors import DatabaseBusyError
-from lotdb.storage.plain import open_part, open_plain, read_part
+from lotdb.storage.plain import is_there, open_part, open_plain, read_part
 
 try:
     import fcntl
@@ -104,7 +104,7 @@ _MESSAGES = {
 
 def _open_lock_file(path: str, flags: int) -> int | None:
     try:
-        if not os.path.exists(path):
+        if not is_there(path):
             open_plain(path, "ab").close()
         return open_part(path, flags)
     except OSError as error:

@@ -12,7 +12,7 @@ import shutil
 from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.durable import Disk
 from lotdb.storage.folder import LAYOUT, MARKER, DatabaseFolder
-from lotdb.storage.plain import open_plain
+from lotdb.storage.plain import is_there, open_plain
 from lotdb.storage.watermark import EMPTY, create_watermark
 
 __all__ = ["prepare"]
@@ -64,7 +64,7 @@ def _recover(folder: DatabaseFolder, disk: Disk) -> None:
 def _mend(folder: DatabaseFolder, disk: Disk) -> None:
     folder.check_parts()
     _complete_blob_folder(folder, disk)
-    if not os.path.exists(folder.marker):
+    if not is_there(folder.marker):
         folder.refuse_unmarked()
         _write_marker(folder, disk)
 
@@ -101,5 +101,5 @@ def _has_content(path: str) -> bool:
 
 
 def _remove_file(path: str) -> None:
-    if os.path.exists(path):
+    if is_there(path):
         os.remove(path)
