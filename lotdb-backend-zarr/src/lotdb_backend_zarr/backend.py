@@ -343,9 +343,7 @@ class ZarrBackend(Backend):
         except (AttributeError, TypeError) as error:
             # Of altered metadata as well as of a release that lacks something: an array as good as new tells.
             zarr_options.try_zarr()
-            raise DamagedError(
-                f"the metadata of {self.describe(locator)} cannot be read: {error}"
-            ) from error
+            raise DamagedError(f"the metadata of {self.describe(locator)} cannot be read: {error}") from error
         return _Opened(array.shape, array.dtype, None, array)
 
 

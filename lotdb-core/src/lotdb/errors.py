@@ -267,7 +267,18 @@ class FileSystemError(LotdbError, OSError):
 
 
 class CommitInDoubtError(LotdbError, OSError):
-    """The disk failed while a commit was being finished: it may or may not be there."""
+    """The disk failed while a commit was being finished: it may or may not be there.
+
+    ``errno`` is that of the system's error, and ``filename`` the data file.
+    """
+
+    @classmethod
+    def of(cls, error: BaseException, message: str, path: str) -> CommitInDoubtError:
+        """The error that says *message* of the data file *path*, and has the number of *error*."""
+        doubt = cls(message)
+        failure = system_error(error)
+        doubt.errno, doubt.filename = failure and failure.errno, path
+        return doubt
 
 
 # -- look after the data --------------------------------------------------------------------------
@@ -345,10 +356,15 @@ def lacking(error: BaseException) -> OSError | None:
 
 @contextlib.contextmanager
 def system_errors(about: str = "", path: str | None = None) -> Iterator[None]:
-    """Makes a ``FileSystemError`` of an error of the system, also of a missing file's; ours go through."""
+    """Makes a ``FileSystemError`` of an error of the system, also of a missing file's; ours go through.
+
+    One that names no file gets *path*.
+    """
     try:
         yield
-    except LotdbError:
+    except LotdbError as error:
+        if isinstance(error, FileSystemError) and error.filename is None:
+            error.filename = path
         raise
     except OSError as error:
         raise FileSystemError.of(error, about, path) from error

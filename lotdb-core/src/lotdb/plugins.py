@@ -342,7 +342,6 @@ def with_versions(backend: str) -> str:
     return f"{backend!r} ({point.dist.name} {point.dist.version} with {', '.join(sorted(found))})"
 
 
-
 def check_plugins(plugins: Any) -> Plugins:
     """*plugins*, or those that are installed for None."""
     if plugins is None:

@@ -331,7 +331,8 @@ class LOTDB:
         """
         session = self._new_session()
         try:
-            return [*upkeep.verify_data_file(self), *upkeep.verify(session.root)]
+            with system_errors(f"{self} was not verified", self._data_file):
+                return [*upkeep.verify_data_file(self), *upkeep.verify(session.root)]
         finally:
             session.close()
 
@@ -352,11 +353,17 @@ class LOTDB:
             self._close_parts(sessions, zodb, backends, let_go)
 
     def close(self) -> None:
-        """Close all connections and the database; what was not committed is forgotten. May be repeated."""
+        """Close all connections and the database; what was not committed is forgotten. May be repeated.
+
+        Raises
+        ------
+        FileSystemError
+            If the system failed; the database is closed nevertheless.
+        """
         if self._refusal is not None:
             return
         sessions = self._closable_sessions()
-        with uninterrupted():
+        with uninterrupted(), system_errors("an error came up in closing", self._data_file):
             try:
                 self._close_parts(sessions, self._zodb, self._backends, self._let_go)
             finally:

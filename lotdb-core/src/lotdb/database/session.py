@@ -221,7 +221,7 @@ class Session:
                 f"this transaction of {self.database} cannot be committed, for a change in it failed "
                 f"half-way ({self.torn!r}); abort it, and do it again"
             ) from self.torn
-        with uninterrupted():
+        with uninterrupted(), system_errors("nothing was committed", self.database._data_file):
             try:
                 self.tree.stage.flush()
                 with unmerged(self.exact.keys()):
@@ -247,7 +247,7 @@ class Session:
     def abort(self) -> None:
         """Forget all that was changed since the last commit, and see what others have committed."""
         self.tree.check()
-        with uninterrupted():
+        with uninterrupted(), system_errors("an error came up in an abort", self.database._data_file):
             self._forget_all()
 
     def savepoint(self) -> Savepoint:
@@ -268,7 +268,7 @@ class Session:
         if self.tree.owner == NOBODY:
             return
         self.check_closable()
-        with uninterrupted():
+        with uninterrupted(), system_errors("an error came up in closing", self.database._data_file):
             try:
                 self._roll_back(self._manager.abort)
             finally:

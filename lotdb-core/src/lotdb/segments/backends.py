@@ -102,7 +102,8 @@ class Backends:
             raise
         except Exception as error:
             if failure := system_error(error):
-                raise FileSystemError.of(failure, f"backend {name!r} cannot be opened") from error
+                about = f"backend {name!r} cannot be opened"
+                raise FileSystemError.of(failure, about, str(folder)) from error
             raise PluginError(
                 f"backend {with_versions(name)} failed to open in {folder.name!r}: {error!r}"
             ) from error

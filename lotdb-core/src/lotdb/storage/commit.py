@@ -122,9 +122,11 @@ class DurableCommits(PlainBlobs):
             self._condemn(error)
             if not isinstance(error, Exception):
                 raise
-            raise CommitInDoubtError(
+            raise CommitInDoubtError.of(
+                error,
                 f"the commit failed at its last step ({error}), and may or may not be in {self._file_name}:"
-                " close the database, open it again and look"
+                " close the database, open it again and look",
+                self._file_name,
             ) from error
         return tid
 

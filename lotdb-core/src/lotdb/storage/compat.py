@@ -58,7 +58,7 @@ NEEDED: dict[type, tuple[str, ...]] = {
         "_transaction",
         "_tstatus",
     ),
-    Connection: ("_abort", "_add", "_register"),
+    Connection: ("_abort", "_abort_savepoint", "_add", "_register"),
 }
 
 #: Attributes of a storage, which come into being when it is opened, or in a transaction.
@@ -122,9 +122,7 @@ class Unpickler(zodbpickle.pickle.Unpickler):
     """Unpickles what ZODB has pickled; ``find_class`` and ``persistent_load`` may be set on it."""
 
 
-def unpickler(
-    file: Any, find_class: Callable[[str, str], Any], persistent_load: Callable[[Any], Any]
-) -> Any:
+def unpickler(file: Any, find_class: Callable[[str, str], Any], persistent_load: Callable[[Any], Any]) -> Any:
     """An unpickler that asks *find_class* for what a pickle names, and *persistent_load* for references."""
     made = Unpickler(file)
     made.find_class = find_class

@@ -10,7 +10,7 @@ import os
 from typing import BinaryIO
 
 from lotdb.errors import InvalidOptionError
-from lotdb.storage.parts import open_plain
+from lotdb.storage.parts import is_there, open_plain
 from lotdb.storage.syncing import sync_descriptor, sync_folder, sync_path
 
 __all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders"]
@@ -70,9 +70,10 @@ def make_folders(path: str, disk: Disk) -> None:
     """Make the folder *path* and those above it that are missing."""
     missing = []
     folder = path
-    while not os.path.lexists(folder):
+    while not is_there(folder):
         missing.append(folder)
         folder = os.path.dirname(folder)
-    os.makedirs(path, exist_ok=True)
+    if missing:
+        os.makedirs(path, exist_ok=True)
     for folder in missing:
         disk.sync_folder(os.path.dirname(folder))

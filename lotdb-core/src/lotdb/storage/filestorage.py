@@ -90,9 +90,7 @@ class SafeFileStorage(
 
     def _blob_init(self, blob_dir: str, layout: str = LAYOUT) -> None:
         self.fshelper = FilesystemHelper(blob_dir, LAYOUT)
-        self.dirty_oids: list[tuple[bytes, bytes]] = []
-        if not self._is_read_only:
-            self.fshelper.create()
+        self.dirty_oids: list[tuple[bytes, bytes]] = []  # the folder is there: it was prepared
 
     def tpc_begin(self, transaction: Any, tid: bytes | None = None, status: str = " ") -> None:
         """Begin a transaction, in the process that opened the storage.

@@ -27,14 +27,17 @@ from lotdb.errors import (
     DatabaseFormatError,
     DatabaseNotFoundError,
     InvalidOptionError,
+    is_gone,
 )
 from lotdb.storage.compat import FILESTORAGE_MAGIC
-from lotdb.storage.parts import check_file, check_folder, open_plain
+from lotdb.storage.parts import check_file, check_folder, is_there, read_part
 
-__all__ = ["FORMAT", "LAYOUT", "DatabaseFolder"]
+__all__ = ["FORMAT", "LAYOUT", "MARKER", "DatabaseFolder"]
 
 #: The version of the folder's format.
 FORMAT = 1
+#: What the marker holds.
+MARKER = json.dumps({"format": FORMAT, "product": "lotdb"}).encode() + b"\n"
 #: How ZODB arranges blob files: eight levels of folders, one for each byte of the object id.
 LAYOUT = "bushy"
 
@@ -132,7 +135,7 @@ class DatabaseFolder:
         # A dot in the rest means that it belongs to another database: one named ``<name>.something``.
         found = [n for n in names if n.startswith(prefix) and "." not in n[len(prefix) :] and n != prefix]
         paths = [os.path.join(self.path, n) for n in found]
-        return [p for p in paths if p != self.blobs and os.path.isdir(p)]
+        return [p for p in paths if p != self.blobs and _is_folder(p)]
 
     def payloads(self) -> list[str]:
         """What holds payloads, of any backend."""
@@ -143,12 +146,12 @@ class DatabaseFolder:
 
         An empty blob folder is none: a creation that was cut short leaves one.
         """
-        return ([self.marker] if os.path.lexists(self.marker) else []) + self.payloads()
+        return ([self.marker] if is_there(self.marker) else []) + self.payloads()
 
     def refuse_existing(self) -> None:
         """Raise if anything is there that a new database would collide with."""
         parts = [self.data_file, self.old_file, self.marker, self.blobs]
-        found = [part for part in parts if os.path.lexists(part)] + self.backend_folders()
+        found = [part for part in parts if is_there(part)] + self.backend_folders()
         if found:
             raise DatabaseExistsError(
                 f"a new database {self.name!r} was asked for, but {self.path} has {_names(found)}; open it"
@@ -160,7 +163,7 @@ class DatabaseFolder:
 
         Nothing must have been opened before: writing to a link changes what it points to.
         """
-        if os.path.islink(self.data_file):
+        if _is_link(self.data_file):
             check_file(self.data_file)
         for suffix in _FILES:
             check_file(self.data_file + suffix)
@@ -169,10 +172,11 @@ class DatabaseFolder:
             for name in _BLOB_FILES:
                 check_file(os.path.join(self.blobs, name))
 
-    def refuse_foreign(self) -> None:
-        """Raise if the data file is something else than a FileStorage."""
-        if self.data_kind() == "foreign":
-            if os.path.lexists(self.marker) or (_is_cut(self.data_file) and self.remains()):
+    def own_data_kind(self) -> DataKind:
+        """What the data file is; raise if it is something else than a FileStorage."""
+        kind = self.data_kind()
+        if kind == "foreign":
+            if is_there(self.marker) or (_is_cut(self.data_file) and self.remains()):
                 raise DamagedError(
                     f"{self.data_file} does not start as a data file does, but of a database there is"
                     f" {_names(self.remains())}; nothing was changed: bring it back from a backup"
@@ -181,11 +185,11 @@ class DatabaseFolder:
                 f"{self.data_file} is not a LOTDB database: it does not start as a ZODB FileStorage does;"
                 " choose another name"
             )
+        return kind
 
     def refuse_unmarked(self) -> None:
         """Raise if the data file has no marker beside it and was not written by this LOTDB."""
-        with open_plain(self.data_file) as file:
-            head = file.read(1 << 20)
+        head = read_part(self.data_file, 1 << 20)
         # A creation that was cut short leaves the magic bytes alone; a lost marker, our own records.
         if len(head) <= len(FILESTORAGE_MAGIC) or b"lotdb.records" in head:
             return
@@ -213,8 +217,7 @@ class DatabaseFolder:
 
     def check_readable(self) -> None:
         """Raise unless there is a whole database that can be opened without repair."""
-        self.refuse_foreign()
-        if self.data_kind() == "filestorage":
+        if self.own_data_kind() == "filestorage":
             self.check_parts()
             return
         if self.can_recover():
@@ -229,10 +232,10 @@ class DatabaseFolder:
 
     def check_parts(self) -> None:
         """Raise unless what stands beside the data file makes it a LOTDB database of this format."""
-        marked = os.path.lexists(self.marker)
+        marked = is_there(self.marker)
         if marked:
             _check_marker(self.marker)
-        if os.path.isdir(self.blobs):
+        if _is_folder(self.blobs):
             _check_layout(self.layout_file)
         elif marked:
             raise DamagedError(
@@ -269,9 +272,9 @@ def _folder_path(path: str | os.PathLike[str], name: str) -> str:
         raise InvalidOptionError(f"path is {path!r}, but must be a folder, as text or a pathlib.Path")
     folder = os.path.abspath(given)
     nearest = folder
-    while not os.path.lexists(nearest):
+    while not is_there(nearest):
         nearest = os.path.dirname(nearest)
-    if not os.path.isdir(nearest):
+    if not _is_folder(nearest):
         raise InvalidOptionError(
             f"{nearest} is not a folder; path= takes the folder and name= the file in it, as in"
             f" path={os.path.dirname(nearest)!r}, name={name!r}"
@@ -279,26 +282,44 @@ def _folder_path(path: str | os.PathLike[str], name: str) -> str:
     return folder
 
 
+# Those of os.path say no where the system cannot tell.
+
+
+def _is_link(path: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _is_folder(path: str) -> bool:
+    """Whether *path* is a folder, or a link to one."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as error:
+        if is_gone(error):
+            return False
+        raise
+
+
 def _kind(path: str) -> DataKind:
     try:
-        status = os.lstat(path)
+        start = read_part(path, len(FILESTORAGE_MAGIC))
     except FileNotFoundError:
         return "absent"
-    if not stat.S_ISREG(status.st_mode):  # opening a FIFO would hang
+    except DamagedError:  # a link, a FIFO, a folder
         return "foreign"
-    if status.st_size == 0:
+    if not start:
         return "empty"
-    with open_plain(path) as file:
-        return "filestorage" if file.read(4) == FILESTORAGE_MAGIC else "foreign"
+    return "filestorage" if start == FILESTORAGE_MAGIC else "foreign"
 
 
 def _is_cut(path: str) -> bool:
     """Whether the file is the beginning of a data file, too short to be one."""
-    if not os.path.isfile(path):
+    try:
+        return FILESTORAGE_MAGIC.startswith(read_part(path, len(FILESTORAGE_MAGIC)))
+    except (FileNotFoundError, DamagedError):
         return False
-    with open(path, "rb") as file:
-        start = file.read(len(FILESTORAGE_MAGIC))
-    return bool(FILESTORAGE_MAGIC.startswith(start))
 
 
 def _holds_blobs(path: str) -> bool:
@@ -312,8 +333,10 @@ def _holds_blobs(path: str) -> bool:
 
 def _check_marker(path: str) -> None:
     try:
-        with open_plain(path) as file:
-            marker = json.loads(file.read(4096))
+        content = read_part(path, 4096)
+        if content == MARKER:
+            return
+        marker = json.loads(content)
         product, version = marker["product"], marker["format"]
     except (ValueError, TypeError, KeyError):
         raise DatabaseFormatError(
@@ -331,8 +354,7 @@ def _check_marker(path: str) -> None:
 
 def _check_layout(path: str) -> None:
     try:
-        with open_plain(path) as file:
-            layout = file.read(100).strip()
+        layout = read_part(path, 100).strip()
     except FileNotFoundError:
         return
     if layout not in (b"", LAYOUT.encode()):  # an empty one is what a power cut leaves, and is repaired

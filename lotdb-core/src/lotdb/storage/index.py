@@ -20,7 +20,7 @@ from zlib import crc32
 from BTrees.fsBTree import fsBucket
 from ZODB.fsIndex import fsIndex
 
-from lotdb.storage.parts import open_plain
+from lotdb.storage.parts import open_plain, read_part
 from lotdb.storage.watermark import End
 
 __all__ = ["read_index", "write_index"]
@@ -35,7 +35,7 @@ _PART = struct.Struct(">6sI")
 def read_index(path: str) -> tuple[Any, End] | None:
     """The ``fsIndex`` in the file *path*, and the end of the data file that it belongs to, or None."""
     try:
-        content = _content(path)
+        content = read_part(path)
     except FileNotFoundError:
         return None
     if content[:1] == b"\x80" and content[1:2] <= b"\x05":
@@ -45,11 +45,6 @@ def read_index(path: str) -> tuple[Any, End] | None:
     except (struct.error, ValueError, TypeError) as error:
         _log.warning("%s is damaged (%s) and was dropped; the data file is scanned instead", path, error)
         return None
-
-
-def _content(path: str) -> bytes:
-    with open_plain(path) as file:
-        return file.read()
 
 
 def write_index(path: str, index: Any, end: End) -> None:

@@ -11,10 +11,10 @@ import errno
 import os
 import time
 from collections.abc import Callable
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from lotdb.errors import DatabaseBusyError
-from lotdb.storage.parts import open_plain
+from lotdb.storage.parts import is_there, open_part, open_plain, read_part
 
 try:
     import fcntl
@@ -62,8 +62,7 @@ def writer_busy(data_file: str) -> DatabaseBusyError:
 
 def _holder(lock_file: str) -> str:
     try:
-        with open_plain(lock_file) as file:
-            return str(file.read(40).decode("ascii", "replace")).strip()
+        return read_part(lock_file, 40).decode("ascii", "replace").strip()
     except OSError:
         return ""
 
@@ -85,15 +84,16 @@ class ReadersLock:
     """
 
     def __init__(self, path: str, *, exclusive: bool = False) -> None:
-        self._file = _open_lock_file(path, "r+b" if exclusive else "rb")
-        if self._file is not None and not _lock(self._file, exclusive):
+        self._descriptor = _open_lock_file(path, os.O_RDWR if exclusive else os.O_RDONLY)
+        if self._descriptor is not None and not _lock(self._descriptor, exclusive):
             self.close()
             raise DatabaseBusyError(_MESSAGES[exclusive].format(path.removesuffix(".readers")))
 
     def close(self) -> None:
         """Let go; more than once does no harm."""
-        if self._file is not None:
-            self._file.close()
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 _MESSAGES = {
@@ -102,11 +102,11 @@ _MESSAGES = {
 }
 
 
-def _open_lock_file(path: str, mode: str) -> BinaryIO | None:
+def _open_lock_file(path: str, flags: int) -> int | None:
     try:
-        if not os.path.exists(path):
+        if not is_there(path):
             open_plain(path, "ab").close()
-        return open_plain(path, mode)
+        return open_part(path, flags)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
@@ -114,11 +114,11 @@ def _open_lock_file(path: str, mode: str) -> BinaryIO | None:
         return None
 
 
-def _lock(file: BinaryIO, exclusive: bool) -> bool:
+def _lock(descriptor: int, exclusive: bool) -> bool:
     if fcntl is None:
         return True
     try:
-        fcntl.flock(file.fileno(), (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks

@@ -25,6 +25,7 @@ from lotdb.storage.durable import Disk, disk_for, make_folders
 from lotdb.storage.filestorage import SafeFileStorage
 from lotdb.storage.folder import DatabaseFolder
 from lotdb.storage.lock import is_held, patiently, writer_busy
+from lotdb.storage.parts import is_there
 from lotdb.storage.prepare import prepare
 
 __all__ = ["open_storage"]
@@ -92,7 +93,8 @@ def _open(
 
 
 def _open_for_reading(folder: DatabaseFolder, disk: Disk) -> SafeFileStorage:
-    folder.check_readable()  # before the lock leaves a file there
+    if not is_there(folder.readers_file):
+        folder.check_readable()  # before the lock leaves a file there
     with _data_errors(folder):
         return SafeFileStorage(
             folder.data_file, folder.blobs, disk, read_only=True, prepare=folder.check_readable

@@ -24,7 +24,7 @@ from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.durable import Disk
 from lotdb.storage.lock import ReadersLock
 from lotdb.storage.packer import SealingPacker
-from lotdb.storage.parts import check_file, check_tree
+from lotdb.storage.parts import check_file, check_tree, is_there
 from lotdb.storage.sealing import is_intact
 from lotdb.storage.watermark import End, Watermark
 
@@ -179,10 +179,10 @@ class DurablePack(PlainBlobs):
         its place.
         """
         old = self._file_name + ".old"
-        if not os.path.exists(old):
+        if not is_there(old):
             return
-        listed = os.path.exists(os.path.join(self.blob_dir, ".removed"))
-        if listed and not os.path.exists(self._file_name + ".pack"):
+        listed = is_there(os.path.join(self.blob_dir, ".removed"))
+        if listed and not is_there(self._file_name + ".pack"):
             check_tree(self.blob_dir)
             self._remove_blob_files_tagged_for_removal_during_pack()
         os.remove(old)

@@ -10,15 +10,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from types import TracebackType
 from typing import BinaryIO, cast
 
 from lotdb.errors import DamagedError, is_gone
 
-__all__ = ["check_file", "check_folder", "check_tree", "open_part", "open_plain"]
+__all__ = ["check_file", "check_folder", "check_tree", "is_there", "open_part", "open_plain", "read_part"]
 
 # Missing on Windows, which has no FIFOs, and where making links needs a privilege.
 _NAMES = ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK")
 _FLAGS = sum(getattr(os, name, 0) for name in _NAMES)
+
+_REFUSES_LINKS = hasattr(os, "O_NOFOLLOW")
 
 _KINDS = {
     stat.S_IFLNK: "a link",
@@ -50,6 +53,8 @@ def open_part(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
     OSError
         As ``os.open`` does.
     """
+    if not _REFUSES_LINKS:
+        check_file(os.fspath(path))
     try:
         descriptor = os.open(path, flags | _FLAGS, 0o666)
     except OSError as error:
@@ -57,7 +62,8 @@ def open_part(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
             raise _not_plain(os.fspath(path), "a file", os.lstat(path).st_mode) from error
         raise
     try:
-        mode = os.fstat(descriptor).st_mode
+        with _naming(path):
+            mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise _not_plain(os.fspath(path), "a file", mode)
     except BaseException:
@@ -69,6 +75,55 @@ def open_part(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
 def open_plain(path: str, mode: str = "rb") -> BinaryIO:
     """The regular file *path*, opened as ``open`` does, but by :func:`open_part`."""
     return cast(BinaryIO, open(path, mode, opener=open_part))
+
+
+def read_part(path: str, most: int | None = None) -> bytes:
+    """The first *most* bytes of the regular file *path*, or all; without what a file object costs."""
+    descriptor = open_part(path)
+    try:
+        with _naming(path):
+            size = os.fstat(descriptor).st_size
+            left = size if most is None else min(size, most)
+            parts = []
+            while left and (part := os.read(descriptor, min(left, 1 << 30))):  # macOS refuses 2 GiB
+                parts.append(part)
+                left -= len(part)
+            return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+class _naming:
+    """Context manager that adds the path to an error of the system about a descriptor."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = self._path
+
+
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether anything is at *path*, be it a link that leads nowhere.
+
+    Where the system cannot tell, that is an ``OSError``. ``os.path`` says that nothing is there, for which a
+    database was taken for damaged, or for new.
+    """
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return False
+        raise
+    return True
 
 
 def check_file(path: str) -> bool:

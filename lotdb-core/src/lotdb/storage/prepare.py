@@ -6,14 +6,13 @@ it only ever gets to see a folder that is whole. All of this runs with the write
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 
 from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.durable import Disk
-from lotdb.storage.folder import FORMAT, LAYOUT, DatabaseFolder
-from lotdb.storage.parts import open_plain
+from lotdb.storage.folder import LAYOUT, MARKER, DatabaseFolder
+from lotdb.storage.parts import is_there, open_plain
 from lotdb.storage.watermark import EMPTY, create_watermark
 
 __all__ = ["prepare"]
@@ -33,8 +32,7 @@ def prepare(folder: DatabaseFolder, disk: Disk, *, new: bool) -> None:
     """
     if new:
         folder.refuse_existing()
-    folder.refuse_foreign()
-    if folder.data_kind() == "filestorage":
+    if folder.own_data_kind() == "filestorage":
         _mend(folder, disk)
     elif folder.can_recover():
         _recover(folder, disk)
@@ -66,31 +64,42 @@ def _recover(folder: DatabaseFolder, disk: Disk) -> None:
 def _mend(folder: DatabaseFolder, disk: Disk) -> None:
     folder.check_parts()
     _complete_blob_folder(folder, disk)
-    if not os.path.exists(folder.marker):
+    if not is_there(folder.marker):
         folder.refuse_unmarked()
         _write_marker(folder, disk)
 
 
 def _write_marker(folder: DatabaseFolder, disk: Disk) -> None:
-    marker = json.dumps({"format": FORMAT, "product": "lotdb"})
-    disk.write_file(folder.marker, marker.encode() + b"\n")
+    disk.write_file(folder.marker, MARKER)
     disk.sync_folder(folder.path)
 
 
 def _complete_blob_folder(folder: DatabaseFolder, disk: Disk) -> None:
     temporary = os.path.join(folder.blobs, "tmp")
-    # What is in there belongs to transactions of processes that are gone.
-    shutil.rmtree(temporary, ignore_errors=True)
-    os.makedirs(temporary, exist_ok=True)
+    if not _is_empty(temporary):
+        # What is in there belongs to transactions of processes that are gone.
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.makedirs(temporary, exist_ok=True)
     if not _has_content(folder.layout_file):
         disk.write_file(folder.layout_file, LAYOUT.encode())
         disk.sync_folder(folder.blobs)
 
 
+def _is_empty(path: str) -> bool:
+    """Whether there is a folder at *path* with nothing in it."""
+    try:
+        return not os.listdir(path)
+    except OSError:
+        return False
+
+
 def _has_content(path: str) -> bool:
-    return os.path.exists(path) and os.path.getsize(path) > 0
+    try:
+        return os.stat(path).st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _remove_file(path: str) -> None:
-    if os.path.exists(path):
+    if is_there(path):
         os.remove(path)

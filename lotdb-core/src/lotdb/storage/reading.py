@@ -77,7 +77,8 @@ class _Place:
 
     def _read_all(self, size: int) -> bytes:
         parts, at = [], self._at
-        while size and (part := os.pread(self._descriptor.number, size, at)):  # one call gives at most 2 GiB
+        # One call gives at most 2 GiB, and macOS refuses more.
+        while size and (part := os.pread(self._descriptor.number, min(size, 1 << 30), at)):
             parts.append(part)
             at += len(part)
             size -= len(part)

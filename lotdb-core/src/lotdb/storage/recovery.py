@@ -23,6 +23,7 @@ from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.durable import Disk
 from lotdb.storage.folder import DatabaseFolder
 from lotdb.storage.index import read_index, write_index
+from lotdb.storage.parts import is_there
 from lotdb.storage.sealing import belongs, is_intact
 from lotdb.storage.transactions import DataFile, NotWholeError, Transaction, time_of
 from lotdb.storage.watermark import EMPTY, End, Watermark, create_watermark
@@ -246,6 +247,6 @@ class _Scan:
 
 def _unused_name(path: str) -> str:
     number = 0
-    while os.path.lexists(f"{path}.tr{number}"):
+    while is_there(f"{path}.tr{number}"):
         number += 1
     return f"{path}.tr{number}"

@@ -13,6 +13,8 @@ before end in ``b"\\0L"`` and the CRC-32 of all before it; they are read, and se
 
 from __future__ import annotations
 
+import contextlib
+import os
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +24,8 @@ from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN, CorruptedDataError, CorruptedError, DataHeader
 from ZODB.utils import as_bytes, oid_repr, p64, tid_repr
 
-from lotdb.errors import ClosedError, DamagedError, FileSystemError, LotdbError, is_gone
+from lotdb.errors import ClosedError, DamagedError, FileSystemError, LotdbError, is_gone, system_errors
+from lotdb.storage.parts import open_part
 from lotdb.storage.transactions import (
     RECORD_MARK,
     DataFile,
@@ -212,11 +215,7 @@ class ChecksummedRecords(FileStorage):
 
     def checked_records(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Object id, transaction id and bytes of every record of every revision, each checked."""
-        # A transaction that is being committed stands behind the last one, and is not there yet.
-        with self._lock:
-            opened, size = open(self._file_name, "rb"), self._pos  # noqa: SIM115 - closed below
-        with opened:
-            file = DataFile(opened.fileno(), size)
+        with self._reopened() as file:
             for transaction in self._whole_transactions(file):
                 for oid, at, length in transaction.records:
                     if not length and not (at := file.origin(at)):
@@ -234,7 +233,8 @@ class ChecksummedRecords(FileStorage):
         DamagedError
             A transaction, or the header of a record, is not as it was written.
         """
-        are_sealed = [each.sealed for each in self._whole_transactions(self._data_file())]
+        with self._reopened() as file:
+            are_sealed = [each.sealed for each in self._whole_transactions(file)]
         return not all(are_sealed)
 
     def iterator(self, start: bytes | None = None, stop: bytes | None = None) -> Any:
@@ -242,10 +242,19 @@ class ChecksummedRecords(FileStorage):
         self.check_headers()  # the iterator of ZODB ends where it does not understand something
         return super().iterator(start, stop)
 
-    def _data_file(self) -> DataFile:
+    @contextlib.contextmanager
+    def _reopened(self) -> Iterator[DataFile]:
+        """The data file up to the last commit, in a descriptor that nobody else uses."""
         with self._lock:
-            self._refuse_when_closed()
-            return DataFile(self._file.fileno(), self._pos)
+            if self._files.closed:
+                raise self._closed_error()
+            with system_errors("the data file cannot be read", self._file_name):
+                descriptor = open_part(self._file_name)
+            size = self._pos  # what is being committed stands behind it
+        try:
+            yield DataFile(descriptor, size)
+        finally:
+            os.close(descriptor)
 
     def _whole_transactions(self, file: DataFile) -> Iterator[Transaction]:
         last = bytes(8)

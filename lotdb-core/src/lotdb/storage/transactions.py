@@ -8,7 +8,7 @@ stands at the end of the transaction's extension, a field that ZODB hands throug
 
 Whoever unpickles an extension stops at its end, and does not see it. The CRC-32 (ISO 3309) is that of each
 record's header, with the position that stands in place of data if there are none, and then of all of the
-transaction's header before it. What the records hold has other checksums: see ``lotdb.storage.checksum``.
+transaction's header before it. What the records hold has other checksums: see ``lotdb.storage.sealing``.
 
 Transactions without this seal are of before, or of another program. Their structure is checked, and that
 nothing of a seal is to be seen: an altered byte does not make an unsealed transaction of a sealed one.
@@ -16,7 +16,6 @@ nothing of a seal is to be seen: an altered byte does not make an unsealed trans
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator
 from pickletools import genops
@@ -26,6 +25,7 @@ from zlib import crc32
 from persistent.TimeStamp import TimeStamp
 from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN, TRANS_HDR, TRANS_HDR_LEN
 
+from lotdb.storage.places import read_at
 from lotdb.storage.watermark import EMPTY, End
 
 __all__ = [
@@ -145,7 +145,7 @@ class DataFile:
             return b""
         at = position - self._start
         if at < 0 or at + length > len(self._block):
-            self._block = os.pread(self._descriptor, max(length, min(_BLOCK, self.size - position)), position)
+            self._block = read_at(self._descriptor, max(length, min(_BLOCK, self.size - position)), position)
             self._start = position
             at = 0
         return self._block[at : at + length]
@@ -257,7 +257,7 @@ class DataFile:
 
     def last_before(self, position: int) -> int:
         """Where the transaction begins that seems to end at *position*; -1 if there can be none."""
-        length = int.from_bytes(os.pread(self._descriptor, 8, max(position - 8, 0)), "big")
+        length = int.from_bytes(read_at(self._descriptor, 8, max(position - 8, 0)), "big")
         return position - 8 - length if TRANS_HDR_LEN <= length <= position - 8 - EMPTY.size else -1
 
     def ends_at(self, end: End) -> bool:
@@ -266,7 +266,7 @@ class DataFile:
             return end == EMPTY
         if not EMPTY.size < end.size <= self.size or (start := self.last_before(end.size)) < 0:
             return False
-        header = os.pread(self._descriptor, 16, start)
+        header = read_at(self._descriptor, 16, start)
         return header[:8] == end.tid and int.from_bytes(header[8:], "big") == end.size - start - 8
 
     def is_sealed_at(self, end: End) -> bool:
@@ -275,10 +275,10 @@ class DataFile:
         if start < 0:
             return False
         *_, user, description, extension = _TRANSACTION.unpack(
-            os.pread(self._descriptor, TRANS_HDR_LEN, start)
+            read_at(self._descriptor, TRANS_HDR_LEN, start)
         )
         where = start + TRANS_HDR_LEN + user + description
-        return _has_seal(os.pread(self._descriptor, extension, where))
+        return _has_seal(read_at(self._descriptor, extension, where))
 
     def is_followed(self, position: int) -> bool:
         """Whether a whole transaction begins anywhere behind *position*.
@@ -310,7 +310,7 @@ class DataFile:
 
     def _find(self, what: bytes, position: int) -> Iterator[int]:
         while position < self.size:
-            block = os.pread(self._descriptor, _BLOCK, position)
+            block = read_at(self._descriptor, _BLOCK, position)
             if len(block) < len(what):
                 return
             found = block.find(what)

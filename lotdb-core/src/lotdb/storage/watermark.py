@@ -24,6 +24,7 @@ from zlib import crc32
 
 from lotdb.storage.durable import Disk
 from lotdb.storage.parts import open_part
+from lotdb.storage.places import read_at, write_at
 
 __all__ = ["EMPTY", "End", "Watermark", "create_watermark"]
 
@@ -83,7 +84,7 @@ class Watermark:
         """Say that the data file ends at *end*, or at *packed* if that was just renamed into its place."""
         if self._descriptor is not None:
             number = self._number + 1
-            os.pwrite(self._descriptor, _slot(number, end, packed), number % 2 * _DISTANCE)
+            write_at(self._descriptor, _slot(number, end, packed), number % 2 * _DISTANCE)
             self._number = number
 
     def close(self) -> None:
@@ -102,7 +103,7 @@ def _slot(number: int, end: End, packed: End | None = None) -> bytes:
 def _read(descriptor: int) -> tuple[int, tuple[End, ...]]:
     """Number and content of the last slot that is whole."""
     found: tuple[int, tuple[End, ...]] = 0, ()
-    content = os.pread(descriptor, 2 * _DISTANCE, 0)
+    content = read_at(descriptor, 2 * _DISTANCE, 0)
     for start in (0, _DISTANCE):
         slot = content[start : start + _SLOT.size]
         checksum = content[start + _SLOT.size : start + _SLOT.size + 4]

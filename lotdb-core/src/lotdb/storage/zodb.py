@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib.metadata import version
 from io import BufferedReader, BytesIO
 from operator import attrgetter
@@ -102,6 +103,12 @@ class _Connection(Connection):
         # A new blob is noted when it is added, and when it is written to.
         self._registered_objects = list({id(each): each for each in self._registered_objects}.values())
         super()._abort()
+
+    def _abort_savepoint(self) -> None:
+        # It ends with closing and removing temporary files; the next opening removes them if that fails. An
+        # error would leave the connection in the middle of its abort.
+        with contextlib.suppress(OSError):
+            super()._abort_savepoint()
 
     def _store_objects(self, writer: Any, transaction: Any) -> None:
         # The pickler asks of every value whether it is a record of its own; ZODB's answer takes half of the
