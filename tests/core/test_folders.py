@@ -360,6 +360,21 @@ def test_files_that_are_known_are_not_read_again(folder, monkeypatch):
     assert root["anna/s1_take2.npz"].read_data(data_attribute="data.b").tolist() == [0, 1, 2, 3]
 
 
+def test_what_a_replaced_file_has_no_more_is_gone_and_the_report_says_it(tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.arange(3), b=np.arange(4))
+    root = BaseNode("root")
+    root.ingest_tree(tmp_path)
+    node = root["x.npz"]
+    np.savez(tmp_path / "x.npz", c=np.arange(5))
+    report = root.ingest_tree(tmp_path)
+    assert report.replaced == ["x.npz"]
+    assert report.notes["x.npz"] == [
+        "payload 'data.a' is gone: the file does not have it any more",
+        "payload 'data.b' is gone: the file does not have it any more",
+    ]
+    assert [node.has_data(f"data.{name}") for name in "abc"] == [False, False, True]
+
+
 def test_a_file_that_has_just_been_written_is_read_again(tmp_path, monkeypatch):
     """Another one of the same size may be written in the same step of the clock."""
     monkeypatch.setattr("lotdb.files.asking.SETTLED_NS", 3600 * 10**9)  # however long this test takes

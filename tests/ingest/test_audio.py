@@ -1,14 +1,20 @@
 """Audio files: every sample as it was, rates and tags kept, damage and lies refused."""
 
 import io
+import re
 import struct
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from lotdb import LOTDB, BaseNode, DataMismatchError, ExportError, IngestError, InvalidOptionError
 from lotdb_ingest.audio.ogg import with_checksum
+from lotdb_ingest.audio.read import BITS, dtype_of
 
 RNG = np.random.default_rng(11)
 CONTAINERS = {
@@ -36,6 +42,7 @@ LOSSY = {
     "MS_ADPCM",
     "NMS_ADPCM_16",
     "NMS_ADPCM_24",
+    "NMS_ADPCM_32",
 }
 
 
@@ -80,7 +87,7 @@ def test_what_came_in_goes_out_again(node, tmp_path, container, suffix, subtype,
     if subtype in BROKEN:
         pytest.skip("libsndfile does not read what it writes")
     name = "opus" if subtype == "OPUS" else suffix
-    # The same sound whatever ran before: libsndfile does not give back every noise that it writes as ALAC.
+    # The same sound whatever ran before: what libsndfile does not keep of others, the next tests say.
     sound = (np.random.default_rng(4).standard_normal((4800, channels)) * 0.2).astype("f4")
     soundfile.write(tmp_path / f"in.{name}", sound, rate_for(subtype), subtype, format=container)
     first = node.attach_file(tmp_path / f"in.{name}", data_attribute="first")
@@ -94,6 +101,72 @@ def test_what_came_in_goes_out_again(node, tmp_path, container, suffix, subtype,
         assert np.abs(first.read() - second.read()).mean() < 0.25
     else:
         assert first.read().tobytes() == second.read().tobytes()
+
+
+#: Those that keep every sample, or ought to, by the format that has them.
+LOSSLESS = [
+    (suffix, subtype)
+    for container, suffix in CONTAINERS.items()
+    if container not in ("WAVEX", "OGG", "MP3")
+    for subtype in soundfile.available_subtypes(container)
+    if subtype.startswith(("PCM_", "ALAC_", "DWVW_", "FLOAT", "DOUBLE")) and subtype not in BROKEN
+]
+
+
+@settings(max_examples=30)
+@given(
+    kind=st.sampled_from(LOSSLESS),
+    seed=st.integers(0, 1 << 32),
+    rows=st.integers(1, 5000),
+    channels=st.integers(1, 2),
+    loudness=st.sampled_from([0.001, 0.1, 1.0]),
+)
+@example(kind=("caf", "ALAC_24"), seed=0, rows=4800, channels=2, loudness=1.0)  # which is not kept
+@example(kind=("caf", "ALAC_24"), seed=0, rows=4800, channels=2, loudness=0.001)  # which is
+@example(kind=("aiff", "PCM_S8"), seed=0, rows=4801, channels=1, loudness=1.0)
+def test_a_noise_goes_out_as_it_is_or_not_at_all(kind, seed, rows, channels, loudness):
+    suffix, subtype = kind
+    rng = np.random.default_rng(seed)
+    if subtype in ("FLOAT", "DOUBLE"):
+        noise = (rng.standard_normal((rows, channels)) * loudness).astype(dtype_of(subtype))
+    else:
+        most = max(1, int((1 << BITS[subtype] - 1) * loudness))
+        noise = rng.integers(-most, most, (rows, channels), endpoint=False) + 128 * (subtype == "PCM_U8")
+        noise = noise.astype(dtype_of(subtype))
+    node = BaseNode("root").get_data_node("recording")
+    payload = node.write_data(noise if channels > 1 else noise[:, 0], samplerate_hz=8000)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"x.{suffix}"
+        try:
+            payload.export(path, subtype=subtype)
+        except ExportError as error:
+            refused = str(error)
+            assert not list(Path(folder).iterdir())
+        else:
+            refused = ""
+            again = node.attach_file(path, data_attribute="again").read()
+    if "DWVW" in subtype and channels == 2:
+        assert "libsndfile cannot write" in refused
+    elif refused:
+        assert re.search(rf"keep it as {subtype} in {suffix}: row \d+ .* subtype='PCM_(16|24)'", refused)
+        assert subtype.startswith("ALAC")
+    else:
+        assert again.tobytes() == payload.read().tobytes()
+
+
+def test_what_alac_does_not_keep_leaves_what_was_there_and_can_go_out_otherwise(node, tmp_path):
+    noise = np.random.default_rng(0).integers(-(1 << 23), 1 << 23, (4800, 2)).astype("i4")
+    noise[:4000] //= 1000
+    payload = node.write_data(noise, samplerate_hz=8000)
+    (tmp_path / "x.caf").write_bytes(b"before")
+    with pytest.raises(ExportError, match=r"ALAC_24 in caf: row \d+ is read back otherwise") as caught:
+        payload.export(tmp_path / "x.caf", subtype="ALAC_24", if_exists="replace")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.caf"]
+    assert (tmp_path / "x.caf").read_bytes() == b"before"
+    subtype = re.search(r"subtype='(\w+)'", str(caught.value))[1]
+    payload.export(tmp_path / "x.caf", subtype=subtype, if_exists="replace")
+    expected = soundfile.read(tmp_path / "x.caf", dtype="int32")[0] >> 8
+    assert expected.tolist() == noise.tolist()
 
 
 @pytest.mark.parametrize(

@@ -308,3 +308,26 @@ def test_arrays_that_the_same_archive_has_no_more_go(node, tmp_path):
     assert node.has_data("x.a")
     assert not node.has_data("x.b")
     assert node.has_data("x.c")
+
+
+def test_an_archive_that_shares_no_name_with_what_it_was_leaves_nothing_of_that(node, tmp_path):
+    np.savez(tmp_path / "x.npz", a=ROWS, b=ROWS)
+    np.savez(tmp_path / "y.npz", d=ROWS)
+    stays = set()
+    for name in ("x", "x.y"):
+        node.attach_file(tmp_path / "x.npz", data_attribute=name)
+        node.attach_file(tmp_path / "y.npz", data_attribute=name)  # beside it
+        node.attach_file(tmp_path / "x.npz", data_attribute=f"{name}.alone", member="a")
+        node.write_data(ROWS, data_attribute=f"{name}.own")
+        stays |= {f"{name}.d", f"{name}.alone", f"{name}.own"}
+    stays |= {"x.y.a", "x.y.b"}
+    every = [*stays, "x", "x.a", "x.b", "x.other"]
+    np.savez(tmp_path / "x.npz", other=ROWS)
+    for how, expected in (
+        ({}, "x.other"),
+        ({"if_exists": "append"}, "x.other"),
+        ({"format": "raw"}, "x"),
+        ({}, "x.other"),
+    ):
+        node.attach_file(tmp_path / "x.npz", data_attribute="x", **how)
+        assert {name for name in every if node.has_data(name)} == {*stays, expected}

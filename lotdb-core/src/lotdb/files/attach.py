@@ -41,7 +41,7 @@ PATH = "_source_filepath"
 PAYLOADS = "_source_payloads"
 # Notes of the files that were appended to a payload.
 APPENDED = "_source_appended"
-# On a node: which payload its notes are about.
+# On a node: which payload its notes are about. On one of several payloads: what the file was taken in as.
 ABOUT = "_source_data_attribute"
 # The notes that a node has as well.
 ON_NODE = (PATH, "_source_filename", "_source_format", "_source_samplerate_hz")
@@ -80,7 +80,7 @@ def attach_file(
             return payloads.get(node, next(iter(several)))
         notes = {PATH: os.fspath(filepath), **about_source(source)}
         if list(several) != [data_attribute]:
-            notes[PAYLOADS] = list(several)
+            notes[PAYLOADS], notes[ABOUT] = list(several), data_attribute
         gone = _outdated(node, data_attribute, several, notes[PATH]) if if_exists == "replace" else set()
         on_node = _for_node(node, several, notes, gone)
         # Beside what is sampled, what is not, such as a table of events, has no rate either.
@@ -233,22 +233,36 @@ def _outdated(node: BaseNode, data_attribute: str, several: Mapping[str, Ingeste
 
     What an earlier file had beside payload *data_attribute*, such as its events, would be taken for what the
     new one has. A file that gives no such payload, as an archive of arrays, may have been put beside another
-    one on purpose: its arrays go if it is the same file again. What came from elsewhere stays.
+    one on purpose: what is there goes if it is all of the same file. What came from elsewhere stays.
     """
-    there = own_of(node._entry())[0]
-    gone: set[str] = set()
-    for name in several:
-        old = notes_on(node, name)
-        if name != data_attribute and path not in [about.get(PATH) for about in old]:
-            continue
-        for about in old:
-            parts = about.get(PAYLOADS)
-            for part in parts if isinstance(parts, list) else ():
-                if part not in there or part in several or not part.startswith(f"{data_attribute}."):
-                    continue
-                if hashes := _hashes(node, part):
-                    gone |= {part} if hashes <= _hashes(node, name) else set()
+    own = own_of(node._entry())[0]
+    below = f"{data_attribute}."
+    others = [
+        each for each in own if each not in several and (each == data_attribute or each.startswith(below))
+    ]
+    gone = {each for each in others if _is_of(node, each, data_attribute, path)}
+    for about in notes_on(node, data_attribute) if data_attribute in several else ():
+        parts = about.get(PAYLOADS)
+        for part in others if isinstance(parts, list) else ():
+            hashes = _hashes(node, part) if part in parts else set()
+            if hashes and hashes <= _hashes(node, data_attribute):
+                gone.add(part)
     return gone
+
+
+def _is_of(node: BaseNode, name: str, data_attribute: str, path: str) -> bool:
+    """Whether all of payload *name* came of the file at *path*, when it was taken in as *data_attribute*."""
+    notes = notes_on(node, name)
+    return bool(notes) and all(
+        isinstance(there := about.get(PATH), str)
+        and os.path.abspath(there) == os.path.abspath(path)
+        # One part of a file may have been taken in by itself, as a payload of another name.
+        and (
+            name == data_attribute
+            or (PAYLOADS in about and about.get(ABOUT, data_attribute) == data_attribute)
+        )
+        for about in notes
+    )
 
 
 def _for_node(

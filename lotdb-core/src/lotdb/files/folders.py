@@ -69,8 +69,9 @@ class IngestReport:
         Files that were taken in from this folder earlier, and are not in it any more. What they became
         stays.
     notes
-        What else there is to know of files that were taken in: what of them was not kept, that they are
-        empty, or that they are of a format that is not read, so that their bytes were kept.
+        What else there is to know of files that were taken in: what of them was not kept, payloads of an
+        earlier file in their place that are gone with it, that they are empty, or that they are of a format
+        that is not read, so that their bytes were kept.
     """
 
     added: list[str] = field(default_factory=list)
@@ -201,7 +202,9 @@ def _take_in(
             target.attrs.update(changed)
         if before == after:
             return "unchanged"
-        if notes := _notes(target, name, root / place.file, about):
+        lost = [f"payload {each!r} is gone: the file does not have it any more"
+                for each in before[0] if each not in after[0]]  # fmt: skip
+        if notes := lost + _notes(target, name, root / place.file, about):
             report.notes[place.file] = notes
         return "replaced" if there and how.get("if_exists") != "append" else "added"
 
