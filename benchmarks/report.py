@@ -154,11 +154,12 @@ def processor() -> str:
 
 def file_system(folder: Path) -> str:
     """The type of the file system that *folder* is on."""
-    if not os.path.exists("/proc/mounts"):
-        return "a file system of unknown type"
-    mounts = [entry.split() for entry in Path("/proc/mounts").read_text().splitlines()]
+    mounts: list[list[str]] = []
+    if os.path.exists("/proc/mounts"):
+        mounts = [entry.split() for entry in Path("/proc/mounts").read_text().splitlines()]
+    # None of them is above it on another system than Linux, and under chroot.
     above = [entry for entry in mounts if folder.resolve().is_relative_to(entry[1])]
-    return max(above, key=lambda entry: len(entry[1]))[2]
+    return max(above, key=lambda entry: len(entry[1]))[2] if above else "a file system of unknown type"
 
 
 def versions(peer_python: str | None) -> str:

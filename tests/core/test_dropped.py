@@ -8,8 +8,14 @@ import pytest
 
 from lotdb import LOTDB, DatabaseBusyError
 
-# The temporary file of a savepoint is closed by its destructor then, which complains.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+# The temporary file of a savepoint is closed by its destructor then, which complains. Pytest would keep the
+# complaint, with the frames that it came up in, and the databases in those.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_earlier_tests():
+    gc.collect()
 
 
 def dropped_at_once(folder):

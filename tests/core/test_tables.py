@@ -161,6 +161,7 @@ def test_a_table_is_not_appended_to_an_array(node):
         ({"a": [2**63, -1]}, "fit neither 64 bits nor"),
         ({"a": [np.int64(2**53 + 1), 0.5]}, "fit neither 64 bits nor"),
         ({"a": [2**64]}, "fit neither 64 bits nor"),
+        ({"a": [2**64 + 1, 0.5, None]}, "fit neither 64 bits nor"),
         ({"a": [datetime.date(2024, 1, 1), datetime.datetime(2024, 1, 1)]}, "several types"),
         (
             {"a": [datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)]},

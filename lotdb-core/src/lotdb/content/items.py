@@ -88,13 +88,25 @@ def _array_of_numbers(items: list[Any], array: Array) -> Array:
             return np.array(plain, "i8")
         if lowest >= 0 and highest < 1 << 64:
             return np.array(plain, "u8")
-    # Python compares integers and floats exactly.
-    elif all(a == b or a != a for a, b in zip(array.tolist(), plain, strict=True)):
-        return array
+    else:
+        found = array.tolist()
+        if array.dtype.hasobject:  # Numpy keeps integers of more than 64 bits as they are, beside floats too.
+            found = [_as_float(item) for item in plain]
+        # Python compares integers and floats exactly.
+        if all(a == b or b != b for a, b in zip(found, plain, strict=True)):
+            return np.array(found) if array.dtype.hasobject else array
     raise ValueError(
         "its integers fit neither 64 bits nor, exactly, floating point; store them as texts, "
         "or say what they may become with numpy.array(..., dtype=...)"
     )
+
+
+def _as_float(number: Any) -> Any:
+    """An integer as the float that is nearest to it, which may be infinite; others as they are."""
+    try:
+        return float(number) if isinstance(number, int) else number
+    except OverflowError:
+        return float("inf")
 
 
 def _array_of_times(items: list[Any], types: set[type]) -> Array:
