@@ -111,7 +111,7 @@ def _layout_in(target: Tree, record: PayloadRecord) -> Layout:
 
 
 def is_same(there: Any, stored: Any, tree: Tree, source: Tree) -> bool:
-    """Whether *there*, a stored attribute value of *tree*, is what a copy of *stored*, one of *source*, would be.
+    """Whether *there*, a stored value of *tree*, is what a copy of *stored*, one of *source*, would be.
 
     Payloads with the same segments are the same, and nothing is read to tell. Copies in another tree have
     segments of their own, so the rows of both are read, in blocks, which costs less than writing them.
@@ -130,7 +130,7 @@ def is_same(there: Any, stored: Any, tree: Tree, source: Tree) -> bool:
             and _have_same_rows(mine, tree.stage, theirs, source.stage)
         )
     except DamagedError:
-        return False  # if what is there is damaged, the copy mends it; if the other is, copying it will say so
+        return False  # damaged here, it is mended by the copy; damaged there, the copy says so
 
 
 def _about(record: PayloadRecord) -> tuple[Any, ...]:

@@ -63,7 +63,8 @@ def add_tree(
 
 def _free_key(parent: BaseNode, key: str) -> str:
     number, free = 1, key
-    while (free,) in parent:
+    there = parent._children() or ()  # asked once: there may be thousands of that name
+    while free in there:
         number += 1
         free = check_key(f"{key}_{number}")
     return free

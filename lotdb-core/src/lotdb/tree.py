@@ -34,10 +34,8 @@ from lotdb.records import (
     children_of,
     clone_branch,
     new_branch,
-    shared_entry,
 )
 from lotdb.stage import Layout, Stage
-from lotdb.storage.signals import uninterrupted
 from lotdb.whole import Whole, put
 
 __all__ = ["Handle", "Tree"]

@@ -158,8 +158,7 @@ def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
             most += 13
         else:
             most += encoded_size(value)
-        # Most are much smaller; only those that may be larger are worth looking at closely, and no further than
-        # until they are.
+            # Most are much smaller; those that may be larger are looked at closely, and no further than needed.
         if most > limit:
             return _are_larger(encoded, limit)
     return False
@@ -179,7 +178,8 @@ def is_same(one: object, other: object) -> bool:
 
     Examples
     --------
-    >>> is_same(("l", 1), ("l", 1)), is_same(1, True), is_same(0.0, -0.0), is_same(float("nan"), float("nan"))
+    >>> nan, other_nan = float("nan"), float("nan")
+    >>> is_same(("l", 1), ("l", 1)), is_same(1, True), is_same(0.0, -0.0), is_same(nan, other_nan)
     (True, False, False, True)
     """
     pending = [(one, other)]
