@@ -17,7 +17,18 @@ from benchmarks import plot, report
 from benchmarks.run import Row, Runner
 from benchmarks.sizes import QUICK, TINY, Sizes
 
-THEMES = ("startup", "tree", "branches", "commits", "payloads", "windows", "appends", "memory", "growth")
+THEMES = (
+    "startup",
+    "tree",
+    "branches",
+    "commits",
+    "payloads",
+    "windows",
+    "appends",
+    "neighbours",
+    "memory",
+    "growth",
+)
 OUTPUT = Path(__file__).parent / "output"
 
 

@@ -27,6 +27,7 @@ class Sizes:
     growth_leaves: int = 20_000
     growth_blocks: int = 10  # of 10 s of stereo audio: 38 MB
     growth_captures: int = 1_000
+    neighbours: tuple[int, ...] = (1, 10, 100, 1_000)  # payloads, attributes, siblings or ancestors
     gigabytes: int = 12  # room on the disk
     growth_gigabytes: int = 30
 
@@ -71,6 +72,7 @@ TINY = Sizes(
     growth_leaves=100,
     growth_blocks=1,
     growth_captures=3,
+    neighbours=(1, 3),
     gigabytes=1,
     growth_gigabytes=1,
 )

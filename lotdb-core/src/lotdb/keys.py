@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Set
+from itertools import islice
 from numbers import Integral
 from typing import NoReturn, TypeGuard
 
 from lotdb.errors import InvalidKeyError, shown
 
-__all__ = ["MAX_KEY_BYTES", "check_key", "check_name", "is_plain_key", "split_path"]
+__all__ = ["MAX_KEY_BYTES", "check_key", "check_name", "is_plain_key", "some", "split_path"]
 
 MAX_KEY_BYTES = 255
 """Longest key or name, in UTF-8 bytes of its NFC form."""
@@ -131,6 +132,18 @@ def split_path(path: object) -> tuple[str, ...]:
     return tuple(
         [_key(key, hint=_APART) if isinstance(key, str) and "/" in key else check_key(key) for key in path]
     )
+
+
+def some(names: Iterable[str]) -> str:
+    """The first five of *names* for a message, however many there are; "none" if there is none.
+
+    Examples
+    --------
+    >>> some("abc"), some("abcdefgh"), some("")
+    ("'a', 'b', 'c'", "'a', 'b', 'c', 'd', 'e', …", 'none')
+    """
+    first = [repr(name) for name in islice(names, 6)]
+    return ", ".join(first[:5]) + (", …" if len(first) > 5 else "") if first else "none"
 
 
 def _split_text(path: str) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from lotdb.content.payload import Payload, decode_record, is_payload
 from lotdb.errors import AttributeNotFoundError, InvalidOptionError, PayloadExistsError
-from lotdb.keys import check_name
+from lotdb.keys import check_name, some
 from lotdb.records import (
     EMPTY_OWN,
     Own,
     get_value,
     own_of,
+    position,
     simple_leaf,
     with_values,
     without_value,
@@ -64,7 +65,7 @@ class Attributes(MutableMapping[str, Any]):
         return len(own_of(self._node._entry())[0])
 
     def __contains__(self, name: object) -> bool:
-        return check_name(name) in own_of(self._node._entry())[0]
+        return position(own_of(self._node._entry())[0], check_name(name)) >= 0
 
     def update(self, other: Any = (), /, **named: Any) -> None:
         """Set several attributes at once: all of them, or none if one is refused."""
@@ -95,11 +96,13 @@ def read(node: Handle, name: str, default: Any) -> Any:
     if type(own[1]) is not tuple:
         own, at = own_of(own), 0
     names = own[at]
-    if type(name) is not str or name not in names:
+    place = position(names, name) if type(name) is str else -1
+    if place < 0:
         name = check_name(name)  # which may have another spelling for it
-        if name not in names:
+        place = position(names, name)
+        if place < 0:
             return default
-    stored = own[names.index(name) + at + 1]
+    stored = own[place + at + 1]
     if type(stored) is not tuple:
         return stored
     if is_payload(stored):
@@ -131,7 +134,7 @@ def _encoded(node: Handle, own: Own, named: Mapping[str, Any]) -> dict[str, Any]
     stored = {}
     for name, value in named.items():
         name = check_name(name)
-        if name in own[0] and is_payload(get_value(own, name)):
+        if is_payload(get_value(own, name)):
             raise _is_payload_error(node, name)
         stored[name] = values.encode(value, name=name, extra=node._tree.plugins)
     return stored
@@ -147,7 +150,7 @@ def delete(node: Handle, name: str) -> None:
     """Remove attribute *name*."""
     own = own_of(node._entry())
     name = check_name(name)
-    if name not in own[0]:
+    if position(own[0], name) < 0:
         raise missing(node, name)
     if is_payload(get_value(own, name)):
         raise _is_payload_error(node, name)
@@ -168,5 +171,5 @@ def _is_payload_error(node: Handle, name: str) -> PayloadExistsError:
 
 def missing(node: Handle, name: str) -> AttributeNotFoundError:
     """The error for an attribute that is not there."""
-    there = ", ".join(map(repr, own_of(node._entry())[0])) or "none"
-    return AttributeNotFoundError(f"{node._place()} has no attribute {name!r} (there: {there})")
+    there = own_of(node._entry())[0]
+    return AttributeNotFoundError(f"{node._place()} has no attribute {name!r} (there: {some(there)})")

@@ -24,13 +24,13 @@ from lotdb.errors import (
     shown,
 )
 from lotdb.files.asking import Blocks
-from lotdb.keys import check_name
+from lotdb.keys import check_name, some
 from lotdb.ranges import check_rate
-from lotdb.records import get_value, own_of, with_values, without_value
+from lotdb.records import get_value, own_of, position, with_values, without_value
 from lotdb.segments.stage import Layout, Segment, Stage
+from lotdb.tree.tree import Handle
 from lotdb.tree import walk
 from lotdb.tree.copying import rewrite_payload
-from lotdb.tree.tree import Handle
 from lotdb.values import values
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ def check_database(node: Handle, database: Any) -> None:
 def find(node: Handle, name: str) -> PayloadRecord | None:
     """The record of payload *name*, or None if there is none; an attribute in its place is an error."""
     own = own_of(node._entry())
-    if type(name) is not str or name not in own[0]:
+    if type(name) is not str or position(own[0], name) < 0:
         name = check_name(name, "payload")  # which may have another spelling for it
-        if name not in own[0]:
+        if position(own[0], name) < 0:
             return None
     stored = get_value(own, name)
     if not is_payload(stored):
@@ -116,10 +116,8 @@ def get(node: Handle, name: str) -> Payload:
     if record is None:
         name = check_name(name, "payload")
         own = own_of(node._entry())
-        there = [repr(key) for key, value in zip(own[0], own[1:], strict=True) if is_payload(value)]
-        raise PayloadNotFoundError(
-            f"{node._place()} has no payload {name!r} (there: {', '.join(there) or 'none'})"
-        )
+        there = (key for key, value in zip(own[0], own[1:], strict=True) if is_payload(value))
+        raise PayloadNotFoundError(f"{node._place()} has no payload {name!r} (there: {some(there)})")
     return Payload(node, name, record)
 
 

@@ -20,7 +20,7 @@ from lotdb.errors import (
     WrongNodeTypeError,
 )
 from lotdb.files.folders import IngestReport, ingest_tree
-from lotdb.keys import check_key, is_plain_key, split_path
+from lotdb.keys import check_key, is_plain_key, some, split_path
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, count_children, empty_entry
 from lotdb.tree import copying, graft, walk
@@ -349,13 +349,9 @@ class BaseNode(Handle):
 
     def _no_child(self, key: str) -> NodeNotFoundError:
         place = repr(self._path()) if self._parent else "the root"
-        keys = self._some_keys()
-        there = f"its children are {keys}" if keys else "it has no children"
+        keys = some(self)
+        there = "it has no children" if keys == "none" else f"its children are {keys}"
         return NodeNotFoundError(f"no node {key!r} below {place}; {there}")
-
-    def _some_keys(self) -> str:
-        keys = [repr(key) for _, key in zip(range(6), self, strict=False)]
-        return ", ".join(keys[:5]) + (", …" if len(keys) > 5 else "")
 
     def __getitem__(self, path: Any) -> BaseNode:
         return self.get_node_path(path, create=False)
@@ -555,7 +551,8 @@ class BaseNode(Handle):
         """Add to this node what *tree* has and it has not: attributes, payloads, nodes, all the way down.
 
         *tree* stays as it is. Where both have an attribute or payload, this node's is kept, or that of
-        *tree* taken if *overwrite* is true.
+        *tree* taken if *overwrite* is true. What is equal already is not written: branches skip all that
+        they share, payloads of another tree are read and compared.
 
         Raises
         ------

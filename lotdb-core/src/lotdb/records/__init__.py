@@ -234,6 +234,10 @@ def all_items(children: Children) -> Iterator[tuple[str, Entry]]:
 
 _known_names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
+# From so many names on, where each is comes from a dict, which is kept for the names that were asked lately.
+_MANY_NAMES = 32
+_positions: dict[int, tuple[tuple[str, ...], dict[str, int]]] = {}
+
 
 def _same_names(names: tuple[str, ...]) -> tuple[str, ...]:
     # Leaves with the same attributes hold the very same tuple, which a pickle writes once a bucket.
@@ -266,17 +270,39 @@ def simple_leaf(type_name: str, named: Mapping[str, Any]) -> Entry | None:
     return (type_name, names, *named.values()) if size <= BOX_BYTES else None
 
 
+def position(names: tuple[str, ...], name: str) -> int:
+    """The place of *name* in *names*, or -1."""
+    if len(names) < _MANY_NAMES:
+        return names.index(name) if name in names else -1
+    known = _positions.get(id(names))
+    if known is None:
+        if len(_positions) >= 256:
+            _positions.clear()
+        # With the names themselves, so that no others have their identity meanwhile.
+        # What is no text is no name, and a stranger may have written it.
+        places = {each: at for at, each in enumerate(names) if type(each) is str}
+        known = _positions[id(names)] = (names, places)
+    return known[1].get(name, -1)
+
+
 def get_value(own: Own, name: str, default: Any = None) -> Any:
     """The stored value of attribute *name*, or *default*."""
-    names = own[0]
-    return own[names.index(name) + 1] if name in names else default
+    at = position(own[0], name)
+    return default if at < 0 else own[at + 1]
 
 
 def with_values(own: Own, values: dict[str, Any]) -> Own:
     """*own* with the stored *values* set; new names come last."""
-    if not own[0]:
+    names = own[0]
+    if not names:
         return (_same_names(tuple(values)), *values.values())
-    merged = dict(zip(own[0], own[1:], strict=True))
+    places = [position(names, name) for name in values]
+    if -1 not in places:  # as it mostly is: the names stay as they are
+        changed = list(own)
+        for at, value in zip(places, values.values(), strict=True):
+            changed[at + 1] = value
+        return tuple(changed)
+    merged = dict(zip(names, own[1:], strict=True))
     merged.update(values)
     return (_same_names(tuple(merged)), *merged.values())
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lotdb import values
 from lotdb.content.payload import PayloadRecord, is_payload
 from lotdb.errors import DamagedError
 from lotdb.records import (
@@ -27,7 +28,7 @@ from lotdb.tree.tree import Handle, Tree, touch
 if TYPE_CHECKING:
     from lotdb.plugins import Plugins
 
-__all__ = ["DetachedCopy", "copy_entry", "copy_payload", "share_entry"]
+__all__ = ["DetachedCopy", "copy_entry", "copy_payload", "is_same", "share_entry"]
 
 # Payloads are copied from store to store in blocks of this many bytes.
 BLOCK_BYTES = 16 << 20
@@ -99,10 +100,65 @@ def copy_value(stored: Any, source: Tree, target: Tree) -> Any:
 
 def copy_payload(record: PayloadRecord, source: Stage, target: Tree) -> PayloadRecord:
     """The record of a payload in *target* with the same rows, copied in bounded memory."""
+    return rewrite_payload(record, source, target, _layout_in(target, record))
+
+
+def _layout_in(target: Tree, record: PayloadRecord) -> Layout:
+    """The layout that a copy of *record* has in *target*."""
     old = record.layout
     backend = target.default_backend if old.backend == MemoryBackend.name else old.backend
-    new = target.layout(backend, old.dtype, old.row_shape, target.decode_options(old))
-    return rewrite_payload(record, source, target, new)
+    return target.layout(backend, old.dtype, old.row_shape, target.decode_options(old))
+
+
+def is_same(there: Any, stored: Any, tree: Tree, source: Tree) -> bool:
+    """Whether *there*, a stored value of *tree*, is what a copy of *stored*, one of *source*, would be.
+
+    Payloads with the same segments are the same, and nothing is read to tell. Copies in another tree have
+    segments of their own, so the rows of both are read, in blocks, which costs less than writing them.
+    """
+    if values.is_same(there, stored):
+        return True
+    if source is tree or not (is_payload(there) and is_payload(stored)):
+        return False
+    theirs = PayloadRecord.decode(stored)
+    try:
+        mine = PayloadRecord.decode(there)
+        return (
+            _about(mine) == _about(theirs)
+            and values.is_same(mine.metadata, theirs.metadata)
+            and _is_laid_out_alike(mine.layout, _layout_in(tree, theirs))
+            and _have_same_rows(mine, tree.stage, theirs, source.stage)
+        )
+    except DamagedError:
+        return False  # damaged here, it is mended by the copy; damaged there, the copy says so
+
+
+def _about(record: PayloadRecord) -> tuple[Any, ...]:
+    return record.kind, record.shape, record.samplerate_hz, record.content_type, record.layout.dtype
+
+
+def _is_laid_out_alike(mine: Layout, theirs: Layout) -> bool:
+    return mine.backend == theirs.backend and values.is_same(mine.options, theirs.options)
+
+
+def _have_same_rows(mine: PayloadRecord, tree: Stage, theirs: PayloadRecord, source: Stage) -> bool:
+    layout = mine.layout
+    if not layout.row_bytes:
+        return True
+    if len(mine.segments) == len(theirs.segments) == 1 and (
+        mine.segments[0].checksum != theirs.segments[0].checksum
+    ):
+        return False  # the checksums are of all rows
+    step = max(1, BLOCK_BYTES // layout.row_bytes)
+    for first in range(0, mine.rows, step):
+        rows = min(step, mine.rows - first)
+        one = tree.room_for(layout, mine.segments, first, rows)
+        other = source.room_for(theirs.layout, theirs.segments, first, rows)
+        tree.read_into(layout, mine.segments, first, one)
+        source.read_into(theirs.layout, theirs.segments, first, other)
+        if one.tobytes() != other.tobytes():
+            return False
+    return True
 
 
 def rewrite_payload(record: PayloadRecord, source: Stage, target: Tree, layout: Layout) -> PayloadRecord:

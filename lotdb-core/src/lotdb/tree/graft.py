@@ -11,10 +11,10 @@ from lotdb.errors import (
     WrongNodeError,
 )
 from lotdb.keys import check_key
-from lotdb.records import Children, Entry, all_items, own_of, shared_entry, with_values
-from lotdb.tree import copying, walk
+from lotdb.records import Box, Children, Entry, all_items, own_of, shared_entry, with_values
 from lotdb.tree.tree import Handle, touch
 from lotdb.tree.whole import put, take
+from lotdb.tree import copying, walk
 
 if TYPE_CHECKING:
     from lotdb.nodes.basenode import BaseNode
@@ -63,7 +63,8 @@ def add_tree(
 
 def _free_key(parent: BaseNode, key: str) -> str:
     number, free = 1, key
-    while (free,) in parent:
+    there = parent._children() or ()  # asked once: there may be thousands of that name
+    while free in there:
         number += 1
         free = check_key(f"{key}_{number}")
     return free
@@ -174,6 +175,8 @@ def _merge(target: BaseNode, tree: BaseNode, overwrite: bool) -> None:
     stack = [(target, tree)]
     while stack:
         into, source = stack.pop()
+        if _is_shared(into, source):
+            continue
         _merge_own(into, source, overwrite)
         for child, _ in walk.children(source):
             if (child._key,) in into:
@@ -186,12 +189,20 @@ def _is_above(upper: BaseNode, lower: BaseNode) -> bool:
     return upper._parent is None or lower._path().startswith(upper._path() + "/")
 
 
+def _is_shared(into: BaseNode, source: BaseNode) -> bool:
+    """Whether both are still one: branches share all that was changed in neither, whatever lies below."""
+    mine, theirs = into._entry()[1], source._entry()[1]
+    return mine is theirs and type(mine) in (Children, Box)
+
+
 def _merge_own(into: BaseNode, source: BaseNode, overwrite: bool) -> None:
     mine, theirs = own_of(into._entry()), own_of(source._entry())
+    there = dict(zip(mine[0], mine[1:], strict=True))
     new = {
         name: copying.copy_value(value, source._tree, into._tree)
         for name, value in zip(theirs[0], theirs[1:], strict=True)
-        if overwrite or name not in mine[0]
+        if name not in there
+        or (overwrite and not copying.is_same(there[name], value, into._tree, source._tree))
     }
     if new:
         into._put_own(with_values(mine, new))

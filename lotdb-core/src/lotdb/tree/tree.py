@@ -32,12 +32,10 @@ from lotdb.records import (
     children_of,
     clone_branch,
     new_branch,
-    shared_entry,
 )
-from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Layout, Stage
-from lotdb.storage.signals import uninterrupted
 from lotdb.tree.whole import Whole, put
+from lotdb.segments.memory import MemoryBackend
 from lotdb.values import values
 
 __all__ = ["Handle", "Tree"]
@@ -151,19 +149,8 @@ class Tree:
     @contextmanager
     def all_or_nothing(self, node: Handle) -> Iterator[None]:
         """Undo what the block did at and below *node* if it fails."""
-        container = node._container_to_write()
-        entry = container[node._key]
-        # As if it were shared: what the block changes is then a clone.
-        self.new_epoch()
-        container[node._key] = shared_entry(entry)
-        try:
+        with self.whole():
             yield
-        except BaseException:
-            with uninterrupted():
-                container = node._container_to_write()
-                self.new_epoch()
-                container[node._key] = entry
-            raise
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call *undo* if the transaction is aborted, or rolled back to before now."""
@@ -350,10 +337,11 @@ class Handle:
     def _put_own(self, own: Own, *, boxed: bool = False) -> None:
         """Store *own* as what this node holds itself, in a record of its own if it is large or *boxed*."""
         container = self._container_to_write()
-        boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
         entry = container[self._key]
         record = entry[1]
+        # How large it is, is only asked where it is packed: what has a box keeps it.
         if type(record) is tuple:
+            boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
             put(self._tree, container, self._key, (entry[0], Box(own), False) if boxed else (entry[0], *own))
         elif type(record) is Box:
             if entry[2]:
@@ -367,6 +355,7 @@ class Handle:
             if type(record) is Box:
                 self._put_in_box(record, own)
             else:
+                boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
                 put(self._tree, children, OWN_KEY, Box(own) if boxed else own)
 
     def _put_in_box(self, box: Box, own: Own) -> None:

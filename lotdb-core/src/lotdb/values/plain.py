@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import NoneType
@@ -21,6 +22,7 @@ __all__ = [
     "encoded_size",
     "flaw_of",
     "is_larger",
+    "is_same",
     "tag_of",
     "type_name",
 ]
@@ -156,8 +158,47 @@ def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
             most += 13
         else:
             most += encoded_size(value)
-    # Most are much smaller; only those that may be larger are worth looking at closely.
-    return most > limit and sum(map(encoded_size, encoded)) > limit
+            # Most are much smaller; those that may be larger are looked at closely, and no further than needed.
+        if most > limit:
+            return _are_larger(encoded, limit)
+    return False
+
+
+def _are_larger(encoded: Iterable[Encoded], limit: int) -> bool:
+    size = 0
+    for value in encoded:
+        size += encoded_size(value)
+        if size > limit:
+            return True
+    return False
+
+
+def is_same(one: object, other: object) -> bool:
+    """Whether two encoded values are one and the same value: 1, 1.0 and True are not, and NaN is.
+
+    Examples
+    --------
+    >>> nan, other_nan = float("nan"), float("nan")
+    >>> is_same(("l", 1), ("l", 1)), is_same(1, True), is_same(0.0, -0.0), is_same(nan, other_nan)
+    (True, False, False, True)
+    """
+    pending = [(one, other)]
+    while pending:  # not by recursion, as in encoded_size
+        one, other = pending.pop()
+        if one is other:
+            continue
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, tuple) and isinstance(other, tuple):
+            if len(one) != len(other):
+                return False
+            pending.extend(zip(one, other, strict=True))
+        elif isinstance(one, float) and isinstance(other, float):
+            if struct.pack("d", one) != struct.pack("d", other):
+                return False
+        elif one != other:
+            return False
+    return True
 
 
 def _text_size(text: str | bytes) -> int:

@@ -37,6 +37,7 @@ from lotdb.values.plain import (
     encoded_size,
     flaw_of,
     is_larger,
+    is_same,
     tag_of,
 )
 
@@ -52,6 +53,7 @@ __all__ = [
     "encode",
     "encoded_size",
     "is_larger",
+    "is_same",
 ]
 
 
