@@ -277,7 +277,7 @@ class CommitInDoubtError(LotdbError, OSError):
         """The error that says *message* of the data file *path*, and has the number of *error*."""
         doubt = cls(message)
         failure = system_error(error)
-        doubt.errno, doubt.filename = failure and failure.errno, path
+        doubt.errno, doubt.filename = failure.errno if failure is not None else None, path
         return doubt
 
 

@@ -28,9 +28,9 @@ from lotdb.keys import check_name, some
 from lotdb.ranges import check_rate
 from lotdb.records import get_value, own_of, position, with_values, without_value
 from lotdb.segments.stage import Layout, Segment, Stage
-from lotdb.tree.tree import Handle
 from lotdb.tree import walk
 from lotdb.tree.copying import rewrite_payload
+from lotdb.tree.tree import Handle
 from lotdb.values import values
 
 if TYPE_CHECKING:

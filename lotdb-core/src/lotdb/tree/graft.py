@@ -12,9 +12,9 @@ from lotdb.errors import (
 )
 from lotdb.keys import check_key
 from lotdb.records import Box, Children, Entry, all_items, own_of, shared_entry, with_values
+from lotdb.tree import copying, walk
 from lotdb.tree.tree import Handle, touch
 from lotdb.tree.whole import put, take
-from lotdb.tree import copying, walk
 
 if TYPE_CHECKING:
     from lotdb.nodes.basenode import BaseNode

@@ -33,9 +33,9 @@ from lotdb.records import (
     clone_branch,
     new_branch,
 )
+from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Layout, Stage
 from lotdb.tree.whole import Whole, put
-from lotdb.segments.memory import MemoryBackend
 from lotdb.values import values
 
 __all__ = ["Handle", "Tree"]

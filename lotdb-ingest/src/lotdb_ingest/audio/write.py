@@ -15,7 +15,7 @@ from lotdb_ingest.audio.chunk_write import set_frames, set_mask, set_rate, write
 from lotdb_ingest.audio.comments import write_flac, write_ogg
 from lotdb_ingest.audio.id3 import write_id3
 from lotdb_ingest.audio.read import BITS, BLOCK_BYTES, dtype_of
-from lotdb_ingest.audio_read_back import check_written
+from lotdb_ingest.audio.read_back import check_written
 
 __all__ = ["write"]
 

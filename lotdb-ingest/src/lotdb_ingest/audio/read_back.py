@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lotdb import Blocks, ExportError, IngestError, Payload, SourceFile, TargetFile
-from lotdb_ingest.audio_read import BITS, read
+from lotdb_ingest.audio.read import BITS, read
 
 __all__ = ["check_written"]
 
