@@ -8,7 +8,7 @@ import pytest
 
 from lotdb import LOTDB, AttributeNotFoundError, BaseNode, DataNode, NodeNotFoundError, PayloadNotFoundError
 from lotdb.records import get_value, position, with_values
-from lotdb.values import is_same
+from lotdb.values.values import is_same
 
 MANY = 100
 

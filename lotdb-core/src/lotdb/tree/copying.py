@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lotdb import values
 from lotdb.content.payload import PayloadRecord, is_payload
 from lotdb.errors import DamagedError
 from lotdb.records import (
@@ -24,6 +23,7 @@ from lotdb.records import (
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Layout, Stage
 from lotdb.tree.tree import Handle, Tree, touch
+from lotdb.values import values
 
 if TYPE_CHECKING:
     from lotdb.plugins import Plugins
