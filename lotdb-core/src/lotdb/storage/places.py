@@ -39,5 +39,5 @@ read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
 
 def write_at(descriptor: int, content: bytes, position: int) -> int:
     """Write *content* at *position*; how many bytes were written."""
-    write = getattr(os, "pwrite", _seek_and_write)
-    return write(descriptor, content, position)  # type: ignore[no-any-return]
+    write: Callable[[int, bytes, int], int] = getattr(os, "pwrite", _seek_and_write)
+    return write(descriptor, content, position)
