@@ -276,8 +276,9 @@ class CommitInDoubtError(LotdbError, OSError):
     def of(cls, error: BaseException, message: str, path: str) -> CommitInDoubtError:
         """The error that says *message* of the data file *path*, and has the number of *error*."""
         doubt = cls(message)
-        failure = system_error(error)
-        doubt.errno, doubt.filename = failure.errno if failure is not None else None, path
+        if failure := system_error(error):
+            doubt.errno = failure.errno
+        doubt.filename = path
         return doubt
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -235,6 +236,10 @@ class Session:
                     raise ConflictError(
                         f"another transaction changed the same part of {self.database} first; "
                         "nothing of this one was kept, run it again"
+                    ) from error
+                if isinstance(error, POSException.POSKeyError):  # a file that a savepoint has written
+                    raise FileSystemError(
+                        errno.ENOENT, f"nothing was committed: {error.args[0]}", self.database._data_file
                     ) from error
                 if (failure := system_error(error)) and not isinstance(error, LotdbError):
                     raise FileSystemError.of(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from zc.lockfile import LockFile
 from ZODB.blob import FilesystemHelper
 
 from lotdb.errors import ReadOnlyError, WrongThreadError
@@ -73,8 +74,9 @@ class SafeFileStorage(
             self._limit_waiting()
             if not read_only:
                 self.finish_killed_pack()
-        except BaseException:
+        except BaseException as error:
             self._release()
+            _close_unwritten_lock(error)
             raise
 
     def _limit_waiting(self) -> None:
@@ -133,3 +135,18 @@ class SafeFileStorage(
         super()._release()
         if self._readers_lock is not None:
             self._readers_lock.close()
+
+
+def _close_unwritten_lock(error: BaseException) -> None:
+    """Close the lock's file if *error* came up while the process id was written to it.
+
+    It is locked by then, and nobody has it: it would stay so as long as somebody keeps the error.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        lock = trace.tb_frame.f_locals.get("self")
+        if isinstance(lock, LockFile):
+            with contextlib.suppress(OSError):
+                lock.close()
+            return
+        trace = trace.tb_next
