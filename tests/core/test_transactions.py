@@ -553,6 +553,7 @@ def test_a_pack_spares_the_moment_of_a_connection_that_was_opened_as_it_began(db
 
 
 def test_a_pack_may_ask_for_the_connections_while_others_are_opened_and_copied(db):
+    held = [db.open_connection(str(number)) for number in range(50)]  # so that it takes a while to list them
     stop = threading.Event()
     failures = []
 
@@ -578,6 +579,7 @@ def test_a_pack_may_ask_for_the_connections_while_others_are_opened_and_copied(d
         for thread in threads:
             thread.join()
     assert failures == []
+    assert len(held) == 50
 
 
 def test_iterating_goes_on_when_the_transaction_is_committed_in_between(db, mine):
