@@ -511,6 +511,77 @@ def test_a_detached_copy_stays_readable_when_its_origin_is_deleted_and_packed(db
     np.testing.assert_array_equal(copy.read_data(), LARGE)
 
 
+def test_a_pack_spares_the_moment_of_a_connection_that_is_just_being_opened(db, mine, monkeypatch):
+    mine.attrs["v"] = "old"
+    db.commit("mine")
+    open_connection = db._zodb.open
+
+    def open_beside_a_pack(*args):
+        connection = open_connection(*args)
+        connection.cacheMinimize()
+        monkeypatch.undo()
+        mine.attrs["v"] = "new"
+        db.commit("mine")
+        db.pack()
+        return connection
+
+    monkeypatch.setattr(db._zodb, "open", open_beside_a_pack)
+    with db.connection() as root:
+        assert root.attrs["v"] == "old"
+    db.pack()
+    assert db.verify() == []
+
+
+def test_a_pack_spares_the_moment_of_a_connection_that_was_opened_as_it_began(db, mine, monkeypatch):
+    mine.attrs["v"] = "old"
+    db.commit("mine")
+    db.close_connection("mine")  # so that no connection is open when the pack asks
+    oldest_snapshot = db._oldest_snapshot
+    opened = []
+
+    def open_behind_it():
+        found = oldest_snapshot()
+        opened.append(db.open_connection("late"))
+        db._sessions["late"].connection.cacheMinimize()
+        with db.connection() as root:
+            root.attrs["v"] = "new"
+        return found
+
+    monkeypatch.setattr(db, "_oldest_snapshot", open_behind_it)
+    db.pack()
+    assert opened[0].attrs["v"] == "old"
+
+
+def test_a_pack_may_ask_for_the_connections_while_others_are_opened_and_copied(db):
+    held = [db.open_connection(str(number)) for number in range(50)]  # so that it takes a while to list them
+    stop = threading.Event()
+    failures = []
+
+    def work():
+        try:
+            while not stop.is_set():
+                with db.connection() as root:
+                    root.copy_tree()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(500):
+            db._oldest_snapshot()
+    finally:
+        sys.setswitchinterval(interval)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+    assert len(held) == 50
+
+
 def test_iterating_goes_on_when_the_transaction_is_committed_in_between(db, mine):
     fill(db, *(f"a{number:03}" for number in range(600)))
     db.abort("mine")

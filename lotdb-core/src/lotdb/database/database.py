@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 import transaction
 from transaction.interfaces import TransientError
@@ -127,7 +127,7 @@ class LOTDB:
         self._durability = durability
         self._backend_configs = dict(backends or {})
         self._sessions: dict[str, Session] = {}
-        self._all_sessions: WeakSet[Session] = WeakSet()
+        self._all_sessions: WeakValueDictionary[int, Session] = WeakValueDictionary()
         self._refusal: LotdbError | None = None
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
@@ -137,14 +137,14 @@ class LOTDB:
         except BaseException:  # also Ctrl-C, which comes when all is open
             self._let_go()
             raise
-        _open_databases.add(self)
+        _open_databases[id(self)] = self
 
     def _unless_dropped(self, attempt: Callable[[], None]) -> None:
         """Call *attempt*, again if an object of this process that nobody uses any more kept it busy."""
         try:
             attempt()
         except DatabaseBusyError:
-            if not any(other is not self and _is_same(self, other) for other in list(_open_databases)):
+            if not any(other is not self and _is_same(self, other) for other in _living(_open_databases)):
                 raise
             gc.collect()
             attempt()
@@ -297,9 +297,7 @@ class LOTDB:
 
     def _new_session(self) -> Session:
         self._check()
-        session = Session(self)
-        self._all_sessions.add(session)
-        return session
+        return Session(self)
 
     # -- upkeep --------------------------------------------------------------------------------------
 
@@ -389,9 +387,17 @@ class LOTDB:
 
     # -- for the parts of the database ---------------------------------------------------------------
 
+    def _register(self, session: Session) -> None:
+        """Know of a connection that is about to be opened."""
+        self._all_sessions[id(session)] = session
+
+    def _known_sessions(self) -> list[Session]:
+        """The connections that are open, are about to be, or were."""
+        return _living(self._all_sessions)
+
     def _open_sessions(self) -> list[Session]:
         """The connections that are open."""
-        return [session for session in list(self._all_sessions) if session.tree.owner != NOBODY]
+        return [session for session in self._known_sessions() if session.is_open]
 
     def _why_refused(self) -> LotdbError | None:
         """The error that says why nothing can be done with the database any more, or None."""
@@ -400,16 +406,25 @@ class LOTDB:
     def _give_up(self, reason: LotdbError) -> None:
         """Refuse all further use, because of *reason*."""
         self._refusal = reason
-        for session in list(self._all_sessions):
+        for session in self._open_sessions():
             session.tree.owner = NOBODY
 
     def _check(self) -> None:
         if self._refusal is not None:
             raise self._refusal
 
-    def _oldest_snapshot(self) -> bytes | None:
-        starts = [session.oldest for session in self._open_sessions()]
-        return p64(u64(min(starts)) - 1) if starts else None
+    def _oldest_snapshot(self) -> bytes:
+        """The last transaction that all see whose connection is open, or will be opened from now on."""
+        last: bytes = self._zodb.storage.lastTransaction()  # first, since others go on opening and committing
+        starts = [session.oldest for session in self._known_sessions() if not session.is_closed]
+        before: list[bytes] = [p64(u64(start) - 1) for start in starts]
+        return min([last, *before])
+
+
+def _living(known: WeakValueDictionary[int, T]) -> list[T]:
+    """What is there by its id: unlike a WeakSet, that can be listed while other threads add to it."""
+    there = [reference() for reference in known.valuerefs()]
+    return [each for each in there if each is not None]
 
 
 def _check_path(path: Any) -> Path:
@@ -487,11 +502,11 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
 
 
 # A forked child has copies of all these objects; what both did would ruin the data file.
-_open_databases: WeakSet[LOTDB] = WeakSet()
+_open_databases: WeakValueDictionary[int, LOTDB] = WeakValueDictionary()
 
 
 def _refuse_in_child() -> None:
-    for database in list(_open_databases):
+    for database in _living(_open_databases):
         if database._why_refused() is None:
             database._give_up(
                 WrongThreadError(

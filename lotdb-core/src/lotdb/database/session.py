@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import transaction
 from persistent import Persistent
 from ZODB import POSException
-from ZODB.utils import z64
+from ZODB.utils import p64, u64, z64
 
 from lotdb.errors import (
     ClosedError,
@@ -149,7 +148,8 @@ class ConnectedTree(Tree):
             raise
 
     def pin(self, copy: Tree) -> None:
-        self._session.pinned[copy] = self._session.snapshot
+        pinned = self._session.pinned
+        pinned[weakref.ref(copy, lambda gone: pinned.pop(gone, None))] = self._session.snapshot
 
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
@@ -169,9 +169,13 @@ class Session:
         #: The records that the transaction depends on, into which nothing may be merged, and their serials.
         self.exact: dict[bytes, bytes] = {}
         #: Trees in memory that read their payloads from here, and the snapshot that they were copied from.
-        self.pinned: WeakKeyDictionary[Tree, bytes] = WeakKeyDictionary()
+        #: Unlike a WeakKeyDictionary, it can be listed by a thread that packs while this one adds to it.
+        self.pinned: dict[weakref.ref[Tree], bytes] = {}
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
+        # The connection reads at this moment or a later one, which it does not tell before it is open.
+        self._earliest = _next(database._zodb.storage.lastTransaction())
+        database._register(self)
         try:
             with uninterrupted():
                 self.connection: Connection = database._zodb.open(self._manager)
@@ -210,7 +214,16 @@ class Session:
     @property
     def oldest(self) -> bytes:
         """The transaction number before which this connection, or a copy made from it, reads."""
-        return min([self.snapshot, *self.pinned.values()])
+        opened = "connection" in self.__dict__
+        return min([self.snapshot if opened else self._earliest, *self.pinned.values()])
+
+    @property
+    def is_open(self) -> bool:
+        return "tree" in self.__dict__ and self.tree.owner != NOBODY
+
+    @property
+    def is_closed(self) -> bool:
+        return "tree" in self.__dict__ and self.tree.owner == NOBODY
 
     # -- transactions --------------------------------------------------------------------------------
 
@@ -320,6 +333,11 @@ class Session:
             self.tree.new_epoch()
             while len(self.undos) > keep:
                 self.undos.pop()()
+
+
+def _next(tid: bytes) -> bytes:
+    following: bytes = p64(u64(tid) + 1)
+    return following
 
 
 def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None:
