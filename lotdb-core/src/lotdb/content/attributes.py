@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lotdb.errors import AttributeNotFoundError, InvalidKeyError, InvalidOptionError, PayloadExistsError
 from lotdb.content.payload import Payload, decode_record, is_payload
-from lotdb.errors import AttributeNotFoundError, InvalidOptionError, PayloadExistsError
 from lotdb.keys import check_name, some
+from lotdb.content.defaults import POLICY
 from lotdb.records import (
     EMPTY_OWN,
     Own,
@@ -47,7 +48,7 @@ class Attributes(MutableMapping[str, Any]):
         return f"<Attributes of {self._node!r}: {', '.join(map(repr, self)) or 'none'}>"
 
     def __getitem__(self, name: str) -> Any:
-        value = read(self._node, name, _ABSENT)
+        value = get(self._node, name, _ABSENT)
         if value is _ABSENT:
             raise missing(self._node, name)
         return value
@@ -59,13 +60,14 @@ class Attributes(MutableMapping[str, Any]):
         delete(self._node, name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(own_of(self._node._entry())[0])
+        return iter(shown_names(self._node))
 
     def __len__(self) -> int:
-        return len(own_of(self._node._entry())[0])
+        return len(shown_names(self._node))
 
     def __contains__(self, name: object) -> bool:
-        return position(own_of(self._node._entry())[0], check_name(name)) >= 0
+        name = check_name(name)
+        return position(own_of(self._node._entry())[0], name) >= 0 and name not in self._node._hidden
 
     def update(self, other: Any = (), /, **named: Any) -> None:
         """Set several attributes at once: all of them, or none if one is refused."""
@@ -84,9 +86,23 @@ class Attributes(MutableMapping[str, Any]):
         write(self._node, {**pairs, **named})
 
     def clear(self) -> None:
-        """Remove all attributes; payloads stay."""
+        """Remove all attributes; payloads, and the defaults of a data node, stay."""
         own = own_of(self._node._entry())
-        self._node._put_own(keep_payloads(own))
+        self._node._put_own(keep_payloads(own, self._node._hidden))
+
+
+def shown_names(node: Handle) -> Sequence[str]:
+    """The names of the attributes that are the user's, payloads among them."""
+    names: tuple[str, ...] = own_of(node._entry())[0]
+    hidden = node._hidden
+    return [name for name in names if name not in hidden] if hidden else names
+
+
+def get(node: Handle, name: str, default: Any) -> Any:
+    """The value of attribute *name*, or *default*; a default of a data node is no attribute."""
+    if node._hidden and isinstance(name, str) and name in node._hidden:
+        return default
+    return read(node, name, default)
 
 
 def read(node: Handle, name: str, default: Any) -> Any:
@@ -112,6 +128,8 @@ def read(node: Handle, name: str, default: Any) -> Any:
 
 def write(node: Handle, named: Mapping[str, Any]) -> None:
     """Set the attributes *named*: all of them, or none if one is refused."""
+    if not POLICY.isdisjoint(named):
+        raise _is_default_error(node, next(name for name in named if name in POLICY))
     entry = node._entry()
     # The first attributes of a new node: most leaves of a large tree are made so.
     if type(entry[1]) is tuple and not entry[1] and (leaf := simple_leaf(entry[0], named)):
@@ -134,6 +152,8 @@ def _encoded(node: Handle, own: Own, named: Mapping[str, Any]) -> dict[str, Any]
     stored = {}
     for name, value in named.items():
         name = check_name(name)
+        if name in POLICY:
+            raise _is_default_error(node, name)
         if is_payload(get_value(own, name)):
             raise _is_payload_error(node, name)
         stored[name] = values.encode(value, name=name, extra=node._tree.plugins)
@@ -150,6 +170,8 @@ def delete(node: Handle, name: str) -> None:
     """Remove attribute *name*."""
     own = own_of(node._entry())
     name = check_name(name)
+    if name in node._hidden:
+        raise _is_default_error(node, name)
     if position(own[0], name) < 0:
         raise missing(node, name)
     if is_payload(get_value(own, name)):
@@ -157,10 +179,18 @@ def delete(node: Handle, name: str) -> None:
     node._put_own(without_value(own, name))
 
 
-def keep_payloads(own: Own) -> Own:
-    """*own* with nothing left but its payloads."""
+def keep_payloads(own: Own, hidden: Collection[str]) -> Own:
+    """*own* with nothing left but its payloads, and what is *hidden*."""
     pairs = zip(own[0], own[1:], strict=True)
-    return with_values(EMPTY_OWN, {name: stored for name, stored in pairs if is_payload(stored)})
+    kept = {name: stored for name, stored in pairs if is_payload(stored) or name in hidden}
+    return with_values(EMPTY_OWN, kept)
+
+
+def _is_default_error(node: Handle, name: str) -> InvalidKeyError:
+    return InvalidKeyError(
+        f"{name!r} of {node._place()} cannot be an attribute: it keeps a default of data nodes; "
+        "configure_data sets and unsets it"
+    )
 
 
 def _is_payload_error(node: Handle, name: str) -> PayloadExistsError:
@@ -171,5 +201,5 @@ def _is_payload_error(node: Handle, name: str) -> PayloadExistsError:
 
 def missing(node: Handle, name: str) -> AttributeNotFoundError:
     """The error for an attribute that is not there."""
-    there = own_of(node._entry())[0]
+    there = shown_names(node)
     return AttributeNotFoundError(f"{node._place()} has no attribute {name!r} (there: {some(there)})")

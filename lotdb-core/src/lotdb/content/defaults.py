@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
-from lotdb.errors import InvalidOptionError
+from lotdb.errors import InvalidKeyError, InvalidOptionError, InvalidRangeError, shown
 from lotdb.keys import check_name
 from lotdb.ranges import check_rate
 
 if TYPE_CHECKING:
     from lotdb.tree.tree import Tree
 
-__all__ = ["BACKEND", "DATA_ATTRIBUTE", "SAMPLERATE", "check_policy"]
+__all__ = [
+    "BACKEND",
+    "DATA_ATTRIBUTE",
+    "POLICY",
+    "SAMPLERATE",
+    "Default",
+    "check_kept",
+    "check_policy",
+    "check_unset",
+]
 
-# Plain attributes of the node, so that they are copied, merged and seen like all others.
+# They are stored as attributes of the node are, so that they are copied and merged with them; but only
+# configure_data sets them, and no data node shows them among its attributes.
 SAMPLERATE = "_samplerate_hz"
 BACKEND = "_backend"
 DATA_ATTRIBUTE = "_data_attribute"
+POLICY = frozenset((SAMPLERATE, BACKEND, DATA_ATTRIBUTE))
+
+Default = Literal["samplerate_hz", "backend", "data_attribute"]
 
 
 def check_policy(tree: Tree, samplerate_hz: Any, backend: Any, data_attribute: Any) -> dict[str, Any]:
@@ -31,10 +45,46 @@ def check_policy(tree: Tree, samplerate_hz: Any, backend: Any, data_attribute: A
     if samplerate_hz is not None:
         policy[SAMPLERATE] = check_rate(samplerate_hz)
     if backend is not None:
-        policy[BACKEND] = check_backend(tree, backend)
+        policy[BACKEND] = str.__str__(check_backend(tree, backend))  # plain, as all that is stored
     if data_attribute is not None:
         policy[DATA_ATTRIBUTE] = check_name(data_attribute, "payload")
     return policy
+
+
+def check_unset(unset: Any, policy: Collection[str]) -> list[str]:
+    """The attributes that keep the defaults *unset*, none of which is set by *policy* at the same time."""
+    names = [unset] if isinstance(unset, str) else list(unset) if isinstance(unset, Iterable) else [unset]
+    for name in names:
+        if not isinstance(name, str) or f"_{name}" not in POLICY:
+            raise InvalidOptionError(
+                f"unset is {shown(unset)}; use 'samplerate_hz', 'backend' or 'data_attribute', or several"
+            )
+        if f"_{name}" in policy:
+            raise InvalidOptionError(f"{name} is set and unset at the same time; give one of the two")
+    return [f"_{name}" for name in names]
+
+
+def check_kept(place: Callable[[], str], name: str, value: Any) -> Any:
+    """*value*, the default that is stored as *name*; what was stored may have been set as an attribute once.
+
+    Raises
+    ------
+    InvalidRangeError, InvalidOptionError, InvalidKeyError
+        If it cannot be a default.
+    """
+    try:
+        if name == SAMPLERATE:
+            return check_rate(value)
+        if name == DATA_ATTRIBUTE:
+            return check_name(value, "payload")
+        if not isinstance(value, str):
+            raise InvalidOptionError(f"backend is {shown(value)}")
+        return value
+    except (InvalidRangeError, InvalidOptionError, InvalidKeyError) as error:
+        raise type(error)(
+            f"{place()} keeps a default that cannot be: {error}; give it at the call, or set it with "
+            f"configure_data, or take it away with configure_data(unset={name[1:]!r})"
+        ) from error
 
 
 def check_backend(tree: Tree, name: Any) -> str:

@@ -267,6 +267,10 @@ class Payload:
             first += segment.rows
         return stored
 
+    def __bool__(self) -> bool:
+        """True: the payload is there, if without rows."""
+        return True
+
     def __len__(self) -> int:
         if not self.shape:
             raise NoAxisError(f"{self._place} has no axis, so it has no rows to count")

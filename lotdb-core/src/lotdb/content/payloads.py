@@ -25,6 +25,7 @@ from lotdb.errors import (
 )
 from lotdb.files.asking import Blocks
 from lotdb.keys import check_name, some
+from lotdb.content.defaults import POLICY, check_backend
 from lotdb.ranges import check_rate
 from lotdb.records import get_value, own_of, position, with_values, without_value
 from lotdb.segments.stage import Layout, Segment, Stage
@@ -46,12 +47,11 @@ __all__ = [
     "get",
     "has",
     "is_payload",
+    "not_found",
     "write",
 ]
 
 IfExists = Literal["replace", "error", "append"]
-
-POLICY = (SAMPLERATE, BACKEND, DATA_ATTRIBUTE)
 
 _ARGUMENTS = ("samplerate_hz", "data_attribute", "backend", "metadata", "content_type", "if_exists")
 
@@ -77,6 +77,10 @@ def check_database(node: Handle, database: Any) -> None:
         return
     if node._tree.owner is None and hasattr(type(database), "open_connection"):
         return  # a tree in memory is in none, and may be on its way into this one
+    if isinstance(database, str):
+        raise WrongNodeError(
+            f"{shown(database)} stands where a database is wanted; name a payload with data_attribute="
+        )
     raise WrongNodeError(
         f"database={shown(database)} is not the database of {node!r}; leave it out, and name other "
         "arguments, such as samplerate_hz="
@@ -114,11 +118,16 @@ def get(node: Handle, name: str) -> Payload:
     """
     record = find(node, name)
     if record is None:
-        name = check_name(name, "payload")
-        own = own_of(node._entry())
-        there = (key for key, value in zip(own[0], own[1:], strict=True) if is_payload(value))
-        raise PayloadNotFoundError(f"{node._place()} has no payload {name!r} (there: {some(there)})")
+        raise not_found(node, name)
     return Payload(node, name, record)
+
+
+def not_found(node: Handle, name: str) -> PayloadNotFoundError:
+    """The error for a payload that is not there."""
+    own = own_of(node._entry())
+    there = (key for key, value in zip(own[0], own[1:], strict=True) if is_payload(value))
+    name = check_name(name, "payload")
+    return PayloadNotFoundError(f"{node._place()} has no payload {name!r} (there: {some(there)})")
 
 
 def write(

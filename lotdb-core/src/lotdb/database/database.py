@@ -181,6 +181,11 @@ class LOTDB:
         return f"<LOTDB {os.fspath(self.path / self.name)!r}{state}>"
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing can be done with it any more: it was closed, or a commit failed half-way."""
+        return self._refusal is not None
+
+    @property
     def _data_file(self) -> str:
         return os.path.abspath(self.path / self.name)
 

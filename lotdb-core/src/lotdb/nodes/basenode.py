@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -21,7 +21,9 @@ from lotdb.errors import (
 )
 from lotdb.files.folders import IngestReport, ingest_tree
 from lotdb.keys import check_key, is_plain_key, some, split_path
+from lotdb.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.plugins import Plugins, check_plugins
+from lotdb.content.defaults import POLICY, check_policy
 from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, count_children, empty_entry
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
@@ -378,7 +380,31 @@ class BaseNode(Handle):
         children = self._children()
         return 0 if children is None else count_children(children)
 
+    def keys(self) -> KeysView[str]:
+        """The keys of the children, as a view that shows what is there when it is used."""
+        return KeysView(cast("Mapping[str, BaseNode]", self))
+
+    def values(self) -> ValuesView[BaseNode]:
+        """The children, as a view in the order of their keys."""
+        return ChildNodes(cast("Mapping[str, BaseNode]", self))
+
+    def items(self) -> ItemsView[str, BaseNode]:
+        """Key and node of each child, as a view in the order of the keys."""
+        return ChildItems(cast("Mapping[str, BaseNode]", self))
+
+    def get(self, path: Any, default: Any = None) -> Any:
+        """The node at *path* below this one, or *default* if it is not there; nothing is made."""
+        try:
+            return self[path]
+        except NodeNotFoundError:
+            return default
+
     # -- attributes ----------------------------------------------------------------------------------
+
+    @property
+    def payloads(self) -> Payloads:
+        """The payloads by name, as a mapping that shows what is there when it is used."""
+        return Payloads(self)
 
     @property
     def attrs(self) -> Attributes:
@@ -408,11 +434,11 @@ class BaseNode(Handle):
             entry = self._entry()
         # A plain value of a packed leaf, which most attributes are, is found here.
         names = entry[1]
-        if type(names) is tuple and type(name) is str and name in names:
+        if type(names) is tuple and type(name) is str and name in names and name not in self._hidden:
             stored = entry[names.index(name) + 2]
             if type(stored) is not tuple:
                 return stored
-        return attributes.read(self, name, default)
+        return attributes.get(self, name, default)
 
     def delete_attribute(self, name: str) -> None:
         """Remove attribute *name*; ``AttributeNotFoundError`` if there is none."""
@@ -722,6 +748,8 @@ class UninstalledNode(BaseNode):
     """A plain node, because its own class is not installed or fails to load; it says so if asked for more."""
 
     __slots__ = ()
+
+    _hidden = POLICY  # it may be a data node
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lotdb.content import attributes, payloads
@@ -14,8 +14,18 @@ from lotdb.files.asking import MAX_BYTES
 from lotdb.files.attach import attach_file
 from lotdb.nodes.basenode import BaseNode, LeftToDataNodes
 from lotdb.plugins import BUILT_IN_NODE_TYPES
+from lotdb.content.defaults import (
+    BACKEND,
+    DATA_ATTRIBUTE,
+    POLICY,
+    SAMPLERATE,
+    Default,
+    check_kept,
+    check_policy,
+    check_unset,
+)
 from lotdb.ranges import Unit
-from lotdb.records import get_value, own_of
+from lotdb.records import get_value, own_of, position, with_values, without_value
 
 if TYPE_CHECKING:
     from lotdb.plugins import Plugins
@@ -50,6 +60,8 @@ class DataNode(BaseNode):
 
     node_type_name: ClassVar[str] = "data"
 
+    _hidden = POLICY
+
     def __init__(
         self,
         key: str | int = "data",
@@ -67,17 +79,23 @@ class DataNode(BaseNode):
     @property
     def samplerate_hz(self) -> float | None:
         """Rows a second of payloads that are written without a rate."""
-        return attributes.read(self, SAMPLERATE, None)  # type: ignore[no-any-return]
+        return self._kept(SAMPLERATE)  # type: ignore[no-any-return]
 
     @property
     def backend(self) -> str:
         """Name of the backend of payloads that are written without one."""
-        return attributes.read(self, BACKEND, None) or self._tree.default_backend
+        return self._kept(BACKEND) or self._tree.default_backend
 
     @property
     def data_attribute(self) -> str:
         """Name of the payload that is meant when none is given."""
-        return attributes.read(self, DATA_ATTRIBUTE, None) or "data"
+        return self._kept(DATA_ATTRIBUTE) or "data"
+
+    def _kept(self, name: str) -> Any:
+        value = attributes.read(self, name, None)
+        if value is None or (isinstance(value, str) and not value):  # as it always was
+            return None
+        return check_kept(self._place, name, value)
 
     def configure_data(
         self,
@@ -85,23 +103,37 @@ class DataNode(BaseNode):
         samplerate_hz: float | None = None,
         backend: str | None = None,
         data_attribute: str | None = None,
+        unset: Default | Collection[Default] = (),
     ) -> None:
         """Set those defaults that are given; payloads that are there stay as they are.
 
+        Parameters
+        ----------
+        samplerate_hz, backend, data_attribute
+            The new defaults; None leaves one as it is.
+        unset
+            Names of defaults to take away, such as ``"samplerate_hz"``, or several of them.
+
         Raises
         ------
+        InvalidOptionError
+            If *unset* names no default, or one that is set at the same time.
         InvalidRangeError
             If the rate is not a positive number.
         MissingPluginError
             If no backend of that name is installed.
         """
-        self._put_policy(check_policy(self._tree, samplerate_hz, backend, data_attribute))
+        policy = check_policy(self._tree, samplerate_hz, backend, data_attribute)
+        self._put_policy(policy, check_unset(unset, policy))
 
-    def _put_policy(self, policy: dict[str, Any]) -> None:
-        own = own_of(self._entry())
+    def _put_policy(self, policy: Mapping[str, Any], gone: Collection[str] = ()) -> None:
+        own = old = own_of(self._entry())
+        for name in gone:
+            if position(own[0], name) >= 0:
+                own = without_value(own, name)
         changed = {name: value for name, value in policy.items() if get_value(own, name) != value}
-        if changed:
-            attributes.write(self, changed)
+        if changed or own is not old:
+            self._put_own(with_values(own, changed) if changed else own)
 
     # -- writing -------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from threading import get_ident
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -198,6 +198,9 @@ class Handle:
     _version: int  # the tree's, when _seen was
     _kids: Children  # the children of this node
     _kids_epoch: int  # the tree's, when they were looked up
+
+    #: Names under which the node keeps what is no attribute of the user's.
+    _hidden: ClassVar[frozenset[str]] = frozenset()
 
     # -- reading -------------------------------------------------------------------------------------
 

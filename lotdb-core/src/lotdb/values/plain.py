@@ -158,6 +158,7 @@ def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
             most += 13
         else:
             most += encoded_size(value)
+        # Most are much smaller; those that may be larger are looked at closely, no further than needed.
             # Most are much smaller; only those that may be larger are looked at closely.
         if most > limit:
             return _are_larger(encoded, limit)
