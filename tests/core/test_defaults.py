@@ -14,7 +14,7 @@ from lotdb import (
     LotdbError,
     ReadOnlyError,
 )
-from lotdb.attributes import put
+from lotdb.content.attributes import put
 
 NAMES = ["_samplerate_hz", "_backend", "_data_attribute"]
 

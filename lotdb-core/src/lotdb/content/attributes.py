@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lotdb.errors import AttributeNotFoundError, InvalidKeyError, InvalidOptionError, PayloadExistsError
-from lotdb.content.payload import Payload, decode_record, is_payload
-from lotdb.keys import check_name, some
 from lotdb.content.defaults import POLICY
+from lotdb.content.payload import Payload, decode_record, is_payload
+from lotdb.errors import AttributeNotFoundError, InvalidKeyError, InvalidOptionError, PayloadExistsError
+from lotdb.keys import check_name, some
 from lotdb.records import (
     EMPTY_OWN,
     Own,

@@ -10,7 +10,7 @@ import numpy as np
 
 from lotdb.content import tables
 from lotdb.content.arrays import as_array
-from lotdb.content.defaults import BACKEND, DATA_ATTRIBUTE, SAMPLERATE, check_backend
+from lotdb.content.defaults import POLICY, check_backend
 from lotdb.content.payload import Payload, PayloadRecord, decode_record, is_payload
 from lotdb.errors import (
     DataMismatchError,
@@ -25,7 +25,6 @@ from lotdb.errors import (
 )
 from lotdb.files.asking import Blocks
 from lotdb.keys import check_name, some
-from lotdb.content.defaults import POLICY, check_backend
 from lotdb.ranges import check_rate
 from lotdb.records import get_value, own_of, position, with_values, without_value
 from lotdb.segments.stage import Layout, Segment, Stage

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from lotdb.content import attributes, payloads
 from lotdb.content.attributes import Attributes
-from lotdb.content.defaults import check_policy
+from lotdb.content.defaults import POLICY, check_policy
 from lotdb.errors import (
     InvalidMoveError,
     MissingPluginError,
@@ -21,9 +21,8 @@ from lotdb.errors import (
 )
 from lotdb.files.folders import IngestReport, ingest_tree
 from lotdb.keys import check_key, is_plain_key, some, split_path
-from lotdb.mappings import ChildItems, ChildNodes, Payloads
+from lotdb.nodes.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.plugins import Plugins, check_plugins
-from lotdb.content.defaults import POLICY, check_policy
 from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, count_children, empty_entry
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists

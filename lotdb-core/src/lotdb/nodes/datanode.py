@@ -7,13 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lotdb.content import attributes, payloads
-from lotdb.content.defaults import BACKEND, DATA_ATTRIBUTE, SAMPLERATE, check_policy
-from lotdb.content.payload import Payload
-from lotdb.content.payloads import IfExists
-from lotdb.files.asking import MAX_BYTES
-from lotdb.files.attach import attach_file
-from lotdb.nodes.basenode import BaseNode, LeftToDataNodes
-from lotdb.plugins import BUILT_IN_NODE_TYPES
 from lotdb.content.defaults import (
     BACKEND,
     DATA_ATTRIBUTE,
@@ -24,6 +17,12 @@ from lotdb.content.defaults import (
     check_policy,
     check_unset,
 )
+from lotdb.content.payload import Payload
+from lotdb.content.payloads import IfExists
+from lotdb.files.asking import MAX_BYTES
+from lotdb.files.attach import attach_file
+from lotdb.nodes.basenode import BaseNode, LeftToDataNodes
+from lotdb.plugins import BUILT_IN_NODE_TYPES
 from lotdb.ranges import Unit
 from lotdb.records import get_value, own_of, position, with_values, without_value
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import TYPE_CHECKING
 
-from lotdb import payloads, walk
+from lotdb.content import payloads
+from lotdb.content.payload import Payload
 from lotdb.errors import PayloadExistsError
 from lotdb.keys import check_name
-from lotdb.payload import Payload
 from lotdb.records import own_of
-from lotdb.tree import Handle
+from lotdb.tree import walk
+from lotdb.tree.tree import Handle
 
 if TYPE_CHECKING:
-    from lotdb.nodes import BaseNode
+    from lotdb.nodes.basenode import BaseNode
 
 __all__ = ["ChildItems", "ChildNodes", "Payloads"]
 
