@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -126,3 +127,133 @@ def test_an_export_to_a_full_disk_says_so_and_leaves_nothing(tmp_path, monkeypat
         node.get_data().export(tmp_path / "a.npy")
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a.npy"))
     assert list(tmp_path.iterdir()) == []
+
+
+# Every nth call fails; 1 lets each of them fail, and takes minutes.
+STEP = int(os.environ.get("LOTDB_TEST_FAULT_STEP", "43"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it finds files by their descriptors in /proc")
+def test_whichever_call_fails_is_said_and_harms_nothing(tmp_path):
+    uses = ["open", "create", "write", "append", "savepoint", "abort", "read", "verify", "pack", "refresh"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            os.path.join(os.path.dirname(__file__), "faults_worker.py"),
+            tmp_path,
+            str(STEP),
+            *uses,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=1000,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A function that mounts an empty disk with these options, and gives its folder."""
+    mounted = []
+
+    def mount(options):
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        try:
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True, capture_output=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("mounting a small disk needs a privilege")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill_disk(folder, left):
+    """Take all space of a disk but *left* bytes."""
+    disk = os.statvfs(folder)
+    (folder / "rest").write_bytes(bytes(max(disk.f_bavail * disk.f_frsize - left, 0)))
+
+
+def take_inodes(folder, left):
+    """Take all inodes of a disk but *left*."""
+    (folder / "rest").mkdir()
+    for number in range(os.statvfs(folder).f_favail - left):
+        (folder / "rest" / str(number)).touch()
+
+
+def give_back(folder):
+    rest = folder / "rest"
+    if rest.is_file():
+        rest.unlink()
+    else:
+        shutil.rmtree(rest)
+
+
+FULL = {"space": ("size=3m", fill_disk, 4096), "inodes": ("size=3m,nr_inodes=200", take_inodes, 1)}
+
+
+@pytest.mark.parametrize("lacking", FULL)
+def test_a_database_can_be_made_once_there_is_room(small_disk, lacking):
+    options, take, unit = FULL[lacking]
+    for level in range(5):
+        folder = small_disk(options)
+        take(folder, level * unit)
+        with pytest.raises(FileSystemError) as caught:
+            LOTDB(folder / "db")
+        assert caught.value.errno == errno.ENOSPC
+        assert caught.value.filename
+        give_back(folder)
+        with LOTDB(folder / "db", new=level == 0 and lacking == "inodes") as db, db.connection() as root:
+            root.attrs["v"] = 1  # while the error is still kept
+
+
+@pytest.mark.parametrize("lacking", FULL)
+@pytest.mark.parametrize("use", ["commit", "savepoint", "pack"])
+def test_a_full_disk_is_said_and_nothing_is_lost(small_disk, lacking, use, monkeypatch):
+    options, take, unit = FULL[lacking]
+    folder = small_disk(options)
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    rows = np.random.default_rng(0).random(20_000)
+    with LOTDB(folder / "db") as db:
+        for _ in range(2):
+            with db.connection() as root:
+                for backend in ("blob", "zarr"):
+                    root.get_data_node(backend).write_data(rows, backend=backend)
+                for number in range(100):
+                    root.get_node(str(number)).attrs["v"] = "x" * 200
+    failed = 0
+    for level in (0, 1, 2, 4, 9, 30):
+        take(folder, level * unit)
+        kept = None
+        try:
+            with LOTDB(folder / "db") as db:
+                root = db.open_connection()
+                if use == "pack":
+                    db.pack()
+                for backend in ("blob", "zarr"):
+                    root[backend].write_data(rows)
+                for number in range(300):
+                    root.get_node(f"{level} {number}").attrs["v"] = "y" * 200
+                if use == "savepoint":
+                    db.savepoint()
+                    root[f"{level} 0"].attrs["v"] = "z"
+                db.commit()
+        except FileSystemError as error:
+            kept = error
+            failed += 1
+        assert kept is None or (kept.errno == errno.ENOSPC and kept.filename), repr(kept)
+        give_back(folder)
+        with LOTDB(folder / "db") as db:
+            assert db.verify() == []
+            with db.connection() as root:
+                assert (f"{level} 299" in root) == (kept is None)
+                for backend in ("blob", "zarr"):
+                    np.testing.assert_array_equal(root[backend].read_data(), rows)
+                assert root["99"].attrs["v"] == "x" * 200
+                root.attrs["level"] = level
+    assert failed
