@@ -243,9 +243,8 @@ def _outdated(node: BaseNode, data_attribute: str, several: Mapping[str, Ingeste
     gone = {each for each in others if _is_of(node, each, data_attribute, path)}
     for about in notes_on(node, data_attribute) if data_attribute in several else ():
         parts = about.get(PAYLOADS)
-        for part in others:
-            hashes = _hashes(node, part) if isinstance(parts, list) and part in parts else set()
-            if hashes and hashes <= _hashes(node, data_attribute):
+        for part in set(others) & set(parts if isinstance(parts, list) else ()):
+            if (hashes := _hashes(node, part)) and hashes <= _hashes(node, data_attribute):
                 gone.add(part)
     return gone
 

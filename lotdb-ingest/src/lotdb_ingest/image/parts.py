@@ -13,19 +13,30 @@ from lotdb import Blocks, Ingested, IngestError, LotdbError
 from lotdb_ingest.image.about import LARGE
 from lotdb_ingest.image.modes import CHANNELS, dtype_of, last_axis
 
+#: What is left to do about an image that a library does not decode.
+REMEDY = (
+    "; it is damaged, or of a kind that is not read: get it anew, convert it, for example with: convert IN "
+    "OUT.png, or keep its bytes with format='raw'"
+)
+
 __all__ = ["bytes_of", "ingested", "pixels_of", "rows_of", "told"]
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Makes what Pillow raises an ``IngestError``."""
+def told(what: str = "", more: Callable[[str], str] = lambda said: "") -> Iterator[None]:
+    """Makes what a library raises an ``IngestError`` that says *what* could not be decoded, and what to do.
+
+    *more* is asked with what the library said for a remedy that is better than the general one.
+    """
     try:
         yield
     except LotdbError:
         raise
     except Exception as error:
         said = str(error) or type(error).__name__
-        raise IngestError(f"it cannot be decoded: {said}") from error
+        raise IngestError(
+            f"its pixels{f' ({what})' if what else ''} cannot be decoded: {said}{more(said) or REMEDY}"
+        ) from error
 
 
 def ingested(content: str, data: Any, said: dict[str, Any]) -> dict[str, Ingested]:

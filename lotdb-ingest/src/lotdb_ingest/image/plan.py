@@ -40,15 +40,16 @@ from lotdb_ingest.image.tiff import (
     first,
 )
 
-__all__ = ["Plan", "plan", "shown"]
+__all__ = ["Plan", "plan", "shown", "subsampling"]
 
 #: MetaMorph's table of planes: as many values as there are planes.
 METAMORPH = 33629
 RGB, PALETTE, CMYK, YCBCR, LAB = 2, 3, 5, 6, 8
 GREY = (0, 1)
 OLD_JPEG, JPEG = 6, 7
-#: What Pillow's libtiff takes.
-PILLOWS_COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000, 50001}
+SUBSAMPLING = 530
+#: What Pillow's libtiff takes; it comes without WebP.
+PILLOWS_COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}
 COMPRESSIONS = {
     2: "CCITT RLE",
     3: "CCITT Group 3",
@@ -114,7 +115,8 @@ def plan(pages: Sequence[Page], file: IO[bytes], size: int) -> list[Plan]:
         else:
             # A description of several pages stands in the first of them.
             covered = max(covered, number + announced)
-            plans.append(Plan("pillow" if _is_pillows(page.tags, page.order) else "tifffile"))
+            is_pillows = _is_pillows(page.tags, page.order) and not _is_plain_ycbcr(page, file)
+            plans.append(Plan("pillow" if is_pillows else "tifffile"))
     return plans
 
 
@@ -215,6 +217,24 @@ def _is_pillows(tags: Tags, order: str) -> bool:
     if colours == RGB:
         return (samples == 3 and not extra) or (samples == 4 and extra in ((), (0,), (1,), (2,)))
     return (samples, colours) in ((4, CMYK), (3, YCBCR), (3, LAB)) and not extra
+
+
+def subsampling(page: Page, file: IO[bytes]) -> tuple[int, int] | None:
+    """Pixels across and down that share a colour, of YCbCr that is no JPEG; None of any other page."""
+    compression = first(page.tags, COMPRESSION, UNCOMPRESSED)
+    if first(page.tags, COLOURS, 0) != YCBCR or compression in (OLD_JPEG, JPEG):
+        return None
+    value = page.value(file, SUBSAMPLING)[:4]
+    if len(value) < 4:
+        return 2, 2  # what TIFF 6.0 says of those that do not say it
+    across, down = np.frombuffer(value, f"{page.order}u2").tolist()
+    return across, down
+
+
+def _is_plain_ycbcr(page: Page, file: IO[bytes]) -> bool:
+    """Whether the three numbers of each pixel are there, which libtiff would turn into RGB."""
+    compression = first(page.tags, COMPRESSION, UNCOMPRESSED)
+    return compression != UNCOMPRESSED and subsampling(page, file) == (1, 1)
 
 
 def _all(tags: Tags, tag: int, default: int) -> tuple[int, ...]:

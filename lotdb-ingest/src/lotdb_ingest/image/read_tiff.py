@@ -13,8 +13,8 @@ from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest.image.about import about, of_pages
 from lotdb_ingest.image.modes import check_exact, dtype_of, last_axis, opened
 from lotdb_ingest.image.parts import ingested, pixels_of, told
-from lotdb_ingest.image.plan import Plan, plan, shown
-from lotdb_ingest.image.tags import other_tags
+from lotdb_ingest.image.plan import Plan, plan, shown, subsampling
+from lotdb_ingest.image.tags import OF_YCBCR, other_tags
 from lotdb_ingest.image.tiff import Page
 from lotdb_ingest.image.tifffile import INSTALL, Reader, tifffile
 
@@ -22,6 +22,8 @@ __all__ = ["read_tiff"]
 
 #: What Pillow says of pixels that it does not read.
 OF_PILLOW = ("mode", "palette", "palette_mode", "white_is_zero")
+#: Where several pixels share a colour, there are no three numbers of each.
+SUBSAMPLED = "YCbCr numbers, whose colours are subsampled: the pixels are RGB, as libtiff computes them"
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,14 @@ class _Pages:
         page, plan = self._pages[number], self._plans[number]
         self._image.seek(number)
         said = about(self._image, self._source.head)
-        kept, left = other_tags(page, self._source.file)
+        shared = subsampling(page, self._source.file)
+        kept, left = other_tags(page, self._source.file, OF_YCBCR if shared == (1, 1) else ())
         more: dict[str, Any] = {"tags": kept} if kept else {}
         more |= {"not_kept": left} if left else {}
         by_tifffile = plan.reader == "tifffile" or (plan.reader == "pillow" and self._image.trouble)
         if plan.reader == "pillow" and not by_tifffile:
+            if shared not in (None, (1, 1)):
+                more["not_kept"] = sorted({*left, SUBSAMPLED})
             return self._of_pillow(number, {**said, **more})
         more |= {name: value for name, value in said.items() if name not in OF_PILLOW}
         if tifffile is None and by_tifffile:

@@ -9,14 +9,14 @@ Source: TIFF 6.0 (Adobe, 1992), section 2, and the BigTIFF proposal.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import IO, Any
 
 from lotdb_ingest.image.about import TEXT_TAGS
 from lotdb_ingest.image.tiff import Page
 
-__all__ = ["ascii_tag", "other_tags", "packed", "put_tags", "rational"]
+__all__ = ["OF_YCBCR", "ascii_tag", "other_tags", "packed", "put_tags", "rational"]
 
 #: Types of values, by number: their name, and how one value is packed.
 TYPES = {
@@ -56,19 +56,21 @@ KNOWN = {
     34665,
     34853,
 } | {*TEXT_TAGS}
+#: What the numbers of YCbCr mean: coefficients, where the colours lie, and which are black and white.
+OF_YCBCR = (529, 531, 532)
 #: Images within images: pixels that are not taken in.
 SUB_IMAGES = 330
 #: A tag longer than this is named and not kept, and so are all together.
 LARGE, LARGE_TOGETHER = 1 << 16, 1 << 18
 
 
-def other_tags(page: Page, file: IO[bytes]) -> tuple[dict[str, Any], list[str]]:
-    """Type and values of each tag of *page* that has no name, by its number; and what is left behind."""
+def other_tags(page: Page, file: IO[bytes], also: Collection[int] = ()) -> tuple[dict[str, Any], list[str]]:
+    """Type and values of each tag of *page* that has no name, and of *also*; and what is left behind."""
     kept: dict[str, Any] = {}
     left: list[str] = []
     together = 0
     for tag, entry in sorted(page.entries.items()):
-        if tag in KNOWN or not entry.count:
+        if (tag in KNOWN and tag not in also) or not entry.count:
             continue
         together += entry.length
         if entry.type not in TYPES or entry.length > LARGE or together > LARGE_TOGETHER:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
 
-from lotdb import IngestError, LotdbError
+from lotdb import IngestError
+from lotdb_ingest.image.parts import told
 from lotdb_ingest.image.plan import shown
 from lotdb_ingest.image.tiff import COLOURS, DEPTH, EXTRA_SAMPLES, Page, first
 
@@ -87,14 +87,8 @@ class Reader:
             )
 
 
-@contextlib.contextmanager
-def _told(page: Page) -> Iterator[None]:
+def _told(page: Page) -> contextlib.AbstractContextManager[None]:
     """Makes what tifffile raises an ``IngestError`` that says what the pixels are."""
-    try:
-        yield
-    except LotdbError:
-        raise
-    except Exception as error:
-        said = str(error) or type(error).__name__
-        more = f"; install what does: {INSTALL}" if "imagecodecs" in said else ""
-        raise IngestError(f"its pixels ({shown(page.tags)}) cannot be decoded: {said}{more}") from error
+    return told(
+        shown(page.tags), lambda said: f"; install what does: {INSTALL}" if "imagecodecs" in said else ""
+    )
