@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from lotdb import LOTDB
 
@@ -37,9 +38,13 @@ def check(payloads, read):
             assert array.astype(wanted.dtype).tobytes() == wanted.tobytes(), payload
 
 
-def test_zarr(payloads):
-    zarr = pytest.importorskip("zarr")
-    check(payloads, lambda folder: zarr.open_array(folder, mode="r")[...])
+@pytest.mark.parametrize(
+    "pipeline", ["zarr.core.codec_pipeline.BatchedCodecPipeline", "zarrs.ZarrsCodecPipeline"]
+)
+def test_zarr(payloads, pipeline):
+    pytest.importorskip(pipeline.partition(".")[0])
+    with zarr.config.set({"codec_pipeline.path": pipeline}):
+        check(payloads, lambda folder: zarr.open_array(folder, mode="r")[...])
 
 
 def test_xarray_opens_the_group(payloads):
@@ -61,6 +66,19 @@ def test_tensorstore_reads_all_but_dates(payloads):
         return tensorstore.open(spec).result().read().result()
 
     check([each for each in payloads if each[1].dtype.kind not in "mM"], read)
+
+
+def test_gdal_reads_dates_as_numbers(payloads):
+    gdal = pytest.importorskip("osgeo.gdal")
+    if int(gdal.VersionInfo()) < 3_13_00_00:
+        pytest.skip("this GDAL knows no sharding")
+    gdal.UseExceptions()
+
+    def read(folder):
+        group = gdal.OpenEx(str(folder), gdal.OF_MULTIDIM_RASTER).GetRootGroup()
+        return group.OpenMDArray(group.GetMDArrayNames()[0]).ReadAsArray()
+
+    check(payloads, read)
 
 
 def test_a_stranger_finds_dtype_rate_and_unit(tmp_path):
