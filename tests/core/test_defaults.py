@@ -185,4 +185,3 @@ def test_defaults_come_back_from_disk(tmp_path):
 def test_a_data_node_in_memory_has_no_attributes_but_its_own():
     node = DataNode("a", samplerate_hz=5, data_attribute="x")
     assert dict(node.attrs) == {}
-

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -38,16 +39,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IfExists",
-    "append",
+    "Request",
+    "check",
     "compact",
     "compact_tree",
     "delete",
+    "encode",
     "find",
     "get",
     "has",
     "is_payload",
     "not_found",
+    "record",
     "write",
+    "write_rows",
 ]
 
 IfExists = Literal["replace", "error", "append"]
@@ -60,6 +65,22 @@ _CONTENT_TYPES = {
     "table": "text/csv",
     "text": "text/plain",
 }
+
+
+@dataclass(frozen=True)
+class Request:
+    """How data are to be written: what ``DataNode.write_data`` and its like are told, but for the data.
+
+    None stands for what was not said.
+    """
+
+    name: str
+    backend: str | None = None
+    samplerate_hz: float | None = None
+    metadata: Mapping[str, Any] | None = None
+    content_type: str | None = None
+    if_exists: IfExists = "replace"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Written(NamedTuple):
@@ -115,10 +136,10 @@ def get(node: Handle, name: str) -> Payload:
     PayloadNotFoundError
         If there is none of that name.
     """
-    record = find(node, name)
-    if record is None:
+    found = find(node, name)
+    if found is None:
         raise not_found(node, name)
-    return Payload(node, name, record)
+    return Payload(node, name, found)
 
 
 def not_found(node: Handle, name: str) -> PayloadNotFoundError:
@@ -129,93 +150,78 @@ def not_found(node: Handle, name: str) -> PayloadNotFoundError:
     return PayloadNotFoundError(f"{node._place()} has no payload {name!r} (there: {some(there)})")
 
 
-def write(
-    node: Handle,
-    name: str,
-    data: Any,
-    *,
-    backend: str | None = None,
-    samplerate_hz: Any = None,
-    metadata: Mapping[str, Any] | None = None,
-    content_type: str | None = None,
-    if_exists: IfExists = "replace",
-    options: Mapping[str, Any] | None = None,
-) -> Payload:
-    """Store *data* as payload *name*; see ``DataNode.write_data``."""
-    written = prepare(
-        node,
-        name,
-        data,
-        backend=backend,
-        samplerate_hz=samplerate_hz,
-        metadata=metadata,
-        content_type=content_type,
-        if_exists=if_exists,
-        options=options,
-    )
-    return store(node, [written])[0]
+def write(node: Handle, data: Any, request: Request) -> Payload:
+    """Store *data* as *request* says; see ``DataNode.write_data``."""
+    return record(node, [write_rows(node, data, request)])[0]
 
 
-def prepare(
-    node: Handle,
-    name: str,
-    data: Any,
-    *,
-    backend: str | None = None,
-    samplerate_hz: Any = None,
-    metadata: Mapping[str, Any] | None = None,
-    content_type: str | None = None,
-    if_exists: IfExists = "replace",
-    options: Mapping[str, Any] | None = None,
-) -> Written:
-    """Write the rows of *data*; the node does not know of them until :func:`store` is told."""
-    if if_exists not in ("replace", "error", "append"):
-        raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'replace', 'error' or 'append'")
-    name = check_name(name, "payload")
+def write_rows(node: Handle, data: Any, request: Request) -> Written:
+    """Write the rows of *data*; the node does not know of them until :func:`record` tells it."""
+    request, existing = check(node, request)
+    given = encode(data, request, partial(_where, node, request.name))
+    if existing is not None:
+        return _add_rows(node, given, request, existing)
+    return _write_anew(node, given, request)
+
+
+def check(node: Handle, request: Request) -> tuple[Request, PayloadRecord | None]:
+    """*request* as it is meant, and the payload that is to be appended to, if there is one.
+
+    What depends on the data, and on the backend, is not looked at.
+    """
+    if request.if_exists not in ("replace", "error", "append"):
+        raise InvalidOptionError(f"if_exists is {request.if_exists!r}; use 'replace', 'error' or 'append'")
+    name = check_name(request.name, "payload")
     if name in POLICY:
         raise InvalidKeyError(f"{name!r} cannot be a payload: it keeps a default of data nodes")
     existing = find(node, name)
-    if existing is not None and if_exists == "error":
+    if existing is not None and request.if_exists == "error":
         raise PayloadExistsError(
             f"{node._place()} has a payload {name!r} already; use if_exists='replace' or 'append'"
         )
-    where = f"payload {name!r} of {node._place()}"
-    rate = check_rate(samplerate_hz)
-    given = _as_given(data, where=where, rate=rate, said={name, *_names(metadata)})
-    content_type = _check_content_type(content_type)
-    tree = node._tree
-    if existing is not None and if_exists == "append":
-        layout = existing.layout
-        _check_fits(where, existing, given, backend, rate, content_type)
-        if options:
-            asked = _layout(node, layout.dtype, layout.row_shape, layout.backend, options)
-            _compare(where, "options", tree.decode_options(layout), tree.decode_options(asked))
-        if metadata is not None:
-            old = {} if existing.metadata is None else values.decode(existing.metadata, extra=tree.plugins)
-            both = {**_mapping(old), **_mapping(metadata)}
-            existing = replace(existing, metadata=_encode_metadata(node, both))
-        tree.check_writable()
-        layout = tree.noted(layout, existing.samplerate_hz, existing.metadata)
-        rows, segments = _append(tree.stage, layout, existing.segments, given)
-        # A payload that grows gets a record of its own: its neighbours are not written again each time.
-        return Written(name, existing.with_rows(existing.shape[0] + rows, segments), boxed=True)
-    backend = tree.default_backend if backend is None else backend
-    layout = _layout(node, given.dtype, given.row_shape, backend, options or {})
-    encoded = _encode_metadata(node, metadata)
+    request = replace(
+        request,
+        name=name,
+        samplerate_hz=check_rate(request.samplerate_hz),
+        content_type=_check_content_type(request.content_type),
+    )
+    return request, existing if request.if_exists == "append" else None
+
+
+def _add_rows(node: Handle, given: _Given, request: Request, existing: PayloadRecord) -> Written:
+    """Write what was given behind the rows of *existing*."""
+    where, tree, layout = partial(_where, node, request.name), node._tree, existing.layout
+    _check_fits(where, existing, given, request)
+    if request.options:
+        asked = _layout(node, layout.dtype, layout.row_shape, layout.backend, request.options)
+        _compare(where, "options", tree.decode_options(layout), tree.decode_options(asked))
+    if request.metadata is not None:
+        old = {} if existing.metadata is None else values.decode(existing.metadata, extra=tree.plugins)
+        both = {**_mapping(old), **_mapping(request.metadata)}
+        existing = replace(existing, metadata=_encode_metadata(node, both))
     tree.check_writable()
-    layout = tree.noted(layout, rate, encoded)
+    layout = tree.noted(layout, existing.samplerate_hz, existing.metadata)
+    rows, segments = _append(tree.stage, layout, existing.segments, given)
+    # A payload that grows gets a record of its own: its neighbours are not written again each time.
+    return Written(request.name, existing.with_rows(existing.shape[0] + rows, segments), boxed=True)
+
+
+def _write_anew(node: Handle, given: _Given, request: Request) -> Written:
+    tree, rate = node._tree, request.samplerate_hz
+    backend = tree.default_backend if request.backend is None else request.backend
+    layout = _layout(node, given.dtype, given.row_shape, backend, request.options)
+    metadata = _encode_metadata(node, request.metadata)
+    tree.check_writable()
+    layout = tree.noted(layout, rate, metadata)
     rows, segments = _append(tree.stage, layout, (), given)
     shape = (rows, *given.row_shape) if given.has_rows else ()
-    content_type = content_type or _CONTENT_TYPES[given.kind]
-    return Written(name, PayloadRecord(given.kind, layout, shape, rate, content_type, encoded, segments))
+    content_type = request.content_type or _CONTENT_TYPES[given.kind]
+    return Written(
+        request.name, PayloadRecord(given.kind, layout, shape, rate, content_type, metadata, segments)
+    )
 
 
-def append(node: Handle, name: str, data: Any, **how: Any) -> Payload:
-    """Add rows to payload *name*, or make it; of what is there, only small segments are written again."""
-    return write(node, name, data, **how, if_exists="append")
-
-
-def store(
+def record(
     node: Handle,
     several: Sequence[Written],
     attributes: Mapping[str, Any] | None = None,
@@ -258,15 +264,15 @@ def compact(
     node: Handle, name: str, *, backend: str | None = None, options: Mapping[str, Any] | None = None
 ) -> Payload:
     """Rewrite payload *name* as one segment; see ``DataNode.compact_data``."""
-    record = get(node, name)._record
-    tree, old = node._tree, record.layout
+    there = get(node, name)._record
+    tree, old = node._tree, there.layout
     if not options and backend in (None, old.backend):
         layout = old
     else:
         layout = _layout(node, old.dtype, old.row_shape, backend or old.backend, options or {})
     tree.check_writable()
-    record = rewrite_payload(record, tree.stage, tree, layout)
-    return store(node, [Written(check_name(name), record, boxed=True)])[0]
+    rewritten = rewrite_payload(there, tree.stage, tree, layout)
+    return record(node, [Written(check_name(name), rewritten, boxed=True)])[0]
 
 
 def compact_tree(node: BaseNode, *, backend: str | None, options: Mapping[str, Any]) -> int:
@@ -308,8 +314,13 @@ class _Given:
         return tables.fit(tables.to_stored(block), dtype) if self.kind == "table" else block
 
 
-def _as_given(data: Any, *, where: str, rate: float | None, said: Collection[str]) -> _Given:
-    """What is to be stored of *data*; *said* are the names of what the caller says as well."""
+def _where(node: Handle, name: str) -> str:
+    return f"payload {name!r} of {node._place()}"
+
+
+def encode(data: Any, request: Request, where: Callable[[], str]) -> _Given:
+    """What is to be stored of *data*; *where* says it for messages, which take the path of the node."""
+    said = {request.name, *_names(request.metadata)}
     if isinstance(data, Blocks):
         dtype = tables.stored_dtype(data.dtype) if data.kind == "table" else data.dtype
         _check_dtype(dtype, where)
@@ -319,10 +330,10 @@ def _as_given(data: Any, *, where: str, rate: float | None, said: Collection[str
             table = tables.as_table(data, said=said)
             return _Given("table", tables.stored_dtype(table.dtype), (), array=table)
         if isinstance(data, Payload):
-            _check_plain(data, rate, said)
+            _check_plain(data, request.samplerate_hz, said)
         kind, array = _as_array(data, said)
     except InvalidDataError as error:
-        raise InvalidDataError(f"{where}: {error}") from error
+        raise InvalidDataError(f"{where()}: {error}") from error
     _check_dtype(array.dtype, where)
     flat = array.reshape(1) if array.ndim == 0 else array
     return _Given(kind, array.dtype, flat.shape[1:], array=flat, has_rows=array.ndim > 0)
@@ -342,21 +353,19 @@ def _check_plain(payload: Payload, rate: float | None, said: Collection[str]) ->
         )
 
 
-def _check_fits(
-    where: str, record: PayloadRecord, given: _Given, backend: Any, rate: float | None, content_type: Any
-) -> None:
+def _check_fits(where: Callable[[], str], record: PayloadRecord, given: _Given, request: Request) -> None:
     """Raise ``DataMismatchError`` unless the rows of *given* can follow those of *record*."""
     layout = record.layout
     _compare(where, "kind", record.kind, given.kind)
     if not record.shape or not given.has_rows:
         there, new = record.shape, (given.row_shape if given.has_rows else ())
-        raise DataMismatchError(f"{where} has shape {there}, the new data {new}: both need rows")
+        raise DataMismatchError(f"{where()} has shape {there}, the new data {new}: both need rows")
     if record.kind != "table":  # whose columns are compared one by one
         _compare(where, "dtype", layout.dtype, given.dtype)
     _compare(where, "shape of a row", layout.row_shape, given.row_shape)
-    _compare(where, "backend", layout.backend, layout.backend if backend is None else backend)
-    _compare(where, "content type", record.content_type, content_type or record.content_type)
-    _compare(where, "sample rate", record.samplerate_hz, rate or record.samplerate_hz)
+    _compare(where, "backend", layout.backend, layout.backend if request.backend is None else request.backend)
+    _compare(where, "content type", record.content_type, request.content_type or record.content_type)
+    _compare(where, "sample rate", record.samplerate_hz, request.samplerate_hz or record.samplerate_hz)
 
 
 def _as_array(data: Any, said: Collection[str]) -> tuple[str, np.ndarray[Any, Any]]:
@@ -381,19 +390,21 @@ def _as_array(data: Any, said: Collection[str]) -> tuple[str, np.ndarray[Any, An
     return "array", np.asarray(array, order="C")
 
 
-def _check_dtype(dtype: np.dtype[Any], where: str) -> None:
+def _check_dtype(dtype: np.dtype[Any], where: Callable[[], str]) -> None:
     if dtype.metadata:
-        raise InvalidDataError(f"{where}: the metadata of dtype {dtype} would be lost; pass it as metadata=")
+        raise InvalidDataError(
+            f"{where()}: the metadata of dtype {dtype} would be lost; pass it as metadata="
+        )
     if not dtype.names and not dtype.subdtype and not _is_numpys(dtype):
         raise InvalidDataError(
-            f"{where}: dtype {dtype} is not one of numpy's, and would come back as bytes; convert it, as "
+            f"{where()}: dtype {dtype} is not one of numpy's, and would come back as bytes; convert it, as "
             "with x.astype('float32')"
         )
     if dtype.names:
         try:
             values.encode(dtype, name="dtype")
         except UnsupportedValueError as error:
-            raise InvalidDataError(f"{where}: dtype {dtype} cannot be stored: {error}") from error
+            raise InvalidDataError(f"{where()}: dtype {dtype} cannot be stored: {error}") from error
 
 
 def _is_numpys(dtype: np.dtype[Any]) -> bool:
@@ -450,6 +461,8 @@ def _check_content_type(content_type: Any) -> str | None:
     return content_type
 
 
-def _compare(where: str, what: str, there: Any, given: Any) -> None:
+def _compare(where: Callable[[], str], what: str, there: Any, given: Any) -> None:
     if there != given:
-        raise DataMismatchError(f"{where} has {what} {there!s}, the new data {given!s}; nothing was appended")
+        raise DataMismatchError(
+            f"{where()} has {what} {there!s}, the new data {given!s}; nothing was appended"
+        )

@@ -25,6 +25,7 @@ from lotdb.errors import (
 )
 from lotdb.files.asking import MAX_BYTES, TIME, Ingested, SourceFile, about_source, ask, notes_of, open_source
 from lotdb.keys import check_name
+from lotdb.content.payloads import Request, Written
 from lotdb.ranges import check_rate
 from lotdb.records import own_of
 from lotdb.tree.graft import check_node
@@ -50,28 +51,26 @@ ON_NODE = (PATH, "_source_filename", "_source_format", "_source_samplerate_hz")
 def attach_file(
     node: BaseNode,
     filepath: str | os.PathLike[str],
+    request: Request,
     *,
-    data_attribute: str,
-    backend: str | None = None,
-    samplerate_hz: Any = None,
     default_rate: float | None = None,
     format: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    if_exists: IfExists = "replace",
     skip_unchanged: bool = False,
     max_bytes: int = MAX_BYTES,
-    options: Mapping[str, Any],
 ) -> Payload:
-    """Have a file read by its ingester, and store what it gives; the node is as it was if that fails."""
-    data_attribute = check_name(data_attribute, "payload")
-    rate = check_rate(samplerate_hz)
-    tree = check_node(node)._tree
+    """Have a file read by its ingester, and store what it gives; the node is as it was if that fails.
+
+    The options of *request* are those of the ingester.
+    """
+    data_attribute = check_name(request.name, "payload")
+    rate, if_exists = check_rate(request.samplerate_hz), request.if_exists
+    tree = node._tree
     tree.check_writable()
-    payloads.check_metadata(node, metadata)
+    payloads.check_metadata(node, request.metadata)
     payloads.find(node, data_attribute)
     with (
         tree.stage.all_or_nothing(),
-        open_source(filepath, format=format, options=options, max_bytes=max_bytes) as source,
+        open_source(filepath, format=format, options=request.options, max_bytes=max_bytes) as source,
     ):
         if skip_unchanged and _came_from(node, data_attribute, source):
             return payloads.get(node, data_attribute)
@@ -90,20 +89,22 @@ def attach_file(
         written = [
             _write(
                 node,
-                name,
                 ingested,
                 {**notes, **_about_format(ingested)},
-                backend=backend,
-                samplerate_hz=None
-                if is_sampled and ingested.samplerate_hz is None
-                else rate or _agreed_rate(filepath, ingested, default_rate),
-                metadata=metadata or {},
-                if_exists=if_exists,
+                replace(
+                    request,
+                    name=name,
+                    samplerate_hz=None
+                    if is_sampled and ingested.samplerate_hz is None
+                    else rate or _agreed_rate(filepath, ingested, default_rate),
+                    content_type=ingested.content_type,
+                    options={},
+                ),
             )
             for name, ingested in several.items()
         ]
     # Not within the block: what the node knows of must not be deleted because a listener fails.
-    return payloads.store(node, written, on_node, gone)[0]
+    return payloads.record(node, written, on_node, gone)[0]
 
 
 def _by_payload(data_attribute: str, several: Mapping[str, Ingested], filepath: Any) -> dict[str, Ingested]:
@@ -135,28 +136,17 @@ def _what(filepath: Any, ingested: Ingested) -> str:
     return f"cannot ingest {os.fspath(filepath)!r} as {ingested.format}"
 
 
-def _write(
-    node: BaseNode,
-    name: str,
-    ingested: Ingested,
-    notes: dict[str, Any],
-    *,
-    metadata: Mapping[str, Any],
-    if_exists: IfExists,
-    **how: Any,
-) -> Written:
-    content_type = ingested.content_type
-    about = {**ingested.metadata, **metadata, **notes}
-    if if_exists == "append" and payloads.has(node, name):
+def _write(node: BaseNode, ingested: Ingested, notes: dict[str, Any], request: Request) -> Written:
+    name, said = request.name, request.metadata or {}
+    request = replace(request, metadata={**ingested.metadata, **said, **notes})
+    if request.if_exists == "append" and payloads.has(node, name):
         # What is known of the file that was there first stays; what this one says otherwise, with its notes.
-        content_type = None
         there = payloads.get(node, name).metadata
         others = {key: value for key, value in ingested.metadata.items() if not says(there, key, value)}
-        about = {**metadata, APPENDED: [*there.get(APPENDED, []), {**others, **notes}]}
+        appended = [*there.get(APPENDED, []), {**others, **notes}]
+        request = replace(request, metadata={**said, APPENDED: appended}, content_type=None)
     with _in_the_file(notes[PATH], ingested):
-        return payloads.prepare(
-            node, name, ingested.data, metadata=about, content_type=content_type, if_exists=if_exists, **how
-        )
+        return payloads.write_rows(node, ingested.data, request)
 
 
 def says(metadata: Mapping[str, Any], name: str, value: Any) -> bool:

@@ -6,8 +6,9 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lotdb.content import attributes, payloads
+from lotdb.content.payloads import IfExists, Request
 from lotdb.content.defaults import (
+from lotdb.content import attributes, payloads
     BACKEND,
     DATA_ATTRIBUTE,
     POLICY,
@@ -198,17 +199,8 @@ class DataNode(BaseNode):
             backend = self.backend if backend is None else backend
             if samplerate_hz is None and not isinstance(data, str | bytes | bytearray | memoryview):
                 samplerate_hz = self.samplerate_hz
-        return payloads.write(
-            self,
-            name,
-            data,
-            backend=backend,
-            samplerate_hz=samplerate_hz,
-            metadata=metadata,
-            content_type=content_type,
-            if_exists=if_exists,
-            options=options,
-        )
+        request = Request(name, backend, samplerate_hz, metadata, content_type, if_exists, options)
+        return payloads.write(self, data, request)
 
     def replace_data(self, data: Any, database: Any = None, **how: Any) -> Payload:
         """:meth:`write_data` with ``if_exists="replace"``."""
@@ -280,16 +272,11 @@ class DataNode(BaseNode):
         return attach_file(
             self,
             filepath,
-            data_attribute=name,
-            backend=backend,
-            samplerate_hz=samplerate_hz,
+            Request(name, backend, samplerate_hz, metadata, if_exists=if_exists, options=options),
             default_rate=default_rate,
             format=format,
-            metadata=metadata,
-            if_exists=if_exists,
             skip_unchanged=skip_unchanged,
             max_bytes=max_bytes,
-            options=options,
         )
 
     def ingest_file(self, filepath: str | os.PathLike[str], database: Any = None, **how: Any) -> Payload:

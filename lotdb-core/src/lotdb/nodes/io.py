@@ -12,8 +12,9 @@ from lotdb.content.payloads import IfExists
 from lotdb.content.tables import as_table
 from lotdb.errors import InvalidDataError
 from lotdb.files.asking import MAX_BYTES, Blocks
-from lotdb.files.attach import attach_file
 from lotdb.nodes.basenode import BaseNode
+from lotdb.content.payloads import IfExists, Request
+from lotdb.files.attach import attach_file
 from lotdb.ranges import Unit
 from lotdb.tree.graft import check_node
 
@@ -89,20 +90,11 @@ class DataWriter:
         **options: Any,
     ) -> Payload:
         """Store an array."""
-        payloads.check_database(check_node(node), database)
+        _check(node, database)
         if isinstance(array, str | bytes | bytearray | memoryview):
             raise InvalidDataError(f"{type(array).__name__} is no array; use write_text or write_bytes")
-        return payloads.write(
-            check_node(node),
-            data_attribute,
-            array,
-            backend=backend,
-            samplerate_hz=samplerate_hz,
-            metadata=metadata,
-            content_type=content_type,
-            if_exists=if_exists,
-            options=options,
-        )
+        request = Request(data_attribute, backend, samplerate_hz, metadata, content_type, if_exists, options)
+        return payloads.write(node, array, request)
 
     @staticmethod
     def append_array(
@@ -111,11 +103,16 @@ class DataWriter:
         data_attribute: str = "data",
         database: Any = None,
         metadata: Mapping[str, Any] | None = None,
+        *,
+        samplerate_hz: float | None = None,
+        backend: str | None = None,
+        content_type: str | None = None,
         **options: Any,
     ) -> Payload:
         """Add rows to an array, or make it."""
-        payloads.check_database(check_node(node), database)
-        return payloads.append(check_node(node), data_attribute, array, metadata=metadata, options=options)
+        _check(node, database)
+        request = Request(data_attribute, backend, samplerate_hz, metadata, content_type, "append", options)
+        return payloads.write(node, array, request)
 
     @staticmethod
     def write_table(
@@ -124,6 +121,7 @@ class DataWriter:
         *,
         data_attribute: str = "data",
         backend: str | None = None,
+        samplerate_hz: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         content_type: str | None = None,
         database: Any = None,
@@ -137,7 +135,7 @@ class DataWriter:
         table
             A structured array of one axis, in which masked cells are missing; or a mapping of column names
             to sequences, in which None is missing; or a pandas DataFrame.
-        node, data_attribute, backend, metadata, content_type, database, if_exists, **options
+        node, data_attribute, backend, samplerate_hz, metadata, content_type, database, if_exists, **options
             As for :meth:`write_array`. To be appended, a table must have the same columns; texts may be
             shorter than there.
 
@@ -146,18 +144,10 @@ class DataWriter:
         InvalidDataError
             If *table* is none of these, or a column has a type that no table can hold.
         """
-        payloads.check_database(check_node(node), database)
+        _check(node, database)
         rows = as_table(table, said=set(metadata) if isinstance(metadata, Mapping) else ())
-        return payloads.write(
-            check_node(node),
-            data_attribute,
-            Blocks([rows], rows.dtype, rows=len(rows), kind="table"),
-            backend=backend,
-            metadata=metadata,
-            content_type=content_type,
-            if_exists=if_exists,
-            options=options,
-        )
+        request = Request(data_attribute, backend, samplerate_hz, metadata, content_type, if_exists, options)
+        return payloads.write(node, Blocks([rows], rows.dtype, rows=len(rows), kind="table"), request)
 
     @staticmethod
     def write_text(
@@ -166,24 +156,19 @@ class DataWriter:
         *,
         data_attribute: str = "data",
         backend: str | None = None,
+        samplerate_hz: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         content_type: str | None = None,
         database: Any = None,
         if_exists: IfExists = "replace",
+        **options: Any,
     ) -> Payload:
         """Store a text."""
-        payloads.check_database(check_node(node), database)
+        _check(node, database)
         if not isinstance(text, str):
             raise InvalidDataError(f"{type(text).__name__} is no text")
-        return payloads.write(
-            check_node(node),
-            data_attribute,
-            text,
-            backend=backend,
-            metadata=metadata,
-            content_type=content_type,
-            if_exists=if_exists,
-        )
+        request = Request(data_attribute, backend, samplerate_hz, metadata, content_type, if_exists, options)
+        return payloads.write(node, text, request)
 
     @staticmethod
     def write_bytes(
@@ -192,24 +177,19 @@ class DataWriter:
         *,
         data_attribute: str = "data",
         backend: str | None = None,
+        samplerate_hz: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         content_type: str | None = None,
         database: Any = None,
         if_exists: IfExists = "replace",
+        **options: Any,
     ) -> Payload:
         """Store bytes."""
-        payloads.check_database(check_node(node), database)
+        _check(node, database)
         if not isinstance(data, bytes | bytearray | memoryview):
             raise InvalidDataError(f"{type(data).__name__} is no bytes")
-        return payloads.write(
-            check_node(node),
-            data_attribute,
-            data,
-            backend=backend,
-            metadata=metadata,
-            content_type=content_type,
-            if_exists=if_exists,
-        )
+        request = Request(data_attribute, backend, samplerate_hz, metadata, content_type, if_exists, options)
+        return payloads.write(node, data, request)
 
     @staticmethod
     def attach_file(
@@ -228,19 +208,14 @@ class DataWriter:
         **options: Any,
     ) -> Payload:
         """Take in a file; see :meth:`lotdb.DataNode.attach_file`."""
-        payloads.check_database(check_node(node), database)
+        _check(node, database)
         return attach_file(
             node,
             filepath,
-            data_attribute=data_attribute,
-            backend=backend,
-            samplerate_hz=samplerate_hz,
+            Request(data_attribute, backend, samplerate_hz, metadata, if_exists=if_exists, options=options),
             format=format,
-            metadata=metadata,
-            if_exists=if_exists,
             skip_unchanged=skip_unchanged,
             max_bytes=max_bytes,
-            options=options,
         )
 
     @staticmethod
@@ -251,12 +226,30 @@ class DataWriter:
         return DataWriter.attach_file(node, filepath, data_attribute, **how)
 
     @staticmethod
-    def has_data(node: BaseNode, data_attribute: str = "data") -> bool:
+    def compact_data(
+        node: BaseNode,
+        data_attribute: str = "data",
+        *,
+        database: Any = None,
+        backend: str | None = None,
+        **options: Any,
+    ) -> Payload:
+        """Rewrite a payload as one piece; see :meth:`lotdb.DataNode.compact_data`."""
+        _check(node, database)
+        return payloads.compact(node, data_attribute, backend=backend, options=options)
+
+    @staticmethod
+    def has_data(node: BaseNode, data_attribute: str = "data", *, database: Any = None) -> bool:
         """Whether there is a payload of that name."""
-        return payloads.has(check_node(node), data_attribute)
+        _check(node, database)
+        return payloads.has(node, data_attribute)
 
     @staticmethod
     def delete_data(node: BaseNode, data_attribute: str = "data", *, database: Any = None) -> None:
         """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
-        payloads.check_database(check_node(node), database)
-        payloads.delete(check_node(node), data_attribute)
+        _check(node, database)
+        payloads.delete(node, data_attribute)
+
+
+def _check(node: object, database: Any) -> None:
+    payloads.check_database(check_node(node), database)
