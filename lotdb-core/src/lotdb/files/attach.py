@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lotdb.content import attributes, payloads
 from lotdb.content.payload import Payload
-from lotdb.content.payloads import IfExists, Written
+from lotdb.content.payloads import Request, Written
 from lotdb.errors import (
     DataMismatchError,
     IngestError,
@@ -25,10 +25,8 @@ from lotdb.errors import (
 )
 from lotdb.files.asking import MAX_BYTES, TIME, Ingested, SourceFile, about_source, ask, notes_of, open_source
 from lotdb.keys import check_name
-from lotdb.content.payloads import Request, Written
 from lotdb.ranges import check_rate
 from lotdb.records import own_of
-from lotdb.tree.graft import check_node
 from lotdb.values import values
 
 if TYPE_CHECKING:

@@ -8,13 +8,12 @@ from typing import Any
 
 from lotdb.content import payloads
 from lotdb.content.payload import Payload
-from lotdb.content.payloads import IfExists
+from lotdb.content.payloads import IfExists, Request
 from lotdb.content.tables import as_table
 from lotdb.errors import InvalidDataError
 from lotdb.files.asking import MAX_BYTES, Blocks
-from lotdb.nodes.basenode import BaseNode
-from lotdb.content.payloads import IfExists, Request
 from lotdb.files.attach import attach_file
+from lotdb.nodes.basenode import BaseNode
 from lotdb.ranges import Unit
 from lotdb.tree.graft import check_node
 
