@@ -6,9 +6,8 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lotdb.content.payloads import IfExists, Request
-from lotdb.content.defaults import (
 from lotdb.content import attributes, payloads
+from lotdb.content.defaults import (
     BACKEND,
     DATA_ATTRIBUTE,
     POLICY,
@@ -19,7 +18,7 @@ from lotdb.content import attributes, payloads
     check_unset,
 )
 from lotdb.content.payload import Payload
-from lotdb.content.payloads import IfExists
+from lotdb.content.payloads import IfExists, Request
 from lotdb.files.asking import MAX_BYTES
 from lotdb.files.attach import attach_file
 from lotdb.nodes.basenode import BaseNode, LeftToDataNodes
