@@ -2,9 +2,14 @@
 
 import io
 import re
+import struct
 import zipfile
+import zlib
 
+import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
 from lotdb import DataNode, IngestError
 
@@ -39,7 +44,43 @@ def damaged():
     return content.replace(bytes(8), b"\1" * 8, 1)
 
 
+def image(format, **how):
+    file = io.BytesIO()
+    Image.fromarray(np.arange(1200, dtype="u1").reshape(20, 20, 3)).save(file, format, **how)
+    return file.getvalue()
+
+
+def lzw():
+    """A TIFF whose strip is damaged."""
+    file = io.BytesIO()
+    pixels = np.arange(1200, dtype="u1").reshape(20, 20, 3)
+    tifffile.imwrite(file, pixels, photometric="rgb", compression="lzw")
+    content = file.getvalue()
+    file.seek(0)
+    with tifffile.TiffFile(file) as there:
+        (place,), (length,) = there.pages[0].dataoffsets, there.pages[0].databytecounts
+    return content[:place] + b"\xff" * length + content[place + length :]
+
+
+def bits_of_png(bits):
+    """A PNG whose header says so many *bits*, with the checksum that belongs to it."""
+    content = image("png")
+    header = b"IHDR" + struct.pack(">IIBBBBB", 20, 20, bits, 2, 0, 0, 0)
+    return content[:12] + header + zlib.crc32(header).to_bytes(4, "big") + content[33:]
+
+
 WRONG = {
+    "cut.png": (image("png")[:-9], "before its last chunk|announces 0 bytes"),
+    "bits.png": (bits_of_png(3), "3 bits, colour type 2"),
+    "cut.jpg": (image("jpeg")[:-40], "its end is missing"),
+    "zeros.jpg": (image("jpeg")[:-2] + bytes(5000), "its end is missing"),
+    "cut.bmp": (image("bmp")[:-40], "image file is truncated"),
+    "unknown.bmp": (b"BM123", "does not begin as a file of format bmp"),
+    "cut.gif": (image("gif")[:-40], "before its last frame"),
+    "cut.webp": (image("webp", lossless=True)[:-4], "announced|present|ends"),
+    "cut.tif": (image("tiff")[:20], "is announced up to byte|has no pages|present|the file has"),
+    "damaged.tif": (lzw(), r"\(3 channels of uint8, LZW\) cannot be decoded"),
+    "unknown.wav": (b"hello", "does not begin as a file of format wav"),
     "other.npy": (b"GIF89a", "a GIF image"),
     "unknown.npy": (b"something", "does not begin as an .npy file"),
     "version.npy": (npy(version=b"\x09\x00"), "version 9.0"),
@@ -78,7 +119,7 @@ def test_a_refusal_names_the_cause_and_the_remedy(tmp_path, name):
     node = DataNode("node")
     with pytest.raises(IngestError) as info:
         node.attach_file(tmp_path / name)
-    reason = str(info.value).partition(f"as {name[-3:]}: ")[2]
+    reason = str(info.value).partition(f"as {name.rpartition('.')[2]}: ")[2]
     assert re.search(cause, reason)
     assert REMEDY.search(reason), reason
     assert not node.has_data()

@@ -63,6 +63,8 @@ BY_SUFFIX = {
     "dcm dicom": "a DICOM image",
     "nii nrrd mha mhd": "a medical image",
     "cr2 cr3 nef arw dng orf raf rw2": "a raw image of a camera",
+    "pbm pgm ppm pnm pam pfm": "a Netpbm image",
+    "tga pcx sgi dpx xbm xpm ico qoi": "an image of a kind that is not read",
     "exr hdr": "an image of high dynamic range",
     "psd svg eps": "a drawing",
     "czi lif nd2 lsm oib oif vsi svs ndpi": "a microscope's image",

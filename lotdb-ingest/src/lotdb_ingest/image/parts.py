@@ -12,6 +12,7 @@ from PIL import Image
 from lotdb import Blocks, Ingested, IngestError, LotdbError
 from lotdb_ingest.image.about import LARGE
 from lotdb_ingest.image.modes import CHANNELS, dtype_of, last_axis
+from lotdb_ingest.marks import DAMAGED
 
 #: What is left to do about an image that a library does not decode.
 REMEDY = (
@@ -19,7 +20,7 @@ REMEDY = (
     "OUT.png, or keep its bytes with format='raw'"
 )
 
-__all__ = ["bytes_of", "ingested", "pixels_of", "rows_of", "told"]
+__all__ = ["bytes_of", "ingested", "pixels_of", "rows_of", "told", "with_remedy"]
 
 
 @contextlib.contextmanager
@@ -37,6 +38,18 @@ def told(what: str = "", more: Callable[[str], str] = lambda said: "") -> Iterat
         raise IngestError(
             f"its pixels{f' ({what})' if what else ''} cannot be decoded: {said}{more(said) or REMEDY}"
         ) from error
+
+
+@contextlib.contextmanager
+def with_remedy() -> Iterator[None]:
+    """Adds what to do to an ``IngestError`` that says only what is wrong, as those of cut files do."""
+    try:
+        yield
+    except IngestError as error:
+        said = str(error)
+        if "; " in said:
+            raise
+        raise IngestError(f"{said}; {DAMAGED}") from error
 
 
 def ingested(content: str, data: Any, said: dict[str, Any]) -> dict[str, Ingested]:

@@ -29,6 +29,8 @@ LARGE_TEXT = 1 << 20
 
 #: Samples a pixel, by colour type.
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+#: Bits of a sample that there are, by colour type.
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 #: First column and row, and steps, of the passes of an interlaced image.
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 PIECE = 1 << 20
@@ -218,8 +220,11 @@ class _Image:
 
 
 def _inflated_bytes(header: bytes, width: int, height: int) -> int:
-    if header[9] not in SAMPLES or header[12] > 1:
-        raise IngestError(f"its header has colour type {header[9]} and interlacing {header[12]}")
+    if header[8] not in DEPTHS.get(header[9], ()) or header[12] > 1:
+        raise IngestError(
+            f"its header has {header[8]} bits, colour type {header[9]} and interlacing {header[12]}, "
+            "which no PNG has together"
+        )
     bits = header[8] * SAMPLES[header[9]]
     passes = ADAM7 if header[12] else ((0, 0, 1, 1),)
     total = 0

@@ -17,7 +17,7 @@ from lotdb_ingest.image.checks import check_whole
 from lotdb_ingest.image.gif import about_gif
 from lotdb_ingest.image.jpeg import about_jpeg
 from lotdb_ingest.image.modes import check_exact, dtype_of, last_axis, opened
-from lotdb_ingest.image.parts import bytes_of, ingested, pixels_of, rows_of, told
+from lotdb_ingest.image.parts import bytes_of, ingested, pixels_of, rows_of, told, with_remedy
 from lotdb_ingest.image.png import about_png
 from lotdb_ingest.image.png_deep import is_deep, read_deep
 from lotdb_ingest.image.read_tiff import read_tiff
@@ -35,7 +35,7 @@ PILLOWS_LIMIT = {"gif": 1, "webp": 2, "png": 1}
 def read(source: SourceFile, content: str | None, expected: str) -> dict[str, Ingested]:
     """The pixels of *source*, whose content looks like format *content*."""
     if content is None:
-        known = marks.told(source.head)
+        known = marks.told_or_raw(source.head)
         raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if content != expected:
         raise IngestError(
@@ -47,9 +47,10 @@ def read(source: SourceFile, content: str | None, expected: str) -> dict[str, In
         )
     check_size = partial(_check_size, source, content, source.limit("max_pixels", MAX_PIXELS))
     if content == "tiff":
-        with told():
+        with told(), with_remedy():
             return read_tiff(source, check_tiff(source.file, source.size, check_size))
-    frames = check_whole(content, source.file, source.size, check_size)
+    with with_remedy():
+        frames = check_whole(content, source.file, source.size, check_size)
     with told(), opened(content, source.file) as image:
         if content == "png" and is_deep(image, source.head):
             pixels, more = read_deep(source, image)

@@ -141,8 +141,10 @@ class _Pages:
         return _Part(plan.shape[1:], plan.dtype.newbyteorder("="), plan.shape[0], said, read)
 
     def _with_pillow(self, number: int) -> Iterator[np.ndarray[Any, Any]]:
-        self._again.seek(number)
-        yield pixels_of(self._again)[np.newaxis]
+        with told(shown(self._pages[number].tags)):
+            self._again.seek(number)
+            pixels = pixels_of(self._again)
+        yield pixels[np.newaxis]
 
     def _with_tifffile(
         self, number: int, page: Page, shape: tuple[int, ...], planes: int | None
