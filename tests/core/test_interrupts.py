@@ -527,7 +527,7 @@ def test_a_wait_for_another_process_can_be_ended(tmp_path):
             text=True,
         )
         assert waiting.stdout.readline() == "waits\n"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while waiting.poll() is None and time.monotonic() < deadline:
             waiting.send_signal(signal.SIGINT)
             time.sleep(0.2)
