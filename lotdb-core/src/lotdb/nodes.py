@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from functools import partial
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
 
 from lotdb import attributes, copying, graft, payloads, walk
 from lotdb.attributes import Attributes
@@ -25,6 +25,7 @@ from lotdb.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.policy import POLICY, check_policy
 from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, count_children, empty_entry
+from lotdb.refusals import RefusesData
 from lotdb.tree import Handle, Tree
 from lotdb.whole import put, steps_noted, take
 
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseNode"]
 
+T = TypeVar("T")
+
 # How many of its children a handle remembers.
 _KNOWN = 128
 
 
-class BaseNode(Handle):
+class BaseNode(RefusesData):
     """A node of a tree: child nodes by key, and attributes by name.
 
     ``BaseNode(key="dataset")`` starts a tree in memory; ``LOTDB.open_connection()`` gives the root of
@@ -162,11 +165,6 @@ class BaseNode(Handle):
     def __dir__(self) -> list[str]:
         left = {name for name, value in vars(BaseNode).items() if isinstance(value, LeftToDataNodes)}
         return [name for name in object.__dir__(self) if name not in left or hasattr(type(self), name)]
-
-    if TYPE_CHECKING:
-        # A node found by its path may be of any type, and have what that has. Really there is no such method:
-        # classes that have one are slower, whatever is got from them.
-        def __getattr__(self, name: str) -> Any: ...
 
     # -- children ------------------------------------------------------------------------------------
 
@@ -390,7 +388,13 @@ class BaseNode(Handle):
         """Key and node of each child, as a view in the order of the keys."""
         return ChildItems(cast("Mapping[str, BaseNode]", self))
 
-    def get(self, path: Any, default: Any = None) -> Any:
+    @overload
+    def get(self, path: Any, default: None = None) -> BaseNode | None: ...
+
+    @overload
+    def get(self, path: Any, default: T) -> BaseNode | T: ...
+
+    def get(self, path: Any, default: T | None = None) -> BaseNode | T | None:
         """The node at *path* below this one, or *default* if it is not there; nothing is made."""
         try:
             return self[path]
