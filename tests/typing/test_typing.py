@@ -44,36 +44,23 @@ def program(page):
     return "\n".join(lines) + "\n"
 
 
-@pytest.fixture(scope="module")
-def checked(tmp_path_factory):
-    readme = tmp_path_factory.mktemp("page") / "readme_page.py"
+def test_mypy_finds_each_planted_mistake_and_nothing_in_what_is_right_or_in_the_readme(tmp_path):
+    planted, right, readme = HERE / "planted.py", HERE / "right.py", tmp_path / "readme_page.py"
     readme.write_text(program(ROOT / "README.md"), encoding="utf-8")
-    files = [HERE / "planted.py", HERE / "right.py", readme]
-    found, said = mypy(*files)
-    return dict(zip(("planted", "right", "readme"), found.values(), strict=True)), said
+    found, said = mypy(planted, right, readme)
+    assert (found[right], found[readme]) == ([], []), said
 
-
-def test_each_planted_mistake_is_found_and_nothing_else(checked):
-    lines = (HERE / "planted.py").read_text(encoding="utf-8").splitlines()
+    lines = planted.read_text(encoding="utf-8").splitlines()
     wrong = {at: line.strip() for at, line in enumerate(lines, 1) if line.endswith("# wrong")}
-    found = set(checked[0]["planted"])
     assert len(wrong) > 80
-    assert [line for at, line in wrong.items() if at not in found] == []
-    assert [lines[at - 1].strip() for at in sorted(found - set(wrong))] == []
-
-
-def test_what_is_right_passes(checked):
-    assert checked[0]["right"] == [], checked[1]
-
-
-def test_the_code_of_the_readme_passes(checked):
-    assert checked[0]["readme"] == [], checked[1]
+    assert [line for at, line in wrong.items() if at not in found[planted]] == []
+    assert [lines[at - 1].strip() for at in found[planted] if at not in wrong] == []
 
 
 # -- what plain nodes refuse ---------------------------------------------------------------------------------
 
 
-def signatures(path, name, skip=()):
+def signatures(path, name):
     """The arguments of each public member of a class, as they are written."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     [cls] = [each for each in ast.walk(tree) if isinstance(each, ast.ClassDef) and each.name == name]

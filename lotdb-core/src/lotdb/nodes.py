@@ -436,7 +436,7 @@ class BaseNode(RefusesData):
             entry = self._entry()
         # A plain value of a packed leaf, which most attributes are, is found here.
         names = entry[1]
-        if type(names) is tuple and type(name) is str and name in names and name not in self._hidden:
+        if type(names) is tuple and type(name) is str and name in names and name not in POLICY:
             stored = entry[names.index(name) + 2]
             if type(stored) is not tuple:
                 return stored
