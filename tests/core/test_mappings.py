@@ -164,7 +164,7 @@ def test_a_payload_is_true_whatever_it_holds(root, data):
 @pytest.mark.parametrize("method", ["write_data", "append_data", "replace_data"])
 def test_a_text_in_place_of_the_database_is_not_dropped(root, method):
     node = root.get_data_node("node")
-    with pytest.raises(WrongNodeError, match=r"'name' stands where a database is wanted; .* data_attribute="):
+    with pytest.raises(WrongNodeError, match=r"'name' is not the database of .* data_attribute="):
         getattr(node, method)([1.0], "name")
     assert list(node.payloads) == []
 

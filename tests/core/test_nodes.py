@@ -1268,7 +1268,7 @@ class Readable:
         return "mixed in"
 
 
-class Mixed(BaseNode, Readable):
+class Mixed(BaseNode, Readable):  # type: ignore[misc]
     node_type_name = "mixed"
 
 

@@ -11,11 +11,23 @@ from contextlib import suppress
 from decimal import Decimal
 from itertools import count
 from numbers import Real
-from typing import Literal
+from typing import Literal, SupportsFloat, SupportsIndex, TypeAlias
 
 from lotdb.errors import InvalidOptionError, InvalidRangeError, shown
 
-__all__ = ["Unit", "block_edges", "check_rate", "check_unit", "sample_index", "sample_window", "slice_rows"]
+__all__ = [
+    "Number",
+    "Unit",
+    "block_edges",
+    "check_rate",
+    "check_unit",
+    "sample_index",
+    "sample_window",
+    "slice_rows",
+]
+
+Number: TypeAlias = SupportsFloat | SupportsIndex
+"""What a type checker takes for a number: Python's, numpy's, a Decimal, a Fraction; and no text."""
 
 Unit = Literal["samples", "seconds"]
 """What a window or a block size is measured in."""

@@ -6,7 +6,8 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, cast, overload
 
 import numpy as np
 from ZODB.blob import Blob
@@ -26,9 +27,9 @@ from lotdb.errors import (
     StaleNodeError,
     shown,
 )
-from lotdb.interfaces.backend import is_locator
-from lotdb.ranges import Unit
+from lotdb.ranges import Number, Unit
 from lotdb.segments.stage import Layout, Segment
+from lotdb.interfaces.backend import is_locator
 from lotdb.values import values
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["Payload", "PayloadRecord", "StoredSegment", "decode_record"]
 
 TAG = "p"
+
+Kind = Literal["array", "bytes", "table", "text"]
 
 _NAMED = (DamagedError, FileSystemError, InvalidRangeError, InvalidOptionError, StaleNodeError)
 
@@ -195,9 +198,9 @@ class Payload:
     # -- what it is like -----------------------------------------------------------------------------
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """``"array"``, ``"bytes"``, ``"table"`` or ``"text"``; it decides what :meth:`read` returns."""
-        return self._record.kind
+        return cast("Kind", self._record.kind)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -278,7 +281,7 @@ class Payload:
 
     # -- reading -------------------------------------------------------------------------------------
 
-    def read(self, start: Any = None, stop: Any = None, *, unit: Unit = "samples") -> Any:
+    def read(self, start: Number | None = None, stop: Number | None = None, *, unit: Unit = "samples") -> Any:
         """The data from *start* to before *stop*: an array, a text, or bytes.
 
         The rows of a table come as a structured array; it is a masked one if any of their cells is
@@ -318,7 +321,9 @@ class Payload:
         rows = self._read_rows(first, last)
         return rows if kind == "array" else self._block(rows)
 
-    def read_frame(self, start: Any = None, stop: Any = None, *, unit: Unit = "samples") -> Any:
+    def read_frame(
+        self, start: Number | None = None, stop: Number | None = None, *, unit: Unit = "samples"
+    ) -> Any:
         """The rows of a table from *start* to before *stop* as a pandas DataFrame.
 
         Columns have pandas' nullable types where cells are missing, and numpy's otherwise.
@@ -335,17 +340,17 @@ class Payload:
         first, last = self._window(start, stop, unit)
         return tables.to_frame(self._read_rows(first, last))
 
-    def read_seconds(self, start_second: Any = None, stop_second: Any = None) -> Any:
+    def read_seconds(self, start_second: Number | None = None, stop_second: Number | None = None) -> Any:
         """The data from *start_second* to before *stop_second*; see :meth:`read`."""
         return self.read(start_second, stop_second, unit="seconds")
 
     def iter_blocks(
         self,
-        block_size: Any,
+        block_size: Number,
         *,
         block_unit: Unit = "samples",
-        start: Any = None,
-        stop: Any = None,
+        start: Number | None = None,
+        stop: Number | None = None,
         range_unit: Unit = "samples",
     ) -> Iterator[Any]:
         """Consecutive blocks of the data, each row in just one of them; the last may be shorter.
@@ -405,6 +410,13 @@ class Payload:
 
     def _given_out(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return tables.from_stored(rows) if self.kind == "table" else rows
+
+    # Rows are an array. What one row is, or one element, depends on the shape.
+    @overload
+    def __getitem__(self, index: slice | EllipsisType | list[Any] | str | None) -> np.ndarray[Any, Any]: ...
+
+    @overload
+    def __getitem__(self, index: SupportsIndex | tuple[Any, ...] | np.ndarray[Any, Any]) -> Any: ...
 
     def __getitem__(self, index: Any) -> Any:
         try:

@@ -97,13 +97,9 @@ def check_database(node: Handle, database: Any) -> None:
         return
     if node._tree.owner is None and hasattr(type(database), "open_connection"):
         return  # a tree in memory is in none, and may be on its way into this one
-    if isinstance(database, str):
-        raise WrongNodeError(
-            f"{shown(database)} stands where a database is wanted; name a payload with data_attribute="
-        )
+    what = "a payload with data_attribute=" if isinstance(database, str) else "others, such as samplerate_hz="
     raise WrongNodeError(
-        f"database={shown(database)} is not the database of {node!r}; leave it out, and name other "
-        "arguments, such as samplerate_hz="
+        f"database={shown(database)} is not the database of {node!r}; leave it out, and name {what}"
     )
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from functools import partial
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
 
 from lotdb.content import attributes, payloads
 from lotdb.content.attributes import Attributes
@@ -24,21 +24,24 @@ from lotdb.keys import check_key, is_plain_key, some, split_path
 from lotdb.nodes.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, count_children, empty_entry
-from lotdb.tree import copying, graft, walk
-from lotdb.tree.graft import IfExists
+from lotdb.refusals import RefusesData
 from lotdb.tree.tree import Handle, Tree
 from lotdb.tree.whole import put, steps_noted, take
+from lotdb.tree import copying, graft, walk
+from lotdb.tree.graft import IfExists
 
 if TYPE_CHECKING:
     from lotdb.nodes.datanode import DataNode
 
 __all__ = ["BaseNode"]
 
+T = TypeVar("T")
+
 # How many of its children a handle remembers.
 _KNOWN = 128
 
 
-class BaseNode(Handle):
+class BaseNode(RefusesData):
     """A node of a tree: child nodes by key, and attributes by name.
 
     ``BaseNode(key="dataset")`` starts a tree in memory; ``LOTDB.open_connection()`` gives the root of
@@ -163,11 +166,6 @@ class BaseNode(Handle):
     def __dir__(self) -> list[str]:
         left = {name for name, value in vars(BaseNode).items() if isinstance(value, LeftToDataNodes)}
         return [name for name in object.__dir__(self) if name not in left or hasattr(type(self), name)]
-
-    if TYPE_CHECKING:
-        # A node found by its path may be of any type, and have what that has. Really there is no such method:
-        # classes that have one are slower, whatever is got from them.
-        def __getattr__(self, name: str) -> Any: ...
 
     # -- children ------------------------------------------------------------------------------------
 
@@ -391,7 +389,13 @@ class BaseNode(Handle):
         """Key and node of each child, as a view in the order of the keys."""
         return ChildItems(cast("Mapping[str, BaseNode]", self))
 
-    def get(self, path: Any, default: Any = None) -> Any:
+    @overload
+    def get(self, path: Any, default: None = None) -> BaseNode | None: ...
+
+    @overload
+    def get(self, path: Any, default: T) -> BaseNode | T: ...
+
+    def get(self, path: Any, default: T | None = None) -> BaseNode | T | None:
         """The node at *path* below this one, or *default* if it is not there; nothing is made."""
         try:
             return self[path]
@@ -433,7 +437,7 @@ class BaseNode(Handle):
             entry = self._entry()
         # A plain value of a packed leaf, which most attributes are, is found here.
         names = entry[1]
-        if type(names) is tuple and type(name) is str and name in names and name not in self._hidden:
+        if type(names) is tuple and type(name) is str and name in names and name not in POLICY:
             stored = entry[names.index(name) + 2]
             if type(stored) is not tuple:
                 return stored

@@ -17,13 +17,13 @@ from lotdb.content.defaults import (
     check_policy,
     check_unset,
 )
+from lotdb.ranges import Number, Unit
 from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.files.asking import MAX_BYTES
 from lotdb.files.attach import attach_file
 from lotdb.nodes.basenode import BaseNode, LeftToDataNodes
 from lotdb.plugins import BUILT_IN_NODE_TYPES
-from lotdb.ranges import Unit
 from lotdb.records import get_value, own_of, position, with_values, without_value
 
 if TYPE_CHECKING:
@@ -340,8 +340,8 @@ class DataNode(BaseNode):
 
     def read_data(
         self,
-        start: Any = None,
-        stop: Any = None,
+        start: Number | None = None,
+        stop: Number | None = None,
         *,
         unit: Unit = "samples",
         data_attribute: str | None = None,
@@ -350,15 +350,19 @@ class DataNode(BaseNode):
         return self.get_data(data_attribute).read(start, stop, unit=unit)
 
     def read_seconds(
-        self, start_second: Any = None, stop_second: Any = None, *, data_attribute: str | None = None
+        self,
+        start_second: Number | None = None,
+        stop_second: Number | None = None,
+        *,
+        data_attribute: str | None = None,
     ) -> Any:
         """A payload's data from *start_second* to before *stop_second*; see :meth:`lotdb.Payload.read`."""
         return self.get_data(data_attribute).read_seconds(start_second, stop_second)
 
     def read_frame(
         self,
-        start: Any = None,
-        stop: Any = None,
+        start: Number | None = None,
+        stop: Number | None = None,
         *,
         unit: Unit = "samples",
         data_attribute: str | None = None,
@@ -368,11 +372,11 @@ class DataNode(BaseNode):
 
     def iter_data_blocks(
         self,
-        block_size: Any,
+        block_size: Number,
         block_unit: Unit = "samples",
         *,
-        start: Any = None,
-        stop: Any = None,
+        start: Number | None = None,
+        stop: Number | None = None,
         range_unit: Unit = "samples",
         data_attribute: str | None = None,
     ) -> Iterator[Any]:

@@ -11,11 +11,11 @@ from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.content.tables import as_table
 from lotdb.errors import InvalidDataError
-from lotdb.files.asking import MAX_BYTES, Blocks
-from lotdb.files.attach import attach_file
-from lotdb.nodes.basenode import BaseNode
-from lotdb.ranges import Unit
 from lotdb.tree.graft import check_node
+from lotdb.files.asking import MAX_BYTES, Blocks
+from lotdb.nodes.basenode import BaseNode
+from lotdb.ranges import Number, Unit
+from lotdb.files.attach import attach_file
 
 __all__ = ["DataReader", "DataWriter"]
 
@@ -37,8 +37,8 @@ class DataReader:
     def read_interval(
         node: BaseNode,
         data_attribute: str = "data",
-        start: Any = None,
-        stop: Any = None,
+        start: Number | None = None,
+        stop: Number | None = None,
         unit: Unit = "samples",
     ) -> Any:
         """The data from *start* to before *stop*; see :meth:`lotdb.Payload.read`."""
@@ -46,7 +46,10 @@ class DataReader:
 
     @staticmethod
     def read_seconds(
-        node: BaseNode, data_attribute: str = "data", start_second: Any = None, stop_second: Any = None
+        node: BaseNode,
+        data_attribute: str = "data",
+        start_second: Number | None = None,
+        stop_second: Number | None = None,
     ) -> Any:
         """The data from *start_second* to before *stop_second*; see :meth:`lotdb.Payload.read`."""
         return payloads.get(check_node(node), data_attribute).read_seconds(start_second, stop_second)
@@ -55,10 +58,10 @@ class DataReader:
     def iter_blocks(
         node: BaseNode,
         data_attribute: str = "data",
-        block_size: Any = 1,
+        block_size: Number = 1,
         block_unit: Unit = "samples",
-        start: Any = None,
-        stop: Any = None,
+        start: Number | None = None,
+        stop: Number | None = None,
         range_unit: Unit = "samples",
     ) -> Iterator[Any]:
         """The data in consecutive blocks; see :meth:`lotdb.Payload.iter_blocks`."""
