@@ -27,9 +27,9 @@ from lotdb.errors import (
     StaleNodeError,
     shown,
 )
+from lotdb.interfaces.backend import is_locator
 from lotdb.ranges import Number, Unit
 from lotdb.segments.stage import Layout, Segment
-from lotdb.interfaces.backend import is_locator
 from lotdb.values import values
 
 if TYPE_CHECKING:

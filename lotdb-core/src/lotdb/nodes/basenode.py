@@ -22,13 +22,13 @@ from lotdb.errors import (
 from lotdb.files.folders import IngestReport, ingest_tree
 from lotdb.keys import check_key, is_plain_key, some, split_path
 from lotdb.nodes.mappings import ChildItems, ChildNodes, Payloads
+from lotdb.nodes.refusals import RefusesData
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, count_children, empty_entry
-from lotdb.refusals import RefusesData
-from lotdb.tree.tree import Handle, Tree
-from lotdb.tree.whole import put, steps_noted, take
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
+from lotdb.tree.tree import Handle, Tree
+from lotdb.tree.whole import put, steps_noted, take
 
 if TYPE_CHECKING:
     from lotdb.nodes.datanode import DataNode

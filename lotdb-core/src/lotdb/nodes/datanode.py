@@ -17,13 +17,13 @@ from lotdb.content.defaults import (
     check_policy,
     check_unset,
 )
-from lotdb.ranges import Number, Unit
 from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.files.asking import MAX_BYTES
 from lotdb.files.attach import attach_file
 from lotdb.nodes.basenode import BaseNode, LeftToDataNodes
 from lotdb.plugins import BUILT_IN_NODE_TYPES
+from lotdb.ranges import Number, Unit
 from lotdb.records import get_value, own_of, position, with_values, without_value
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.content.tables import as_table
 from lotdb.errors import InvalidDataError
-from lotdb.tree.graft import check_node
 from lotdb.files.asking import MAX_BYTES, Blocks
+from lotdb.files.attach import attach_file
 from lotdb.nodes.basenode import BaseNode
 from lotdb.ranges import Number, Unit
-from lotdb.files.attach import attach_file
+from lotdb.tree.graft import check_node
 
 __all__ = ["DataReader", "DataWriter"]
 

@@ -1,24 +1,24 @@
 """What data nodes have and plain nodes refuse, for those who check types.
 
 A node that is found by its path may be of any type, so a type checker has to take it for one of data.
-Really a plain node has none of it, and says so when it is asked; see ``LeftToDataNodes`` in ``nodes.py``.
+Really a plain node has none of it, and says so when it is asked; see ``LeftToDataNodes`` in ``basenode.py``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lotdb.tree import Handle
+from lotdb.tree.tree import Handle
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Collection, Iterator, Mapping
     from typing import Any
 
-    from lotdb.ingester import MAX_BYTES
-    from lotdb.payload import Payload
-    from lotdb.payloads import IfExists
-    from lotdb.policy import Default
+    from lotdb.content.defaults import Default
+    from lotdb.content.payload import Payload
+    from lotdb.content.payloads import IfExists
+    from lotdb.files.asking import MAX_BYTES
     from lotdb.ranges import Number, Unit
 
 __all__ = ["RefusesData"]
