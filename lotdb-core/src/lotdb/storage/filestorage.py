@@ -76,7 +76,8 @@ class SafeFileStorage(
                 self.finish_killed_pack()
         except BaseException as error:
             self._release()
-            _close_unwritten_lock(error)
+            if isinstance(error, OSError):
+                _close_unwritten_lock(error)
             raise
 
     def _limit_waiting(self) -> None:
