@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lotdb.errors import InvalidOptionError
 from lotdb.keys import check_name
 from lotdb.ranges import check_rate
-
-if TYPE_CHECKING:
-    from lotdb.tree.tree import Tree
+from lotdb.tree.tree import Tree
 
 __all__ = ["BACKEND", "DATA_ATTRIBUTE", "SAMPLERATE", "check_policy"]
 

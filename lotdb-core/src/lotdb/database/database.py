@@ -14,28 +14,28 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from weakref import WeakSet
 
 import transaction
 from transaction.interfaces import TransientError
-from ZODB.utils import p64, u64
 
 from lotdb.database import upkeep
-from lotdb.database.session import NOBODY, ROOT_KEY, Savepoint, Session
+from lotdb.database.opened import NOBODY, Opened
+from lotdb.database.session import ROOT_KEY, Savepoint, Session
+from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     ClosedError,
     DamagedError,
     DatabaseBusyError,
     DatabaseFormatError,
     InvalidOptionError,
-    LotdbError,
     UnsafeRecordError,
     WrongNodeError,
     WrongThreadError,
     system_errors,
 )
-from lotdb.nodes.basenode import BaseNode
+from lotdb.nodes.nodes import BaseNode
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.records import EMPTY_OWN, Children, new_branch
 from lotdb.segments.backends import Backends
@@ -52,15 +52,13 @@ from lotdb.storage import (
 if TYPE_CHECKING:
     import ZODB
 
-    from lotdb.database.upkeep import Damage
-
 __all__ = ["LOTDB"]
 
 FORMAT = 1
 T = TypeVar("T")
 
 
-class LOTDB:
+class LOTDB(Opened):
     """A database in a folder.
 
     Parameters
@@ -127,8 +125,8 @@ class LOTDB:
         self._durability = durability
         self._backend_configs = dict(backends or {})
         self._sessions: dict[str, Session] = {}
-        self._all_sessions: WeakSet[Session] = WeakSet()
-        self._refusal: LotdbError | None = None
+        self._connections = WeakSet()
+        self._refusal = None
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
         try:
@@ -179,13 +177,6 @@ class LOTDB:
     def __repr__(self) -> str:
         state = ", closed" if self._refusal else ", read-only" if self.read_only else ""
         return f"<LOTDB {os.fspath(self.path / self.name)!r}{state}>"
-
-    @property
-    def _data_file(self) -> str:
-        return os.path.abspath(self.path / self.name)
-
-    def __str__(self) -> str:
-        return f"database {os.fspath(self.path / self.name)!r}"
 
     def __enter__(self) -> LOTDB:
         return self
@@ -298,7 +289,7 @@ class LOTDB:
     def _new_session(self) -> Session:
         self._check()
         session = Session(self)
-        self._all_sessions.add(session)
+        self._connections.add(session)
         return session
 
     # -- upkeep --------------------------------------------------------------------------------------
@@ -320,9 +311,16 @@ class LOTDB:
         self._check()
         upkeep.check_can_pack(self)
         with uninterrupted(), system_errors("packing was not finished", self._data_file):
-            upkeep.check_tree(self)
+            self._refuse_rings()
             self._unless_dropped(lambda: pack_database(self._zodb, oldest_tid=self._oldest_snapshot()))
             upkeep.sweep(self)
+
+    def _refuse_rings(self) -> None:
+        session = self._new_session()
+        try:
+            upkeep.refuse_rings(session.root)
+        finally:
+            session.close()
 
     def verify(self) -> list[Damage]:
         """Read everything; what is damaged, with the node, the payload and the file. Empty if all is well.
@@ -368,6 +366,9 @@ class LOTDB:
             session.check_closable()
         return sessions
 
+    def _open_sessions(self) -> list[Session]:
+        return cast("list[Session]", self._open_connections())
+
     def _close_parts(
         self, sessions: list[Session], zodb: ZODB.DB, backends: Backends, let_go: Callable[[], object]
     ) -> None:
@@ -379,30 +380,6 @@ class LOTDB:
             last_to_first.callback(backends.close)
             for session in sessions:
                 last_to_first.callback(session.close)
-
-    # -- for the parts of the database ---------------------------------------------------------------
-
-    def _open_sessions(self) -> list[Session]:
-        """The connections that are open."""
-        return [session for session in list(self._all_sessions) if session.tree.owner != NOBODY]
-
-    def _why_refused(self) -> LotdbError | None:
-        """The error that says why nothing can be done with the database any more, or None."""
-        return self._refusal
-
-    def _give_up(self, reason: LotdbError) -> None:
-        """Refuse all further use, because of *reason*."""
-        self._refusal = reason
-        for session in list(self._all_sessions):
-            session.tree.owner = NOBODY
-
-    def _check(self) -> None:
-        if self._refusal is not None:
-            raise self._refusal
-
-    def _oldest_snapshot(self) -> bytes | None:
-        starts = [session.oldest for session in self._open_sessions()]
-        return p64(u64(min(starts)) - 1) if starts else None
 
 
 def _check_path(path: Any) -> Path:

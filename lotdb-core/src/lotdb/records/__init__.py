@@ -7,7 +7,7 @@ children, of one of three forms::
     (type name, box, shared)                  a leaf with a record of its own
     (type name, children, shared, guard)      a branch: a node with children
 
-*own* is what a node holds itself: ``(names, value, value, ...)``, in the plain form of ``values.py``.
+*own* is what a node holds itself: ``(names, value, value, ...)``, in the plain form of ``values/values.py``.
 A :class:`Box` is a record for a leaf whose own has grown large or keeps changing. The own of a branch lies in
 ``children[""]``, a key that no child can have, so that two transactions that change an attribute and add a
 child merge.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from lotdb.content.payload import PayloadRecord, is_payload
 from lotdb.errors import DamagedError
+from lotdb.interfaces.loader import Loader
 from lotdb.records import (
     OWN_KEY,
     Box,
@@ -20,12 +20,13 @@ from lotdb.records import (
     own_of,
     shared_entry,
 )
+from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
-from lotdb.segments.stage import Layout, Stage
-from lotdb.tree.tree import Handle, Tree, touch
-
-if TYPE_CHECKING:
-    from lotdb.plugins import Plugins
+from lotdb.segments.reader import Reader
+from lotdb.segments.record import PayloadRecord, is_payload
+from lotdb.segments.stage import Stage
+from lotdb.tree.handle import Handle, touch
+from lotdb.tree.tree import Tree
 
 __all__ = ["DetachedCopy", "copy_entry", "copy_payload", "share_entry"]
 
@@ -121,7 +122,7 @@ def _blocks(record: PayloadRecord, source: Stage) -> Iterator[np.ndarray[Any, An
 class DetachedCopy(Tree):
     """A tree in memory whose payloads still lie in the tree that it was copied from."""
 
-    def __init__(self, plugins: Plugins, origin: Tree) -> None:
+    def __init__(self, plugins: Loader, origin: Tree) -> None:
         super().__init__(plugins)
         self.stage = _CopiedStage(self, origin)
         origin.pin(self)
@@ -133,7 +134,7 @@ class _CopiedStage(Stage):
         self._tree = tree
         self._origin = origin
 
-    def _keeper(self, locator: Any) -> Stage:
+    def _keeper(self, locator: Any) -> Reader:
         if self._tree.memory.holds(locator):
             return self
         self._origin.check()
