@@ -1,4 +1,4 @@
-"""Data on any node: DataReader and DataWriter, thin calls on ``content/payloads.py`` and ``files/attach.py``."""
+"""Data on any node: DataReader and DataWriter, thin calls on ``payloads.py`` and ``attach.py``."""
 
 from __future__ import annotations
 
