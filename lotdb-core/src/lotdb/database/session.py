@@ -77,7 +77,7 @@ class ConnectedTree(Tree):
         super().check_backend(name)
 
     def check(self) -> None:
-        if self.owner != get_ident():
+        if not self.is_here():
             raise self._session._why_refused()
 
     def check_writable(self) -> None:

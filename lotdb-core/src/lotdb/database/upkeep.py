@@ -23,7 +23,7 @@ from lotdb.errors import (
 )
 from lotdb.interfaces.backend import Backend, is_locator, iter_locators
 from lotdb.nodes.nodes import BaseNode
-from lotdb.records import Children, Entry, all_items, load_guard, own_of
+from lotdb.records import Children, Entry, all_items, load_guard, own_of, record_of
 from lotdb.segments.record import PayloadRecord, is_payload
 from lotdb.storage import damaged_headers, raw_records
 from lotdb.tree.copying import BLOCK_BYTES
@@ -80,8 +80,8 @@ def verify(root: BaseNode) -> Iterator[Damage]:
 
 def _is_new(node: BaseNode, entry: Entry, seen: set[Any]) -> bool:
     """Whether the record of *node* was not seen before, from the node of another branch."""
-    record = entry[1]
-    if type(record) is tuple:
+    record = record_of(entry)
+    if record is None:
         return True
     name = record._p_oid or id(record)
     if name not in seen:

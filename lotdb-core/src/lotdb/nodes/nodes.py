@@ -21,7 +21,7 @@ from lotdb.files.folders import IngestReport, ingest_tree
 from lotdb.keys import check_key
 from lotdb.nodes.data import DataMethods
 from lotdb.plugins import BUILT_IN_NODE_TYPES, Plugins, check_plugins
-from lotdb.records import EMPTY_OWN, count_children
+from lotdb.records import EMPTY_OWN, count_children, type_of
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
 from lotdb.tree.node import Node, class_of
@@ -78,7 +78,7 @@ class BaseNode(Node):
     @property
     def node_type(self) -> str:
         """Registered name of its type; "" for a plain node. It is kept if the type is not installed."""
-        return cast(str, self._entry()[0])
+        return type_of(self._entry())
 
     def __repr__(self) -> str:
         entry = self._container.get(self._key) if self._epoch == self._tree.epoch else None

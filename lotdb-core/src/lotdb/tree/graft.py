@@ -11,9 +11,18 @@ from lotdb.errors import (
     WrongNodeError,
 )
 from lotdb.keys import check_key
-from lotdb.records import Children, Entry, all_items, own_of, shared_entry, with_values
+from lotdb.records import (
+    Entry,
+    all_items,
+    children_of,
+    is_shared,
+    own_of,
+    shared_entry,
+    touch,
+    with_values,
+)
 from lotdb.tree import copying, walk
-from lotdb.tree.handle import Handle, all_or_nothing, touch
+from lotdb.tree.handle import Handle, all_or_nothing
 from lotdb.tree.node import Node
 from lotdb.tree.whole import put, take
 
@@ -219,18 +228,18 @@ def delete_node(parent: Node, key: str | int, *, only_node: bool) -> None:
 def _lifted(child: Node, parent: Node) -> dict[str, Entry]:
     """The entries of the children of *child*, ready to stand beside it."""
     entry = child._entry()
-    record = entry[1]
-    entries: dict[str, Entry] = dict(all_items(record)) if type(record) is Children else {}
+    children = children_of(entry)
+    entries: dict[str, Entry] = {} if children is None else dict(all_items(children))
     clash = next((key for key in entries if key != child._key and (key,) in parent), None)
     if clash is not None:
         raise NodeExistsError(
             f"cannot delete only node {child._path()!r}: its child {clash!r} would clash with "
             f"{clash!r} of {parent._place()}"
         )
-    if entries:
+    if children is not None and entries:
         # What somebody adds to it meanwhile would not be lifted, and be lost.
-        parent._tree.depend_on_content(record)
-    if entries and entry[2]:
+        parent._tree.depend_on_content(children)
+    if entries and is_shared(entry):
         return {key: shared_entry(lifted) for key, lifted in entries.items()}
     for lifted in entries.values():
         touch(lifted)
@@ -245,7 +254,7 @@ def _remove_child(parent: Node, key: str) -> None:
     entry = children[key]
     _retire(parent, entry)
     parent._tree.removals += 1
-    if type(entry[1]) is Children:
+    if children_of(entry) is not None:
         parent._tree.new_epoch()
     take(parent._tree, children, key)
 
@@ -253,5 +262,6 @@ def _remove_child(parent: Node, key: str) -> None:
 def _retire(parent: Node, entry: Entry) -> None:
     """Make the transaction conflict with one that changes what was at *entry*, as far as that is cheap."""
     touch(entry)
-    if type(entry[1]) is Children and not entry[2]:
-        parent._tree.retire(entry[1])
+    children = children_of(entry)
+    if children is not None and not is_shared(entry):
+        parent._tree.retire(children)

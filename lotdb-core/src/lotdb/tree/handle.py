@@ -24,31 +24,27 @@ from lotdb.records import (
     Own,
     children_of,
     clone_branch,
+    guard_of,
+    is_shared,
+    leaf_with,
     new_branch,
+    own_of,
+    record_of,
     shared_entry,
+    type_of,
+    with_type,
 )
 from lotdb.storage.signals import uninterrupted
 from lotdb.tree.tree import Tree
 from lotdb.tree.whole import put
 from lotdb.values import values
 
-__all__ = ["Handle", "all_or_nothing", "touch"]
+__all__ = ["Handle", "all_or_nothing"]
 
 # How many levels above a node are looked at when it is looked up.
 RING_LEVELS = 16
 
 _NOWHERE: Mapping[str, Entry] = {}
-
-
-def touch(entry: Entry) -> None:
-    """Store the guard of *entry* anew: its reference is about to change.
-
-    A shared record needs none: nobody writes below it without changing the reference first.
-    """
-    if type(entry[1]) is not tuple and not entry[2]:
-        guard = entry[3] if type(entry[1]) is Children else entry[1]
-        guard._p_activate()
-        guard._p_changed = True
 
 
 class Handle:
@@ -94,7 +90,21 @@ class Handle:
         return entry
 
     def _children(self) -> Children | None:
-        return children_of(self._entry())
+        """The children of this node, or None if it never had any; they are remembered for an epoch."""
+        tree = self._tree
+        # The check of the thread is that of is_here, here and in _entry, without the call.
+        if self._kids_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
+            return self._kids
+        children = children_of(self._entry())
+        if children is not None:
+            self._kids, self._kids_epoch = children, self._tree.epoch
+        return children
+
+    def _stand_at(self, tree: Tree, parent: Handle | None, key: str, container: Any, epoch: int) -> None:
+        """Be the handle of this place; *container* is where its entry lay in *epoch*, -1 to look it up."""
+        self._tree, self._parent, self._key = tree, parent, key
+        self._container, self._epoch = container, epoch
+        self._version = self._kids_epoch = -1
 
     def _ancestry(self, is_current: Callable[[Handle], bool]) -> list[Handle]:
         """Self and its ancestors, upwards, up to the first that *is_current* (left out)."""
@@ -147,11 +157,7 @@ class Handle:
     def _container_to_write(self) -> Any:
         """The container of this node's entry, in which it may be changed."""
         tree = self._tree
-        if (
-            self._epoch == tree.epoch
-            and id(self._container) in tree.writable
-            and (tree.owner is None or tree.owner == get_ident())
-        ):
+        if self._epoch == tree.epoch and id(self._container) in tree.writable and tree.is_here():
             tree.version += 1
             return self._container
         self._entry()  # right thread, and still there
@@ -174,29 +180,23 @@ class Handle:
         """The children of this node, made or cloned if need be; the containers above are ready."""
         container, tree = self._container, self._tree
         entry = container[self._key]
-        record = entry[1]
-        shared = type(record) is not tuple and entry[2]
-        if shared:
+        record, shared = record_of(entry), is_shared(entry)
+        if record is not None and shared:
             # Another transaction may not know yet that it is shared, and change it in place.
             tree.depend_on_content(record)
         if type(record) is not Children:
-            own = entry[1:] if type(record) is tuple else Box(record.own) if shared else record
-            entry = container[self._key] = new_branch(entry[0], own)
+            own = own_of(entry) if record is None else Box(record.own) if shared else record
+            entry = container[self._key] = new_branch(type_of(entry), own)
         elif shared:
             clone = clone_branch(entry)
             tree.new_epoch()
             entry = container[self._key] = clone
-        tree.depend_on(entry[3])
-        children: Children = entry[1]
-        return children
+        tree.depend_on(guard_of(entry))
+        return record_of(entry)  # type: ignore[return-value]  # a branch by now
 
     def _children_to_write(self) -> Children:
         tree = self._tree
-        if (
-            self._kids_epoch == tree.epoch
-            and id(self._kids) in tree.writable
-            and (tree.owner is None or tree.owner == get_ident())
-        ):
+        if self._kids_epoch == tree.epoch and id(self._kids) in tree.writable and tree.is_here():
             tree.version += 1
             return self._kids
         self._container_to_write()
@@ -217,20 +217,20 @@ class Handle:
         container = self._container_to_write()
         boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
         entry = container[self._key]
-        record = entry[1]
-        if type(record) is tuple:
-            put(self._tree, container, self._key, (entry[0], Box(own), False) if boxed else (entry[0], *own))
+        record = record_of(entry)
+        if record is None:
+            put(self._tree, container, self._key, leaf_with(entry, own, boxed))
         elif type(record) is Box:
-            if entry[2]:
+            if is_shared(entry):
                 self._tree.depend_on_content(record)
-                put(self._tree, container, self._key, (entry[0], Box(own), False))
+                put(self._tree, container, self._key, leaf_with(entry, own, True))
             else:
                 self._put_in_box(record, own)
         else:
             children = self._children_to_write()
-            record = children[OWN_KEY]
-            if type(record) is Box:
-                self._put_in_box(record, own)
+            held = children[OWN_KEY]
+            if type(held) is Box:
+                self._put_in_box(held, own)
             else:
                 put(self._tree, children, OWN_KEY, Box(own) if boxed else own)
 
@@ -242,7 +242,7 @@ class Handle:
 
     def _put_type(self, type_name: str) -> None:
         container = self._container_to_write()
-        put(self._tree, container, self._key, (type_name, *container[self._key][1:]))
+        put(self._tree, container, self._key, with_type(container[self._key], type_name))
 
     # -- errors --------------------------------------------------------------------------------------
 

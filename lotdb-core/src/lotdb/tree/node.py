@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from threading import get_ident
 from typing import Any, ClassVar, Self
 
 from lotdb.errors import InvalidMoveError, MissingPluginError, NodeNotFoundError, PluginError
 from lotdb.interfaces.loader import Loader
 from lotdb.keys import check_key, is_plain_key, split_path
-from lotdb.records import EMPTY_ENTRY, Children, Entry, child_items, empty_entry
+from lotdb.records import EMPTY_ENTRY, Children, Entry, child_items, children_of, empty_entry, type_of
 from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
 from lotdb.tree.whole import put, take
@@ -37,24 +36,15 @@ class Node(Handle):
 
     def _start(self, plugins: Loader, key: str) -> None:
         """Be the root of a new tree in memory."""
-        self._tree = Tree(plugins)
-        self._parent = None
-        self._key = key
-        self._container = self._tree.roots
-        self._container[key] = empty_entry(self.node_type_name)
-        self._epoch = self._tree.epoch
-        self._version = self._kids_epoch = -1
+        tree = Tree(plugins)
+        tree.roots[key] = empty_entry(self.node_type_name)
+        self._stand_at(tree, None, key, tree.roots, tree.epoch)
         self._known = None
 
     @classmethod
     def _at(cls, tree: Tree, parent: Handle | None, key: str, container: Any, epoch: int) -> Self:
         node = object.__new__(cls)
-        node._tree = tree
-        node._parent = parent
-        node._key = key
-        node._container = container
-        node._epoch = epoch
-        node._version = node._kids_epoch = -1
+        node._stand_at(tree, parent, key, container, epoch)
         node._known = None
         return node
 
@@ -98,16 +88,8 @@ class Node(Handle):
         return self._ancestry(lambda node: False)[-1]._tree
 
     def _get(self, key: str | int, create: bool, node_type: str | None = None) -> Self:
+        children = self._children()
         tree = self._tree
-        children: Children | None = None
-        if self._kids_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
-            children = self._kids
-        else:
-            record = self._entry()[1]
-            tree = self._tree
-            if type(record) is Children:
-                children = self._kids = record
-                self._kids_epoch = tree.epoch
         # What is found as it was given is a key in its stored form, but for the empty one.
         if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
             checked = check_key(key)
@@ -126,10 +108,8 @@ class Node(Handle):
         keys = path.split("/") if type(path) is str else path
         if type(keys) not in (list, tuple) or not keys:
             return self._make_path(split_path(path), create, node_type)
+        self._children()  # which knows the tree
         tree = self._tree
-        if self._kids_epoch != tree.epoch or (tree.owner is not None and tree.owner != get_ident()):
-            self._entry()
-            tree = self._tree
         epoch = tree.epoch
         # First as if it were keys in their stored form, of nodes that are there, but for the last one: mostly
         # it is. Nodes on the way are remembered, since the next path is likely to share it.
@@ -187,7 +167,7 @@ class Node(Handle):
         """This node as one of *node_type*; it stays what it is if its own type is a kind of that."""
         cls: Any = class_of(self._tree.plugins, node_type)
         try:
-            own = class_of(self._tree.plugins, self._entry()[0])
+            own = class_of(self._tree.plugins, type_of(self._entry()))
         except (MissingPluginError, PluginError) as error:
             # Nobody can tell whether it is a kind of that; made one, it would lose its own type for good.
             raise type(error)(f"{self._place()} cannot be taken for one of {node_type!r}: {error}") from error
@@ -231,8 +211,8 @@ class Node(Handle):
         entry: Entry | None = self._entry()
         for key in split_path(path):
             assert entry is not None
-            record = entry[1]
-            entry = record.get(key) if type(record) is Children else None
+            children = children_of(entry)
+            entry = None if children is None else children.get(key)
             if entry is None:
                 return False
         return True
@@ -255,8 +235,7 @@ class Node(Handle):
         self._stand_again(tree or self._tree, parent, key)
 
     def _stand_again(self, tree: Tree, parent: Handle | None, key: str) -> None:
-        self._epoch = self._version = self._kids_epoch = -1
-        self._tree, self._parent, self._key = tree, parent, key
+        self._stand_at(tree, parent, key, self._container, -1)
 
 
 def class_of(plugins: Loader, type_name: str) -> type[Node]:

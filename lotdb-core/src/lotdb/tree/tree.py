@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import replace
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,10 @@ class Tree:
     def belongs_to(self, database: object) -> bool:
         """Whether the tree is a connection's of *database*."""
         return False
+
+    def is_here(self) -> bool:
+        """Whether the calling thread may use the tree."""
+        return self.owner is None or self.owner == get_ident()
 
     def check(self) -> None:
         """Raise the right error if the tree cannot be used here and now."""

@@ -12,7 +12,7 @@ from numbers import Integral
 from typing import Any, TypeVar
 
 from lotdb.errors import DamagedError, InvalidOptionError, StaleNodeError
-from lotdb.records import NO_TREE, OWN_KEY, Children, Entry, child_items
+from lotdb.records import NO_TREE, OWN_KEY, Children, Entry, child_items, children_of
 from lotdb.tree.handle import RING_LEVELS
 from lotdb.tree.node import Node
 
@@ -49,8 +49,8 @@ def children(node: N) -> Iterator[tuple[N, Entry]]:
 
 def has_children(entry: Entry) -> bool:
     """Whether the node of *entry* has any child."""
-    record = entry[1]
-    return type(record) is Children and next(iter(child_items(record)), None) is not None
+    below = children_of(entry)
+    return below is not None and next(iter(child_items(below)), None) is not None
 
 
 def everything(node: N) -> Iterator[N]:
