@@ -77,7 +77,7 @@ class Handle:
 
     def _entry(self) -> Entry:
         tree = self._tree
-        in_its_thread = tree.owner is None or tree.owner == get_ident()
+        in_its_thread = tree.owner is None or tree.owner == get_ident()  # as is_here says, without the call
         if self._version == tree.version and in_its_thread:
             return self._seen
         if self._epoch != tree.epoch or not in_its_thread:
@@ -92,8 +92,7 @@ class Handle:
     def _children(self) -> Children | None:
         """The children of this node, or None if it never had any; they are remembered for an epoch."""
         tree = self._tree
-        # The check of the thread is that of is_here, here and in _entry, without the call.
-        if self._kids_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
+        if self._kids_epoch == tree.epoch and tree.is_here():
             return self._kids
         children = children_of(self._entry())
         if children is not None:

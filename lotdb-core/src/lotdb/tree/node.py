@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
+from threading import get_ident
 from typing import Any, ClassVar, Self
 
 from lotdb.errors import InvalidMoveError, MissingPluginError, NodeNotFoundError, PluginError
@@ -88,8 +89,13 @@ class Node(Handle):
         return self._ancestry(lambda node: False)[-1]._tree
 
     def _get(self, key: str | int, create: bool, node_type: str | None = None) -> Self:
-        children = self._children()
         tree = self._tree
+        # As _children does, and is_here says, without the calls.
+        if self._kids_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
+            children: Children | None = self._kids
+        else:
+            children = self._children()
+            tree = self._tree
         # What is found as it was given is a key in its stored form, but for the empty one.
         if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
             checked = check_key(key)
@@ -108,8 +114,10 @@ class Node(Handle):
         keys = path.split("/") if type(path) is str else path
         if type(keys) not in (list, tuple) or not keys:
             return self._make_path(split_path(path), create, node_type)
-        self._children()  # which knows the tree
         tree = self._tree
+        if self._kids_epoch != tree.epoch or (tree.owner is not None and tree.owner != get_ident()):
+            self._children()  # which knows the tree
+            tree = self._tree
         epoch = tree.epoch
         # First as if it were keys in their stored form, of nodes that are there, but for the last one: mostly
         # it is. Nodes on the way are remembered, since the next path is likely to share it.
