@@ -181,7 +181,7 @@ def _take_in(
     """What became of the file; it may be there already. After an error the tree is as it was."""
     with node._tree.whole():
         about = said.about(place.file, place.fields)
-        target: Any = node._find(place.node, True, "data")
+        target: Any = node.get_node_path(place.node, node_type="data")
         name = target._name(place.data_attribute)
         for field in place.attributes:
             if field == name or payloads.has(target, field):

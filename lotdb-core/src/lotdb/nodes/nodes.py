@@ -121,12 +121,11 @@ class BaseNode(Node):
             class_of(self._tree.plugins, node_type)
         return self._get(key, create, node_type)
 
-    def get_node_path(self, path: Any, create: bool = True, *, node_type: str | None = None) -> BaseNode:
-        """The node at *path* below this one, with all nodes on the way; see :meth:`get_node`.
-
-        *path* is a sequence of keys, or one text with "/" between them.
-        """
-        return self._find(path, create, node_type)
+    if TYPE_CHECKING:
+        # Node has it, so that looking up a path takes no further call; what is there is a BaseNode.
+        def get_node_path(
+            self, path: Any, create: bool = True, *, node_type: str | None = None
+        ) -> BaseNode: ...
 
     def get_data_node(
         self,
@@ -150,7 +149,7 @@ class BaseNode(Node):
         """
         policy = check_policy(self._tree, samplerate_hz, backend, data_attribute)
         if not policy:
-            return cast("DataNode", self._find(path, create, "data"))
+            return cast("DataNode", self.get_node_path(path, create, node_type="data"))
         if self._version != self._tree.version:
             self._entry()  # which knows the tree
         if self._tree.steps is None:
@@ -159,12 +158,12 @@ class BaseNode(Node):
             return self._data_node(path, create, policy)
 
     def _data_node(self, path: Any, create: bool, policy: dict[str, Any]) -> DataNode:
-        node = cast("DataNode", self._find(path, create, "data"))
+        node = cast("DataNode", self.get_node_path(path, create, node_type="data"))
         node._put_policy(policy)
         return node
 
     def __getitem__(self, path: Any) -> BaseNode:
-        return self._find(path, False)
+        return self.get_node_path(path, False)
 
     def __delitem__(self, path: Any) -> None:
         self[path].delete_tree()

@@ -107,8 +107,11 @@ class Node(Handle):
         node = self._child(key, entry, children, tree.epoch, tree.version)
         return node._as_type(node_type) if node_type else node
 
-    def _find(self, path: Any, create: bool, node_type: str | None = None) -> Self:
-        """The node at *path* below this one, with all nodes on the way."""
+    def get_node_path(self, path: Any, create: bool = True, *, node_type: str | None = None) -> Any:
+        """The node at *path* below this one, with all nodes on the way; see :meth:`lotdb.BaseNode.get_node`.
+
+        *path* is a sequence of keys, or one text with "/" between them.
+        """
         if node_type:
             class_of(self._tree.plugins, node_type)
         keys = path.split("/") if type(path) is str else path
