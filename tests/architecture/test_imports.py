@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +22,36 @@ SOURCES = {
 PLUGIN_PACKAGES = [package for package in SOURCES if package != "lotdb"]
 WRAPPED = ["zarr", "soundfile", "PIL"]
 PUBLIC_MODULES = ["lotdb.hookspecs", "lotdb.testing"]
+
+# The rooms of a package from the bottom up, as docs/design.md draws them: each imports what stands before it.
+ROOMS = {
+    "lotdb": [
+        "errors",
+        "keys",
+        "ranges",
+        "storage",
+        "values",
+        "interfaces",
+        "records",
+        "segments",
+        "tree",
+        "content",
+        "hookspecs",
+        "plugins",
+        "files",
+        "nodes",
+        "database",
+        "testing",
+    ],
+    "lotdb_ingest": ["marks", "unread", "text", "npy", "table", "audio", "image", "raw", "__main__"],
+}
+# Those whose own file has more than one line that says what the room is for.
+FILLED = {
+    "lotdb": "the public names",
+    "lotdb.records": "the classes of records, which are stored under this path",
+    "lotdb.storage": "what the database needs of it",
+    "lotdb.testing": "the kits",
+}
 
 
 @dataclass(frozen=True)
@@ -85,6 +116,7 @@ def modules_of(package: str) -> list[Module]:
     return modules
 
 
+@cache
 def imports_of(package: str) -> list[Import]:
     return [found for module in modules_of(package) for found in module.imports()]
 
@@ -135,13 +167,13 @@ def test_plugin_packages_use_only_public_names_of_lotdb(package):
 
 
 @pytest.mark.parametrize("package", SOURCES)
-def test_only_the_plugins_module_reads_entry_points(package):
+def test_only_one_module_reads_entry_points(package):
     readers = ("importlib_metadata", "importlib.metadata", "pkg_resources")
     report([
         found.line
         for found in imports_of(package)
         if found.reaches(*readers)
-        and found.importer != "lotdb.plugins"
+        and found.importer != "lotdb.interfaces.installed"
         and not found.reaches("importlib.metadata.version")  # which a message may name
     ])  # fmt: skip
 
@@ -156,16 +188,62 @@ def test_only_stage_database_session_and_storage_speak_transactions(package):
     ])  # fmt: skip
 
 
-@pytest.mark.parametrize("package", SOURCES)
-def test_imports_between_modules_run_one_way(package):
-    """No cycle, not even by an import inside a function; under TYPE_CHECKING it is allowed."""
+def edges_of(package: str) -> dict[str, dict[str, str]]:
+    """Which module imports which, anywhere in it and be it for types only, and the line that does."""
     edges = {module.name: dict[str, str]() for module in modules_of(package)}
     for found in imports_of(package):
         # `from lotdb.storage import files` means the module if there is one, else a name in lotdb.storage
         target = found.target if found.target in edges else found.target.rpartition(".")[0]
-        if target in edges and not found.typing_only:
+        if target in edges:
             edges[found.importer].setdefault(target, found.line)
-    report(lines_of_a_cycle(edges))
+    return edges
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_imports_between_modules_run_one_way(package):
+    """No cycle, not even by an import inside a function, or under TYPE_CHECKING."""
+    report(lines_of_a_cycle(edges_of(package)))
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_each_room_imports_only_those_below_it(package):
+    rooms = ROOMS[package]
+    top = {"lotdb": ["lotdb.testing"]}.get(package, [])
+    report([
+        line
+        for importer, targets in edges_of(package).items()
+        for target, line in targets.items()
+        if importer != package and not (target == package and any(importer.startswith(each) for each in top))
+        if rank(rooms, target) > rank(rooms, importer)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_module_has_a_room(package):
+    rooms = {module.name.split(".")[1] for module in modules_of(package) if module.name != package}
+    assert rooms == set(ROOMS[package])
+
+
+def rank(rooms: list[str], module: str) -> int:
+    """The floor of the room of *module*; what has none, such as the package itself, is above all."""
+    room = module.split(".")[1:2]
+    return rooms.index(room[0]) if room and room[0] in rooms else len(rooms)
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_a_room_says_what_it_is_for_and_hands_nothing_on(package):
+    report([
+        f"{module.path.relative_to(ROOT)}: has more than one line that says what it is for"
+        for module in modules_of(package)
+        if module.path.name == "__init__.py" and module.name not in FILLED
+        if len(module.tree.body) != 1 or ast.get_docstring(module.tree) is None
+    ])  # fmt: skip
+
+
+def test_no_two_modules_of_the_core_have_one_name():
+    names = [module.name.split(".")[-1] for module in modules_of("lotdb") if "testing" not in module.name]
+    # A room may have one module of its own name: the one that it is about.
+    report([name for name in set(names) if names.count(name) > (2 if name in ROOMS["lotdb"] else 1)])
 
 
 def lines_of_a_cycle(edges: dict[str, dict[str, str]]) -> list[str]:

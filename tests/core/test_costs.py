@@ -275,7 +275,7 @@ def test_a_merge_in_memory_that_fails_leaves_everything_as_it_was(monkeypatch):
             raise MemoryError
         put(self, own, **how)
 
-    monkeypatch.setattr("lotdb.tree.tree.Handle._put_own", failing)
+    monkeypatch.setattr("lotdb.tree.handle.Handle._put_own", failing)
     with pytest.raises(MemoryError):
         root.merge_tree(source, overwrite=True)
     monkeypatch.undo()

@@ -564,7 +564,7 @@ def test_who_reads_while_another_thread_packs_and_commits_reads_right(tmp_path):
             try:
                 while not stop.is_set():
                     with db.connection() as root:
-                        db._all_sessions  # noqa: B018 - as another thread may
+                        db._connections  # noqa: B018 - as another thread may
                         values = {root[str(number)].attrs["v"] for number in range(0, 300, 7)}
                         assert len(values) == 1, values
             except BaseException as error:

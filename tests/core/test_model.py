@@ -47,7 +47,7 @@ ROWS = st.one_of(st.integers(0, 6), st.sampled_from([20, 60]))
 def small_limits(monkeypatch):
     """Limits so low that small trees and arrays cross them: records split, and files fill up."""
     monkeypatch.setattr(Children, "max_leaf_size", 4)
-    monkeypatch.setattr("lotdb.tree.tree.BOX_BYTES", 100)
+    monkeypatch.setattr("lotdb.tree.handle.BOX_BYTES", 100)
     monkeypatch.setattr("lotdb.segments.stage.PACKED_BYTES", 100)
     monkeypatch.setattr("lotdb.segments.stage.PACK_BYTES", 300)
     monkeypatch.setattr("lotdb.segments.stage.PENDING_BYTES", 400)

@@ -11,8 +11,8 @@ from ZODB.Connection import TransactionMetaData
 from ZODB.serialize import ObjectWriter
 
 from lotdb import LOTDB, DamagedError, LotdbError, open_part
-from lotdb.content.payload import PayloadRecord
 from lotdb.records import Bucket, Children, Guard, with_values
+from lotdb.segments.record import PayloadRecord
 
 NAME = "lotdb.fs"
 FILES = (

@@ -4,6 +4,7 @@ import builtins
 import dataclasses
 import inspect
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,17 @@ def arguments_of(function, *, bound):
     return str(inspect.Signature(plain))
 
 
+def is_part(cls):
+    """Whether it is a class of ours that has no section of its own."""
+    return cls.__module__.startswith("lotdb.") and cls.__name__ not in lotdb.__all__
+
+
 def members_of(cls):
     """Each public member that a class defines itself, with its arguments if it is a method."""
     members = {}
-    for name, value in vars(cls).items():
+    # With what it is made of, up to a class that has a section of its own.
+    own = [cls, *takewhile(is_part, cls.__mro__[1:])]
+    for name, value in (each for part in reversed(own) for each in vars(part).items()):
         if not name.startswith("_") and hasattr(cls, name):
             bound = not isinstance(value, staticmethod)
             function = inspect.unwrap(getattr(value, "__func__", value))

@@ -1,6 +1,5 @@
 """LOTDB, the Light Object Tree DB: a persistent tree for results, their metadata and their arrays."""
 
-from lotdb.content.export import TargetFile
 from lotdb.content.payload import Payload, StoredSegment
 from lotdb.database.database import LOTDB
 from lotdb.database.session import Savepoint
@@ -43,13 +42,12 @@ from lotdb.errors import (
     WrongNodeTypeError,
     WrongThreadError,
 )
-from lotdb.files.asking import Blocks, Ingested, SourceFile
 from lotdb.files.folders import IngestReport
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
-from lotdb.nodes.basenode import BaseNode
-from lotdb.nodes.datanode import DataNode
+from lotdb.interfaces.files import Blocks, Ingested, SourceFile, TargetFile
 from lotdb.nodes.io import DataReader, DataWriter
+from lotdb.nodes.nodes import BaseNode, DataNode
 from lotdb.plugins import Plugins
 from lotdb.storage.parts import open_part
 from lotdb.values.values import Undecodable, ValueType

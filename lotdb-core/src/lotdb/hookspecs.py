@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from lotdb.content.export import TargetFile
     from lotdb.content.payload import Payload
-    from lotdb.files.asking import Ingested, SourceFile
     from lotdb.interfaces.backend import Backend
-    from lotdb.nodes.basenode import BaseNode
+    from lotdb.interfaces.files import Ingested, SourceFile, TargetFile
+    from lotdb.tree.handle import Handle
     from lotdb.values.values import ValueType
 
 __all__ = ["BackendSpec", "IngesterSpec", "NodeSpec", "hookimpl", "hookspec"]
@@ -111,7 +110,7 @@ class NodeSpec:
     """
 
     @hookspec(firstresult=True)
-    def lotdb_get_node_type(self, name: str) -> type[BaseNode] | None:
+    def lotdb_get_node_type(self, name: str) -> type[Handle] | None:
         """The class that gives nodes of type *name* their behaviour, or None if it is not ours."""
 
     @hookspec
@@ -119,17 +118,17 @@ class NodeSpec:
         """More types of values that attributes may hold, each with its encoder and decoder."""
 
     @hookspec
-    def lotdb_node_created(self, node: BaseNode) -> None:
+    def lotdb_node_created(self, node: Handle) -> None:
         """*node* has just been created, in a transaction that is not committed yet."""
 
     @hookspec
-    def lotdb_node_moved(self, node: BaseNode, old_path: str) -> None:
+    def lotdb_node_moved(self, node: Handle, old_path: str) -> None:
         """*node* has just been renamed or moved; it was at *old_path*."""
 
     @hookspec
-    def lotdb_node_deleted(self, parent: BaseNode, key: str) -> None:
+    def lotdb_node_deleted(self, parent: Handle, key: str) -> None:
         """The node *key* below *parent* has just been deleted, with all below it."""
 
     @hookspec
-    def lotdb_payload_written(self, node: BaseNode, name: str) -> None:
+    def lotdb_payload_written(self, node: Handle, name: str) -> None:
         """Payload *name* of *node* has just been written, replaced or appended to."""

@@ -1,16 +1,10 @@
-"""Finding and loading plugins: the one module that reads entry points."""
+"""Loading plugins, each when it is first needed."""
 
 from __future__ import annotations
 
-import errno
 import functools
-import importlib
-import os
-import re
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -19,27 +13,26 @@ from lotdb import hookspecs
 from lotdb.errors import (
     FileSystemError,
     InvalidOptionError,
-    LotdbError,
     MissingPluginError,
     PluginError,
     system_error,
 )
 from lotdb.interfaces.backend import Backend
+from lotdb.interfaces.installed import BACKEND, INGESTER, NODE, look_up
 from lotdb.segments.memory import MemoryBackend
 
 if TYPE_CHECKING:
-    from lotdb.nodes.basenode import BaseNode
+    from lotdb.tree.handle import Handle
     from lotdb.values.values import ValueType
 
-__all__ = ["Plugins", "check_plugins", "installed", "plugin_errors", "with_versions"]
+__all__ = ["Plugins", "check_plugins", "installed"]
 
-BACKEND, INGESTER, NODE = "lotdb.backend", "lotdb.ingester", "lotdb.node"
 _EVENTS = ("lotdb_node_created", "lotdb_node_moved", "lotdb_node_deleted", "lotdb_payload_written")
 
 _OUR_BACKENDS = {"blob": "lotdb-backend-blob", "zarr": "lotdb-backend-zarr"}
 
 # Filled by the modules that define them, which stand above this one.
-BUILT_IN_NODE_TYPES: dict[str, type[BaseNode]] = {}
+BUILT_IN_NODE_TYPES: dict[str, type[Handle]] = {}
 
 
 class _BuiltIn:
@@ -50,7 +43,7 @@ class _BuiltIn:
         return MemoryBackend if name == "memory" else None
 
     @hookspecs.hookimpl
-    def lotdb_get_node_type(self, name: str) -> type[BaseNode] | None:
+    def lotdb_get_node_type(self, name: str) -> type[Handle] | None:
         return BUILT_IN_NODE_TYPES.get(name)
 
 
@@ -66,7 +59,7 @@ class Plugins:
             self._manager.add_hookspecs(spec)
         self._manager.register(_BuiltIn(), name="lotdb")
         self._backends: dict[str, type[Backend]] = {}
-        self._node_types: dict[str, type[BaseNode] | None] = {}
+        self._node_types: dict[str, type[Handle] | None] = {}
         self._value_types: dict[str, ValueType] | None = None
         self._listeners: dict[str, list[Any]] | None = None
         #: Events that nobody listens to, as far as is known: :meth:`emit` need not be called for them.
@@ -130,7 +123,7 @@ class Plugins:
 
     # -- node types and attribute types ------------------------------------------------------------
 
-    def node_type(self, name: str) -> type[BaseNode] | None:
+    def node_type(self, name: str) -> type[Any] | None:
         """The class for nodes of type *name*, or None if it is not installed."""
         if name not in self._node_types:
             self._load(NODE, name)
@@ -200,7 +193,7 @@ class Plugins:
 
     def _entry_points(self, group: str, name: str | None = None) -> tuple[Any, ...]:
         if group not in self._points:
-            self._points[group] = _look_up(group)
+            self._points[group] = look_up(group)
         return tuple(point for point in self._points[group] if name is None or point.name == name)
 
     def _load_all(self, group: str) -> None:
@@ -270,76 +263,9 @@ class Plugins:
         return f"{asked}; install the package that brings it"
 
 
-def _look_up(group: str) -> tuple[Any, ...]:
-    """The entry points of *group* that are installed."""
-    # Imported here: scanning what is installed costs more than opening a database.
-    from importlib_metadata import entry_points
-
-    try:
-        _check_path()
-        found = tuple(entry_points(group=group))
-        _check_path()
-    except OSError as error:
-        importlib.invalidate_caches()  # it remembers a folder that it could not list as an empty one
-        raise FileSystemError.of(error, "the installed packages cannot be looked through") from error
-    return found
-
-
-def _check_path() -> None:
-    """Raise ``OSError`` if a folder on the path cannot be opened: importlib takes it for an empty one."""
-    for folder in sys.path:
-        try:
-            os.close(os.open(folder or ".", os.O_RDONLY))
-        except OSError as error:
-            # What is not there, or not for us, has nothing to offer.
-            if error.errno not in (
-                errno.ENOENT,
-                errno.ENOTDIR,
-                errno.EACCES,
-                errno.EPERM,
-                errno.ENAMETOOLONG,
-            ):
-                raise
-        except ValueError:  # no path at all
-            continue
-
-
 def _by_name(implementation: Any) -> Callable[..., Any]:
     """The hook function of a plugin, which takes those arguments that it names."""
     return lambda **about: implementation.function(*(about[name] for name in implementation.argnames))
-
-
-@contextmanager
-def plugin_errors(name: str) -> Iterator[None]:
-    """Turns whatever a backend raises on its own account into an error that names it."""
-    try:
-        yield
-    except (LotdbError, MemoryError):
-        raise
-    except Exception as error:
-        if failure := system_error(error):
-            raise FileSystemError.of(failure, f"backend {name!r}") from error
-        if isinstance(error, OSError):
-            raise
-        raise PluginError(f"backend {with_versions(name)} failed: {error!r}") from error
-
-
-def with_versions(backend: str) -> str:
-    """The name of a backend, and the versions of its distribution and of what that one stands on.
-
-    For errors that are not about data: a release of a library may have lost what the backend calls.
-    """
-    from importlib_metadata import PackageNotFoundError, version
-
-    point = next((each for each in _look_up(BACKEND) if each.name == backend), None)
-    if point is None or point.dist is None:
-        return repr(backend)
-    names = [re.match(r"[\w.-]+", line) for line in point.dist.requires or () if "extra ==" not in line]
-    found = []
-    for name in (match.group() for match in names if match):
-        with suppress(PackageNotFoundError):
-            found.append(f"{name} {version(name)}")
-    return f"{backend!r} ({point.dist.name} {point.dist.version} with {', '.join(sorted(found))})"
 
 
 def check_plugins(plugins: Any) -> Plugins:

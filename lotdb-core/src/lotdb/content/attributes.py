@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lotdb.content.defaults import POLICY
-from lotdb.content.payload import Payload, decode_record, is_payload
+from lotdb.content.payload import Payload, decode_record
 from lotdb.errors import AttributeNotFoundError, InvalidKeyError, InvalidOptionError, PayloadExistsError
 from lotdb.keys import check_name, some
 from lotdb.records import (
@@ -19,12 +19,11 @@ from lotdb.records import (
     with_values,
     without_value,
 )
-from lotdb.tree.tree import Handle
+from lotdb.segments.record import is_payload
+from lotdb.tree.handle import Handle
+from lotdb.tree.node import Node
 from lotdb.tree.whole import put as put_entry
 from lotdb.values import values
-
-if TYPE_CHECKING:
-    from lotdb.nodes.basenode import BaseNode
 
 __all__ = ["Attributes"]
 
@@ -41,7 +40,7 @@ class Attributes(MutableMapping[str, Any]):
 
     __slots__ = ("_node",)
 
-    def __init__(self, node: BaseNode) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
 
     def __repr__(self) -> str:

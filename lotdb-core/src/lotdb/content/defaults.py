@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from lotdb.errors import InvalidKeyError, InvalidOptionError, InvalidRangeError, shown
 from lotdb.keys import check_name
 from lotdb.ranges import check_rate
-
-if TYPE_CHECKING:
-    from lotdb.tree.tree import Tree
+from lotdb.tree.tree import Tree
 
 __all__ = [
     "BACKEND",

@@ -7,9 +7,8 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, Any, Literal, Protocol
 
 from lotdb.errors import (
     ExportError,
@@ -20,54 +19,33 @@ from lotdb.errors import (
     shown,
     text_of,
 )
+from lotdb.interfaces.files import TargetFile
+from lotdb.interfaces.loader import Loader
 from lotdb.storage.durable import Disk
-
-if TYPE_CHECKING:
-    from lotdb.content.payload import Payload
-    from lotdb.plugins import Plugins
 
 __all__ = ["TargetFile", "export_file"]
 
 
-@dataclass(frozen=True)
-class TargetFile:
-    """The file that an exporter is to write.
+class Exported(Protocol):
+    """What is written to a file: a :class:`lotdb.Payload`."""
 
-    Parameters
-    ----------
-    path
-        As the user gave it; for messages. It comes into being when all is written: write to *file*.
-    file
-        An open file, binary, readable, seekable and empty.
-    format
-        What the user asked for with ``format=``, or else the suffix in lower case without its dot.
-    options
-        Further arguments of the user's, such as ``subtype``.
-    """
+    @property
+    def kind(self) -> str:
+        """What it is."""
 
-    path: Path
-    file: IO[bytes]
-    format: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def check_options(self, *known: str) -> None:
-        """Raise ``InvalidOptionError`` for an option of the user's that is none of the *known* ones."""
-        for option in self.options:
-            if option not in known:
-                takes = ", ".join(known) or "none"
-                raise InvalidOptionError(
-                    f"writing {self.format!r} takes no option {option!r} (it takes: {takes})"
-                )
+    @property
+    def _place(self) -> str:
+        """What messages call it."""
 
 
 def export_file(
-    payload: Payload,
+    payload: Exported,
     path: str | os.PathLike[str],
     *,
     format: str | None,
     if_exists: Literal["error", "replace"],
     options: Mapping[str, Any],
-    plugins: Plugins,
+    plugins: Loader,
 ) -> None:
     """Have *payload* written to *path* by the plugin that knows the format.
 
@@ -97,7 +75,7 @@ def export_file(
         raise ExportError(f"cannot export {payload._place} to {str(path)!r}: {reason}") from error
 
 
-def _ask(target: TargetFile, payload: Payload, plugins: Plugins) -> None:
+def _ask(target: TargetFile, payload: Exported, plugins: Loader) -> None:
     exporters = plugins.ingesters("lotdb_export_file")
     for plugin, function in exporters:
         try:

@@ -1,16 +1,14 @@
-"""Payloads: the record that a tree keeps of one, and the object that reads it."""
+"""A payload as one reads it: its shape and rate, windows of its rows, and files of it."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, cast, overload
 
 import numpy as np
-from ZODB.blob import Blob
 
 from lotdb import ranges
 from lotdb.content import tables
@@ -27,106 +25,21 @@ from lotdb.errors import (
     StaleNodeError,
     shown,
 )
-from lotdb.interfaces.backend import is_locator
 from lotdb.ranges import Number, Unit
-from lotdb.segments.stage import Layout, Segment
+from lotdb.segments.record import PayloadRecord
 from lotdb.values import values
 
 if TYPE_CHECKING:
-    from lotdb.tree.tree import Handle
+    from lotdb.tree.handle import Handle
 
-__all__ = ["Payload", "PayloadRecord", "StoredSegment", "decode_record"]
-
-TAG = "p"
+__all__ = ["Payload", "StoredSegment", "decode_record"]
 
 Kind = Literal["array", "bytes", "table", "text"]
 
 _NAMED = (DamagedError, FileSystemError, InvalidRangeError, InvalidOptionError, StaleNodeError)
 
-# What numpy can hold.
-_AXES = 64
-
 # How many records of payloads a tree keeps decoded.
 DECODED = 256
-
-
-@dataclass(frozen=True)
-class PayloadRecord:
-    """What the tree keeps of a payload: everything but its bytes.
-
-    ``metadata`` is in the plain form of ``values.py``; ``shape`` is that of the data as it went in.
-    """
-
-    kind: str  # "array", "bytes", "table" or "text"
-    layout: Layout
-    shape: tuple[int, ...]
-    samplerate_hz: float | None = None
-    content_type: str = "application/octet-stream"
-    metadata: Any = None
-    segments: tuple[Segment, ...] = field(default=(), repr=False)
-
-    @property
-    def rows(self) -> int:
-        """Rows that are stored: the length of the first axis, 1 for an array without axes."""
-        return self.shape[0] if self.shape else 1
-
-    def with_rows(self, rows: int, segments: tuple[Segment, ...]) -> PayloadRecord:
-        """The record of the same payload with *rows* rows, which lie in *segments*."""
-        return replace(self, shape=(rows, *self.layout.row_shape), segments=segments)
-
-    def encode(self) -> tuple[Any, ...]:
-        """The plain form that is stored in a node."""
-        dtype = self.layout.dtype
-        return (
-            TAG,
-            self.kind,
-            self.layout.backend,
-            values.encode(dtype, name="dtype") if dtype.names or dtype.subdtype else dtype.str,
-            self.shape,
-            self.samplerate_hz,
-            self.content_type,
-            self.metadata,
-            self.layout.options,
-            tuple(tuple(segment) for segment in self.segments),
-        )
-
-    @classmethod
-    def decode(cls, stored: tuple[Any, ...]) -> PayloadRecord:
-        """The record of which *stored* is the plain form; a stranger may have written it.
-
-        Raises
-        ------
-        DamagedError
-            It makes no sense.
-        """
-        try:
-            _, kind, backend, dtype, shape, rate, content_type, metadata, options, segments = stored
-            decoded: Any = values.decode(dtype) if type(dtype) is tuple else np.dtype(dtype)
-            segments = tuple(Segment(*part) for part in segments)
-            checks = (
-                kind in ("array", "bytes", "table", "text"),
-                isinstance(decoded, np.dtype) and not decoded.hasobject and decoded.itemsize > 0,
-                type(backend) is str and type(content_type) is str and type(options) is tuple,
-                type(shape) is tuple and all(map(_is_count, shape)) and len(shape) <= _AXES,
-                rate is None or (type(rate) in (int, float) and 0 < rate < math.inf),
-                all(_is_locator(part.locator) and all(map(_is_count, part[1:])) for part in segments),
-            )
-        except (TypeError, ValueError, SyntaxError, AttributeError) as error:
-            raise DamagedError(f"its record makes no sense: {error}") from error
-        if not all(checks):
-            raise DamagedError("its record makes no sense")
-        return cls(
-            kind, Layout(backend, decoded, shape[1:], options), shape, rate, content_type, metadata, segments
-        )
-
-
-def _is_count(number: Any) -> bool:
-    return type(number) is int and 0 <= number < 1 << 63
-
-
-def _is_locator(locator: Any) -> bool:
-    """Whether *locator* is a text that is safe as the name of a file, or a persistent object of ours."""
-    return is_locator(locator) if isinstance(locator, str) else isinstance(locator, Blob)
 
 
 def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRecord:
@@ -146,11 +59,6 @@ def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRe
             raise DamagedError(f"payload {name!r} of {node._place()}: {error}") from error
     record: PayloadRecord = known[1]
     return record
-
-
-def is_payload(stored: Any) -> bool:
-    """Whether a stored attribute value is a payload's record."""
-    return type(stored) is tuple and stored[0] == TAG
 
 
 @dataclass(frozen=True)

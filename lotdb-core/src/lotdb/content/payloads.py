@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from lotdb.content import tables
 from lotdb.content.arrays import as_array
 from lotdb.content.defaults import POLICY, check_backend
-from lotdb.content.payload import Payload, PayloadRecord, decode_record, is_payload
+from lotdb.content.payload import Payload, decode_record
 from lotdb.errors import (
     DataMismatchError,
     InvalidDataError,
@@ -24,18 +24,18 @@ from lotdb.errors import (
     WrongNodeError,
     shown,
 )
-from lotdb.files.asking import Blocks
+from lotdb.interfaces.files import Blocks
 from lotdb.keys import check_name, some
 from lotdb.ranges import check_rate
 from lotdb.records import get_value, own_of, position, with_values, without_value
-from lotdb.segments.stage import Layout, Segment, Stage
+from lotdb.segments.layout import Layout, Segment
+from lotdb.segments.record import PayloadRecord, is_payload
+from lotdb.segments.stage import Stage
 from lotdb.tree import walk
 from lotdb.tree.copying import rewrite_payload
-from lotdb.tree.tree import Handle
+from lotdb.tree.handle import Handle, all_or_nothing
+from lotdb.tree.node import Node
 from lotdb.values import values
-
-if TYPE_CHECKING:
-    from lotdb.nodes.basenode import BaseNode
 
 __all__ = [
     "IfExists",
@@ -271,11 +271,11 @@ def compact(
     return record(node, [Written(check_name(name), rewritten, boxed=True)])[0]
 
 
-def compact_tree(node: BaseNode, *, backend: str | None, options: Mapping[str, Any]) -> int:
+def compact_tree(node: Node, *, backend: str | None, options: Mapping[str, Any]) -> int:
     """Rewrite all payloads at and below *node*; how many."""
     done = 0
     node._tree.check_writable()
-    with node._tree.all_or_nothing(node):
+    with all_or_nothing(node):
         for found in walk.everything(node):
             own = own_of(found._entry())
             for name in [name for name, stored in zip(own[0], own[1:], strict=True) if is_payload(stored)]:

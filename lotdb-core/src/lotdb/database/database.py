@@ -14,28 +14,28 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import transaction
 from transaction.interfaces import TransientError
-from ZODB.utils import p64, u64
 
 from lotdb.database import upkeep
-from lotdb.database.session import NOBODY, ROOT_KEY, Savepoint, Session
+from lotdb.database.opened import NOBODY, Opened, living
+from lotdb.database.session import ROOT_KEY, Savepoint, Session
+from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     ClosedError,
     DamagedError,
     DatabaseBusyError,
     DatabaseFormatError,
     InvalidOptionError,
-    LotdbError,
     UnsafeRecordError,
     WrongNodeError,
     WrongThreadError,
     system_errors,
 )
-from lotdb.nodes.basenode import BaseNode
+from lotdb.nodes.nodes import BaseNode
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.records import EMPTY_OWN, Children, new_branch
 from lotdb.segments.backends import Backends
@@ -52,15 +52,13 @@ from lotdb.storage import (
 if TYPE_CHECKING:
     import ZODB
 
-    from lotdb.database.upkeep import Damage
-
 __all__ = ["LOTDB"]
 
 FORMAT = 1
 T = TypeVar("T")
 
 
-class LOTDB:
+class LOTDB(Opened):
     """A database in a folder.
 
     Parameters
@@ -127,8 +125,8 @@ class LOTDB:
         self._durability = durability
         self._backend_configs = dict(backends or {})
         self._sessions: dict[str, Session] = {}
-        self._all_sessions: WeakValueDictionary[int, Session] = WeakValueDictionary()
-        self._refusal: LotdbError | None = None
+        self._connections = WeakValueDictionary()
+        self._refusal = None
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
         try:
@@ -144,7 +142,7 @@ class LOTDB:
         try:
             attempt()
         except DatabaseBusyError:
-            if not any(other is not self and _is_same(self, other) for other in _living(_open_databases)):
+            if not any(other is not self and _is_same(self, other) for other in living(_open_databases)):
                 raise
             gc.collect()
             attempt()
@@ -184,13 +182,6 @@ class LOTDB:
     def closed(self) -> bool:
         """Whether nothing can be done with it any more: it was closed, or a commit failed half-way."""
         return self._refusal is not None
-
-    @property
-    def _data_file(self) -> str:
-        return os.path.abspath(self.path / self.name)
-
-    def __str__(self) -> str:
-        return f"database {os.fspath(self.path / self.name)!r}"
 
     def __enter__(self) -> LOTDB:
         return self
@@ -323,9 +314,16 @@ class LOTDB:
         self._check()
         upkeep.check_can_pack(self)
         with uninterrupted(), system_errors("packing was not finished", self._data_file):
-            upkeep.check_tree(self)
+            self._refuse_rings()
             self._unless_dropped(lambda: pack_database(self._zodb, oldest_tid=self._oldest_snapshot()))
             upkeep.sweep(self)
+
+    def _refuse_rings(self) -> None:
+        session = self._new_session()
+        try:
+            upkeep.refuse_rings(session.root)
+        finally:
+            session.close()
 
     def verify(self) -> list[Damage]:
         """Read everything; what is damaged, with the node, the payload and the file. Empty if all is well.
@@ -378,6 +376,9 @@ class LOTDB:
             session.check_closable()
         return sessions
 
+    def _open_sessions(self) -> list[Session]:
+        return cast("list[Session]", self._open_connections())
+
     def _close_parts(
         self, sessions: list[Session], zodb: ZODB.DB, backends: Backends, let_go: Callable[[], object]
     ) -> None:
@@ -389,47 +390,6 @@ class LOTDB:
             last_to_first.callback(backends.close)
             for session in sessions:
                 last_to_first.callback(session.close)
-
-    # -- for the parts of the database ---------------------------------------------------------------
-
-    def _register(self, session: Session) -> None:
-        """Know of a connection that is about to be opened."""
-        self._all_sessions[id(session)] = session
-
-    def _known_sessions(self) -> list[Session]:
-        """The connections that are open, are about to be, or were."""
-        return _living(self._all_sessions)
-
-    def _open_sessions(self) -> list[Session]:
-        """The connections that are open."""
-        return [session for session in self._known_sessions() if session.is_open]
-
-    def _why_refused(self) -> LotdbError | None:
-        """The error that says why nothing can be done with the database any more, or None."""
-        return self._refusal
-
-    def _give_up(self, reason: LotdbError) -> None:
-        """Refuse all further use, because of *reason*."""
-        self._refusal = reason
-        for session in self._open_sessions():
-            session.tree.owner = NOBODY
-
-    def _check(self) -> None:
-        if self._refusal is not None:
-            raise self._refusal
-
-    def _oldest_snapshot(self) -> bytes:
-        """The last transaction that all see whose connection is open, or will be opened from now on."""
-        last: bytes = self._zodb.storage.lastTransaction()  # first, since others go on opening and committing
-        starts = [session.oldest for session in self._known_sessions() if not session.is_closed]
-        before: list[bytes] = [p64(u64(start) - 1) for start in starts]
-        return min([last, *before])
-
-
-def _living(known: WeakValueDictionary[int, T]) -> list[T]:
-    """What is there by its id: unlike a WeakSet, that can be listed while other threads add to it."""
-    there = [reference() for reference in known.valuerefs()]
-    return [each for each in there if each is not None]
 
 
 def _check_path(path: Any) -> Path:
@@ -511,7 +471,7 @@ _open_databases: WeakValueDictionary[int, LOTDB] = WeakValueDictionary()
 
 
 def _refuse_in_child() -> None:
-    for database in _living(_open_databases):
+    for database in living(_open_databases):
         if database._why_refused() is None:
             database._give_up(
                 WrongThreadError(

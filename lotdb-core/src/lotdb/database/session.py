@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from persistent import Persistent
 from ZODB import POSException
 from ZODB.utils import p64, u64, z64
 
+from lotdb.database.opened import NOBODY, Opened
 from lotdb.errors import (
     ClosedError,
     CommitInDoubtError,
@@ -28,24 +28,20 @@ from lotdb.errors import (
     system_error,
     system_errors,
 )
-from lotdb.nodes.basenode import BaseNode
+from lotdb.nodes.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard, buckets
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
-from lotdb.tree.tree import Handle, Tree
+from lotdb.tree.tree import Tree
 
 if TYPE_CHECKING:
     from ZODB.Connection import Connection
 
-    from lotdb.database.database import LOTDB
 
 __all__ = ["ROOT_KEY", "Savepoint", "Session"]
 
 ROOT_KEY = "root"
-
-# What the owner of a tree is set to when nobody may use it any more; no thread has this number.
-NOBODY = -1
 
 # What a change of the tree changes; other than blobs, of which some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
@@ -81,7 +77,7 @@ class ConnectedTree(Tree):
         super().check_backend(name)
 
     def check(self) -> None:
-        if self.owner != get_ident():
+        if not self.is_here():
             raise self._session._why_refused()
 
     def check_writable(self) -> None:
@@ -138,14 +134,8 @@ class ConnectedTree(Tree):
     def give_up(self, failure: BaseException) -> None:
         self._session.torn = failure
 
-    @contextmanager
-    def all_or_nothing(self, node: Handle) -> Iterator[None]:
-        savepoint = self._session.savepoint()
-        try:
-            yield
-        except BaseException:
-            savepoint.rollback()
-            raise
+    def savepoint(self) -> Callable[[], None]:
+        return self._session.savepoint().rollback
 
     def pin(self, copy: Tree) -> None:
         pinned = self._session.pinned
@@ -158,7 +148,7 @@ class ConnectedTree(Tree):
 class Session:
     """A connection with its own transaction, which begins when the one before ends."""
 
-    def __init__(self, database: LOTDB) -> None:
+    def __init__(self, database: Opened) -> None:
         self.database = database
         self._thread = threading.current_thread()
         self.undos: list[Callable[[], None]] = []

@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 from ZODB.POSException import POSError
 
-from lotdb.content.payload import PayloadRecord, is_payload
+from lotdb.database.opened import Opened
 from lotdb.errors import (
-    DamagedError,
-    FileSystemError,
-    LotdbError,
-    MissingPluginError,
-    PluginError,
-    ReadOnlyError,
-    system_error,
+        DamagedError,
+        FileSystemError,
+        LotdbError,
+        MissingPluginError,
+        PluginError,
+        ReadOnlyError,
+        system_error,
 )
-from lotdb.interfaces.backend import is_locator, iter_locators
-from lotdb.records import Children, Entry, all_items, load_guard, own_of
+from lotdb.interfaces.backend import Backend, is_locator, iter_locators
+from lotdb.nodes.nodes import BaseNode
+from lotdb.records import Children, Entry, all_items, load_guard, own_of, record_of
+from lotdb.segments.record import PayloadRecord, is_payload
 from lotdb.storage import damaged_headers, raw_records
 from lotdb.tree.copying import BLOCK_BYTES
 from lotdb.values.values import Undecodable, decode
 
 if TYPE_CHECKING:
-    from lotdb.database.database import LOTDB
-    from lotdb.interfaces.backend import Backend
-    from lotdb.nodes.basenode import BaseNode
+        from lotdb.interfaces.backend import Backend
 
-__all__ = ["Damage", "sweep", "verify"]
+__all__ = ["Damage", "refuse_rings", "sweep", "verify"]
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def verify(root: BaseNode) -> Iterator[Damage]:
 
 def _is_new(node: BaseNode, entry: Entry, seen: set[Any]) -> bool:
     """Whether the record of *node* was not seen before, from the node of another branch."""
-    record = entry[1]
-    if type(record) is tuple:
+    record = record_of(entry)
+    if record is None:
         return True
     name = record._p_oid or id(record)
     if name not in seen:
@@ -147,7 +147,7 @@ def refuse_rings(root: BaseNode) -> None:
 _NO_CHILD: tuple[str, Entry] = ("", ("", ()))
 
 
-def verify_data_file(database: LOTDB) -> Iterator[Damage]:
+def verify_data_file(database: Opened) -> Iterator[Damage]:
     """Damage of the data file by which transactions would be lost, whatever nodes they changed."""
     if reason := damaged_headers(database._zodb.storage):
         yield Damage("", "", reason)
@@ -198,22 +198,13 @@ def _verify_payload(
             yield Damage(node.path, name, _without_ids(error))
 
 
-def check_can_pack(database: LOTDB) -> None:
+def check_can_pack(database: Opened) -> None:
     """Raise ``ReadOnlyError`` for a database that was opened read-only."""
     if database.read_only:
         raise ReadOnlyError(f"{database} was opened with read_only=True; it cannot be packed")
 
 
-def check_tree(database: LOTDB) -> None:
-    """Raise ``DamagedError`` if the tree is none."""
-    session = database._new_session()
-    try:
-        refuse_rings(session.root)
-    finally:
-        session.close()
-
-
-def sweep(database: LOTDB) -> None:
+def sweep(database: Opened) -> None:
     """Delete the segments that no record of any revision names.
 
     Only what has the form of a locator, and is no link, is deleted: the folder may come from a stranger.
@@ -231,7 +222,7 @@ def sweep(database: LOTDB) -> None:
     ]
     if not stored:
         return
-    used = {locator for session in database._open_sessions() for locator in session.tree.stage.locators}
+    used = {locator for each in database._open_connections() for locator in each.tree.stage.locators}
     for _, _, record in raw_records(database._zodb.storage):
         used.update(iter_locators(record))
     for backend, locator in stored:

@@ -9,11 +9,10 @@ import math
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 
@@ -25,163 +24,18 @@ from lotdb.errors import (
     shown,
     text_of,
 )
+from lotdb.interfaces.files import MAX_BYTES, Blocks, Ingested, SourceFile, check_limit
+from lotdb.interfaces.loader import Loader
 from lotdb.keys import check_name
 from lotdb.ranges import check_rate
 from lotdb.values import values
 
-if TYPE_CHECKING:
-    from lotdb.plugins import Plugins
-
-__all__ = [
-    "MAX_BYTES",
-    "TIME",
-    "Blocks",
-    "Ingested",
-    "SourceFile",
-    "about_source",
-    "ask",
-    "notes_of",
-    "open_source",
-]
-
-# What a file may become at most unless the caller raises it: a small file can announce, and a
-# compressed one can hold, more than a disk has room for.
-MAX_BYTES = 16 << 30
-
-HEAD_BYTES = 4096
+__all__ = ["TIME", "about_source", "ask", "notes_of", "open_source"]
 
 # Notes by which a file is known again.
 SIZE, TIME, INODE = "_source_size_bytes", "_source_modified_ns", "_source_inode"
 
 SETTLED_NS = 2_000_000_000
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """The file that an ingester is asked about.
-
-    Parameters
-    ----------
-    path
-        As the user gave it; for messages and names. Read from *file*, do not open it again.
-    file
-        The open file, binary, seekable and at its start.
-    size
-        Bytes in the file. Compare what a header announces with this before allocating anything.
-    format
-        What the user asked for with ``format=``, or else the suffix in lower case without its dot.
-    options
-        Further arguments of the user's, such as ``encoding``.
-    max_bytes
-        How many bytes the file, and the data that come of it, may have at most.
-    """
-
-    path: Path
-    file: IO[bytes]
-    size: int
-    format: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    max_bytes: int = MAX_BYTES
-
-    @cached_property
-    def head(self) -> bytes:
-        """The first 4096 bytes, or all there are; the position in the file stays."""
-        position = self.file.tell()
-        self.file.seek(0)
-        try:
-            return self.file.read(HEAD_BYTES)
-        finally:
-            self.file.seek(position)
-
-    @cached_property
-    def sha256(self) -> str:
-        """SHA-256 (FIPS 180-4) of the file, as hexadecimal digits; the position in the file stays."""
-        position = self.file.tell()
-        self.file.seek(0)
-        try:
-            import hashlib  # which takes longer to import than most of what else is here
-
-            return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
-        except OSError as error:
-            if failure := lacking(error):
-                about = f"cannot read {str(self.path)!r}: {failure.strerror}"
-                raise FileNotReadError(failure.errno, about, str(self.path)) from error
-            raise IngestError(f"cannot read {str(self.path)!r}: {error.strerror or error}") from error
-        finally:
-            self.file.seek(position)
-
-    def check_options(self, *known: str) -> None:
-        """Raise ``InvalidOptionError`` for an option of the user's that is none of the *known* ones."""
-        for option in self.options:
-            if option not in known:
-                takes = ", ".join(known) or "none"
-                raise InvalidOptionError(
-                    f"format {self.format!r} takes no option {option!r} (it takes: {takes})"
-                )
-
-    def limit(self, option: str, default: int) -> int:
-        """The user's limit called *option*, or *default*; ``InvalidOptionError`` if it is no limit."""
-        return check_limit(option, self.options.get(option, default))
-
-    def check_bytes(self, announced: int) -> None:
-        """Raise ``IngestError`` if *announced* bytes of data are more than may come of the file."""
-        if announced > self.max_bytes:
-            raise IngestError(
-                f"it announces {announced} bytes of data, the limit is {self.max_bytes}; "
-                "pass max_bytes= to raise it"
-            )
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Data too large for memory: consecutive blocks of rows, made as they are asked for.
-
-    Parameters
-    ----------
-    blocks
-        Arrays of *dtype* and of shape ``(any number of rows, *row_shape)``, a few MB each; for a text,
-        its UTF-8 bytes. They are read while the source's file is open.
-    dtype, row_shape
-        What all blocks have in common.
-    rows
-        How many rows will come, if that is known; fewer or more are an error.
-    kind : {"array", "bytes", "text", "table"}
-        What the payload will be.
-    """
-
-    blocks: Iterable[np.ndarray[Any, Any]]
-    dtype: np.dtype[Any]
-    row_shape: tuple[int, ...] = ()
-    rows: int | None = None
-    kind: Literal["array", "bytes", "text", "table"] = "array"
-
-
-@dataclass(frozen=True)
-class Ingested:
-    """What an ingester made of a file.
-
-    Parameters
-    ----------
-    data
-        An array (rows first; channels in columns), a text, bytes, or :class:`Blocks` of such.
-    format
-        The name of the format that was read, such as ``"npy"``.
-    samplerate_hz
-        Rows a second, if the file says so.
-    content_type
-        The media type, such as ``"audio/wav"``.
-    metadata
-        What else the file says, as values that attributes can hold; kept with the payload.
-    attributes
-        Attributes for the node, by name; names that begin with "_" are the core's own.
-    """
-
-    data: Any
-    format: str
-    samplerate_hz: float | None = None
-    content_type: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -256,7 +110,7 @@ def notes_of(about: os.stat_result) -> dict[str, Any]:
     return notes
 
 
-def ask(source: SourceFile, plugins: Plugins) -> dict[str, Ingested]:
+def ask(source: SourceFile, plugins: Loader) -> dict[str, Ingested]:
     """What the ingester that knows *source* makes of it, by name; one without a name is called ``""``.
 
     Blocks are read later, as they are asked for.
@@ -285,7 +139,7 @@ def ask(source: SourceFile, plugins: Plugins) -> dict[str, Ingested]:
         return {name: _guarded(ingested, source, plugin, plugins) for name, ingested in several.items()}
 
 
-def identify(source: SourceFile, plugins: Plugins) -> str | None:
+def identify(source: SourceFile, plugins: Loader) -> str | None:
     """The name of the format by whose mark *source* begins, or None if no ingester knows it."""
     for plugin, function in plugins.ingesters("lotdb_identify_file"):
         with _named(source, plugin):
@@ -299,7 +153,7 @@ def identify(source: SourceFile, plugins: Plugins) -> str | None:
 _END: Any = object()
 
 
-def _guarded(ingested: Ingested, source: SourceFile, plugin: str, plugins: Plugins) -> Ingested:
+def _guarded(ingested: Ingested, source: SourceFile, plugin: str, plugins: Loader) -> Ingested:
     """What an ingester gave, if it is what it should be; whatever is read of it later is checked then."""
     _check_answer(ingested, plugins)
     data = ingested.data
@@ -397,17 +251,7 @@ def _suffix(path: Path) -> str:
     return path.suffix.removeprefix(".").lower()
 
 
-def check_limit(option: str, value: Any) -> int:
-    """*value* as a limit; ``InvalidOptionError`` if it is no whole number from 0 on."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-        raise InvalidOptionError(f"{option} is {shown(value)}; use a whole number, such as {1 << 30}")
-    return int(value)
-
-
-# What a plugin gave is no better than what it raises: these errors are raised at its border, too.
-
-
-def _check_answer(ingested: Any, plugins: Plugins) -> None:
+def _check_answer(ingested: Any, plugins: Loader) -> None:
     if not isinstance(ingested, Ingested):
         raise TypeError(f"it returned {type(ingested).__name__}, not lotdb.Ingested")
     if not isinstance(ingested.metadata, Mapping) or not isinstance(ingested.attributes, Mapping):

@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lotdb.content import attributes, payloads
 from lotdb.content.payload import Payload
@@ -23,14 +23,13 @@ from lotdb.errors import (
     UnsupportedValueError,
     ValueTooLargeError,
 )
-from lotdb.files.asking import MAX_BYTES, TIME, Ingested, SourceFile, about_source, ask, notes_of, open_source
+from lotdb.files.asking import TIME, about_source, ask, notes_of, open_source
+from lotdb.interfaces.files import MAX_BYTES, Ingested, SourceFile
 from lotdb.keys import check_name
 from lotdb.ranges import check_rate
 from lotdb.records import own_of
+from lotdb.tree.node import Node
 from lotdb.values import values
-
-if TYPE_CHECKING:
-    from lotdb.nodes.basenode import BaseNode
 
 __all__ = ["attach_file", "files_of", "from_file", "is_known", "notes_on", "says"]
 
@@ -47,7 +46,7 @@ ON_NODE = (PATH, "_source_filename", "_source_format", "_source_samplerate_hz")
 
 
 def attach_file(
-    node: BaseNode,
+    node: Node,
     filepath: str | os.PathLike[str],
     request: Request,
     *,
@@ -134,7 +133,7 @@ def _what(filepath: Any, ingested: Ingested) -> str:
     return f"cannot ingest {os.fspath(filepath)!r} as {ingested.format}"
 
 
-def _write(node: BaseNode, ingested: Ingested, notes: dict[str, Any], request: Request) -> Written:
+def _write(node: Node, ingested: Ingested, notes: dict[str, Any], request: Request) -> Written:
     name, said = request.name, request.metadata or {}
     request = replace(request, metadata={**ingested.metadata, **said, **notes})
     if request.if_exists == "append" and payloads.has(node, name):
@@ -161,19 +160,19 @@ def _about_format(ingested: Ingested) -> dict[str, Any]:
     return notes
 
 
-def from_file(node: BaseNode, name: str) -> list[str]:
+def from_file(node: Node, name: str) -> list[str]:
     """The payloads that there are of the file that became payload *name*, or several called so."""
     own = own_of(node._entry())
     names = [each for each in own[0] if each == name or each.startswith(f"{name}.")]
     return sorted(each for each in names if _hashes(node, each))
 
 
-def files_of(node: BaseNode, name: str) -> list[str]:
+def files_of(node: Node, name: str) -> list[str]:
     """Paths of the files that payload *name* came from, as they were given."""
     return [about[PATH] for about in notes_on(node, name) if PATH in about]
 
 
-def is_known(node: BaseNode, name: str, path: str | os.PathLike[str]) -> bool:
+def is_known(node: Node, name: str, path: str | os.PathLike[str]) -> bool:
     """Whether the file at *path* is as it was when payload *name* was made of it, without reading it.
 
     It is taken for the same if it has the same size and time, to the nanosecond, and is the same file of its
@@ -194,21 +193,21 @@ def is_known(node: BaseNode, name: str, path: str | os.PathLike[str]) -> bool:
     return False
 
 
-def _has_note(node: BaseNode, name: str, notes: Mapping[str, Any]) -> bool:
+def _has_note(node: Node, name: str, notes: Mapping[str, Any]) -> bool:
     return any(notes.items() <= about.items() for about in notes_on(node, name))
 
 
-def _came_from(node: BaseNode, name: str, source: SourceFile) -> bool:
+def _came_from(node: Node, name: str, source: SourceFile) -> bool:
     """Whether payload *name* came from a file with the same hash."""
     return source.sha256 in _hashes(node, name)
 
 
-def _hashes(node: BaseNode, name: str) -> set[Any]:
+def _hashes(node: Node, name: str) -> set[Any]:
     """Hashes of the files that payload *name* came from; none if it came from no file."""
     return {each[SHA256] for each in notes_on(node, name) if SHA256 in each}
 
 
-def notes_on(node: BaseNode, name: str) -> list[dict[str, Any]]:
+def notes_on(node: Node, name: str) -> list[dict[str, Any]]:
     """The notes of each file that payload *name* came from."""
     if not payloads.has(node, name):
         return []
@@ -216,7 +215,7 @@ def notes_on(node: BaseNode, name: str) -> list[dict[str, Any]]:
     return [notes, *notes.get(APPENDED, ())]
 
 
-def _outdated(node: BaseNode, data_attribute: str, several: Mapping[str, Ingested], path: str) -> set[str]:
+def _outdated(node: Node, data_attribute: str, several: Mapping[str, Ingested], path: str) -> set[str]:
     """Payloads of the file that *several* replace, and that they do not have.
 
     What an earlier file had beside payload *data_attribute*, such as its events, would be taken for what the
@@ -237,7 +236,7 @@ def _outdated(node: BaseNode, data_attribute: str, several: Mapping[str, Ingeste
     return gone
 
 
-def _is_of(node: BaseNode, name: str, data_attribute: str, path: str) -> bool:
+def _is_of(node: Node, name: str, data_attribute: str, path: str) -> bool:
     """Whether all of payload *name* came of the file at *path*, when it was taken in as *data_attribute*."""
     notes = notes_on(node, name)
     return bool(notes) and all(
@@ -253,7 +252,7 @@ def _is_of(node: BaseNode, name: str, data_attribute: str, path: str) -> bool:
 
 
 def _for_node(
-    node: BaseNode, several: Mapping[str, Ingested], notes: Mapping[str, Any], gone: Collection[str]
+    node: Node, several: Mapping[str, Ingested], notes: Mapping[str, Any], gone: Collection[str]
 ) -> dict[str, Any]:
     """The attributes that the node gets, in their stored form."""
     named: dict[str, Any] = {}
@@ -270,7 +269,7 @@ def _for_node(
     return attributes.encode(node, named)
 
 
-def _later(node: BaseNode, several: Mapping[str, Ingested]) -> dict[str, Ingested]:
+def _later(node: Node, several: Mapping[str, Ingested]) -> dict[str, Ingested]:
     """*several* to be appended: events begin as much later as what is sampled is long already."""
     sampled = next(name for name, ingested in several.items() if ingested.samplerate_hz is not None)
     duration_s = payloads.get(node, sampled).duration_s if payloads.has(node, sampled) else None

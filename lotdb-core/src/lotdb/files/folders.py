@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from lotdb.content import payloads
 from lotdb.errors import (
@@ -22,15 +22,13 @@ from lotdb.errors import (
     ValueTooLargeError,
     shown,
 )
-from lotdb.files.asking import check_limit
 from lotdb.files.attach import files_of, from_file, is_known, notes_on, says
 from lotdb.files.patterns import check_template, parse
 from lotdb.files.sidecars import Sidecar, open_sidecar
+from lotdb.interfaces.files import check_limit
 from lotdb.records import own_of
 from lotdb.tree import walk
-
-if TYPE_CHECKING:
-    from lotdb.nodes.basenode import BaseNode
+from lotdb.tree.node import Node
 
 __all__ = ["IngestReport", "ingest_tree"]
 
@@ -126,7 +124,7 @@ class _Place:
 
 
 def ingest_tree(
-    node: BaseNode,
+    node: Node,
     folder: str | os.PathLike[str],
     pattern: str | None,
     *,
@@ -179,12 +177,12 @@ def ingest_tree(
 
 
 def _take_in(
-    node: BaseNode, root: Path, place: _Place, said: Sidecar, report: IngestReport, how: dict[str, Any]
+    node: Node, root: Path, place: _Place, said: Sidecar, report: IngestReport, how: dict[str, Any]
 ) -> Literal["added", "replaced", "unchanged"]:
     """What became of the file; it may be there already. After an error the tree is as it was."""
     with node._tree.whole():
         about = said.about(place.file, place.fields)
-        target = node.get_data_node(place.node)
+        target: Any = node.get_node_path(place.node, node_type="data")
         name = target._name(place.data_attribute)
         for field in place.attributes:
             if field == name or payloads.has(target, field):
@@ -230,13 +228,13 @@ def _attach(
     target.attach_file(path, data_attribute=name, metadata=metadata, skip_unchanged=skip, **how)
 
 
-def _says(target: BaseNode, name: str, about: dict[str, Any]) -> bool:
+def _says(target: Node, name: str, about: dict[str, Any]) -> bool:
     """Whether the payloads of a file have these metadata."""
     there = [payloads.get(target, part).metadata for part in from_file(target, name)] if about else []
     return all(says(notes, key, value) for notes in there for key, value in about.items())
 
 
-def _notes(target: BaseNode, name: str, path: Path, about: dict[str, Any] | None) -> list[str]:
+def _notes(target: Node, name: str, path: Path, about: dict[str, Any] | None) -> list[str]:
     """What there is to know of a file that was taken in."""
     notes: dict[str, None] = {}
     if about is None:
@@ -252,7 +250,7 @@ def _notes(target: BaseNode, name: str, path: Path, about: dict[str, Any] | None
     return list(notes)
 
 
-def _vanished(node: BaseNode, root: Path, there: set[str], report: IngestReport) -> list[str]:
+def _vanished(node: Node, root: Path, there: set[str], report: IngestReport) -> list[str]:
     """Files of the folder that payloads below *node* came from, and that are not in it any more."""
     base = os.path.join(os.path.abspath(root), "")
     found: set[str] = set()
@@ -281,7 +279,7 @@ def _check_folder(folder: Any) -> Path:
 
 
 def _places(
-    node: BaseNode,
+    node: Node,
     root: Path,
     pattern: str | None,
     to: str | None,

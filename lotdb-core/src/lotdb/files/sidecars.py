@@ -8,16 +8,15 @@ import posixpath
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lotdb.errors import IngestError, InvalidOptionError, shown
-from lotdb.files.asking import Blocks, ask, open_source
+from lotdb.files.asking import ask, open_source
 from lotdb.files.patterns import check_template, fields_of
-
-if TYPE_CHECKING:
-    from lotdb.plugins import Plugins
+from lotdb.interfaces.files import Blocks
+from lotdb.interfaces.loader import Loader
 
 __all__ = ["Sidecar", "SidecarOfAll", "SidecarOfEach", "open_sidecar"]
 
@@ -54,7 +53,7 @@ class SidecarOfEach(Sidecar):
     """A file for each, whose path has fields of the pattern: an object of JSON, or a table of one row."""
 
     def __init__(
-        self, root: Path, template: str, found: Sequence[Mapping[str, str]], plugins: Plugins
+        self, root: Path, template: str, found: Sequence[Mapping[str, str]], plugins: Loader
     ) -> None:
         self._root, self._template, self._plugins = root, template, plugins
         self.files = frozenset(posixpath.normpath(template.format_map(fields)) for fields in found)
@@ -74,7 +73,7 @@ class SidecarOfEach(Sidecar):
 class SidecarOfAll(Sidecar):
     """A file for all: a table, or JSON, whose rows name a file, or fields of the pattern."""
 
-    def __init__(self, root: Path, path: Path, fields: Sequence[str], plugins: Plugins) -> None:
+    def __init__(self, root: Path, path: Path, fields: Sequence[str], plugins: Loader) -> None:
         self._path = path
         self._keys, rows = _rows(path, fields, plugins)
         self._said: dict[tuple[str, ...], Row] = {}
@@ -116,7 +115,7 @@ class SidecarOfAll(Sidecar):
 
 
 def open_sidecar(
-    sidecar: Any, root: Path, fields: list[str], found: Sequence[Mapping[str, str]], plugins: Plugins
+    sidecar: Any, root: Path, fields: list[str], found: Sequence[Mapping[str, str]], plugins: Loader
 ) -> Sidecar:
     """What the option *sidecar* means, for a pattern with *fields*, which were *found* in the paths."""
     if sidecar is None:
@@ -137,7 +136,7 @@ def open_sidecar(
 # -- reading them ---------------------------------------------------------------------------------
 
 
-def _rows(path: Path, fields: Sequence[str], plugins: Plugins) -> tuple[list[str], list[Row]]:
+def _rows(path: Path, fields: Sequence[str], plugins: Loader) -> tuple[list[str], list[Row]]:
     """The names by which rows tell what they are about, and the rows."""
     if path.suffix.lower() != ".json":
         names, _ = _table(path, plugins, {})
@@ -161,7 +160,7 @@ def _keys(path: Path, names: list[str], fields: Sequence[str]) -> list[str]:
     return keys
 
 
-def _table(path: Path, plugins: Plugins, options: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
+def _table(path: Path, plugins: Loader, options: Mapping[str, Any]) -> tuple[list[str], list[Row]]:
     """The names of the columns of a table, and its rows, without what is missing."""
     rows: list[Row] = []
     with open_source(path, format=None, options=options) as source:

@@ -1,4 +1,4 @@
-"""Data on any node: DataReader and DataWriter. Thin calls on ``payloads.py`` and ``attach.py``."""
+"""Data on any node: DataReader and DataWriter, thin calls on ``payloads.py`` and ``attach.py``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.content.tables import as_table
 from lotdb.errors import InvalidDataError
-from lotdb.files.asking import MAX_BYTES, Blocks
 from lotdb.files.attach import attach_file
-from lotdb.nodes.basenode import BaseNode
+from lotdb.interfaces.files import MAX_BYTES, Blocks
+from lotdb.nodes.nodes import BaseNode
 from lotdb.ranges import Number, Unit
 from lotdb.tree.graft import check_node
 

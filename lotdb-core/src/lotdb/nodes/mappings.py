@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 from lotdb.content import payloads
 from lotdb.content.payload import Payload
@@ -11,12 +11,12 @@ from lotdb.errors import PayloadExistsError
 from lotdb.keys import check_name
 from lotdb.records import own_of
 from lotdb.tree import walk
-from lotdb.tree.tree import Handle
-
-if TYPE_CHECKING:
-    from lotdb.nodes.basenode import BaseNode
+from lotdb.tree.handle import Handle
+from lotdb.tree.node import Node
 
 __all__ = ["ChildItems", "ChildNodes", "Payloads"]
+
+N = TypeVar("N", bound=Node)
 
 
 class Payloads(Mapping[str, Payload]):
@@ -27,7 +27,7 @@ class Payloads(Mapping[str, Payload]):
 
     __slots__ = ("_node",)
 
-    def __init__(self, node: BaseNode) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
 
     def __repr__(self) -> str:
@@ -53,14 +53,14 @@ class Payloads(Mapping[str, Payload]):
         return [name for name, value in zip(own[0], own[1:], strict=True) if payloads.is_payload(value)]
 
 
-class ChildNodes(ValuesView["BaseNode"]):
+class ChildNodes(ValuesView[N]):
     """The children of a node. They are found while it is walked, as ``iterate_tree`` does."""
 
-    _mapping: BaseNode
+    _mapping: Any
 
     __slots__ = ()
 
-    def __iter__(self) -> Iterator[BaseNode]:
+    def __iter__(self) -> Iterator[N]:
         return (child for child, _ in walk.children(self._mapping))
 
     def __contains__(self, node: object) -> bool:
@@ -69,12 +69,12 @@ class ChildNodes(ValuesView["BaseNode"]):
         return (node._key,) in self._mapping
 
 
-class ChildItems(ItemsView[str, "BaseNode"]):
+class ChildItems(ItemsView[str, N]):
     """Key and node of each child."""
 
-    _mapping: BaseNode
+    _mapping: Any
 
     __slots__ = ()
 
-    def __iter__(self) -> Iterator[tuple[str, BaseNode]]:
+    def __iter__(self) -> Iterator[tuple[str, N]]:
         return ((child._key, child) for child, _ in walk.children(self._mapping))

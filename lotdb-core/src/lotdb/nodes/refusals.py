@@ -1,14 +1,14 @@
 """What data nodes have and plain nodes refuse, for those who check types.
 
 A node that is found by its path may be of any type, so a type checker has to take it for one of data.
-Really a plain node has none of it, and says so when it is asked; see ``LeftToDataNodes`` in ``basenode.py``.
+Really a plain node has none of it, and says so when it is asked; see ``LeftToDataNodes`` in ``nodes.py``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lotdb.tree.tree import Handle
+from lotdb.tree.node import Node
 
 if TYPE_CHECKING:
     import os
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from lotdb.content.defaults import Default
     from lotdb.content.payload import Payload
     from lotdb.content.payloads import IfExists
-    from lotdb.files.asking import MAX_BYTES
+    from lotdb.interfaces.files import MAX_BYTES
     from lotdb.ranges import Number, Unit
 
 __all__ = ["RefusesData"]
 
 
-class RefusesData(Handle):
+class RefusesData(Node):
     """A handle that has the members of ``DataNode`` as far as types go; a test compares them."""
 
     __slots__ = ()

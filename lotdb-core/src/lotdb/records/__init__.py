@@ -7,7 +7,7 @@ children, of one of three forms::
     (type name, box, shared)                  a leaf with a record of its own
     (type name, children, shared, guard)      a branch: a node with children
 
-*own* is what a node holds itself: ``(names, value, value, ...)``, in the plain form of ``values.py``.
+*own* is what a node holds itself: ``(names, value, value, ...)``, in the plain form of ``values/values.py``.
 A :class:`Box` is a record for a leaf whose own has grown large or keeps changing. The own of a branch lies in
 ``children[""]``, a key that no child can have, so that two transactions that change an attribute and add a
 child merge.
@@ -164,6 +164,29 @@ def children_of(entry: Entry) -> Children | None:
     """The children of the node of *entry*, or None for a node that never had any."""
     record = entry[1]
     return record if type(record) is Children else None
+
+
+def type_of(entry: Entry) -> str:
+    """Registered name of the node's type; "" for a plain node."""
+    name: str = entry[0]
+    return name
+
+
+def record_of(entry: Entry) -> Box | Children | None:
+    """The record of the node of *entry*; None for a leaf that is packed."""
+    record = entry[1]
+    return None if type(record) is tuple else record
+
+
+def is_shared(entry: Entry) -> bool:
+    """Whether another parent may point to the same record."""
+    return type(entry[1]) is not tuple and entry[2]
+
+
+def guard_of(entry: Entry) -> Any:
+    """What who deletes, moves or shares the node of *entry* stores anew; None for a leaf that is packed."""
+    record = entry[1]
+    return entry[3] if type(record) is Children else None if type(record) is tuple else record
 
 
 def load_guard(entry: Entry) -> None:
@@ -328,6 +351,16 @@ def empty_entry(type_name: str) -> Entry:
     return (type_name, *EMPTY_OWN)
 
 
+def leaf_with(entry: Entry, own: Own, boxed: bool) -> Entry:
+    """The leaf *entry* with *own*, in a record of its own if it is *boxed*."""
+    return (entry[0], Box(own), False) if boxed else (entry[0], *own)
+
+
+def with_type(entry: Entry, type_name: str) -> Entry:
+    """*entry* as that of a node of another type."""
+    return (type_name, *entry[1:])
+
+
 def shared_entry(entry: Entry) -> Entry:
     """*entry* as two parents may hold it."""
     return entry if type(entry[1]) is tuple else (entry[0], entry[1], True, *entry[3:])
@@ -339,3 +372,14 @@ def clone_branch(entry: Entry) -> Entry:
     clone = new_branch(entry[0], own if type(own) is tuple else Box(own.own))
     clone[1].update([(key, shared_entry(child)) for key, child in all_items(entry[1])])
     return clone
+
+
+def touch(entry: Entry) -> None:
+    """Store the guard of *entry* anew: its reference is about to change.
+
+    A shared record needs none: nobody writes below it without changing the reference first.
+    """
+    guard = guard_of(entry)
+    if guard is not None and not entry[2]:
+        guard._p_activate()
+        guard._p_changed = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lotdb.errors import (
     FileSystemError,
@@ -16,13 +16,11 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.interfaces.backend import Backend, BackendContext
-from lotdb.plugins import with_versions
+from lotdb.interfaces.installed import with_versions
+from lotdb.interfaces.loader import Loader
 from lotdb.storage.parts import check_folder
 from lotdb.storage.signals import uninterrupted
 from lotdb.storage.waiting import LimitedLock
-
-if TYPE_CHECKING:
-    from lotdb.plugins import Plugins
 
 __all__ = ["Backends"]
 
@@ -46,7 +44,7 @@ class Backends:
 
     def __init__(
         self,
-        plugins: Plugins,
+        plugins: Loader,
         data_file: Path,
         *,
         read_only: bool,

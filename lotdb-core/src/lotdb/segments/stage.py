@@ -10,37 +10,30 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from persistent import Persistent
 
 from lotdb.errors import (
-    DamagedError,
     FileSystemError,
     LotdbError,
     PluginError,
-    StaleNodeError,
     system_error,
-    system_errors,
 )
 from lotdb.interfaces.backend import is_locator
-from lotdb.plugins import plugin_errors, with_versions
-from lotdb.segments.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
+from lotdb.interfaces.installed import plugin_errors, with_versions
+from lotdb.segments.checksums import checksum
 from lotdb.segments.durability import make_durable
+from lotdb.segments.layout import Array, Layout, Segment
+from lotdb.segments.packs import PACK_BYTES, PACKED_BYTES, Pack, copy_rows
+from lotdb.segments.reader import Reader, place_of
 
 if TYPE_CHECKING:
     from lotdb.interfaces.backend import Backend
 
-Array = np.ndarray[Any, Any]
-
-# Arrays from this size on are written at once; smaller ones wait in a pack.
-PACKED_BYTES = 1 << 20
-# A pack is written when it has grown to this size.
-PACK_BYTES = 16 << 20
 # Appending merges small segments up to this size.
 MERGED_BYTES = 32 << 20
 # What is added in pieces of this size is not merged: it is read as fast in pieces.
@@ -49,77 +42,11 @@ UNMERGED_BYTES = 8 << 20
 STREAMED_BYTES = 32 << 20
 # All packs are written when together they have grown to this size.
 PENDING_BYTES = 48 << 20
-# What a backend raises if a library has not what it calls, which says nothing about the data.
-NOT_OF_DATA = (AttributeError, ImportError, NameError, NotImplementedError, TypeError)
-# Before memory is taken for so many bytes, a look is taken whether the last of them are there.
-DOUBTED_BYTES = 64 << 20
-# No array that does not fit into memory is compressed like that.
-IMPLAUSIBLE = 1000
 # What so many small packs held is remembered: the next append is likely to merge them.
 REMEMBERED = 16
 
 
-class Segment(NamedTuple):
-    """Rows *first* to *first + rows* of the array at *locator*, and the CRC-32 of their bytes."""
-
-    locator: Any
-    first: int
-    rows: int
-    checksum: int
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What arrays must have in common to share a pack.
-
-    ``options`` are pairs of the option's name and its value in the plain form of ``values.py``.
-    """
-
-    backend: str
-    dtype: np.dtype[Any]
-    row_shape: tuple[int, ...]
-    options: tuple[tuple[str, Any], ...] = ()
-    #: What the backend is to note beside the rows, as pairs; of no meaning for LOTDB itself.
-    notes: tuple[tuple[str, Any], ...] = ()
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes a row."""
-        size = self.dtype.itemsize
-        for length in self.row_shape:
-            size *= length
-        return size
-
-
-class _Pack:
-    """Rows that will be written as one array; until then they are read from here."""
-
-    def __init__(self, locator: Any, layout: Layout) -> None:
-        self.locator = locator
-        self.rows = 0
-        self._row_bytes = layout.row_bytes
-        self._buffer: Array = np.empty((0, *layout.row_shape), layout.dtype)
-
-    def add(self, array: Array) -> None:
-        needed = self.rows + len(array)
-        if needed > len(self._buffer):
-            # Short packs stay as large as they are. From some size on there is room for a whole one, of which
-            # no page is taken before it is written to; doubling keeps the copying linear.
-            room = needed + self.rows
-            if needed * self._row_bytes >= PACKED_BYTES:
-                room = max(needed + self.rows // 2, PACK_BYTES // self._row_bytes)
-            grown = np.empty((room, *self._buffer.shape[1:]), self._buffer.dtype)
-            copy_rows(self.array, grown[: self.rows])
-            self._buffer = grown
-        copy_rows(array, self._buffer[self.rows : needed])
-        self.rows = needed
-
-    @property
-    def array(self) -> Array:
-        return self._buffer[: self.rows]
-
-
-class Stage:
+class Stage(Reader):
     """The segments that one connection's transaction writes, and reading those of all.
 
     Parameters
@@ -143,20 +70,17 @@ class Stage:
         adopt: Callable[[Any], None] = lambda locator: None,
         decode_options: Callable[[Layout], Mapping[str, Any]],
     ) -> None:
-        self._backends = backends
+        super().__init__(backends)
         self._join = join
         self._adopt = adopt
         self._decode_options = decode_options
-        self._packs: dict[Layout, _Pack] = {}
-        self._pending: dict[int, _Pack] = {}  # the same packs by the identity of their locator
+        self._packs: dict[Layout, Pack] = {}
         self._pending_bytes = 0
         self._remembered: OrderedDict[Any, Array] = OrderedDict()
         self._written: list[tuple[Backend, Any]] = []
         self._joined = False
         self._voted = False
         self._discarded: list[tuple[Backend, Any]] = []
-        # What was undone last, to tell it from what is damaged.
-        self._undone: deque[Any] = deque(maxlen=1000)
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -168,7 +92,7 @@ class Stage:
             return (self._write_large(layout, array),)
         pack = self._packs.get(layout)
         if pack is None:
-            pack = _Pack(self._new_locator(layout), layout)
+            pack = Pack(self._new_locator(layout), layout)
             self._pending[id(pack.locator)] = pack
             self._packs[layout] = pack
         segment = Segment(pack.locator, pack.rows, len(array), checksum(array))
@@ -199,7 +123,7 @@ class Stage:
         self, layout: Layout, blocks: Iterable[Array], segments: tuple[Segment, ...] = ()
     ) -> tuple[Segment, ...]:
         """*segments* followed by the rows of *blocks*, however many come; held in memory 32 MiB at a time."""
-        waiting = _Pack(None, layout)
+        waiting = Pack(None, layout)
         streamed: tuple[Segment, ...] = ()
         for block in blocks:
             waiting.add(np.ascontiguousarray(block))  # a copy: the memory of a block may be used for the next
@@ -262,7 +186,7 @@ class Stage:
         self._add(layout, pack, array)
         return extended
 
-    def _add(self, layout: Layout, pack: _Pack, array: Array) -> None:
+    def _add(self, layout: Layout, pack: Pack, array: Array) -> None:
         pack.add(array)
         self._pending_bytes += array.nbytes
         if pack.array.nbytes >= PACK_BYTES:
@@ -325,130 +249,6 @@ class Stage:
         """Write all packs that are still in memory."""
         for layout in list(self._packs):
             self._close_pack(layout)
-
-    # -- reading -----------------------------------------------------------------------------------
-
-    def room_for(self, layout: Layout, segments: tuple[Segment, ...], first: int, rows: int) -> Array:
-        """Memory for *rows* rows of *segments* from row *first* on, if they can be there.
-
-        Raises
-        ------
-        DamagedError
-            If more is claimed than the backend has.
-        """
-        claimed = rows * layout.row_bytes
-        if claimed >= DOUBTED_BYTES and layout.row_bytes <= DOUBTED_BYTES:
-            one = np.empty((1, *layout.row_shape), layout.dtype)
-            for segment, skip, taken in _windows(segments, first, rows):
-                self._read_segment(layout, segment, skip + taken - 1, one)
-        try:
-            return np.empty((rows, *layout.row_shape), layout.dtype)
-        except (MemoryError, ValueError) as error:  # a ValueError for more than numpy can count
-            files = {file for segment in segments for file in self.files(layout, segment)}
-            stored = sum(size for _, size in files)
-            if not isinstance(error, MemoryError) or (files and claimed > IMPLAUSIBLE * stored):
-                names = ", ".join(sorted(path for path, _ in files)) or "nothing"
-                raise DamagedError(
-                    f"{claimed} bytes are recorded, and what holds them has {stored}: {names}"
-                ) from error
-            raise
-
-    def read_into(self, layout: Layout, segments: tuple[Segment, ...], first: int, out: Array) -> None:
-        """Fill *out* with the rows of *segments* from row *first* on.
-
-        Raises
-        ------
-        DamagedError
-            If bytes are missing, or rows that are read whole do not match their checksum.
-        """
-        wanted, done = len(out), 0
-        for segment, skip, rows in _windows(segments, first, wanted):
-            self._read_segment(layout, segment, skip, out if rows == wanted else out[done : done + rows])
-            done += rows
-        if done == wanted:
-            return
-        if out.nbytes:
-            raise DamagedError(f"only {done} of {wanted} rows are recorded")
-
-    def read_whole(self, layout: Layout, segment: Segment, block_bytes: int) -> Iterator[Array]:
-        """The rows of *segment* in blocks, checked as one when the last has been read.
-
-        Raises
-        ------
-        DamagedError
-            If bytes are missing, or do not match the checksum; blocks given out before are not to be used.
-        """
-        step, running = max(1, block_bytes // layout.row_bytes), 0
-        for first in range(0, segment.rows, step):
-            block = self.room_for(layout, (segment,), first, min(step, segment.rows - first))
-            self.read_into(layout, (segment,), first, block)
-            running = checksum(block, running)
-            yield block
-        if running != segment.checksum:
-            raise self._checksum_error(layout, segment)
-
-    def _checksum_error(self, layout: Layout, segment: Segment) -> DamagedError:
-        keeper = self._keeper(segment.locator)
-        if keeper is not self:
-            return keeper._checksum_error(layout, segment)
-        where = _where(self._backends(layout.backend), segment.locator)
-        return DamagedError(f"the bytes in {where} do not match their checksum")
-
-    def _read_segment(self, layout: Layout, segment: Segment, skip: int, out: Array) -> None:
-        keeper = self._keeper(segment.locator)
-        if keeper is not self:
-            keeper._read_segment(layout, segment, skip, out)
-            return
-        pack = self._pending.get(id(segment.locator))
-        if pack is not None:
-            first = segment.first + skip
-            copy_rows(pack.array[first : first + len(out)], out)
-            return
-        backend, first = self._backends(layout.backend), segment.first + skip
-        is_whole = len(out) == segment.rows
-        in_parts = is_whole and backend.reads_in_parts and out.nbytes >= THREADED_BYTES
-        try:
-            if in_parts:
-                summed = read_summed(
-                    lambda row, block: backend.read_into(segment.locator, first + row, block), out
-                )
-            else:
-                backend.read_into(segment.locator, first, out)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise self._read_error(backend, segment.locator, error) from error
-        if is_whole and (summed if in_parts else checksum(out)) != segment.checksum:
-            raise self._checksum_error(layout, segment)
-
-    def _keeper(self, locator: Any) -> Stage:
-        """The stage that keeps *locator*; a tree that was copied overrides this."""
-        return self
-
-    def _read_error(self, backend: Backend, locator: Any, error: Exception) -> LotdbError:
-        if isinstance(error, LotdbError) and not isinstance(error, DamagedError):
-            return error
-        undone = (each() if isinstance(each, weakref.ref) else each for each in self._undone)
-        if any(locator is each for each in undone):
-            return StaleNodeError("it was written in a transaction, or after a savepoint, that was undone")
-        where = _where(backend, locator)
-        if failure := system_error(error):
-            return FileSystemError.of(failure, f"cannot read {where}", where)
-        if isinstance(error, DamagedError):
-            return error if where in str(error) else DamagedError(f"{where}: {error}")
-        if isinstance(error, NOT_OF_DATA):
-            return PluginError(f"backend {with_versions(backend.name)} failed to read {where}: {error!r}")
-        return DamagedError(f"cannot read {where}: {error!r}")
-
-    def files(self, layout: Layout, segment: Segment) -> list[tuple[str, int]]:
-        """Path and size in bytes of each file that holds *segment*; none while it is in memory."""
-        keeper = self._keeper(segment.locator)
-        if keeper is not self:
-            return keeper.files(layout, segment)
-        if id(segment.locator) in self._pending:
-            return []
-        with system_errors():
-            return list(self._backends(layout.backend).files(segment.locator))
 
     # -- as a data manager of ZODB's transaction ---------------------------------------------------
 
@@ -532,20 +332,6 @@ def _notes(backend: Backend, layout: Layout) -> dict[str, Any]:
     return {"notes": dict(layout.notes)} if backend.takes_notes else {}
 
 
-def _windows(segments: tuple[Segment, ...], first: int, rows: int) -> Iterator[tuple[Segment, int, int]]:
-    """Each segment that has some of *rows* rows from *first* on: rows to skip in it, and rows to take."""
-    for segment in segments:
-        if rows <= 0:
-            return
-        if first >= segment.rows:
-            first -= segment.rows
-            continue
-        taken = min(segment.rows - first, rows)
-        yield segment, first, taken
-        rows -= taken
-        first = 0
-
-
 def _new_locator(backend: Backend) -> Any:
     with plugin_errors(backend.name):
         locator = backend.new_locator()
@@ -555,13 +341,6 @@ def _new_locator(backend: Backend) -> Any:
             f"backend {backend.name!r} made {locator!r} as a locator; leave new_locator as it is"
         )
     return locator
-
-
-def _where(backend: Backend, locator: Any) -> str:
-    try:
-        return str(backend.describe(locator))
-    except Exception as error:  # it must not hide the error that it was to be a part of
-        return f"{locator} (backend {backend.name!r} fails to describe it: {error!r})"
 
 
 def _keep(sizes: list[int], added: int) -> int:
@@ -591,7 +370,7 @@ def _writing(backend: Backend, locator: Any) -> Iterator[None]:
             raise
         if failure := system_error(error):
             raise FileSystemError.of(
-                failure, f"backend {backend.name!r} cannot write", _where(backend, locator)
+                failure, f"backend {backend.name!r} cannot write", place_of(backend, locator)
             ) from error
         raise PluginError(f"backend {with_versions(backend.name)} failed to write: {error!r}") from error
 
@@ -600,9 +379,3 @@ def _delete(backend: Backend, locator: Any) -> None:
     # What cannot be removed now is garbage that harms nobody; the next pack sweeps it.
     with contextlib.suppress(Exception):
         backend.delete(locator)
-
-
-def copy_rows(source: Array, target: Array) -> None:
-    """Copy the bytes of C-contiguous rows; numpy itself leaves out what lies between the fields."""
-    if source.nbytes:
-        as_bytes(target)[...] = as_bytes(source)

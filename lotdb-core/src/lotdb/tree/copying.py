@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from lotdb.content.payload import PayloadRecord, is_payload
 from lotdb.errors import DamagedError
+from lotdb.interfaces.loader import Loader
 from lotdb.records import (
     OWN_KEY,
     Box,
     Entry,
     Own,
     all_items,
+    is_shared,
+    leaf_with,
     new_branch,
     own_of,
+    record_of,
     shared_entry,
+    touch,
+    type_of,
 )
+from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
-from lotdb.segments.stage import Layout, Stage
-from lotdb.tree.tree import Handle, Tree, touch
+from lotdb.segments.reader import Reader
+from lotdb.segments.record import PayloadRecord, is_payload
+from lotdb.segments.stage import Stage
+from lotdb.tree.handle import Handle
+from lotdb.tree.tree import Tree
 from lotdb.values import values
-
-if TYPE_CHECKING:
-    from lotdb.plugins import Plugins
 
 __all__ = ["DetachedCopy", "copy_entry", "copy_payload", "is_same", "share_entry"]
 
@@ -37,7 +43,7 @@ BLOCK_BYTES = 16 << 20
 def share_entry(node: Handle) -> Entry:
     """The entry of *node* for a second place in the same tree: O(1), whatever is below."""
     entry = node._entry()
-    if type(entry[1]) is not tuple and not entry[2]:
+    if record_of(entry) is not None and not is_shared(entry):
         container = node._container_to_write()
         touch(container[node._key])
         node._tree.new_epoch()  # what was writable below is no longer
@@ -66,12 +72,12 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
             raise DamagedError(f"node {path!r} of what is copied is below itself")
         own = _copy_own(own_of(entry), source, target)
         if type(record) is tuple:
-            place[key] = (entry[0], *own)
+            place[key] = leaf_with(entry, own, False)
         elif type(record) is Box:
-            place[key] = (entry[0], Box(own), False)
+            place[key] = leaf_with(entry, own, True)
         else:
             boxed = type(record[OWN_KEY]) is Box
-            place[key] = branch = new_branch(entry[0], Box(own) if boxed else own)
+            place[key] = branch = new_branch(type_of(entry), Box(own) if boxed else own)
             above.append((key, record))
             ids.add(id(record))
             for child_key, child in all_items(record):
@@ -177,7 +183,7 @@ def _blocks(record: PayloadRecord, source: Stage) -> Iterator[np.ndarray[Any, An
 class DetachedCopy(Tree):
     """A tree in memory whose payloads still lie in the tree that it was copied from."""
 
-    def __init__(self, plugins: Plugins, origin: Tree) -> None:
+    def __init__(self, plugins: Loader, origin: Tree) -> None:
         super().__init__(plugins)
         self.stage = _CopiedStage(self, origin)
         origin.pin(self)
@@ -189,7 +195,7 @@ class _CopiedStage(Stage):
         self._tree = tree
         self._origin = origin
 
-    def _keeper(self, locator: Any) -> Stage:
+    def _keeper(self, locator: Any) -> Reader:
         if self._tree.memory.holds(locator):
             return self
         self._origin.check()

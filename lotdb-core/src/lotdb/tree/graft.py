@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Any, Literal, TypeVar
 
 from lotdb.errors import (
     InvalidMoveError,
@@ -11,32 +11,42 @@ from lotdb.errors import (
     WrongNodeError,
 )
 from lotdb.keys import check_key
-from lotdb.records import Box, Children, Entry, all_items, own_of, shared_entry, with_values
+from lotdb.records import (
+    Box,
+    Children,
+    Entry,
+    all_items,
+    children_of,
+    is_shared,
+    own_of,
+    shared_entry,
+    touch,
+    with_values,
+)
 from lotdb.tree import copying, walk
-from lotdb.tree.tree import Handle, touch
+from lotdb.tree.handle import Handle, all_or_nothing
+from lotdb.tree.node import Node
 from lotdb.tree.whole import put, take
-
-if TYPE_CHECKING:
-    from lotdb.nodes.basenode import BaseNode
 
 __all__ = ["IfExists", "add_tree", "check_node", "delete_node", "merge_tree"]
 
 IfExists = Literal["error", "replace", "rename"]
+N = TypeVar("N", bound=Node)
 
 
-def check_node(node: object) -> BaseNode:
+def check_node(node: Any) -> Any:
     """*node*, if it is one."""
     if not isinstance(node, Handle):
         raise WrongNodeError(f"{node!r} is of type {type(node).__name__}; a node is wanted")
-    return cast("BaseNode", node)
+    return node
 
 
 # -- adding and moving ----------------------------------------------------------------------------
 
 
 def add_tree(
-    parent: BaseNode, tree: BaseNode, *, key: str | int | None, copy: bool, if_exists: IfExists
-) -> BaseNode:
+    parent: N, tree: N, *, key: str | int | None, copy: bool, if_exists: IfExists
+) -> N:
     """Put *tree* below *parent*; see ``BaseNode.add_tree``."""
     check_node(tree)
     key = check_key(tree._key if key is None else key)
@@ -61,7 +71,7 @@ def add_tree(
     return _move(parent, tree, key) if tree._tree is parent._tree else _take_over(parent, tree, key)
 
 
-def _free_key(parent: BaseNode, key: str) -> str:
+def _free_key(parent: Node, key: str) -> str:
     number, free = 1, key
     there = parent._children() or ()  # asked once: there may be thousands of that name
     while free in there:
@@ -70,7 +80,7 @@ def _free_key(parent: BaseNode, key: str) -> str:
     return free
 
 
-def _check_can_move(tree: BaseNode, parent: BaseNode) -> None:
+def _check_can_move(tree: Node, parent: Node) -> None:
     if tree._tree is not parent._tree:
         if tree._tree.owner is not None:
             raise WrongNodeError(
@@ -83,7 +93,7 @@ def _check_can_move(tree: BaseNode, parent: BaseNode) -> None:
         raise InvalidMoveError(f"node {tree._path()!r} cannot be moved below itself, to {parent._path()!r}")
 
 
-def _add_copy(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
+def _add_copy(parent: N, tree: N, key: str) -> N:
     if tree._tree is parent._tree:
         entry = copying.share_entry(tree)
     else:
@@ -95,13 +105,13 @@ def _add_copy(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
     return node
 
 
-def _replace_child(parent: BaseNode, key: str, entry: Entry) -> None:
+def _replace_child(parent: Node, key: str, entry: Entry) -> None:
     _remove_child(parent, key)
     children = parent._children_to_write()
     put(parent._tree, children, key, entry)
 
 
-def _move(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
+def _move(parent: N, tree: N, key: str) -> N:
     """Move *tree* to another place of its own tree."""
     old_path = tree._path()
     shared = parent._tree
@@ -130,7 +140,7 @@ def _move(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
     return tree
 
 
-def _take_over(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
+def _take_over(parent: N, tree: N, key: str) -> N:
     """Make *tree*, of a tree in memory, part of the tree of *parent*."""
     memory, old_parent, old_key = tree._tree, tree._parent, tree._key
     entry = tree._entry()
@@ -155,7 +165,7 @@ def _take_over(parent: BaseNode, tree: BaseNode, key: str) -> BaseNode:
 # -- merging --------------------------------------------------------------------------------------
 
 
-def merge_tree(target: BaseNode, tree: BaseNode, *, overwrite: bool) -> None:
+def merge_tree(target: Node, tree: Node, *, overwrite: bool) -> None:
     """Add to *target* what *tree* has and it has not; see ``BaseNode.merge_tree``."""
     check_node(tree)
     tree._entry()
@@ -167,11 +177,11 @@ def merge_tree(target: BaseNode, tree: BaseNode, *, overwrite: bool) -> None:
             f"{tree._place()} cannot be merged with {target._place()}: one is above the other"
         )
     target._tree.check_writable()
-    with target._tree.all_or_nothing(target):
+    with all_or_nothing(target):
         _merge(target, tree, overwrite)
 
 
-def _merge(target: BaseNode, tree: BaseNode, overwrite: bool) -> None:
+def _merge(target: Node, tree: Node, overwrite: bool) -> None:
     stack = [(target, tree)]
     while stack:
         into, source = stack.pop()
@@ -180,22 +190,22 @@ def _merge(target: BaseNode, tree: BaseNode, overwrite: bool) -> None:
         _merge_own(into, source, overwrite)
         for child, _ in walk.children(source):
             if (child._key,) in into:
-                stack.append((into[(child._key,)], child))
+                stack.append((into._get(child._key, create=False), child))
             else:
-                into.add_tree(child, copy=True)
+                add_tree(into, child, key=None, copy=True, if_exists="error")
 
 
-def _is_above(upper: BaseNode, lower: BaseNode) -> bool:
+def _is_above(upper: Node, lower: Node) -> bool:
     return upper._parent is None or lower._path().startswith(upper._path() + "/")
 
 
-def _is_shared(into: BaseNode, source: BaseNode) -> bool:
+def _is_shared(into: Node, source: Node) -> bool:
     """Whether both are still one: branches share all that was changed in neither, whatever lies below."""
     mine, theirs = into._entry()[1], source._entry()[1]
     return mine is theirs and type(mine) in (Children, Box)
 
 
-def _merge_own(into: BaseNode, source: BaseNode, overwrite: bool) -> None:
+def _merge_own(into: Node, source: Node, overwrite: bool) -> None:
     mine, theirs = own_of(into._entry()), own_of(source._entry())
     there = dict(zip(mine[0], mine[1:], strict=True))
     new = {
@@ -211,10 +221,10 @@ def _merge_own(into: BaseNode, source: BaseNode, overwrite: bool) -> None:
 # -- deleting -------------------------------------------------------------------------------------
 
 
-def delete_node(parent: BaseNode, key: str | int, *, only_node: bool) -> None:
+def delete_node(parent: Node, key: str | int, *, only_node: bool) -> None:
     """Delete child *key* of *parent*; see ``BaseNode.delete_node``."""
     key = check_key(key)
-    child = parent.get_node(key, create=False)
+    child = parent._get(key, create=False)
     parent._tree.check_writable()
     # Making the place ready may clone its branch, and mark what lies below as shared: that comes first.
     parent._children_to_write()
@@ -228,28 +238,28 @@ def delete_node(parent: BaseNode, key: str | int, *, only_node: bool) -> None:
     parent._tree.plugins.emit("lotdb_node_deleted", parent=parent, key=key)
 
 
-def _lifted(child: BaseNode, parent: BaseNode) -> dict[str, Entry]:
+def _lifted(child: Node, parent: Node) -> dict[str, Entry]:
     """The entries of the children of *child*, ready to stand beside it."""
     entry = child._entry()
-    record = entry[1]
-    entries: dict[str, Entry] = dict(all_items(record)) if type(record) is Children else {}
+    children = children_of(entry)
+    entries: dict[str, Entry] = {} if children is None else dict(all_items(children))
     clash = next((key for key in entries if key != child._key and (key,) in parent), None)
     if clash is not None:
         raise NodeExistsError(
             f"cannot delete only node {child._path()!r}: its child {clash!r} would clash with "
             f"{clash!r} of {parent._place()}"
         )
-    if entries:
+    if children is not None and entries:
         # What somebody adds to it meanwhile would not be lifted, and be lost.
-        parent._tree.depend_on_content(record)
-    if entries and entry[2]:
+        parent._tree.depend_on_content(children)
+    if entries and is_shared(entry):
         return {key: shared_entry(lifted) for key, lifted in entries.items()}
     for lifted in entries.values():
         touch(lifted)
     return entries
 
 
-def _remove_child(parent: BaseNode, key: str) -> None:
+def _remove_child(parent: Node, key: str) -> None:
     """Take the child *key* away, if there is one."""
     if (key,) not in parent:
         return
@@ -257,13 +267,14 @@ def _remove_child(parent: BaseNode, key: str) -> None:
     entry = children[key]
     _retire(parent, entry)
     parent._tree.removals += 1
-    if type(entry[1]) is Children:
+    if children_of(entry) is not None:
         parent._tree.new_epoch()
     take(parent._tree, children, key)
 
 
-def _retire(parent: BaseNode, entry: Entry) -> None:
+def _retire(parent: Node, entry: Entry) -> None:
     """Make the transaction conflict with one that changes what was at *entry*, as far as that is cheap."""
     touch(entry)
-    if type(entry[1]) is Children and not entry[2]:
-        parent._tree.retire(entry[1])
+    children = children_of(entry)
+    if children is not None and not is_shared(entry):
+        parent._tree.retire(children)

@@ -1,50 +1,28 @@
-"""A tree, and how a handle finds its place in it; copy-on-write lives here.
+"""A tree: what its handles have in common, and what it asks of the transaction it is in.
 
-A handle stores its parent's handle and its key, and remembers the container (the children of its parent)
-in which its entry lies. The tree's *epoch* changes whenever a container that somebody remembers may no
-longer be the right one; a handle with another epoch looks its container up anew, from the nearest
-ancestor that is up to date. It remembers its entry as well, as long as nothing in the tree was changed: the
-tree's *version* changes with each write. Which containers may be written to, the tree remembers, for an
-epoch. Nothing here recurses: a tree may be deeper than Python's stack.
+The tree's *epoch* changes whenever a container that a handle remembers may no longer be the right one, and
+its *version* with each write. Which containers may be written to, the tree remembers, for an epoch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import replace
-from functools import partial
 from threading import get_ident
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from lotdb.errors import DamagedError, StaleNodeError
-from lotdb.plugins import Plugins, plugin_errors
-from lotdb.records import (
-    BOX_BYTES,
-    OWN_KEY,
-    Box,
-    Children,
-    Entry,
-    Guard,
-    Own,
-    children_of,
-    clone_branch,
-    new_branch,
-)
+from lotdb.interfaces.installed import plugin_errors
+from lotdb.interfaces.loader import Loader
+from lotdb.records import Box, Children, Entry, Guard
+from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
-from lotdb.segments.stage import Layout, Stage
-from lotdb.tree.whole import Whole, put
+from lotdb.segments.stage import Stage
+from lotdb.tree.whole import Whole
 from lotdb.values import values
 
-__all__ = ["Handle", "Tree"]
-
-# How many levels above a node are looked at when it is looked up.
-RING_LEVELS = 16
-
-_NOWHERE: Mapping[str, Entry] = {}
-
+__all__ = ["Tree"]
 
 class Tree:
     """A tree in memory; the tree of a database's connection overrides what differs there."""
@@ -54,7 +32,7 @@ class Tree:
     #: Backend of payloads that name none.
     default_backend = "memory"
 
-    def __init__(self, plugins: Plugins) -> None:
+    def __init__(self, plugins: Loader) -> None:
         self.plugins = plugins
         self.epoch = 0
         self.version = 0
@@ -62,7 +40,7 @@ class Tree:
         self.writable: dict[int, Any] = {}
         #: How often a child was taken away; an iteration then looks whether its next one is still there.
         self.removals = 0
-        #: What takes back the steps of the change that is being made as a whole; see ``whole.py``.
+        #: What takes back the steps of the change that is being made as a whole; see ``tree/whole.py``.
         self.steps: list[Callable[[], Any]] | None = None
         #: The one place that the root's handle finds its entry in, by its key.
         self.roots: MutableMapping[str, Entry] = {}
@@ -107,6 +85,10 @@ class Tree:
         """Whether the tree is a connection's of *database*."""
         return False
 
+    def is_here(self) -> bool:
+        """Whether the calling thread may use the tree."""
+        return self.owner is None or self.owner == get_ident()
+
     def check(self) -> None:
         """Raise the right error if the tree cannot be used here and now."""
 
@@ -146,11 +128,9 @@ class Tree:
     def give_up(self, failure: BaseException) -> None:
         """Called when a change that failed cannot be taken back."""
 
-    @contextmanager
-    def all_or_nothing(self, node: Handle) -> Iterator[None]:
-        """Undo what the block did at and below *node* if it fails."""
-        with self.whole():
-            yield
+    def savepoint(self) -> Callable[[], None] | None:
+        """What takes the transaction back to now, if the tree is in a database."""
+        return None
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call *undo* if the transaction is aborted, or rolled back to before now."""
@@ -160,227 +140,3 @@ class Tree:
 
     def trim_cache(self) -> None:
         """Let go of records that were read and are not in use."""
-
-
-def touch(entry: Entry) -> None:
-    """Store the guard of *entry* anew: its reference is about to change.
-
-    A shared record needs none: nobody writes below it without changing the reference first.
-    """
-    if type(entry[1]) is not tuple and not entry[2]:
-        guard = entry[3] if type(entry[1]) is Children else entry[1]
-        guard._p_activate()
-        guard._p_changed = True
-
-
-class Handle:
-    """The place of a node in a tree: its parent's handle and its key."""
-
-    __slots__ = (
-        "__weakref__",
-        "_container",
-        "_epoch",
-        "_key",
-        "_kids",
-        "_kids_epoch",
-        "_parent",
-        "_seen",
-        "_tree",
-        "_version",
-    )
-
-    _tree: Tree
-    _parent: Handle | None
-    _key: str
-    _container: Any
-    _epoch: int  # the tree's, when _container was looked up
-    _seen: Entry  # the entry that was found there last
-    _version: int  # the tree's, when _seen was
-    _kids: Children  # the children of this node
-    _kids_epoch: int  # the tree's, when they were looked up
-
-    #: Names under which the node keeps what is no attribute of the user's.
-    _hidden: ClassVar[frozenset[str]] = frozenset()
-
-    # -- reading -------------------------------------------------------------------------------------
-
-    def _entry(self) -> Entry:
-        tree = self._tree
-        in_its_thread = tree.owner is None or tree.owner == get_ident()
-        if self._version == tree.version and in_its_thread:
-            return self._seen
-        if self._epoch != tree.epoch or not in_its_thread:
-            self._locate()
-            tree = self._tree
-        entry: Entry | None = self._container.get(self._key)
-        if entry is None:
-            raise self._stale()
-        self._seen, self._version = entry, tree.version
-        return entry
-
-    def _children(self) -> Children | None:
-        return children_of(self._entry())
-
-    def _ancestry(self, is_current: Callable[[Handle], bool]) -> list[Handle]:
-        """Self and its ancestors, upwards, up to the first that *is_current* (left out)."""
-        chain: list[Handle] = []
-        node: Handle | None = self
-        while node is not None and not is_current(node):
-            chain.append(node)
-            node = node._parent
-        return chain
-
-    def _refuse_ring(self, children: Children, levels: int | None = RING_LEVELS) -> None:
-        """Raise ``DamagedError`` if *children*, those of this node, are as well those of one above it.
-
-        Only *levels* levels are looked at, or all for None: in a deep tree, to look at all each time would
-        cost more than all else. Who goes down without end looks at all from time to time.
-        """
-        node: Handle | None = self
-        while node is not None and levels != 0:
-            if node._container is children and self._is_in_ring(children):
-                raise DamagedError(
-                    f"{self._place()} is below itself: its children are those of a node above it"
-                )
-            node = node._parent
-            levels = None if levels is None else levels - 1
-
-    def _is_in_ring(self, children: Children) -> bool:
-        # A handle may remember what is no longer so; what is stored, it looks up.
-        above = self._ancestry(lambda node: False)[1:]
-        return any(children_of(node._entry()) is children for node in above)
-
-    def _locate(self) -> None:
-        chain = self._ancestry(lambda node: node._epoch == node._tree.epoch)
-        top = chain[-1] if chain else self
-        (top._parent or top)._tree.check()
-        for node in reversed(chain):
-            parent = node._parent
-            if parent is None:
-                node._container = node._tree.roots
-            else:
-                node._tree = parent._tree  # another than before if the root was added to a database
-                entry = parent._container.get(parent._key)
-                children = None if entry is None else children_of(entry)
-                # A place that is not there is not remembered: it may be made before the next epoch.
-                node._container = _NOWHERE if children is None else children
-            node._version = -1
-            node._epoch = -1 if node._container is _NOWHERE else node._tree.epoch
-
-    # -- writing -------------------------------------------------------------------------------------
-
-    def _container_to_write(self) -> Any:
-        """The container of this node's entry, in which it may be changed."""
-        tree = self._tree
-        if (
-            self._epoch == tree.epoch
-            and id(self._container) in tree.writable
-            and (tree.owner is None or tree.owner == get_ident())
-        ):
-            tree.version += 1
-            return self._container
-        self._entry()  # right thread, and still there
-        tree = self._tree
-        tree.check_writable()
-        chain = self._ancestry(
-            lambda node: node._epoch == tree.epoch and id(node._container) in tree.writable
-        )
-        for node in reversed(chain):
-            parent = node._parent
-            node._container = tree.roots if parent is None else parent._branch_to_write()
-        # Clones made on the way down have changed the epoch, but not for the nodes of this chain.
-        for node in chain:
-            node._epoch = tree.epoch
-            tree.writable[id(node._container)] = node._container
-        tree.version += 1  # last, so that no handle takes what is there now for what will be
-        return self._container
-
-    def _branch_to_write(self) -> Children:
-        """The children of this node, made or cloned if need be; the containers above are ready."""
-        container, tree = self._container, self._tree
-        entry = container[self._key]
-        record = entry[1]
-        shared = type(record) is not tuple and entry[2]
-        if shared:
-            # Another transaction may not know yet that it is shared, and change it in place.
-            tree.depend_on_content(record)
-        if type(record) is not Children:
-            own = entry[1:] if type(record) is tuple else Box(record.own) if shared else record
-            entry = container[self._key] = new_branch(entry[0], own)
-        elif shared:
-            clone = clone_branch(entry)
-            tree.new_epoch()
-            entry = container[self._key] = clone
-        tree.depend_on(entry[3])
-        children: Children = entry[1]
-        return children
-
-    def _children_to_write(self) -> Children:
-        tree = self._tree
-        if (
-            self._kids_epoch == tree.epoch
-            and id(self._kids) in tree.writable
-            and (tree.owner is None or tree.owner == get_ident())
-        ):
-            tree.version += 1
-            return self._kids
-        self._container_to_write()
-        tree = self._tree
-        epoch = tree.epoch
-        children = self._branch_to_write()
-        if tree.epoch != epoch:
-            # The clone is below this node, so its own container is still the right one.
-            self._epoch = tree.epoch
-            tree.writable[id(self._container)] = self._container
-        self._kids, self._kids_epoch = children, tree.epoch
-        tree.writable[id(children)] = children
-        tree.version += 1
-        return children
-
-    def _put_own(self, own: Own, *, boxed: bool = False) -> None:
-        """Store *own* as what this node holds itself, in a record of its own if it is large or *boxed*."""
-        container = self._container_to_write()
-        entry = container[self._key]
-        record = entry[1]
-        # How large it is, is only asked where it is packed: what has a box keeps it.
-        if type(record) is tuple:
-            boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
-            put(self._tree, container, self._key, (entry[0], Box(own), False) if boxed else (entry[0], *own))
-        elif type(record) is Box:
-            if entry[2]:
-                self._tree.depend_on_content(record)
-                put(self._tree, container, self._key, (entry[0], Box(own), False))
-            else:
-                self._put_in_box(record, own)
-        else:
-            children = self._children_to_write()
-            record = children[OWN_KEY]
-            if type(record) is Box:
-                self._put_in_box(record, own)
-            else:
-                boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
-                put(self._tree, children, OWN_KEY, Box(own) if boxed else own)
-
-    def _put_in_box(self, box: Box, own: Own) -> None:
-        steps = self._tree.steps
-        if steps is not None:
-            steps.append(partial(setattr, box, "own", box.own))
-        box.own = own
-
-    def _put_type(self, type_name: str) -> None:
-        container = self._container_to_write()
-        put(self._tree, container, self._key, (type_name, *container[self._key][1:]))
-
-    # -- errors --------------------------------------------------------------------------------------
-
-    def _path(self) -> str:
-        return "/".join(node._key for node in reversed(self._ancestry(lambda node: node._parent is None)))
-
-    def _place(self) -> str:
-        """The node, as messages name it."""
-        return f"node {self._path()!r}" if self._parent is not None else "the root"
-
-    def _stale(self) -> StaleNodeError:
-        return StaleNodeError(
-            f"{self._place()} is gone: it was deleted, moved away, or its creation was undone"
-        )

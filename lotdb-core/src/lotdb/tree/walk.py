@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from lotdb.errors import DamagedError, InvalidOptionError, StaleNodeError
-from lotdb.records import NO_TREE, OWN_KEY, Children, Entry, child_items
-from lotdb.tree.tree import RING_LEVELS
-
-if TYPE_CHECKING:
-    from lotdb.nodes.basenode import BaseNode
+from lotdb.records import NO_TREE, OWN_KEY, Children, Entry, child_items, children_of
+from lotdb.tree.handle import RING_LEVELS
+from lotdb.tree.node import Node
 
 T = TypeVar("T")
+N = TypeVar("N", bound=Node)
 _BATCH = 256
 
 
-def children(node: BaseNode) -> Iterator[tuple[BaseNode, Entry]]:
+def children(node: N) -> Iterator[tuple[N, Entry]]:
     """Each child of *node*, with its entry as it was when its batch was fetched."""
     last = OWN_KEY
     while True:
@@ -50,22 +49,22 @@ def children(node: BaseNode) -> Iterator[tuple[BaseNode, Entry]]:
 
 def has_children(entry: Entry) -> bool:
     """Whether the node of *entry* has any child."""
-    record = entry[1]
-    return type(record) is Children and next(iter(child_items(record)), None) is not None
+    below = children_of(entry)
+    return below is not None and next(iter(child_items(below)), None) is not None
 
 
-def everything(node: BaseNode) -> Iterator[BaseNode]:
+def everything(node: N) -> Iterator[N]:
     """*node* and all nodes below it."""
     node._entry()
     return (found for found, _, _ in _descend(node))
 
 
-def leaves(node: BaseNode) -> Iterator[BaseNode]:
+def leaves(node: N) -> Iterator[N]:
     """The nodes at or below *node* that have no children."""
     return _leaves(node) if has_children(node._entry()) else iter((node,))
 
 
-def _leaves(node: BaseNode) -> Iterator[BaseNode]:
+def _leaves(node: N) -> Iterator[N]:
     stack = [children(node)]
     while stack:
         for child, entry in stack[-1]:
@@ -78,7 +77,7 @@ def _leaves(node: BaseNode) -> Iterator[BaseNode]:
             stack.pop()
 
 
-def level(node: BaseNode, depth: Any) -> Iterator[BaseNode]:
+def level(node: N, depth: Any) -> Iterator[N]:
     """The nodes *depth* levels below *node*; ``"deepest"`` for the lowest level there is."""
     node._entry()
     if isinstance(depth, str) and depth == "deepest":
@@ -88,12 +87,12 @@ def level(node: BaseNode, depth: Any) -> Iterator[BaseNode]:
     return (found for found, _, at in _descend(node, depth) if at == depth)
 
 
-def _deepest(node: BaseNode) -> Iterator[BaseNode]:
+def _deepest(node: N) -> Iterator[N]:
     depth = max(at for _, _, at in _descend(node))
     yield from level(node, depth)
 
 
-def _descend(node: BaseNode, depth: int | None = None) -> Iterator[tuple[BaseNode, Entry, int]]:
+def _descend(node: N, depth: int | None = None) -> Iterator[tuple[N, Entry, int]]:
     """*node* and all below it, each with its entry and depth, down to level *depth*."""
     entry = node._entry()
     yield node, entry, 0
@@ -109,7 +108,7 @@ def _descend(node: BaseNode, depth: int | None = None) -> Iterator[tuple[BaseNod
             stack.append(children(found[0]))
 
 
-def _refuse_endless(found: tuple[BaseNode, Entry], depth: int) -> None:
+def _refuse_endless(found: tuple[Node, Entry], depth: int) -> None:
     """Raise ``DamagedError`` if a walk would go on for ever, before it is twice as deep as it ever can be."""
     if depth >= RING_LEVELS and depth & (depth - 1) == 0:
         found[0]._refuse_ring(found[1][1], levels=None)

@@ -10,17 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from lotdb.records import Entry
 from lotdb.storage.signals import uninterrupted
 
-if TYPE_CHECKING:
-    from lotdb.records import Entry
-    from lotdb.tree.tree import Tree
-
-__all__ = ["Whole", "put", "steps_noted", "take"]
+__all__ = ["Stepwise", "Whole", "put", "steps_noted", "take"]
 
 T = TypeVar("T")
+
+
+class Stepwise(Protocol):
+    """What a change is made in; a tree is one."""
+
+    #: What takes back the steps of the change that is being made; None while there is none.
+    steps: list[Callable[[], Any]] | None
+
+    def new_epoch(self) -> None:
+        """Have all look up their places anew."""
+
+    def give_up(self, failure: BaseException) -> None:
+        """Called when a change that failed cannot be taken back."""
 
 
 class Whole:
@@ -31,7 +41,7 @@ class Whole:
 
     __slots__ = ("_keep", "_tree")
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Stepwise) -> None:
         self._tree = tree
 
     def __enter__(self) -> None:
@@ -53,7 +63,7 @@ class Whole:
             tree.steps = None
 
 
-def steps_noted(tree: Tree, change: Callable[..., T], *args: Any) -> T:
+def steps_noted(tree: Stepwise, change: Callable[..., T], *args: Any) -> T:
     """What *change* gives, made whole or not at all; quicker than the context, where little is changed."""
     tree.steps = []
     try:
@@ -67,7 +77,7 @@ def steps_noted(tree: Tree, change: Callable[..., T], *args: Any) -> T:
         tree.steps = None
 
 
-def _take_back(tree: Tree, steps: list[Callable[[], Any]], keep: int) -> None:
+def _take_back(tree: Stepwise, steps: list[Callable[[], Any]], keep: int) -> None:
     try:
         while len(steps) > keep:
             steps[-1]()
@@ -79,14 +89,14 @@ def _take_back(tree: Tree, steps: list[Callable[[], Any]], keep: int) -> None:
         tree.new_epoch()
 
 
-def put(tree: Tree, container: Any, key: str, entry: Entry) -> None:
+def put(tree: Stepwise, container: Any, key: str, entry: Entry) -> None:
     """Set the entry of *key* in *container*, which may be changed."""
     if tree.steps is not None:
         tree.steps.append(partial(_restore, container, key, container.get(key)))
     container[key] = entry
 
 
-def take(tree: Tree, container: Any, key: str) -> Entry:
+def take(tree: Stepwise, container: Any, key: str) -> Entry:
     """Take the entry of *key* out of *container*, which may be changed."""
     entry: Entry = container[key]
     if tree.steps is not None:
@@ -101,7 +111,7 @@ def take(tree: Tree, container: Any, key: str) -> Entry:
     return entry
 
 
-def _put_back(tree: Tree, container: Any, key: str, entry: Entry) -> None:
+def _put_back(tree: Stepwise, container: Any, key: str, entry: Entry) -> None:
     try:
         with uninterrupted():
             container[key] = entry

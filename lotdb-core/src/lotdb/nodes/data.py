@@ -1,16 +1,15 @@
-"""DataNode: a node that owns payloads. Policy only; the work is done in ``payloads.py``."""
+"""What data nodes do with their payloads. Policy only; the work is done in ``content/payloads.py``."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 from lotdb.content import attributes, payloads
 from lotdb.content.defaults import (
     BACKEND,
     DATA_ATTRIBUTE,
-    POLICY,
     SAMPLERATE,
     Default,
     check_kept,
@@ -19,59 +18,21 @@ from lotdb.content.defaults import (
 )
 from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
-from lotdb.files.asking import MAX_BYTES
 from lotdb.files.attach import attach_file
-from lotdb.nodes.basenode import BaseNode, LeftToDataNodes
-from lotdb.plugins import BUILT_IN_NODE_TYPES
+from lotdb.interfaces.files import MAX_BYTES
 from lotdb.ranges import Number, Unit
 from lotdb.records import get_value, own_of, position, with_values, without_value
+from lotdb.tree.node import Node
 
-if TYPE_CHECKING:
-    from lotdb.plugins import Plugins
-
-__all__ = ["DataNode"]
+__all__ = ["DataMethods"]
 
 
-class DataNode(BaseNode):
-    """A node with payloads: arrays, texts or bytes, each under a name.
-
-    It keeps three defaults for them: the sample rate, the backend, and the name of the payload that is
-    meant when none is given. ``database=`` is accepted by all that writes, and only checked: a node knows
-    its database.
-
-    Parameters
-    ----------
-    key
-        Key of the new tree's root.
-    samplerate_hz
-        Rows a second of payloads that are written without a rate.
-    backend
-        Name of the backend of payloads that are written without one.
-    data_attribute
-        Name of the payload that is meant when none is given.
-    plugins
-        The plugins to use; by default those that are installed.
-    """
+class DataMethods(Node):
+    """What a data node has and a plain one has not; ``lotdb.DataNode`` is made of it."""
 
     __slots__ = ("_found",)
 
     _found: tuple[str | None, int, Payload]  # name, version of the tree, and what was found
-
-    node_type_name: ClassVar[str] = "data"
-
-    _hidden = POLICY
-
-    def __init__(
-        self,
-        key: str | int = "data",
-        *,
-        samplerate_hz: float | None = None,
-        backend: str | None = None,
-        data_attribute: str | None = None,
-        plugins: Plugins | None = None,
-    ) -> None:
-        super().__init__(key, plugins=plugins)
-        self.configure_data(samplerate_hz=samplerate_hz, backend=backend, data_attribute=data_attribute)
 
     # -- defaults ------------------------------------------------------------------------------------
 
@@ -385,10 +346,3 @@ class DataNode(BaseNode):
         return payload.iter_blocks(
             block_size, block_unit=block_unit, start=start, stop=stop, range_unit=range_unit
         )
-
-
-BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
-
-# A newcomer's first mistake is to ask a plain node for its data: it says what to do.
-for _member in [name for name in vars(DataNode) if not name.startswith("_") and not hasattr(BaseNode, name)]:
-    setattr(BaseNode, _member, LeftToDataNodes(_member))

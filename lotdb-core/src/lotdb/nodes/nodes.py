@@ -1,11 +1,10 @@
-"""BaseNode: hierarchy and metadata."""
+"""BaseNode: hierarchy and metadata; and DataNode, which has payloads as well."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
-from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
 
@@ -20,25 +19,20 @@ from lotdb.errors import (
     WrongNodeTypeError,
 )
 from lotdb.files.folders import IngestReport, ingest_tree
-from lotdb.keys import check_key, is_plain_key, some, split_path
+from lotdb.keys import check_key
+from lotdb.nodes.data import DataMethods
 from lotdb.nodes.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.nodes.refusals import RefusesData
-from lotdb.plugins import Plugins, check_plugins
-from lotdb.records import EMPTY_ENTRY, EMPTY_OWN, Children, Entry, count_children, empty_entry
+from lotdb.plugins import BUILT_IN_NODE_TYPES, Plugins, check_plugins
+from lotdb.records import EMPTY_OWN, count_children, type_of
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
-from lotdb.tree.tree import Handle, Tree
-from lotdb.tree.whole import put, steps_noted, take
+from lotdb.tree.node import Node, class_of
+from lotdb.tree.whole import steps_noted
 
-if TYPE_CHECKING:
-    from lotdb.nodes.datanode import DataNode
-
-__all__ = ["BaseNode"]
+__all__ = ["BaseNode", "DataNode"]
 
 T = TypeVar("T")
-
-# How many of its children a handle remembers.
-_KNOWN = 128
 
 
 class BaseNode(RefusesData):
@@ -61,53 +55,10 @@ class BaseNode(RefusesData):
         If *key* is no key.
     """
 
-    __slots__ = ("_known",)
-
-    _known: dict[str, BaseNode] | None  # handles of children that paths led through, by key
-
-    #: The name under which the type is registered and stored; empty for plain nodes.
-    node_type_name: ClassVar[str] = ""
+    __slots__ = ()
 
     def __init__(self, key: str | int = "root", *, plugins: Plugins | None = None) -> None:
-        self._tree = Tree(check_plugins(plugins))
-        self._parent = None
-        self._key = check_key(key)
-        self._container = self._tree.roots
-        self._container[self._key] = empty_entry(self.node_type_name)
-        self._epoch = self._tree.epoch
-        self._version = self._kids_epoch = -1
-        self._known = None
-
-    @classmethod
-    def _at(cls, tree: Tree, parent: Handle | None, key: str, container: Any, epoch: int) -> BaseNode:
-        node = object.__new__(cls)
-        node._tree = tree
-        node._parent = parent
-        node._key = key
-        node._container = container
-        node._epoch = epoch
-        node._version = node._kids_epoch = -1
-        node._known = None
-        return node
-
-    def _child(self, key: str, entry: Entry, container: Any, epoch: int, version: int) -> BaseNode:
-        """The child *key*, whose *entry* was found in *container* in that epoch and version of the tree."""
-        type_name = entry[0]
-        cls = _installed_class(self._tree.plugins, type_name) if type_name else BaseNode
-        # As in _at, without the call: walks make hundreds of thousands of these.
-        node: BaseNode = object.__new__(cls)
-        node._tree = self._tree
-        node._parent = self
-        node._key = key
-        node._container = container
-        node._epoch = epoch
-        node._seen = entry
-        node._version = version
-        node._kids_epoch = -1
-        node._known = None
-        if type(entry[1]) is Children:
-            node._refuse_ring(entry[1])
-        return node
+        self._start(check_plugins(plugins), check_key(key))
 
     # -- identity ------------------------------------------------------------------------------------
 
@@ -133,32 +84,12 @@ class BaseNode(RefusesData):
     @property
     def node_type(self) -> str:
         """Registered name of its type; "" for a plain node. It is kept if the type is not installed."""
-        return cast(str, self._entry()[0])
+        return type_of(self._entry())
 
     def __repr__(self) -> str:
         entry = self._container.get(self._key) if self._epoch == self._tree.epoch else None
         gone = "" if entry is not None or self._is_there() else ", gone"
         return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{gone}>"
-
-    def _is_there(self) -> bool:
-        try:
-            self._entry()
-        except Exception:
-            return False
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, BaseNode):
-            return NotImplemented
-        if self is other:
-            return True
-        return self._root_tree() is other._root_tree() and self._path() == other._path()
-
-    def __hash__(self) -> int:
-        return hash(self._path())
-
-    def _root_tree(self) -> Tree:
-        return self._ancestry(lambda node: False)[-1]._tree
 
     def __bool__(self) -> bool:
         return True
@@ -188,97 +119,14 @@ class BaseNode(RefusesData):
         InvalidKeyError, MissingPluginError, ReadOnlyError, StaleNodeError
         """
         if node_type:
-            _class_of(self._tree.plugins, node_type)
+            class_of(self._tree.plugins, node_type)
         return self._get(key, create, node_type)
 
-    def _get(self, key: str | int, create: bool, node_type: str | None = None) -> BaseNode:
-        tree = self._tree
-        children: Children | None = None
-        if self._kids_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
-            children = self._kids
-        else:
-            record = self._entry()[1]
-            tree = self._tree
-            if type(record) is Children:
-                children = self._kids = record
-                self._kids_epoch = tree.epoch
-        # What is found as it was given is a key in its stored form, but for the empty one.
-        if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
-            checked = check_key(key)
-            if type(key) is not str or checked != key:
-                return self._get(checked, create, node_type)
-            if not create:
-                raise self._no_child(checked)
-            return self._create(checked, empty_entry(node_type) if node_type else EMPTY_ENTRY)
-        node = self._child(key, entry, children, tree.epoch, tree.version)
-        return node._as_type(node_type) if node_type else node
-
-    def get_node_path(self, path: Any, create: bool = True, *, node_type: str | None = None) -> BaseNode:
-        """The node at *path* below this one, with all nodes on the way; see :meth:`get_node`.
-
-        *path* is a sequence of keys, or one text with "/" between them.
-        """
-        if node_type:
-            _class_of(self._tree.plugins, node_type)
-        keys = path.split("/") if type(path) is str else path
-        if type(keys) not in (list, tuple) or not keys:
-            return self._make_path(split_path(path), create, node_type)
-        tree = self._tree
-        if self._kids_epoch != tree.epoch or (tree.owner is not None and tree.owner != get_ident()):
-            self._entry()
-            tree = self._tree
-        epoch = tree.epoch
-        # First as if it were keys in their stored form, of nodes that are there, but for the last one: mostly
-        # it is. Nodes on the way are remembered, since the next path is likely to share it.
-        node, last = self, len(keys) - 1
-        for depth, key in enumerate(keys):
-            if node._kids_epoch != epoch:
-                record = node._entry()[1]
-                if type(record) is not Children:
-                    break
-                node._kids, node._kids_epoch = record, epoch
-            # The empty key is that of what the branch holds itself.
-            if type(key) is not str or not key:
-                break
-            if depth == last:
-                entry = node._kids.get(key)
-                if entry is not None:
-                    node = node._child(key, entry, node._kids, epoch, tree.version)
-                    return node._as_type(node_type) if node_type else node
-                if create and is_plain_key(key):
-                    return node._create(key, empty_entry(node_type) if node_type else EMPTY_ENTRY)
-                break
-            known = node._known.get(key) if node._known else None
-            if known is None or known._kids_epoch != epoch:
-                entry = node._kids.get(key)
-                if entry is None:
-                    break
-                known = node._child(key, entry, node._kids, epoch, tree.version)
-                node._remember(known)
-            node = known
-        rest = split_path(path)[depth:] if type(path) is str else split_path(keys[depth:])
-        return node._make_path(rest, create, node_type)
-
-    def _remember(self, child: BaseNode) -> None:
-        """Keep the handle of a child that paths lead through."""
-        if self._known is None or len(self._known) >= _KNOWN:
-            self._known = {}
-        self._known[child._key] = child
-
-    def _make_path(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> BaseNode:
-        if not keys:
-            return self._as_type(node_type) if node_type else self
-        if not create:
-            return self._go(keys, create, node_type)
-        self._entry()  # which knows the tree
-        with self._tree.whole():
-            return self._go(keys, create, node_type)
-
-    def _go(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> BaseNode:
-        node: BaseNode = self
-        for key in keys[:-1]:
-            node = node._get(key, create)
-        return node._get(keys[-1], create, node_type)
+    if TYPE_CHECKING:
+        # Node has it, so that looking up a path takes no further call; what is there is a BaseNode.
+        def get_node_path(
+            self, path: Any, create: bool = True, *, node_type: str | None = None
+        ) -> BaseNode: ...
 
     def get_data_node(
         self,
@@ -315,58 +163,11 @@ class BaseNode(RefusesData):
         node._put_policy(policy)
         return node
 
-    def _as_type(self, node_type: str) -> BaseNode:
-        """This node as one of *node_type*; it stays what it is if its own type is a kind of that."""
-        cls = _class_of(self._tree.plugins, node_type)
-        try:
-            own = _class_of(self._tree.plugins, self.node_type)
-        except (MissingPluginError, PluginError) as error:
-            # Nobody can tell whether it is a kind of that; made one, it would lose its own type for good.
-            raise type(error)(f"{self._place()} cannot be taken for one of {node_type!r}: {error}") from error
-        if issubclass(own, cls):
-            cls = own
-        else:
-            self._put_type(node_type)
-        return cls._at(self._tree, self._parent, self._key, self._container, self._epoch)
-
-    def _create(self, key: str, entry: Entry) -> BaseNode:
-        children = self._children_to_write()
-        tree = self._tree
-        if tree.steps is None:  # as it mostly is, and leaves are made by the hundred thousand
-            children[key] = entry
-        else:
-            put(tree, children, key, entry)
-        node = self._child(key, entry, children, tree.epoch, tree.version)
-        if "lotdb_node_created" not in tree.plugins.unheard:
-            tree.plugins.emit("lotdb_node_created", node=node)
-        return node
-
-    def _announce(self) -> None:
-        """Tell the listeners that the node is there."""
-        if "lotdb_node_created" not in self._tree.plugins.unheard:
-            self._tree.plugins.emit("lotdb_node_created", node=self)
-
-    def _no_child(self, key: str) -> NodeNotFoundError:
-        place = repr(self._path()) if self._parent else "the root"
-        keys = some(self)
-        there = "it has no children" if keys == "none" else f"its children are {keys}"
-        return NodeNotFoundError(f"no node {key!r} below {place}; {there}")
-
     def __getitem__(self, path: Any) -> BaseNode:
-        return self.get_node_path(path, create=False)
+        return self.get_node_path(path, False)
 
     def __delitem__(self, path: Any) -> None:
         self[path].delete_tree()
-
-    def __contains__(self, path: object) -> bool:
-        entry: Entry | None = self._entry()
-        for key in split_path(path):
-            assert entry is not None
-            record = entry[1]
-            entry = record.get(key) if type(record) is Children else None
-            if entry is None:
-                return False
-        return True
 
     def __iter__(self) -> Iterator[str]:
         """The keys of the children, in order."""
@@ -480,27 +281,6 @@ class BaseNode(RefusesData):
             self._rename_root(key)
         else:
             self.move(cast("BaseNode", self._parent), key)
-
-    def _rename_root(self, key: str) -> None:
-        if self._tree.owner is not None:
-            raise InvalidMoveError("the root of a database cannot be renamed")
-        tree, container, old = self._tree, self._container, self._key
-        with tree.whole():
-            self._stand_for(self._parent, key)
-            put(tree, container, key, take(tree, container, old))
-
-    def _stand_for(self, parent: Handle | None, key: str, tree: Tree | None = None) -> None:
-        """Be the handle of another place, to which what is at this one is about to go."""
-        old = self._tree, self._parent, self._key
-        steps = (tree or self._tree).steps
-        if steps is not None:
-            steps.append(partial(self._stand_again, *old))
-        self._tree.new_epoch()
-        self._stand_again(tree or self._tree, parent, key)
-
-    def _stand_again(self, tree: Tree, parent: Handle | None, key: str) -> None:
-        self._epoch = self._version = self._kids_epoch = -1
-        self._tree, self._parent, self._key = tree, parent, key
 
     def move(self, parent: BaseNode, key: str | int | None = None) -> None:
         """Move the node, with all below it, to *parent*, under *key* or its own; see :meth:`add_tree`."""
@@ -757,7 +537,7 @@ class UninstalledNode(BaseNode):
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_"):
             try:
-                _class_of(self._tree.plugins, self.node_type)
+                class_of(self._tree.plugins, self.node_type)
             except (MissingPluginError, PluginError) as error:
                 raise WrongNodeTypeError(
                     f"{self._place()} has no {name!r} as a plain node: {error}"
@@ -782,21 +562,50 @@ class LeftToDataNodes:
         )
 
 
-def _class_of(plugins: Plugins, type_name: str) -> type[BaseNode]:
-    """The class for nodes of type *type_name*, or the error that says why there is none."""
-    if type_name == "":
-        return BaseNode
-    cls = plugins.node_type(type_name) if isinstance(type_name, str) else None
-    if cls is None:
-        raise plugins.missing_node_type(type_name)
-    if not (isinstance(cls, type) and issubclass(cls, BaseNode)):
-        raise PluginError(f"the plugin for node type {type_name!r} gave {cls!r}, no class of lotdb.BaseNode")
-    return cls
+class DataNode(DataMethods, BaseNode):
+    """A node with payloads: arrays, texts or bytes, each under a name.
+
+    It keeps three defaults for them: the sample rate, the backend, and the name of the payload that is
+    meant when none is given. ``database=`` is accepted by all that writes, and only checked: a node knows
+    its database.
+
+    Parameters
+    ----------
+    key
+        Key of the new tree's root.
+    samplerate_hz
+        Rows a second of payloads that are written without a rate.
+    backend
+        Name of the backend of payloads that are written without one.
+    data_attribute
+        Name of the payload that is meant when none is given.
+    plugins
+        The plugins to use; by default those that are installed.
+    """
+
+    __slots__ = ()
+
+    node_type_name: ClassVar[str] = "data"
+
+    _hidden = POLICY
+
+    def __init__(
+        self,
+        key: str | int = "data",
+        *,
+        samplerate_hz: float | None = None,
+        backend: str | None = None,
+        data_attribute: str | None = None,
+        plugins: Plugins | None = None,
+    ) -> None:
+        super().__init__(key, plugins=plugins)
+        self.configure_data(samplerate_hz=samplerate_hz, backend=backend, data_attribute=data_attribute)
 
 
-def _installed_class(plugins: Plugins, type_name: str) -> type[BaseNode]:
-    """The class for nodes of type *type_name*, also if it is missing or broken."""
-    try:
-        return _class_of(plugins, type_name)
-    except (MissingPluginError, PluginError):
-        return UninstalledNode
+Node._plain = BaseNode
+Node._uninstalled = UninstalledNode
+BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
+
+# A newcomer's first mistake is to ask a plain node for its data: it says what to do.
+for _member in [name for name in vars(DataMethods) if not (name.startswith("_") or hasattr(BaseNode, name))]:
+    setattr(BaseNode, _member, LeftToDataNodes(_member))

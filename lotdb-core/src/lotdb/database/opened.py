@@ -1,0 +1,105 @@
+"""An open database, as its connections and its upkeep see it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+from weakref import WeakValueDictionary
+
+from ZODB.utils import p64, u64
+
+from lotdb.errors import LotdbError
+from lotdb.plugins import Plugins
+from lotdb.segments.backends import Backends
+from lotdb.tree.tree import Tree
+
+if TYPE_CHECKING:
+    import ZODB
+
+T = TypeVar("T")
+
+__all__ = ["NOBODY", "Opened", "living"]
+
+#: Owner of a tree that is closed; no thread has this number.
+NOBODY = -1
+
+
+class Connected(Protocol):
+    """A connection, as the database sees it."""
+
+    @property
+    def tree(self) -> Tree:
+        """The tree that it sees."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was used, and is not any more."""
+
+    @property
+    def oldest(self) -> bytes:
+        """The transaction number before which it, or a copy made from it, reads."""
+
+
+class Opened:
+    """An open database, as its connections and its upkeep see it; ``lotdb.LOTDB`` is its public face."""
+
+    path: Path
+    name: str
+    read_only: bool
+    plugins: Plugins
+    default_backend: str
+    _zodb: ZODB.DB
+    _backends: Backends
+    _connections: WeakValueDictionary[int, Connected]  # all that were made and are in use, by their id
+    _refusal: LotdbError | None
+
+    @property
+    def _data_file(self) -> str:
+        return os.path.abspath(self.path / self.name)
+
+    def __str__(self) -> str:
+        return f"database {os.fspath(self.path / self.name)!r}"
+
+    def _register(self, connection: Connected) -> None:
+        """Know of a connection that is about to be opened."""
+        self._connections[id(connection)] = connection
+
+    def _known_connections(self) -> list[Connected]:
+        """The connections that are open, are about to be, or were."""
+        return living(self._connections)
+
+    def _open_connections(self) -> list[Connected]:
+        """The connections that are open."""
+        return [connection for connection in self._known_connections() if connection.is_open]
+
+    def _why_refused(self) -> LotdbError | None:
+        """The error that says why nothing can be done with the database any more, or None."""
+        return self._refusal
+
+    def _give_up(self, reason: LotdbError) -> None:
+        """Refuse all further use, because of *reason*."""
+        self._refusal = reason
+        for connection in self._open_connections():
+            connection.tree.owner = NOBODY
+
+    def _check(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+
+    def _oldest_snapshot(self) -> bytes:
+        """The last transaction that all see whose connection is open, or will be opened from now on."""
+        last: bytes = self._zodb.storage.lastTransaction()  # first, since others go on opening and committing
+        starts = [each.oldest for each in self._known_connections() if not each.is_closed]
+        before: list[bytes] = [p64(u64(start) - 1) for start in starts]
+        return min([last, *before])
+
+
+def living(known: WeakValueDictionary[int, T]) -> list[T]:
+    """What is there by its id: unlike a WeakSet, that can be listed while other threads add to it."""
+    there = [reference() for reference in known.valuerefs()]
+    return [each for each in there if each is not None]

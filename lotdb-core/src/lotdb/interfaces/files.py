@@ -1,0 +1,190 @@
+"""Files as plugins see them: what an ingester is given and gives back, and what an exporter is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+
+from lotdb.errors import FileNotReadError, IngestError, InvalidOptionError, lacking, shown
+
+__all__ = ["MAX_BYTES", "Blocks", "Ingested", "SourceFile", "TargetFile", "check_limit"]
+
+# What a file may become at most unless the caller raises it: a small file can announce, and a
+# compressed one can hold, more than a disk has room for.
+MAX_BYTES = 16 << 30
+
+HEAD_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """The file that an ingester is asked about.
+
+    Parameters
+    ----------
+    path
+        As the user gave it; for messages and names. Read from *file*, do not open it again.
+    file
+        The open file, binary, seekable and at its start.
+    size
+        Bytes in the file. Compare what a header announces with this before allocating anything.
+    format
+        What the user asked for with ``format=``, or else the suffix in lower case without its dot.
+    options
+        Further arguments of the user's, such as ``encoding``.
+    max_bytes
+        How many bytes the file, and the data that come of it, may have at most.
+    """
+
+    path: Path
+    file: IO[bytes]
+    size: int
+    format: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    max_bytes: int = MAX_BYTES
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first 4096 bytes, or all there are; the position in the file stays."""
+        position = self.file.tell()
+        self.file.seek(0)
+        try:
+            return self.file.read(HEAD_BYTES)
+        finally:
+            self.file.seek(position)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 (FIPS 180-4) of the file, as hexadecimal digits; the position in the file stays."""
+        position = self.file.tell()
+        self.file.seek(0)
+        try:
+            import hashlib  # which takes longer to import than most of what else is here
+
+            return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
+        except OSError as error:
+            if failure := lacking(error):
+                about = f"cannot read {str(self.path)!r}: {failure.strerror}"
+                raise FileNotReadError(failure.errno, about, str(self.path)) from error
+            raise IngestError(f"cannot read {str(self.path)!r}: {error.strerror or error}") from error
+        finally:
+            self.file.seek(position)
+
+    def check_options(self, *known: str) -> None:
+        """Raise ``InvalidOptionError`` for an option of the user's that is none of the *known* ones."""
+        for option in self.options:
+            if option not in known:
+                takes = ", ".join(known) or "none"
+                raise InvalidOptionError(
+                    f"format {self.format!r} takes no option {option!r} (it takes: {takes})"
+                )
+
+    def limit(self, option: str, default: int) -> int:
+        """The user's limit called *option*, or *default*; ``InvalidOptionError`` if it is no limit."""
+        return check_limit(option, self.options.get(option, default))
+
+    def check_bytes(self, announced: int) -> None:
+        """Raise ``IngestError`` if *announced* bytes of data are more than may come of the file."""
+        if announced > self.max_bytes:
+            raise IngestError(
+                f"it announces {announced} bytes of data, the limit is {self.max_bytes}; "
+                "pass max_bytes= to raise it"
+            )
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Data too large for memory: consecutive blocks of rows, made as they are asked for.
+
+    Parameters
+    ----------
+    blocks
+        Arrays of *dtype* and of shape ``(any number of rows, *row_shape)``, a few MB each; for a text,
+        its UTF-8 bytes. They are read while the source's file is open.
+    dtype, row_shape
+        What all blocks have in common.
+    rows
+        How many rows will come, if that is known; fewer or more are an error.
+    kind : {"array", "bytes", "text", "table"}
+        What the payload will be.
+    """
+
+    blocks: Iterable[np.ndarray[Any, Any]]
+    dtype: np.dtype[Any]
+    row_shape: tuple[int, ...] = ()
+    rows: int | None = None
+    kind: Literal["array", "bytes", "text", "table"] = "array"
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What an ingester made of a file.
+
+    Parameters
+    ----------
+    data
+        An array (rows first; channels in columns), a text, bytes, or :class:`Blocks` of such.
+    format
+        The name of the format that was read, such as ``"npy"``.
+    samplerate_hz
+        Rows a second, if the file says so.
+    content_type
+        The media type, such as ``"audio/wav"``.
+    metadata
+        What else the file says, as values that attributes can hold; kept with the payload.
+    attributes
+        Attributes for the node, by name; names that begin with "_" are the core's own.
+    """
+
+    data: Any
+    format: str
+    samplerate_hz: float | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TargetFile:
+    """The file that an exporter is to write.
+
+    Parameters
+    ----------
+    path
+        As the user gave it; for messages. It comes into being when all is written: write to *file*.
+    file
+        An open file, binary, readable, seekable and empty.
+    format
+        What the user asked for with ``format=``, or else the suffix in lower case without its dot.
+    options
+        Further arguments of the user's, such as ``subtype``.
+    """
+
+    path: Path
+    file: IO[bytes]
+    format: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def check_options(self, *known: str) -> None:
+        """Raise ``InvalidOptionError`` for an option of the user's that is none of the *known* ones."""
+        for option in self.options:
+            if option not in known:
+                takes = ", ".join(known) or "none"
+                raise InvalidOptionError(
+                    f"writing {self.format!r} takes no option {option!r} (it takes: {takes})"
+                )
+
+
+def check_limit(option: str, value: Any) -> int:
+    """*value* as a limit; ``InvalidOptionError`` if it is no whole number from 0 on."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise InvalidOptionError(f"{option} is {shown(value)}; use a whole number, such as {1 << 30}")
+    return int(value)
+
+
+# What a plugin gave is no better than what it raises: these errors are raised at its border, too.

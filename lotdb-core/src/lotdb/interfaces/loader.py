@@ -1,0 +1,37 @@
+"""What trees, backends and files ask of the plugins; ``lotdb.plugins`` is what answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from lotdb.errors import MissingPluginError
+from lotdb.interfaces.backend import Backend
+from lotdb.values.plain import ValueTypes
+
+__all__ = ["Loader"]
+
+
+class Loader(ValueTypes, Protocol):
+    """The plugins, each loaded when it is first asked for; see :class:`lotdb.Plugins`."""
+
+    #: Events that nobody listens to.
+    unheard: frozenset[str]
+
+    def backend(self, name: str) -> type[Backend]:
+        """The backend class called *name*."""
+
+    def check_backend(self, name: str) -> None:
+        """Raise ``MissingPluginError`` if no backend called *name* is installed."""
+
+    def node_type(self, name: str) -> type[Any] | None:
+        """The class for nodes of type *name*, or None if it is not installed."""
+
+    def missing_node_type(self, name: str) -> MissingPluginError:
+        """The error that says what to install for nodes of type *name*."""
+
+    def ingesters(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
+        """Name and function of each plugin that implements *hook* of ``IngesterSpec``."""
+
+    def emit(self, event: str, **about: Any) -> None:
+        """Tell every plugin that listens to hook *event*."""

@@ -1,0 +1,44 @@
+"""Where rows lie, and what arrays must have in common to share a pack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Array", "Layout", "Segment"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Segment(NamedTuple):
+    """Rows *first* to *first + rows* of the array at *locator*, and the CRC-32 of their bytes."""
+
+    locator: Any
+    first: int
+    rows: int
+    checksum: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What arrays must have in common to share a pack.
+
+    ``options`` are pairs of the option's name and its value in the plain form of ``values/values.py``.
+    """
+
+    backend: str
+    dtype: np.dtype[Any]
+    row_shape: tuple[int, ...]
+    options: tuple[tuple[str, Any], ...] = ()
+    #: What the backend is to note beside the rows, as pairs; of no meaning for LOTDB itself.
+    notes: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes a row."""
+        size = self.dtype.itemsize
+        for length in self.row_shape:
+            size *= length
+        return size

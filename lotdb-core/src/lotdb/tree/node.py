@@ -1,0 +1,263 @@
+"""Nodes: handles that find their children, and make those that are not there."""
+
+from __future__ import annotations
+
+from functools import partial
+from threading import get_ident
+from typing import Any, ClassVar, Self
+
+from lotdb.errors import InvalidMoveError, MissingPluginError, NodeNotFoundError, PluginError
+from lotdb.interfaces.loader import Loader
+from lotdb.keys import check_key, is_plain_key, some, split_path
+from lotdb.records import EMPTY_ENTRY, Children, Entry, child_items, children_of, empty_entry, type_of
+from lotdb.tree.handle import Handle
+from lotdb.tree.tree import Tree
+from lotdb.tree.whole import put, take
+
+__all__ = ["Node", "class_of"]
+
+# How many of its children a handle remembers.
+_KNOWN = 128
+
+
+class Node(Handle):
+    """A handle that knows its children; ``lotdb.BaseNode`` is its public face."""
+
+    __slots__ = ("_known",)
+
+    _known: dict[str, Any] | None  # handles of children that paths led through, by key
+
+    #: The name under which the type is registered and stored; empty for plain nodes.
+    node_type_name: ClassVar[str] = ""
+
+    # The classes of nodes of no type, and of those whose type is not installed; ``lotdb.nodes`` sets them.
+    _plain: ClassVar[type[Node]]
+    _uninstalled: ClassVar[type[Node]]
+
+    def _start(self, plugins: Loader, key: str) -> None:
+        """Be the root of a new tree in memory."""
+        tree = Tree(plugins)
+        tree.roots[key] = empty_entry(self.node_type_name)
+        self._stand_at(tree, None, key, tree.roots, tree.epoch)
+        self._known = None
+
+    @classmethod
+    def _at(cls, tree: Tree, parent: Handle | None, key: str, container: Any, epoch: int) -> Self:
+        node = object.__new__(cls)
+        node._stand_at(tree, parent, key, container, epoch)
+        node._known = None
+        return node
+
+    def _child(self, key: str, entry: Entry, container: Any, epoch: int, version: int) -> Self:
+        """The child *key*, whose *entry* was found in *container* in that epoch and version of the tree."""
+        type_name = entry[0]
+        cls: Any = _installed_class(self._tree.plugins, type_name) if type_name else self._plain
+        # As in _at, without the call: walks make hundreds of thousands of these.
+        node: Self = object.__new__(cls)
+        node._tree = self._tree
+        node._parent = self
+        node._key = key
+        node._container = container
+        node._epoch = epoch
+        node._seen = entry
+        node._version = version
+        node._kids_epoch = -1
+        node._known = None
+        if type(entry[1]) is Children:
+            node._refuse_ring(entry[1])
+        return node
+
+    def _is_there(self) -> bool:
+        try:
+            self._entry()
+        except Exception:
+            return False
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Node):
+            return NotImplemented
+        if self is other:
+            return True
+        return self._root_tree() is other._root_tree() and self._path() == other._path()
+
+    def __hash__(self) -> int:
+        return hash(self._path())
+
+    def _root_tree(self) -> Tree:
+        return self._ancestry(lambda node: False)[-1]._tree
+
+    def _get(self, key: str | int, create: bool, node_type: str | None = None) -> Self:
+        tree = self._tree
+        # As _children does, and is_here says, without the calls.
+        if self._kids_epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):
+            children: Children | None = self._kids
+        else:
+            children = self._children()
+            tree = self._tree
+        # What is found as it was given is a key in its stored form, but for the empty one.
+        if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
+            checked = check_key(key)
+            if type(key) is not str or checked != key:
+                return self._get(checked, create, node_type)
+            if not create:
+                raise self._no_child(checked)
+            return self._create(checked, empty_entry(node_type) if node_type else EMPTY_ENTRY)
+        node = self._child(key, entry, children, tree.epoch, tree.version)
+        return node._as_type(node_type) if node_type else node
+
+    def get_node_path(self, path: Any, create: bool = True, *, node_type: str | None = None) -> Any:
+        """The node at *path* below this one, with all nodes on the way; see :meth:`lotdb.BaseNode.get_node`.
+
+        *path* is a sequence of keys, or one text with "/" between them.
+        """
+        if node_type:
+            class_of(self._tree.plugins, node_type)
+        keys = path.split("/") if type(path) is str else path
+        if type(keys) not in (list, tuple) or not keys:
+            return self._make_path(split_path(path), create, node_type)
+        tree = self._tree
+        if self._kids_epoch != tree.epoch or (tree.owner is not None and tree.owner != get_ident()):
+            self._children()  # which knows the tree
+            tree = self._tree
+        epoch = tree.epoch
+        # First as if it were keys in their stored form, of nodes that are there, but for the last one: mostly
+        # it is. Nodes on the way are remembered, since the next path is likely to share it.
+        node, last = self, len(keys) - 1
+        for depth, key in enumerate(keys):
+            if node._kids_epoch != epoch:
+                record = node._entry()[1]
+                if type(record) is not Children:
+                    break
+                node._kids, node._kids_epoch = record, epoch
+            # The empty key is that of what the branch holds itself.
+            if type(key) is not str or not key:
+                break
+            if depth == last:
+                entry = node._kids.get(key)
+                if entry is not None:
+                    node = node._child(key, entry, node._kids, epoch, tree.version)
+                    return node._as_type(node_type) if node_type else node
+                if create and is_plain_key(key):
+                    return node._create(key, empty_entry(node_type) if node_type else EMPTY_ENTRY)
+                break
+            known = node._known.get(key) if node._known else None
+            if known is None or known._kids_epoch != epoch:
+                entry = node._kids.get(key)
+                if entry is None:
+                    break
+                known = node._child(key, entry, node._kids, epoch, tree.version)
+                node._remember(known)
+            node = known
+        rest = split_path(path)[depth:] if type(path) is str else split_path(keys[depth:])
+        return node._make_path(rest, create, node_type)
+
+    def _remember(self, child: Node) -> None:
+        """Keep the handle of a child that paths lead through."""
+        if self._known is None or len(self._known) >= _KNOWN:
+            self._known = {}
+        self._known[child._key] = child
+
+    def _make_path(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> Self:
+        if not keys:
+            return self._as_type(node_type) if node_type else self
+        if not create:
+            return self._go(keys, create, node_type)
+        self._entry()  # which knows the tree
+        with self._tree.whole():
+            return self._go(keys, create, node_type)
+
+    def _go(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> Self:
+        node: Self = self
+        for key in keys[:-1]:
+            node = node._get(key, create)
+        return node._get(keys[-1], create, node_type)
+
+    def _as_type(self, node_type: str) -> Self:
+        """This node as one of *node_type*; it stays what it is if its own type is a kind of that."""
+        cls: Any = class_of(self._tree.plugins, node_type)
+        try:
+            own = class_of(self._tree.plugins, type_of(self._entry()))
+        except (MissingPluginError, PluginError) as error:
+            # Nobody can tell whether it is a kind of that; made one, it would lose its own type for good.
+            raise type(error)(f"{self._place()} cannot be taken for one of {node_type!r}: {error}") from error
+        if issubclass(own, cls):
+            cls = own
+        else:
+            self._put_type(node_type)
+        node: Self = cls._at(self._tree, self._parent, self._key, self._container, self._epoch)
+        return node
+
+    def _create(self, key: str, entry: Entry) -> Self:
+        children = self._children_to_write()
+        tree = self._tree
+        if tree.steps is None:  # as it mostly is, and leaves are made by the hundred thousand
+            children[key] = entry
+        else:
+            put(tree, children, key, entry)
+        node = self._child(key, entry, children, tree.epoch, tree.version)
+        if "lotdb_node_created" not in tree.plugins.unheard:
+            tree.plugins.emit("lotdb_node_created", node=node)
+        return node
+
+    def _announce(self) -> None:
+        """Tell the listeners that the node is there."""
+        if "lotdb_node_created" not in self._tree.plugins.unheard:
+            self._tree.plugins.emit("lotdb_node_created", node=self)
+
+    def _no_child(self, key: str) -> NodeNotFoundError:
+        place = repr(self._path()) if self._parent else "the root"
+        children = self._children()
+        keys = some(() if children is None else (key for key, _ in child_items(children)))
+        there = "it has no children" if keys == "none" else f"its children are {keys}"
+        return NodeNotFoundError(f"no node {key!r} below {place}; {there}")
+
+    def __contains__(self, path: object) -> bool:
+        entry: Entry | None = self._entry()
+        for key in split_path(path):
+            assert entry is not None
+            children = children_of(entry)
+            entry = None if children is None else children.get(key)
+            if entry is None:
+                return False
+        return True
+
+    def _rename_root(self, key: str) -> None:
+        if self._tree.owner is not None:
+            raise InvalidMoveError("the root of a database cannot be renamed")
+        tree, container, old = self._tree, self._container, self._key
+        with tree.whole():
+            self._stand_for(self._parent, key)
+            put(tree, container, key, take(tree, container, old))
+
+    def _stand_for(self, parent: Handle | None, key: str, tree: Tree | None = None) -> None:
+        """Be the handle of another place, to which what is at this one is about to go."""
+        old = self._tree, self._parent, self._key
+        steps = (tree or self._tree).steps
+        if steps is not None:
+            steps.append(partial(self._stand_again, *old))
+        self._tree.new_epoch()
+        self._stand_again(tree or self._tree, parent, key)
+
+    def _stand_again(self, tree: Tree, parent: Handle | None, key: str) -> None:
+        self._stand_at(tree, parent, key, self._container, -1)
+
+
+def class_of(plugins: Loader, type_name: str) -> type[Node]:
+    """The class for nodes of type *type_name*, or the error that says why there is none."""
+    if type_name == "":
+        return Node._plain
+    cls = plugins.node_type(type_name) if isinstance(type_name, str) else None
+    if cls is None:
+        raise plugins.missing_node_type(type_name)
+    if not (isinstance(cls, type) and issubclass(cls, Node._plain)):
+        raise PluginError(f"the plugin for node type {type_name!r} gave {cls!r}, no class of lotdb.BaseNode")
+    return cls
+
+
+def _installed_class(plugins: Loader, type_name: str) -> type[Node]:
+    """The class for nodes of type *type_name*, also if it is missing or broken."""
+    try:
+        return class_of(plugins, type_name)
+    except (MissingPluginError, PluginError):
+        return Node._uninstalled
