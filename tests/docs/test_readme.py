@@ -117,8 +117,12 @@ def test_first_code_of_the_readme_may_be_run_again(tmp_path, monkeypatch):
         exec(first.text, {})
 
 
-def test_readme_says_how_to_install():
-    assert re.search(r"^pip install lotdb$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-to.md"])
+def test_a_page_says_how_to_install_all_packages_from_a_clone(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (command,) = set(re.findall(r"^pip install (\./.*)$", text, re.MULTILINE))
+    distributions = [path.parent.name for path in ROOT.glob("lotdb-*/pyproject.toml")]
+    assert sorted(command.split()) == sorted(f"./{name}" for name in distributions)
 
 
 def anchors_of(page):
