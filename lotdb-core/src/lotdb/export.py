@@ -31,18 +31,18 @@ __all__ = ["TargetFile", "export_file"]
 
 @dataclass(frozen=True)
 class TargetFile:
-    """The file that an exporter is to write.
+    """The file that an exporter writes.
 
     Parameters
     ----------
     path
-        As the user gave it; for messages. It comes into being when all is written: write to *file*.
+        The path that the user passed; for messages. It appears when the file is complete: write to *file*.
     file
         An open file, binary, readable, seekable and empty.
     format
-        What the user asked for with ``format=``, or else the suffix in lower case without its dot.
+        The user's ``format=``, or else the suffix in lower case without its dot.
     options
-        Further arguments of the user's, such as ``subtype``.
+        Further arguments of the user, such as ``subtype``.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class TargetFile:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def check_options(self, *known: str) -> None:
-        """Raise ``InvalidOptionError`` for an option of the user's that is none of the *known* ones."""
+        """Raise ``InvalidOptionError`` for an option of the user that is not in *known*."""
         for option in self.options:
             if option not in known:
                 takes = ", ".join(known) or "none"
