@@ -50,26 +50,26 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass
 class IngestReport:
-    """What became of the files of a folder, each by its path below that folder.
+    """What happened to the files of a folder, each named by its path below that folder.
 
     Parameters
     ----------
     added
-        Files that were taken in, and were not there before.
+        Files that are newly stored.
     unchanged
-        Files that were there already: of the same size and time, or else with the same SHA-256.
+        Files that were already stored, with the same size and time, or with the same SHA-256.
     failed
-        Files that could not be taken in, and why.
+        Files that could not be ingested, each with its error.
     unmatched
-        Files that do not fit the pattern; links to folders, which are not followed; and databases.
+        Files that do not match the pattern; links to folders, which are not followed; and LOTDB databases.
     replaced
-        Files that were taken in in place of what was there.
+        Files that replaced an earlier payload.
     vanished
-        Files that were taken in from this folder earlier, and are not in it any more. What they became
-        stays.
+        Files that were ingested from this folder earlier, and do not exist in it any more. Their payloads
+        stay.
     notes
-        What else there is to know of files that were taken in: what of them was not kept, that they are
-        empty, or that they are of a format that is not read, so that their bytes were kept.
+        Texts about ingested files: what was not kept, that a file is empty, or that its bytes were stored
+        because no plugin reads its format.
     """
 
     added: list[str] = field(default_factory=list)
