@@ -21,11 +21,11 @@ __all__ = ["DataReader", "DataWriter"]
 
 
 class DataReader:
-    """Reads the payloads of any node, data node or not."""
+    """Reads the payloads of a node of any type."""
 
     @staticmethod
     def open(node: BaseNode, data_attribute: str = "data") -> Payload:
-        """The payload, to be looked at, sliced and read."""
+        """The payload, which you can inspect, slice and read."""
         return payloads.get(check_node(node), data_attribute)
 
     @staticmethod
@@ -68,10 +68,10 @@ class DataReader:
 
 
 class DataWriter:
-    """Writes payloads to any node, data node or not.
+    """Writes payloads to a node of any type.
 
-    The arguments mean what they mean in :meth:`lotdb.DataNode.write_data`, but nothing comes from
-    defaults of the node. ``database=`` is the node's, or None; any other is a ``WrongNodeError``.
+    The arguments are those of :meth:`lotdb.DataNode.write_data`, but the node's defaults are not used.
+    ``database=`` is the node's own or None; any other is a ``WrongNodeError``.
     """
 
     @staticmethod
@@ -113,7 +113,7 @@ class DataWriter:
         metadata: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Payload:
-        """Add rows to an array, or make it."""
+        """Add rows to an array, or create it."""
         payloads.check_database(check_node(node), database)
         return payloads.append(check_node(node), data_attribute, array, metadata=metadata, options=options)
 
@@ -135,16 +135,16 @@ class DataWriter:
         Parameters
         ----------
         table
-            A structured array of one axis, in which masked cells are missing; or a mapping of column names
-            to sequences, in which None is missing; or a pandas DataFrame.
+            A structured array with one axis, in which masked cells are missing; or a mapping of column names
+            to sequences, in which None is a missing cell; or a pandas DataFrame.
         node, data_attribute, backend, metadata, content_type, database, if_exists, **options
-            As for :meth:`write_array`. To be appended, a table must have the same columns; texts may be
-            shorter than there.
+            As for :meth:`write_array`. An appended table must have the same columns; its texts may be shorter
+            than the existing ones.
 
         Raises
         ------
         InvalidDataError
-            If *table* is none of these, or a column has a type that no table can hold.
+            If *table* has another type, or a column has a type that no table can hold.
         """
         payloads.check_database(check_node(node), database)
         rows = as_table(table, said=set(metadata) if isinstance(metadata, Mapping) else ())
@@ -227,7 +227,7 @@ class DataWriter:
         max_bytes: int = MAX_BYTES,
         **options: Any,
     ) -> Payload:
-        """Take in a file; see :meth:`lotdb.DataNode.attach_file`."""
+        """Ingest a file; see :meth:`lotdb.DataNode.attach_file`."""
         payloads.check_database(check_node(node), database)
         return attach_file(
             node,
@@ -247,16 +247,16 @@ class DataWriter:
     def ingest_file(
         node: BaseNode, filepath: str | os.PathLike[str], data_attribute: str = "data", **how: Any
     ) -> Payload:
-        """What :meth:`attach_file` was called before."""
+        """The old name of :meth:`attach_file`."""
         return DataWriter.attach_file(node, filepath, data_attribute, **how)
 
     @staticmethod
     def has_data(node: BaseNode, data_attribute: str = "data") -> bool:
-        """Whether there is a payload of that name."""
+        """Whether a payload of that name exists."""
         return payloads.has(check_node(node), data_attribute)
 
     @staticmethod
     def delete_data(node: BaseNode, data_attribute: str = "data", *, database: Any = None) -> None:
-        """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
+        """Delete a payload; ``PayloadNotFoundError`` if it does not exist."""
         payloads.check_database(check_node(node), database)
         payloads.delete(check_node(node), data_attribute)
