@@ -477,8 +477,7 @@ class BaseNode(Handle):
         self._tree, self._parent, self._key = tree, parent, key
 
     def move(self, parent: BaseNode, key: str | int | None = None) -> None:
-        """Move the node with everything below it below *parent*, as *key* or its own; see
-        :meth:`add_tree`."""
+        """Move the node, with everything below it, below *parent*; see :meth:`add_tree`."""
         graft.check_node(parent).add_tree(self, key=key)
 
     def branch(self, key: str | int) -> BaseNode:
@@ -706,7 +705,7 @@ class BaseNode(Handle):
         return walk.level(self, level)
 
     def iterate_tree_leaves(self) -> Iterator[BaseNode]:
-        """The nodes at or below this one that have no children."""
+        """The nodes without children, among this node and all below it."""
         return walk.leaves(self)
 
     def iterate_tree_level_buffered(
