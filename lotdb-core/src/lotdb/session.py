@@ -346,7 +346,7 @@ def _nothing(*args: object) -> None:
 
 
 class Savepoint:
-    """A point within a transaction; :meth:`rollback` forgets what was changed since."""
+    """A point within a transaction; :meth:`rollback` discards later changes."""
 
     def __init__(self, session: Session, savepoint: Any, undos: int) -> None:
         self._session = session
@@ -354,12 +354,12 @@ class Savepoint:
         self._undos = undos
 
     def rollback(self) -> None:
-        """Return to this point; it can be returned to again.
+        """Return to this point; this may be repeated.
 
         Raises
         ------
         ClosedError
-            If its transaction has ended, or an earlier savepoint was returned to.
+            If its transaction has ended, or an earlier savepoint was rolled back to.
         """
         self._session.tree.check()
         with uninterrupted():
