@@ -567,7 +567,7 @@ def test_each_file_may_have_a_sidecar_of_its_own(folder):
     assert root["anna/s1/take1"].get_data().metadata["hand"] == {"left": True}
     assert report.unmatched == ["readme.txt"]
     assert "anna/s2_take1.json" in str(report.failed["anna/s2_take1.npy"])
-    assert "names that begin with _ are LOTDB's own" in str(report.failed["ben/s1_take1.npy"])
+    assert "LOTDB uses the names that begin with _" in str(report.failed["ben/s1_take1.npy"])
     assert report.notes == {"ben/s2_take1.npy": ["nothing is said of it in a sidecar"]}
     assert "anna/s2" not in root
 

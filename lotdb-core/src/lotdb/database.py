@@ -471,11 +471,11 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
             found, database_id = root.get("lotdb"), root.get("id")
     except UnsafeRecordError as error:
-        raise DatabaseFormatError(f"{database} is no LOTDB database: {error}") from error
+        raise DatabaseFormatError(f"{database} is not a LOTDB database: {error}") from error
     finally:
         connection.close()
     if found != FORMAT:
-        what = "it is no LOTDB database" if found is None else f"its format is {found!r}"
+        what = "it is not a LOTDB database" if found is None else f"its format is {found!r}"
         raise DatabaseFormatError(f"{database} cannot be opened: {what}; this version reads format {FORMAT}")
     return str(database_id)
 

@@ -141,14 +141,14 @@ def ingest_tree(
     if on_error not in ("report", "raise"):
         raise InvalidOptionError(f"on_error is {shown(on_error)}; use 'report' or 'raise'")
     if batch_size is not None and check_limit("batch_size", batch_size) == 0:
-        raise InvalidOptionError("batch_size is 0; use the number of files a commit, such as 100")
+        raise InvalidOptionError("batch_size is 0; use the number of files per commit, such as 100")
     root = _check_folder(folder)
     node._entry()  # which knows the tree
     node._tree.check_writable()
     if batch_size is not None and node._tree.has_changes():
         raise InvalidOptionError(
-            "ingest_tree commits after each batch of files, and there are changes that are not committed: "
-            "commit or abort them first, or pass batch_size=None to take all files in as a part of this "
+            "ingest_tree commits after each batch of files, and there are uncommitted changes: "
+            "commit or abort them first, or pass batch_size=None to ingest all files as a part of this "
             "transaction"
         )
     report = IngestReport()
@@ -345,7 +345,7 @@ def _check_attributes(asked: Any, fields: list[str]) -> list[str]:
             raise InvalidOptionError(f"attributes has {shown(name)}, which is no field (there: {there})")
         if name.startswith("_"):
             raise InvalidOptionError(
-                f"{name!r} cannot be an attribute: names that begin with _ are LOTDB's own"
+                f"{name!r} cannot be an attribute: LOTDB uses the names that begin with _"
             )
     return kept
 

@@ -27,7 +27,7 @@ IfExists = Literal["error", "replace", "rename"]
 def check_node(node: object) -> BaseNode:
     """*node*, if it is one."""
     if not isinstance(node, Handle):
-        raise WrongNodeError(f"{node!r} is of type {type(node).__name__}; a node is wanted")
+        raise WrongNodeError(f"{node!r} is of type {type(node).__name__}; pass a node")
     return cast("BaseNode", node)
 
 

@@ -91,7 +91,7 @@ class DataWriter:
         """Store an array."""
         payloads.check_database(check_node(node), database)
         if isinstance(array, str | bytes | bytearray | memoryview):
-            raise InvalidDataError(f"{type(array).__name__} is no array; use write_text or write_bytes")
+            raise InvalidDataError(f"{type(array).__name__} is not an array; use write_text or write_bytes")
         return payloads.write(
             check_node(node),
             data_attribute,
@@ -174,7 +174,7 @@ class DataWriter:
         """Store a text."""
         payloads.check_database(check_node(node), database)
         if not isinstance(text, str):
-            raise InvalidDataError(f"{type(text).__name__} is no text")
+            raise InvalidDataError(f"{type(text).__name__} is not a text")
         return payloads.write(
             check_node(node),
             data_attribute,
@@ -200,7 +200,7 @@ class DataWriter:
         """Store bytes."""
         payloads.check_database(check_node(node), database)
         if not isinstance(data, bytes | bytearray | memoryview):
-            raise InvalidDataError(f"{type(data).__name__} is no bytes")
+            raise InvalidDataError(f"{type(data).__name__} is not bytes")
         return payloads.write(
             check_node(node),
             data_attribute,

@@ -495,7 +495,8 @@ class BaseNode(Handle):
         """
         if self._parent is None:
             raise InvalidMoveError(
-                "the root has no place beside it; branch a node below it, or use add_tree(copy=True)"
+                "the root has no siblings; branch a node below it, or copy all of it with "
+                "root.add_tree(root, key=..., copy=True)"
             )
         return cast("BaseNode", self._parent).add_tree(self, key=key, copy=True)
 
@@ -747,7 +748,7 @@ class LeftToDataNodes:
         if node is None:
             raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
         raise WrongNodeTypeError(
-            f"{node._place()} is no data node, so it has no {self._name!r}; "
+            f"{node._place()} is not a data node, so it has no {self._name!r}; "
             "get it with get_data_node, or use DataReader and DataWriter"
         )
 
@@ -760,7 +761,9 @@ def _class_of(plugins: Plugins, type_name: str) -> type[BaseNode]:
     if cls is None:
         raise plugins.missing_node_type(type_name)
     if not (isinstance(cls, type) and issubclass(cls, BaseNode)):
-        raise PluginError(f"the plugin for node type {type_name!r} gave {cls!r}, no class of lotdb.BaseNode")
+        raise PluginError(
+            f"the plugin for node type {type_name!r} gave {cls!r}, not a subclass of lotdb.BaseNode"
+        )
     return cls
 
 

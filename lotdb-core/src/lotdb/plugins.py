@@ -118,7 +118,7 @@ class Plugins:
                 raise MissingPluginError(self._missing("backend", BACKEND, name))
             if not (isinstance(found, type) and issubclass(found, Backend)):
                 raise PluginError(
-                    f"the plugin for backend {name!r} gave {found!r}, no class of lotdb.Backend"
+                    f"the plugin for backend {name!r} gave {found!r}, not a subclass of lotdb.Backend"
                 )
             self._backends[name] = found
         return found
@@ -267,7 +267,7 @@ class Plugins:
         )
         if alike:
             return f"{asked}; did you mean {alike[0]!r}?"
-        return f"{asked}; install the package that brings it"
+        return f"{asked}; install the package that provides it"
 
 
 def _look_up(group: str) -> tuple[Any, ...]:
@@ -281,7 +281,7 @@ def _look_up(group: str) -> tuple[Any, ...]:
         _check_path()
     except OSError as error:
         importlib.invalidate_caches()  # it remembers a folder that it could not list as an empty one
-        raise FileSystemError.of(error, "the installed packages cannot be looked through") from error
+        raise FileSystemError.of(error, "the installed packages cannot be searched") from error
     return found
 
 

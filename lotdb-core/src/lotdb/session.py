@@ -218,7 +218,7 @@ class Session:
         self.tree.check()
         if self.torn is not None:
             raise ClosedError(
-                f"this transaction of {self.database} cannot be committed, for a change in it failed "
+                f"this transaction of {self.database} cannot be committed, because a change in it failed "
                 f"half-way ({self.torn!r}); abort it, and do it again"
             ) from self.torn
         with uninterrupted():
@@ -365,7 +365,7 @@ class Savepoint:
         with uninterrupted():
             if not self._savepoint.valid:
                 raise ClosedError(
-                    "this savepoint is no more: its transaction ended, or an earlier one was returned to"
+                    "this savepoint has ended: its transaction ended, or you rolled back to an earlier one"
                 )
             try:
                 with system_errors("nothing was rolled back", self._session.database._data_file):
