@@ -56,7 +56,7 @@ WRONG = {
     "method.npz": (npz(zipfile.ZIP_BZIP2), "bzip2"),
     "encrypted.npz": (encrypted(), "it is encrypted"),
     "damaged.npz": (damaged(), "CRC"),
-    "member.npz": (npz(name="a.txt"), "no .npy file"),
+    "member.npz": (npz(name="a.txt"), "not an .npy file"),
     "named.npz": (npz(name="a\1.npy"), "cannot be that of a payload"),
     "binary.txt": (b"a\0b", "NUL"),
     "encoding.txt": (b"a\xffb", "not utf-8 text"),
