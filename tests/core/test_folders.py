@@ -708,7 +708,7 @@ def test_the_command_says_if_nothing_fits_the_pattern(folder, tmp_path, capsys):
     told = capsys.readouterr()
     assert "0 added" in told.out
     assert told.err.endswith(
-        "no file fits the pattern '{speaker}/{take}.wav'; paths look like 'readme.txt'\n"
+        "no file matches the pattern '{speaker}/{take}.wav'; paths look like 'readme.txt'\n"
     )
     (tmp_path / "nothing").mkdir()
     assert main([str(tmp_path / "db"), str(tmp_path / "nothing")]) == 1
