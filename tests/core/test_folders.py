@@ -298,7 +298,7 @@ def test_what_a_block_changed_before_is_forgotten_if_it_fails(folder, tmp_path):
     with LOTDB(tmp_path / "db") as db:
         with pytest.raises(RuntimeError), db.connection() as root:
             root.attrs["before"] = 1
-            with pytest.raises(InvalidOptionError, match=r"changes that are not committed.*batch_size=None"):
+            with pytest.raises(InvalidOptionError, match=r"uncommitted changes.*batch_size=None"):
                 root.ingest_tree(folder, PATTERN, batch_size=1)
             assert list(root) == []
             raise RuntimeError
