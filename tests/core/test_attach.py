@@ -244,7 +244,7 @@ def test_a_plugin_raises_no_error_of_the_databases(tmp_path):
 def wrong_answers():
     """What a plugin may give, and what is told of it."""
     return {
-        "nothing": (Ingested(None, format="t"), "NoneType is no array"),
+        "nothing": (Ingested(None, format="t"), "NoneType is not an array"),
         "objects": (Ingested(np.array([{}]), format="t"), "arrays of objects"),
         "masked": (Ingested(np.ma.zeros(3), format="t"), "a masked array"),
         "text": ("text", "plugin 'acme' failed: TypeError: it returned str"),
@@ -455,7 +455,7 @@ def test_a_plugin_writes_files_too(tmp_path):
 def test_a_file_that_is_there_is_replaced_only_if_asked(tmp_path):
     payload = with_plugin(Writer()).write_data(np.arange(3, dtype="<i4"))
     (tmp_path / "x.trace").write_bytes(b"precious")
-    with pytest.raises(ExportError, match="is there already; pass if_exists='replace'"):
+    with pytest.raises(ExportError, match="file already exists; pass if_exists='replace'"):
         payload.export(tmp_path / "x.trace")
     assert (tmp_path / "x.trace").read_bytes() == b"precious"
     payload.export(tmp_path / "x.trace", if_exists="replace")
@@ -504,7 +504,7 @@ def test_a_link_stays_and_what_it_points_to_is_replaced(node, tmp_path):
     (tmp_path / "old.npy").chmod(0o600)
     (tmp_path / "link.npy").symlink_to("old.npy")
     payload = node.write_data(np.arange(3))
-    with pytest.raises(ExportError, match="is there already"):
+    with pytest.raises(ExportError, match="already exists"):
         payload.export(tmp_path / "link.npy")
     payload.export(tmp_path / "link.npy", if_exists="replace")
     assert (tmp_path / "link.npy").is_symlink()
@@ -517,7 +517,7 @@ def test_what_is_no_file_is_never_replaced(node, tmp_path, if_exists):
     os.mkfifo(tmp_path / "x.npy")
     (tmp_path / "folder.npy").mkdir()
     payload = node.write_data(np.arange(3))
-    with pytest.raises(ExportError, match="no regular file"):
+    with pytest.raises(ExportError, match="not a regular file"):
         payload.export(tmp_path / "x.npy", if_exists=if_exists)
     with pytest.raises(ExportError, match="it is a folder"):
         payload.export(tmp_path / "folder.npy", if_exists=if_exists)
@@ -539,7 +539,7 @@ def test_a_file_that_comes_while_another_is_written_is_not_replaced(tmp_path, mo
     if not links:
         monkeypatch.setattr(os, "link", no_links)
     payload = with_plugin(Slow()).write_data(np.arange(3))
-    with pytest.raises(ExportError, match="is there already"):
+    with pytest.raises(ExportError, match="already exists"):
         payload.export(tmp_path / "x.trace")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.trace", b"precious")]
     with_plugin(Writer()).write_data(np.arange(3)).export(tmp_path / "y.trace")

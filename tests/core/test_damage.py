@@ -543,7 +543,7 @@ def test_a_lost_watermark_is_said_once_and_made_anew(small, caplog, content):
     caplog.clear()
     assert outcome(path) == right
     assert len(said(caplog)) == 1
-    assert "cannot be told" in said(caplog)[0]
+    assert "cannot tell whether" in said(caplog)[0]
     caplog.clear()
     assert outcome(path) == right
     assert said(caplog) == []

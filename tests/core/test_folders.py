@@ -298,7 +298,7 @@ def test_what_a_block_changed_before_is_forgotten_if_it_fails(folder, tmp_path):
     with LOTDB(tmp_path / "db") as db:
         with pytest.raises(RuntimeError), db.connection() as root:
             root.attrs["before"] = 1
-            with pytest.raises(InvalidOptionError, match=r"changes that are not committed.*batch_size=None"):
+            with pytest.raises(InvalidOptionError, match=r"uncommitted changes.*batch_size=None"):
                 root.ingest_tree(folder, PATTERN, batch_size=1)
             assert list(root) == []
             raise RuntimeError
@@ -582,7 +582,7 @@ def test_each_file_may_have_a_sidecar_of_its_own(folder):
     assert root["anna/s1/take1"].get_data().metadata["hand"] == {"left": True}
     assert report.unmatched == ["readme.txt"]
     assert "anna/s2_take1.json" in str(report.failed["anna/s2_take1.npy"])
-    assert "names that begin with _ are LOTDB's own" in str(report.failed["ben/s1_take1.npy"])
+    assert "LOTDB uses the names that begin with _" in str(report.failed["ben/s1_take1.npy"])
     assert report.notes == {"ben/s2_take1.npy": ["nothing is said of it in a sidecar"]}
     assert "anna/s2" not in root
 
@@ -723,7 +723,7 @@ def test_the_command_says_if_nothing_fits_the_pattern(folder, tmp_path, capsys):
     told = capsys.readouterr()
     assert "0 added" in told.out
     assert told.err.endswith(
-        "no file fits the pattern '{speaker}/{take}.wav'; paths look like 'readme.txt'\n"
+        "no file matches the pattern '{speaker}/{take}.wav'; paths look like 'readme.txt'\n"
     )
     (tmp_path / "nothing").mkdir()
     assert main([str(tmp_path / "db"), str(tmp_path / "nothing")]) == 1

@@ -714,7 +714,7 @@ def test_a_copy_from_another_database_brings_the_payloads(tmp_path, db):
 
 @pytest.mark.parametrize("other", [None, "a", 5, object(), {"a": 1}])
 def test_add_tree_of_what_is_no_node_says_so(root, other):
-    with pytest.raises(WrongNodeError, match="a node is wanted"):
+    with pytest.raises(WrongNodeError, match="pass a node"):
         root.add_tree(other)
     with pytest.raises(TypeError):
         root.add_tree(other)
@@ -951,7 +951,7 @@ def test_branch_needs_a_key(root):
 
 
 def test_the_root_cannot_be_branched(root):
-    with pytest.raises(InvalidMoveError, match="no place beside it"):
+    with pytest.raises(InvalidMoveError, match="the root has no siblings"):
         root.branch("b")
 
 
@@ -1208,7 +1208,7 @@ def test_an_attribute_of_a_type_that_is_not_installed_says_what_to_install(recor
     with LOTDB(recordings, durability="process", plugins=Plugins()) as db, db.connection() as root:
         with pytest.raises(
             lotdb.WrongNodeTypeError,
-            match=r"no node type named 'recording'.*install the package that brings it",
+            match=r"no node type named 'recording'.*install the package that provides it",
         ):
             root["rec"].duration_s()
         assert not hasattr(root["rec"], "duration_s")
@@ -1241,9 +1241,8 @@ def test_a_node_of_a_type_that_is_not_installed_can_be_moved_copied_and_deleted(
 
 def test_a_new_node_of_a_type_that_is_not_installed_is_refused_with_the_command():
     root = BaseNode(plugins=Plugins())
-    with pytest.raises(
-        lotdb.MissingPluginError, match=r"no node type named 'recording'.*install the package that brings it"
-    ):
+    message = r"no node type named 'recording'.*install the package that provides it"
+    with pytest.raises(lotdb.MissingPluginError, match=message):
         root.get_node("a", node_type="recording")
     assert len(root) == 0
 
@@ -1251,10 +1250,10 @@ def test_a_new_node_of_a_type_that_is_not_installed_is_refused_with_the_command(
 @pytest.mark.parametrize("name", ["write_data", "read_data", "get_data", "attach_file", "samplerate_hz"])
 def test_a_plain_node_says_how_to_get_what_data_nodes_have(root, name):
     node = root.get_node("a")
-    message = f"'a' is no data node, so it has no '{name}'; get it with get_data_node"
+    message = f"'a' is not a data node, so it has no '{name}'; get it with get_data_node"
     with pytest.raises(lotdb.WrongNodeTypeError, match=message):
         getattr(node, name)
-    with pytest.raises(AttributeError, match="the root is no data node"):
+    with pytest.raises(AttributeError, match="the root is not a data node"):
         getattr(root, name)
     assert not hasattr(node, name)
     assert not hasattr(BaseNode, name)

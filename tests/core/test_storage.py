@@ -291,7 +291,7 @@ def test_a_file_storage_of_others_gets_no_marker(tmp_path):
     with database(tmp_path) as db:
         put(db, value="of somebody else")
     (tmp_path / f"{NAME}.lotdb").unlink()
-    with pytest.raises(DatabaseFormatError, match="is no LOTDB database"):
+    with pytest.raises(DatabaseFormatError, match="is not a LOTDB database"):
         open_storage(tmp_path)
     assert not (tmp_path / f"{NAME}.lotdb").exists()
 

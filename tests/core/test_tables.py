@@ -184,11 +184,11 @@ def test_a_table_is_not_appended_to_an_array(node):
         ({"a": [[1, 2], [3, 4]]}, "one value a row"),
         ({"a": ["ends\0"]}, "ends with NUL"),
         ({"a": np.zeros((2, 2))}, "one value a row"),
-        (np.zeros(3), "no table"),
-        (np.zeros((2, 2), [("a", "i4")]), "no table"),
+        (np.zeros(3), "not a table"),
+        (np.zeros((2, 2), [("a", "i4")]), "not a table"),
         (np.zeros(2, [("a", "i4", 3)]), "column 'a' is of type"),
         (np.zeros(2, [("a", "O")]), "column 'a' is of type object"),
-        (5, "no table"),
+        (5, "not a table"),
     ],
 )
 def test_what_is_no_table_is_refused(node, table, message):

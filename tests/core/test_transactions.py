@@ -360,7 +360,7 @@ def test_returning_to_an_earlier_savepoint_ends_the_later_ones(db, mine):
     mine.set_attribute("value", 1)
     second = db.savepoint("mine")
     first.rollback()
-    with pytest.raises(ClosedError, match="this savepoint is no more"):
+    with pytest.raises(ClosedError, match="this savepoint has ended"):
         second.rollback()
     assert "value" not in mine.attrs
 
@@ -371,7 +371,7 @@ def test_a_savepoint_ends_with_its_transaction(db, mine, end):
     mine.set_attribute("value", 1)
     getattr(db, end)("mine")
     mine.set_attribute("value", 2)
-    with pytest.raises(ClosedError, match="this savepoint is no more"):
+    with pytest.raises(ClosedError, match="this savepoint has ended"):
         savepoint.rollback()
     assert mine.get_attribute("value") == 2
 

@@ -391,7 +391,7 @@ def test_an_index_is_not_lost_in_a_column_either(node, pandas):
 def test_labels_of_xarray_are_refused_by_name(node, how, lost):
     xarray = pytest.importorskip("xarray")
     labelled = xarray.DataArray([1.0, 2.0], **how)
-    with pytest.raises(InvalidDataError, match=rf"DataArray says more .*: {lost} .*pass numpy.asarray\(x\)"):
+    with pytest.raises(InvalidDataError, match=rf"an array cannot hold: {lost} .*pass numpy.asarray\(x\)"):
         node.write_data(labelled)
     with pytest.raises(InvalidDataError, match="DataArray"):
         node.write_data([labelled, labelled])
@@ -402,7 +402,7 @@ def test_labels_of_xarray_are_refused_by_name(node, how, lost):
 def test_a_dataset_of_xarray_is_no_table_without_its_labels(node):
     xarray = pytest.importorskip("xarray")
     dataset = xarray.Dataset({"a": ("time", [1, 2])}, {"time": [5, 6]})
-    with pytest.raises(InvalidDataError, match="Dataset is no array"):
+    with pytest.raises(InvalidDataError, match="Dataset is not an array"):
         node.write_data(dataset)
     with pytest.raises(InvalidDataError, match="Dataset has coords"):
         DataWriter.write_table(node, dataset)

@@ -1,7 +1,7 @@
 """Every code block of README.md and of docs/ runs, in order, and prints what the text block below it says.
 
-A page is one program: its blocks share their names and an empty folder to work in. Not run is only what
-stands below the comment ``<!-- not run -->``.
+A page is one program: its blocks share their names and an empty folder to work in. Of a page of recipes each
+section is such a program. Not run is only what stands below the comment ``<!-- not run -->``.
 """
 
 import contextlib
@@ -15,14 +15,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+RECIPES = ROOT / "docs" / "how-to.md"
 BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+SECTION = re.compile(r"^## (?P<heading>.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://)(?P<target>[^)#]*)(?:#(?P<anchor>[^)]*))?\)")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its text, the line it begins on, and what it should print, if that is shown."""
+    """A fenced block: its text, its section and line, and what it should print, if that is shown."""
 
+    section: str
     language: str
     text: str
     line: int
@@ -35,7 +38,9 @@ def blocks_of(page):
     found = list(BLOCK.finditer(text))
     for match, below in zip(found, [*found[1:], None], strict=False):
         shows_output = below and below["language"] == "text" and not text[match.end() : below.start()].strip()
+        headings = SECTION.findall(BLOCK.sub("", text[: match.start()]))
         yield Block(
+            section=headings[-1] if headings else "",
             language=match["language"],
             text=match["text"],
             line=text.count("\n", 0, match.start()) + 2,
@@ -44,9 +49,17 @@ def blocks_of(page):
         )
 
 
-def run_page(page):
+def sections_of(page):
+    """The headings of those sections of a page that have code, in their order."""
+    return list(dict.fromkeys(block.section for block in blocks_of(page) if block.language == "python"))
+
+
+def run_page(page, section=None):
+    """Run the code of a page, or only that of one section of it."""
     names = {"__name__": "__main__"}
     for block in blocks_of(page):
+        if section is not None and block.section != section:
+            continue
         if block.language != "python" or block.skipped:
             continue
         # Padded, so that a traceback names the line of the page.
@@ -59,10 +72,21 @@ def run_page(page):
             assert same, f"{page.name}, line {block.line}, prints\n{output.getvalue()}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page != RECIPES], ids=lambda page: page.name)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_page(page)
+
+
+@pytest.mark.parametrize("section", sections_of(RECIPES))
+def test_a_recipe_runs_on_its_own_in_an_empty_folder(section, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(RECIPES, section)
+
+
+def test_no_two_recipes_have_the_same_heading():
+    headings = SECTION.findall(BLOCK.sub("", RECIPES.read_text(encoding="utf-8")))
+    assert len(headings) == len(set(headings))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -93,8 +117,12 @@ def test_first_code_of_the_readme_may_be_run_again(tmp_path, monkeypatch):
         exec(first.text, {})
 
 
-def test_readme_says_how_to_install():
-    assert re.search(r"^pip install lotdb$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-to.md"])
+def test_a_page_says_how_to_install_all_packages_from_a_clone(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (command,) = set(re.findall(r"^pip install (\./.*)$", text, re.MULTILINE))
+    distributions = [path.parent.name for path in ROOT.glob("lotdb-*/pyproject.toml")]
+    assert sorted(command.split()) == sorted(f"./{name}" for name in distributions)
 
 
 def anchors_of(page):

@@ -34,7 +34,7 @@ FIELDS = {
     "CAF": (b"data", 4, ">q", 4),
 }
 SUBTYPES = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
-REMEDIES = ("from its source", "mend its header", "ffmpeg", "write_data", "encode it anew")
+REMEDIES = ("from its source", "repair its header", "ffmpeg", "write_data", "encode it again")
 
 
 @pytest.fixture

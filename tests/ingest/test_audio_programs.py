@@ -151,7 +151,7 @@ def test_what_programs_write_into_a_pipe_comes_whole_or_is_refused(base, tmp_pat
     else:
         refused = None
     if refused:
-        assert "from its source" in refused or "encode it anew" in refused
+        assert "from its source" in refused or "encode it again" in refused
         return
     assert len(payload) == ROWS or (format == "mp3" and ROWS < len(payload) < ROWS + 3000)
 

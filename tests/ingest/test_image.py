@@ -574,7 +574,7 @@ GREY = {256: 10, 257: 10, 258: 8, 262: 1, 277: 1}
         ({256: 60000, 257: 60000}, "= 3600000000 pixels, the limit is"),
         ({256: 0}, "announces 0 x 10 pixels"),
         ({256: None}, "tag 256 is missing"),
-        ({273: None}, "says nowhere where its pixels are"),
+        ({273: None}, "does not say where its pixels are"),
         ({259: 34712}, "(uint8, JPEG 2000) cannot be decoded"),
         ({259: 8, 273: 0}, "strip 1 has no bytes: the file is sparse"),
         ({32997: 60000}, "announces 6000000 bytes of pixels"),

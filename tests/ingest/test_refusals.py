@@ -15,7 +15,7 @@ from lotdb import DataNode, IngestError
 
 # A verb that tells the reader what to do.
 REMEDY = re.compile(
-    r"[Pp]ass \w+=|use \w+=|format='(raw|auto)'|write_data|get it anew|save it|[Uu]npack|store (its|what)"
+    r"[Pp]ass \w+=|use \w+=|format='(raw|auto)'|write_data|get it again|save it|[Uu]npack|store (its|what)"
 )
 
 
@@ -89,15 +89,15 @@ WRONG = {
     "long.npy": (npy(data=bytes(9)), "9 are present"),
     "objects.npy": (npy("'|O'"), "Python objects"),
     "nothing.npy": (npy("'|V0'", data=b""), "no array can have"),
-    "header.npy": (npy("x"), "its header makes no sense"),
-    "title.npy": (npy("[((1, 'a'), '<i8')]"), "title|makes no sense"),
+    "header.npy": (npy("x"), "its header is invalid"),
+    "title.npy": (npy("[((1, 'a'), '<i8')]"), "title|is invalid"),
     "other.npz": (b"%PDF-1.4", "a PDF document|not begin as an .npz file"),
     "unknown.npz": (b"something", "does not begin as an .npz file"),
-    "cut.npz": (npz()[:-10], "its list of members makes no sense"),
+    "cut.npz": (npz()[:-10], "its list of members is invalid"),
     "method.npz": (npz(zipfile.ZIP_BZIP2), "bzip2"),
     "encrypted.npz": (encrypted(), "it is encrypted"),
     "damaged.npz": (damaged(), "CRC"),
-    "member.npz": (npz(name="a.txt"), "no .npy file"),
+    "member.npz": (npz(name="a.txt"), "not an .npy file"),
     "named.npz": (npz(name="a\1.npy"), "cannot be that of a payload"),
     "binary.txt": (b"a\0b", "NUL"),
     "encoding.txt": (b"a\xffb", "not utf-8 text"),

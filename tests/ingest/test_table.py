@@ -344,7 +344,7 @@ def test_tsv_has_tabs(attach):
         ('a,b\n1,2\n3,"4\n5,6\n', "a quote \" in the row that begins in line 3 is never closed"),
         ('a,b\n1,"2"3\n', "line 2: behind the closing quote"),
         ('a,b\n1,"2" \n', "line 2: behind the closing quote"),
-        ("a,b\n1,\x002\n", "it is no text in UTF-8: byte 6 is NUL"),
+        ("a,b\n1,\x002\n", "it is not text in UTF-8: byte 6 is NUL"),
         ("a,b\n" + "1,2\n" * 2000 + "1,\x002\n", "line 2002 has a NUL"),
         ("a,b,a\n1,2,3\n", "columns 1 and 3 are both called 'a'; pass columns="),
         (",column_1\n1,2\n", "columns 1 and 2 are both called 'column_1'"),

@@ -163,7 +163,7 @@ def _settled(options: Mapping[str, Any], dtype: np.dtype[Any]) -> list[Any]:
         (sharding,) = document({"compressors": options["compressors"]}, dtype, 1)["codecs"]
     except Exception as error:  # each codec has its own
         raise InvalidOptionError(
-            f"compressors is {options['compressors']!r}, which zarr does not take for {dtype}: {error}"
+            f"compressors is {options['compressors']!r}, which zarr does not accept for {dtype}: {error}"
         ) from error
     _serializer, *settled = sharding["configuration"]["codecs"]
     return list(settled[:asked])
@@ -208,8 +208,8 @@ def _parse_codec(item: Any) -> BytesBytesCodec:
             item = get_codec_class(item["name"]).from_dict(dict(item))
         except Exception as error:
             raise InvalidOptionError(
-                f"compressors has {item!r}, which zarr does not take: {error}"
+                f"compressors has {item!r}, which zarr does not accept: {error}"
             ) from error
     if not isinstance(item, BytesBytesCodec):
-        raise InvalidOptionError(f"compressors has {item!r}, which is no bytes-to-bytes codec of zarr")
+        raise InvalidOptionError(f"compressors has {item!r}, which is not a bytes-to-bytes codec of zarr")
     return item

@@ -1,15 +1,15 @@
-"""Every error LOTDB raises, grouped by what the one who catches it would do about it.
+"""Every error that LOTDB raises, grouped by the right reaction to it.
 
-Each error is a :class:`LotdbError` and also the builtin that a stranger would catch::
+Each error is a :class:`LotdbError`, and also the builtin error that fits::
 
     LotdbError
-    ├── look it up first: it is not there
+    ├── look it up first: it does not exist
     │   ├── NodeNotFoundError          KeyError      no child of that key
     │   ├── AttributeNotFoundError     KeyError      no attribute of that name
     │   ├── PayloadNotFoundError       KeyError      no payload of that name
     │   ├── StaleNodeError             LookupError   the node of this handle is gone
     │   └── DatabaseNotFoundError      FileNotFoundError
-    ├── choose another name, or ask to replace: it is there already
+    ├── choose another name, or ask to replace: it already exists
     │   ├── NodeExistsError            ValueError
     │   ├── PayloadExistsError         ValueError
     │   └── DatabaseExistsError        FileExistsError
@@ -18,32 +18,32 @@ Each error is a :class:`LotdbError` and also the builtin that a stranger would c
     │   ├── UnsupportedValueError      TypeError     a type that attributes cannot hold
     │   ├── ValueTooLargeError         ValueError    an attribute too large or nested too deep
     │   ├── InvalidDataError           ValueError    an array, dtype or shape that no payload can hold
-    │   ├── DataMismatchError          ValueError    what is appended does not fit what is there
-    │   ├── InvalidRangeError          ValueError    a window, a block size or a rate that makes no sense
-    │   ├── InvalidIndexError          IndexError    an index that the payload does not have
-    │   ├── NoAxisError                TypeError     rows were asked of a payload without any axis
-    │   ├── InvalidOptionError         ValueError, TypeError  an argument that is none of its choices
+    │   ├── DataMismatchError          ValueError    appended data do not fit the payload
+    │   ├── InvalidRangeError          ValueError    an invalid window, block size or rate
+    │   ├── InvalidIndexError          IndexError    an index outside of the payload
+    │   ├── NoAxisError                TypeError     a payload without axes was asked for rows
+    │   ├── InvalidOptionError         ValueError, TypeError  an argument with an invalid value
     │   ├── InvalidMoveError           ValueError    a node moved below itself, the root moved
     │   ├── WrongNodeError             TypeError     not a node, or one of another tree
     │   └── WrongNodeTypeError         AttributeError  what only nodes of another type have
-    ├── install or mend a plugin
+    ├── install or repair a plugin
     │   ├── MissingPluginError         LookupError   not installed
     │   ├── PluginError                RuntimeError  installed, but it failed
-    │   ├── IngestError                ValueError    a file that cannot be taken in
+    │   ├── IngestError                ValueError    a file that cannot be ingested
     │   └── ExportError                ValueError    a payload that cannot be written to a file
     ├── open, reopen or wait
     │   ├── ClosedError                RuntimeError  the connection or the database is closed
     │   ├── WrongThreadError           RuntimeError  a connection used outside its thread or process
     │   ├── ReadOnlyError              PermissionError
-    │   ├── DatabaseBusyError          BlockingIOError  another process or reader holds it
-    │   ├── WaitTimeoutError           TimeoutError  another thread did not come to its end in time
+    │   ├── DatabaseBusyError          BlockingIOError  another process or reader uses it
+    │   ├── WaitTimeoutError           TimeoutError  another thread did not finish in time
     │   ├── FileSystemError            OSError       no space, too many open files, an I/O error
     │   ├── ConflictError              ZODB's ConflictError  run the transaction again
     │   └── CommitInDoubtError         OSError       the disk failed inside a commit: reopen and look
     └── look after the data
         ├── DamagedError               OSError       missing, truncated or altered bytes
         ├── DatabaseFormatError        ValueError    not a LOTDB database, or a newer one
-        └── UnsafeRecordError          ValueError    a record that names a class off the list
+        └── UnsafeRecordError          ValueError    a record names a class that LOTDB does not load
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class LotdbError(Exception):
         return Exception.__str__(self)
 
 
-# -- it is not there ------------------------------------------------------------------------------
+# -- it does not exist ------------------------------------------------------------------------------
 
 
 class NodeNotFoundError(LotdbError, KeyError):
@@ -121,26 +121,26 @@ class PayloadNotFoundError(LotdbError, KeyError):
 
 
 class StaleNodeError(LotdbError, LookupError):
-    """The node that this handle stood for was deleted, moved away, or never committed."""
+    """The node of this handle was deleted or moved away, or an abort undid its creation."""
 
 
 class DatabaseNotFoundError(LotdbError, FileNotFoundError):
-    """There is no database to open."""
+    """The database does not exist."""
 
 
 # -- it is there already --------------------------------------------------------------------------
 
 
 class NodeExistsError(LotdbError, ValueError):
-    """A node of that key is there already."""
+    """A node of that key already exists."""
 
 
 class PayloadExistsError(LotdbError, ValueError):
-    """A payload, or an attribute in its place, is there already."""
+    """A payload or an attribute of that name already exists."""
 
 
 class DatabaseExistsError(LotdbError, FileExistsError):
-    """A new database was asked for where one is already."""
+    """``new=True``, and a database already exists."""
 
 
 # -- correct the call -----------------------------------------------------------------------------
@@ -167,23 +167,23 @@ class DataMismatchError(LotdbError, ValueError):
 
 
 class InvalidRangeError(LotdbError, ValueError):
-    """A window, block size or sample rate that makes no sense."""
+    """An invalid window, block size or sample rate."""
 
 
 class InvalidIndexError(LotdbError, IndexError):
-    """An index that the payload does not have, or that makes no sense."""
+    """An index outside of the payload, or an invalid index."""
 
 
 class NoAxisError(LotdbError, TypeError):
-    """Rows, or their number, were asked of a payload without any axis."""
+    """A payload without axes was asked for its rows or their number."""
 
 
 class InvalidOptionError(LotdbError, ValueError, TypeError):
-    """An argument that is none of its choices."""
+    """An argument with an invalid value."""
 
 
 class InvalidMoveError(LotdbError, ValueError):
-    """A node cannot go there: below itself, or it is the root."""
+    """A node cannot be moved there: below itself, or it is the root."""
 
 
 class WrongNodeError(LotdbError, TypeError):
@@ -191,7 +191,7 @@ class WrongNodeError(LotdbError, TypeError):
 
 
 class WrongNodeTypeError(LotdbError, AttributeError):
-    """A node was asked for what only nodes of another type have."""
+    """A node was asked for something that its type does not have."""
 
 
 # -- plugins --------------------------------------------------------------------------------------
@@ -206,11 +206,11 @@ class PluginError(LotdbError, RuntimeError):
 
 
 class IngestError(LotdbError, ValueError):
-    """A file that could not be taken in."""
+    """A file that cannot be ingested."""
 
 
 class ExportError(LotdbError, ValueError):
-    """A payload that cannot be written to a file: it is there already, or cannot hold it without loss."""
+    """A payload cannot be written to a file: the file exists, or its format would lose something."""
 
 
 # -- open, reopen or wait -------------------------------------------------------------------------
@@ -225,19 +225,19 @@ class WrongThreadError(LotdbError, RuntimeError):
 
 
 class ReadOnlyError(LotdbError, PermissionError):
-    """A change was asked of a database that was opened for reading only."""
+    """A change of a database that was opened read-only."""
 
 
 class DatabaseBusyError(LotdbError, BlockingIOError):
-    """Another process, or another reader, holds the database."""
+    """Another process or reader uses the database."""
 
 
 class WaitTimeoutError(LotdbError, TimeoutError):
-    """Another thread of this process did not come to an end, or let go of a lock, in time."""
+    """Another thread of this process did not finish, or did not release a lock, in time."""
 
 
 class ConflictError(LotdbError, POSException.ConflictError):
-    """Another transaction changed the same thing first; nothing of this one was kept.
+    """Another transaction first changed the same nodes; nothing of this transaction was kept.
 
     It is a ``transaction.interfaces.TransientError``: run the transaction again, or let
     ``LOTDB.run`` do so.
@@ -249,7 +249,7 @@ class ConflictError(LotdbError, POSException.ConflictError):
 
 
 class FileSystemError(LotdbError, OSError):
-    """The system could not do it now: too many open files, no space or inodes left, an I/O error.
+    """The system refused: too many open files, no space or inodes left, an I/O error.
 
     It says nothing about the data. ``errno`` and ``filename`` are those of the system's error.
     """
@@ -267,7 +267,7 @@ class FileSystemError(LotdbError, OSError):
 
 
 class CommitInDoubtError(LotdbError, OSError):
-    """The disk failed while a commit was being finished: it may or may not be there.
+    """The disk failed in the last step of a commit, which may or may not be stored.
 
     ``errno`` is that of the system's error, and ``filename`` the data file.
     """

@@ -1,15 +1,15 @@
-"""The hooks that a plugin may implement, one spec class for each kind of plugin.
+"""The hooks that a plugin may implement, with one class for each kind of plugin.
 
 A plugin is a module (or object) named by an entry point in one of three groups::
 
     [project.entry-points."lotdb.backend"]      where payloads are stored
     mine = "my_package.plugin"
 
-    [project.entry-points."lotdb.ingester"]     which files can be taken in
-    [project.entry-points."lotdb.node"]         node types, attribute types, and what happens to nodes
+    [project.entry-points."lotdb.ingester"]     which files can be ingested
+    [project.entry-points."lotdb.node"]         node types, attribute types, listeners
 
-The module defines functions marked with :data:`hookimpl`. It should import nothing heavy at its top:
-plugins are loaded to be asked, and only one of them answers.
+The module defines functions marked with :data:`hookimpl`. It should import nothing heavy at its top, because
+LOTDB loads several plugins and uses only one of them.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class BackendSpec:
 
     @hookspec(firstresult=True)
     def lotdb_get_backend(self, name: str) -> type[Backend] | None:
-        """The class of the backend called *name*, or None if it is not this plugin's."""
+        """The class of the backend called *name*, or None for other names."""
 
 
 class IngesterSpec:
-    """Group ``lotdb.ingester``: a family of file formats, read and, if it can, written.
+    """Group ``lotdb.ingester``: reads a family of file formats, and writes them if it can.
 
-    All ingesters are asked, in no promised order, until one does not answer None. A plugin of last
-    resort, which takes any file, marks itself with ``@hookimpl(trylast=True)``::
+    LOTDB calls all ingesters, in no promised order, until one does not return None. A plugin that reads any
+    file marks its function with ``@hookimpl(trylast=True)``::
 
         @hookimpl
         def lotdb_ingest_file(source):
@@ -70,25 +70,26 @@ class IngesterSpec:
 
     @hookspec(firstresult=True)
     def lotdb_ingest_file(self, source: SourceFile) -> Ingested | Mapping[str, Ingested] | None:
-        """The contents of *source*, or None if it is not this plugin's to read.
+        """The contents of *source*, or None for other formats.
 
-        A file that holds several things gives several payloads: a mapping of names to what they hold.
+        For a file that becomes several payloads, return a mapping of names to contents.
 
         Whatever is raised, here or while blocks are read, reaches the user as an ``IngestError`` that
-        names the file, the plugin and the reason; the node is then as it was.
+        names the file, the plugin and the reason; the node does not change.
         """
 
     @hookspec(firstresult=True)
     def lotdb_identify_file(self, source: SourceFile) -> str | None:
-        """The name of the format by whose mark *source* begins, or None if the plugin does not know it.
+        """The name of the format, if *source* begins with its signature; None for other formats.
 
-        Asked for ``format="auto"``, and to say more when a file is not what its name says. ``source.head``
-        is enough for most; formats without a mark, such as csv, are known by the file name's suffix alone.
+        Called for ``format="auto"``, and for the message when a file is not what its name says.
+        ``source.head`` is usually enough. Formats without a signature, such as csv, are recognized only by
+        the suffix of the file name.
         """
 
     @hookspec(firstresult=True)
     def lotdb_export_file(self, target: TargetFile, payload: Payload) -> bool | None:
-        """Write *payload* to ``target.file``, and return True; None if the format is not this plugin's.
+        """Write *payload* to ``target.file``, and return True; None for other formats.
 
         Whatever is raised reaches the user as an ``ExportError``, and no file is left.
         """
@@ -111,7 +112,7 @@ class NodeSpec:
 
     @hookspec(firstresult=True)
     def lotdb_get_node_type(self, name: str) -> type[Handle] | None:
-        """The class that gives nodes of type *name* their behaviour, or None if it is not ours."""
+        """The class of nodes of type *name*, or None for other names."""
 
     @hookspec
     def lotdb_get_value_types(self) -> Iterable[ValueType] | None:
@@ -127,7 +128,7 @@ class NodeSpec:
 
     @hookspec
     def lotdb_node_deleted(self, parent: Handle, key: str) -> None:
-        """The node *key* below *parent* has just been deleted, with all below it."""
+        """The node *key* below *parent* has just been deleted, with everything below it."""
 
     @hookspec
     def lotdb_payload_written(self, node: Handle, name: str) -> None:

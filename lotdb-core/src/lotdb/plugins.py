@@ -48,9 +48,9 @@ class _BuiltIn:
 
 
 class Plugins:
-    """The plugins that are installed, each loaded when it is first needed.
+    """The installed plugins, each loaded when it is first needed.
 
-    A fresh ``Plugins()`` knows nothing of what another one loaded or registered; tests pass one in.
+    A new ``Plugins()`` shares nothing that another one loaded or registered; tests pass a new one.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Plugins:
         self._points: dict[str, tuple[Any, ...]] = {}
 
     def register(self, plugin: object, name: str | None = None) -> None:
-        """Add *plugin*, a module or object with hook implementations, that no entry point names.
+        """Add *plugin*, a module or object with hook functions that no entry point names.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class Plugins:
         Raises
         ------
         MissingPluginError
-            If none of that name is installed; the message has the pip command.
+            If none of that name is installed; the message says what to install.
         PluginError
             If it is installed and fails to import.
         """
@@ -111,7 +111,7 @@ class Plugins:
                 raise MissingPluginError(self._missing("backend", BACKEND, name))
             if not (isinstance(found, type) and issubclass(found, Backend)):
                 raise PluginError(
-                    f"the plugin for backend {name!r} gave {found!r}, no class of lotdb.Backend"
+                    f"the plugin for backend {name!r} gave {found!r}, not a subclass of lotdb.Backend"
                 )
             self._backends[name] = found
         return found
@@ -153,7 +153,7 @@ class Plugins:
     # -- ingesters ---------------------------------------------------------------------------------
 
     def ingesters(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
-        """Name and function of each plugin that implements *hook* of ``IngesterSpec``, as they are asked."""
+        """Name and function of each plugin that implements *hook* of ``IngesterSpec``, in calling order."""
         self._load_all(INGESTER)
         # pluggy calls from the last to the first. Asked one by one, it is known which of them failed.
         implementations = getattr(self._manager.hook, hook).get_hookimpls()[::-1]
@@ -162,13 +162,13 @@ class Plugins:
     # -- events ------------------------------------------------------------------------------------
 
     def emit(self, event: str, **about: Any) -> None:
-        """Tell every plugin that listens to hook *event*.
+        """Call every plugin that implements the hook *event*.
 
         Raises
         ------
         PluginError
-            If one of them fails. What it was told about has happened all the same; abort the
-            transaction to undo it.
+            If one of them fails. The change that it was called for has been made; abort the transaction to
+            undo it.
         """
         if self._listeners is None:
             # Listeners are heard from the first change on, so that opening and reading loads nothing.
@@ -260,7 +260,7 @@ class Plugins:
         )
         if alike:
             return f"{asked}; did you mean {alike[0]!r}?"
-        return f"{asked}; install the package that brings it"
+        return f"{asked}; install the package that provides it"
 
 
 def _by_name(implementation: Any) -> Callable[..., Any]:

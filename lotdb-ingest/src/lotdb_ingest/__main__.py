@@ -1,4 +1,4 @@
-"""The command ``lotdb-ingest``: a folder of files into a database, with a bar that shows how far it is."""
+"""The command ``lotdb-ingest``: ingests a folder of files into a database, and shows its progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BAR_WIDTH = 30
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if every file is in, 1 if some are not or there were none, 2 if it could not run."""
+    """Run the command; 0 if all files are stored, 1 if some are not or none exist, 2 if it could not run."""
     asked = _parser().parse_args(arguments)
     if not os.path.isdir(asked.folder):
         # Before there is a database: the two may have been given the wrong way round.
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(str(error))
     except KeyboardInterrupt:
         bar.end()
-        return _say("interrupted; run it again to go on where it was", 130)
+        return _say("interrupted; run it again to continue where it stopped", 130)
     bar.end()
     print(report)
     if not (report.added or report.replaced or report.unchanged or report.failed):
@@ -61,7 +61,7 @@ def _nothing(pattern: str | None, unmatched: Sequence[str]) -> str:
     """Why no file was taken in."""
     if not unmatched:
         return "there are no files in the folder"
-    return f"no file fits the pattern {pattern!r}; paths look like {unmatched[0]!r}"
+    return f"no file matches the pattern {pattern!r}; paths look like {unmatched[0]!r}"
 
 
 def _say(message: str, code: int = 2) -> int:
@@ -72,34 +72,36 @@ def _say(message: str, code: int = 2) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lotdb-ingest",
-        description="Take the files of a folder into a LOTDB database. Files that are there already, with "
-        "the same size and time or the same contents, are left out, so an interrupted run goes on where it "
-        "was.",
+        description="Ingest the files of a folder into a LOTDB database. Files that are already stored, with "
+        "the same size and time or the same contents, are skipped, so an interrupted run continues where it "
+        "stopped.",
     )
-    parser.add_argument("database", help="folder of the database; made if there is none")
-    parser.add_argument("folder", help="folder whose files are taken in")
-    parser.add_argument("pattern", nargs="?", help="what paths look like: '{speaker}/{session}_{take}.wav'")
-    parser.add_argument("--at", metavar="PATH", help="node below which they go (the root)")
-    parser.add_argument("--to", metavar="PATH", help="their nodes: '{speaker}/{session}/{take}'")
+    parser.add_argument("database", help="folder of the database; created if it does not exist")
+    parser.add_argument("folder", help="folder whose files are ingested")
+    parser.add_argument("pattern", nargs="?", help="form of the paths: '{speaker}/{session}_{take}.wav'")
+    parser.add_argument("--at", metavar="PATH", help="node below which the files are stored (the root)")
+    parser.add_argument("--to", metavar="PATH", help="nodes of the files: '{speaker}/{session}/{take}'")
     parser.add_argument("--data-attribute", metavar="NAME", help="name of the payloads (data)")
     parser.add_argument(
-        "--attributes", action="store_true", help="keep the fields as attributes of the nodes"
+        "--attributes", action="store_true", help="store all fields as attributes of the nodes"
     )
     parser.add_argument(
-        "--attribute", action="append", default=[], metavar="FIELD", help="keep this one; may be repeated"
+        "--attribute", action="append", default=[], metavar="FIELD", help="store this one; may be repeated"
     )
     parser.add_argument(
         "--sidecar", metavar="PATH", help="csv, tsv or json file with metadata: 'notes.csv', '{take}.json'"
     )
     parser.add_argument("--backend", help="where payloads are stored: blob or zarr (blob)")
-    parser.add_argument("--samplerate-hz", type=float, metavar="HZ", help="rows a second, whatever files say")
-    parser.add_argument("--format", help="format of the files, or auto (what their suffix says)")
-    parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="files a commit (100)")
+    parser.add_argument(
+        "--samplerate-hz", type=float, metavar="HZ", help="rows per second, instead of the file's"
+    )
+    parser.add_argument("--format", help="format of the files, or auto (by their suffix)")
+    parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="files per commit (100)")
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for another writer (0)")
     parser.add_argument(
         "--always-hash", action="store_true", help="compare contents even if sizes and times are the same"
     )
-    parser.add_argument("--again", action="store_true", help="take in files that are there already as well")
+    parser.add_argument("--again", action="store_true", help="ingest unchanged files again")
     parser.add_argument("--stop-on-error", action="store_true", help="stop at the first file that fails")
     return parser
 

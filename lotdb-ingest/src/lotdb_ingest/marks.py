@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["DAMAGED", "told", "told_or_raw"]
 
 #: How a refusal ends if all that is left is to get the file again.
-DAMAGED = "it is cut or damaged: get it anew, or keep its bytes with format='raw'"
+DAMAGED = "it is cut or damaged: get it again, or keep its bytes with format='raw'"
 
 #: What our plugins read, so that format='auto' takes such a file in.
 READ = {

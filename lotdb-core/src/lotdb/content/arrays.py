@@ -64,7 +64,7 @@ def _of_any(data: Any, said: Collection[str]) -> Array:
         return _of_series(series, said)
     if isinstance(data, list | tuple):
         raise InvalidDataError(
-            f"{_name(data)} would come back as plain numbers, without what else it says; convert it with "
+            f"{_name(data)} would be read as plain numbers, without its other contents; convert it with "
             f"{'list' if isinstance(data, list) else 'tuple'}(x)"
         )
     _check_labels(data, said)
@@ -86,7 +86,7 @@ def check_no_subclass(array: Array) -> None:
     unit = getattr(array, "unit", getattr(array, "units", None))
     more = f", such as its unit ({shown(str(unit))})" if unit is not None else ""
     raise InvalidDataError(
-        f"{_name(array)} is an array that may say more than its numbers{more}, which would be lost; pass "
+        f"{_name(array)} is an array that may hold more than its numbers{more}, which would be lost; pass "
         "numpy.asarray(x), and the rest as metadata="
     )
 
@@ -258,7 +258,7 @@ def _check_labels(data: Any, said: Collection[str]) -> None:
             continue  # what cannot be looked at is not there to be lost
         if more:
             raise InvalidDataError(
-                f"{_name(data)} says more than an array can hold: {name} ({_told(value)}) would be lost; "
+                f"{_name(data)} has a part that an array cannot hold: {name} ({_told(value)}) would be lost; "
                 "pass numpy.asarray(x), and the rest as metadata="
             )
 

@@ -115,14 +115,14 @@ def _check_place(place: Path, path: Path, if_exists: str) -> None:
     if place.is_dir():
         raise ExportError("it is a folder; add the name of a file")
     if os.path.lexists(place) and not place.is_file():
-        raise ExportError("it is there already, and is no regular file; choose another path")
+        raise ExportError("it exists and is not a regular file; choose another path")
     if if_exists == "error" and os.path.lexists(path):
         raise ExportError(_THERE)
     if not place.parent.is_dir():
         raise ExportError(f"there is no folder {str(place.parent)!r}; make it first")
 
 
-_THERE = "the file is there already; pass if_exists='replace' to replace it"
+_THERE = "the file already exists; pass if_exists='replace' to replace it"
 
 
 @contextlib.contextmanager

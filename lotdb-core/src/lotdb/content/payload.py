@@ -63,11 +63,11 @@ def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRe
 
 @dataclass(frozen=True)
 class StoredSegment:
-    """Where some rows of a payload lie.
+    """Where some rows of a payload are stored.
 
     They are the rows *first_row* to *first_row + rows* of the payload, and the rows *array_row* to
     *array_row + rows* of a stored array, which other payloads may share. ``files`` are the paths and sizes in
-    bytes of what holds that array; there are none before it is written.
+    bytes of the files that hold that array; empty before it is written.
     """
 
     first_row: int
@@ -77,17 +77,17 @@ class StoredSegment:
 
     @property
     def bytes_on_disk(self) -> int:
-        """Size of all its files."""
+        """Size of all these files."""
         return sum(size for _, size in self.files)
 
 
 class Payload:
-    """Stored data, read when asked for; what it is like is known without touching it.
+    """Stored data, read when you ask for them; shape, dtype and rate are known without reading.
 
     It slices as a numpy array does (``payload[10:20]``, ``payload[-5:]``, ``payload[::2, 1]``), and
-    only the rows that are asked for are read. ``numpy.asarray(payload)`` reads it whole. It stays what
-    it was when it was obtained, whatever is written to its node afterwards, until the connection's
-    transaction has ended and the database is packed.
+    only those rows are read. ``numpy.asarray(payload)`` reads all rows. A payload does not change when
+    something else is written to its node. It can be read until the connection's transaction has ended and the
+    database is packed.
     """
 
     __slots__ = ("_node", "_record", "_tree", "name")
@@ -138,7 +138,7 @@ class Payload:
 
     @property
     def samplerate_hz(self) -> float | None:
-        """Rows a second, or None if none was given."""
+        """Rows per second, or None."""
         return self._record.samplerate_hz
 
     @property
@@ -158,18 +158,18 @@ class Payload:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What was given as ``metadata=`` when it was written; a copy of one's own."""
+        """The mapping that was passed as ``metadata=``, as the caller's own copy."""
         stored = self._record.metadata
         decoded = {} if stored is None else values.decode(stored, extra=self._tree.plugins)
         return decoded if isinstance(decoded, dict) else {"metadata": decoded}
 
     @property
     def options(self) -> dict[str, Any]:
-        """The backend's own options that it was written with."""
+        """The options of the backend that it was written with."""
         return self._tree.decode_options(self._record.layout)
 
     def segments(self) -> list[StoredSegment]:
-        """Where the rows lie: one entry for each run of rows that is stored together."""
+        """Where the rows are stored: one entry for each run of rows that are stored together."""
         self._tree.check()
         stored, first = [], 0
         for segment in self._record.segments:
@@ -192,22 +192,22 @@ class Payload:
     def read(self, start: Number | None = None, stop: Number | None = None, *, unit: Unit = "samples") -> Any:
         """The data from *start* to before *stop*: an array, a text, or bytes.
 
-        The rows of a table come as a structured array; it is a masked one if any of their cells is
+        The rows of a table are returned as a structured array; as a masked one if any of their cells is
         missing.
 
         Parameters
         ----------
         start, stop
             First row and the row after the last; None for the start and the end. In samples (rows) they
-            follow numpy: a negative one counts from the end, and what lies beyond the end is cut off; only
-            a start after the stop is an error.
-            In seconds they are not negative, and sample *k* is taken if ``start <= k / rate < stop``.
+            follow numpy: a negative one counts from the end, and the window ends at the last row; only a
+            start after the stop is an error. In seconds they must not be negative, and sample *k* belongs to
+            the window if ``start <= k / rate < stop``.
         unit : {"samples", "seconds"}
 
         Raises
         ------
         InvalidRangeError
-            For a window that makes no sense, one in seconds without a sample rate, or one of a text.
+            For an invalid window, a window in seconds without a sample rate, or a window of a text.
         DamagedError
             If the stored bytes are missing or altered.
         """
@@ -239,9 +239,9 @@ class Payload:
         Raises
         ------
         MissingPluginError
-            If pandas is not installed; the extra ``pandas`` brings it.
+            If pandas is not installed; install the extra ``lotdb-core[pandas]``.
         InvalidDataError
-            If the payload is no table.
+            If the payload is not a table.
         """
         if self.kind != "table":
             raise InvalidDataError(f"{self._place} is of kind {self.kind!r}, and only a table is a DataFrame")
@@ -261,13 +261,13 @@ class Payload:
         stop: Number | None = None,
         range_unit: Unit = "samples",
     ) -> Iterator[Any]:
-        """Consecutive blocks of the data, each row in just one of them; the last may be shorter.
+        """Consecutive blocks of the data, with each row in exactly one; the last may be shorter.
 
         Parameters
         ----------
         block_size
-            Rows, or seconds, a block. Seconds need not be whole samples: the blocks then differ by one
-            row, so that none drifts.
+            Rows or seconds per block. Seconds need not be whole samples: the lengths of blocks then differ
+            by one row, so that blocks do not drift.
         block_unit, range_unit : {"samples", "seconds"}
             Units of *block_size*, and of *start* and *stop*, which limit the range as in :meth:`read`.
         """
@@ -288,25 +288,25 @@ class Payload:
         if_exists: Literal["error", "replace"] = "error",
         **options: Any,
     ) -> None:
-        """Write the data to a file, so that what came in through ``attach_file`` goes out again.
+        """Write the data to a file, in any format that ``attach_file`` reads.
 
         Parameters
         ----------
         path
-            The file. It comes into being, durably, when all of it has been written. A link stays one, and
-            what it points to is written.
+            The file. It appears, durably, when it is complete. If it is a link, the file that it points to
+            is replaced.
         format
             Name of the format; by default the file name's suffix.
         if_exists : {"error", "replace"}
-            What to do if there is a file.
+            What to do if the file exists.
         **options
             Options of the format, such as ``subtype``.
 
         Raises
         ------
         ExportError
-            If the file is there already or cannot be written, or the format cannot hold the data without
-            loss; what was at *path* is then as it was.
+            If the file exists or cannot be written, or the format cannot hold the data without loss; the
+            file at *path* has not changed.
         """
         self._tree.check()
         export_file(

@@ -377,7 +377,7 @@ def _as_array(data: Any, said: Collection[str]) -> tuple[str, np.ndarray[Any, An
         return "bytes", np.frombuffer(bytes(data), np.uint8)
     if data is None or isinstance(data, Mapping | set | frozenset):
         more = "; DataWriter.write_table stores columns" if isinstance(data, Mapping) else ""
-        raise InvalidDataError(f"{type(data).__name__} is no array, text or bytes{more}")
+        raise InvalidDataError(f"{type(data).__name__} is not an array, text or bytes{more}")
     array = as_array(data, said=said)
     if array.dtype.itemsize == 0:
         raise InvalidDataError(f"dtype {array.dtype} has elements of no bytes")
@@ -393,7 +393,7 @@ def _check_dtype(dtype: np.dtype[Any], where: Callable[[], str]) -> None:
         )
     if not dtype.names and not dtype.subdtype and not _is_numpys(dtype):
         raise InvalidDataError(
-            f"{where()}: dtype {dtype} is not one of numpy's, and would come back as bytes; convert it, as "
+            f"{where()}: dtype {dtype} is not one of numpy's, and would be read as bytes; convert it, as "
             "with x.astype('float32')"
         )
     if dtype.names:

@@ -128,7 +128,7 @@ def fit(stored: Array, dtype: DType) -> Array:
         if not _fits(given[name], there[name]) and not gone.all():
             raise DataMismatchError(
                 f"column {name!r} holds {there[name]}, the new rows {given[name]}; nothing was appended. "
-                "Convert the new rows, or write the table anew"
+                "Convert the new rows, or write the table again"
             )
     fitted = np.zeros(stored.shape, dtype)
     for name, gone in zip(names, missing, strict=True):
@@ -235,8 +235,8 @@ def as_table(data: Any, *, said: Collection[str] = ()) -> Array:
         stored_dtype(data.dtype)
         return data
     raise InvalidDataError(
-        f"{type(data).__name__} is no table; use a structured array of one axis, a mapping of column names "
-        "to sequences, or a DataFrame"
+        f"{type(data).__name__} is not a table; use a structured array of one axis, a mapping of column "
+        "names to sequences, or a DataFrame"
     )
 
 

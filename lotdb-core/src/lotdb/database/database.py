@@ -64,40 +64,40 @@ class LOTDB(Opened):
     Parameters
     ----------
     path
-        The folder; made if it is not there. It may be moved and copied as a whole while it is closed.
+        The folder; created if it does not exist. While the database is closed, it may be moved and copied.
     name
-        Name of the data file in it; what else belongs to the database has names that begin with it.
+        Name of the data file in the folder. The names of all other files of the database begin with it.
     new
-        True to create a database and refuse if there is one; by default what is there is opened, and
-        made if nothing is there.
+        True to create a database, and to raise an error if one exists. By default, a database that exists is
+        opened, and is created if none exists.
     read_only
-        Nothing can be changed. It shows the database as it was when it was opened; see :meth:`refresh`.
+        Nothing can be changed. Shows the last commit before the opening; see :meth:`refresh`.
     durability : {"full", "process"}
-        ``"full"``: a commit survives a power cut. ``"process"``: it survives a killed process, and
-        costs less.
+        ``"full"``: a commit survives a power cut. ``"process"``: it survives a killed process only, and costs
+        less.
     timeout
         Seconds to wait for another process that has the database open for writing.
     default_backend
-        Name of the backend of payloads that name none.
+        Name of the backend for payloads that name none.
     backends
-        What single backends are told, by their names, such as ``{"zarr": {"store": "s3://bucket/x"}}``; it
-        is not stored.
+        Settings for backends, by name, such as ``{"zarr": {"store": "s3://bucket/x"}}``. They are not
+        stored, so pass them at each opening.
     plugins
-        The plugins to use; by default those that are installed.
+        The plugins to use; by default the installed plugins.
 
     Raises
     ------
     DatabaseExistsError
-        If *new* and there is a database, or part of one.
+        If *new* and a database, or a part of one, exists.
     DatabaseNotFoundError
-        If *read_only* and there is none.
+        If *read_only* and the database does not exist.
     DatabaseBusyError
         If another process has it open for writing.
     DatabaseFormatError
-        If the file is no LOTDB database, or of a later format.
+        If the file is not a LOTDB database, or has a later format.
     DamagedError
-        If a part of it is missing, or is a link, a FIFO or whatever else is no file of its own; if committed
-        work is missing: cut off, or made unreadable. Nothing was changed.
+        If a part of the database is missing, or is not a regular file but a link or a FIFO; or if committed
+        data were cut off or altered. Nothing was changed.
     FileSystemError
         If the system could not open or write a file.
     """
@@ -193,7 +193,7 @@ class LOTDB(Opened):
 
     @contextmanager
     def connection(self) -> Iterator[BaseNode]:
-        """The root, in a connection of its own: committed on a clean exit, aborted on an exception."""
+        """The root, in a new connection that commits when the block ends and aborts on an exception."""
         session: Session | None = None
         try:
             session = self._new_session()
@@ -204,15 +204,15 @@ class LOTDB(Opened):
                 session.close()
 
     def run(self, function: Callable[[BaseNode], T], *, attempts: int = 10) -> T:
-        """Call *function* with the root, in a transaction of its own, and commit.
+        """Call *function* with the root in a new transaction, commit, and return its result.
 
-        If another transaction changed the same part first, it is called again, on the new state, up
-        to *attempts* times; so it should do nothing but change the tree. What it returns is returned.
+        If another transaction changed the same nodes first, *function* is called again with the new state,
+        up to *attempts* times in all. So it should change nothing but the tree.
 
         Raises
         ------
         ConflictError
-            If it was in conflict each time.
+            If all attempts ended in a conflict.
         """
         if not callable(function):
             raise InvalidOptionError(f"{function!r} cannot be called; use a function that takes the root")
@@ -232,8 +232,8 @@ class LOTDB(Opened):
     def open_connection(self, connection_id: str = "standard") -> BaseNode:
         """The root, in a connection that stays open until :meth:`close_connection`.
 
-        Its changes are kept by :meth:`commit` and forgotten by :meth:`abort`. A connection belongs to
-        the thread that opened it. Opening one that is open gives its root again.
+        Call :meth:`commit` to keep its changes, or :meth:`abort` to discard them. A connection belongs to
+        the thread that opened it. If a connection of this id is open, its root is returned.
         """
         if not isinstance(connection_id, str):
             raise InvalidOptionError(f"connection_id is {connection_id!r}; use a text")
@@ -244,31 +244,32 @@ class LOTDB(Opened):
         return session.root
 
     def commit(self, connection: str | BaseNode = "standard") -> None:
-        """Make all that a connection changed visible together.
+        """Make all changes of a connection visible together.
 
         *connection* is the id that it was opened with, or any of its nodes.
 
         Raises
         ------
         ConflictError
-            If another transaction changed the same part first; nothing of this one was kept.
+            If another transaction first changed the same nodes; nothing of this one was kept.
         CommitInDoubtError
-            If the disk failed at the last moment: open the database anew and look.
+            If the disk failed in the last step: open the database again and check whether the commit is
+            there.
         ClosedError
             If there is no open connection of that id.
         """
         self._session(connection).commit()
 
     def abort(self, connection: str | BaseNode = "standard") -> None:
-        """Forget what a connection changed since its last commit; it then sees what others committed."""
+        """Discard a connection's changes since its last commit; it then sees what others committed."""
         self._session(connection).abort()
 
     def savepoint(self, connection: str | BaseNode = "standard") -> Savepoint:
-        """A point within a connection's transaction; its ``rollback()`` forgets what was changed since."""
+        """A point within a connection's transaction; its ``rollback()`` discards later changes."""
         return self._session(connection).savepoint()
 
     def close_connection(self, connection_id: str = "standard") -> None:
-        """Close a connection; what it did not commit is forgotten."""
+        """Close a connection; uncommitted changes are discarded."""
         self._session(connection_id).close()
         del self._sessions[connection_id]
 
@@ -298,7 +299,7 @@ class LOTDB(Opened):
     # -- upkeep --------------------------------------------------------------------------------------
 
     def pack(self) -> None:
-        """Give back the disk space of what no transaction, copy or open reader can reach any more.
+        """Free the disk space of data that no transaction, copy or open reader can reach any more.
 
         Raises
         ------
@@ -326,7 +327,7 @@ class LOTDB(Opened):
             session.close()
 
     def verify(self) -> list[Damage]:
-        """Read everything; what is damaged, with the node, the payload and the file. Empty if all is well.
+        """Read everything, and list the damage with the node, payload and file; empty if there is none.
 
         Damage of the data file that belongs to no node comes first, with the path of the root.
         """
@@ -338,9 +339,9 @@ class LOTDB(Opened):
             session.close()
 
     def refresh(self) -> None:
-        """See what another process has committed since; for a database that was opened read-only.
+        """See what other processes have committed since a read-only database was opened.
 
-        Open connections are closed.
+        Closes open connections.
         """
         self._check()
         if not self.read_only:
@@ -354,7 +355,7 @@ class LOTDB(Opened):
             self._close_parts(sessions, zodb, backends, let_go)
 
     def close(self) -> None:
-        """Close all connections and the database; what was not committed is forgotten. May be repeated.
+        """Close all connections and the database; uncommitted changes are discarded. May be repeated.
 
         Raises
         ------
@@ -457,11 +458,11 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
             found, database_id = root.get("lotdb"), root.get("id")
     except UnsafeRecordError as error:
-        raise DatabaseFormatError(f"{database} is no LOTDB database: {error}") from error
+        raise DatabaseFormatError(f"{database} is not a LOTDB database: {error}") from error
     finally:
         connection.close()
     if found != FORMAT:
-        what = "it is no LOTDB database" if found is None else f"its format is {found!r}"
+        what = "it is not a LOTDB database" if found is None else f"its format is {found!r}"
         raise DatabaseFormatError(f"{database} cannot be opened: {what}; this version reads format {FORMAT}")
     return str(database_id)
 

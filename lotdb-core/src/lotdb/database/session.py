@@ -222,7 +222,7 @@ class Session:
         self.tree.check()
         if self.torn is not None:
             raise ClosedError(
-                f"this transaction of {self.database} cannot be committed, for a change in it failed "
+                f"this transaction of {self.database} cannot be committed, because a change in it failed "
                 f"half-way ({self.torn!r}); abort it, and do it again"
             ) from self.torn
         with uninterrupted(), system_errors("nothing was committed", self.database._data_file):
@@ -359,7 +359,7 @@ def _nothing(*args: object) -> None:
 
 
 class Savepoint:
-    """A point within a transaction; :meth:`rollback` forgets what was changed since."""
+    """A point within a transaction; :meth:`rollback` discards later changes."""
 
     def __init__(self, session: Session, savepoint: Any, undos: int) -> None:
         self._session = session
@@ -367,18 +367,18 @@ class Savepoint:
         self._undos = undos
 
     def rollback(self) -> None:
-        """Return to this point; it can be returned to again.
+        """Return to this point; this may be repeated.
 
         Raises
         ------
         ClosedError
-            If its transaction has ended, or an earlier savepoint was returned to.
+            If its transaction has ended, or an earlier savepoint was rolled back to.
         """
         self._session.tree.check()
         with uninterrupted():
             if not self._savepoint.valid:
                 raise ClosedError(
-                    "this savepoint is no more: its transaction ended, or an earlier one was returned to"
+                    "this savepoint has ended: its transaction ended, or you rolled back to an earlier one"
                 )
             try:
                 with system_errors("nothing was rolled back", self._session.database._data_file):

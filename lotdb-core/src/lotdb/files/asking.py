@@ -131,7 +131,7 @@ def ask(source: SourceFile, plugins: Loader) -> dict[str, Ingested]:
             break
     else:
         with _named(source):
-            raise IngestError("no installed ingester takes it; install more with: pip install lotdb-ingest")
+            raise IngestError("no installed ingester reads it; install more with: pip install lotdb-ingest")
     with _named(source, plugin):
         several = dict(answer) if isinstance(answer, Mapping) else {"": answer}
         if not several:

@@ -49,23 +49,23 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass
 class IngestReport:
-    """What became of the files of a folder, each by its path below that folder.
+    """What happened to the files of a folder, each named by its path below that folder.
 
     Parameters
     ----------
     added
-        Files that were taken in, and were not there before.
+        Files that are newly stored.
     unchanged
-        Files that were there already: of the same size and time, or else with the same SHA-256.
+        Files that were already stored, with the same size and time, or with the same SHA-256.
     failed
-        Files that could not be taken in, and why.
+        Files that could not be ingested, each with its error.
     unmatched
-        Files that do not fit the pattern; links to folders, which are not followed; and databases.
+        Files that do not match the pattern; links to folders, which are not followed; and LOTDB databases.
     replaced
-        Files that were taken in in place of what was there.
+        Files that replaced an earlier payload.
     vanished
-        Files that were taken in from this folder earlier, and are not in it any more. What they became
-        stays.
+        Files that were ingested from this folder earlier, and do not exist in it any more. Their payloads
+        stay.
     notes
         What else there is to know of files that were taken in: what of them was not kept, payloads of an
         earlier file in their place that are gone with it, that they are empty, or that they are of a format
@@ -141,14 +141,14 @@ def ingest_tree(
     if on_error not in ("report", "raise"):
         raise InvalidOptionError(f"on_error is {shown(on_error)}; use 'report' or 'raise'")
     if batch_size is not None and check_limit("batch_size", batch_size) == 0:
-        raise InvalidOptionError("batch_size is 0; use the number of files a commit, such as 100")
+        raise InvalidOptionError("batch_size is 0; use the number of files per commit, such as 100")
     root = _check_folder(folder)
     node._entry()  # which knows the tree
     node._tree.check_writable()
     if batch_size is not None and node._tree.has_changes():
         raise InvalidOptionError(
-            "ingest_tree commits after each batch of files, and there are changes that are not committed: "
-            "commit or abort them first, or pass batch_size=None to take all files in as a part of this "
+            "ingest_tree commits after each batch of files, and there are uncommitted changes: "
+            "commit or abort them first, or pass batch_size=None to ingest all files as a part of this "
             "transaction"
         )
     report = IngestReport()
@@ -347,7 +347,7 @@ def _check_attributes(asked: Any, fields: list[str]) -> list[str]:
             raise InvalidOptionError(f"attributes has {shown(name)}, which is no field (there: {there})")
         if name.startswith("_"):
             raise InvalidOptionError(
-                f"{name!r} cannot be an attribute: names that begin with _ are LOTDB's own"
+                f"{name!r} cannot be an attribute: LOTDB uses the names that begin with _"
             )
     return kept
 

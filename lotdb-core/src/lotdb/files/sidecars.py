@@ -202,7 +202,7 @@ def _object(path: Path, row: Any) -> Row:
 def _checked(path: Path, row: Row) -> Row:
     for name in row:
         if name.startswith("_"):
-            raise _wrong(path, f"it says {name!r}, and names that begin with _ are LOTDB's own; rename it")
+            raise _wrong(path, f"it says {name!r}, and LOTDB uses the names that begin with _; rename it")
     return row
 
 

@@ -26,24 +26,24 @@ LOCATOR_PATTERN = rb"seg-[0-9a-f]{32}"
 
 @dataclass(frozen=True)
 class BackendContext:
-    """What a backend is told when it is opened.
+    """What a backend gets when it is opened.
 
     Parameters
     ----------
     folder
-        Where this backend may keep files: ``<database folder>/<database name>.<backend name>``. It is the
-        backend's alone, and it does not exist until the backend makes it. Never store this path, nor any
-        other absolute path: databases are moved and copied.
+        The backend's folder for files: ``<database folder>/<database name>.<backend name>``. Nothing else
+        uses it, and it does not exist until the backend creates it. Never store this path or any other
+        absolute path, because databases are moved and copied.
     read_only
-        Nothing may be created or changed.
+        The backend must not create or change anything.
     database_id
-        A text that stays with the database, wherever it is moved: to tell whose a shared place is.
+        A text that identifies the database, also after a move, to tell which database a shared place belongs
+        to.
     config
-        What the user passed to ``LOTDB(backends={name: {...}})``; an unknown key is an
-        ``InvalidOptionError``.
+        The settings from ``LOTDB(backends={name: {...}})``; raise ``InvalidOptionError`` for an unknown one.
     durable
-        What :meth:`Backend.write` has written must survive a power cut: files and folders are synced, for
-        which :meth:`sync`, :meth:`sync_file` and :meth:`sync_folder` are there.
+        Data written by :meth:`Backend.write` must survive a power cut. Call :meth:`sync`, :meth:`sync_file`
+        and :meth:`sync_folder` for files and folders.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class BackendContext:
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def sync(self, descriptor: int) -> None:
-        """Put the bytes of an open file on the disk, if ``durable``; what is buffered is flushed before."""
+        """Put the bytes of an open file on the disk, if ``durable``; flush the file first."""
         if self.durable:
             sync_descriptor(descriptor)
 
@@ -69,11 +69,11 @@ class BackendContext:
 
 
 class Backend(ABC):
-    """A place where arrays are stored, each written once and never changed.
+    """Base class of backends, which store arrays; each is written once and never changed.
 
-    The core does transactions, packing, append, windows, copies, checksums and garbage collection;
-    a backend stores arrays under locators and nothing else. A subclass writes a few short methods, and
-    may be called by several threads at once::
+    The core does transactions, packing, append, windows, copies, checksums and garbage collection. A backend
+    only stores arrays under locators. A subclass has a few short methods, which several threads may call at
+    once::
 
         class NpyBackend(Backend):
             name = "npy"
@@ -130,9 +130,9 @@ class Backend(ABC):
         self.context = context
 
     def new_locator(self) -> Any:
-        """A name for an array that will be written soon; nothing is written yet.
+        """A unique name for a new array; it writes nothing.
 
-        The default is a unique text that is also safe as a file name. A backend that stores in ZODB
+        The default is a text that is safe as a file name. A backend that stores in ZODB
         may return a new persistent object instead; the core adds it to the connection.
         """
         return LOCATOR_PREFIX + uuid.uuid4().hex
@@ -141,11 +141,11 @@ class Backend(ABC):
     def check_options(
         cls, options: Mapping[str, Any], dtype: np.dtype[Any], row_shape: tuple[int, ...]
     ) -> Mapping[str, Any]:
-        """*options* as they are to be stored; raise ``InvalidOptionError`` for one that is not taken.
+        """*options* in their stored form; raise ``InvalidOptionError`` for one that is not allowed.
 
-        They are what the user passed to ``write_data`` beyond its own parameters. Called before anything
-        is written. What is returned must be made of values that attributes can hold; it is kept with
-        the payload and passed to :meth:`write` each time rows are added.
+        They are the further arguments of ``write_data``. The core calls this before it writes anything. The
+        result must consist of values that attributes can hold. It is stored with the payload, and passed to
+        :meth:`write` each time rows are added.
         """
         for option in options:
             raise InvalidOptionError(f"backend {cls.name!r} takes no option {option!r}")
@@ -153,14 +153,14 @@ class Backend(ABC):
 
     @classmethod
     def check_dtype(cls, dtype: np.dtype[Any]) -> None:
-        """Raise ``InvalidDataError`` for a *dtype* that this backend cannot hold."""
+        """Raise ``InvalidDataError`` for a *dtype* that this backend cannot store."""
 
     @abstractmethod
     def write(self, locator: Any, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
         """Store *array*, C-contiguous with at least one axis and one byte, under *locator*.
 
         When this returns, the array can be read back, and if ``context.durable`` it survives a power
-        cut; see :attr:`syncs`. If it raises, the core calls :meth:`delete` for what may have been begun.
+        cut; see :attr:`syncs`. If it raises, the core calls :meth:`delete` for the unfinished array.
         """
 
     def write_blocks(
@@ -173,7 +173,7 @@ class Backend(ABC):
         """Store an array of *shape*, given as consecutive *blocks* of its rows, under *locator*.
 
         It may be larger than memory. The default gathers the blocks in a temporary file and calls
-        :meth:`write`; a backend that can write piece by piece overrides it.
+        :meth:`write`; a backend that can write in pieces overrides it.
         """
         with tempfile.TemporaryFile(dir=self._scratch()) as file:
             array: np.ndarray[Any, Any] | None = None
@@ -201,20 +201,20 @@ class Backend(ABC):
 
     @abstractmethod
     def delete(self, locator: Any) -> None:
-        """Remove what is stored under *locator*; it may be absent, or half written."""
+        """Delete the array *locator*, which may be missing or incomplete."""
 
     def locators(self) -> Iterable[tuple[str, float]]:
         """Each stored locator with the time it was last modified, in seconds since the epoch.
 
-        What this lists and no record names is garbage, and :meth:`delete` will be called for it. A
-        backend whose locators are persistent objects lists nothing: ZODB collects them.
+        ``LOTDB.pack`` calls :meth:`delete` for listed locators that no record names. A backend whose
+        locators are persistent objects lists nothing, because ZODB collects them.
         """
         return ()
 
     def files(self, locator: Any) -> Iterable[tuple[str, int]]:
         """Path and size in bytes of each file that holds *locator*; none if unknown.
 
-        They are shown to those who ask, and synced unless :attr:`syncs`.
+        ``Payload.segments`` shows them, and the core syncs them unless :attr:`syncs`.
         """
         return ()
 
@@ -223,7 +223,7 @@ class Backend(ABC):
         return str(locator)
 
     def close(self) -> None:
-        """Release what is open. The core calls nothing else afterwards."""
+        """Close all open files and release caches. The core calls nothing else afterwards."""
 
 
 def is_locator(text: str) -> bool:

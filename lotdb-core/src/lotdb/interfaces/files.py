@@ -23,22 +23,22 @@ HEAD_BYTES = 4096
 
 @dataclass(frozen=True)
 class SourceFile:
-    """The file that an ingester is asked about.
+    """The file that an ingester gets.
 
     Parameters
     ----------
     path
-        As the user gave it; for messages and names. Read from *file*, do not open it again.
+        The path that the user passed; for messages and names. Read from *file*, do not open the path again.
     file
         The open file, binary, seekable and at its start.
     size
         Bytes in the file. Compare what a header announces with this before allocating anything.
     format
-        What the user asked for with ``format=``, or else the suffix in lower case without its dot.
+        The user's ``format=``, or else the suffix in lower case without its dot.
     options
-        Further arguments of the user's, such as ``encoding``.
+        Further arguments of the user, such as ``encoding``.
     max_bytes
-        How many bytes the file, and the data that come of it, may have at most.
+        Largest number of bytes allowed for the file, and for its decoded data.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class SourceFile:
 
     @cached_property
     def head(self) -> bytes:
-        """The first 4096 bytes, or all there are; the position in the file stays."""
+        """The first 4096 bytes, or all bytes of a shorter file; the position in the file stays."""
         position = self.file.tell()
         self.file.seek(0)
         try:
@@ -76,7 +76,7 @@ class SourceFile:
             self.file.seek(position)
 
     def check_options(self, *known: str) -> None:
-        """Raise ``InvalidOptionError`` for an option of the user's that is none of the *known* ones."""
+        """Raise ``InvalidOptionError`` for an option of the user that is not in *known*."""
         for option in self.options:
             if option not in known:
                 takes = ", ".join(known) or "none"
@@ -85,11 +85,12 @@ class SourceFile:
                 )
 
     def limit(self, option: str, default: int) -> int:
-        """The user's limit called *option*, or *default*; ``InvalidOptionError`` if it is no limit."""
+        """The limit that the user passed as *option*, or *default*; ``InvalidOptionError`` if it is
+        invalid."""
         return check_limit(option, self.options.get(option, default))
 
     def check_bytes(self, announced: int) -> None:
-        """Raise ``IngestError`` if *announced* bytes of data are more than may come of the file."""
+        """Raise ``IngestError`` if *announced* bytes of data are more than *max_bytes*."""
         if announced > self.max_bytes:
             raise IngestError(
                 f"it announces {announced} bytes of data, the limit is {self.max_bytes}; "
@@ -99,19 +100,19 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Data too large for memory: consecutive blocks of rows, made as they are asked for.
+    """Data that are too large for memory: consecutive blocks of rows, produced when they are needed.
 
     Parameters
     ----------
     blocks
         Arrays of *dtype* and of shape ``(any number of rows, *row_shape)``, a few MB each; for a text,
-        its UTF-8 bytes. They are read while the source's file is open.
+        its UTF-8 bytes. They are read while the source file is open.
     dtype, row_shape
-        What all blocks have in common.
+        The dtype and the shape of a row, which all blocks share.
     rows
-        How many rows will come, if that is known; fewer or more are an error.
+        The number of rows, if it is known; any other number is an error.
     kind : {"array", "bytes", "text", "table"}
-        What the payload will be.
+        Kind of the payload.
     """
 
     blocks: Iterable[np.ndarray[Any, Any]]
@@ -123,7 +124,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Ingested:
-    """What an ingester made of a file.
+    """The result of an ingester.
 
     Parameters
     ----------
@@ -132,11 +133,11 @@ class Ingested:
     format
         The name of the format that was read, such as ``"npy"``.
     samplerate_hz
-        Rows a second, if the file says so.
+        Rows per second, if the file names a rate.
     content_type
         The media type, such as ``"audio/wav"``.
     metadata
-        What else the file says, as values that attributes can hold; kept with the payload.
+        Other contents of the file, as values that attributes can hold; stored with the payload.
     attributes
         Attributes for the node, by name; names that begin with "_" are the core's own.
     """
@@ -151,18 +152,18 @@ class Ingested:
 
 @dataclass(frozen=True)
 class TargetFile:
-    """The file that an exporter is to write.
+    """The file that an exporter writes.
 
     Parameters
     ----------
     path
-        As the user gave it; for messages. It comes into being when all is written: write to *file*.
+        The path that the user passed; for messages. It appears when the file is complete: write to *file*.
     file
         An open file, binary, readable, seekable and empty.
     format
         What the user asked for with ``format=``, or else the suffix in lower case without its dot.
     options
-        Further arguments of the user's, such as ``subtype``.
+        Further arguments of the user, such as ``subtype``.
     """
 
     path: Path

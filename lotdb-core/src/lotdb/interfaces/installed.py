@@ -30,7 +30,7 @@ def look_up(group: str) -> tuple[Any, ...]:
         _check_path()
     except OSError as error:
         importlib.invalidate_caches()  # it remembers a folder that it could not list as an empty one
-        raise FileSystemError.of(error, "the installed packages cannot be looked through") from error
+        raise FileSystemError.of(error, "the installed packages cannot be searched") from error
     return found
 
 

@@ -65,7 +65,7 @@ class DataMethods(Node):
         data_attribute: str | None = None,
         unset: Default | Collection[Default] = (),
     ) -> None:
-        """Set those defaults that are given; payloads that are there stay as they are.
+        """Set the given defaults; existing payloads do not change.
 
         Parameters
         ----------
@@ -126,12 +126,12 @@ class DataMethods(Node):
         samplerate_hz
             Rows a second; by default the node's, for arrays.
         metadata
-            Kept with the payload: a mapping of what attributes can hold.
+            A mapping that is stored with the payload; its values are those that attributes can hold.
         content_type
             Media type of the data.
         if_exists : {"replace", "error", "append"}
-            What to do if there is a payload of that name. What is replaced is not overwritten: open
-            readers and copies keep it.
+            What to do if a payload of that name exists. Replacing overwrites nothing: open readers and
+            copies keep the old data.
         **options
             The backend's own options.
 
@@ -145,9 +145,9 @@ class DataMethods(Node):
         PayloadExistsError
             If the payload exists and *if_exists* is ``"error"``, or an attribute has its name.
         InvalidDataError
-            If *data* cannot be stored, such as objects, or would lose something, such as a mask, labels,
-            units, or digits of large integers. Pass ``numpy.asarray(data)`` if you mean that, and the rest
-            as *metadata*.
+            If *data* cannot be stored, such as objects, or would lose a part, such as a mask, labels, units,
+            or digits of large integers. To drop the part, pass ``numpy.asarray(data)``; to keep it, pass it
+            in *metadata*.
         DataMismatchError
             If *data* is appended and does not fit.
         MissingPluginError, InvalidOptionError, InvalidRangeError, ReadOnlyError
@@ -167,10 +167,10 @@ class DataMethods(Node):
         return self.write_data(data, database, **how, if_exists="replace")
 
     def append_data(self, data: Any, database: Any = None, **how: Any) -> Payload:
-        """Add rows to a payload, or make it: :meth:`write_data` with ``if_exists="append"``.
+        """Add rows to a payload, or create it: :meth:`write_data` with ``if_exists="append"``.
 
-        It costs what is new, not what is there. The dtype and the shape of a row must be those of the
-        payload; nothing is converted.
+        The cost depends on the new rows, not on existing ones. The dtype and the shape of a row must be
+        those of the payload; nothing is converted.
         """
         return self.write_data(data, database, **how, if_exists="append")
 
@@ -189,27 +189,28 @@ class DataMethods(Node):
         max_bytes: int = MAX_BYTES,
         **options: Any,
     ) -> Payload:
-        """Take in a file: its contents become a payload, with notes of where it came from.
+        """Ingest a file: store its contents as a payload, with notes about their source.
 
-        The file is read by the ingester that knows its format, and is not needed afterwards. The
-        payload's metadata get ``_source_filepath`` (as given), ``_source_filename``, ``_source_format``,
+        The ingester of the file's format reads it; the file is not needed afterwards. The payload's metadata
+        get ``_source_filepath`` (as given), ``_source_filename``, ``_source_format``,
         ``_source_samplerate_hz`` (if the file has a rate), ``_source_size_bytes``, ``_source_modified``
         (a datetime in UTC) and ``_source_sha256`` (hexadecimal). The first four are attributes of the
         node as well, for the payload that came from a file first, which ``_source_data_attribute`` names.
 
-        A file that holds several arrays, such as an ``.npz``, becomes several payloads, called
-        ``data_attribute.name``; the first of them is returned.
+        A file that holds several arrays, such as an ``.npz``, becomes several payloads, named
+        ``data_attribute.name``; the first one is returned.
 
         Parameters
         ----------
         filepath
             The file.
         format
-            Name of the format; by default the file name's suffix; ``"auto"`` for what its content says.
+            Name of the format; by default the suffix of the file name; ``"auto"`` recognizes it by the
+            content.
         skip_unchanged
-            Leave the payload as it is if it came from a file with the same SHA-256.
+            Do nothing if the payload came from a file with the same SHA-256.
         max_bytes
-            How many bytes the file, and the data that come of it, may have at most; 16 GiB by default.
+            Largest number of bytes allowed for the file, and for its decoded data; 16 GiB by default.
         **options
             Options of the ingester, such as ``encoding``.
         database, data_attribute, backend, samplerate_hz, metadata, if_exists
@@ -218,10 +219,10 @@ class DataMethods(Node):
         Raises
         ------
         IngestError
-            If the file cannot be read as what it should be; the node is then as it was.
+            If the file cannot be read in its format; the node has not changed.
         DataMismatchError
-            If the file's sample rate is not the node's and *samplerate_hz* is not given; or if it is
-            appended and does not fit.
+            If the file's sample rate is not the node's and *samplerate_hz* is not given; or if appended data
+            do not fit.
         """
         payloads.check_database(self, database)
         name = self._name(data_attribute)
@@ -240,7 +241,7 @@ class DataMethods(Node):
         )
 
     def ingest_file(self, filepath: str | os.PathLike[str], database: Any = None, **how: Any) -> Payload:
-        """What :meth:`attach_file` was called before."""
+        """The old name of :meth:`attach_file`."""
         return self.attach_file(filepath, database, **how)
 
     def compact_data(
@@ -251,10 +252,10 @@ class DataMethods(Node):
         backend: str | None = None,
         **options: Any,
     ) -> Payload:
-        """Rewrite a payload as one piece, in its backend or another, in bounded memory.
+        """Rewrite a payload as one segment, in its backend or another, in bounded memory.
 
-        A payload that was appended to many times reads faster afterwards. Readers and copies keep the
-        old pieces; ``LOTDB.pack`` gives back their space when nobody needs them any more.
+        After many appends, this makes the payload faster to read. Readers and copies keep the old segments;
+        ``LOTDB.pack`` frees their space when nothing uses them any more.
 
         Parameters
         ----------
@@ -265,14 +266,14 @@ class DataMethods(Node):
         backend
             Name of the backend to move it to.
         **options
-            The backend's own options; by default, in the same backend, those it has.
+            The backend's own options; by default, in the same backend, the options of the payload.
         """
         payloads.check_database(self, database)
         name = self._name(data_attribute)
         return payloads.compact(self, name, backend=backend, options=options)
 
     def delete_data(self, data_attribute: str | None = None, *, database: Any = None) -> None:
-        """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
+        """Delete a payload; ``PayloadNotFoundError`` if it does not exist."""
         payloads.check_database(self, database)
         payloads.delete(self, self._name(data_attribute))
 
@@ -282,11 +283,11 @@ class DataMethods(Node):
     # -- reading -------------------------------------------------------------------------------------
 
     def has_data(self, data_attribute: str | None = None) -> bool:
-        """Whether there is a payload of that name."""
+        """Whether a payload of that name exists."""
         return payloads.has(self, self._name(data_attribute))
 
     def get_data(self, data_attribute: str | None = None) -> Payload:
-        """A payload, to be looked at, sliced and read; ``PayloadNotFoundError`` if there is none."""
+        """A payload, which you can inspect, slice and read; ``PayloadNotFoundError`` if none exists."""
         # Windows are read one after another: the payload that was found last is the one until a write.
         tree = self._tree
         tree.check()

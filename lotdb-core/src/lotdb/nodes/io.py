@@ -21,11 +21,11 @@ __all__ = ["DataReader", "DataWriter"]
 
 
 class DataReader:
-    """Reads the payloads of any node, data node or not."""
+    """Reads the payloads of a node of any type."""
 
     @staticmethod
     def open(node: BaseNode, data_attribute: str = "data") -> Payload:
-        """The payload, to be looked at, sliced and read."""
+        """The payload, which you can inspect, slice and read."""
         return payloads.get(check_node(node), data_attribute)
 
     @staticmethod
@@ -71,10 +71,10 @@ class DataReader:
 
 
 class DataWriter:
-    """Writes payloads to any node, data node or not.
+    """Writes payloads to a node of any type.
 
-    The arguments mean what they mean in :meth:`lotdb.DataNode.write_data`, but nothing comes from
-    defaults of the node. ``database=`` is the node's, or None; any other is a ``WrongNodeError``.
+    The arguments are those of :meth:`lotdb.DataNode.write_data`, but the node's defaults are not used.
+    ``database=`` is the node's own or None; any other is a ``WrongNodeError``.
     """
 
     @staticmethod
@@ -94,7 +94,7 @@ class DataWriter:
         """Store an array."""
         _check(node, database)
         if isinstance(array, str | bytes | bytearray | memoryview):
-            raise InvalidDataError(f"{type(array).__name__} is no array; use write_text or write_bytes")
+            raise InvalidDataError(f"{type(array).__name__} is not an array; use write_text or write_bytes")
         request = Request(data_attribute, backend, samplerate_hz, metadata, content_type, if_exists, options)
         return payloads.write(node, array, request)
 
@@ -111,7 +111,7 @@ class DataWriter:
         content_type: str | None = None,
         **options: Any,
     ) -> Payload:
-        """Add rows to an array, or make it."""
+        """Add rows to an array, or create it."""
         _check(node, database)
         request = Request(data_attribute, backend, samplerate_hz, metadata, content_type, "append", options)
         return payloads.write(node, array, request)
@@ -135,16 +135,16 @@ class DataWriter:
         Parameters
         ----------
         table
-            A structured array of one axis, in which masked cells are missing; or a mapping of column names
-            to sequences, in which None is missing; or a pandas DataFrame.
+            A structured array with one axis, in which masked cells are missing; or a mapping of column names
+            to sequences, in which None is a missing cell; or a pandas DataFrame.
         node, data_attribute, backend, samplerate_hz, metadata, content_type, database, if_exists, **options
-            As for :meth:`write_array`. To be appended, a table must have the same columns; texts may be
-            shorter than there.
+            As for :meth:`write_array`. An appended table must have the same columns; its texts may be shorter
+            than the existing ones.
 
         Raises
         ------
         InvalidDataError
-            If *table* is none of these, or a column has a type that no table can hold.
+            If *table* has another type, or a column has a type that no table can hold.
         """
         _check(node, database)
         rows = as_table(table, said=set(metadata) if isinstance(metadata, Mapping) else ())
@@ -168,7 +168,7 @@ class DataWriter:
         """Store a text."""
         _check(node, database)
         if not isinstance(text, str):
-            raise InvalidDataError(f"{type(text).__name__} is no text")
+            raise InvalidDataError(f"{type(text).__name__} is not a text")
         request = Request(data_attribute, backend, samplerate_hz, metadata, content_type, if_exists, options)
         return payloads.write(node, text, request)
 
@@ -189,7 +189,7 @@ class DataWriter:
         """Store bytes."""
         _check(node, database)
         if not isinstance(data, bytes | bytearray | memoryview):
-            raise InvalidDataError(f"{type(data).__name__} is no bytes")
+            raise InvalidDataError(f"{type(data).__name__} is not bytes")
         request = Request(data_attribute, backend, samplerate_hz, metadata, content_type, if_exists, options)
         return payloads.write(node, data, request)
 
@@ -209,7 +209,7 @@ class DataWriter:
         max_bytes: int = MAX_BYTES,
         **options: Any,
     ) -> Payload:
-        """Take in a file; see :meth:`lotdb.DataNode.attach_file`."""
+        """Ingest a file; see :meth:`lotdb.DataNode.attach_file`."""
         _check(node, database)
         return attach_file(
             node,
@@ -224,7 +224,7 @@ class DataWriter:
     def ingest_file(
         node: BaseNode, filepath: str | os.PathLike[str], data_attribute: str = "data", **how: Any
     ) -> Payload:
-        """What :meth:`attach_file` was called before."""
+        """The old name of :meth:`attach_file`."""
         return DataWriter.attach_file(node, filepath, data_attribute, **how)
 
     @staticmethod

@@ -38,9 +38,9 @@ T = TypeVar("T")
 class BaseNode(RefusesData):
     """A node of a tree: child nodes by key, and attributes by name.
 
-    ``BaseNode(key="dataset")`` starts a tree in memory; ``LOTDB.open_connection()`` gives the root of
-    one on disk. A node object is a handle: it knows its place and looks up what is there when it is
-    used. Handles of the same place are equal.
+    ``BaseNode(key="dataset")`` starts a tree in memory; ``LOTDB.open_connection()`` returns the root of a
+    tree on disk. A node object is a handle: it knows its place in the tree, and looks up what is stored when
+    you use it. Handles of the same node are equal.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class BaseNode(RefusesData):
     Raises
     ------
     InvalidKeyError
-        If *key* is no key.
+        If *key* is not a valid key.
     """
 
     __slots__ = ()
@@ -64,7 +64,7 @@ class BaseNode(RefusesData):
 
     @property
     def key(self) -> str:
-        """Name among its siblings. Assigning to it renames the node."""
+        """The node's name among its siblings. Assigning to it renames the node."""
         return self._key
 
     @key.setter
@@ -73,17 +73,17 @@ class BaseNode(RefusesData):
 
     @property
     def path(self) -> str:
-        """Keys from below the root down to this node, with "/" between them; "" for the root."""
+        """The keys from below the root down to this node, joined by "/"; "" for the root."""
         return self._path()
 
     @property
     def parent(self) -> BaseNode | None:
-        """The node above, or None for the root."""
+        """The parent node; None for the root."""
         return cast("BaseNode | None", self._parent)
 
     @property
     def node_type(self) -> str:
-        """Registered name of its type; "" for a plain node. It is kept if the type is not installed."""
+        """Registered name of the node's type; "" for a plain node. Kept if the type is not installed."""
         return type_of(self._entry())
 
     def __repr__(self) -> str:
@@ -101,21 +101,21 @@ class BaseNode(RefusesData):
     # -- children ------------------------------------------------------------------------------------
 
     def get_node(self, key: str | int, create: bool = True, *, node_type: str | None = None) -> BaseNode:
-        """The child *key*, made if it is not there and *create* is true.
+        """The child *key*; it is created if it does not exist and *create* is true.
 
         Parameters
         ----------
         key
-            Text, or a whole number, which is taken as its decimal text.
+            Text, or an integer, which is converted to its decimal text.
         create
-            Whether to make a missing node.
+            Whether to create a missing node.
         node_type
-            Registered name of the type that the node shall have; it becomes one if it is not.
+            Registered name of the type that the node gets.
 
         Raises
         ------
         NodeNotFoundError
-            If it is not there and *create* is false.
+            If the node does not exist and *create* is false.
         InvalidKeyError, MissingPluginError, ReadOnlyError, StaleNodeError
         """
         if node_type:
@@ -137,16 +137,16 @@ class BaseNode(RefusesData):
         data_attribute: str | None = None,
         create: bool = True,
     ) -> DataNode:
-        """The node at *path* as a :class:`lotdb.DataNode`, made or turned into one if need be.
+        """The node at *path* as a :class:`lotdb.DataNode`; created, or turned into one, if needed.
 
         Parameters
         ----------
         path
             A sequence of keys, or one text with "/" between them.
         samplerate_hz, backend, data_attribute
-            Defaults of the node's payloads; those given are stored, see ``DataNode.configure_data``.
+            Defaults for the node's payloads; given ones are stored, see ``DataNode.configure_data``.
         create
-            Whether to make missing nodes.
+            Whether to create missing nodes.
         """
         policy = check_policy(self._tree, samplerate_hz, backend, data_attribute)
         if not policy:
@@ -245,12 +245,12 @@ class BaseNode(RefusesData):
         return attributes.get(self, name, default)
 
     def delete_attribute(self, name: str) -> None:
-        """Remove attribute *name*; ``AttributeNotFoundError`` if there is none."""
+        """Delete attribute *name*; ``AttributeNotFoundError`` if it does not exist."""
         attributes.delete(self, name)
 
     @contextlib.contextmanager
     def edit_attribute(self, name: str) -> Iterator[Any]:
-        """The value of attribute *name* for editing in place; stored again on a clean exit.
+        """The value of attribute *name*, to change in place; it is stored when the block ends.
 
         ::
 
@@ -264,7 +264,7 @@ class BaseNode(RefusesData):
     # -- changing the tree ---------------------------------------------------------------------------
 
     def rename(self, key: str | int) -> None:
-        """Give the node another key; nothing that it holds is touched.
+        """Give the node another key; its contents do not change.
 
         Raises
         ------
@@ -283,33 +283,34 @@ class BaseNode(RefusesData):
             self.move(cast("BaseNode", self._parent), key)
 
     def move(self, parent: BaseNode, key: str | int | None = None) -> None:
-        """Move the node, with all below it, to *parent*, under *key* or its own; see :meth:`add_tree`."""
+        """Move the node, with everything below it, below *parent*; see :meth:`add_tree`."""
         graft.check_node(parent).add_tree(self, key=key)
 
     def branch(self, key: str | int) -> BaseNode:
-        """A copy of the node and all below it, beside it under *key*.
+        """Copy the node and everything below it, and put the copy beside it as *key*.
 
-        It costs the same whatever lies below: both share everything, payloads included, until one of
-        them is changed, and then only the changed path is copied.
+        The cost does not depend on what is below. Both share all data, payloads included, until one of them
+        is changed; then only the nodes on the path to the change are copied.
 
         Raises
         ------
         NodeExistsError
             If a sibling has that key.
         InvalidMoveError
-            If the node is the root: there is no beside.
+            If the node is the root, which has no siblings.
         """
         if self._parent is None:
             raise InvalidMoveError(
-                "the root has no place beside it; branch a node below it, or use add_tree(copy=True)"
+                "the root has no siblings; branch a node below it, or copy all of it with "
+                "root.add_tree(root, key=..., copy=True)"
             )
         return cast("BaseNode", self._parent).add_tree(self, key=key, copy=True)
 
     def copy_tree(self) -> BaseNode:
-        """A copy of the node and all below it as a tree of its own, in memory.
+        """A copy of the node and everything below it, as a tree in memory.
 
-        Payloads are not read for it: as long as the connection is open they are read from where they
-        lie. To copy within a database, :meth:`branch` is free.
+        Payloads stay in the database, and can be read as long as the connection is open. To copy within a
+        database, use :meth:`branch`, which copies no data.
         """
         entry = copying.copy_entry(self._entry(), self._tree, None)
         tree = copying.DetachedCopy(self._tree.plugins, self._tree)
@@ -324,57 +325,57 @@ class BaseNode(RefusesData):
         copy: bool = False,
         if_exists: IfExists = "error",
     ) -> BaseNode:
-        """Put *tree*, with all below it, below this node.
+        """Move or copy *tree*, with everything below it, below this node.
 
         Parameters
         ----------
         tree
-            A node of the same tree, which is moved; or of a tree in memory, which becomes part of this
-            one (the given node, and those below it, then stand for their new places).
+            A node of the same tree, which is moved; or of a tree in memory, which becomes part of this tree
+            (the handle that you passed, and handles of nodes below it, then name the new places).
         key
-            Its key here; by default its own.
+            Its key below this node; by default its own key.
         copy
-            Add a copy and leave *tree* where it is. Within a tree this is free; from another tree or
-            database the payloads are copied over.
+            Add a copy, and leave *tree* where it is. Within a tree, no data are copied; from another tree or
+            database, the payloads are.
         if_exists : {"error", "replace", "rename"}
-            What to do if there is a child of that key: refuse, delete it first, or append ``_2``,
+            What to do if a child of that key exists: raise an error, delete it first, or append ``_2``,
             ``_3``, … to the key.
 
         Returns
         -------
         BaseNode
-            The node at its new place.
+            The node in its new place.
 
         Raises
         ------
         NodeExistsError
-            If there is a child of that key.
+            If a child of that key exists.
         InvalidMoveError
             If *tree* is this node or above it, or the root of a database.
         WrongNodeError
-            If *tree* is no node, or belongs to another database and *copy* is false.
+            If *tree* is not a node, or belongs to another database and *copy* is false.
         """
         return graft.add_tree(self, tree, key=key, copy=copy, if_exists=if_exists)
 
     def merge_tree(self, tree: BaseNode, *, overwrite: bool = False) -> BaseNode:
-        """Add to this node what *tree* has and it has not: attributes, payloads, nodes, all the way down.
+        """Copy the attributes, payloads and nodes from *tree* that this node lacks, at all levels.
 
-        *tree* stays as it is. Where both have an attribute or payload, this node's is kept, or that of
-        *tree* taken if *overwrite* is true. What is equal already is not written: branches skip all that
-        they share, payloads of another tree are read and compared.
+        *tree* does not change. If both have an attribute or payload of the same name, this node's is kept;
+        with *overwrite*, it is replaced by that of *tree*. Equal values are not written: what two branches
+        share is skipped, and payloads of another tree are read and compared.
 
         Raises
         ------
         InvalidMoveError
             If one of the two is above the other.
         WrongNodeError
-            If *tree* is no node.
+            If *tree* is not a node.
         """
         graft.merge_tree(self, tree, overwrite=overwrite)
         return self
 
     def delete_node(self, key: str | int, only_node: bool = False) -> None:
-        """Delete the child *key* with all below it; with *only_node* its children take its place.
+        """Delete the child *key* with everything below it; with *only_node* its children take its place.
 
         Raises
         ------
@@ -386,7 +387,7 @@ class BaseNode(RefusesData):
         graft.delete_node(self, key, only_node=only_node)
 
     def delete_tree(self, only_node: bool = False) -> None:
-        """Delete this node with all below it; with *only_node* its children take its place.
+        """Delete this node with everything below it; with *only_node* its children take its place.
 
         The root itself stays: it loses all its children and attributes.
         """
@@ -402,7 +403,7 @@ class BaseNode(RefusesData):
             self._put_own(EMPTY_OWN)
 
     def compact_tree(self, *, backend: str | None = None, **options: Any) -> int:
-        """Rewrite all payloads at and below this node; see ``DataNode.compact_data``.
+        """Rewrite all payloads of this node and the nodes below it; see ``DataNode.compact_data``.
 
         Returns
         -------
@@ -427,49 +428,48 @@ class BaseNode(RefusesData):
         progress: Callable[[int, int, str], None] | None = None,
         **how: Any,
     ) -> IngestReport:
-        """Take in the files of a folder and its subfolders, each into a node that its path says.
+        """Ingest the files of a folder and its subfolders; the path of each file determines its node.
 
-        In a database there is a commit after each batch of files, and one at the end. So a run that was
-        interrupted goes on where it was when it is started again: files that are there already are not
-        taken in twice. What is committed stays, also if the ``with`` block around fails later; that
-        nothing else is committed with it, there must be no changes yet that are not committed.
+        In a database, it commits after each batch of files, and at the end. So an interrupted run continues
+        where it stopped when you start it again, because files that are already stored are skipped. Committed
+        files stay, even if the surrounding ``with`` block fails later. Other uncommitted changes would be
+        committed as well, so they are refused.
 
         Parameters
         ----------
         folder
-            The folder. Left out are files and folders whose names begin with a dot, links to folders, and
-            databases of LOTDB.
+            The folder. Files and folders whose names begin with a dot, links to folders, and LOTDB databases
+            are skipped.
         pattern
-            What the paths look like, such as ``"{speaker}/{session}_{take}.wav"``: a field stands for one
-            or more characters within a part of the path, as few as possible; ``*`` and ``?`` stand for any
-            within a part, and ``**/`` for any folders. A suffix at the end stands for the same in capitals,
-            too. By default all files.
+            The form of the paths, such as ``"{speaker}/{session}_{take}.wav"``. A field matches one or more
+            characters within a part of the path, as few as possible; ``*`` and ``?`` match characters within
+            a part, and ``**/`` matches any folders. A suffix at the end also matches in capitals. By default,
+            all files match.
         to
             Path of the node below this one, with the fields of the pattern, such as
-            ``"{speaker}/{session}/{take}"``; by default one level for each field, in their order. If there
-            are no fields, the path of the file.
+            ``"{speaker}/{session}/{take}"``; by default one level for each field, in their order. Without
+            fields, the path of the file.
         data_attribute
-            Name of the payload, in which fields may stand as well; by default the node's.
+            Name of the payload, which may contain fields; by default the node's.
         attributes
-            Fields of the pattern that become attributes of the node, with what they stand for, as texts;
-            True for all.
+            Fields of the pattern to store as attributes of the node, as texts; True for all fields.
         sidecar
-            A file below the folder that says more of the files, which becomes metadata of their payloads: a
-            csv, tsv or json file whose rows name a file, by its path below the folder or its name, in a
-            column ``file``, or all files of a field, such as ``speaker``, in a column called so. With fields
-            of the pattern, such as ``"{speaker}/{session}_{take}.json"``, a file for each.
+            A csv, tsv or json file in the folder whose rows become metadata of the payloads. A column
+            ``file`` holds the path of a file below the folder, or its name. Without it, a column named like a
+            field, such as ``speaker``, selects all files with that value. A name that contains fields, such
+            as ``"{speaker}/{session}_{take}.json"``, means one sidecar for each file.
         skip_unchanged
-            Leave payloads as they are that came from a file of the same size and time, or, if that has
-            changed, with the same SHA-256; unless the sidecar says something else.
+            Skip files that are stored with the same size and time or, if these differ, with the same
+            SHA-256; unless their metadata in the sidecar have changed.
         always_hash
-            Read unchanged files as well, and compare their SHA-256, whatever their time says.
+            Read files with the same size and time as well, and compare their SHA-256.
         on_error : {"report", "raise"}
-            Whether to go on after a file that cannot be taken in, or to raise its error.
+            Whether to continue after a file that cannot be ingested, or to raise its error.
         batch_size
-            Files a commit. None commits nothing: all files are a part of the transaction, with what else
-            it changes, and kept or forgotten with it.
+            Number of files per commit. None commits nothing: all files belong to the current transaction.
         progress
-            Called after each file with the number of files done, of all files, and the file's path.
+            Function that is called after each file with the number of files done, the number of all files,
+            and the path of the file.
         **how
             Further arguments of :meth:`lotdb.DataNode.attach_file`, such as ``backend``.
 
@@ -513,7 +513,7 @@ class BaseNode(RefusesData):
         return walk.level(self, level)
 
     def iterate_tree_leaves(self) -> Iterator[BaseNode]:
-        """The nodes at or below this one that have no children."""
+        """The nodes without children, among this node and all below it."""
         return walk.leaves(self)
 
     def iterate_tree_level_buffered(
@@ -557,7 +557,7 @@ class LeftToDataNodes:
         if node is None:
             raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
         raise WrongNodeTypeError(
-            f"{node._place()} is no data node, so it has no {self._name!r}; "
+            f"{node._place()} is not a data node, so it has no {self._name!r}; "
             "get it with get_data_node, or use DataReader and DataWriter"
         )
 
@@ -565,9 +565,8 @@ class LeftToDataNodes:
 class DataNode(DataMethods, BaseNode):
     """A node with payloads: arrays, texts or bytes, each under a name.
 
-    It keeps three defaults for them: the sample rate, the backend, and the name of the payload that is
-    meant when none is given. ``database=`` is accepted by all that writes, and only checked: a node knows
-    its database.
+    It stores three defaults for them: the sample rate, the backend, and the name of the payload that methods
+    use when no name is given. Methods that write accept ``database=``, which must be the node's own.
 
     Parameters
     ----------

@@ -108,7 +108,7 @@ def check_release() -> None:
 
 def _lacking(what: str) -> PluginError:
     return PluginError(
-        f"ZODB {version('ZODB')} has no {what}, which LOTDB's commits stand on; nothing was opened: install a"
+        f"ZODB {version('ZODB')} has no {what}, which LOTDB's commits need; nothing was opened: install a"
         " release of ZODB that has it, such as 6.4, or a newer LOTDB"
     )
 

@@ -179,7 +179,7 @@ class DatabaseFolder:
             if is_there(self.marker) or (_is_cut(self.data_file) and self.remains()):
                 raise DamagedError(
                     f"{self.data_file} does not start as a data file does, but of a database there is"
-                    f" {_names(self.remains())}; nothing was changed: bring it back from a backup"
+                    f" {_names(self.remains())}; nothing was changed: restore it from a backup"
                 )
             raise DatabaseFormatError(
                 f"{self.data_file} is not a LOTDB database: it does not start as a ZODB FileStorage does;"
@@ -196,7 +196,7 @@ class DatabaseFolder:
         older = (
             "; it looks like one of lotdb 1.x, which this version does not read" if b"lotdb." in head else ""
         )
-        raise DatabaseFormatError(f"{self.data_file} is no LOTDB database{older}; choose another name")
+        raise DatabaseFormatError(f"{self.data_file} is not a LOTDB database{older}; choose another name")
 
     def refuse_lost_data(self) -> None:
         """Raise if the data file is gone and other parts are left."""
@@ -204,7 +204,8 @@ class DatabaseFolder:
             lost = "empty" if self.data_kind() == "empty" else "missing"
             raise DamagedError(
                 f"{self.data_file} is {lost}, but of the same database there is {_names(remains)}, which was"
-                " left alone; bring the data file back from a backup, or move the rest away to start anew"
+                " left alone; restore the data file from a backup, or move the other files away to start with"
+                " a new database"
             )
 
     def refuse_lost_commits(self) -> None:
@@ -212,7 +213,8 @@ class DatabaseFolder:
         if payloads := self.payloads():
             raise DamagedError(
                 f"{self.data_file} holds no commit, but beside it there is {_names(payloads)}, which was left"
-                " alone; bring the data file back from a backup, or move the rest away to start anew"
+                " alone; restore the data file from a backup, or move the other files away to start with a"
+                " new database"
             )
 
     def check_readable(self) -> None:

@@ -56,7 +56,7 @@ def writer_busy(data_file: str) -> DatabaseBusyError:
         )
     return DatabaseBusyError(
         f"{data_file} is in use by {f'process {holder}' if holder else 'another process'}, or by a child that"
-        " it forked; wait for it with timeout=seconds, or look on with read_only=True"
+        " it forked; wait for it with timeout=seconds, or open it with read_only=True"
     )
 
 

@@ -95,7 +95,7 @@ class SealingPacker(FileStoragePacker):
         data: bytes | None
         data = self._file.read(header.plen) if header.plen else self._brought_back(header)
         if data is not None and not is_intact(data):
-            raise DamagedError(f"{self._path} was not packed, for a record in it is damaged")
+            raise DamagedError(f"{self._path} was not packed, because a record in it is damaged")
         return data
 
     def _brought_back(self, header: Any) -> bytes | None:

@@ -95,7 +95,7 @@ class DurablePack(PlainBlobs):
 
         def checked_references(record: bytes) -> list[bytes]:
             if not is_intact(record):
-                raise DamagedError(f"{self._file_name} was not packed, for a record in it is damaged")
+                raise DamagedError(f"{self._file_name} was not packed, because a record in it is damaged")
             return referencesf(record)
 
         self._refuse_when_closed()

@@ -37,19 +37,19 @@ _KINDS = {
 def open_part(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
     """A descriptor of the regular file *path*, which is a part of a database.
 
-    No link is followed, and no FIFO waited for. It may be the ``opener`` of ``open``.
+    It follows no link, and does not wait for a FIFO. It may be the ``opener`` of ``open``.
 
     Parameters
     ----------
     path
         The file.
     flags
-        As ``os.open`` takes them.
+        The flags of ``os.open``.
 
     Raises
     ------
     DamagedError
-        It is no regular file, but a link, a FIFO, a folder or a device.
+        If it is not a regular file, but a link, a FIFO, a folder or a device.
     OSError
         As ``os.open`` does.
     """

@@ -206,9 +206,9 @@ class _Scan:
     def _warn_of_watermark(self) -> None:
         path = self._path + ".end"
         if self._marks is None and self._file.is_sealed_at(self.end):
-            _log.warning("%s is missing: whether the data file was cut at its end cannot be told", path)
+            _log.warning("%s is missing: LOTDB cannot tell whether the data file was cut at its end", path)
         elif self._marks == ():
-            _log.warning("%s is damaged: whether the data file was cut at its end cannot be told", path)
+            _log.warning("%s is damaged: LOTDB cannot tell whether the data file was cut at its end", path)
         elif self._marks and not self.is_marked:
             _log.warning("%s is of another data file than the one beside it, which is no older", path)
 

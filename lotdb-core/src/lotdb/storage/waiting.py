@@ -65,6 +65,6 @@ def wait_until(has_come: Callable[[], bool], what: str) -> None:
 
 def _timed_out(what: str) -> WaitTimeoutError:
     return WaitTimeoutError(
-        f"waited {WAIT_S:g} seconds for {what}, in vain; nothing was changed: try it again, or close the"
+        f"waited {WAIT_S:g} seconds for {what} without success; nothing was changed: try again, or close the"
         " database"
     )

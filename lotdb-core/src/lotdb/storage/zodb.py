@@ -124,7 +124,7 @@ class _Connection(Connection):
         if oid == z64 and getattr(storage, "transactions", 0):
             raise DamagedError(
                 f"{storage.getName()} holds {storage.transactions} transactions, but no root; nothing was"
-                " changed: bring it back from a backup"
+                " changed: restore it from a backup"
             )
         super()._add(obj, oid)
 

@@ -69,7 +69,7 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
             ids.discard(id(above.pop()[1]))
         if id(record) in ids:
             path = "/".join([*(name for name, _ in above), key]).lstrip("/")
-            raise DamagedError(f"node {path!r} of what is copied is below itself")
+            raise DamagedError(f"node {path!r} cannot be copied: it is below itself")
         own = _copy_own(own_of(entry), source, target)
         if type(record) is tuple:
             place[key] = leaf_with(entry, own, False)

@@ -37,7 +37,7 @@ N = TypeVar("N", bound=Node)
 def check_node(node: Any) -> Any:
     """*node*, if it is one."""
     if not isinstance(node, Handle):
-        raise WrongNodeError(f"{node!r} is of type {type(node).__name__}; a node is wanted")
+        raise WrongNodeError(f"{node!r} is of type {type(node).__name__}; pass a node")
     return node
 
 

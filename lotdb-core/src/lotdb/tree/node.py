@@ -251,7 +251,9 @@ def class_of(plugins: Loader, type_name: str) -> type[Node]:
     if cls is None:
         raise plugins.missing_node_type(type_name)
     if not (isinstance(cls, type) and issubclass(cls, Node._plain)):
-        raise PluginError(f"the plugin for node type {type_name!r} gave {cls!r}, no class of lotdb.BaseNode")
+        raise PluginError(
+            f"the plugin for node type {type_name!r} gave {cls!r}, not a subclass of lotdb.BaseNode"
+        )
     return cls
 
 

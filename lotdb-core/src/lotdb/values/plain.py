@@ -57,13 +57,13 @@ class ValueType:
     Parameters
     ----------
     name
-        What the type is called in the database, for good. Begin it with the name of your package.
+        Permanent name of the type in databases. Begin it with the name of your package.
     type
-        The type itself; subclasses are not included.
+        The Python type, without its subclasses.
     encode
-        Gives for a value of the type any value that an attribute can hold, such as a dict.
+        Function from a value of the type to something that an attribute can hold, such as a dict.
     decode
-        Gives the value again for what *encode* gave.
+        The inverse function.
 
     Examples
     --------
@@ -89,18 +89,18 @@ class ValueTypes(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class Undecodable:
-    """Stands for a stored value that cannot be read here and now; setting it stores that value unchanged.
+    """Stands for a stored value that cannot be read; setting it stores the original value unchanged.
 
     Parameters
     ----------
     tag
         Name of the plugin's type, or the tag of the stored form.
     encoded
-        The value as it is stored.
+        The stored form of the value.
     reason
         Why it cannot be read.
     missing_plugin
-        Whether all that it takes is a plugin that is not installed.
+        Whether the reason is that a plugin is not installed.
     """
 
     tag: str

@@ -93,7 +93,7 @@ def chunks(format: str, file: IO[bytes], start: int, size: int) -> Iterator[Chun
             end -= 1  # some programs do not pad
         yield Chunk(name, place, length, end)
         place = end
-    raise IngestError(f"it has more than {MOST} chunks, which no sound file has; write it anew")
+    raise IngestError(f"it has more than {MOST} chunks, which no sound file has; write it again")
 
 
 def behind(format: str, file: IO[bytes], start: int, size: int, sound: Chunk) -> int:

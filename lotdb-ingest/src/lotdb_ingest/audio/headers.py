@@ -26,9 +26,9 @@ NEVER_FILLED_IN = 0x7F000000
 FLAC_FRAME_SAMPLES, FLAC_FRAME_BYTES = 65535, 9
 MOST_CHANNELS = 1024
 CONVERT = "convert it, for example with: ffmpeg -i IN -c:a pcm_s16le OUT.wav"
-MEND = "write it anew from its source, to a file"
+MEND = "write it again from its source, to a file"
 # sox knows where the sound of these begins, whatever they say of its end; not that of W64 and CAF.
-IGNORE_LENGTH = f"{MEND}, or mend its header, for example with: sox --ignore-length IN OUT"
+IGNORE_LENGTH = f"{MEND}, or repair its header, for example with: sox --ignore-length IN OUT"
 
 #: Format tags of wav whose samples have a place each (mmreg.h), and their bytes if the bits do not tell.
 WAV_PLAIN = {1: None, 3: None, 6: 1, 7: 1}
@@ -158,7 +158,7 @@ def _refuse_more(announced: int, more: int, row_bytes: int, mend: str) -> None:
 def _check_form(channels: int, rate: float) -> None:
     if channels == 0:
         raise IngestError(
-            "its header says that it has 0 channels; mend its header, or take it from its source"
+            "its header says that it has 0 channels; repair its header, or take it from its source"
         )
     if channels > MOST_CHANNELS:
         raise IngestError(
@@ -167,7 +167,7 @@ def _check_form(channels: int, rate: float) -> None:
         )
     if not (math.isfinite(rate) and rate > 0):
         raise IngestError(
-            f"its header says a sample rate of {rate:g} Hz; mend its header, or read its samples with "
+            f"its header says a sample rate of {rate:g} Hz; repair its header, or read its samples with "
             "another library, and store the array with write_data(..., samplerate_hz=)"
         )
 
@@ -186,7 +186,7 @@ def _found(sound: Sound, format: str, file: IO[bytes], form: bytes, data: bytes)
             )
     by_name = {chunk.name: chunk for chunk in sound.chunks}
     if form != b"COMM" and by_name[form].place > by_name[data].place:
-        raise IngestError(f"its {form.decode().strip()} chunk stands behind its sound; write it anew")
+        raise IngestError(f"its {form.decode().strip()} chunk is after its sound; write it again")
     return by_name[form].read(file, 4096), by_name[data]
 
 
@@ -384,7 +384,7 @@ def _flac(sound: Sound, file: IO[bytes]) -> None:
         # libsndfile takes it for 2 ** 63 - 1, and fails when it has read the first ones.
         raise IngestError(
             "its header does not say how many samples it has, as if it had been written to a pipe; "
-            "encode it anew, to a file"
+            "encode it again, to a file"
         )
     most = size // FLAC_FRAME_BYTES * FLAC_FRAME_SAMPLES
     if samples > most:

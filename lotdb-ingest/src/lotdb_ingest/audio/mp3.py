@@ -66,7 +66,7 @@ def check_mp3(file: IO[bytes], start: int, size: int) -> Mp3:
     if first is None:
         raise IngestError(
             f"there is no frame in the first {NEAR} bytes of its sound: it is damaged, or of a free bit "
-            "rate; encode it anew, for example with: ffmpeg -i IN -c:a pcm_s16le OUT.wav"
+            "rate; encode it again, for example with: ffmpeg -i IN -c:a pcm_s16le OUT.wav"
         )
     place, begin, frames, runs = first, first, 0, []
     while True:
@@ -90,7 +90,7 @@ def check_mp3(file: IO[bytes], start: int, size: int) -> Mp3:
     if following is not None:
         raise IngestError(
             f"its sound is interrupted at byte {place}, and goes on at byte {following}: it is damaged; "
-            "take it from its source again, or encode it anew"
+            "take it from its source again, or encode it again"
         )
     rows = 384 if last.kind[1] == 1 else 1152 if last.kind[1] == 2 or last.kind[0] == 3 else 576
     return replace(_counted(file, runs, frames, last), decoded=frames * rows)
@@ -104,7 +104,7 @@ def _counted(file: IO[bytes], runs: list[tuple[int, int]], frames: int, last: _F
     if announced is not None and announced not in (frames, frames - 1):
         raise IngestError(
             f"its header announces {announced} frames, {frames - 1} are present: it is cut, or several files "
-            "one behind the other; take it from its source again, or encode it anew"
+            "one behind the other; take it from its source again, or encode it again"
         )
     if place is not None and announced is not None:
         if announced == frames - 1:

@@ -39,7 +39,7 @@ def read(source: SourceFile, content: str | None, expected: str) -> dict[str, In
         raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if content != expected:
         raise IngestError(
-            f"its content is {content}; pass format='auto' to take it for what it is, or rename it"
+            f"its content is {content}; pass format='auto' to read it as that, or rename it"
         )
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise IngestError(

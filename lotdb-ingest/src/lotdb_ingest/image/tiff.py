@@ -152,7 +152,7 @@ def _check_page(tags: Tags, size: int, check_size: Callable[[int, int], None]) -
     if kind is None:
         if JPEG_TABLES in tags:
             return  # as JPEG was put into TIFF before 1995
-        raise IngestError("it says nowhere where its pixels are")
+        raise IngestError("it does not say where its pixels are")
     if kind == STRIPS:
         across, down = width, min(first(tags, ROWS_PER_STRIP, height), height)
     else:

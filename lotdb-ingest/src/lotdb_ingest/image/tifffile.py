@@ -44,7 +44,7 @@ class Reader:
 
     def __init__(self, file: IO[bytes]) -> None:
         if tifffile is None:
-            raise IngestError(f"Pillow does not read that exactly, and tifffile is not there: {INSTALL}")
+            raise IngestError(f"Pillow does not read that exactly, and tifffile is not installed: {INSTALL}")
         file.seek(0)
         self._tiff: Any = tifffile.TiffFile(file, name="file.tif")
 

@@ -177,7 +177,7 @@ def _parsed(text: bytes, version: tuple[int, ...]) -> tuple[tuple[int, ...], boo
     except Exception as error:
         # Python's own parser, tokenizer and numpy's dtypes read it, and raise whatever they like.
         reason = _cut(f"{type(error).__name__}: {error}")
-        raise IngestError(f"its header makes no sense: {reason}; {DAMAGED}") from None
+        raise IngestError(f"its header is invalid: {reason}; {DAMAGED}") from None
 
 
 def _of_python_3(text: bytes) -> bytes:
@@ -218,7 +218,7 @@ def _check_fields(dtype: np.dtype[Any], nested: int) -> None:
     for name in base.names or ():
         field, _, *title = base.fields[name]  # type: ignore[index]
         if title and not isinstance(title[0], str):
-            raise IngestError(f"field {name!r} has a title that is no text; save it without titles")
+            raise IngestError(f"field {name!r} has a title that is not a text; save it without titles")
         _check_fields(field, nested + 1)
 
 

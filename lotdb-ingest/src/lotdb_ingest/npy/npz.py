@@ -50,7 +50,7 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | Mapping[str, Ingested] |
     try:
         archive = zipfile.ZipFile(source.file)
     except Exception as error:
-        raise IngestError(f"its list of members makes no sense: {error}; {marks.DAMAGED}") from error
+        raise IngestError(f"its list of members is invalid: {error}; {marks.DAMAGED}") from error
     if wanted is not None:
         return _ingested(archive, _find(archive, wanted), source)
     return {name: _ingested(archive, info, source) for name, info in _members(archive, source).items()}
@@ -97,7 +97,7 @@ def _find(archive: zipfile.ZipFile, wanted: str) -> zipfile.ZipInfo:
         return found[0]
     if found:
         raise IngestError(
-            f"it has {len(found)} members {wanted!r}, and only one can be meant; pack the archive anew"
+            f"it has {len(found)} members {wanted!r}, and only one can be meant; pack the archive again"
         )
     there = [repr(info.filename.removesuffix(SUFFIX)[:100]) for info in archive.infolist()[:20]]
     raise IngestError(f"it has no member {wanted!r} (there: {', '.join(there) or 'none'})")
@@ -110,11 +110,11 @@ def _members(archive: zipfile.ZipFile, source: SourceFile) -> dict[str, zipfile.
         with _named(info):
             name = unicodedata.normalize("NFC", info.filename.removesuffix(SUFFIX))
             if not info.filename.endswith(SUFFIX):
-                raise IngestError("it is no .npy file; use member= to take in a single array beside it")
+                raise IngestError("it is not an .npy file; use member= to ingest a single array beside it")
             if not _is_name(name):
-                raise IngestError("its name cannot be that of a payload; use member= to take it in alone")
+                raise IngestError("its name cannot be that of a payload; use member= to ingest it alone")
             if name in members:
-                raise IngestError("there are two of that name; pack the archive anew")
+                raise IngestError("there are two of that name; pack the archive again")
             members[name] = info
     if sum(info.compress_size for info in members.values()) > source.size:
         raise IngestError(f"its members are larger than its {source.size} bytes; {marks.DAMAGED}")
@@ -130,11 +130,11 @@ def _is_name(name: str) -> bool:
 def _check(info: zipfile.ZipInfo, size: int) -> None:
     """Raise ``IngestError`` for a member that is not read, or announces more than it can hold."""
     if info.flag_bits & 0x1:
-        raise IngestError("it is encrypted; unpack the archive with its password, and take in the .npy files")
+        raise IngestError("it is encrypted; unpack the archive with its password, and ingest the .npy files")
     if info.compress_type not in RATIOS:
         raise IngestError(
             f"it is compressed by method {info.compress_type}; numpy stores (0) or deflates (8) its arrays, "
-            f"and this is {METHODS.get(info.compress_type, 'unknown')}. Unpack it, and take in the .npy files"
+            f"and this is {METHODS.get(info.compress_type, 'unknown')}. Unpack it, and ingest the .npy files"
         )
     if info.compress_size > size:
         raise IngestError(
@@ -196,6 +196,6 @@ def _named(info: zipfile.ZipInfo) -> Iterator[None]:
     except Exception as error:
         # Of zipfile, zlib and struct, for what is damaged.
         raise IngestError(
-            f"member {name!r}: {type(error).__name__}: {error}; the archive is damaged: get it anew, take in "
+            f"member {name!r}: {type(error).__name__}: {error}; the archive is damaged: get it again, ingest "
             "the other arrays with member=, or keep its bytes with format='raw'"
         ) from error

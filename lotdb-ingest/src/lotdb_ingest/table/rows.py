@@ -39,7 +39,7 @@ def encoding_of(source: SourceFile, asked: str | None) -> tuple[str, bytes]:
             raise IngestError(f"it begins with the byte order mark of {marked}, encoding= says {asked!r}")
     elif not mark and b"\0" in source.head:
         raise IngestError(
-            f"it is no text in UTF-8: byte {source.head.index(0)} is NUL{told(source.head)}; "
+            f"it is not text in UTF-8: byte {source.head.index(0)} is NUL{told(source.head)}; "
             "pass encoding='utf-16' if every second byte is NUL"
         )
     return encoding, mark
