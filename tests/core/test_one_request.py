@@ -123,10 +123,10 @@ def test_a_payload_of_any_node_is_compacted(db):
 
 def test_what_is_no_node_is_refused():
     for function, data in [*((getattr(DataWriter, name), data) for name, data in WRITERS.items())]:
-        with pytest.raises(WrongNodeError, match="a node is wanted"):
+        with pytest.raises(WrongNodeError, match="pass a node"):
             function({}, data)
     for function in (DataWriter.has_data, DataWriter.delete_data, DataWriter.compact_data):
-        with pytest.raises(WrongNodeError, match="a node is wanted"):
+        with pytest.raises(WrongNodeError, match="pass a node"):
             function(None)
 
 

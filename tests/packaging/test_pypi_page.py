@@ -32,12 +32,3 @@ def test_each_file_that_the_page_names_is_in_the_sdist(sdist):
     assert "docs/tutorial.md" in named
     assert "LICENSE" in named
     assert set(named) <= names
-
-
-def test_links_within_the_page_have_their_headings(sdist):
-    with tarfile.open(sdist) as archive:
-        page = archive.extractfile(f"{sdist.name.removesuffix('.tar.gz')}/PKG-INFO").read().decode()
-    headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", page, re.MULTILINE)}
-    inner = re.findall(r"\]\(#([^)]*)\)", page)
-    assert inner
-    assert set(inner) <= headings

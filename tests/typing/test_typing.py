@@ -79,7 +79,7 @@ def test_what_plain_nodes_refuse_has_the_signatures_of_data_nodes():
 def test_what_a_type_checker_takes_on_a_plain_node_is_refused_when_it_is_asked():
     root = BaseNode("root")
     for name in signatures(CORE / "nodes/data.py", "DataMethods"):
-        with pytest.raises(LotdbError, match=f"the root is no data node, so it has no '{name}'"):
+        with pytest.raises(LotdbError, match=f"the root is not a data node, so it has no '{name}'"):
             getattr(root, name)
         assert not hasattr(BaseNode, name)
         assert hasattr(DataNode, name)
