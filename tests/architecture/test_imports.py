@@ -48,6 +48,7 @@ ROOMS = {
 # Those whose own file has more than one line that says what the room is for.
 FILLED = {
     "lotdb": "the public names",
+    "lotdb.database": "LOTDB itself",
     "lotdb.records": "the classes of records, which are stored under this path",
     "lotdb.storage": "what the database needs of it",
     "lotdb.testing": "the kits",

@@ -1,7 +1,7 @@
 """LOTDB, the Light Object Tree DB: a persistent tree for results, their metadata and their arrays."""
 
 from lotdb.content.payload import Payload, StoredSegment
-from lotdb.database.database import LOTDB
+from lotdb.database import LOTDB
 from lotdb.database.session import Savepoint
 from lotdb.database.upkeep import Damage
 from lotdb.errors import (

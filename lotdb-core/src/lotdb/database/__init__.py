@@ -1,1 +1,486 @@
-"""LOTDB: an open database, its connections and its upkeep."""
+"""LOTDB: a database folder, its connections and its upkeep."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+import os
+import random
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from weakref import WeakValueDictionary
+
+import transaction
+from transaction.interfaces import TransientError
+
+from lotdb.database import upkeep
+from lotdb.database.opened import NOBODY, Opened, living
+from lotdb.database.session import ROOT_KEY, Savepoint, Session
+from lotdb.database.upkeep import Damage
+from lotdb.errors import (
+    ClosedError,
+    DamagedError,
+    DatabaseBusyError,
+    DatabaseFormatError,
+    InvalidOptionError,
+    UnsafeRecordError,
+    WrongNodeError,
+    WrongThreadError,
+    system_errors,
+)
+from lotdb.nodes.nodes import BaseNode
+from lotdb.plugins import Plugins, check_plugins
+from lotdb.records import EMPTY_OWN, Children, new_branch
+from lotdb.segments.backends import Backends
+from lotdb.storage import (
+    SafeFileStorage,
+    may_get_root,
+    open_database,
+    open_storage,
+    pack_database,
+    patiently,
+    uninterrupted,
+)
+
+if TYPE_CHECKING:
+    import ZODB
+
+__all__ = ["LOTDB"]
+
+FORMAT = 1
+T = TypeVar("T")
+
+
+class LOTDB(Opened):
+    """A database in a folder.
+
+    Parameters
+    ----------
+    path
+        The folder; created if it does not exist. While the database is closed, it may be moved and copied.
+    name
+        Name of the data file in the folder. The names of all other files of the database begin with it.
+    new
+        True to create a database, and to raise an error if one exists. By default, a database that exists is
+        opened, and is created if none exists.
+    read_only
+        Nothing can be changed. Shows the last commit before the opening; see :meth:`refresh`.
+    durability : {"full", "process"}
+        ``"full"``: a commit survives a power cut. ``"process"``: it survives a killed process only, and costs
+        less.
+    timeout
+        Seconds to wait for another process that has the database open for writing.
+    default_backend
+        Name of the backend for payloads that name none.
+    backends
+        Settings for backends, by name, such as ``{"zarr": {"store": "s3://bucket/x"}}``. They are not
+        stored, so pass them at each opening.
+    plugins
+        The plugins to use; by default the installed plugins.
+
+    Raises
+    ------
+    DatabaseExistsError
+        If *new* and a database, or a part of one, exists.
+    DatabaseNotFoundError
+        If *read_only* and the database does not exist.
+    DatabaseBusyError
+        If another process has it open for writing.
+    DatabaseFormatError
+        If the file is not a LOTDB database, or has a later format.
+    DamagedError
+        If a part of the database is missing, or is not a regular file but a link or a FIFO; or if committed
+        data were cut off or altered. Nothing was changed.
+    FileSystemError
+        If the system could not open or write a file.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = "./data",
+        name: str = "lotdb.fs",
+        new: bool = False,
+        read_only: bool = False,
+        *,
+        durability: Literal["full", "process"] = "full",
+        timeout: float | None = None,
+        default_backend: str = "blob",
+        backends: Mapping[str, Mapping[str, Any]] | None = None,
+        plugins: Plugins | None = None,
+    ) -> None:
+        self.path = _check_path(path)
+        self.name = name
+        self.read_only = read_only
+        self.plugins = check_plugins(plugins)
+        self.default_backend = default_backend
+        _check_timeout(timeout)
+        _check_backends(self.plugins, default_backend, backends)
+        self._durability = durability
+        self._backend_configs = dict(backends or {})
+        self._sessions: dict[str, Session] = {}
+        self._connections = WeakValueDictionary()
+        self._refusal = None
+        self._pid = os.getpid()
+        self._let_go: Callable[[], object] = _nothing
+        try:
+            # It waits where Ctrl-C can end it.
+            patiently(partial(self._unless_dropped, partial(self._open, new=new)), timeout)
+        except BaseException:  # also Ctrl-C, which comes when all is open
+            self._let_go()
+            raise
+        _open_databases[id(self)] = self
+
+    def _unless_dropped(self, attempt: Callable[[], None]) -> None:
+        """Call *attempt*, again if an object of this process that nobody uses any more kept it busy."""
+        try:
+            attempt()
+        except DatabaseBusyError:
+            if not any(other is not self and _is_same(self, other) for other in living(_open_databases)):
+                raise
+            gc.collect()
+            attempt()
+
+    def _open(self, *, new: bool) -> None:
+        with uninterrupted(), system_errors("the database cannot be opened", os.fspath(self.path)):
+            storage = open_storage(
+                self.path, self.name, new=new, read_only=self.read_only, durability=self._durability
+            )
+            zodb = open_database(storage)
+            try:
+                backends = self._open_backends(_prepare_root(self, zodb))
+            except BaseException:
+                zodb.close()
+                raise
+            self._zodb, self._backends = zodb, backends
+            # It must not keep the database itself in use.
+            self._let_go = weakref.finalize(self, _let_go, zodb, backends)
+            self._let_go.atexit = False
+
+    def _open_backends(self, database_id: str) -> Backends:
+        return Backends(
+            self.plugins,
+            # Absolute, so that a change of the working directory does not move it.
+            self.path.absolute() / self.name,
+            read_only=self.read_only,
+            durable=self._durability == "full",
+            database_id=database_id,
+            configs=self._backend_configs,
+        )
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._refusal else ", read-only" if self.read_only else ""
+        return f"<LOTDB {os.fspath(self.path / self.name)!r}{state}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be done with it any more: it was closed, or a commit failed half-way."""
+        return self._refusal is not None
+
+    def __enter__(self) -> LOTDB:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- connections ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def connection(self) -> Iterator[BaseNode]:
+        """The root, in a new connection that commits when the block ends and aborts on an exception."""
+        session: Session | None = None
+        try:
+            session = self._new_session()
+            yield session.root
+            session.commit()
+        finally:
+            if session is not None and session.tree.owner != NOBODY:
+                session.close()
+
+    def run(self, function: Callable[[BaseNode], T], *, attempts: int = 10) -> T:
+        """Call *function* with the root in a new transaction, commit, and return its result.
+
+        If another transaction changed the same nodes first, *function* is called again with the new state,
+        up to *attempts* times in all. So it should change nothing but the tree.
+
+        Raises
+        ------
+        ConflictError
+            If all attempts ended in a conflict.
+        """
+        if not callable(function):
+            raise InvalidOptionError(f"{function!r} cannot be called; use a function that takes the root")
+        if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+            raise InvalidOptionError(f"attempts is {attempts!r}; use a whole number from 1 on")
+        for attempt in range(1, attempts + 1):
+            try:
+                with self.connection() as root:
+                    return function(root)
+            except TransientError:
+                if attempt == attempts:
+                    raise
+                # Random, so that two that collided do not do so again; longer each time.
+                time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 7)))
+        raise AssertionError("unreachable")
+
+    def open_connection(self, connection_id: str = "standard") -> BaseNode:
+        """The root, in a connection that stays open until :meth:`close_connection`.
+
+        Call :meth:`commit` to keep its changes, or :meth:`abort` to discard them. A connection belongs to
+        the thread that opened it. If a connection of this id is open, its root is returned.
+        """
+        if not isinstance(connection_id, str):
+            raise InvalidOptionError(f"connection_id is {connection_id!r}; use a text")
+        session = self._sessions.get(connection_id)
+        if session is None or session.tree.owner == NOBODY:
+            session = self._sessions[connection_id] = self._new_session()
+        session.tree.check()
+        return session.root
+
+    def commit(self, connection: str | BaseNode = "standard") -> None:
+        """Make all changes of a connection visible together.
+
+        *connection* is the id that it was opened with, or any of its nodes.
+
+        Raises
+        ------
+        ConflictError
+            If another transaction first changed the same nodes; nothing of this one was kept.
+        CommitInDoubtError
+            If the disk failed in the last step: open the database again and check whether the commit is
+            there.
+        ClosedError
+            If there is no open connection of that id.
+        """
+        self._session(connection).commit()
+
+    def abort(self, connection: str | BaseNode = "standard") -> None:
+        """Discard a connection's changes since its last commit; it then sees what others committed."""
+        self._session(connection).abort()
+
+    def savepoint(self, connection: str | BaseNode = "standard") -> Savepoint:
+        """A point within a connection's transaction; its ``rollback()`` discards later changes."""
+        return self._session(connection).savepoint()
+
+    def close_connection(self, connection_id: str = "standard") -> None:
+        """Close a connection; uncommitted changes are discarded."""
+        self._session(connection_id).close()
+        del self._sessions[connection_id]
+
+    def _session(self, connection: str | BaseNode) -> Session:
+        self._check()
+        if isinstance(connection, BaseNode):
+            return self._session_of(connection)
+        if not isinstance(connection, str) or connection not in self._sessions:
+            there = ", ".join(map(repr, self._sessions)) or "none"
+            raise ClosedError(
+                f"{self} has no open connection {connection!r} (open: {there}); call open_connection() "
+                "first, or within `with db.connection() as root:`, which commits at its end, pass root"
+            )
+        return self._sessions[connection]
+
+    def _session_of(self, node: BaseNode) -> Session:
+        node._locate()
+        for session in self._open_sessions():
+            if session.tree is node._tree:
+                return session
+        raise WrongNodeError(f"{node!r} belongs to no open connection of {self}")
+
+    def _new_session(self) -> Session:
+        self._check()
+        return Session(self)
+
+    # -- upkeep --------------------------------------------------------------------------------------
+
+    def pack(self) -> None:
+        """Free the disk space of data that no transaction, copy or open reader can reach any more.
+
+        Raises
+        ------
+        DatabaseBusyError
+            If another process has the database open for reading.
+        ReadOnlyError
+            If it was opened read-only.
+        DamagedError
+            If a record cannot be read, or a node is below itself; nothing is changed then.
+        FileSystemError
+            If the system could not open, write or remove a file.
+        """
+        self._check()
+        upkeep.check_can_pack(self)
+        with uninterrupted(), system_errors("packing was not finished", self._data_file):
+            self._refuse_rings()
+            self._unless_dropped(lambda: pack_database(self._zodb, oldest_tid=self._oldest_snapshot()))
+            upkeep.sweep(self)
+
+    def _refuse_rings(self) -> None:
+        session = self._new_session()
+        try:
+            upkeep.refuse_rings(session.root)
+        finally:
+            session.close()
+
+    def verify(self) -> list[Damage]:
+        """Read everything, and list the damage with the node, payload and file; empty if there is none.
+
+        Damage of the data file that belongs to no node comes first, with the path of the root.
+        """
+        session = self._new_session()
+        try:
+            with system_errors(f"{self} was not verified", self._data_file):
+                return [*upkeep.verify_data_file(self), *upkeep.verify(session.root)]
+        finally:
+            session.close()
+
+    def refresh(self) -> None:
+        """See what other processes have committed since a read-only database was opened.
+
+        Closes open connections.
+        """
+        self._check()
+        if not self.read_only:
+            raise InvalidOptionError(
+                "refresh() is for read_only=True; a writer sees new commits after abort()"
+            )
+        sessions = self._closable_sessions()
+        with uninterrupted():
+            zodb, backends, let_go = self._zodb, self._backends, self._let_go
+            self._open(new=False)  # if it fails, all stays as it is
+            self._close_parts(sessions, zodb, backends, let_go)
+
+    def close(self) -> None:
+        """Close all connections and the database; uncommitted changes are discarded. May be repeated.
+
+        Raises
+        ------
+        FileSystemError
+            If the system failed; the database is closed nevertheless.
+        """
+        if self._refusal is not None:
+            return
+        sessions = self._closable_sessions()
+        with uninterrupted(), system_errors("an error came up in closing", self._data_file):
+            try:
+                self._close_parts(sessions, self._zodb, self._backends, self._let_go)
+            finally:
+                self._give_up(ClosedError(f"{self} is closed"))
+
+    def _closable_sessions(self) -> list[Session]:
+        sessions = self._open_sessions()
+        for session in sessions:
+            session.check_closable()
+        return sessions
+
+    def _open_sessions(self) -> list[Session]:
+        return cast("list[Session]", self._open_connections())
+
+    def _close_parts(
+        self, sessions: list[Session], zodb: ZODB.DB, backends: Backends, let_go: Callable[[], object]
+    ) -> None:
+        """Close them all, whatever fails."""
+        self._sessions.clear()
+        with ExitStack() as last_to_first:
+            last_to_first.callback(let_go)
+            last_to_first.callback(zodb.close)
+            last_to_first.callback(backends.close)
+            for session in sessions:
+                last_to_first.callback(session.close)
+
+
+def _check_path(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str) or not os.fspath(path):
+        raise InvalidOptionError(f"path is {path!r}; use the path of a folder, as text")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise InvalidOptionError(f"path {path!r} cannot be the name of a folder: {error.reason}") from error
+    return Path(path)
+
+
+def _check_timeout(timeout: Any) -> None:
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 <= timeout < math.inf:
+        raise InvalidOptionError(f"timeout is {timeout!r}; use a number of seconds from 0 on, or None")
+
+
+def _check_backends(plugins: Plugins, default: Any, configs: Any) -> None:
+    if not isinstance(default, str):
+        raise InvalidOptionError(f"default_backend is {default!r}; use the name of a backend, such as 'blob'")
+    if default != "blob":
+        # The usual one is looked for when it is first used: trees alone need none.
+        plugins.check_backend(default)
+    if configs is None:
+        return
+    if not isinstance(configs, Mapping) or not all(
+        isinstance(name, str) and isinstance(each, Mapping) for name, each in configs.items()
+    ):
+        raise InvalidOptionError(f"backends is {configs!r}; use a mapping of names to mappings of settings")
+    for name in configs:
+        plugins.check_backend(name)
+
+
+def _nothing() -> None:
+    """What is to be let go of before anything is open."""
+
+
+def _let_go(zodb: ZODB.DB, backends: Backends) -> None:
+    """Free the files and locks of a database that was dropped unclosed, or could not be opened."""
+    with uninterrupted(), contextlib.suppress(Exception):
+        if isinstance(storage := zodb.storage, SafeFileStorage):  # none if it is closed
+            storage.abandon()
+        backends.close()
+
+
+def _is_same(one: LOTDB, other: LOTDB) -> bool:
+    return one.name == other.name and one.path.absolute() == other.path.absolute()
+
+
+def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
+    """Create the root of an empty database; the id of any."""
+    manager = transaction.TransactionManager(explicit=True)
+    connection = zodb.open(manager)
+    try:
+        with manager:
+            root = connection.root()
+            if len(root) == 0 and not may_get_root(zodb.storage):
+                raise DamagedError(f"{database} holds commits, but no tree; nothing was changed")
+            if len(root) == 0 and not database.read_only:
+                root["lotdb"] = FORMAT
+                root["id"] = uuid.uuid4().hex
+                root["tree"] = tree = Children()
+                tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
+            found, database_id = root.get("lotdb"), root.get("id")
+    except UnsafeRecordError as error:
+        raise DatabaseFormatError(f"{database} is not a LOTDB database: {error}") from error
+    finally:
+        connection.close()
+    if found != FORMAT:
+        what = "it is not a LOTDB database" if found is None else f"its format is {found!r}"
+        raise DatabaseFormatError(f"{database} cannot be opened: {what}; this version reads format {FORMAT}")
+    return str(database_id)
+
+
+# A forked child has copies of all these objects; what both did would ruin the data file.
+_open_databases: WeakValueDictionary[int, LOTDB] = WeakValueDictionary()
+
+
+def _refuse_in_child() -> None:
+    for database in living(_open_databases):
+        if database._why_refused() is None:
+            database._give_up(
+                WrongThreadError(
+                    f"{database} was opened by process {database._pid} before this one was forked from it; "
+                    "open it in one process only, after the fork"
+                )
+            )
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_refuse_in_child)
