@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from weakref import WeakValueDictionary
@@ -58,7 +59,7 @@ class Opened:
     _connections: WeakValueDictionary[int, Connected]  # all that were made and are in use, by their id
     _refusal: LotdbError | None
 
-    @property
+    @cached_property
     def _data_file(self) -> str:
         return os.path.abspath(self.path / self.name)
 
