@@ -5,7 +5,7 @@ import signal
 
 from hypothesis import settings
 
-# Disks are slow at times, so no deadline. Examples are the same in each run, so that a change does not pass by
+# Disks are slow at times, so no deadline. Examples are the same in each run, so that no change passes by
 # luck; LOTDB_TEST_RANDOM=1 takes others each time, and a failure prints how to repeat it.
 RANDOM = os.environ.get("LOTDB_TEST_RANDOM") == "1"
 settings.register_profile("lotdb", deadline=None, derandomize=not RANDOM, print_blob=True)
