@@ -20,7 +20,7 @@ PEER_PYTHON := $(VENV)/peer/bin/python
 PEER := $(VENV)/peer/.installed
 
 # The stamp holds the folder that it was made in: the editable installs of a moved or copied checkout still
-# point to the old place, so there the environment is made anew. Wheels do not follow their sources either.
+# point to the old place, so there the environment is rebuilt. Wheels do not follow their sources either.
 ifneq ($(filter-out wheels,$(RELEASES)) $(shell cat $(INSTALLED) 2>/dev/null),$(RELEASES) $(shell pwd -P))
 .PHONY: $(INSTALLED)
 MOVED := --clear

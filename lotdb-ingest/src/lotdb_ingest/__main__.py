@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--samplerate-hz", type=float, metavar="HZ", help="rows per second, instead of the file's"
     )
-    parser.add_argument("--format", help="format of the files, or auto (by their suffix)")
+    parser.add_argument("--format", help="name of a format, or auto: by content (default: by suffix)")
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="files per commit (100)")
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for another writer (0)")
     parser.add_argument(

@@ -70,17 +70,17 @@ def told(head: bytes) -> str:
     r"""What the content is, as the end of a sentence; an empty text if it is not known.
 
     >>> told(b"\x89PNG\r\n\x1a\n")
-    "; its content is a PNG image, and format='auto' takes it as such"
+    "; its content is a PNG image, and format='auto' reads it as one"
     >>> told(b"once upon a time")
     ''
     """
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return "; its content is an AIFF file, and format='auto' takes it as such"
+        return "; its content is an AIFF file, and format='auto' reads it as one"
     what = _named(head, READ) or (RIFF.get(head[8:12]) if head[:4] == b"RIFF" else None)
     if is_npz(head):
         what = "an .npz file"
     if what:
-        return f"; its content is {what}, and format='auto' takes it as such"
+        return f"; its content is {what}, and format='auto' reads it as one"
     other = _named(head, OTHERS)
     if other and b"[Content_Types].xml" in head[:64]:
         other = "an Office document, such as an .xlsx workbook"
