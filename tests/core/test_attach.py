@@ -578,3 +578,30 @@ def test_what_is_taken_in_by_the_writer_of_plain_nodes_is_the_same(numbers):
     payload = DataWriter.attach_file(node, numbers, "numbers", skip_unchanged=True)
     assert payload.read().tolist() == [0, 1, 2, 3, 4]
     assert DataWriter.attach_file(node, numbers, "numbers", skip_unchanged=True).metadata == payload.metadata
+
+
+# -- what a file that comes again may take away ----------------------------------------------------
+
+
+def test_what_was_computed_from_a_part_of_a_file_stays_when_the_file_comes_again(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.arange(3), y=np.arange(4))
+    node = BaseNode("root").get_data_node("node")
+    node.attach_file(path)
+    part = node.get_data("data.x")
+    node.write_data(part.read() * 2, data_attribute="data.x_filtered", metadata=part.metadata)
+    np.savez(path, x=np.arange(3))
+    node.attach_file(path)
+    assert sorted(node.payloads) == ["data.x", "data.x_filtered"]
+    assert node.get_data("data.x_filtered")[:].tolist() == [0, 2, 4]
+
+
+def test_another_file_with_the_same_relative_path_takes_nothing_away(tmp_path, monkeypatch):
+    for folder, arrays in (("one", {"x": np.arange(3), "y": np.arange(4)}), ("two", {"z": np.arange(5)})):
+        (tmp_path / folder).mkdir()
+        np.savez(tmp_path / folder / "a.npz", **arrays)
+    node = BaseNode("root").get_data_node("node")
+    for folder in ("one", "two"):
+        monkeypatch.chdir(tmp_path / folder)
+        node.attach_file("a.npz")
+    assert sorted(node.payloads) == ["data.x", "data.y", "data.z"]

@@ -1385,3 +1385,26 @@ def test_bad_input_leaves_the_transaction_as_it_was(db, mine):
         assert list(root) == ["a", "b"]
         assert root["a"].get_attribute("value") == 1
         np.testing.assert_array_equal(root["a"].read_data(), OLD)
+
+
+def test_a_connection_that_could_not_be_opened_is_forgotten_though_its_error_is_kept(tmp_path, monkeypatch):
+    def failing(*args):
+        raise MemoryError
+
+    with LOTDB(tmp_path / "db") as db:
+        kept = []
+        with monkeypatch.context() as patched:
+            patched.setattr(type(db.open_connection("other")), "_at", failing)
+            try:
+                db.open_connection()
+            except MemoryError as error:
+                kept.append(error)
+        assert kept
+        root = db.open_connection()
+        root.attrs["label"] = "right"
+        db.commit()
+        db.close_connection()
+        db.close_connection("other")
+        assert db._open_connections() == []
+        db.pack()
+        assert db.run(lambda root: root.attrs["label"]) == "right"

@@ -567,3 +567,13 @@ def test_a_wrong_option_of_an_export_is_named(node, tmp_path, options):
     payload = node.write_data(np.arange(4, dtype="i2"), samplerate_hz=100)
     with pytest.raises(InvalidOptionError, match=next(iter(options))):
         payload.export(tmp_path / "x.wav", **options)
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [("flac", "PCM_24"), ("caf", "ALAC_24")])
+def test_one_channel_goes_out_with_and_without_an_axis_for_it(node, tmp_path, suffix, subtype):
+    noise = np.random.default_rng(0).integers(-(1 << 20), 1 << 20, (500, 1)).astype("i4")
+    for rows in (noise, noise[:, 0]):
+        payload = node.write_data(rows, samplerate_hz=8000)
+        payload.export(tmp_path / f"x.{suffix}", subtype=subtype, if_exists="replace")
+        again = node.attach_file(tmp_path / f"x.{suffix}", data_attribute="again")
+        assert again.read().reshape(-1).tolist() == noise.reshape(-1).tolist()

@@ -70,6 +70,10 @@ class Opened:
         """Know of a connection that is about to be opened."""
         self._connections[id(connection)] = connection
 
+    def _forget(self, connection: Connected) -> None:
+        """Know no more of a connection that could not be opened."""
+        self._connections.pop(id(connection), None)
+
     def _known_connections(self) -> list[Connected]:
         """The connections that are open, are about to be, or were."""
         return living(self._connections)

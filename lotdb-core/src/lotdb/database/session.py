@@ -172,6 +172,11 @@ class Session:
                 self.tree = ConnectedTree(self)
                 self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
         except BaseException:  # also Ctrl-C, which comes when all is open
+            # Whoever keeps the exception keeps this object, which must neither be closed again, when others
+            # use the connection of ZODB, nor keep packing from what it would have seen.
+            database._forget(self)
+            if "tree" in self.__dict__:
+                self.tree.owner = NOBODY
             if "connection" in self.__dict__:
                 self.connection.close()
             raise

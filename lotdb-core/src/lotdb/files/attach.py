@@ -229,8 +229,7 @@ def _outdated(node: Node, data_attribute: str, several: Mapping[str, Ingested], 
     ]
     gone = {each for each in others if _is_of(node, each, data_attribute, path)}
     for about in notes_on(node, data_attribute) if data_attribute in several else ():
-        parts = about.get(PAYLOADS)
-        for part in set(others) & set(parts if isinstance(parts, list) else ()):
+        for part in set(others) & set(_parts(about)):
             if (hashes := _hashes(node, part)) and hashes <= _hashes(node, data_attribute):
                 gone.add(part)
     return gone
@@ -241,14 +240,22 @@ def _is_of(node: Node, name: str, data_attribute: str, path: str) -> bool:
     notes = notes_on(node, name)
     return bool(notes) and all(
         isinstance(there := about.get(PATH), str)
+        and os.path.isabs(there)  # of any other, nobody can tell from where it led
         and os.path.abspath(there) == os.path.abspath(path)
         # One part of a file may have been taken in by itself, as a payload of another name.
         and (
             name == data_attribute
-            or (PAYLOADS in about and about.get(ABOUT, data_attribute) == data_attribute)
+            # What was computed from a part may have been given its notes, but is none of the file's payloads.
+            or (name in _parts(about) and about.get(ABOUT, data_attribute) == data_attribute)
         )
         for about in notes
     )
+
+
+def _parts(about: Mapping[str, Any]) -> list[Any]:
+    """The payloads that a file became, if not just the one that was asked for."""
+    parts = about.get(PAYLOADS)
+    return parts if isinstance(parts, list) else []
 
 
 def _for_node(

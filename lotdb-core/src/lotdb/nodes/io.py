@@ -1,4 +1,4 @@
-"""Data on any node: DataReader and DataWriter, thin calls on ``payloads.py`` and ``attach.py``."""
+"""DataReader and DataWriter: data on any node, by calls of ``content/payloads.py`` and ``files/attach.py``."""
 
 from __future__ import annotations
 

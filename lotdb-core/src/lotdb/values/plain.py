@@ -159,7 +159,6 @@ def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
         else:
             most += encoded_size(value)
         # Most are much smaller; those that may be larger are looked at closely, no further than needed.
-            # Most are much smaller; only those that may be larger are looked at closely.
         if most > limit:
             return _are_larger(encoded, limit)
     return False

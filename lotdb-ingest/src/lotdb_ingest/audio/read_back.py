@@ -41,9 +41,11 @@ def _first_other_row(source: SourceFile, payload: Payload, container: str) -> in
         return min(len(payload), getattr(found, "rows", 0) or 0)
     done = 0
     for block in found.blocks:
-        differs = np.not_equal(block, payload[done : done + len(block)])
+        written = np.asarray(payload[done : done + len(block)])
+        # One channel comes back without an axis for the channels, also where it went in with one.
+        differs = np.not_equal(block.reshape(len(block), -1), written.reshape(len(block), -1)).any(axis=1)
         if differs.any():
-            return done + int(differs.reshape(len(block), -1).any(axis=1).argmax())
+            return done + int(differs.argmax())
         done += len(block)
     return None if done == len(payload) else done
 
