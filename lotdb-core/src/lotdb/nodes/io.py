@@ -1,4 +1,4 @@
-"""DataReader and DataWriter: data on any node, by calls of ``content/payloads.py`` and ``files/attach.py``."""
+"""DataReader and DataWriter: data on any node, by ``content/payloads.py`` and ``files/attach.py``."""
 
 from __future__ import annotations
 
