@@ -635,7 +635,7 @@ def test_what_is_kept_as_bytes_and_what_is_empty_is_told(tmp_path):
     assert "a Parquet file, which no installed plugin reads" in notes["table.parquet"]
     assert "a Stata file, which no installed plugin reads" in notes["other.dta"]
     assert "a file called .odd" in notes["strange.odd"]
-    assert "a PNG image, and format='auto' takes it" in notes["wrongly.called"]
+    assert "a PNG image, and format='auto' reads it" in notes["wrongly.called"]
     assert "no suffix" in notes["no-suffix"]
     assert notes["music"].endswith("reads it: it is a WavPack file, which ffmpeg converts to wav or flac")
     assert notes["photo.odd"].endswith("reads it: it is a HEIF or AVIF image")
