@@ -605,3 +605,13 @@ def test_another_file_with_the_same_relative_path_takes_nothing_away(tmp_path, m
         monkeypatch.chdir(tmp_path / folder)
         node.attach_file("a.npz")
     assert sorted(node.payloads) == ["data.x", "data.y", "data.z"]
+
+
+def test_a_file_of_a_relative_path_that_comes_again_leaves_nothing_that_it_has_no_more(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    node = BaseNode("root").get_data_node("node")
+    np.savez("a.npz", x=np.arange(3), y=np.arange(4))
+    node.attach_file("a.npz")
+    np.savez("a.npz", x=np.arange(5))
+    node.attach_file("a.npz")
+    assert list(node.payloads) == ["data.x"]

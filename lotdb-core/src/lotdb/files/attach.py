@@ -220,14 +220,23 @@ def _outdated(node: Node, data_attribute: str, several: Mapping[str, Ingested], 
 
     What an earlier file had beside payload *data_attribute*, such as its events, would be taken for what the
     new one has. A file that gives no such payload, as an archive of arrays, may have been put beside another
-    one on purpose: what is there goes if it is all of the same file. What came from elsewhere stays.
+    one on purpose: what is there goes if it is all of the same file. What came from elsewhere stays. A
+    relative path may lead elsewhere by now; the file is the same only if another of its payloads is replaced.
     """
     own = own_of(node._entry())[0]
     below = f"{data_attribute}."
     others = [
         each for each in own if each not in several and (each == data_attribute or each.startswith(below))
     ]
+    replaced = {
+        sha256
+        for name in several
+        if path in [about.get(PATH) for about in notes_on(node, name)]
+        for sha256 in _hashes(node, name)
+    }
     gone = {each for each in others if _is_of(node, each, data_attribute, path)}
+    if not os.path.isabs(path):
+        gone = {each for each in gone if (hashes := _hashes(node, each)) and hashes <= replaced}
     for about in notes_on(node, data_attribute) if data_attribute in several else ():
         for part in set(others) & set(_parts(about)):
             if (hashes := _hashes(node, part)) and hashes <= _hashes(node, data_attribute):
@@ -240,8 +249,8 @@ def _is_of(node: Node, name: str, data_attribute: str, path: str) -> bool:
     notes = notes_on(node, name)
     return bool(notes) and all(
         isinstance(there := about.get(PATH), str)
-        and os.path.isabs(there)  # of any other, nobody can tell from where it led
-        and os.path.abspath(there) == os.path.abspath(path)
+        and os.path.isabs(there) == os.path.isabs(path)
+        and os.path.normpath(there) == os.path.normpath(path)
         # One part of a file may have been taken in by itself, as a payload of another name.
         and (
             name == data_attribute

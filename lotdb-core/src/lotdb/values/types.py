@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from lotdb.errors import UnsupportedValueError
-from lotdb.values import numpy_types as values_numpy
+from lotdb.values import numpy_types
 from lotdb.values.plain import type_name
 
 __all__ = ["Leaf", "find_leaf", "leaf_of_tag", "leaf_types", "make_leaf", "mass"]
@@ -93,8 +93,8 @@ def _text_of(value: Any) -> tuple[str]:
 
 # A WindowsPath is kept with forward slashes, so that it is the same relative path elsewhere.
 _PATH = Leaf("pa", (str,), lambda v: (v.as_posix(),), pathlib.Path)
-_NUMPY_SCALAR = Leaf("n", (object, bytes), values_numpy.take_scalar, values_numpy.make_scalar)
-_DTYPE = Leaf("nd", (object,), values_numpy.take_dtype, values_numpy.make_dtype)
+_NUMPY_SCALAR = Leaf("n", (object, bytes), numpy_types.take_scalar, numpy_types.make_scalar)
+_DTYPE = Leaf("nd", (object,), numpy_types.take_dtype, numpy_types.make_dtype)
 _INTS = (int,) * 8
 
 _LEAVES: dict[type, Leaf] = {
@@ -114,10 +114,10 @@ _LEAVES: dict[type, Leaf] = {
     pathlib.WindowsPath: _PATH,
     pathlib.PurePosixPath: Leaf("pp", (str,), _text_of, pathlib.PurePosixPath),
     pathlib.PureWindowsPath: Leaf("pw", (str,), _text_of, pathlib.PureWindowsPath),
-    **dict.fromkeys(values_numpy.SCALAR_TYPES, _NUMPY_SCALAR),
+    **dict.fromkeys(numpy_types.SCALAR_TYPES, _NUMPY_SCALAR),
     np.str_: Leaf("ns", (str,), lambda v: (str.__str__(v),), np.str_),
     np.bytes_: Leaf("nb", (bytes,), lambda v: (bytes(v),), np.bytes_),
-    np.ndarray: Leaf("na", (object, tuple, bytes), values_numpy.take_array, values_numpy.make_array),
+    np.ndarray: Leaf("na", (object, tuple, bytes), numpy_types.take_array, numpy_types.make_array),
     np.dtype: _DTYPE,
 }
 _BY_TAG = {leaf.tag: leaf for leaf in _LEAVES.values()}
