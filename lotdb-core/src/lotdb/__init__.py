@@ -45,7 +45,8 @@ from lotdb.errors import (
 from lotdb.files.folders import IngestReport
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
-from lotdb.interfaces.files import Blocks, Ingested, SourceFile, TargetFile
+from lotdb.interfaces.files import Blocks, Ingested, IngestedNode, TargetFile
+from lotdb.interfaces.sources import SourceFile
 from lotdb.nodes.io import DataReader, DataWriter
 from lotdb.nodes.nodes import BaseNode, DataNode
 from lotdb.plugins import Plugins
@@ -79,6 +80,7 @@ __all__ = [
     "IngestError",
     "IngestReport",
     "Ingested",
+    "IngestedNode",
     "InvalidDataError",
     "InvalidIndexError",
     "InvalidKeyError",

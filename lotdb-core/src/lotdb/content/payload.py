@@ -310,7 +310,15 @@ class Payload:
         """
         self._tree.check()
         export_file(
-            self, path, format=format, if_exists=if_exists, options=options, plugins=self._tree.plugins
+            path,
+            hook="lotdb_export_file",
+            place=self._place,
+            what=f"{self.kind} data",
+            format=format,
+            if_exists=if_exists,
+            options=options,
+            plugins=self._tree.plugins,
+            payload=self,
         )
 
     def _block(self, rows: np.ndarray[Any, Any]) -> Any:

@@ -40,6 +40,7 @@ from lotdb.values import values
 __all__ = [
     "IfExists",
     "Request",
+    "announce",
     "check",
     "compact",
     "compact_tree",
@@ -50,7 +51,9 @@ __all__ = [
     "has",
     "is_payload",
     "not_found",
+    "put",
     "record",
+    "with_metadata",
     "write",
     "write_rows",
 ]
@@ -155,6 +158,12 @@ def write_rows(node: Handle, data: Any, request: Request) -> Written:
     """Write the rows of *data*; the node does not know of them until :func:`record` tells it."""
     request, existing = check(node, request)
     given = encode(data, request, partial(_where, node, request.name))
+    if request.samplerate_hz is not None and given.kind in ("text", "bytes"):
+        what = "a text" if given.kind == "text" else "bytes"
+        raise InvalidOptionError(
+            f"{_where(node, request.name)} is {what}, which has no rows that could be so many a second; "
+            "leave samplerate_hz= out"
+        )
     if existing is not None:
         return _add_rows(node, given, request, existing)
     return _write_anew(node, given, request)
@@ -224,15 +233,38 @@ def record(
     gone: Collection[str] = (),
 ) -> list[Payload]:
     """Make what was written payloads of *node*, with *attributes* in their stored form, and remove *gone*."""
+    put(node, several, attributes, gone)
+    return announce(node, several)
+
+
+def put(
+    node: Handle,
+    several: Sequence[Written],
+    attributes: Mapping[str, Any] | None = None,
+    gone: Collection[str] = (),
+) -> None:
+    """What :func:`record` does, without telling the listeners."""
     own = own_of(node._entry())
     for name in gone:
         own = without_value(own, name)
     stored = {written.name: written.record.encode() for written in several} | dict(attributes or {})
     boxed = any(written.boxed for written in several)
-    node._put_own(with_values(own, stored), boxed=boxed)
+    node._put_own(with_values(own, stored) if stored else own, boxed=boxed)
+
+
+def announce(node: Handle, several: Sequence[Written]) -> list[Payload]:
+    """Tell the listeners that *several* were written; what was written, to be read."""
     for written in several:
         node._tree.plugins.emit("lotdb_payload_written", node=node, name=written.name)
     return [Payload(node, written.name, written.record) for written in several]
+
+
+def with_metadata(node: Handle, written: Written, metadata: Mapping[str, Any]) -> Written:
+    """*written* with more *metadata*."""
+    there = written.record.metadata
+    old = {} if there is None else values.decode(there, extra=node._tree.plugins)
+    both = {**_mapping(old), **metadata}
+    return written._replace(record=replace(written.record, metadata=_encode_metadata(node, both)))
 
 
 def _append(

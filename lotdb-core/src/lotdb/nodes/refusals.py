@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lotdb.content.defaults import Default
     from lotdb.content.payload import Payload
     from lotdb.content.payloads import IfExists
-    from lotdb.interfaces.files import MAX_BYTES
+    from lotdb.interfaces.options import MAX_BYTES
     from lotdb.ranges import Number, Unit
 
 __all__ = ["RefusesData"]
@@ -74,7 +74,7 @@ class RefusesData(Node):
             *,
             data_attribute: str | None = None,
             backend: str | None = None,
-            samplerate_hz: float | None = None,
+            samplerate_hz: float | Mapping[str, float | None] | None = None,
             format: str | None = None,
             metadata: Mapping[str, Any] | None = None,
             if_exists: IfExists = "replace",
