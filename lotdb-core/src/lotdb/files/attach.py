@@ -94,7 +94,8 @@ def attach_file(
     request = replace(request, name=name)
     with tree.whole(), tree.stage.all_or_nothing():
         with open_source(filepath, format=format, options=request.options, max_bytes=max_bytes) as source:
-            if skip_unchanged and is_unchanged(node, name, source, options):
+            appended = request.if_exists == "append"
+            if skip_unchanged and is_unchanged(node, name, source, options, appended=appended):
                 return first_of(node, name)
             taking = _Taking(node, filepath, source, request, asked, options, use_defaults)
             taking.read(ask(source, tree.plugins))
@@ -177,9 +178,24 @@ class _Taking:
             node = node.get_node_path(list(part.path))
         if wanted is None and several and part.path and not type_of(node._entry()):
             wanted = "data"
+        old = mark_of(node, self._name, part.path) or {}
+        if wanted and old.get("made") and old.get("type") == type_of(node._entry()) != wanted:
+            node._put_type(wanted)  # it was the file that chose the other one
         if wanted:
-            node = _as_kind_of(node, wanted, f"{_what(self._filepath, self._source.format)}")
+            node = self._as_kind_of(node, wanted)
         return _Target(part, several, node, made)
+
+    def _as_kind_of(self, node: Node, node_type: str) -> Node:
+        """*node* as one of *node_type*, unless it is of another type that is none of that kind."""
+        there = type_of(node._entry())
+        if there and there != node_type:
+            wanted, own = class_of(node._tree.plugins, node_type), class_of(node._tree.plugins, there)
+            if not issubclass(wanted, own) and not issubclass(own, wanted):
+                raise IngestError(
+                    f"{_what(self._filepath, self._source.format)}: it wants {node._place()} to be of type "
+                    f"{node_type!r}, and that is of type {there!r}; take the file in at another node"
+                )
+        return node._as_type(node_type)
 
     def _rates(self) -> dict[Place, float | None]:
         found, defaults = {}, {}
@@ -238,6 +254,7 @@ class _Taking:
                 PATH: self._notes[PATH],
                 SHA256: self._notes[SHA256],
                 "made": target.made or bool(old.get("made")),
+                "type": type_of(node._entry()),
                 "attributes": kept | {name: digest(value) for name, value in stored.items()},
             }
             below = [other for other in self._targets if other.part.path[:-1] == path and other.part.path]
@@ -315,6 +332,8 @@ class _Taking:
             old, given = mark_of(node, self._name, path), (target.mark or {}).get("attributes", {})
             if self._replaces and old is not None and self._earlier.is_replaced(old):
                 gone |= set(earlier(node, given, old))
+            if not target.several and attributes.read(node, ABOUT, None) in gone:
+                gone |= {*ON_NODE, ABOUT} & set(own_of(node._entry())[0])
             marks = _marks(node, self._name, path, target.mark)
             if marks is not None:
                 target.stored |= attributes.encode(node, {GIVEN: marks})
@@ -361,19 +380,6 @@ def _marks(node: Node, name: str, path: tuple[str, ...], mark: Mapping[str, Any]
     if marks:
         given[name] = marks
     return given or None
-
-
-def _as_kind_of(node: Node, node_type: str, what: str) -> Node:
-    """*node* as one of *node_type*, unless it is of another type that is none of that kind."""
-    there = type_of(node._entry())
-    if there and there != node_type:
-        wanted, own = class_of(node._tree.plugins, node_type), class_of(node._tree.plugins, there)
-        if not issubclass(wanted, own) and not issubclass(own, wanted):
-            raise IngestError(
-                f"{what}: it wants {node._place()} to be of type {node_type!r}, and it is of type {there!r}; "
-                "take the file in at another node"
-            )
-    return node._as_type(node_type)
 
 
 def _default(node: Node, name: str) -> Any:

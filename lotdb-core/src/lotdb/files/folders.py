@@ -233,8 +233,10 @@ def _attach(
 ) -> None:
     """Have *target* take in the file at *path*, unless it is there already."""
     # What is appended is not appended again for its notes' sake.
-    skip = skip_unchanged and (how.get("if_exists") == "append" or _says(target, name, about))
-    if skip and not always_hash and is_known(target, name, path, _options(target, **how)):
+    appended = how.get("if_exists") == "append"
+    skip = skip_unchanged and (appended or _says(target, name, about))
+    options = _options(target, **how)
+    if skip and not always_hash and is_known(target, name, path, options, appended=appended):
         return
     if metadata is None or isinstance(metadata, Mapping):  # anything else is refused where it is used
         metadata = {**about, **(metadata or {})}

@@ -164,16 +164,28 @@ def _unkept(value: Any) -> str:
     return f"a {type(value).__name__}, which is not kept ({os.urandom(4).hex()})"
 
 
-def is_unchanged(node: Node, name: str, source: SourceFile, options: Mapping[str, Any]) -> bool:
-    """Whether *node* has as *name* all of *source*, read with the same options; files beside it included."""
+def is_unchanged(
+    node: Node, name: str, source: SourceFile, options: Mapping[str, Any], *, appended: bool = False
+) -> bool:
+    """Whether *node* has as *name* all of *source*, read with the same options; files beside it included.
+
+    With *appended*, others may have come behind it.
+    """
     mark = mark_of(node, name)
-    if mark is not None:
+    if mark is not None and not appended:
         return _is_same(mark, source, options) and _is_whole(node, name, mark)
-    for part in [name] if payloads.has(node, name) else _called(node, name):
-        for about in notes_on(node, part):
+    for each, part in _first_parts(node, name):
+        for about in notes_on(each, part):
             if _is_same(about, source, options):
-                return all(source.sha256 in hashes(node, each) for each in _parts(about))
+                return all(source.sha256 in hashes(each, other) for other in _parts(about))
     return False
+
+
+def _first_parts(node: Node, name: str) -> list[tuple[Node, str]]:
+    """The payloads by which a file is known."""
+    if payloads.has(node, name):
+        return [(node, name)]
+    return [(each, part) for _, each, part in from_file(node, name)]
 
 
 def _is_same(about: Mapping[str, Any], source: SourceFile, options: Mapping[str, Any]) -> bool:
@@ -214,7 +226,14 @@ def _is_whole(node: Node, name: str, mark: Mark) -> bool:
     return (nodes, found) == (mark.get("nodes"), mark.get("payloads"))
 
 
-def is_known(node: Node, name: str, path: str | os.PathLike[str], options: Mapping[str, Any]) -> bool:
+def is_known(
+    node: Node,
+    name: str,
+    path: str | os.PathLike[str],
+    options: Mapping[str, Any],
+    *,
+    appended: bool = False,
+) -> bool:
     """Whether the file at *path* is as it was when payload *name* was made of it, without reading it.
 
     It is taken for the same if it has the same size and time, to the nanosecond, and is the same file of its
@@ -228,12 +247,12 @@ def is_known(node: Node, name: str, path: str | os.PathLike[str], options: Mappi
     if TIME not in notes:
         return False
     mark = mark_of(node, name)
-    if mark is not None:
+    if mark is not None and not appended:
         return _is_as_noted(mark, path, notes, options) and _is_whole(node, name, mark)
-    for part in [name] if payloads.has(node, name) else _called(node, name):
-        for about in notes_on(node, part):
+    for each, part in _first_parts(node, name):
+        for about in notes_on(each, part):
             if _is_as_noted(about, path, notes, options):
-                return all(_has_note(node, each, notes) for each in _parts(about) if each != part)
+                return all(_has_note(each, other, notes) for other in _parts(about) if other != part)
     return False
 
 

@@ -84,8 +84,8 @@ def agree(
             example = {names[place][0]: _number(own[place] or asked) for place in rows}
             raise InvalidOptionError(
                 f"{os.fspath(filepath)!r} holds {len(rows)} payloads that may each have a rate of their own, "
-                f"and samplerate_hz={_number(asked)} says one for all of them; leave it out to keep the rates "
-                f"of the file, or pass one for each: samplerate_hz={_shown(example)}"
+                f"and samplerate_hz={_number(asked)} says one for all of them; leave it out to keep those of "
+                f"the file, or pass one for each: samplerate_hz={_shown(example)}"
             )
         given = {(rows or list(found))[0]: asked}
     for place, rate in given.items():

@@ -157,7 +157,9 @@ class DataMethods(Node):
         if if_exists != "append" or not self.has_data(name):
             # What is appended takes these from the payload that is there.
             backend = self.backend if backend is None else backend
-            if samplerate_hz is None and not isinstance(data, str | bytes | bytearray | memoryview):
+            # Texts and bytes have no rows that could be so many a second.
+            has_rows = not isinstance(data, str | bytes | bytearray | memoryview)
+            if samplerate_hz is None and has_rows and getattr(data, "kind", None) not in ("text", "bytes"):
                 samplerate_hz = self.samplerate_hz
         request = Request(name, backend, samplerate_hz, metadata, content_type, if_exists, options)
         return payloads.write(self, data, request)
