@@ -46,7 +46,7 @@ from lotdb.files.folders import IngestReport
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.files import Blocks, Ingested, SourceFile, TargetFile
-from lotdb.nodes.io import DataReader, DataWriter
+from lotdb.nodes.reader_writer import DataReader, DataWriter
 from lotdb.nodes.nodes import BaseNode, DataNode
 from lotdb.plugins import Plugins
 from lotdb.storage.parts import open_part

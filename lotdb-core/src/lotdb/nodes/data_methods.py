@@ -24,7 +24,7 @@ from lotdb.ranges import Number, Unit
 from lotdb.records import get_value, own_of, position, with_values, without_value
 from lotdb.tree.node import Node
 
-__all__ = ["DataMethods"]
+__all__ = ["DATA_METHODS", "DataMethods"]
 
 
 class DataMethods(Node):
@@ -347,3 +347,6 @@ class DataMethods(Node):
         return payload.iter_blocks(
             block_size, block_unit=block_unit, start=start, stop=stop, range_unit=range_unit
         )
+
+
+DATA_METHODS = frozenset(name for name in vars(DataMethods) if not name.startswith("_"))
