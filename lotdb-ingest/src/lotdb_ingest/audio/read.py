@@ -69,9 +69,7 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         known = marks.told_or_raw(source.head)
         raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if {"opus": "ogg"}.get(content, content).upper() not in containers:
-        raise IngestError(
-            f"its content is {content}; pass format='auto' to read it as that, or rename it"
-        )
+        raise IngestError(f"its content is {content}; pass format='auto' to read it as that, or rename it")
     start, file = behind_tags(source.file), source.file
     sound, pieces = Sound(start, source.size), None
     if content == "mp3":

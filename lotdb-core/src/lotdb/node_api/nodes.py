@@ -20,8 +20,8 @@ from lotdb.errors import (
 )
 from lotdb.files.folders import IngestReport, ingest_tree
 from lotdb.keys import check_key
-from lotdb.nodes.data_methods import DATA_METHODS, DataMethods
-from lotdb.nodes.mappings import ChildItems, ChildNodes, Payloads
+from lotdb.node_api.data_methods import DataMethods
+from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.plugins import BUILT_IN_NODE_TYPES, Plugins, check_plugins
 from lotdb.records import EMPTY_OWN, count_children, type_of
 from lotdb.tree import copying, graft, walk
@@ -34,10 +34,15 @@ __all__ = ["BaseNode", "DataNode"]
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    # A node that is found by its path may be a data node, so type checkers take it for one.
+    # A node that is found by its path may be a data node, so type checkers take each node for one.
     PerhapsData = DataMethods
+
+    class Data:
+        """Nothing more."""
+
 else:
     PerhapsData = Node
+    Data = DataMethods
 
 
 class BaseNode(PerhapsData):
@@ -99,16 +104,9 @@ class BaseNode(PerhapsData):
     def __bool__(self) -> bool:
         return True
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            # A newcomer's first mistake is to ask a plain node for its data.
-            if name in DATA_METHODS and not isinstance(self, DataMethods):
-                raise WrongNodeTypeError(
-                    f"{self._place()} is not a data node, so it has no {name!r}; "
-                    "get it with get_data_node, or use DataReader and DataWriter"
-                )
-            return self.__getattribute__(name)  # which raises the error as Python words it
+    def __dir__(self) -> list[str]:
+        left = {name for name, value in vars(BaseNode).items() if isinstance(value, LeftToDataNodes)}
+        return [name for name in object.__dir__(self) if name not in left or hasattr(type(self), name)]
 
     # -- children ------------------------------------------------------------------------------------
 
@@ -557,7 +555,27 @@ class UninstalledNode(BaseNode):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-class DataNode(BaseNode, DataMethods):
+class LeftToDataNodes:
+    """Stands in place of a method that only data nodes have, so that a plain node can say where to find it.
+
+    (A ``__getattr__`` could say it, too, and would make every attribute of every node slower to read.)
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, node: BaseNode | None, owner: type[BaseNode]) -> Any:
+        with contextlib.suppress(AttributeError):  # a class that stands behind BaseNode may have it
+            return getattr(super(BaseNode, owner if node is None else node), self._name)
+        if node is None:
+            raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
+        raise WrongNodeTypeError(
+            f"{node._place()} is not a data node, so it has no {self._name!r}; "
+            "get it with get_data_node, or use DataReader and DataWriter"
+        )
+
+
+class DataNode(Data, BaseNode):
     """A node with payloads: arrays, texts or bytes, each under a name.
 
     It stores three defaults for them: the sample rate, the backend, and the name of the payload that methods
@@ -599,3 +617,7 @@ class DataNode(BaseNode, DataMethods):
 Node._plain = BaseNode
 Node._uninstalled = UninstalledNode
 BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
+
+# A newcomer's first mistake is to ask a plain node for its data: it says what to do.
+for _member in [name for name in vars(DataMethods) if not (name.startswith("_") or hasattr(BaseNode, name))]:
+    setattr(BaseNode, _member, LeftToDataNodes(_member))

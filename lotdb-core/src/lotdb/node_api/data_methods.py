@@ -19,12 +19,12 @@ from lotdb.content.defaults import (
 from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.files.attach import attach_file
-from lotdb.interfaces.files import MAX_BYTES
+from lotdb.interfaces.ingester import MAX_BYTES
 from lotdb.ranges import Number, Unit
 from lotdb.records import get_value, own_of, position, with_values, without_value
 from lotdb.tree.node import Node
 
-__all__ = ["DATA_METHODS", "DataMethods"]
+__all__ = ["DataMethods"]
 
 
 class DataMethods(Node):
@@ -347,6 +347,3 @@ class DataMethods(Node):
         return payload.iter_blocks(
             block_size, block_unit=block_unit, start=start, stop=stop, range_unit=range_unit
         )
-
-
-DATA_METHODS = frozenset(name for name in vars(DataMethods) if not name.startswith("_"))
