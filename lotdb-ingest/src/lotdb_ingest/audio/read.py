@@ -93,8 +93,9 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
             "subtype": audio.subtype,
             "endian": audio.endian,
             "channels": audio.channels,
-            **({"bits": BITS[audio.subtype]} if audio.subtype in BITS else {}),
         }
+        if audio.subtype in BITS:
+            about["bits"] = min(sound.bits or 32, BITS[audio.subtype])
         rows = _rows(sound, audio.frames, about)
         rate = float(audio.samplerate) if sound.rate is None else sound.rate
     notes = _notes(content, source, sound, rate)
