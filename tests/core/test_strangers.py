@@ -12,7 +12,7 @@ from ZODB.serialize import ObjectWriter
 
 from lotdb import LOTDB, DamagedError, LotdbError, open_part
 from lotdb.records import Bucket, Children, Guard, with_values
-from lotdb.segments.record import PayloadRecord
+from lotdb.segments.payload_record import PayloadRecord
 
 NAME = "lotdb.fs"
 FILES = (

@@ -19,7 +19,7 @@ from lotdb.records import (
     with_values,
     without_value,
 )
-from lotdb.segments.record import is_payload
+from lotdb.segments.payload_record import is_payload
 from lotdb.tree.handle import Handle
 from lotdb.tree.node import Node
 from lotdb.tree.whole import put as put_entry

@@ -28,7 +28,7 @@ from lotdb.records import (
 from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.reader import Reader
-from lotdb.segments.record import PayloadRecord, is_payload
+from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.stage import Stage
 from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
