@@ -93,11 +93,11 @@ def test_a_column_has_the_type_that_loses_nothing(column, cells, dtype):
 
 
 def test_a_type_is_decided_by_all_rows(attach):
-    rows = "".join(f"{i},{i},{i / 2},\n" for i in range(100_000))
+    rows = "".join(f"{i},{i},{i / 2},\n" for i in range(70_000))  # more than a block holds
     table = attach("a,b,c,d\n" + rows + "1.5,x,,2\n")
     assert table.dtype.descr == [("a", "<f8"), ("b", "<U5"), ("c", "<f8"), ("d", "<i8")]
-    assert table["a"][[0, 99_999, 100_000]].tolist() == [0.0, 99_999.0, 1.5]
-    assert table["b"][[0, 99_999, 100_000]].tolist() == ["0", "99999", "x"]
+    assert table["a"][[0, 69_999, 70_000]].tolist() == [0.0, 69_999.0, 1.5]
+    assert table["b"][[0, 69_999, 70_000]].tolist() == ["0", "69999", "x"]
     assert table["c"][[1, -1]].tolist() == [0.5, None]
     assert table["d"][[0, -1]].tolist() == [None, 2]
 
