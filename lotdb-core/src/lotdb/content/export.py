@@ -20,7 +20,7 @@ from lotdb.errors import (
     shown,
     text_of,
 )
-from lotdb.interfaces.files import TargetFile
+from lotdb.interfaces.ingester import TargetFile
 from lotdb.interfaces.loader import Loader
 from lotdb.interfaces.options import Options
 from lotdb.storage.durable import Disk

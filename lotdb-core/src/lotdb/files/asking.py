@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lotdb.errors import FileNotReadError, IngestError, InvalidOptionError, lacking, shown, text_of
-from lotdb.interfaces.files import Blocks, Ingested, IngestedNode
+from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode
 from lotdb.interfaces.loader import Loader
 from lotdb.interfaces.options import MAX_BYTES, Options, check_limit
 from lotdb.interfaces.sources import ARGUMENTS, SourceFile, open_regular, state_of

@@ -53,11 +53,12 @@ from lotdb.files.provenance import (
     says,
 )
 from lotdb.files.rates import Asked, Place, agree, check_asked
-from lotdb.interfaces.files import Blocks, Ingested
+from lotdb.interfaces.ingester import Blocks, Ingested
 from lotdb.interfaces.options import MAX_BYTES
 from lotdb.interfaces.sources import SourceFile
 from lotdb.keys import check_name
-from lotdb.records import get_value, own_of, position, type_of, without_value
+from lotdb.records.entries import own_of, type_of
+from lotdb.records.own import get_value, position, without_value
 from lotdb.tree import graft
 from lotdb.tree.node import Node, class_of
 from lotdb.tree.walk import has_children

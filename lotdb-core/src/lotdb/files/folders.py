@@ -27,8 +27,9 @@ from lotdb.files.provenance import files_of, from_file, is_known, noted_options,
 from lotdb.files.rates import check_asked
 from lotdb.files.sidecars import Sidecar, open_sidecar
 from lotdb.interfaces.options import check_limit
-from lotdb.records import get_value, own_of
-from lotdb.segments.record import is_payload
+from lotdb.records.entries import own_of
+from lotdb.records.own import get_value
+from lotdb.segments.payload_record import is_payload
 from lotdb.tree import walk
 from lotdb.tree.node import Node
 

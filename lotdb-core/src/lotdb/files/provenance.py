@@ -18,7 +18,8 @@ from lotdb.content.payload import Payload
 from lotdb.errors import LotdbError
 from lotdb.files.asking import BESIDE, SHA256, TIME, notes_of
 from lotdb.interfaces.sources import SourceFile
-from lotdb.records import get_value, own_of, position
+from lotdb.records.entries import own_of
+from lotdb.records.own import get_value, position
 from lotdb.tree import walk
 from lotdb.tree.node import Node
 from lotdb.values import values

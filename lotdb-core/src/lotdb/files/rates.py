@@ -10,7 +10,7 @@ import numpy as np
 
 from lotdb.content import tables
 from lotdb.errors import DataMismatchError, InvalidOptionError, InvalidRangeError, shown
-from lotdb.interfaces.files import Blocks, Ingested
+from lotdb.interfaces.ingester import Blocks, Ingested
 from lotdb.interfaces.options import nearest
 from lotdb.keys import some
 from lotdb.ranges import check_rate
