@@ -361,6 +361,8 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
             reason = f"{type(error).__name__}: {reason}"
             if plugin is not None:
                 reason = f"plugin {plugin!r} failed: {reason}; format='raw' keeps the bytes of the file"
+        elif plugin is not None and repr(plugin) not in reason:
+            reason = f"{reason} (ingester {plugin!r})"
         if plugin is not None and _is_empty(source) and "is empty" not in reason:
             reason = f"the file is empty (0 bytes): {reason}"
         if failure := lacking(error):

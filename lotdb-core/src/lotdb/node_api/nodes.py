@@ -547,7 +547,7 @@ class BaseNode(PerhapsData):
             path,
             hook="lotdb_export_node",
             place=self._place(),
-            what="a node with all that it holds",
+            what="a node with all that it has",
             format=format,
             if_exists=if_exists,
             options=options,
