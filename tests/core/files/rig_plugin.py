@@ -8,6 +8,7 @@ A file begins with RIG1. It holds the node, as an object of JSON:
 - ``attributes``, ``type`` and ``children``, as a node has them.
 """
 
+import functools
 import json
 
 import numpy as np
@@ -116,7 +117,18 @@ class Rigs:
 
 def with_rigs(*plugins):
     """The installed plugins, and this one, and *plugins*."""
+    if not plugins:
+        return _with_rigs()
     found = Plugins()
-    for plugin in (Rigs(), *plugins):
-        found.register(plugin, name="rigs" if isinstance(plugin, Rigs) else None)
+    found.register(Rigs(), name="rigs")
+    for plugin in plugins:
+        found.register(plugin)
+    return found
+
+
+@functools.cache
+def _with_rigs():
+    # Looking for what is installed takes longer than most tests.
+    found = Plugins()
+    found.register(Rigs(), name="rigs")
     return found

@@ -100,7 +100,7 @@ def test_an_optional_file_that_appears_or_goes_is_noticed(pair):
 def test_a_missing_file_is_an_error_that_names_both(pair):
     pair.with_name("rec.dat").unlink()
     node = data_node()
-    with pytest.raises(IngestError, match=r"rec\.hea' as hea: .*'rec\.hea' belongs .*'rec\.dat', which is miss"):
+    with pytest.raises(IngestError, match=r"rec\.hea' as hea: .*'rec\.hea' .*'rec\.dat', which is missing"):
         node.attach_file(pair)
     assert list(node.attrs) == []
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.core.files.rig_plugin import numbers, rig, with_rigs
 
@@ -234,25 +234,31 @@ def test_nodes_of_a_tree_are_named_by_their_paths(tmp_path):
         node.attach_file(tmp_path / "x.rig", samplerate_hz={"left": 7})
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("rates")
+
+
 PAYLOAD = st.fixed_dictionaries(
     {"kind": st.sampled_from(["array", "text", "bytes", "table"]), "rate": st.sampled_from([None, 1, 4, 256])}
 )
 
 
+@settings(max_examples=60)
 @given(
     found=st.dictionaries(st.sampled_from("abcdef"), PAYLOAD, min_size=1),
     default=st.sampled_from([None, 4, 100]),
     asked=st.dictionaries(st.sampled_from("abcdefg"), st.sampled_from([1, 8, None])),
 )
 def test_every_payload_has_the_rate_asked_for_or_its_own_or_the_default(
-    tmp_path_factory, found, default, asked
+    folder, found, default, asked
 ):
     values = {"array": [1, 2], "text": "x", "bytes": "x", "table": [[0, "x"]]}
     said = {}
     for name, about in found.items():
         rate = about["rate"] if about["kind"] not in ("text", "bytes") else None
         said[name] = {"kind": about["kind"], "values": values[about["kind"]], "rate": rate}
-    path = tmp_path_factory.mktemp("rates") / "x.rig"
+    path = folder / "x.rig"
     path.write_bytes(rig(payloads=said))
     node = data_node(samplerate_hz=default)
     wrong = [

@@ -51,13 +51,16 @@ class Types:
         return {"gait.step": Step, "gait.other": Other}.get(name)
 
 
+WITH_TYPES = with_rigs(Types())
+
+
 @pytest.fixture(params=["memory", "database"])
 def node(request, tmp_path):
     """An empty data node."""
     if request.param == "memory":
-        yield DataNode("node", plugins=with_rigs(Types()))
+        yield DataNode("node", plugins=WITH_TYPES)
         return
-    with LOTDB(tmp_path / "db", plugins=with_rigs(Types())) as db, db.connection() as root:
+    with LOTDB(tmp_path / "db", plugins=WITH_TYPES) as db, db.connection() as root:
         yield root.get_data_node("node")
 
 
@@ -152,7 +155,7 @@ def test_what_the_file_has_no_more_is_gone_when_it_comes_again(node, attach):
     assert "side" not in node["left"].attrs
     assert "subject" not in node.attrs
     attach(GAIT)
-    fresh = DataNode("node", plugins=with_rigs(Types()))
+    fresh = DataNode("node", plugins=WITH_TYPES)
     fresh.attach_file(node["left"].get_data().metadata["_source_filepath"])
     assert {name: set(node[name].attrs) for name in node} == {name: set(fresh[name].attrs) for name in fresh}
 
@@ -372,7 +375,7 @@ def test_a_tree_is_exported_and_taken_in_again(node, attach, tmp_path):
     said = without(GAIT, "children", "notes")
     attach(said)
     node.export(tmp_path / "out.rig")
-    again = DataNode("node", plugins=with_rigs(Types()))
+    again = DataNode("node", plugins=WITH_TYPES)
     again.attach_file(tmp_path / "out.rig")
     for key in ("left", "right"):
         assert again[key].read_data().tolist() == node[key].read_data().tolist()

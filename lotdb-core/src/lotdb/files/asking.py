@@ -196,11 +196,7 @@ def _answer(source: SourceFile, plugins: Loader, claimed: str | None) -> tuple[s
             # What one ingester knows by its mark, and does not read, is damaged: none behind it takes that.
             if other == claimed or _claims(identifying.get(other), source):
                 with _named(source, other):
-                    raise IngestError(
-                        f"it begins as such a file does, and ingester {other!r}, which recognizes it, does "
-                        "not read it: it is damaged, or of a kind that is not read; "
-                        "format='raw' keeps its bytes"
-                    )
+                    raise IngestError(f"{_declined(other)}; format='raw' keeps its bytes")
         passed.clear()
         source.file.seek(0)
         if isinstance(source.options, Options):
@@ -212,11 +208,15 @@ def _answer(source: SourceFile, plugins: Loader, claimed: str | None) -> tuple[s
         passed.append(plugin)
     with _named(source):
         if claimed or any(_claims(identifying.get(other), source) for other in passed):
-            raise IngestError(
-                f"it begins as such a file does, and ingester {(claimed or passed[-1])!r}, which recognizes "
-                "it, does not read it: it is damaged, or of a kind that is not read"
-            )
+            raise IngestError(_declined(claimed or passed[-1]))
         raise IngestError("no installed ingester reads it; install more with: pip install lotdb-ingest")
+
+
+def _declined(plugin: str) -> str:
+    return (
+        f"it begins as such a file does, and ingester {_short(plugin)!r}, which recognizes it, does not read "
+        "it: it is damaged, or of a kind that is not read"
+    )
 
 
 def _claims(identify: Callable[..., Any] | None, source: SourceFile) -> bool:
@@ -361,13 +361,18 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
             reason = f"{type(error).__name__}: {reason}"
             if plugin is not None:
                 reason = f"plugin {plugin!r} failed: {reason}; format='raw' keeps the bytes of the file"
-        elif plugin is not None and repr(plugin) not in reason:
-            reason = f"{reason} (ingester {plugin!r})"
+        elif plugin is not None and repr(_short(plugin)) not in reason:
+            reason = f"{reason} (ingester {_short(plugin)!r})"
         if plugin is not None and _is_empty(source) and "is empty" not in reason:
             reason = f"the file is empty (0 bytes): {reason}"
         if failure := lacking(error):
             raise FileNotReadError(failure.errno, _because(source, reason), str(source.path)) from error
         raise IngestError(_because(source, reason)) from error
+
+
+def _short(plugin: str) -> str:
+    """The name of a plugin without that of its group."""
+    return plugin.rpartition(":")[2]
 
 
 def _because(source: SourceFile, reason: str) -> str:
