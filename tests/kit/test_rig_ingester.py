@@ -38,7 +38,9 @@ class TestRigs(IngesterTests):
                 options={"gain": 1},
                 exported=False,
             ),
-            Sample("tree.rig", rig(children={"a": {"children": {"b": BELOW}}}), tree, samplerate_hz={"a/b": 8}),
+            Sample(
+                "tree.rig", rig(children={"a": {"children": {"b": BELOW}}}), tree, samplerate_hz={"a/b": 8}
+            ),
             Sample(
                 "pair.rig",
                 rig(payloads={"": {"from": ".dat"}, "more": {"from": "sub/more.dat", "required": False}}),

@@ -67,11 +67,11 @@ class Rigs:
         )
 
     def data(self, source, about, gain):
-        kind, values = about.get("kind", "array"), about.get("values")
         if "from" in about:
             return self.numbers_beside(source, about)
+        kind, values = about.get("kind", "array"), about["values"]
         if kind in ("text", "bytes"):
-            return values if kind == "text" else values.encode()
+            return str(values) if kind == "text" else values.encode()
         if kind == "table":
             rows = np.array([tuple(row) for row in values], [("onset_s", "f8"), ("label", "U8")])
             return Blocks([rows], rows.dtype, rows=len(rows), kind="table")
