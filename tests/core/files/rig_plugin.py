@@ -8,7 +8,6 @@ A file begins with RIG1. It holds the node, as an object of JSON:
 - ``attributes``, ``type`` and ``children``, as a node has them.
 """
 
-import functools
 import json
 
 import numpy as np
@@ -115,20 +114,19 @@ class Rigs:
         }
 
 
+class InstalledOnce(Plugins):
+    """The installed plugins; looking for what is installed takes longer than most tests."""
+
+    found = Plugins()
+
+    def _entry_points(self, group, name=None):
+        return self.found._entry_points(group, name)
+
+
 def with_rigs(*plugins):
     """The installed plugins, and this one, and *plugins*."""
-    if not plugins:
-        return _with_rigs()
-    found = Plugins()
+    found = InstalledOnce()
     found.register(Rigs(), name="rigs")
     for plugin in plugins:
         found.register(plugin)
-    return found
-
-
-@functools.cache
-def _with_rigs():
-    # Looking for what is installed takes longer than most tests.
-    found = Plugins()
-    found.register(Rigs(), name="rigs")
     return found

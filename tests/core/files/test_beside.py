@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.core.files.rig_plugin import numbers, rig, with_rigs
+from tests.core.files.rig_plugin import InstalledOnce, numbers, rig, with_rigs
 
-from lotdb import BaseNode, DataNode, Ingested, IngestError, Plugins, SourceFile, hookimpl
+from lotdb import BaseNode, DataNode, Ingested, IngestError, SourceFile, hookimpl
 
 
 class Pairs:
@@ -32,7 +32,7 @@ class Pairs:
 
 
 def data_node(plugin=None):
-    plugins = Plugins()
+    plugins = InstalledOnce()
     plugins.register(plugin or Pairs(), name="pairs")
     return DataNode("node", plugins=plugins)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.core.files.rig_plugin import MARK, numbers, rig, with_rigs
+from tests.core.files.rig_plugin import MARK, InstalledOnce, numbers, rig, with_rigs
 
 from lotdb import (
     BaseNode,
@@ -48,7 +48,7 @@ class OnlyThese(Plugins):
 
 
 def node_with(*plugins, only=False):
-    found = OnlyThese() if only else Plugins()
+    found = OnlyThese() if only else InstalledOnce()
     for number, plugin in enumerate(plugins):
         found.register(plugin, name=f"acme{number or ''}")
     return DataNode("node", plugins=found)
