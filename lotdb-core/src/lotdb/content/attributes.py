@@ -31,11 +31,10 @@ _ABSENT = object()
 
 
 class Attributes(MutableMapping[str, Any]):
-    """The attributes of one node, read and written as they are asked for.
+    """The attributes of one node, as a mapping that always shows the current attributes.
 
-    A value comes back with the type it went in with, and as the reader's own copy: changing a list that
-    was read changes nothing that is stored. A payload is an attribute as well; its value is the
-    :class:`lotdb.Payload` that reads it.
+    Reading a value gives a copy of it, with its type. Changing a list that you have read does not change
+    the stored list. The payloads are among the attributes, each as its :class:`lotdb.Payload`.
     """
 
     __slots__ = ("_node",)
@@ -70,7 +69,7 @@ class Attributes(MutableMapping[str, Any]):
 
     def update(self, other: Any = (), /, **named: Any) -> None:
         """Set several attributes at once: all of them, or none if one is refused."""
-        if type(other) is dict and not named:  # as it mostly is
+        if type(other) is dict and not named:  # the usual case
             write(self._node, other)
             return
         if type(other) is tuple and not other:
@@ -85,20 +84,20 @@ class Attributes(MutableMapping[str, Any]):
         write(self._node, {**pairs, **named})
 
     def clear(self) -> None:
-        """Remove all attributes; payloads, and the defaults of a data node, stay."""
+        """Delete all attributes; payloads and the defaults of a data node stay."""
         own = own_of(self._node._entry())
         self._node._put_own(keep_payloads(own, self._node._hidden))
 
 
 def shown_names(node: Handle) -> Sequence[str]:
-    """The names of the attributes that are the user's, payloads among them."""
+    """The names of the user's attributes and payloads."""
     names: tuple[str, ...] = own_of(node._entry())[0]
     hidden = node._hidden
     return [name for name in names if name not in hidden] if hidden else names
 
 
 def get(node: Handle, name: str, default: Any) -> Any:
-    """The value of attribute *name*, or *default*; a default of a data node is no attribute."""
+    """The value of attribute *name*, or *default*; the defaults of a data node are not attributes."""
     if node._hidden and isinstance(name, str) and name in node._hidden:
         return default
     return read(node, name, default)
@@ -113,7 +112,7 @@ def read(node: Handle, name: str, default: Any) -> Any:
     names = own[at]
     place = position(names, name) if type(name) is str else -1
     if place < 0:
-        name = check_name(name)  # which may have another spelling for it
+        name = check_name(name)  # which may normalize it
         place = position(names, name)
         if place < 0:
             return default
@@ -160,13 +159,13 @@ def _encoded(node: Handle, own: Own, named: Mapping[str, Any]) -> dict[str, Any]
 
 
 def put(node: Handle, stored: dict[str, Any]) -> None:
-    """Set attributes that are in their stored form already."""
+    """Set attributes that are already in their stored form."""
     own = own_of(node._entry())
     node._put_own(with_values(own, stored))
 
 
 def delete(node: Handle, name: str) -> None:
-    """Remove attribute *name*."""
+    """Delete attribute *name*."""
     own = own_of(node._entry())
     name = check_name(name)
     if name in node._hidden:
@@ -179,7 +178,7 @@ def delete(node: Handle, name: str) -> None:
 
 
 def keep_payloads(own: Own, hidden: Collection[str]) -> Own:
-    """*own* with nothing left but its payloads, and what is *hidden*."""
+    """*own* without attributes: with its payloads and the *hidden* names only."""
     pairs = zip(own[0], own[1:], strict=True)
     kept = {name: stored for name, stored in pairs if is_payload(stored) or name in hidden}
     return with_values(EMPTY_OWN, kept)
@@ -199,6 +198,6 @@ def _is_payload_error(node: Handle, name: str) -> PayloadExistsError:
 
 
 def missing(node: Handle, name: str) -> AttributeNotFoundError:
-    """The error for an attribute that is not there."""
+    """The error for an attribute that does not exist."""
     there = shown_names(node)
     return AttributeNotFoundError(f"{node._place()} has no attribute {name!r} (there: {some(there)})")

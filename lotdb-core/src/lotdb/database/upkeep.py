@@ -1,4 +1,4 @@
-"""Looking after a database: finding damage, and sweeping what nothing refers to."""
+"""Upkeep of a database: finding damage, and deleting segments that no record names."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Damage:
 def verify(root: BaseNode) -> Iterator[Damage]:
     """What is damaged at and below *root*, in the order of the tree; every byte of every payload is read.
 
-    What branches share is looked at once, at the first of them.
+    Nodes that branches share are read once, in the first branch.
     """
     seen: set[Any] = set()
     stack: list[Iterator[BaseNode | Damage]] = [iter((root,))]
@@ -93,7 +93,7 @@ def _is_new(node: BaseNode, entry: Entry, seen: set[Any]) -> bool:
 
 
 def _below(node: BaseNode) -> Iterator[BaseNode | Damage]:
-    """The children of *node*; one that cannot be is a damage."""
+    """The children of *node*; a ``Damage`` in place of each one that cannot be read."""
     tree = node._tree
     try:
         children = node._children()
@@ -110,8 +110,8 @@ def _below(node: BaseNode) -> Iterator[BaseNode | Damage]:
 
 
 def _damage(node: BaseNode, error: Exception) -> Damage:
-    """What *error* says of *node*: whatever one stumbles over that reads what is not as it was written."""
-    if isinstance(error, MemoryError | RecursionError | PluginError):  # of here and now, not of the data
+    """*error*, which reading *node* raised, as a ``Damage``; it may be of any type."""
+    if isinstance(error, MemoryError | RecursionError | PluginError):  # not because of the data
         raise error
     if failure := system_error(error):
         raise FileSystemError.of(failure, f"{node._place()} was not verified") from error
@@ -153,7 +153,7 @@ def verify_data_file(database: Opened) -> Iterator[Damage]:
         yield Damage("", "", reason)
 
 
-# What ZODB calls a record. It is no use to who looks for a node.
+# The ids by which ZODB names a record. They do not help to find a node.
 _ID = re.compile(r"\b(?:object|oid) 0x[0-9a-f]+(?:, stored by transaction 0x[0-9a-f]+)?")
 
 
@@ -207,12 +207,11 @@ def check_can_pack(database: Opened) -> None:
 def sweep(database: Opened) -> None:
     """Delete the segments that no record of any revision names.
 
-    Only what has the form of a locator, and is no link, is deleted: the folder may come from a stranger.
+    It deletes only names of the exact form of a locator, and no links: the folder may come from a stranger.
 
-    The order is what makes it safe beside other connections of this process, which holds the only
-    writer's lock: first what is stored is listed, then what is staged, then what is recorded. A segment
-    on the first list was, at that moment, either staged and is spared as such or as recorded since, or
-    recorded already.
+    This process holds the writer's lock, but other connections of it may write at the same time. The order
+    makes that safe: list the stored segments, then the staged ones, then the recorded ones. A segment on the
+    first list was staged or recorded at that moment, so it is on the second or on the third list.
     """
     stored = [
         (backend, locator)

@@ -30,7 +30,7 @@ class Node(Handle):
     #: The name under which the type is registered and stored; empty for plain nodes.
     node_type_name: ClassVar[str] = ""
 
-    # The classes of nodes of no type, and of those whose type is not installed; ``lotdb.node_api`` sets them.
+    # The classes of nodes of no type, and of those whose type is not installed; ``node_api`` sets them.
     _plain: ClassVar[type[Node]]
     _uninstalled: ClassVar[type[Node]]
 
