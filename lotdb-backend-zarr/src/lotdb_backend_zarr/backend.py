@@ -136,7 +136,7 @@ class ZarrBackend(Backend):
         options: Mapping[str, Any],
         notes: Mapping[str, Any],
     ) -> tuple[Callable[[int, np.ndarray[Any, Any]], None], bool]:
-        """Create an array; return a function that writes rows from a row on, and whether it syncs the files."""
+        """Create an array; return a function that writes rows from a row on, and whether that syncs files."""
         chunks, shards = zarr_options.grid(options, dtype, shape)
         names = _dimension_names(shape)
         document = self._document(dtype, len(shape), options)
@@ -363,7 +363,7 @@ def _content(path: Path) -> bytes:
 
 
 def _check_file(path: str | os.PathLike[str]) -> None:
-    """Raise ``DamagedError`` unless *path* is a regular file: zarr would follow links, and wait for FIFOs."""
+    """Raise ``DamagedError`` unless *path* is a regular file: zarr follows links, and waits for FIFOs."""
     try:
         os.close(open_part(path))
     except (FileNotFoundError, NotADirectoryError) as error:
