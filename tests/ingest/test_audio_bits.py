@@ -13,13 +13,8 @@ VALUES = np.array([0, 1, -1, 5, 2047, -2048])
 
 def wav(bits, width, *, valid=None):
     """A wav file of VALUES in the upper *bits* (or *valid*) bits of samples of *width* bytes."""
-    row = (
-        (VALUES << 8 * width - min(valid or bits, bits))
-        .astype("<i4")
-        .view("u1")
-        .reshape(-1, 4)[:, :width]
-        .tobytes()
-    )
+    samples = (VALUES << 8 * width - min(valid or bits, bits)).astype("<i4")
+    row = samples.view("u1").reshape(-1, 4)[:, :width].tobytes()
     form = struct.pack("<HHIIHH", 1 if valid is None else 0xFFFE, 1, 8000, 8000 * width, width, bits)
     if valid is not None:
         guid = b"\x01\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71"

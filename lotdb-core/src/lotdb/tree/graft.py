@@ -11,18 +11,10 @@ from lotdb.errors import (
     WrongNodeError,
 )
 from lotdb.keys import check_key
-from lotdb.records import (
-    Box,
-    Children,
-    Entry,
-    all_items,
-    children_of,
-    is_shared,
-    own_of,
-    shared_entry,
-    touch,
-    with_values,
-)
+from lotdb.records import Box, Children, Entry
+from lotdb.records.children import all_items
+from lotdb.records.entries import children_of, is_shared, own_of, shared_entry, touch
+from lotdb.records.own import with_values
 from lotdb.tree import copying, walk
 from lotdb.tree.handle import Handle, all_or_nothing
 from lotdb.tree.node import Node

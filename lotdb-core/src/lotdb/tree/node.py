@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Self
 from lotdb.errors import InvalidMoveError, MissingPluginError, NodeNotFoundError, PluginError
 from lotdb.interfaces.loader import Loader
 from lotdb.keys import check_key, is_plain_key, some, split_path
-from lotdb.records import EMPTY_ENTRY, Children, Entry, child_items, children_of, empty_entry, type_of
+from lotdb.records import Children, Entry
+from lotdb.records.children import child_items
+from lotdb.records.entries import EMPTY_ENTRY, children_of, empty_entry, type_of
 from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
 from lotdb.tree.whole import put, take
