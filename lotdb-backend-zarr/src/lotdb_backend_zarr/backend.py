@@ -449,8 +449,8 @@ def _regrouped(
 def _finish(job: Callable[[], None]) -> None:
     """Run *job* to its end, even if this thread is interrupted; then raise the interrupt.
 
-    zarr writes in a background loop. After an interrupt, that loop would continue to write into files that are
-    being removed.
+    zarr writes in a background loop. After an interrupt, that loop would continue to write into files that
+    are being removed.
     """
     begun: list[bool] = []
     # A SimpleQueue and a plain thread are made in C. An interrupt inside an Event, or inside Thread.start,

@@ -17,7 +17,7 @@ PIECE = 4 << 20
 
 @hookimpl(trylast=True)
 def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
-    """The bytes of any file that no other ingester took."""
+    """The bytes of any file that no other ingester reads."""
     source.check_options()
     data: Any = source.file.read() if source.size <= PIECE else _blocks(source)
     about = {} if (said := hint(source)) is None else {"hint": said}
@@ -29,8 +29,8 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
 def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     """Write bytes, whatever the format is called.
 
-    With the format ``"raw"`` other payloads are written as well: a text as it came in, and of an array the
-    bytes of its elements in C order, from which its dtype and shape cannot be told any more.
+    The format ``"raw"`` also writes other payloads: a text as it came in, and an array as the bytes of its
+    elements in C order, without its dtype and shape.
     """
     if payload.kind == "bytes":
         target.check_options()
