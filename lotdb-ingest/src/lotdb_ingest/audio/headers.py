@@ -30,8 +30,8 @@ MEND = "write it again from its source, to a file"
 # sox knows where the sound of these begins, whatever they say of its end; not that of W64 and CAF.
 IGNORE_LENGTH = f"{MEND}, or repair its header, for example with: sox --ignore-length IN OUT"
 
-#: Format tags of wav in which each sample has bytes of its own (mmreg.h), and how many; None if the bits in the
-#: header determine it.
+#: Format tags of wav in which each sample has bytes of its own (mmreg.h), and how many; None if the header's
+#: bits determine that.
 WAV_PLAIN = {1: None, 3: None, 6: 1, 7: 1}
 WAV_CODECS = {
     2: "MS ADPCM",
