@@ -10,6 +10,7 @@ import numpy as np
 from lotdb import Blocks, Ingested, Payload, SourceFile, TargetFile
 from lotdb.hookspecs import hookimpl
 from lotdb_ingest import text
+from lotdb_ingest.npy.format import write_elements
 from lotdb_ingest.unread import hint
 
 PIECE = 4 << 20
@@ -43,7 +44,7 @@ def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     if payload.kind == "text":
         text.write(target, payload)
         return True
-    _write_elements(target, payload)
+    write_elements(target.file, payload)
     return True
 
 
@@ -54,12 +55,3 @@ def _blocks(source: SourceFile) -> Blocks:
             yield np.frombuffer(piece, np.uint8)
 
     return Blocks(pieces(), np.dtype(np.uint8), rows=source.size, kind="bytes")
-
-
-def _write_elements(target: TargetFile, payload: Payload) -> None:
-    if not payload.shape:
-        target.file.write(payload.read().tobytes())
-        return
-    row_bytes = payload.nbytes // max(1, payload.shape[0])
-    for block in payload.iter_blocks(max(1, PIECE // max(1, row_bytes))):
-        target.file.write(block.tobytes())

@@ -18,7 +18,16 @@ import numpy as np
 from lotdb import ExportError, IngestError, Payload
 from lotdb_ingest.marks import DAMAGED
 
-__all__ = ["BLOCK_BYTES", "MAGIC", "Header", "iter_rows", "read_header", "read_whole", "write"]
+__all__ = [
+    "BLOCK_BYTES",
+    "MAGIC",
+    "Header",
+    "iter_rows",
+    "read_header",
+    "read_whole",
+    "write",
+    "write_elements",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -238,6 +247,11 @@ def write(file: IO[bytes], payload: Payload) -> None:
         If the format cannot hold it.
     """
     file.write(_header_of(payload.dtype, payload.shape))
+    write_elements(file, payload)
+
+
+def write_elements(file: IO[bytes], payload: Payload) -> None:
+    """Write the bytes of an array's elements, in C order, a few MB at a time."""
     if not payload.shape:
         file.write(np.asarray(payload.read()).tobytes())
         return
