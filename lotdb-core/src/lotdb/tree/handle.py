@@ -153,7 +153,11 @@ class Handle:
     def _container_to_write(self) -> Any:
         """The container of this node's entry, in which it may be changed."""
         tree = self._tree
-        if self._epoch == tree.epoch and id(self._container) in tree.writable and tree.is_here():
+        if (
+            self._epoch == tree.epoch
+            and id(self._container) in tree.writable
+            and (tree.owner is None or tree.owner == get_ident())  # as is_here says
+        ):
             tree.version += 1
             return self._container
         self._entry()  # right thread, and still there
@@ -192,7 +196,11 @@ class Handle:
 
     def _children_to_write(self) -> Children:
         tree = self._tree
-        if self._kids_epoch == tree.epoch and id(self._kids) in tree.writable and tree.is_here():
+        if (
+            self._kids_epoch == tree.epoch
+            and id(self._kids) in tree.writable
+            and (tree.owner is None or tree.owner == get_ident())  # as is_here says
+        ):
             tree.version += 1
             return self._kids
         self._container_to_write()

@@ -16,7 +16,7 @@ from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
 from lotdb.tree.whole import put, take
 
-__all__ = ["Node", "class_of"]
+__all__ = ["Node", "class_of", "set_classes"]
 
 # How many of its children a handle remembers.
 _KNOWN = 128
@@ -31,10 +31,6 @@ class Node(Handle):
 
     #: The name under which the type is registered and stored; empty for plain nodes.
     node_type_name: ClassVar[str] = ""
-
-    # The classes of nodes of no type, and of those whose type is not installed; ``lotdb.nodes`` sets them.
-    _plain: ClassVar[type[Node]]
-    _uninstalled: ClassVar[type[Node]]
 
     def _start(self, plugins: Loader, key: str) -> None:
         """Be the root of a new tree in memory."""
@@ -53,7 +49,7 @@ class Node(Handle):
     def _child(self, key: str, entry: Entry, container: Any, epoch: int, version: int) -> Self:
         """The child *key*, whose *entry* was found in *container* in that epoch and version of the tree."""
         type_name = entry[0]
-        cls: Any = _installed_class(self._tree.plugins, type_name) if type_name else self._plain
+        cls: Any = _installed_class(self._tree.plugins, type_name) if type_name else _plain
         # As in _at, without the call: walks make hundreds of thousands of these.
         node: Self = object.__new__(cls)
         node._tree = self._tree
@@ -245,14 +241,26 @@ class Node(Handle):
         self._stand_at(tree, parent, key, self._container, -1)
 
 
+# The classes of nodes of no type, and of those whose type is not installed.
+_plain: type[Node] = Node
+_uninstalled: type[Node] = Node
+
+
+def set_classes(plain: type[Node], uninstalled: type[Node]) -> None:
+    """Have nodes of no type, and nodes whose type is not installed, be of these classes."""
+    # Names of the module are found quicker than those of a class, and each child that is found needs one.
+    global _plain, _uninstalled
+    _plain, _uninstalled = plain, uninstalled
+
+
 def class_of(plugins: Loader, type_name: str) -> type[Node]:
     """The class for nodes of type *type_name*, or the error that says why there is none."""
     if type_name == "":
-        return Node._plain
+        return _plain
     cls = plugins.node_type(type_name) if isinstance(type_name, str) else None
     if cls is None:
         raise plugins.missing_node_type(type_name)
-    if not (isinstance(cls, type) and issubclass(cls, Node._plain)):
+    if not (isinstance(cls, type) and issubclass(cls, _plain)):
         raise PluginError(
             f"the plugin for node type {type_name!r} gave {cls!r}, not a subclass of lotdb.BaseNode"
         )
@@ -264,4 +272,4 @@ def _installed_class(plugins: Loader, type_name: str) -> type[Node]:
     try:
         return class_of(plugins, type_name)
     except (MissingPluginError, PluginError):
-        return Node._uninstalled
+        return _uninstalled

@@ -27,13 +27,13 @@ __all__ = ["Tree"]
 class Tree:
     """A tree in memory; the tree of a database's connection overrides what differs there."""
 
-    #: Thread that may use the tree; None for any.
-    owner: int | None = None
     #: Backend of payloads that name none.
     default_backend = "memory"
 
     def __init__(self, plugins: Loader) -> None:
         self.plugins = plugins
+        #: Thread that may use the tree; None for any. Python finds it quicker here than in the class.
+        self.owner: int | None = None
         self.epoch = 0
         self.version = 0
         #: Containers, by identity, above which no record was found shared in this epoch.
