@@ -285,7 +285,7 @@ class BaseNode(RefusesData):
         if key == self._key:
             return
         if self._parent is None:
-            self._rename_root(key)
+            graft.rename_root(self, key)
         else:
             self.move(cast("BaseNode", self._parent), key)
 

@@ -13,13 +13,9 @@ from lotdb.interfaces.loader import Loader
 from lotdb.records import OWN_KEY, Box, Entry, Own
 from lotdb.records.children import all_items
 from lotdb.records.entries import (
-    is_shared,
     leaf_with,
     new_branch,
     own_of,
-    record_of,
-    shared_entry,
-    touch,
     type_of,
 )
 from lotdb.segments.layout import Layout
@@ -27,25 +23,13 @@ from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.reader import Reader
 from lotdb.segments.stage import Stage
-from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
 from lotdb.values import values
 
-__all__ = ["DetachedCopy", "copy_entry", "copy_payload", "is_same", "share_entry"]
+__all__ = ["DetachedCopy", "copy_entry", "copy_payload", "is_same"]
 
 # Payloads are copied from store to store in blocks of this many bytes.
 BLOCK_BYTES = 16 << 20
-
-
-def share_entry(node: Handle) -> Entry:
-    """The entry of *node* for a second place in the same tree: O(1), whatever is below."""
-    entry = node._entry()
-    if record_of(entry) is not None and not is_shared(entry):
-        container = node._container_to_write()
-        touch(container[node._key])
-        node._tree.new_epoch()  # what was writable below is no longer
-        entry = container[node._key] = shared_entry(container[node._key])
-    return entry
 
 
 def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from threading import get_ident
 from typing import Any, ClassVar, Self
 
-from lotdb.errors import InvalidMoveError, MissingPluginError, NodeNotFoundError, PluginError
+from lotdb.errors import MissingPluginError, NodeNotFoundError, PluginError
 from lotdb.interfaces.loader import Loader
 from lotdb.keys import check_key, is_plain_key, some, split_path
 from lotdb.records import Children, Entry
@@ -14,7 +13,7 @@ from lotdb.records.children import child_items
 from lotdb.records.entries import EMPTY_ENTRY, children_of, empty_entry, type_of
 from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
-from lotdb.tree.whole import put, take
+from lotdb.tree.whole import put
 
 __all__ = ["Node", "class_of", "set_classes"]
 
@@ -219,26 +218,6 @@ class Node(Handle):
             if entry is None:
                 return False
         return True
-
-    def _rename_root(self, key: str) -> None:
-        if self._tree.owner is not None:
-            raise InvalidMoveError("the root of a database cannot be renamed")
-        tree, container, old = self._tree, self._container, self._key
-        with tree.whole():
-            self._stand_for(self._parent, key)
-            put(tree, container, key, take(tree, container, old))
-
-    def _stand_for(self, parent: Handle | None, key: str, tree: Tree | None = None) -> None:
-        """Be the handle of another place, to which what is at this one is about to go."""
-        old = self._tree, self._parent, self._key
-        steps = (tree or self._tree).steps
-        if steps is not None:
-            steps.append(partial(self._stand_again, *old))
-        self._tree.new_epoch()
-        self._stand_again(tree or self._tree, parent, key)
-
-    def _stand_again(self, tree: Tree, parent: Handle | None, key: str) -> None:
-        self._stand_at(tree, parent, key, self._container, -1)
 
 
 # The classes of nodes of no type, and of those whose type is not installed.
