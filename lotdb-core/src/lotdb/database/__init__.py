@@ -35,7 +35,7 @@ from lotdb.errors import (
     WrongThreadError,
     system_errors,
 )
-from lotdb.nodes.nodes import BaseNode
+from lotdb.node_api.nodes import BaseNode
 from lotdb.plugins import Plugins, check_plugins
 from lotdb.records import Children
 from lotdb.records.entries import new_branch

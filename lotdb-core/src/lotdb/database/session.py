@@ -28,7 +28,7 @@ from lotdb.errors import (
     system_error,
     system_errors,
 )
-from lotdb.nodes.nodes import BaseNode
+from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard
 from lotdb.records.children import buckets
 from lotdb.segments.memory import MemoryBackend

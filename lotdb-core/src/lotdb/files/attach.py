@@ -24,7 +24,7 @@ from lotdb.errors import (
     ValueTooLargeError,
 )
 from lotdb.files.asking import TIME, about_source, ask, notes_of, open_source
-from lotdb.interfaces.files import MAX_BYTES, Ingested, SourceFile
+from lotdb.interfaces.ingester import MAX_BYTES, Ingested, SourceFile
 from lotdb.keys import check_name
 from lotdb.ranges import check_rate
 from lotdb.records.entries import own_of

@@ -178,6 +178,8 @@ def _merge_own(into: Node, source: Node, overwrite: bool) -> None:
     new = {
         name: copying.copy_value(value, source._tree, into._tree)
         for name, value in zip(theirs[0], theirs[1:], strict=True)
+        # A default of a data node is none of a plain one, and an attribute of that name no default.
+        if (name in source._hidden) == (name in into._hidden)
         if name not in there
         or (overwrite and not copying.is_same(there[name], value, into._tree, source._tree))
     }
