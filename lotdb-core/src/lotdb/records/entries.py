@@ -46,6 +46,11 @@ def record_of(entry: Entry) -> Box | Children | None:
     return None if type(record) is tuple else record
 
 
+def packed_values(entry: Entry) -> tuple[Any, ...] | None:
+    """The stored values of a packed leaf; None for an entry of another form."""
+    return entry[2:] if type(entry[1]) is tuple else None
+
+
 def is_shared(entry: Entry) -> bool:
     """Whether another parent may point to the same record."""
     return type(entry[1]) is not tuple and entry[2]

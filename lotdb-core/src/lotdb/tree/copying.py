@@ -13,9 +13,12 @@ from lotdb.interfaces.loader import Loader
 from lotdb.records import OWN_KEY, Box, Entry, Own
 from lotdb.records.children import all_items
 from lotdb.records.entries import (
+    children_of,
     leaf_with,
     new_branch,
     own_of,
+    packed_values,
+    record_of,
     type_of,
 )
 from lotdb.segments.layout import Layout
@@ -45,28 +48,30 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
     ids: set[int] = set()
     while stack:
         place, key, entry, depth = stack.pop()
-        record = entry[1]
+        record = record_of(entry)
         while len(above) > depth:
             ids.discard(id(above.pop()[1]))
         if id(record) in ids:
             path = "/".join([*(name for name, _ in above), key]).lstrip("/")
             raise DamagedError(f"node {path!r} cannot be copied: it is below itself")
         own = _copy_own(own_of(entry), source, target)
-        if type(record) is tuple:
+        if record is None:
             place[key] = leaf_with(entry, own, False)
         elif type(record) is Box:
             place[key] = leaf_with(entry, own, True)
         else:
             boxed = type(record[OWN_KEY]) is Box
             place[key] = branch = new_branch(type_of(entry), Box(own) if boxed else own)
+            children: Any = children_of(branch)
             above.append((key, record))
             ids.add(id(record))
             for child_key, child in all_items(record):
                 # Packed leaves are most of a tree; those without payloads are copied as they are.
-                if type(child[1]) is tuple and not any(map(is_payload, child[2:])):
-                    branch[1][child_key] = child
+                packed = packed_values(child)
+                if packed is not None and not any(map(is_payload, packed)):
+                    children[child_key] = child
                 else:
-                    stack.append((branch[1], child_key, child, depth + 1))
+                    stack.append((children, child_key, child, depth + 1))
             source.trim_cache()
     return copied[""]
 

@@ -15,7 +15,7 @@ from lotdb.errors import DamagedError, InvalidOptionError, StaleNodeError
 from lotdb.records import NO_TREE, OWN_KEY, Children, Entry
 from lotdb.records.children import child_items
 from lotdb.records.entries import children_of
-from lotdb.tree.handle import RING_LEVELS
+from lotdb.tree import rings
 from lotdb.tree.node import Node
 
 T = TypeVar("T")
@@ -70,6 +70,7 @@ def _leaves(node: N) -> Iterator[N]:
     stack = [children(node)]
     while stack:
         for child, entry in stack[-1]:
+            # As children_of says, whose call would take a tenth of the walk; so below.
             if type(entry[1]) is Children and has_children(entry):
                 _refuse_endless((child, entry), len(stack))
                 stack.append(children(child))
@@ -112,8 +113,11 @@ def _descend(node: N, depth: int | None = None) -> Iterator[tuple[N, Entry, int]
 
 def _refuse_endless(found: tuple[Node, Entry], depth: int) -> None:
     """Raise ``DamagedError`` if a walk would go on for ever, before it is twice as deep as it ever can be."""
-    if depth >= RING_LEVELS and depth & (depth - 1) == 0:
-        found[0]._refuse_ring(found[1][1], levels=None)
+    if depth >= rings.LEVELS and depth & (depth - 1) == 0:
+        node, entry = found
+        children = children_of(entry)
+        assert children is not None
+        rings.refuse_ring(node, children, levels=None)
 
 
 def _is_whole(number: Any) -> bool:
