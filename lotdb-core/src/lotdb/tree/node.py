@@ -77,15 +77,19 @@ class Node(Handle):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Node):
             return NotImplemented
-        if self is other:
-            return True
-        return self._root_tree() is other._root_tree() and self._path() == other._path()
+        # Two nodes of one parent differ in their keys, so this mostly ends at once.
+        one: Place = self
+        another: Place = other
+        while one is not another:
+            if one._parent is None or another._parent is None:
+                return one._parent is another._parent and one._tree is another._tree
+            if one._key != another._key:
+                return False
+            one, another = one._parent, another._parent
+        return True
 
     def __hash__(self) -> int:
         return hash(self._path())
-
-    def _root_tree(self) -> Tree:
-        return self._ancestry(lambda node: False)[-1]._tree
 
     def _get(self, key: str | int, create: bool, node_type: str | None = None) -> Self:
         tree = self._tree

@@ -9,7 +9,7 @@ Nothing here recurses: a tree may be deeper than Python's stack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from threading import get_ident
 from typing import Any
 
@@ -93,17 +93,13 @@ class Place:
         self._container, self._epoch = container, epoch
         self._version = self._kids_epoch = -1
 
-    def _ancestry(self, is_current: Callable[[Place], bool]) -> list[Place]:
-        """Self and its ancestors, upwards, up to the first that *is_current* (left out)."""
-        chain: list[Place] = []
-        node: Place | None = self
-        while node is not None and not is_current(node):
-            chain.append(node)
-            node = node._parent
-        return chain
-
     def _locate(self) -> None:
-        chain = self._ancestry(lambda node: node._epoch == node._tree.epoch)
+        # A change of the epoch makes each node look up all above it, so nothing is called to go up.
+        chain: list[Place] = []
+        above: Place | None = self
+        while above is not None and above._epoch != above._tree.epoch:
+            chain.append(above)
+            above = above._parent
         top = chain[-1] if chain else self
         (top._parent or top)._tree.check()
         for node in reversed(chain):
@@ -134,9 +130,13 @@ class Place:
         self._entry()  # right thread, and still there
         tree = self._tree
         tree.check_writable()
-        chain = self._ancestry(
-            lambda node: node._epoch == tree.epoch and id(node._container) in tree.writable
-        )
+        chain: list[Place] = []
+        above: Place | None = self
+        while above is not None and (
+            above._epoch != tree.epoch or id(above._container) not in tree.writable
+        ):
+            chain.append(above)
+            above = above._parent
         for node in reversed(chain):
             parent = node._parent
             node._container = tree.roots if parent is None else parent._branch_to_write()
@@ -151,19 +151,22 @@ class Place:
         """The children of this node, made or cloned if need be; the containers above are ready."""
         container, tree = self._container, self._tree
         entry = container[self._key]
-        record, shared = record_of(entry), is_shared(entry)
-        if record is not None and shared:
-            # Another transaction may not know yet that it is shared, and change it in place.
-            tree.depend_on_content(record)
-        if type(record) is not Children:
-            own = own_of(entry) if record is None else Box(record.own) if shared else record
-            entry = container[self._key] = new_branch(type_of(entry), own)
-        elif shared:
-            clone = clone_branch(entry)
-            tree.new_epoch()
-            entry = container[self._key] = clone
+        children, shared = children_of(entry), is_shared(entry)
+        if children is None or shared:
+            record = record_of(entry)
+            if record is not None and shared:
+                # Another transaction may not know yet that it is shared, and change it in place.
+                tree.depend_on_content(record)
+            if children is None:
+                own = own_of(entry) if record is None else Box(own_of(entry)) if shared else record
+                branch = new_branch(type_of(entry), own)  # type: ignore[arg-type]  # the record is a box
+            else:
+                branch = clone_branch(entry)
+                tree.new_epoch()
+            entry = container[self._key] = branch
+            children = children_of(entry)
         tree.depend_on(guard_of(entry))
-        return record_of(entry)  # type: ignore[return-value]  # a branch by now
+        return children  # a branch by now
 
     def _children_to_write(self) -> Children:
         tree = self._tree
@@ -190,7 +193,12 @@ class Place:
     # -- errors --------------------------------------------------------------------------------------
 
     def _path(self) -> str:
-        return "/".join(node._key for node in reversed(self._ancestry(lambda node: node._parent is None)))
+        keys: list[str] = []
+        node: Place = self
+        while node._parent is not None:
+            keys.append(node._key)
+            node = node._parent
+        return "/".join(reversed(keys))
 
     def _place(self) -> str:
         """The node, as messages name it."""

@@ -29,5 +29,9 @@ def refuse_ring(node: Place, children: Children, levels: int | None = LEVELS) ->
 
 def _is_in_ring(node: Place, children: Children) -> bool:
     # What a handle remembers may be out of date, so what is stored is looked up.
-    above = node._ancestry(lambda node: False)[1:]
-    return any(children_of(node._entry()) is children for node in above)
+    above = node._parent
+    while above is not None:
+        if children_of(above._entry()) is children:
+            return True
+        above = above._parent
+    return False

@@ -15,7 +15,7 @@ import numpy as np
 
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.interfaces.loader import Loader
-from lotdb.records import Box, Children, Entry, Guard
+from lotdb.records import Box, Children, Entry
 from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
@@ -103,8 +103,11 @@ class Tree:
         """Whether the tree is in a database, and something in it is not committed."""
         return False
 
-    def depend_on(self, guard: Guard) -> None:
-        """Make the transaction conflict with one that deletes, moves or shares the branch of *guard*."""
+    def depend_on(self, record: Any) -> None:
+        """Make the transaction conflict with one that stores *record*.
+
+        So does one that deletes, moves or shares a branch with the guard of the branch.
+        """
 
     def depend_on_content(self, record: Children | Box) -> None:
         """Make the transaction conflict with one that changes what *record* holds."""
