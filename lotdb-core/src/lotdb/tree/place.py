@@ -159,14 +159,14 @@ class Place:
                 tree.depend_on_content(record)
             if children is None:
                 own = own_of(entry) if record is None else Box(own_of(entry)) if shared else record
-                branch = new_branch(type_of(entry), own)  # type: ignore[arg-type]  # the record is a box
+                branch = new_branch(type_of(entry), own)
             else:
                 branch = clone_branch(entry)
                 tree.new_epoch()
             entry = container[self._key] = branch
             children = children_of(entry)
         tree.depend_on(guard_of(entry))
-        return children  # a branch by now
+        return children  # type: ignore[return-value]  # a branch by now
 
     def _children_to_write(self) -> Children:
         tree = self._tree
