@@ -113,7 +113,7 @@ def _below(node: BaseNode) -> Iterator[BaseNode | Damage]:
 
 
 def _damage(node: BaseNode, error: Exception) -> Damage:
-    """What *error* says of *node*: whatever one stumbles over that reads what is not as it was written."""
+    """The damage that *error* tells of *node*; reading what was altered may raise any error."""
     if isinstance(error, MemoryError | RecursionError | PluginError):  # of here and now, not of the data
         raise error
     if failure := system_error(error):
@@ -156,7 +156,7 @@ def verify_data_file(database: Opened) -> Iterator[Damage]:
         yield Damage("", "", reason)
 
 
-# What ZODB calls a record. It is no use to who looks for a node.
+# How ZODB names a record, which does not help to find a node.
 _ID = re.compile(r"\b(?:object|oid) 0x[0-9a-f]+(?:, stored by transaction 0x[0-9a-f]+)?")
 
 

@@ -57,7 +57,7 @@ def is_shared(entry: Entry) -> bool:
 
 
 def guard_of(entry: Entry) -> Any:
-    """What who deletes, moves or shares the node of *entry* stores anew; None for a leaf that is packed."""
+    """The record to store when the node of *entry* is deleted, moved or shared; None for a packed leaf."""
     record = entry[1]
     return entry[3] if type(record) is Children else None if type(record) is tuple else record
 
@@ -104,9 +104,9 @@ def clone_branch(entry: Entry) -> Entry:
 
 
 def touch(entry: Entry) -> None:
-    """Store the guard of *entry* anew: its reference is about to change.
+    """Have the guard of *entry* stored again, because its reference is about to change.
 
-    A shared record needs none: nobody writes below it without changing the reference first.
+    A shared record needs no guard: a write below it changes the reference first.
     """
     guard = guard_of(entry)
     if guard is not None and not entry[2]:

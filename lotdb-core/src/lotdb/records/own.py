@@ -19,7 +19,7 @@ EMPTY_OWN: Own = ((),)
 _known_names: dict[tuple[str, ...], tuple[str, ...]] = {}
 _checked_names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-# From so many names on, where each is comes from a dict, which is kept for the names that were asked lately.
+# From so many names on, a dict tells the position of each. It is kept for the names that were used lately.
 _MANY_NAMES = 32
 _positions: dict[int, tuple[tuple[str, ...], dict[str, int]]] = {}
 
@@ -69,8 +69,8 @@ def position(names: tuple[str, ...], name: str) -> int:
     if known is None:
         if len(_positions) >= 256:
             _positions.clear()
-        # With the names themselves, so that no others have their identity meanwhile.
-        # What is no text is no name, and a stranger may have written it.
+        # The names are kept with it, so that no other tuple gets their identity. A stranger may have written
+        # what is no text; it is no name.
         places = {each: at for at, each in enumerate(names) if type(each) is str}
         known = _positions[id(names)] = (names, places)
     return known[1].get(name, -1)

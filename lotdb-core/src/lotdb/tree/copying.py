@@ -42,7 +42,7 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
     segments, and only a :class:`DetachedCopy` can read them.
     """
     copied: dict[str, Entry] = {}
-    # Depth first, so what is copied at a depth stands below what was copied last above it.
+    # Depth first: the parent of a copied node is the node that was copied last, one level above.
     stack: list[tuple[Any, str, Entry, int]] = [(copied, "", entry, 0)]
     above: list[tuple[str, Any]] = []
     ids: set[int] = set()

@@ -30,7 +30,7 @@ class Handle(Place):
         container = self._container_to_write()
         entry = container[self._key]
         record = record_of(entry)
-        # How large it is, is only asked where it is packed: what has a box keeps it.
+        # The size matters for a packed leaf only: a box stays a box.
         if record is None:
             boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
             put(self._tree, container, self._key, leaf_with(entry, own, boxed))

@@ -99,7 +99,7 @@ class Node(Handle):
         else:
             children = self._children()
             tree = self._tree
-        # What is found as it was given is a key in its stored form, but for the empty one.
+        # A key that is found as it was given is in its stored form, unless it is the empty one.
         if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
             checked = check_key(key)
             if type(key) is not str or checked != key:
@@ -125,8 +125,8 @@ class Node(Handle):
             self._children()  # which knows the tree
             tree = self._tree
         epoch = tree.epoch
-        # First as if it were keys in their stored form, of nodes that are there, but for the last one: mostly
-        # it is. Nodes on the way are remembered, since the next path is likely to share it.
+        # Most paths consist of keys in their stored form, and all nodes but the last one exist: that is tried
+        # first. Nodes on the way are remembered, since the next path is likely to lead through them.
         node, last = self, len(keys) - 1
         for depth, key in enumerate(keys):
             if node._kids_epoch != epoch:
@@ -134,7 +134,7 @@ class Node(Handle):
                 if children is None:
                     break
                 node._kids, node._kids_epoch = children, epoch
-            # The empty key is that of what the branch holds itself.
+            # Under the empty key the branch keeps what it holds itself.
             if type(key) is not str or not key:
                 break
             if depth == last:
@@ -183,7 +183,7 @@ class Node(Handle):
         try:
             own = class_of(self._tree.plugins, type_of(self._entry()))
         except (MissingPluginError, PluginError) as error:
-            # Nobody can tell whether it is a kind of that; made one, it would lose its own type for good.
+            # Without its plugin, its type cannot be compared. To change it would lose the type for good.
             raise type(error)(f"{self._place()} cannot be taken for one of {node_type!r}: {error}") from error
         if issubclass(own, cls):
             cls = own
