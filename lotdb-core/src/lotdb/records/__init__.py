@@ -18,9 +18,9 @@ Copying a branch is therefore one new entry, whatever lies below.
 
 The :class:`Guard` of a branch holds nothing. Deleting, moving or sharing a branch stores its guard again,
 and a write anywhere below depends on all guards above it. So a write below conflicts if such a change was
-committed first. Writes to different children merge, and reading never loads a guard. If the write is committed
-first, the change deletes or copies what was written, too; it conflicts only with a write to the children of the
-branch itself, if these are few.
+committed first. Writes to different children merge, and reading never loads a guard. If the write is
+committed first, the change deletes or copies what was written, too; it conflicts only with a write to the
+children of the branch itself, if these are few.
 """
 
 from __future__ import annotations
