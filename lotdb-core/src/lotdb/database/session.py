@@ -29,7 +29,7 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.node_api.nodes import BaseNode
-from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard
+from lotdb.records import OWN_KEY, Box, Bucket, Children
 from lotdb.records.children import buckets
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
@@ -96,29 +96,27 @@ class ConnectedTree(Tree):
         changed = any(type(record) in _RECORDS for record in connection._registered_objects)
         return changed or (saved is not None and len(saved) > 0)
 
-    def depend_on(self, guard: Guard) -> None:
-        self._depend(guard)
-
     def depend_on_content(self, record: Children | Box) -> None:
         if type(record) is Box:
-            self._depend(record)
+            self.depend_on(record)
             return
         self.retire(record)
         for bucket in buckets(record):
-            self._depend(bucket)
+            self.depend_on(bucket)
 
     def retire(self, children: Children) -> None:
         # Up to 127 children lie in this very record, if there never were more. Of more, it is the root.
-        self._depend(children)
+        self.depend_on(children)
         bucket = children._firstbucket
         if bucket._next is None:
-            self._depend(bucket)
+            self.depend_on(bucket)
         own = children[OWN_KEY]
         if type(own) is Box:
-            self._depend(own)
+            self.depend_on(own)
 
-    def _depend(self, record: Any) -> None:
-        if record._p_jar is None or record._p_oid is None:
+    def depend_on(self, record: Any) -> None:
+        # Once in a transaction is enough, and each change of the epoch asks for all above a node again.
+        if record._p_jar is None or record._p_oid is None or record._p_oid in self._session.exact:
             return
         record._p_activate()  # a ghost does not know its serial
         if record._p_serial != z64:

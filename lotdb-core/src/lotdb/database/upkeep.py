@@ -25,10 +25,11 @@ from lotdb.interfaces.backend import Backend, is_locator, iter_locators
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import Children, Entry
 from lotdb.records.children import all_items
-from lotdb.records.entries import load_guard, own_of, record_of
+from lotdb.records.entries import children_of, load_guard, own_of, record_of
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.storage import damaged_headers, raw_records
 from lotdb.tree.copying import BLOCK_BYTES
+from lotdb.tree.rings import refuse_ring
 from lotdb.values.values import Undecodable, decode
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _is_new(node: BaseNode, entry: Entry, seen: set[Any]) -> bool:
         seen.add(name)
         return True
     if type(record) is Children:
-        node._refuse_ring(record, levels=None)
+        refuse_ring(node, record, levels=None)
     return False
 
 
@@ -112,8 +113,8 @@ def _below(node: BaseNode) -> Iterator[BaseNode | Damage]:
 
 
 def _damage(node: BaseNode, error: Exception) -> Damage:
-    """*error*, which reading *node* raised, as a ``Damage``; it may be of any type."""
-    if isinstance(error, MemoryError | RecursionError | PluginError):  # not because of the data
+    """The damage that *error* tells of *node*; reading what was altered may raise any error."""
+    if isinstance(error, MemoryError | RecursionError | PluginError):  # of here and now, not of the data
         raise error
     if failure := system_error(error):
         raise FileSystemError.of(failure, f"{node._place()} was not verified") from error
@@ -128,8 +129,8 @@ def refuse_rings(root: BaseNode) -> None:
     stack: list[Iterator[tuple[str, Entry]]] = [iter((("", root._entry()),))]
     while stack:
         key, entry = next(stack[-1], _NO_CHILD)
-        record = entry[1]
-        if type(record) is not Children:
+        record = children_of(entry)
+        if record is None:
             if entry is _NO_CHILD[1]:
                 stack.pop()
                 if below:

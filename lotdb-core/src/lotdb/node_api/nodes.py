@@ -28,7 +28,7 @@ from lotdb.records.entries import type_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
-from lotdb.tree.node import Node, class_of
+from lotdb.tree.node import Node, class_of, set_classes
 from lotdb.tree.whole import steps_noted
 
 __all__ = ["BaseNode", "DataNode"]
@@ -248,9 +248,14 @@ class BaseNode(PerhapsData):
             entry = self._seen  # as _entry does, without the call
         else:
             entry = self._entry()
-        # A plain value of a packed leaf, which most attributes are, is found here.
+        # A plain value of a packed leaf, which most attributes are, is found here; plain nodes hide none.
         names = entry[1]
-        if type(names) is tuple and type(name) is str and name in names and name not in POLICY:
+        if (
+            type(names) is tuple
+            and type(name) is str
+            and name in names
+            and (not entry[0] or name not in POLICY)
+        ):
             stored = entry[names.index(name) + 2]
             if type(stored) is not tuple:
                 return stored
@@ -290,7 +295,7 @@ class BaseNode(PerhapsData):
         if key == self._key:
             return
         if self._parent is None:
-            self._rename_root(key)
+            graft.rename_root(self, key)
         else:
             self.move(cast("BaseNode", self._parent), key)
 
@@ -617,8 +622,7 @@ class DataNode(Data, BaseNode):
         self.configure_data(samplerate_hz=samplerate_hz, backend=backend, data_attribute=data_attribute)
 
 
-Node._plain = BaseNode
-Node._uninstalled = UninstalledNode
+set_classes(BaseNode, UninstalledNode)
 BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
 
 # A newcomer's first mistake is to ask a plain node for its data: it says what to do.
