@@ -78,10 +78,10 @@ class IngesterSpec:
         ``source.beside`` opens files that belong to it, and ``source.as_path`` is for libraries that open
         files by name.
 
-        Whatever is raised, here or while blocks are read, reaches the user as an ``IngestError`` that
-        names the file, the plugin and the reason; the node does not change. Raise for a damaged file. If
-        the plugin identifies a file, and then returns None for it, it counts as damaged, and no other
-        ingester gets it. An option of the user at which it did not look is an error as well.
+        Any exception, here or while blocks are read, becomes an ``IngestError`` that names the file, the
+        plugin and the reason; then the node does not change. Raise for a damaged file. If the plugin
+        identifies a file, and then returns None for it, it counts as damaged, and no other ingester gets
+        it. An option of the user at which the plugin did not look is an error as well.
         """
 
     @hookspec(firstresult=True)
@@ -97,7 +97,7 @@ class IngesterSpec:
     def lotdb_export_file(self, target: TargetFile, payload: Payload) -> bool | None:
         """Write *payload* to ``target.file``, and return True; None for other formats.
 
-        Whatever is raised reaches the user as an ``ExportError``, and no file is left.
+        Any exception becomes an ``ExportError``; then no file is written.
         """
 
     @hookspec(firstresult=True)

@@ -22,8 +22,8 @@ def nodes(children):
     return st.fixed_dictionaries({"payloads": PAYLOADS, "attributes": ATTRIBUTES, "children": children})
 
 
-LEAVES = st.just({})
-TREES = nodes(st.dictionaries(KEYS, nodes(st.dictionaries(KEYS, nodes(LEAVES), max_size=2)), max_size=2))
+LEAVES = nodes(st.builds(dict))
+TREES = nodes(st.dictionaries(KEYS, nodes(st.dictionaries(KEYS, LEAVES, max_size=2)), max_size=2))
 PATHS = st.lists(KEYS, max_size=2).map(tuple)
 # What a user does to a node, if it is there: an attribute, a payload, a child.
 EDITS = st.tuples(PATHS, st.sampled_from(["attribute", "payload", "child"]))
@@ -95,7 +95,8 @@ def test_what_is_there_is_the_last_tree_and_what_the_user_wrote(folder, steps):
             if what == "child":
                 users.setdefault((*path, "mine"), {})
             else:
-                users.setdefault(path, {}).update({"mine": 1} if what == "attribute" else {"made": ([7], None)})
+                gets = {"mine": 1} if what == "attribute" else {"made": ([7], None)}
+                users.setdefault(path, {}).update(gets)
         expected = {path: dict(found) for path, found in last.items()}
         for path, found in users.items():
             for depth in range(len(path)):

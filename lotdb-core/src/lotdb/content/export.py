@@ -1,4 +1,4 @@
-"""Writing a payload, or a node with all that it holds, to a file: asking an exporter."""
+"""Exporting: asking the plugins to write a payload, or a node with all that it has, to a file."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ def export_file(
     plugins: Loader,
     **exported: Any,
 ) -> None:
-    """Have *exported* written to *path* by the plugin that knows the format.
+    """Write *exported* to *path* with the plugin that knows the format.
 
-    *hook* is asked with it; messages call it *place*, and say that nobody writes *what*.
+    *hook* is called with it; messages call it *place*, and say that nobody writes *what*.
 
     Raises
     ------
     FileSystemError
         If there is no space, or there are too many open files.
     ExportError
-        If the file is there already, cannot be written, or cannot hold what is exported without loss;
-        nothing is left at *path* then that was not there before.
+        If the file exists, cannot be written, or cannot hold what is exported without loss; then *path* is
+        as it was before.
     """
     ask = partial(_ask, hook=hook, what=what, plugins=plugins, exported=exported)
     path, format = _check(path, format, if_exists)
     try:
-        # A link stays one: what it points to is written.
+        # A link stays a link: the file that it points to is written.
         real = Path(os.path.realpath(path))
         _check_place(real, path, if_exists)
         with _written_whole(real, if_exists) as file:
@@ -110,7 +110,7 @@ def _check(path: Any, format: Any, if_exists: Any) -> tuple[Path, str]:
 
 
 def _check_place(place: Path, path: Path, if_exists: str) -> None:
-    """Raise ``ExportError`` unless a file may come to *place*, which *path* leads to."""
+    """Raise ``ExportError`` unless a file may be written at *place*, to which *path* leads."""
     if place.is_dir():
         raise ExportError("it is a folder; add the name of a file")
     if os.path.lexists(place) and not place.is_file():
@@ -126,8 +126,8 @@ _THERE = "the file already exists; pass if_exists='replace' to replace it"
 
 @contextlib.contextmanager
 def _written_whole(place: Path, if_exists: str) -> Iterator[IO[bytes]]:
-    """A new file that comes to *place*, durably, when the block has ended without an error."""
-    # Beside it, so that giving it its name is one step.
+    """A new file that appears at *place*, synced to the disk, when the block ends without an error."""
+    # In the same folder, so that the file gets its name in one step.
     unfinished = place.with_name(f".{uuid.uuid4().hex[:16]}.lotdb-export")
     try:
         with open(unfinished, "x+b") as file:
@@ -148,7 +148,7 @@ def _written_whole(place: Path, if_exists: str) -> Iterator[IO[bytes]]:
 
 
 def _give_name(unfinished: Path, place: Path) -> None:
-    """Have *unfinished* at *place*, unless a file has come there since it was looked for."""
+    """Move *unfinished* to *place*, unless a file has appeared there meanwhile."""
     try:
         os.link(unfinished, place)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What an ingester gives back of a file, and what an exporter is given."""
+"""What an ingester returns, and what the core gives to exporters."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class TargetFile:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def check_options(self, *known: str) -> None:
-        """Raise ``InvalidOptionError`` for an option of the user's that is none of the *known* ones."""
+        """Raise ``InvalidOptionError`` for an option of the user that is not in *known*."""
         given = self.options.given if isinstance(self.options, Options) else self.options
         check_known(f"writing {self.format!r}", given, known, ("format", "if_exists"))
         if isinstance(self.options, Options):

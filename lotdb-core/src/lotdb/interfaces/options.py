@@ -11,8 +11,8 @@ from lotdb.errors import InvalidOptionError, shown
 
 __all__ = ["MAX_BYTES", "Options", "check_known", "check_limit", "nearest"]
 
-# What a file may become at most unless the caller raises it: a small file can announce, and a
-# compressed one can hold, more than a disk has room for.
+# Limit of the decoded data, unless the caller passes another: a small file can announce more than fits on a
+# disk, and a compressed file can hold more.
 MAX_BYTES = 16 << 30
 
 

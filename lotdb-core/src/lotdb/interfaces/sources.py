@@ -154,8 +154,7 @@ class SourceFile:
             self.options.asked.update(known)
 
     def limit(self, option: str, default: int) -> int:
-        """The limit that the user passed as *option*, or *default*; ``InvalidOptionError`` if it is
-        invalid."""
+        """The user's limit *option*, or *default*; ``InvalidOptionError`` if it is invalid."""
         return check_limit(option, self.options.get(option, default))
 
     def check_bytes(self, announced: int) -> None:
