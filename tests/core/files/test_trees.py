@@ -381,3 +381,12 @@ def test_a_tree_is_exported_and_taken_in_again(node, attach, tmp_path):
         assert again[key].read_data().tolist() == node[key].read_data().tolist()
         assert again[key].get_data().samplerate_hz == node[key].get_data().samplerate_hz
     assert again.attrs["subject"] == "S01"
+
+
+def test_two_files_under_one_name_keep_what_the_other_one_gave(node, attach):
+    said = {"payloads": {"x": numbers(1)}, "children": {"left": {"payloads": {"": numbers(1)}}}}
+    attach(said, "a.rig")
+    attach({"payloads": {"y": numbers(2)}, "attributes": {"site": "lab"}}, "b.rig")
+    assert (sorted(node.payloads), list(node)) == (["data.x", "data.y"], ["left"])
+    attach(without(said, "children", "left"), "a.rig")
+    assert (sorted(node.payloads), list(node), node.attrs["site"]) == (["data.x", "data.y"], [], "lab")

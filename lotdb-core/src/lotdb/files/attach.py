@@ -152,6 +152,7 @@ class _Taking:
         gives: list[Mapping[str, Any]] = [part.attributes for part in answer.parts]
         gives += [ingested.attributes for own in several.values() for ingested in own.values()]
         self._is_marked = len(answer.parts) > 1 or any(gives)
+        self._with_children = {part.path[:-1] for part in answer.parts if part.path}
         self._earlier = Earlier(self._node, self._name, self._notes[PATH], several)
         for part in answer.parts:
             self._targets.append(self._target(part, several[part.path]))
@@ -258,8 +259,9 @@ class _Taking:
                 "type": type_of(node._entry()),
                 "attributes": kept | {name: digest(value) for name, value in stored.items()},
             }
-            below = [other for other in self._targets if other.part.path[:-1] == path and other.part.path]
-            if below or (not self._replaces and old.get("children")):
+            # Below there may be nodes of another file that is not replaced.
+            stays = not self._replaces or not self._earlier.is_replaced(old)
+            if path in self._with_children or (old.get("children") and stays):
                 target.mark["children"] = True
 
     def _unless_the_users(self, target: _Target, stored: dict[str, Any]) -> dict[str, Any]:
@@ -337,7 +339,8 @@ class _Taking:
                 gone |= {*ON_NODE, ABOUT} & set(own_of(node._entry())[0])
             marks = _marks(node, self._name, path, target.mark)
             if marks is not None:
-                target.stored |= attributes.encode(node, {GIVEN: marks})
+                with _in_the_file(self._filepath, self._source.format):
+                    target.stored |= attributes.encode(node, {GIVEN: marks})
             elif old is not None:
                 gone.add(GIVEN)
             payloads.put(node, target.written, target.stored, gone)

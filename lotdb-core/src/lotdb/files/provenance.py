@@ -197,7 +197,8 @@ def _is_same(about: Mapping[str, Any], source: SourceFile, options: Mapping[str,
 
 
 def _has_options(about: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
-    return says({OPTIONS: about.get(OPTIONS, {})}, OPTIONS, dict(options))
+    noted = about.get(OPTIONS, {})
+    return (not noted and not options) or says({OPTIONS: noted}, OPTIONS, dict(options))
 
 
 def _beside_is_same(beside: Any, source: SourceFile) -> bool:
