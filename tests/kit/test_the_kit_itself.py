@@ -62,7 +62,7 @@ INGESTER_TESTS = """
     from lotdb.testing import IngesterTests, Sample
 
     class TestIt(IngesterTests):
-        seconds = 0.5
+        seconds = 0.5 if "{plugin}" == "Hangs" else 60
 
         @pytest.fixture
         def plugin(self):
@@ -147,4 +147,4 @@ def test_the_core_does_not_import_the_kit():
     code = (
         "import sys, lotdb; assert not {'lotdb.testing', 'pytest', 'hypothesis', '_pytest'} & {*sys.modules}"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -13,13 +13,13 @@ from ZODB.POSException import POSError
 
 from lotdb.database.opened import Opened
 from lotdb.errors import (
-        DamagedError,
-        FileSystemError,
-        LotdbError,
-        MissingPluginError,
-        PluginError,
-        ReadOnlyError,
-        system_error,
+    DamagedError,
+    FileSystemError,
+    LotdbError,
+    MissingPluginError,
+    PluginError,
+    ReadOnlyError,
+    system_error,
 )
 from lotdb.interfaces.backend import Backend, is_locator, iter_locators
 from lotdb.nodes.nodes import BaseNode
@@ -30,7 +30,7 @@ from lotdb.tree.copying import BLOCK_BYTES
 from lotdb.values.values import Undecodable, decode
 
 if TYPE_CHECKING:
-        from lotdb.interfaces.backend import Backend
+    from lotdb.interfaces.backend import Backend
 
 __all__ = ["Damage", "refuse_rings", "sweep", "verify"]
 
