@@ -19,9 +19,10 @@ from lotdb.content.defaults import (
 from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.files.attach import attach_file
-from lotdb.interfaces.files import MAX_BYTES
+from lotdb.interfaces.ingester import MAX_BYTES
 from lotdb.ranges import Number, Unit
-from lotdb.records import get_value, own_of, position, with_values, without_value
+from lotdb.records.entries import own_of
+from lotdb.records.own import get_value, position, with_values, without_value
 from lotdb.tree.node import Node
 
 __all__ = ["DataMethods"]

@@ -9,7 +9,7 @@ from lotdb.content import payloads
 from lotdb.content.payload import Payload
 from lotdb.errors import PayloadExistsError
 from lotdb.keys import check_name
-from lotdb.records import own_of
+from lotdb.records.entries import own_of
 from lotdb.tree import walk
 from lotdb.tree.handle import Handle
 from lotdb.tree.node import Node

@@ -20,11 +20,12 @@ from lotdb.errors import (
 )
 from lotdb.files.folders import IngestReport, ingest_tree
 from lotdb.keys import check_key
-from lotdb.nodes.data import DataMethods
-from lotdb.nodes.mappings import ChildItems, ChildNodes, Payloads
-from lotdb.nodes.refusals import RefusesData
+from lotdb.node_api.data_methods import DataMethods
+from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.plugins import BUILT_IN_NODE_TYPES, Plugins, check_plugins
-from lotdb.records import EMPTY_OWN, count_children, type_of
+from lotdb.records.children import count_children
+from lotdb.records.entries import type_of
+from lotdb.records.own import EMPTY_OWN
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
 from lotdb.tree.node import Node, class_of
@@ -34,8 +35,19 @@ __all__ = ["BaseNode", "DataNode"]
 
 T = TypeVar("T")
 
+if TYPE_CHECKING:
+    # A node that is found by its path may be a data node, so type checkers take each node for one.
+    PerhapsData = DataMethods
 
-class BaseNode(RefusesData):
+    class Data:
+        """Nothing more."""
+
+else:
+    PerhapsData = Node
+    Data = DataMethods
+
+
+class BaseNode(PerhapsData):
     """A node of a tree: child nodes by key, and attributes by name.
 
     ``BaseNode(key="dataset")`` starts a tree in memory; ``LOTDB.open_connection()`` returns the root of a
@@ -546,7 +558,10 @@ class UninstalledNode(BaseNode):
 
 
 class LeftToDataNodes:
-    """Stands in place of what data nodes alone have, so that a plain node can say where to find it."""
+    """Stands in place of a method that only data nodes have, so that a plain node can say where to find it.
+
+    (A ``__getattr__`` could say it, too, and would make every attribute of every node slower to read.)
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -562,7 +577,7 @@ class LeftToDataNodes:
         )
 
 
-class DataNode(DataMethods, BaseNode):
+class DataNode(Data, BaseNode):
     """A node with payloads: arrays, texts or bytes, each under a name.
 
     It stores three defaults for them: the sample rate, the backend, and the name of the payload that methods

@@ -12,8 +12,8 @@ from lotdb.content.payloads import IfExists, Request
 from lotdb.content.tables import as_table
 from lotdb.errors import InvalidDataError
 from lotdb.files.attach import attach_file
-from lotdb.interfaces.files import MAX_BYTES, Blocks
-from lotdb.nodes.nodes import BaseNode
+from lotdb.interfaces.ingester import MAX_BYTES, Blocks
+from lotdb.node_api.nodes import BaseNode
 from lotdb.ranges import Number, Unit
 from lotdb.tree.graft import check_node
 
