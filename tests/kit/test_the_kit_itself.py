@@ -105,7 +105,10 @@ def run_kit(pytester):
     return run
 
 
-@pytest.mark.parametrize("plugin", BACKENDS)
+@pytest.mark.parametrize(
+    "plugin",
+    [pytest.param(name, marks=[pytest.mark.slow] * (number % 3 > 0)) for number, name in enumerate(BACKENDS)],
+)
 def test_a_broken_backend_fails(run_kit, plugin):
     outcomes = run_kit(BACKEND_TESTS, plugin, BACKENDS[plugin])
     assert outcomes.get("failed", 0) >= len(BACKENDS[plugin])
