@@ -63,7 +63,7 @@ def make_environment(
         for file in required[name].files or []:
             top, link = file.parts[0], site_packages / file.parts[0]
             if top not in ("..", "__pycache__") and not link.exists():
-                link.symlink_to(required[name].locate_file(top))
+                link.symlink_to(str(required[name].locate_file(top)))
     run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index",
         "--find-links", next(iter(wheels.values())).parent, install)  # fmt: skip
     return python
