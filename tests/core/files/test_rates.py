@@ -108,16 +108,9 @@ def test_texts_and_bytes_never_have_a_rate(tmp_path, default, name, content):
 
 
 @pytest.mark.parametrize("kind", ["text", "bytes"])
-@pytest.mark.parametrize("blocks", [False, True])
-def test_nor_do_those_that_are_written(kind, blocks):
+def test_the_default_is_not_for_those_that_are_written_in_blocks_either(kind):
     node = DataNode("node", samplerate_hz=50)
-    data = "words" if kind == "text" else b"words"
-    if blocks:
-        data = Blocks([np.frombuffer(b"words", "u1")], np.dtype("u1"), rows=5, kind=kind)
-    with pytest.raises(InvalidOptionError, match="leave samplerate_hz= out"):
-        node.write_data(data, samplerate_hz=100)
-    if blocks:
-        data = Blocks([np.frombuffer(b"words", "u1")], np.dtype("u1"), rows=5, kind=kind)
+    data = Blocks([np.frombuffer(b"words", "u1")], np.dtype("u1"), rows=5, kind=kind)
     assert node.write_data(data).samplerate_hz is None
 
 

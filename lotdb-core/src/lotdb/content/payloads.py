@@ -159,12 +159,6 @@ def write_rows(node: Handle, data: Any, request: Request) -> Written:
     """Write the rows of *data*; :func:`record` then makes them a payload of the node."""
     request, existing = check(node, request)
     given = encode(data, request, partial(_where, node, request.name))
-    if request.samplerate_hz is not None and given.kind in ("text", "bytes"):
-        what = "a text" if given.kind == "text" else "bytes"
-        raise InvalidOptionError(
-            f"{_where(node, request.name)} is {what}, which has no rows that could be so many a second; "
-            "leave samplerate_hz= out"
-        )
     if existing is not None:
         return _add_rows(node, given, request, existing)
     return _write_new(node, given, request)

@@ -305,7 +305,9 @@ def _guarded(
 
 def measured(data: Any) -> int:
     """How many bytes *data* take, as far as that can be told before they are stored."""
-    return getattr(data, "nbytes", 0) or (len(data) if isinstance(data, str | bytes | bytearray) else 0)
+    if isinstance(data, str | bytes | bytearray):
+        return len(data)
+    return data.nbytes if isinstance(data, np.ndarray | memoryview) else 0
 
 
 def _without_rows(data: Any) -> str:

@@ -19,6 +19,7 @@ from lotdb.content.defaults import (
 from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.files.attach import attach_file
+from lotdb.interfaces.ingester import Blocks
 from lotdb.interfaces.options import MAX_BYTES
 from lotdb.ranges import Number, Unit
 from lotdb.records.entries import own_of
@@ -161,7 +162,9 @@ class DataMethods(Node):
             backend = self.backend if backend is None else backend
             # Texts and bytes have no rows that could be so many a second.
             has_rows = not isinstance(data, str | bytes | bytearray | memoryview)
-            if samplerate_hz is None and has_rows and getattr(data, "kind", None) not in ("text", "bytes"):
+            if isinstance(data, Blocks):
+                has_rows = data.kind not in ("text", "bytes")
+            if samplerate_hz is None and has_rows:
                 samplerate_hz = self.samplerate_hz
         request = Request(name, backend, samplerate_hz, metadata, content_type, if_exists, options)
         return payloads.write(self, data, request)
