@@ -23,8 +23,8 @@ from lotdb.keys import check_key
 from lotdb.nodes.data import DataMethods
 from lotdb.nodes.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.nodes.refusals import RefusesData
-from lotdb.plugins import BUILT_IN_NODE_TYPES, Plugins, check_plugins
 from lotdb.records import EMPTY_OWN, count_children, type_of
+from lotdb.registry.registry import BUILT_IN_NODE_TYPES, Plugins, check_plugins
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
 from lotdb.tree.node import Node, class_of
