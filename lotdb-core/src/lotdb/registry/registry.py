@@ -58,10 +58,10 @@ class Plugins:
 
     A new ``Plugins()`` shares nothing that another one loaded or registered; tests pass a new one.
 
-    What is registered comes before what is installed: of a backend, a node type or an attribute type of that
-    name, the registered one is used. It holds from then on, in databases that are open as well: for each
-    change, each file, each value and each node that is looked up. Nothing is told of earlier changes, and a
-    node object keeps its class.
+    What is registered comes before what is installed: an installed backend, node type or attribute type of
+    the same name is not used then, and an installed ingester is asked later. It holds from then on, also in
+    databases that are open: for each change, each file, each value and each node that is looked up. Nothing
+    is told of earlier changes, and a node object keeps its class.
 
     Parameters
     ----------
@@ -395,7 +395,12 @@ class Plugins:
 
     def _implementations(self, hook: str) -> list[Any]:
         """The implementations of *hook* in plugins that are loaded, in calling order."""
-        return getattr(self._manager.hook, hook).get_hookimpls()[::-1]  # type: ignore[no-any-return]
+        # pluggy calls from the last to the first. An installed plugin may be loaded before one is registered,
+        # or after it: that must not decide which of them is asked first.
+        found: list[Any] = getattr(self._manager.hook, hook).get_hookimpls()
+        found.reverse()
+        found.sort(key=lambda each: (each.trylast - each.tryfirst, each.plugin_name not in self._registered))
+        return found
 
     def _find(self, group: str, name: Any) -> Any:
         """What the plugin of that name gives, a registered or else the installed one; None if there is none.
