@@ -39,7 +39,7 @@ ROOMS = {
         "hookspecs",
         "registry",
         "files",
-        "nodes",
+        "node_api",
         "database",
         "testing",
     ],

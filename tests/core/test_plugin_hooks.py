@@ -392,7 +392,7 @@ class Fractional:
     def __eq__(self, other):
         return self.of == other.of
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 def test_an_optional_hook_of_another_version_is_taken():

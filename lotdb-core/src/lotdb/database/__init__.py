@@ -35,8 +35,10 @@ from lotdb.errors import (
     WrongThreadError,
     system_errors,
 )
-from lotdb.nodes.nodes import BaseNode
-from lotdb.records import EMPTY_OWN, Children, new_branch
+from lotdb.node_api.nodes import BaseNode
+from lotdb.records import Children
+from lotdb.records.entries import new_branch
+from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.segments.backends import Backends
 from lotdb.storage import (
