@@ -11,7 +11,6 @@ from lotdb import (
     Backend,
     BaseNode,
     DataNode,
-    FileSystemError,
     Ingested,
     InvalidOptionError,
     PluginError,
@@ -28,6 +27,11 @@ def refusal(plugin, name="acme"):
     message = str(caught.value)
     assert message.startswith(f"plugin {name!r} cannot be registered: ")
     return message
+
+
+def whole(error):
+    """What is told of an error, with its notes."""
+    return "\n".join([str(error), *getattr(error, "__notes__", ())])
 
 
 def with_plugins(*several):
@@ -131,8 +135,10 @@ def test_the_error_of_a_wrapped_listener_names_the_listener_and_passes_the_wrapp
     plugins = Plugins()
     plugins.register(Watches(), name="watch")
     plugins.register(Fails(), name="alarm")
-    with pytest.raises(PluginError, match=r"plugin 'alarm' failed in lotdb_payload_written.*on fire"):
+    with pytest.raises(RuntimeError, match="on fire") as caught:
         DataNode("n", plugins=plugins).write_data([1.0])
+    assert all(word in whole(caught.value) for word in ("'alarm'", "lotdb_payload_written"))
+    assert "'watch'" not in whole(caught.value)
     assert Watches.seen == ["disk on fire"]
 
 
@@ -146,8 +152,10 @@ def test_the_error_of_a_wrapper_names_the_wrapper():
     plugins = Plugins()
     plugins.register(Plain([]), name="plain")
     plugins.register(Fails(), name="around")
-    with pytest.raises(PluginError, match=r"plugin 'around' failed in lotdb_payload_written.*too late"):
+    with pytest.raises(RuntimeError, match="too late") as caught:
         DataNode("n", plugins=plugins).write_data([1.0])
+    assert all(word in whole(caught.value) for word in ("'around'", "lotdb_payload_written"))
+    assert "'plain'" not in whole(caught.value)
 
 
 def test_an_error_of_the_system_within_a_wrapper_stays_one():
@@ -158,8 +166,10 @@ def test_an_error_of_the_system_within_a_wrapper_stays_one():
 
     plugins = with_plugins(Wrapper([]))
     plugins.register(Fails(), name="full")
-    with pytest.raises(FileSystemError, match="'full' failed in lotdb_payload_written"):
+    with pytest.raises(OSError, match="No space left") as caught:
         DataNode("n", plugins=plugins).write_data([1.0])
+    assert caught.value.errno == 28
+    assert "'full'" in whole(caught.value)
 
 
 def test_a_wrapper_may_forgive_a_listener():
@@ -307,7 +317,7 @@ class Unmarked:
     [
         (Misspelt, "lotdb_payload_writen, and there is no such hook; did you mean lotdb_payload_written?"),
         (MisspeltSpecname, "lotdb_node_move, and there is no such hook; did you mean lotdb_node_moved?"),
-        (Elsewhere, "pytest_configure, and there is no such hook; there are lotdb_export_file, lotdb_get_b"),
+        (Elsewhere, "pytest_configure, and there is no such hook; there are lotdb_"),
         (Flavoured, "its lotdb_node_created takes an argument 'flavour', which that hook does not have"),
         (Misnamed, "its lotdb_payload_written takes an argument 'payload', .* it may take 'node', 'name'"),
         (Takes, "its lotdb_get_value_types takes an argument 'name', .* it takes none"),

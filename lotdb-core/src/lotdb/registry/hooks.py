@@ -78,8 +78,8 @@ def _fault_of_kind(
     generates = inspect.isgeneratorfunction(function)
     if wraps and not may_wrap:
         return (
-            "is a wrapper, and LOTDB asks the plugins one by one there, so that it knows which of them "
-            "answered; use a plain hook function, with tryfirst=True or trylast=True if the order matters"
+            "is a wrapper, and LOTDB calls the plugins one by one there, so that it knows which of them "
+            "answers or fails; use a plain hook function, with tryfirst=True or trylast=True if order matters"
         )
     if wraps and not generates:
         return "is a wrapper without a yield, at which the others would be called"

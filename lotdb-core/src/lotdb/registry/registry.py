@@ -42,6 +42,9 @@ _EVENTS = frozenset(
     for name in vars(hookspecs.NodeSpec)
     if name.startswith("lotdb_") and not name.startswith("lotdb_get_")
 )
+# Those that :meth:`Plugins.emit` calls, within the change that they tell of. What is told after a commit is told
+# to each listener whatever the others do, and so has no wrappers.
+_WRAPPABLE = _EVENTS - {"lotdb_committed"}
 
 _KINDS = {BACKEND: "backend", INGESTER: "ingester", NODE: "node"}
 _ASKED = {BACKEND: "lotdb_get_backend", NODE: "lotdb_get_node_type"}
@@ -121,7 +124,7 @@ class Plugins:
     def _register(self, plugin: object, name: str) -> None:
         from lotdb.registry.hooks import fault_of  # wanted only if there are plugins
 
-        if fault := fault_of(plugin, self._manager, _EVENTS):
+        if fault := fault_of(plugin, self._manager, _WRAPPABLE):
             raise ValueError(fault)
         with self._lock:
             if (known := self._manager.get_name(plugin)) is not None:
@@ -252,15 +255,8 @@ class Plugins:
             If one of them fails. The change that it was called for has been made; abort the transaction to
             undo it.
         """
-        listeners = self._listeners
-        if listeners is None:
-            # Listeners are heard from the first change on, so that opening and reading loads nothing.
-            self._load_all(NODE)
-            listeners = {name: self._implementations(name) for name in _EVENTS}
-            self.unheard = frozenset(name for name, those in listeners.items() if not those)
-            self._listeners = listeners
-        heard = listeners[event]
-        if any(each.wrapper or each.hookwrapper for each in heard):
+        heard = self._heard(event)
+        if heard and any(each.wrapper or each.hookwrapper for each in heard):
             self._emit_wrapped(event, heard, about)
             return
         for implementation in heard:
@@ -268,6 +264,17 @@ class Plugins:
                 _by_name(implementation)(**about)
             except Exception as error:
                 raise _failed_in(event, repr(implementation.plugin_name), error) from error
+
+    def _heard(self, event: str) -> list[Any]:
+        """The implementations of the hook *event*, in calling order."""
+        listeners = self._listeners
+        if listeners is None:
+            # Listeners are heard from the first change on, so that opening and reading loads nothing.
+            self._load_all(NODE)
+            listeners = {name: self._implementations(name) for name in _EVENTS}
+            self.unheard = frozenset(name for name, those in listeners.items() if not those)
+            self._listeners = listeners
+        return listeners[event]
 
     def _emit_wrapped(self, event: str, heard: list[Any], about: dict[str, Any]) -> None:
         """Let pluggy do it, which knows how wrappers go."""
