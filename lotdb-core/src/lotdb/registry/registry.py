@@ -42,8 +42,8 @@ _EVENTS = frozenset(
     for name in vars(hookspecs.NodeSpec)
     if name.startswith("lotdb_") and not name.startswith("lotdb_get_")
 )
-# Those that :meth:`Plugins.emit` calls, within the change that they tell of. What is told after a commit is told
-# to each listener whatever the others do, and so has no wrappers.
+# Those that :meth:`Plugins.emit` calls, within the change that they tell of. What is told after a commit is
+# told to each listener whatever the others do, and so has no wrappers.
 _WRAPPABLE = _EVENTS - {"lotdb_committed"}
 
 _KINDS = {BACKEND: "backend", INGESTER: "ingester", NODE: "node"}
