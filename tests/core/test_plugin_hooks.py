@@ -351,8 +351,8 @@ def test_a_class_whose_hooks_need_no_object_is_taken():
     heard = []
 
     class Module:
-        @hookimpl
         @staticmethod
+        @hookimpl
         def lotdb_node_created(node):
             heard.append(node.path)
 

@@ -195,6 +195,18 @@ def test_lotdb_plugins_is_a_function_and_no_module():
         importlib.import_module("lotdb.plugins")
 
 
+@pytest.mark.parametrize("first", ["loaded", "registered"])
+def test_an_installed_plugin_may_be_registered_as_well_before_it_is_loaded_or_after(install, first):
+    module = install("acme-node", "node", "acme.kind", node_type_called("acme.kind"))
+    plugins = Plugins()
+    if first == "loaded":
+        assert plugins.node_type("acme.kind").__name__ == "Found"
+    plugins.register(importlib.import_module(module), name="mine")
+    BaseNode(plugins=plugins).get_node("a", node_type="acme.kind")
+    listed = {(row.name, row.state) for row in plugins.listing() if row.kind == "node type"}
+    assert listed == {("acme.kind", "loaded"), ("mine", "loaded")}
+
+
 # -- switched off ---------------------------------------------------------------------------------
 
 

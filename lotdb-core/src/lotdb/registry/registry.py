@@ -127,10 +127,13 @@ class Plugins:
         if fault := fault_of(plugin, self._manager, _WRAPPABLE):
             raise ValueError(fault)
         with self._lock:
-            if (known := self._manager.get_name(plugin)) is not None:
+            known = self._manager.get_name(plugin)
+            if known in self._registered:
                 raise ValueError(f"it is registered already, as {known!r}")
             if self._manager.has_plugin(name):
                 raise ValueError("another plugin of that name is registered already")
+            if known is not None:  # it is installed, and happens to be loaded
+                self._manager.unregister(plugin)
             self._manager.register(plugin, name=name)
 
     # -- backends ----------------------------------------------------------------------------------
