@@ -255,7 +255,7 @@ FAITHFUL = {
     "NaN inside": Setup([math.nan, {"a": (math.nan,)}]),
     "array": Setup(np.arange(6.0).reshape(2, 3), np.array(["a", "b"])),
     "array with NaN": Setup(np.array([1.0, math.nan])),
-    "NaT": Setup(np.array(["2020-01-01", "NaT"], "M8[s]"), np.datetime64("NaT")),
+    "NaT": Setup(np.array(["2020-01-01", "NaT"], "M8[s]"), np.datetime64("NaT", "s")),
     "structured array": Setup(np.array([(1, math.nan)], [("a", "i4"), ("b", "f8")])),
     "complex NaN": Setup(complex(math.nan, 1.0)),
     "empty": Setup(np.empty((0, 3)), ()),
