@@ -379,6 +379,17 @@ def test_a_node_class_that_calls_itself_otherwise_is_told_so(install):
         BaseNode(plugins=Plugins()).get_node("a", node_type="acme.kind")
 
 
+def test_plugins_that_leave_one_out_on_purpose_call_it_missing(install):
+    install("acme-node", "node", "acme.kind", node_type_called("acme.kind"))
+
+    class Without(Plugins):
+        def node_type(self, name):
+            return None
+
+    with pytest.raises(MissingPluginError, match=r"no node type named 'acme.kind'"):
+        BaseNode(plugins=Without()).get_node("a", node_type="acme.kind")
+
+
 # -- one name, two distributions -------------------------------------------------------------------
 
 

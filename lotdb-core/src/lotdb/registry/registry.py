@@ -451,7 +451,7 @@ class Plugins:
         # No package is made up here: somebody else might publish one under the name of a typing error.
         if not isinstance(name, str):
             return MissingPluginError(f"{asked}; use the name of one")
-        if any(point.name == name for point in points):
+        if any(point.name == name for point in points) and self._find(group, name) is None:
             return self._not_given(group, name)
         if (giver := self._giver_of_another_name(group, name)) is not None:
             return PluginError(
@@ -462,8 +462,8 @@ class Plugins:
             return MissingPluginError(f"{asked}; install it with: pip install {_OUR_BACKENDS[name]}")
         import difflib  # wanted for this message alone
 
-        alike = difflib.get_close_matches(name, {*there, *_OUR_BACKENDS} if group == BACKEND else there)
-        if alike:
+        known = {*there, *_OUR_BACKENDS} if group == BACKEND else {*there}
+        if alike := difflib.get_close_matches(name, known - {name}):
             return MissingPluginError(f"{asked}; did you mean {alike[0]!r}?")
         return MissingPluginError(f"{asked}; install the package that provides it")
 
@@ -485,6 +485,8 @@ class Plugins:
     def _giver_of_another_name(self, group: str, name: str) -> Any:
         """The entry point of another name whose plugin gives *name*, and means it."""
         for point in self._usable(group):
+            if point.name == name:
+                continue
             try:
                 plugin = self._load(group, point.name)
                 for each in self._implementations(_ASKED[group]):
