@@ -64,15 +64,17 @@ class ZarrBackend(Backend):
     name = "zarr"
     takes_notes = True
     syncs = True
+    checks_windows = True  # each chunk has a CRC-32C
+    settings = ("store",)
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
-        for option in context.config:
-            if option != "store":
-                raise InvalidOptionError(f"backend 'zarr' is configured with store=, not {option!r}")
         self._store = open_store(context.config.get("store"), context.folder, read_only=context.read_only)
         self._strict = StrictStore(self._store)
         self._folder = local_folder(self._store)
+        if self._folder is not None:
+            self.concurrent_reads = 1
+        self.is_outside = self._folder != context.folder
         self._arrays: OrderedDict[str, _Opened] = OrderedDict()
         self._documents: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._lock = threading.Lock()

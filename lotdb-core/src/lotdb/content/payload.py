@@ -394,7 +394,7 @@ class Payload:
     def _about(self, error: Exception) -> Exception:
         """*error*, saying which payload it is about: the layers below know only rows and files."""
         if isinstance(error, FileSystemError):
-            return FileSystemError.of(error, self._place)
+            return type(error).of(error, self._place)
         return type(error)(f"{self._place}: {error}")
 
     @property

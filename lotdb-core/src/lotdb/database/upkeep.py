@@ -7,30 +7,33 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ZODB.POSException import POSError
 
 from lotdb.database.opened import Opened
 from lotdb.errors import (
-        DamagedError,
-        FileSystemError,
-        LotdbError,
-        MissingPluginError,
-        PluginError,
-        ReadOnlyError,
-        system_error,
+    DamagedError,
+    FileSystemError,
+    LotdbError,
+    PluginError,
+    ReadOnlyError,
+    UnavailableError,
+    UnsafeRecordError,
+    system_error,
+    text_of,
 )
 from lotdb.interfaces.backend import Backend, is_locator, iter_locators
+from lotdb.interfaces.installed import plugin_errors
 from lotdb.nodes.nodes import BaseNode
 from lotdb.records import Children, Entry, all_items, load_guard, own_of, record_of
+from lotdb.segments.blocks import BlockSums, sums_of
+from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.record import PayloadRecord, is_payload
+from lotdb.segments.stage import Stage
 from lotdb.storage import damaged_headers, raw_records
 from lotdb.tree.copying import BLOCK_BYTES
 from lotdb.values.values import Undecodable, decode
-
-if TYPE_CHECKING:
-        from lotdb.interfaces.backend import Backend
 
 __all__ = ["Damage", "refuse_rings", "sweep", "verify"]
 
@@ -185,17 +188,34 @@ def _verify_payload(
         yield Damage(node.path, name, f"its segments do not add up to its {record.rows} rows")
     for segment in record.segments:
         try:
-            for _ in node._tree.stage.read_whole(layout, segment, BLOCK_BYTES):
-                pass
-        except MissingPluginError as error:
-            unread.setdefault(str(error), []).append(f"payload {name!r} of {node.path!r}")
-            return
+            _verify_segment(node._tree.stage, layout, segment)
+        except (POSError, DamagedError, UnsafeRecordError) as error:
+            yield Damage(node.path, name, _without_ids(error))
         except PluginError:
             raise
-        except (POSError, LotdbError) as error:
-            if isinstance(error, FileSystemError):
+        except LotdbError as error:  # what is not to be had here and now says nothing of what is stored
+            if isinstance(error, FileSystemError) and not isinstance(error, UnavailableError):
                 raise
-            yield Damage(node.path, name, _without_ids(error))
+            unread.setdefault(_why(layout.backend, error), []).append(f"payload {name!r} of {node.path!r}")
+            return
+
+
+def _verify_segment(stage: Stage, layout: Layout, segment: Segment) -> None:
+    """Raise ``DamagedError`` unless all rows of *segment*, and the sums of its blocks, are right."""
+    sums = BlockSums(layout.row_bytes, segment.step) if segment.sums is not None else None
+    for block in stage.read_whole(layout, segment, BLOCK_BYTES):
+        if sums is not None:
+            sums.add(block)
+    if sums is not None and sums.finish() != sums_of(segment):
+        raise DamagedError("the checksums of its blocks are not those of its rows")
+
+
+def _why(backend: str, error: LotdbError) -> str:
+    """Why payloads could not be read, in words that are the same for all of them."""
+    if not isinstance(error, OSError):
+        return str(error)
+    cause = system_error(error.__cause__) or error
+    return f"the store of backend {backend!r} is not available: {cause.strerror or text_of(cause)}"
 
 
 def check_can_pack(database: Opened) -> None:
@@ -204,22 +224,25 @@ def check_can_pack(database: Opened) -> None:
         raise ReadOnlyError(f"{database} was opened with read_only=True; it cannot be packed")
 
 
+def tell_backends(database: Opened) -> None:
+    """Tell each backend that a pack has ended."""
+    for backend in database._backends.in_use():
+        with plugin_errors(backend.name):
+            backend.after_pack()
+
+
 def sweep(database: Opened) -> None:
     """Delete the segments that no record of any revision names.
 
-    Only what has the form of a locator, and is no link, is deleted: the folder may come from a stranger.
+    Only what has the form of a locator, and is no link, is deleted: the folder may come from a stranger. In
+    a store outside of the folder nothing is: a copy of the database may use it as well.
 
     The order is what makes it safe beside other connections of this process, which holds the only
     writer's lock: first what is stored is listed, then what is staged, then what is recorded. A segment
     on the first list was, at that moment, either staged and is spared as such or as recorded since, or
     recorded already.
     """
-    stored = [
-        (backend, locator)
-        for backend in database._backends.in_use()
-        for locator, _ in backend.locators()
-        if is_locator(locator) and not _is_link(backend, locator)
-    ]
+    stored = list(_stored(database))
     if not stored:
         return
     used = {locator for each in database._open_connections() for locator in each.tree.stage.locators}
@@ -227,7 +250,19 @@ def sweep(database: Opened) -> None:
         used.update(iter_locators(record))
     for backend, locator in stored:
         if locator not in used:
-            backend.delete(locator)
+            with plugin_errors(backend.name):
+                backend.delete(locator)
+
+
+def _stored(database: Opened) -> Iterator[tuple[Backend, str]]:
+    """What may turn out to be garbage, with the backend that has it."""
+    for backend in database._backends.in_use():
+        if backend.is_outside:
+            continue
+        with plugin_errors(backend.name):
+            for locator, _ in backend.locators():
+                if is_locator(locator) and not _is_link(backend, locator):
+                    yield backend, locator
 
 
 def _is_link(backend: Backend, locator: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from lotdb.errors import FileSystemError, LotdbError, PluginError, system_error
+from lotdb.errors import FileSystemError, LotdbError, PluginError, store_error, system_error
 
 __all__ = ["BACKEND", "INGESTER", "NODE", "look_up", "plugin_errors", "with_versions"]
 
@@ -62,7 +62,7 @@ def plugin_errors(name: str) -> Iterator[None]:
         raise
     except Exception as error:
         if failure := system_error(error):
-            raise FileSystemError.of(failure, f"backend {name!r}") from error
+            raise store_error(failure, f"backend {name!r}", None) from error
         if isinstance(error, OSError):
             raise
         raise PluginError(f"backend {with_versions(name)} failed: {error!r}") from error
