@@ -173,9 +173,7 @@ class Backend(ABC):
                 close = get_close_matches(str(setting), known, n=1)
                 there = f"it has: {', '.join(known)}" if known else "it has none"
                 meant = f"; did you mean {close[0]!r}?" if close else ""
-                raise InvalidOptionError(
-                    f"backend {self.name!r} has no setting {setting!r} ({there}){meant}"
-                )
+                raise InvalidOptionError(f"backend {self.name!r} has no setting {setting!r} ({there}){meant}")
 
     def new_locator(self) -> Any:
         """A unique name for a new array; it writes nothing.
@@ -247,9 +245,7 @@ class Backend(ABC):
         Raise ``DamagedError`` if the array is missing or shorter than it should be.
         """
 
-    def read_selection(
-        self, locator: Any, selection: tuple[slice, ...], out: np.ndarray[Any, Any]
-    ) -> None:
+    def read_selection(self, locator: Any, selection: tuple[slice, ...], out: np.ndarray[Any, Any]) -> None:
         """Fill *out*, C-contiguous, with ``array[selection]``, of which only a part of each row is wanted.
 
         Override it if the backend can read that without the rest of the rows, as one with chunks along other

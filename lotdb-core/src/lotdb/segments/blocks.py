@@ -1,6 +1,6 @@
 """Checksums of blocks of rows, so that a window is checked as well, and not only what is read whole.
 
-A segment has, beside the CRC-32 of all its bytes, a sum of each block of about 64 KiB. A window reads the
+A segment has, beside the CRC-32 of all its bytes, a sum of each block of about 32 KiB. A window reads the
 blocks that it touches whole, the first time, and checks them. A segment never changes, so a block that was
 right once is not looked at again by the same connection.
 
@@ -30,12 +30,14 @@ from lotdb.segments.layout import Array, Segment
 __all__ = ["BLOCK_BYTES", "BlockSums", "Blocks", "OneBlock", "block_rows", "blocks_of", "sums_of"]
 
 # A block of more than one row has at most so many bytes. It is small enough to be read beside a window of a
-# few rows, and large enough that the sums are few: an eight-thousandth of the data.
-BLOCK_BYTES = 64 << 10
+# few rows, and large enough that the sums are few: a four-thousandth of the data.
+BLOCK_BYTES = 32 << 10
 # Blocks are made larger, up to a size, rather than more than so many: their sums are read at once.
 MOST_BLOCKS = 1 << 17
 LARGEST_BYTES = 64 << 20
 SUM_BYTES = 8
+
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 _WORDS = BLOCK_BYTES // 8
 _MASK = (1 << 64) - 1
@@ -82,22 +84,20 @@ class BlockSums:
             data = data[taken:]
             if len(self._rest) < self._bytes:
                 return
-            self._put(np.frombuffer(bytes(self._rest), np.uint8))
-            self._rest.clear()
+            self._put_rest()
         whole = len(data) - len(data) % self._bytes
-        for first in range(0, whole, self._bytes):
-            self._put(data[first : first + self._bytes])
+        self._sums += _sums(data[:whole], self._bytes).tobytes()
         self._rest += data[whole:].data
 
     def finish(self) -> bytes:
         """The sums of all blocks, 8 bytes each, little-endian."""
         if self._rest:
-            self._put(np.frombuffer(bytes(self._rest), np.uint8))
-            self._rest.clear()
+            self._put_rest()
         return bytes(self._sums)
 
-    def _put(self, data: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
-        self._sums += _sum(data).to_bytes(SUM_BYTES, "little")
+    def _put_rest(self) -> None:
+        self._sums += _sums(np.frombuffer(bytes(self._rest), np.uint8), self._bytes).tobytes()
+        self._rest.clear()
 
 
 class Blocks:
@@ -107,10 +107,10 @@ class Blocks:
 
     def __init__(self, step: int, sums: bytes) -> None:
         self.step = step
-        self._sums = sums
-        self._seen = bytearray(len(sums) // SUM_BYTES)
-        #: How many were not looked at yet.
-        self.unseen = len(self._seen)
+        self._sums = np.frombuffer(sums, "<u8")
+        self._seen = bytearray(len(self._sums))
+        #: Whether some were not looked at yet.
+        self.unseen = bool(self._seen)
 
     def has_unseen(self, first: int, rows: int) -> bool:
         """Whether *rows* rows from *first* on touch a block that was not looked at yet."""
@@ -118,15 +118,20 @@ class Blocks:
 
     def check(self, first: int, array: Array) -> bool:
         """Whether the rows of *array*, whole blocks from row *first* on, are those that were written."""
-        number = first // self.step
-        for at in range(0, len(array), self.step):
-            if not self._seen[number]:
-                sums = self._sums[number * SUM_BYTES : (number + 1) * SUM_BYTES]
-                if _sum(as_bytes(array[at : at + self.step])) != int.from_bytes(sums, "little"):
-                    return False
-                self._seen[number] = 1
-                self.unseen -= 1
-            number += 1
+        data = as_bytes(array)
+        begin = first // self.step
+        if len(array) <= self.step and len(data) <= BLOCK_BYTES:  # one of them, as of most windows
+            is_right = _sum_part(data) == self._sums[begin]
+            if is_right:
+                self._seen[begin] = 1
+                self.unseen = self._seen.find(0) >= 0
+            return bool(is_right)
+        found = _sums(data, len(data) // len(array) * self.step)
+        end = begin + len(found)
+        if found.tobytes() != self._sums[begin:end].tobytes():
+            return False
+        self._seen[begin:end] = b"\1" * len(found)
+        self.unseen = self._seen.find(0) >= 0
         return True
 
 
@@ -140,10 +145,10 @@ class OneBlock(Blocks):
         self._segment = segment
 
     def check(self, first: int, array: Array) -> bool:
-        if checksum(array) != self._segment.checksum:
-            return False
-        self.unseen, self._seen[0] = 0, 1
-        return True
+        is_right = checksum(array) == self._segment.checksum
+        self._seen[0] = is_right
+        self.unseen = not is_right
+        return is_right
 
 
 def blocks_of(segment: Segment, row_bytes: int) -> Blocks:
@@ -179,16 +184,25 @@ def sums_of(segment: Segment) -> bytes:
     return sums
 
 
-def _sum(data: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
-    if len(data) <= BLOCK_BYTES:
-        return _sum_part(data)
+def _sums(data: Bytes, size: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """The sums of the blocks of *size* bytes in *data*; the last may be shorter."""
+    if size > BLOCK_BYTES or size % 8 or len(data) < size:
+        starts = range(0, len(data), size)
+        return np.array([_sum(data[first : first + size]) for first in starts], "<u8")
+    whole = len(data) - len(data) % size
+    words = data[:whole].view("<u8").reshape(-1, size // 8)
+    sums: np.ndarray[Any, np.dtype[np.uint64]] = words @ _numbers()[: size // 8]
+    return sums if whole == len(data) else np.append(sums, np.uint64(_sum(data[whole:])))
+
+
+def _sum(data: Bytes) -> int:
     total = 0
     for first in range(0, len(data), BLOCK_BYTES):
         total = (total * _NEXT_PART + _sum_part(data[first : first + BLOCK_BYTES])) & _MASK
     return total
 
 
-def _sum_part(data: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
+def _sum_part(data: Bytes) -> int:
     words, rest = divmod(len(data), 8)
     numbers = _numbers()
     total = int(np.dot(data[: words * 8].view("<u8"), numbers[:words]))

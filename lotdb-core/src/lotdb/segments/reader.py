@@ -39,6 +39,9 @@ IMPLAUSIBLE = 1000
 # A window of up to so many bytes is read with what else is in its blocks in one piece; of a larger one, only
 # the blocks at its edges are read to memory of their own.
 SCRATCH_BYTES = 1 << 20
+# A reader keeps memory of so many bytes for it, which is in the processor's cache.
+WARM_BYTES = 128 << 10
+_NO_ROOM = np.empty(0, np.uint8)
 # Of so many segments it is remembered which blocks were found right.
 KNOWN_BLOCKS = 4096
 # Segments of up to so many bytes are read ahead, and so many bytes of them at a time.
@@ -62,8 +65,11 @@ class Reader:
         self._undone: deque[Any] = deque(maxlen=1000)
         # By locator, first row and rows: what is known of the blocks of segments, and rows read ahead.
         self._blocks: dict[tuple[Any, ...], Blocks] = {}
+        self._scratch = _NO_ROOM
         self._ahead: OrderedDict[tuple[Any, ...], Array] = OrderedDict()
         self._ahead_bytes = 0
+        #: Where the payload was that was read whole last, of a backend that is read ahead.
+        self.last_read: tuple[Any, str, str] | None = None
 
     def room_for(self, layout: Layout, segments: tuple[Segment, ...], first: int, rows: int) -> Array:
         """Memory for *rows* rows of *segments* from row *first* on, if they can be there.
@@ -182,9 +188,7 @@ class Reader:
         """Whether the backend of *segments* may be asked for several things at once."""
         return self._backend_of(layout, segments).concurrent_reads > 1
 
-    def _read_at_once(
-        self, layout: Layout, segments: tuple[Segment, ...], first: int, out: Array
-    ) -> int:
+    def _read_at_once(self, layout: Layout, segments: tuple[Segment, ...], first: int, out: Array) -> int:
         """What :meth:`read_into` does, with all requests under way at once; how many rows were read."""
         done, steps = 0, []
         for segment, skip, rows in _windows(segments, first, len(out)):
@@ -234,6 +238,7 @@ class Reader:
         """Let go of what was read ahead."""
         self._ahead.clear()
         self._ahead_bytes = 0
+        self.last_read = None
 
     # -- one segment -------------------------------------------------------------------------------
 
@@ -266,9 +271,7 @@ class Reader:
         if not is_whole and not checked_later and not backend.checks_windows:
             blocks = self._blocks.get(segment[:3]) or self._blocks_of(layout, segment)
             if blocks.unseen and blocks.has_unseen(skip, len(out)):
-                requests, finish = self._begin_checked(backend, layout, segment, blocks, skip, out)
-                run_all(requests)
-                finish()
+                self._read_checked(backend, layout, segment, blocks, skip, out)
                 return
         in_parts = is_whole and backend.reads_in_parts and out.nbytes >= THREADED_BYTES
         try:
@@ -284,6 +287,30 @@ class Reader:
             raise self._read_error(backend, segment.locator, error) from error
         if is_whole and (summed if in_parts else checksum(out)) != segment.checksum:
             raise self._checksum_error(layout, segment)
+
+    def _read_checked(
+        self, backend: Backend, layout: Layout, segment: Segment, blocks: Blocks, skip: int, out: Array
+    ) -> None:
+        """Fill *out* with rows of blocks of which some were not looked at yet."""
+        step, end = blocks.step, skip + len(out)
+        begin, stop = skip // step * step, min(-(-end // step) * step, segment.rows)
+        if (stop - begin) * layout.row_bytes > len(self._scratch):
+            requests, finish = self._begin_checked(backend, layout, segment, blocks, skip, out)
+            run_all(requests)
+            finish()
+            return
+        # Memory that is in the processor's cache already, for what most windows are.
+        room = self._scratch[: (stop - begin) * layout.row_bytes]
+        rows = room.view(layout.dtype).reshape(stop - begin, *layout.row_shape)
+        try:
+            backend.read_into(segment.locator, segment.first + begin, rows)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise self._read_error(backend, segment.locator, error) from error
+        if not blocks.check(begin, rows):
+            raise self._checksum_error(layout, segment)
+        copy_rows(rows[skip - begin : end - begin], out)
 
     def _begin(
         self, layout: Layout, segment: Segment, skip: int, out: Array
@@ -312,7 +339,7 @@ class Reader:
     def _begin_checked(
         self, backend: Backend, layout: Layout, segment: Segment, blocks: Blocks, skip: int, out: Array
     ) -> tuple[list[Request], Callable[[], None]]:
-        """As :meth:`_begin`, for a window of which some blocks were not looked at yet: those are read whole."""
+        """As :meth:`_begin`, for a window of blocks of which some were not looked at yet."""
         step, end = blocks.step, skip + len(out)
         begin, stop = skip // step * step, min(-(-end // step) * step, segment.rows)
         # What lies in whole blocks is read to where it belongs, unless all of it is little.
@@ -352,6 +379,8 @@ class Reader:
     def _blocks_of(self, layout: Layout, segment: Segment) -> Blocks:
         if len(self._blocks) >= KNOWN_BLOCKS:
             self._blocks.clear()
+        if not len(self._scratch):
+            self._scratch = np.empty(WARM_BYTES, np.uint8)
         blocks = self._blocks[segment[:3]] = blocks_of(segment, layout.row_bytes)
         return blocks
 

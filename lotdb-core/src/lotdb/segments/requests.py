@@ -72,11 +72,9 @@ def _joined(requests: Iterable[Request]) -> Iterator[list[Request]]:
         for request in same:
             end = request.first + len(request.out)
             row_bytes = request.out.nbytes // len(request.out)
-            fits = group and _is_alike(group[0].out, request.out) and (
-                (request.first - last) * row_bytes <= GAP_BYTES
-                and (max(end, last) - first) * row_bytes <= JOINED_BYTES
-            )
-            if group and not fits:
+            is_near = (request.first - last) * row_bytes <= GAP_BYTES
+            is_small = (max(end, last) - first) * row_bytes <= JOINED_BYTES
+            if group and not (is_near and is_small and _is_alike(group[0].out, request.out)):
                 yield group
                 group = []
             if not group:
@@ -87,7 +85,7 @@ def _joined(requests: Iterable[Request]) -> Iterator[list[Request]]:
 
 
 def _is_alike(one: Array, other: Array) -> bool:
-    return one.dtype == other.dtype and one.shape[1:] == other.shape[1:]
+    return bool(one.dtype == other.dtype) and one.shape[1:] == other.shape[1:]
 
 
 def _read(group: list[Request]) -> None:
@@ -118,7 +116,7 @@ def _at_once(job: Callable[[Any], None], several: Sequence[Any], threads: int) -
     They end with the call: none is left that a fork would lose, or that reads from what is closed.
     """
     waiting: Iterator[int] = iter(range(len(several)))
-    # A queue in C: Ctrl-C inside of a semaphore, or of a thread's start, would leave the two waiting for ever.
+    # A queue in C: Ctrl-C inside of a semaphore, or of a thread's start, would leave them waiting for ever.
     done: SimpleQueue[bool] = SimpleQueue()
     failures: list[BaseException] = []
     started = 0
