@@ -1,6 +1,6 @@
 """LOTDB, the Light Object Tree DB: a persistent tree for results, their metadata and their arrays."""
 
-from lotdb.content.payload import Payload, StoredSegment
+from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.database import LOTDB
 from lotdb.database.session import Savepoint
 from lotdb.database.upkeep import Damage
@@ -114,4 +114,5 @@ __all__ = [
     "WrongThreadError",
     "hookimpl",
     "open_part",
+    "read_many",
 ]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import numpy as np
+
 __all__ = ["basic"]
 
 
-def basic(
-    index: tuple[Any, ...], shape: tuple[int, ...]
-) -> tuple[tuple[slice, ...], tuple[Any, ...]] | None:
+def basic(index: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[Any, ...]] | None:
     """The smallest box that has all of ``array[index]``, and what to index its elements by.
 
     None if *index* is none of ints, slices, ``...`` and None, or is out of bounds: numpy itself then says
@@ -63,7 +63,7 @@ def _part(index: Any, length: int) -> tuple[slice, Any] | None:
             return slice(0, 0), slice(0, 0)
         last = start + (count - 1) * step
         return slice(min(start, last), max(start, last) + 1), slice(None, None, step)
-    if isinstance(index, bool) or not hasattr(index, "__index__") or getattr(index, "shape", ()):
+    if not isinstance(index, int | np.integer) or isinstance(index, bool):
         return None
     place = operator.index(index)
     place += length if place < 0 else 0

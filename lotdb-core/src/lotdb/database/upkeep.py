@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import warnings
@@ -29,6 +30,7 @@ from lotdb.nodes.nodes import BaseNode
 from lotdb.records import Children, Entry, all_items, load_guard, own_of, record_of
 from lotdb.segments.blocks import BlockSums, sums_of
 from lotdb.segments.layout import Layout, Segment
+from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.segments.record import PayloadRecord, is_payload
 from lotdb.segments.stage import Stage
 from lotdb.storage import damaged_headers, raw_records
@@ -56,9 +58,38 @@ def verify(root: BaseNode) -> Iterator[Damage]:
 
     What branches share is looked at once, at the first of them.
     """
+    unread: dict[str, list[str]] = {}  # payloads, by why they could not be read here
+    for found in read_ahead(_find(root), _wanted):
+        if isinstance(found, Damage):
+            yield found
+            continue
+        node, name, record = found
+        try:
+            yield from _verify_payload(node, name, record, unread)
+        except Exception as error:
+            yield _damage(node, error)
+    for why, payloads in unread.items():
+        were = f"and {len(payloads) - 1} more were" if len(payloads) > 1 else "was"
+        warnings.warn(f"{payloads[0]} {were} not verified: {why}", RuntimeWarning, stacklevel=2)
+
+
+# A payload that is to be looked at: its node, its name, and what is known of it.
+_Found = tuple[BaseNode, str, PayloadRecord]
+
+
+def _wanted(found: Damage | _Found) -> Iterator[Wanted]:
+    if not isinstance(found, Damage):
+        node, _, record = found
+        with contextlib.suppress(LotdbError):  # of a backend that is not to be had, as will be said
+            for segment in record.segments:
+                node._tree.stage.reads_at_once(record.layout, (segment,))
+                yield node._tree.stage, record.layout, segment
+
+
+def _find(root: BaseNode) -> Iterator[Damage | _Found]:
+    """The payloads at and below *root*, and what is damaged of all but those."""
     seen: set[Any] = set()
     stack: list[Iterator[BaseNode | Damage]] = [iter((root,))]
-    unread: dict[str, list[str]] = {}  # payloads, by why they could not be read here
     while stack:
         found = next(stack[-1], None)
         if found is None:
@@ -70,15 +101,12 @@ def verify(root: BaseNode) -> Iterator[Damage]:
                 entry = found._entry()
                 if not _is_new(found, entry, seen):
                     continue
-                yield from _verify_own(found, unread)
+                yield from _verify_own(found)
                 load_guard(entry)
             except Exception as error:
                 yield _damage(found, error)
             else:
                 stack.append(_below(found))
-    for why, payloads in unread.items():
-        were = f"and {len(payloads) - 1} more were" if len(payloads) > 1 else "was"
-        warnings.warn(f"{payloads[0]} {were} not verified: {why}", RuntimeWarning, stacklevel=2)
 
 
 def _is_new(node: BaseNode, entry: Entry, seen: set[Any]) -> bool:
@@ -164,7 +192,7 @@ def _without_ids(error: Exception) -> str:
     return _ID.sub("a record", str(error))
 
 
-def _verify_own(node: BaseNode, unread: dict[str, list[str]]) -> Iterator[Damage]:
+def _verify_own(node: BaseNode) -> Iterator[Damage | _Found]:
     own = own_of(node._entry())
     for name, stored in zip(own[0], own[1:], strict=True):
         if is_payload(stored):
@@ -173,7 +201,7 @@ def _verify_own(node: BaseNode, unread: dict[str, list[str]]) -> Iterator[Damage
             except DamagedError as error:
                 yield Damage(node.path, name, _without_ids(error))
                 continue
-            yield from _verify_payload(node, name, record, unread)
+            yield node, name, record
         elif type(stored) is tuple:
             value = decode(stored, extra=node._tree.plugins)
             if isinstance(value, Undecodable) and not value.missing_plugin:

@@ -6,7 +6,7 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,7 +27,9 @@ from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.packs import Pack, copy_rows
 from lotdb.segments.requests import Request, run_all
 
-__all__ = ["Reader", "place_of"]
+__all__ = ["Reader", "Wanted", "place_of", "read_ahead"]
+
+T = TypeVar("T")
 
 # What a backend raises if a library has not what it calls, which says nothing about the data.
 NOT_OF_DATA = (AttributeError, ImportError, NameError, NotImplementedError, TypeError)
@@ -47,6 +49,8 @@ KNOWN_BLOCKS = 4096
 # Segments of up to so many bytes are read ahead, and so many bytes of them at a time.
 AHEAD_BYTES = 1 << 20
 FETCHED_BYTES = 8 << 20
+# What is done one by one is looked at so far ahead.
+BATCH = 256
 
 
 class Reader:
@@ -206,6 +210,8 @@ class Reader:
         """
         steps: list[tuple[Reader, Segment, Request]] = []
         for layout, segment in wanted:
+            if not self.reads_at_once(layout, (segment,)):
+                continue
             keeper = self._keeper(segment.locator)
             size = segment.rows * layout.row_bytes
             if id(segment.locator) in keeper._pending or segment[:3] in keeper._ahead or size > AHEAD_BYTES:
@@ -412,6 +418,39 @@ class Reader:
             return []
         with system_errors(), plugin_errors(layout.backend):
             return list(self._backends(layout.backend).files(segment.locator))
+
+
+Wanted = tuple["Reader", Layout, Segment]
+
+
+def read_ahead(items: Iterable[T], wanted: Callable[[T], Iterable[Wanted]]) -> Iterator[T]:
+    """*items*, of which each is given out when the small segments that are *wanted* for it were read.
+
+    From a store that takes its time, those of several are read at once. Any other is left alone, and asked
+    for nothing before it is needed.
+    """
+    batch: list[T] = []
+    waiting: list[Wanted] = []
+    size = 0
+    for item in items:
+        slow = [each for each in wanted(item) if each[0].reads_at_once(each[1], (each[2],))]
+        if not slow and not batch:
+            yield item
+            continue
+        batch.append(item)
+        waiting += slow
+        size += sum(segment.rows * layout.row_bytes for _, layout, segment in slow)
+        if size > FETCHED_BYTES or len(batch) >= BATCH:
+            yield from _fetched(batch, waiting)
+            batch, waiting, size = [], [], 0
+    yield from _fetched(batch, waiting)
+
+
+def _fetched(batch: list[T], waiting: list[Wanted]) -> list[T]:
+    readers = {id(reader): reader for reader, _, _ in waiting}
+    for name, reader in readers.items():
+        reader.fetch([(layout, segment) for each, layout, segment in waiting if id(each) == name])
+    return batch
 
 
 def _windows(segments: tuple[Segment, ...], first: int, rows: int) -> Iterator[tuple[Segment, int, int]]:
