@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from lotdb.records import Children, own_of
+from lotdb.records import Children
+from lotdb.records.entries import own_of
+from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.reader import AHEAD_BYTES, FETCHED_BYTES
-from lotdb.segments.record import PayloadRecord, is_payload
 from lotdb.tree.handle import Handle
 
 __all__ = ["look", "runs"]

@@ -26,12 +26,14 @@ from lotdb.errors import (
 )
 from lotdb.interfaces.backend import Backend, is_locator, iter_locators
 from lotdb.interfaces.installed import plugin_errors
-from lotdb.nodes.nodes import BaseNode
-from lotdb.records import Children, Entry, all_items, load_guard, own_of, record_of
+from lotdb.node_api.nodes import BaseNode
+from lotdb.records import Children, Entry
+from lotdb.records.children import all_items
+from lotdb.records.entries import load_guard, own_of, record_of
 from lotdb.segments.blocks import BlockSums, sums_of
 from lotdb.segments.layout import Layout, Segment
+from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.reader import Wanted, read_ahead
-from lotdb.segments.record import PayloadRecord, is_payload
 from lotdb.segments.stage import Stage
 from lotdb.storage import damaged_headers, raw_records
 from lotdb.tree.copying import BLOCK_BYTES

@@ -130,9 +130,9 @@ class Backend(ABC):
     #: ``context.folder`` if it names nothing.
     syncs: bool = False
 
-    #: How many calls of :meth:`read_into` may be under way at a time, from threads of the core. A store at the
-    #: other end of a network answers many in the time of one. Set it to 1 if that is of no use, as for files
-    #: in a local folder; then nothing is read ahead either.
+    #: How many calls of :meth:`read_into` may be under way at a time, from threads of the core. A store at
+    #: the other end of a network answers many in the time of one. Set it to 1 if that is of no use, as for
+    #: files in a local folder; then nothing is read ahead either.
     concurrent_reads: int = 32
 
     #: True says that whatever :meth:`read_into` and :meth:`read_selection` read was checked against a
@@ -249,9 +249,9 @@ class Backend(ABC):
         """Fill *out*, C-contiguous, with ``array[selection]``, of which only a part of each row is wanted.
 
         Override it if the backend can read that without the rest of the rows, as one with chunks along other
-        axes can, and if it :attr:`checks_windows`: the core's checksums are those of whole rows. The core
-        asks for nothing else then; without it, it reads the rows and selects. *selection* has a slice for each
-        axis, rows first, with start and stop, and without a step.
+        axes can, and if it :attr:`checks_windows`: the core's checksums are those of whole rows. Of any other
+        backend the core reads the rows, and selects. *selection* has a slice for each axis, rows first, with
+        start and stop, and without a step.
 
         Raise ``DamagedError`` if the array is missing, or smaller than it should be.
         """

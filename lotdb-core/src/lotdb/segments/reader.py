@@ -24,8 +24,8 @@ from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.segments.blocks import Blocks, blocks_of
 from lotdb.segments.checksums import THREADED_BYTES, checksum, read_summed
 from lotdb.segments.layout import Array, Layout, Segment
-from lotdb.segments.packs import Pack, copy_rows
 from lotdb.segments.requests import Request, run_all
+from lotdb.segments.small_arrays import Pack, copy_rows
 
 __all__ = ["Reader", "Wanted", "place_of", "read_ahead"]
 

@@ -17,7 +17,7 @@ from persistent import Persistent
 
 from lotdb.interfaces.backend import Backend
 from lotdb.segments.layout import Array
-from lotdb.segments.packs import copy_rows
+from lotdb.segments.small_arrays import copy_rows
 
 __all__ = ["Request", "run_all"]
 
