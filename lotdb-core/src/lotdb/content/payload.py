@@ -313,7 +313,7 @@ class Payload:
         return map(self._block, self._read_runs(edges))
 
     def _read_runs(self, edges: Iterable[tuple[int, int]]) -> Iterator[np.ndarray[Any, Any]]:
-        """The rows of each of several windows that follow each other; from a slow store, some in a request."""
+        """The rows of each of windows that follow each other; from a slow store, of some in one request."""
         stage, record = self._tree.stage, self._record
         if not record.segments or not stage.reads_at_once(record.layout, record.segments):
             yield from (self._read_rows(first, last) for first, last in edges)
