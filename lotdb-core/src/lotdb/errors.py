@@ -264,7 +264,7 @@ class FileSystemError(LotdbError, OSError):
     @classmethod
     def of(cls, error: OSError, about: str = "", path: str | None = None) -> FileSystemError:
         """*error* as one of ours, which says what it is *about*, and names *path* if it names no file."""
-        reason = error.strerror or text_of(error)
+        reason = error.strerror or text_of(error) or type(error).__name__
         where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else path
         reason = f"{about}: {reason}" if about else reason
         return cls(error.errno, reason, where) if where else cls(error.errno, reason)
