@@ -184,7 +184,9 @@ class ZarrBackend(Backend):
         if self._folder is None:
             return
         files = array.shards or array.chunks
-        along = [range(low // size, -(-high // size)) for (low, high), size in zip(window, files, strict=True)]
+        along = [
+            range(low // size, -(-high // size)) for (low, high), size in zip(window, files, strict=True)
+        ]
         # Not all at once: a stranger's array may claim more files than there is memory.
         for place in places(along):
             _check_file(os.path.join(self._folder, locator, chunk_key(place)))
@@ -251,9 +253,7 @@ class ZarrBackend(Backend):
         window = [(first_row, first_row + len(out)), *((0, length) for length in opened.shape[1:])]
         self._read(locator, opened, window, target)
 
-    def read_selection(
-        self, locator: str, selection: tuple[slice, ...], out: np.ndarray[Any, Any]
-    ) -> None:
+    def read_selection(self, locator: str, selection: tuple[slice, ...], out: np.ndarray[Any, Any]) -> None:
         opened = self._opened(locator)
         target = _as_stored(out)
         window = [(each.start, each.stop) for each in selection]

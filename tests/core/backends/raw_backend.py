@@ -1,6 +1,7 @@
 """A backend for tests that keeps the bytes of each array in a file, and counts what it is asked for."""
 
 import threading
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,8 +12,8 @@ class RawBackend(Backend):
     """Like that of any stranger: it declares nothing."""
 
     name = "raw"
-    requests: list[tuple[str, int, int]] = []
-    threads: set[int] = set()
+    requests: ClassVar[list[tuple[str, int, int]]] = []
+    threads: ClassVar[set[int]] = set()
 
     def path(self, locator):
         return self.context.folder / locator

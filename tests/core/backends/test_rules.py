@@ -1,4 +1,4 @@
-"""What a backend declares, and what the core then does for it: settings, versions, the end of a pack, places."""
+"""What a backend declares, and the core then does for it: settings, versions, the end of a pack, places."""
 
 import runpy
 import shutil
@@ -98,7 +98,7 @@ def test_a_newer_version_is_refused_and_an_older_one_is_told(tmp_path):
     second, _ = told(2)
     with opened(tmp_path, second) as db, db.connection() as root:
         for use_it in (lambda: root["a"].read_data(), lambda: root.get_data_node("b").write_data(ARRAY)):
-            with pytest.raises(DatabaseFormatError, match="version 2 .* have version 3; install a newer"):
+            with pytest.raises(DatabaseFormatError, match=r"version 2 .* have version 3; install a newer"):
                 use_it()
     fourth, seen = told(4)
     with opened(tmp_path, fourth) as db:

@@ -74,9 +74,11 @@ def test_any_basic_index_is_numpys(payloads, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("index", [(0, 7), (0, 0, 5), (60, 0), (0, -8), (..., 0, ...), (0, 0, 0, 0), (0, 1.5)])
+@pytest.mark.parametrize(
+    "index", [(0, 7), (0, 0, 5), (60, 0), (0, -8), (..., 0, ...), (0, 0, 0, 0), (0, 1.5)]
+)
 def test_what_numpy_refuses_is_an_error_of_ours(payloads, name, index):
-    with pytest.raises(InvalidIndexError, match="payload 'data' of node 'a'|payload 'data' of"):
+    with pytest.raises(InvalidIndexError, match="payload 'data' of node 'a'"):
         payloads[name][index]
 
 

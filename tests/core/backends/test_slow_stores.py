@@ -135,7 +135,7 @@ def test_copies_merges_and_compaction_read_several_at_once(tmp_path):
                 for key in "pq":
                     assert np.array_equal(target[f"{key}/{number}"].read_data(), data(number))
         backend.requests.clear()
-        memory = BaseNode()
+        memory = BaseNode(plugins=db.plugins)
         memory.add_tree(root["p"], copy=True)
         assert len(backend.requests) == 1
         backend.requests.clear()

@@ -141,7 +141,7 @@ def test_what_a_library_lacks_is_said_as_before(db, backend):
 def test_a_write_that_does_not_get_through_is_unavailable(db, backend):
     root = db.open_connection()
     backend.error = ConnectionError("try later")
-    with pytest.raises(UnavailableError, match="backend 'raw' cannot write.*try later"):
+    with pytest.raises(UnavailableError, match=r"backend 'raw' cannot write.*try later"):
         root["a"].write_data(np.zeros(1_000_000))
     backend.error = None
     assert root["a"].read_data()[5] == 5
