@@ -3,6 +3,7 @@
 import random
 import runpy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from lotdb.segments.blocks import BLOCK_BYTES, SUM_BYTES, BlockSums, block_rows
 from lotdb.segments.stage import INLINE_BYTES, Stage
 
 raw_backend = runpy.run_path(str(Path(__file__).with_name("raw_backend.py")))
-RawBackend, fresh, opened = (raw_backend[name] for name in ("RawBackend", "fresh", "opened"))
+RawBackend: Any = raw_backend["RawBackend"]
+fresh, opened = raw_backend["fresh"], raw_backend["opened"]
 
 
 def segments_of(node):

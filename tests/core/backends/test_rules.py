@@ -3,6 +3,7 @@
 import runpy
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from lotdb import (
 )
 
 raw_backend = runpy.run_path(str(Path(__file__).with_name("raw_backend.py")))
-RawBackend, fresh, opened = (raw_backend[name] for name in ("RawBackend", "fresh", "opened"))
+RawBackend: Any = raw_backend["RawBackend"]
+fresh, opened = raw_backend["fresh"], raw_backend["opened"]
 
 ARRAY = np.arange(300_000)
 

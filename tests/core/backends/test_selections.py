@@ -3,6 +3,7 @@
 import runpy
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis.extra import numpy as st_numpy
 from lotdb import BaseNode, DamagedError, InvalidIndexError
 
 raw_backend = runpy.run_path(str(Path(__file__).with_name("raw_backend.py")))
-RawBackend, fresh, opened = (raw_backend[name] for name in ("RawBackend", "fresh", "opened"))
+RawBackend: Any = raw_backend["RawBackend"]
+fresh, opened = raw_backend["fresh"], raw_backend["opened"]
 
 SHAPE = (60, 7, 5)
 ARRAY = np.arange(2100.0).reshape(SHAPE)
@@ -67,6 +69,7 @@ def test_any_basic_index_is_numpys(payloads, name):
     @given(st_numpy.basic_indices(SHAPE, allow_newaxis=True, allow_ellipsis=True))
     def check(index):
         got, wanted = payload[index], ARRAY[index]
+        assert type(got) is type(wanted)
         assert (np.shape(got), np.asarray(got).dtype) == (wanted.shape, wanted.dtype)
         assert np.array_equal(got, wanted)
 

@@ -4,6 +4,7 @@ import os
 import runpy
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from lotdb import BaseNode, DamagedError, InvalidOptionError, read_many
 
 raw_backend = runpy.run_path(str(Path(__file__).with_name("raw_backend.py")))
-RawBackend, fresh, opened = (raw_backend[name] for name in ("RawBackend", "fresh", "opened"))
+RawBackend: Any = raw_backend["RawBackend"]
+fresh, opened = raw_backend["fresh"], raw_backend["opened"]
 
 COUNT = 200
 

@@ -5,7 +5,9 @@ import io
 import os
 import runpy
 import urllib.error
+from email.message import Message
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ import pytest
 from lotdb import DamagedError, FileSystemError, LotdbError, PluginError, UnavailableError
 
 raw_backend = runpy.run_path(str(Path(__file__).with_name("raw_backend.py")))
-RawBackend, fresh, opened = (raw_backend[name] for name in ("RawBackend", "fresh", "opened"))
+RawBackend: Any = raw_backend["RawBackend"]
+fresh, opened = raw_backend["fresh"], raw_backend["opened"]
 
 
 class Failing(RawBackend):
@@ -47,8 +50,8 @@ REFUSED = {
     "I/O": OSError(errno.EIO, "Input/output error"),
     "stale": OSError(errno.ESTALE, "Stale file handle"),
     "name": OSError(-2, "Name or service not known"),  # as socket.gaierror has it
-    "HTTP 503": urllib.error.HTTPError("http://x", 503, "busy", None, io.BytesIO()),
-    "HTTP 403": urllib.error.HTTPError("http://x", 403, "forbidden", None, io.BytesIO()),
+    "HTTP 503": urllib.error.HTTPError("http://x", 503, "busy", Message(), io.BytesIO()),
+    "HTTP 403": urllib.error.HTTPError("http://x", 403, "forbidden", Message(), io.BytesIO()),
     "caught": caused(DamagedError("cannot be read"), ConnectionRefusedError(errno.ECONNREFUSED, "refused")),
     "wrapped": caused(RuntimeError("of a library"), TimeoutError("timed out")),
     "said": UnavailableError("try later"),

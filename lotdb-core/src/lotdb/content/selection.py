@@ -30,15 +30,16 @@ def basic(index: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[tuple[slice, 
         return None
     box: list[slice] = []
     within: list[Any] = []
-    if not any(each is Ellipsis for each in index):
+    has_dots = any(each is Ellipsis for each in index)
+    if not has_dots:
         index = (*index, Ellipsis)
     for each in index:
         if each is None:
             within.append(None)
         elif each is Ellipsis:
-            for length in shape[len(box) : len(shape) - _named_after_dots(index)]:
-                box.append(slice(0, length))
-                within.append(slice(None))
+            box += [slice(0, length) for length in shape[len(box) : len(shape) - _named_after_dots(index)]]
+            if has_dots:  # with them, numpy gives an array also of a single element
+                within.append(Ellipsis)
         else:
             part = _part(each, shape[len(box)])
             if part is None:
