@@ -373,7 +373,7 @@ def test_a_change_that_can_not_be_taken_back_is_not_committed(db, monkeypatch):
         raise OSError("the disk is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr("lotdb.tree.graft.put", fail)
+        patch.setattr("lotdb.tree.edit.put", fail)
         patch.setattr("lotdb.tree.whole._restore", fail)
         with pytest.raises(OSError, match="the disk is gone"):
             root["a/z"].move(root["b"])

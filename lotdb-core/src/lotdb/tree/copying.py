@@ -14,13 +14,12 @@ from lotdb.interfaces.loader import Loader
 from lotdb.records import OWN_KEY, Box, Children, Entry, Own
 from lotdb.records.children import all_items
 from lotdb.records.entries import (
-    is_shared,
+    children_of,
     leaf_with,
     new_branch,
     own_of,
+    packed_values,
     record_of,
-    shared_entry,
-    touch,
     type_of,
 )
 from lotdb.records.own import EMPTY_OWN
@@ -29,7 +28,6 @@ from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.reader import Reader, Wanted, read_ahead
 from lotdb.segments.stage import Stage
-from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
 from lotdb.values import values
 
@@ -38,24 +36,12 @@ __all__ = [
     "copy_entry",
     "copy_payload",
     "is_same",
-    "share_entry",
     "wanted",
     "wanted_of",
 ]
 
 # Payloads are copied from store to store in blocks of this many bytes.
 BLOCK_BYTES = 16 << 20
-
-
-def share_entry(node: Handle) -> Entry:
-    """The entry of *node* for a second place in the same tree: O(1), whatever is below."""
-    entry = node._entry()
-    if record_of(entry) is not None and not is_shared(entry):
-        container = node._container_to_write()
-        touch(container[node._key])
-        node._tree.new_epoch()  # what was writable below is no longer
-        entry = container[node._key] = shared_entry(container[node._key])
-    return entry
 
 
 def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
@@ -78,13 +64,13 @@ def _walk_to_copy(
 
     Gives what each node with payloads holds, and what is to be called with the copy of that.
     """
-    # Depth first, so what is copied at a depth stands below what was copied last above it.
+    # Depth first: the parent of a copied node is the node that was copied last, one level above.
     stack: list[tuple[Any, str, Entry, int]] = [(copied, "", entry, 0)]
     above: list[tuple[str, Any]] = []
     ids: set[int] = set()
     while stack:
         place, key, entry, depth = stack.pop()
-        record = entry[1]
+        record = record_of(entry)
         while len(above) > depth:
             ids.discard(id(above.pop()[1]))
         if id(record) in ids:
@@ -92,22 +78,24 @@ def _walk_to_copy(
             raise DamagedError(f"node {path!r} cannot be copied: it is below itself")
         own = own_of(entry)
         put: Callable[[Own], None]
-        if type(record) is tuple:
+        if record is None:
             put = partial(_put_leaf, place, key, entry, False)
         elif type(record) is Box:
             put = partial(_put_leaf, place, key, entry, True)
         else:
             boxed = type(record[OWN_KEY]) is Box
             place[key] = branch = new_branch(type_of(entry), EMPTY_OWN)
-            put = partial(_put_own, branch[1], boxed)
+            children: Any = children_of(branch)
+            put = partial(_put_own, children, boxed)
             above.append((key, record))
             ids.add(id(record))
             for child_key, child in all_items(record):
                 # Packed leaves are most of a tree; those without payloads are copied as they are.
-                if type(child[1]) is tuple and not any(map(is_payload, child[2:])):
-                    branch[1][child_key] = child
+                packed = packed_values(child)
+                if packed is not None and not any(map(is_payload, packed)):
+                    children[child_key] = child
                 else:
-                    stack.append((branch[1], child_key, child, depth + 1))
+                    stack.append((children, child_key, child, depth + 1))
             source.trim_cache()
         if target is None or not any(map(is_payload, own[1:])):
             put(own)
