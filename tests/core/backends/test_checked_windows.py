@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lotdb import DamagedError
 from lotdb.records import Box
+from lotdb.segments import stage
 from lotdb.segments.blocks import BLOCK_BYTES, SUM_BYTES, BlockSums, block_rows
 from lotdb.segments.stage import INLINE_BYTES, Stage
 
@@ -183,7 +184,7 @@ def test_an_earlier_format_is_read_as_it_was_and_gets_its_sums_when_it_is_rewrit
     array = np.random.default_rng(3).integers(0, 99, 1_000_000)
     with opened(tmp_path, "blob") as db:
         with db.connection() as root, monkeypatch.context() as before:
-            before.setattr(Stage, "_sums", lambda *about: None)
+            before.setattr(Stage, "_step", lambda *about: 0)
             root.get_data_node("a").write_data(array)
         with db.connection() as root:
             assert [len(segment.stored) for segment in segments_of(root["a"])] == [4]
@@ -203,16 +204,16 @@ def test_an_earlier_format_is_read_as_it_was_and_gets_its_sums_when_it_is_rewrit
 @pytest.mark.parametrize("size", [100_000, 1_000_000])
 @pytest.mark.parametrize("how", ["altered", "too short"])
 def test_wrong_sums_are_told(tmp_path, monkeypatch, size, how):
-    real = BlockSums.finish
+    real = stage.block_sums
 
-    def finish(self):
-        found = bytearray(real(self))
+    def altered(array, step):
+        found = bytearray(real(array, step))
         found[3] ^= 1
         return bytes(found) if how == "altered" else bytes(found[8:])
 
     with opened(tmp_path, "blob") as db:
         with db.connection() as root, monkeypatch.context() as wrong:
-            wrong.setattr(BlockSums, "finish", finish)
+            wrong.setattr(stage, "block_sums", altered)
             root.get_data_node("a").write_data(np.arange(size))
         with db.connection() as root:
             with pytest.raises(DamagedError, match="payload 'data' of node 'a'"):

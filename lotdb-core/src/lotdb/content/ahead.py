@@ -44,11 +44,11 @@ def runs(edges: Iterable[tuple[int, int]], row_bytes: int) -> Iterator[list[tupl
 def look(node: Handle, name: str, record: PayloadRecord) -> None:
     """Read ahead what is likely to follow payload *name* of *node*, which is about to be read whole.
 
-    It is if the payload that was read before is one of the same node, or the one of the same name of another
-    child of the same node: then so are, likely, the next ones.
+    Its backend is one that may be asked for several things at once. What follows is likely if the payload
+    that was read before is one of the same node, or the one of the same name of another child of its parent.
     """
     stage, layout = node._tree.stage, record.layout
-    if not record.segments or not stage.reads_at_once(layout, record.segments):
+    if not record.segments:
         return
     if all(map(stage.is_ahead, record.segments)):
         return

@@ -456,7 +456,7 @@ class Payload:
         tree, record = self._tree, self._record
         tree.check()
         try:
-            if last - first == record.rows:
+            if last - first == record.rows and tree.stage.reads_at_once(record.layout, record.segments):
                 ahead.look(self._node, self.name, record)
             out = tree.stage.room_for(record.layout, record.segments, first, max(last - first, 0))
             if out.nbytes:

@@ -27,7 +27,17 @@ from lotdb.records import Box
 from lotdb.segments.checksums import as_bytes, checksum
 from lotdb.segments.layout import Array, Segment
 
-__all__ = ["BLOCK_BYTES", "BlockSums", "Blocks", "OneBlock", "block_rows", "blocks_of", "sums_of"]
+__all__ = [
+    "BLOCK_BYTES",
+    "SUM_BYTES",
+    "BlockSums",
+    "Blocks",
+    "OneBlock",
+    "block_rows",
+    "block_sums",
+    "blocks_of",
+    "sums_of",
+]
 
 # A block of more than one row has at most so many bytes. It is small enough to be read beside a window of a
 # few rows, and large enough that the sums are few: a four-thousandth of the data.
@@ -54,6 +64,12 @@ def block_rows(row_bytes: int, rows: int) -> int:
     return max(fitting, min(-(-rows // MOST_BLOCKS), LARGEST_BYTES // row_bytes))
 
 
+def block_sums(array: Array, step: int) -> bytes:
+    """The sums of the blocks of *step* rows of a C-contiguous *array*, 8 bytes each, little-endian."""
+    data = as_bytes(array)
+    return _sums(data, len(data) // len(array) * step).tobytes()
+
+
 class BlockSums:
     """Sums up the blocks of rows that come one after another.
 
@@ -70,10 +86,6 @@ class BlockSums:
         self._bytes = self.step * row_bytes
         self._sums = bytearray()
         self._rest = bytearray()  # of a block that is not complete
-
-    def resume(self, sums: bytes, full: int) -> None:
-        """Begin behind the first *full* blocks of *sums*."""
-        self._sums += sums[: full * SUM_BYTES]
 
     def add(self, array: Array) -> None:
         """Take the rows of a C-contiguous *array*."""
@@ -186,13 +198,18 @@ def sums_of(segment: Segment) -> bytes:
 
 def _sums(data: Bytes, size: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
     """The sums of the blocks of *size* bytes in *data*; the last may be shorter."""
-    if size > BLOCK_BYTES or size % 8 or len(data) < size:
-        starts = range(0, len(data), size)
-        return np.array([_sum(data[first : first + size]) for first in starts], "<u8")
-    whole = len(data) - len(data) % size
-    words = data[:whole].view("<u8").reshape(-1, size // 8)
-    sums: np.ndarray[Any, np.dtype[np.uint64]] = words @ _numbers()[: size // 8]
-    return sums if whole == len(data) else np.append(sums, np.uint64(_sum(data[whole:])))
+    count = -(-len(data) // size)
+    sums = np.empty(count, "<u8")
+    if size > BLOCK_BYTES or size % 8 or count == 1:
+        for number in range(count):
+            sums[number] = _sum(data[number * size : (number + 1) * size])
+        return sums
+    whole = len(data) // size
+    words = data[: whole * size].view("<u8").reshape(whole, size // 8)
+    np.matmul(words, _numbers()[: size // 8], out=sums[:whole])
+    if whole < count:
+        sums[whole] = _sum_part(data[whole * size :])
+    return sums
 
 
 def _sum(data: Bytes) -> int:

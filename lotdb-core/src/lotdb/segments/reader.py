@@ -70,6 +70,8 @@ class Reader:
         # By locator, first row and rows: what is known of the blocks of segments, and rows read ahead.
         self._blocks: dict[tuple[Any, ...], Blocks] = {}
         self._scratch = _NO_ROOM
+        # By its name, whether a backend may be asked for several things at once.
+        self._at_once: dict[str, bool] = {}
         self._ahead: OrderedDict[tuple[Any, ...], Array] = OrderedDict()
         self._ahead_bytes = 0
         #: Where the payload was that was read whole last, of a backend that is read ahead.
@@ -190,7 +192,10 @@ class Reader:
 
     def reads_at_once(self, layout: Layout, segments: tuple[Segment, ...]) -> bool:
         """Whether the backend of *segments* may be asked for several things at once."""
-        return self._backend_of(layout, segments).concurrent_reads > 1
+        known = self._at_once.get(layout.backend)
+        if known is None:
+            known = self._at_once[layout.backend] = self._backend_of(layout, segments).concurrent_reads > 1
+        return known
 
     def _read_at_once(self, layout: Layout, segments: tuple[Segment, ...], first: int, out: Array) -> int:
         """What :meth:`read_into` does, with all requests under way at once; how many rows were read."""

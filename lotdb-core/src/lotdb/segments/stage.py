@@ -26,7 +26,7 @@ from lotdb.errors import (
 from lotdb.interfaces.backend import is_locator
 from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.records import Box
-from lotdb.segments.blocks import BLOCK_BYTES, BlockSums, block_rows, sums_of
+from lotdb.segments.blocks import BLOCK_BYTES, SUM_BYTES, BlockSums, block_rows, block_sums, sums_of
 from lotdb.segments.checksums import checksum
 from lotdb.segments.durability import make_durable
 from lotdb.segments.layout import Array, Layout, Segment
@@ -110,30 +110,27 @@ class Stage(Reader):
     def _segment(self, layout: Layout, locator: Any, first: int, array: Array) -> Segment:
         """The segment that *array* is, from row *first* on of what is stored at *locator*."""
         segment = Segment(locator, first, len(array), checksum(array))
-        sums = self._sums(layout, len(array))
-        if sums is None:
-            return segment
-        sums.add(array)
-        return self._with_sums(segment, sums)
+        step = self._step(layout, len(array))
+        return self._with_sums(segment, step, block_sums(array, step)) if step else segment
 
-    def _sums(self, layout: Layout, rows: int) -> BlockSums | None:
-        """What sums up the blocks of *rows* rows, if they are several, and nobody else checks windows."""
+    def _step(self, layout: Layout, rows: int) -> int:
+        """Rows of a block of *rows* rows; 0 if they are one block, or somebody else checks windows."""
         if rows * layout.row_bytes <= BLOCK_BYTES or self._backends(layout.backend).checks_windows:
-            return None
-        return BlockSums(layout.row_bytes, block_rows(layout.row_bytes, rows))
+            return 0
+        return block_rows(layout.row_bytes, rows)
 
-    def _with_sums(self, segment: Segment, sums: BlockSums) -> Segment:
-        found = sums.finish()
+    def _with_sums(self, segment: Segment, step: int, sums: bytes) -> Segment:
         # Many get a record of their own, which is read with the first window: the node's is read each time.
-        kept = Box((found,)) if len(found) > INLINE_BYTES and self._join is not None else found
-        return segment._replace(step=sums.step, sums=kept)
+        kept = Box((sums,)) if len(sums) > INLINE_BYTES and self._join is not None else sums
+        return segment._replace(step=step, sums=kept)
 
     def write_blocks(self, layout: Layout, blocks: Iterable[Array], rows: int) -> tuple[Segment, ...]:
         """One segment that holds *rows* rows, given as consecutive *blocks*; held in memory one by one."""
         if rows * layout.row_bytes < PACKED_BYTES:
             return self.write_stream(layout, blocks)
         locator = self._new_locator(layout)
-        running, sums = 0, self._sums(layout, rows)
+        running, step = 0, self._step(layout, rows)
+        sums = BlockSums(layout.row_bytes, step) if step else None
 
         def summed() -> Iterator[Array]:
             nonlocal running
@@ -149,7 +146,7 @@ class Stage(Reader):
             backend.write_blocks(locator, summed(), shape, options, **_notes(backend, layout))
             make_durable(backend, locator)
         segment = Segment(locator, 0, rows, running)
-        return (segment if sums is None else self._with_sums(segment, sums),)
+        return (segment if sums is None else self._with_sums(segment, step, sums.finish()),)
 
     def write_stream(
         self, layout: Layout, blocks: Iterable[Array], segments: tuple[Segment, ...] = ()
@@ -214,16 +211,14 @@ class Stage(Reader):
         extended = last._replace(rows=last.rows + len(array), checksum=checksum(array, last.checksum))
         self._add(layout, pack, array)
         pack_rows = pack.array  # also if it has just been written
-        sums = self._sums(layout, extended.rows)
-        if sums is None:
+        step = self._step(layout, extended.rows)
+        if not step:
             return extended
         # Blocks that were full stay as they are; the one that was not is summed once more.
-        full = 0
-        if last.sums is not None:
-            full = last.rows // sums.step
-            sums.resume(sums_of(last), full)
-        sums.add(pack_rows[last.first + full * sums.step :])
-        return self._with_sums(extended, sums)
+        full = 0 if last.sums is None else last.rows // step
+        before = b"" if last.sums is None else sums_of(last)[: full * SUM_BYTES]
+        rest = pack_rows[last.first + full * step :]
+        return self._with_sums(extended, step, before + block_sums(rest, step))
 
     def _add(self, layout: Layout, pack: Pack, array: Array) -> None:
         pack.add(array)
