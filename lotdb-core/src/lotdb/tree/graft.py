@@ -41,9 +41,7 @@ def check_node(node: Any) -> Any:
 # -- adding and moving ----------------------------------------------------------------------------
 
 
-def add_tree(
-    parent: N, tree: N, *, key: str | int | None, copy: bool, if_exists: IfExists
-) -> N:
+def add_tree(parent: N, tree: N, *, key: str | int | None, copy: bool, if_exists: IfExists) -> N:
     """Put *tree* below *parent*; see ``BaseNode.add_tree``."""
     check_node(tree)
     key = check_key(tree._key if key is None else key)
