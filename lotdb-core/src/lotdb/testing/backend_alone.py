@@ -219,6 +219,31 @@ class AloneTests(BackendFixtures):
             alone.read(backend, locator, array, first, rows)
             pytest.fail(f"Backend.read_into: rows {first} to {first + rows} of 10 are a DamagedError")
 
+    def test_a_part_of_each_row_is_read(self, alone: Alone, backend_class: type[Backend]) -> None:
+        if backend_class.read_selection is Backend.read_selection:
+            pytest.skip("it reads whole rows")
+        backend, array = alone.open(), filled("float64", (60, 7, 5))
+        locator = alone.write(backend, array)
+
+        @settings(max_examples=40, deadline=None)
+        @given(st.tuples(*(st.tuples(*[st.integers(0, length)] * 2) for length in array.shape)))
+        def check(edges: tuple[tuple[int, int], ...]) -> None:
+            selection = tuple(slice(min(pair), max(*pair, min(pair) + 1)) for pair in edges)
+            selection = tuple(
+                slice(min(each.start, length - 1), min(each.stop, length))
+                for each, length in zip(selection, array.shape, strict=True)
+            )
+            wanted = array[selection]
+            out = np.full(wanted.shape, 7.0)
+            backend.read_selection(locator, selection, out)
+            check_same(out, wanted, "Backend.read_selection fills out with just what is selected")
+
+        check()
+        beyond = (slice(0, 60), slice(3, 8), slice(0, 5))
+        with pytest.raises(DamagedError):
+            backend.read_selection(locator, beyond, np.empty((60, 5, 5)))
+            pytest.fail("Backend.read_selection: what is not in the array is a DamagedError")
+
     # -- write_blocks ------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("lengths", [[1000], [1, 998, 1], [300, 300, 300, 100], [10] * 100])
