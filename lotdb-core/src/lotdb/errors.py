@@ -331,11 +331,12 @@ def is_gone(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _GONE
 
 
-def system_error(error: BaseException | None) -> OSError | None:
+def system_error(error: BaseException | None, *, of_a_store: bool = False) -> OSError | None:
     """The system's error that caused *error*: itself, or one that it was raised from.
 
     A missing file does not count, nor does an ``OSError`` without a number, which some libraries raise for
-    bytes that they do not understand.
+    bytes that they do not understand; *of_a_store*, those without a number count that say that it is not to
+    be had.
     """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -345,7 +346,7 @@ def system_error(error: BaseException | None) -> OSError | None:
         if isinstance(error, OSError) and not isinstance(error, LotdbError):
             if error.errno is not None:
                 return None if error.errno in _GONE else error
-            if isinstance(error, _REFUSALS) or _status(error) in _REFUSED_STATUS:
+            if of_a_store and (isinstance(error, _REFUSALS) or _status(error) in _REFUSED_STATUS):
                 return error
         if isinstance(error, ImportError):
             for number in _OF_THE_LINKER:
@@ -382,12 +383,15 @@ _UNREACHED = frozenset(
 )  # fmt: skip
 
 
-def store_error(failure: OSError, about: str, where: str | None) -> FileSystemError:
-    """*failure*, which kept a backend from its work, as one of ours.
+def store_error(error: BaseException, about: str, where: str | None) -> FileSystemError | None:
+    """What *error* of a backend is if it comes of the system, or of the way to a store; None for any other.
 
     The one place that tells a store that is not to be had, an ``UnavailableError``, from a system that lacks
-    something, whichever backend it came through.
+    something, whichever backend it came through. It says *about* what it is, and *where*.
     """
+    failure = system_error(error, of_a_store=True)
+    if failure is None:
+        return None
     is_unreached = (
         isinstance(failure, (UnavailableError, *_REFUSALS))
         or failure.errno in _UNREACHED

@@ -8,9 +8,13 @@ asked for together: in one request if they share a stored array, and otherwise b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from ZODB.POSException import POSError
+
+from lotdb.errors import LotdbError
 from lotdb.records import Children
 from lotdb.records.entries import own_of
 from lotdb.segments.payload_record import PayloadRecord, is_payload
@@ -60,8 +64,7 @@ def look(node: Handle, name: str, record: PayloadRecord) -> None:
     following = _of_node(node, name) if before[1] == node._key else _of_siblings(node, name)
     wanted = [(layout, segment) for segment in record.segments]
     size = sum(segment.rows for segment in record.segments) * layout.row_bytes
-    for stored in following:
-        other = PayloadRecord.decode(stored)
+    for other in _decoded(following):
         bytes_of_it = other.rows * other.layout.row_bytes
         size += bytes_of_it
         if size > FETCHED_BYTES:
@@ -69,6 +72,12 @@ def look(node: Handle, name: str, record: PayloadRecord) -> None:
         if other.layout.backend == layout.backend and bytes_of_it <= AHEAD_BYTES:
             wanted += [(other.layout, segment) for segment in other.segments]
     stage.fetch(wanted)
+
+
+def _decoded(following: Iterator[Any]) -> Iterator[PayloadRecord]:
+    """The records of the payloads that follow, up to one that cannot be read: who reads that one says so."""
+    with suppress(LotdbError, POSError):
+        yield from map(PayloadRecord.decode, following)
 
 
 def _of_node(node: Handle, name: str) -> Iterator[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import warnings
@@ -83,10 +82,8 @@ _Found = tuple[BaseNode, str, PayloadRecord]
 def _wanted(found: Damage | _Found) -> Iterator[Wanted]:
     if not isinstance(found, Damage):
         node, _, record = found
-        with contextlib.suppress(LotdbError):  # of a backend that is not to be had, as will be said
-            for segment in record.segments:
-                node._tree.stage.reads_at_once(record.layout, (segment,))
-                yield node._tree.stage, record.layout, segment
+        for segment in record.segments:
+            yield node._tree.stage, record.layout, segment
 
 
 def _find(root: BaseNode) -> Iterator[Damage | _Found]:
@@ -245,7 +242,7 @@ def _why(backend: str, error: LotdbError) -> str:
     """Why payloads could not be read, in words that are the same for all of them."""
     if not isinstance(error, OSError):
         return str(error)
-    cause = system_error(error.__cause__) or error
+    cause = system_error(error.__cause__, of_a_store=True) or error
     return f"the store of backend {backend!r} is not available: {cause.strerror or text_of(cause)}"
 
 

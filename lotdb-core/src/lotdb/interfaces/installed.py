@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from lotdb.errors import FileSystemError, LotdbError, PluginError, store_error, system_error
+from lotdb.errors import FileSystemError, LotdbError, PluginError, store_error
 
 __all__ = ["BACKEND", "INGESTER", "NODE", "look_up", "plugin_errors", "with_versions"]
 
@@ -61,8 +61,8 @@ def plugin_errors(name: str) -> Iterator[None]:
     except (LotdbError, MemoryError):
         raise
     except Exception as error:
-        if failure := system_error(error):
-            raise store_error(failure, f"backend {name!r}", None) from error
+        if failure := store_error(error, f"backend {name!r}", None):
+            raise failure from error
         if isinstance(error, OSError):
             raise
         raise PluginError(f"backend {with_versions(name)} failed: {error!r}") from error

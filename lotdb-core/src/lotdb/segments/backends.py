@@ -13,7 +13,6 @@ from lotdb.errors import (
     MissingPluginError,
     PluginError,
     store_error,
-    system_error,
     system_errors,
 )
 from lotdb.interfaces.backend import Backend, BackendContext
@@ -111,9 +110,8 @@ class Backends:
         except LotdbError:
             raise
         except Exception as error:
-            if failure := system_error(error):
-                about = f"backend {name!r} cannot be opened"
-                raise store_error(failure, about, str(folder)) from error
+            if failure := store_error(error, f"backend {name!r} cannot be opened", str(folder)):
+                raise failure from error
             raise PluginError(
                 f"backend {with_versions(name)} failed to open in {folder.name!r}: {error!r}"
             ) from error

@@ -16,7 +16,6 @@ from lotdb.errors import (
     PluginError,
     StaleNodeError,
     store_error,
-    system_error,
     system_errors,
 )
 from lotdb.interfaces.backend import Backend
@@ -406,8 +405,8 @@ class Reader:
         if any(locator is each for each in undone):
             return StaleNodeError("it was written in a transaction, or after a savepoint, that was undone")
         where = place_of(backend, locator)
-        if failure := system_error(error):
-            return store_error(failure, f"cannot read {where}", where)
+        if failure := store_error(error, f"cannot read {where}", where):
+            return failure
         if isinstance(error, DamagedError):
             return error if where in str(error) else DamagedError(f"{where}: {error}")
         if isinstance(error, NOT_OF_DATA):
@@ -438,7 +437,7 @@ def read_ahead(items: Iterable[T], wanted: Callable[[T], Iterable[Wanted]]) -> I
     waiting: list[Wanted] = []
     size = 0
     for item in items:
-        slow = [each for each in wanted(item) if each[0].reads_at_once(each[1], (each[2],))]
+        slow = [each for each in wanted(item) if _is_slow(*each)]
         if not slow and not batch:
             yield item
             continue
@@ -449,6 +448,13 @@ def read_ahead(items: Iterable[T], wanted: Callable[[T], Iterable[Wanted]]) -> I
             yield from _fetched(batch, waiting)
             batch, waiting, size = [], [], 0
     yield from _fetched(batch, waiting)
+
+
+def _is_slow(reader: Reader, layout: Layout, segment: Segment) -> bool:
+    try:
+        return reader.reads_at_once(layout, (segment,))
+    except LotdbError:  # its backend is not to be had, as who reads it will say
+        return False
 
 
 def _fetched(batch: list[T], waiting: list[Wanted]) -> list[T]:

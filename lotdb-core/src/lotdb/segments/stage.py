@@ -21,7 +21,6 @@ from lotdb.errors import (
     LotdbError,
     PluginError,
     store_error,
-    system_error,
 )
 from lotdb.interfaces.backend import is_locator
 from lotdb.interfaces.installed import plugin_errors, with_versions
@@ -412,10 +411,9 @@ def _writing(backend: Backend, locator: Any) -> Iterator[None]:
         _delete(backend, locator)
         if isinstance(error, LotdbError | MemoryError) or not isinstance(error, Exception):
             raise
-        if failure := system_error(error):
-            raise store_error(
-                failure, f"backend {backend.name!r} cannot write", place_of(backend, locator)
-            ) from error
+        about = f"backend {backend.name!r} cannot write"
+        if failure := store_error(error, about, place_of(backend, locator)):
+            raise failure from error
         raise PluginError(f"backend {with_versions(backend.name)} failed to write: {error!r}") from error
 
 
