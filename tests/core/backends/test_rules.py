@@ -64,7 +64,8 @@ def test_a_class_that_looks_itself_is_left_to_it(tmp_path):
         RawBackend.__init__(self, context)
         self.level = context.config["level"]
 
-    use(tmp_path, fresh(__init__=init), backends={"raw": {"level": 3}})
+    with opened(tmp_path, fresh(__init__=init), backends={"raw": {"level": 3}}) as db:
+        assert db._backends("raw").level == 3
 
 
 # -- versions ----------------------------------------------------------------------------------------

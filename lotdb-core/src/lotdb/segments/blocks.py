@@ -50,6 +50,7 @@ SUM_BYTES = 8
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 _WORDS = BLOCK_BYTES // 8
+_WORD = np.dtype("<u8")
 _MASK = (1 << 64) - 1
 # Rows of more bytes than a block has, and blocks of larger segments, are summed in parts.
 _NEXT_PART = 0x9E3779B97F4A7C15
@@ -115,11 +116,12 @@ class BlockSums:
 class Blocks:
     """The sums of a segment's blocks, and which of them were found right."""
 
-    __slots__ = ("_seen", "_sums", "step", "unseen")
+    __slots__ = ("_bytes", "_seen", "_sums", "step", "unseen")
 
-    def __init__(self, step: int, sums: bytes) -> None:
+    def __init__(self, step: int, row_bytes: int, sums: bytes) -> None:
         self.step = step
-        self._sums = np.frombuffer(sums, "<u8")
+        self._bytes = step * row_bytes
+        self._sums = np.frombuffer(sums, _WORD)
         self._seen = bytearray(len(self._sums))
         #: Whether some were not looked at yet.
         self.unseen = bool(self._seen)
@@ -128,17 +130,16 @@ class Blocks:
         """Whether *rows* rows from *first* on touch a block that was not looked at yet."""
         return self._seen.find(0, first // self.step, (first + rows - 1) // self.step + 1) >= 0
 
-    def check(self, first: int, array: Array) -> bool:
-        """Whether the rows of *array*, whole blocks from row *first* on, are those that were written."""
-        data = as_bytes(array)
+    def check(self, first: int, data: Bytes) -> bool:
+        """Whether *data*, the bytes of whole blocks from row *first* on, are those that were written."""
         begin = first // self.step
-        if len(array) <= self.step and len(data) <= BLOCK_BYTES:  # one of them, as of most windows
-            is_right = _sum_part(data) == self._sums[begin]
+        if len(data) <= self._bytes:  # one of them, as of most windows
+            is_right = bool(_sum(data) == self._sums[begin])
             if is_right:
                 self._seen[begin] = 1
                 self.unseen = self._seen.find(0) >= 0
-            return bool(is_right)
-        found = _sums(data, len(data) // len(array) * self.step)
+            return is_right
+        found = _sums(data, self._bytes)
         end = begin + len(found)
         if found.tobytes() != self._sums[begin:end].tobytes():
             return False
@@ -152,12 +153,12 @@ class OneBlock(Blocks):
 
     __slots__ = ("_segment",)
 
-    def __init__(self, segment: Segment) -> None:
-        super().__init__(segment.rows, bytes(SUM_BYTES))
+    def __init__(self, segment: Segment, row_bytes: int) -> None:
+        super().__init__(segment.rows, row_bytes, bytes(SUM_BYTES))
         self._segment = segment
 
-    def check(self, first: int, array: Array) -> bool:
-        is_right = checksum(array) == self._segment.checksum
+    def check(self, first: int, data: Bytes) -> bool:
+        is_right = checksum(data) == self._segment.checksum
         self._seen[0] = is_right
         self.unseen = not is_right
         return is_right
@@ -172,15 +173,15 @@ def blocks_of(segment: Segment, row_bytes: int) -> Blocks:
         If its sums make no sense, or cannot be read.
     """
     if segment.rows * row_bytes <= BLOCK_BYTES:
-        return OneBlock(segment)
+        return OneBlock(segment, row_bytes)
     if segment.sums is None:
-        return Blocks(max(segment.rows, 1), b"")
+        return Blocks(max(segment.rows, 1), row_bytes, b"")
     sums = sums_of(segment)
     count = -(-segment.rows // segment.step)
     is_known = segment.step == 1 or segment.step * row_bytes <= LARGEST_BYTES
     if len(sums) != SUM_BYTES * count or not is_known:
         raise DamagedError(f"its record has {len(sums)} bytes of checksums for {count} blocks")
-    return Blocks(segment.step, sums)
+    return Blocks(segment.step, row_bytes, sums)
 
 
 def sums_of(segment: Segment) -> bytes:
@@ -199,13 +200,13 @@ def sums_of(segment: Segment) -> bytes:
 def _sums(data: Bytes, size: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
     """The sums of the blocks of *size* bytes in *data*; the last may be shorter."""
     count = -(-len(data) // size)
-    sums = np.empty(count, "<u8")
+    sums = np.empty(count, _WORD)
     if size > BLOCK_BYTES or size % 8 or count == 1:
         for number in range(count):
             sums[number] = _sum(data[number * size : (number + 1) * size])
         return sums
     whole = len(data) // size
-    words = data[: whole * size].view("<u8").reshape(whole, size // 8)
+    words = data[: whole * size].view(_WORD).reshape(whole, size // 8)
     np.matmul(words, _numbers()[: size // 8], out=sums[:whole])
     if whole < count:
         sums[whole] = _sum_part(data[whole * size :])
@@ -213,6 +214,8 @@ def _sums(data: Bytes, size: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
 
 
 def _sum(data: Bytes) -> int:
+    if len(data) <= BLOCK_BYTES:
+        return _sum_part(data)
     total = 0
     for first in range(0, len(data), BLOCK_BYTES):
         total = (total * _NEXT_PART + _sum_part(data[first : first + BLOCK_BYTES])) & _MASK
@@ -220,10 +223,13 @@ def _sum(data: Bytes) -> int:
 
 
 def _sum_part(data: Bytes) -> int:
-    words, rest = divmod(len(data), 8)
+    size = len(data)
+    if size == BLOCK_BYTES:
+        return int(np.dot(data.view(_WORD), _numbers()))
+    words = size // 8
     numbers = _numbers()
-    total = int(np.dot(data[: words * 8].view("<u8"), numbers[:words]))
-    if rest:
+    total = int(np.dot(data[: words * 8].view(_WORD), numbers[:words]))
+    if size % 8:
         last = int.from_bytes(data[words * 8 :].tobytes(), "little")
         total += last * int(numbers[words])
     return total & _MASK

@@ -21,7 +21,7 @@ from lotdb.errors import (
 from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.segments.blocks import Blocks, blocks_of
-from lotdb.segments.checksums import THREADED_BYTES, checksum, read_summed
+from lotdb.segments.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.requests import Request, run_all
 from lotdb.segments.small_arrays import Pack, copy_rows
@@ -310,17 +310,20 @@ class Reader:
             finish()
             return
         # Memory that is in the processor's cache already, for what most windows are.
-        room = self._scratch[: (stop - begin) * layout.row_bytes]
-        rows = room.view(layout.dtype).reshape(stop - begin, *layout.row_shape)
+        row_bytes = layout.row_bytes
+        room = self._scratch[: (stop - begin) * row_bytes]
+        rows = room.view(layout.dtype)
+        if layout.row_shape:
+            rows = rows.reshape(stop - begin, *layout.row_shape)
         try:
             backend.read_into(segment.locator, segment.first + begin, rows)
         except MemoryError:
             raise
         except Exception as error:
             raise self._read_error(backend, segment.locator, error) from error
-        if not blocks.check(begin, rows):
+        if not blocks.check(begin, room):
             raise self._checksum_error(layout, segment)
-        copy_rows(rows[skip - begin : end - begin], out)
+        as_bytes(out)[...] = room[(skip - begin) * row_bytes : (end - begin) * row_bytes]
 
     def _begin(
         self, layout: Layout, segment: Segment, skip: int, out: Array
@@ -370,7 +373,7 @@ class Reader:
             for request in requests:
                 self._raise_error(request)
             for low, high, rows, inside in parts:
-                if not blocks.check(low, rows):
+                if not blocks.check(low, as_bytes(rows)):
                     raise self._checksum_error(layout, segment)
                 if not inside:
                     first, last = max(low, skip), min(high, end)
