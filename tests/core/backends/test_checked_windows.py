@@ -268,3 +268,37 @@ EXPECTED = (
     "20d8fa7c4363a6f600af2bc6db2a223a",
     "d0cb8584085d7d11",
 )
+
+
+@pytest.mark.parametrize("concurrent_reads", [1, 8])
+@pytest.mark.parametrize("row_bytes", [3, 4096, 50_000])
+def test_windows_of_any_size_are_right_and_checked_whatever_was_read_before(
+    tmp_path, row_bytes, concurrent_reads
+):
+    rows = 3_000_000 // row_bytes
+    array = np.frombuffer(np.random.default_rng(5).bytes(rows * row_bytes), f"V{row_bytes}")
+    backend = fresh(concurrent_reads=concurrent_reads)
+    with opened(tmp_path, backend) as db, db.connection() as root:
+        root.get_data_node("a").write_data(array)
+    (path,) = (tmp_path / "lotdb.fs.raw").iterdir()
+    whole, chosen = path.read_bytes(), random.Random(0)
+    for _ in range(5):
+        with opened(tmp_path, backend) as db, db.connection() as root:
+            payload, known = root["a"].get_data(), np.zeros(rows, bool)
+            (segment,) = segments_of(root["a"])
+            for _ in range(4):
+                first, last = sorted(chosen.sample(range(rows + 1), 2))
+                assert payload.read(first, last).tobytes() == array[first:last].tobytes()
+                known[first // segment.step * segment.step : -(-last // segment.step) * segment.step] = True
+            unknown = np.flatnonzero(~known)
+            if not len(unknown):
+                continue
+            row = int(chosen.choice(unknown))
+            data = bytearray(whole)
+            data[row * row_bytes + chosen.randrange(row_bytes)] ^= 1 << chosen.randrange(8)
+            path.write_bytes(data)
+            for window in ((row, row + 1), (max(0, row - 40), row + 1), (0, row + 1), (row, rows), (0, rows)):
+                with pytest.raises(DamagedError):
+                    payload.read(*window)
+            path.write_bytes(whole)
+            assert payload.read(row, rows).tobytes() == array[row:].tobytes()

@@ -355,29 +355,37 @@ class Reader:
         """As :meth:`_begin`, for a window of blocks of which some were not looked at yet."""
         step, end = blocks.step, skip + len(out)
         begin, stop = skip // step * step, min(-(-end // step) * step, segment.rows)
-        # What lies in whole blocks is read to where it belongs, unless all of it is little.
-        head = begin + step if begin < skip else begin
-        tail = end // step * step if stop > end else stop
-        edges = [(begin, stop)]
-        if (stop - begin) * layout.row_bytes > SCRATCH_BYTES and head < tail:
-            edges = [(low, high) for low, high in ((begin, head), (head, tail), (tail, stop)) if low < high]
-        parts = []
-        for low, high in edges:
-            inside = low >= skip and high <= end
-            room = (high - low, *layout.row_shape)
-            rows = out[low - skip : high - skip] if inside else np.empty(room, layout.dtype)
-            parts.append((low, high, rows, inside))
-        requests = [Request(backend, segment.locator, segment.first + low, rows) for low, _, rows, _ in parts]
+        # The blocks that lie in the window as a whole.
+        first, last = -(-skip // step) * step, end if stop == end else end // step * step
+        little = SCRATCH_BYTES if backend.concurrent_reads > 1 else WARM_BYTES
+        if (stop - begin) * layout.row_bytes <= little or first > last:
+            around = [(begin, stop)]
+            low = high = skip
+        else:
+            # All but the blocks at the edges is read to where it belongs; and those too, if they were right.
+            around = [
+                (edge, min(edge + step, stop))
+                for edge, is_cut in ((begin, begin < skip), (last, last < end))
+                if is_cut and blocks.has_unseen(edge, 1)
+            ]
+            low = first if (begin, begin + step) in around else skip
+            high = last if (last, stop) in around else end
+        parts = [(edge, np.empty((until - edge, *layout.row_shape), layout.dtype)) for edge, until in around]
+        wanted = [(edge, rows) for edge, rows in parts if edge < low or low == high]
+        wanted += [(low, out[low - skip : high - skip])] if low < high else []
+        wanted += [(edge, rows) for edge, rows in parts if edge >= high > low]
+        requests = [Request(backend, segment.locator, segment.first + row, rows) for row, rows in wanted]
 
         def finish() -> None:
             for request in requests:
                 self._raise_error(request)
-            for low, high, rows, inside in parts:
-                if not blocks.check(low, as_bytes(rows)):
+            whole = out[first - skip : last - skip] if low < high and first < last else out[:0]
+            for edge, rows in [*parts, (first, whole)]:
+                if len(rows) and not blocks.check(edge, as_bytes(rows)):
                     raise self._checksum_error(layout, segment)
-                if not inside:
-                    first, last = max(low, skip), min(high, end)
-                    copy_rows(rows[first - low : last - low], out[first - skip : last - skip])
+            for edge, rows in parts:
+                some, rest = max(edge, skip), min(edge + len(rows), end)
+                copy_rows(rows[some - edge : rest - edge], out[some - skip : rest - skip])
 
         return requests, finish
 
