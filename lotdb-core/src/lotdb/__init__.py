@@ -1,6 +1,6 @@
 """LOTDB, the Light Object Tree DB: a persistent tree for results, their metadata and their arrays."""
 
-from lotdb.content.payload import Payload, StoredSegment
+from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.database import LOTDB
 from lotdb.database.session import Savepoint
 from lotdb.database.upkeep import Damage
@@ -34,6 +34,7 @@ from lotdb.errors import (
     PluginError,
     ReadOnlyError,
     StaleNodeError,
+    UnavailableError,
     UnsafeRecordError,
     UnsupportedValueError,
     ValueTooLargeError,
@@ -105,6 +106,7 @@ __all__ = [
     "StaleNodeError",
     "StoredSegment",
     "TargetFile",
+    "UnavailableError",
     "Undecodable",
     "UnsafeRecordError",
     "UnsupportedValueError",
@@ -117,4 +119,5 @@ __all__ = [
     "hookimpl",
     "open_part",
     "plugins",
+    "read_many",
 ]

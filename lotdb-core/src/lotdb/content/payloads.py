@@ -31,9 +31,10 @@ from lotdb.records.entries import own_of
 from lotdb.records.own import get_value, position, with_values, without_value
 from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.segments.stage import Stage
 from lotdb.tree import walk
-from lotdb.tree.copying import rewrite_payload
+from lotdb.tree.copying import rewrite_payload, wanted_of
 from lotdb.tree.handle import Handle, all_or_nothing
 from lotdb.tree.node import Node
 from lotdb.values import values
@@ -303,12 +304,24 @@ def compact_tree(node: Node, *, backend: str | None, options: Mapping[str, Any])
     done = 0
     node._tree.check_writable()
     with all_or_nothing(node):
-        for found in walk.everything(node):
-            own = own_of(found._entry())
-            for name in [name for name, stored in zip(own[0], own[1:], strict=True) if is_payload(stored)]:
-                compact(found, name, backend=backend, options=options)
-                done += 1
+        for found, name in read_ahead(_payloads_below(node), _wanted):
+            compact(found, name, backend=backend, options=options)
+            done += 1
     return done
+
+
+def _payloads_below(node: Node) -> Iterator[tuple[Node, str]]:
+    """Each payload at and below *node*: the node that it is on, and its name."""
+    for found in walk.everything(node):
+        own = own_of(found._entry())
+        for name, stored in zip(own[0], own[1:], strict=True):
+            if is_payload(stored):
+                yield found, name
+
+
+def _wanted(payload: tuple[Node, str]) -> Iterator[Wanted]:
+    node, name = payload
+    return wanted_of(get_value(own_of(node._entry()), name), node._tree)
 
 
 def delete(node: Handle, name: str) -> None:
