@@ -55,6 +55,11 @@ def make_scalar(dtype: Any, data: bytes) -> object:
 
 def take_array(array: Any) -> tuple[Any, ...]:
     """Parts of an array: its dtype, shape and bytes in C order."""
+    if array.dtype.names is not None and not array.flags.c_contiguous:
+        # Between its fields, bytes of a copy would be whatever was in memory before.
+        whole = np.zeros(array.shape, array.dtype)
+        whole[...] = array
+        array = whole
     return take_dtype(array.dtype)[0], tuple(array.shape), array.tobytes()
 
 
@@ -68,6 +73,9 @@ def make_array(dtype: Any, shape: tuple[int, ...], data: bytes) -> np.ndarray[An
     if not kind.itemsize:
         # A copy would give items of size 0 a size of 1; and there may be any number of them.
         return np.ndarray(shape, kind, buffer=bytearray())
+    if kind.names is not None:
+        # A copy of an array leaves the bytes between its fields as they were in memory before.
+        return np.ndarray(shape, kind, buffer=bytearray(data))
     return np.ndarray(shape, kind, buffer=data).copy()
 
 
