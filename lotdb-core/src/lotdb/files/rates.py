@@ -60,8 +60,9 @@ def agree(
     """The rate of each payload that was *found* in a file.
 
     A payload keeps its own rate, unless the user *asked* for another. The default of its node is for numbers
-    that have none: texts and bytes have no rows that could be so many a second, and those of a table may be
-    events.
+    that have none, in an array or in the columns of a table. Texts and bytes have no rows that could be so
+    many a second. The rows of a table with texts, or with onsets, may be events, and so may those of any
+    table beside payloads that have a rate of their own; those of an image are no moments.
 
     Raises
     ------
@@ -70,16 +71,17 @@ def agree(
     DataMismatchError
         If all that has a rate is one payload, and it is not the default of its node.
     """
-    kinds = {place: _kind(ingested.data) for place, ingested in found.items()}
+    kinds = {place: _kind(ingested) for place, ingested in found.items()}
     own = {place: check_rate(ingested.samplerate_hz) for place, ingested in found.items()}
-    sampled = [place for place in found if own[place] is not None or kinds[place] == "numbers"]
+    numbers = ("numbers",) if any(own.values()) else ("numbers", "columns")
+    sampled = [place for place in found if own[place] is not None or kinds[place] in numbers]
     names = _names(found, data_attribute)
     if isinstance(asked, Mapping):
         given = _by_place(asked, names, filepath)
     elif asked is None:
         given = {}
     else:
-        rows = sampled or [place for place in found if kinds[place] in ("table", "array")]
+        rows = sampled or [place for place in found if kinds[place] in _ROWS]
         if len(rows) > 1:
             example = {names[place][0]: _number(own[place] or asked) for place in rows}
             raise InvalidOptionError(
@@ -89,14 +91,14 @@ def agree(
             )
         given = {(rows or list(found))[0]: asked}
     for place, rate in given.items():
-        if rate is not None and kinds[place] not in ("numbers", "table", "array"):
+        if rate is not None and kinds[place] not in _ROWS:
             raise InvalidOptionError(
                 f"payload {names[place][0]!r} of {os.fspath(filepath)!r} is {_NO_ROWS[kinds[place]]}, which "
                 "has no rows that could be so many a second; leave samplerate_hz= out for it"
             )
     rates: dict[Place, float | None] = {}
     for place in found:
-        default = defaults.get(place) if kinds[place] == "numbers" or own[place] is not None else None
+        default = defaults.get(place) if place in sampled else None
         rates[place] = given.get(place) or own[place] or default
         if len(sampled) == 1 and not given.get(place) and default not in (None, rates[place]):
             raise DataMismatchError(
@@ -106,30 +108,45 @@ def agree(
     return rates
 
 
+_NUMBERS = frozenset("biufc")  # kinds of dtypes
+_ONSETS = frozenset({"onset", "onset_s"})  # as BIDS calls the column, and as ours do
+_ROWS = ("numbers", "columns", "rows")
 _NO_ROWS = {"text": "a text", "bytes": "bytes", "value": "a single value"}
 
 
-def _kind(data: Any) -> str:
-    """What *data* are, as far as rates go; whatever cannot be stored is told when it is."""
+def _kind(ingested: Ingested) -> str:
+    """What was read, as far as rates go; whatever cannot be stored is told when it is."""
+    data = ingested.data
     if isinstance(data, Blocks):
-        return data.kind if data.kind != "array" else _of_dtype(data.dtype, 1)
-    if isinstance(data, str):
+        if data.kind in _NO_ROWS:
+            return data.kind
+        kind = _of_dtype(data.dtype, 1)
+    elif isinstance(data, str):
         return "text"
-    if isinstance(data, bytes | bytearray | memoryview):
+    elif isinstance(data, bytes | bytearray | memoryview):
         return "bytes"
-    if tables.is_table(data):
-        return "table"
-    try:
-        array = data if hasattr(data, "dtype") and hasattr(data, "ndim") else np.asarray(data)
-        return _of_dtype(np.dtype(array.dtype), array.ndim)
-    except Exception:
-        return "array"
+    else:
+        try:
+            array = data if hasattr(data, "dtype") and hasattr(data, "ndim") else _array_of(data)
+            kind = _of_dtype(np.dtype(array.dtype), array.ndim)
+        except Exception:
+            return "rows"
+    return "rows" if kind == "numbers" and (ingested.content_type or "").startswith("image/") else kind
+
+
+def _array_of(data: Any) -> np.ndarray[Any, Any]:
+    return tables.as_table(data) if tables.is_table(data) else np.asarray(data)
 
 
 def _of_dtype(dtype: np.dtype[Any], axes: int) -> str:
     if axes == 0:
         return "value"
-    return "numbers" if dtype.kind in "biufc" or dtype.subdtype else "array"
+    if dtype.names is not None:
+        # Times may stand beside samples; a column of onsets says when something happened.
+        kinds = {dtype[name].base.kind for name in dtype.names}
+        samples = kinds <= _NUMBERS | set("mM") and kinds & _NUMBERS
+        return "columns" if samples and not _ONSETS & set(dtype.names) else "rows"
+    return "numbers" if dtype.base.kind in _NUMBERS else "rows"
 
 
 def _names(found: Mapping[Place, Any], data_attribute: str) -> dict[Place, list[str]]:

@@ -216,7 +216,8 @@ class DataMethods(Node):
         samplerate_hz
             Rows a second (Hz), instead of the file's. If several payloads of the file may have a rate, a
             mapping of their names to rates, such as ``{"eeg": 256, "ecg": 128}``; those that it does not
-            name keep their own. The node's default is for arrays of numbers without a rate in the file.
+            name keep their own. The node's default is for arrays and tables of numbers without a rate in
+            the file, not for images, events and texts.
         format
             Name of the format; by default the suffix of the file name; ``"auto"`` recognizes it by the
             content.
