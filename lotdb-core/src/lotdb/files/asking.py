@@ -17,6 +17,7 @@ import numpy as np
 
 from lotdb.errors import FileNotReadError, IngestError, InvalidOptionError, lacking, shown, text_of
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode
+from lotdb.interfaces.installed import INGESTER
 from lotdb.interfaces.loader import Loader
 from lotdb.interfaces.options import MAX_BYTES, Options, check_limit
 from lotdb.interfaces.sources import ARGUMENTS, SourceFile, open_regular, state_of
@@ -209,6 +210,9 @@ def _answer(source: SourceFile, plugins: Loader, claimed: str | None) -> tuple[s
     with _named(source):
         if claimed or any(_claims(identifying.get(other), source) for other in passed):
             raise IngestError(_declined(claimed or passed[-1]))
+        if off := plugins.switched_off(INGESTER):
+            names = ", ".join(map(repr, off))
+            raise IngestError(f"no ingester reads it, and some are switched off: {names}; take their names out of plugins_off= or LOTDB_PLUGINS_OFF to use them")
         raise IngestError("no installed ingester reads it; install more with: pip install lotdb-ingest")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lotdb.content import attributes, payloads
-from lotdb.content.defaults import BACKEND, DATA_ATTRIBUTE, POLICY, SAMPLERATE, check_kept
+from lotdb.content.defaults import BACKEND, DATA_ATTRIBUTE, SAMPLERATE, check_kept
 from lotdb.content.payload import Payload
 from lotdb.content.payloads import Request, Written
 from lotdb.errors import (
@@ -46,7 +46,9 @@ from lotdb.files.provenance import (
     digest,
     earlier,
     first_of,
+    given_on,
     hashes,
+    is_in,
     is_unchanged,
     mark_of,
     noted_options,
@@ -96,7 +98,8 @@ def attach_file(
     with tree.whole(), tree.stage.all_or_nothing():
         with open_source(filepath, format=format, options=request.options, max_bytes=max_bytes) as source:
             appended = request.if_exists == "append"
-            if skip_unchanged and is_unchanged(node, name, source, options, appended=appended):
+            skip = skip_unchanged and (appended or is_in(node, name, request.backend))
+            if skip and is_unchanged(node, name, source, options, appended=appended):
                 return first_of(node, name)
             taking = _Taking(node, filepath, source, request, asked, options, use_defaults)
             taking.read(ask(source, tree.plugins))
@@ -257,6 +260,7 @@ class _Taking:
                 SHA256: self._notes[SHA256],
                 "made": target.made or bool(old.get("made")),
                 "type": type_of(node._entry()),
+                # As the file gives them: what a user has set is another, and so is known to be the user's.
                 "attributes": kept | {name: digest(value) for name, value in stored.items()},
             }
             # Below there may be nodes of another file that is not replaced.
@@ -265,13 +269,15 @@ class _Taking:
                 target.mark["children"] = True
 
     def _unless_the_users(self, target: _Target, stored: dict[str, Any]) -> dict[str, Any]:
-        """*stored* without the attributes that were given before, and that a user has set since."""
-        old = (mark_of(target.node, self._name, target.part.path) or {}).get("attributes", {})
-        own = own_of(target.node._entry())
+        """*stored* without the attributes that a user has set since the file was here before."""
+        mark = mark_of(target.node, self._name, target.part.path)
+        if mark is None and not any(hashes(target.node, name) for name in target.several):
+            return stored
+        own, given = own_of(target.node._entry()), given_on(target.node)
         return {
             name: value
             for name, value in stored.items()
-            if name not in old or position(own[0], name) < 0 or digest(get_value(own, name)) == old[name]
+            if position(own[0], name) < 0 or (name, digest(get_value(own, name))) in given
         }
 
     def _write(
@@ -334,7 +340,7 @@ class _Taking:
             node, path, gone = target.node, target.part.path, set(target.gone)
             old, given = mark_of(node, self._name, path), (target.mark or {}).get("attributes", {})
             if self._replaces and old is not None and self._earlier.is_replaced(old):
-                gone |= set(earlier(node, given, old))
+                gone |= set(earlier(node, given, old)) - self._others_give(node, path)
             if not target.several and attributes.read(node, ABOUT, None) in gone:
                 gone |= {*ON_NODE, ABOUT} & set(own_of(node._entry())[0])
             marks = _marks(node, self._name, path, target.mark)
@@ -351,21 +357,31 @@ class _Taking:
         for path, node, mark in reversed(self._earlier.nodes()):
             if path in here or not self._earlier.is_replaced(mark):
                 continue
-            gone = self._earlier.gone(path, node) | set(earlier(node, {}, mark))
+            gone = self._earlier.gone(path, node)
+            gone |= set(earlier(node, {}, mark)) - self._others_give(node, path)
             own = own_of(node._entry())
             if attributes.read(node, ABOUT, None) in gone:
                 gone |= {*ON_NODE, ABOUT} & set(own[0])
             marks = _marks(node, self._name, path, None)
-            gone |= {GIVEN} if marks is None else set()
+            if marks is None:
+                gone.add(GIVEN)
+            elif mark.get("made"):
+                _hand_over(marks)
             for name in gone:
                 own = without_value(own, name)
-            if mark.get("made") and set(own[0]) <= POLICY and not has_children(node._entry()):
+            # A default that the user gave it is the user's; that name is what it was made with.
+            if mark.get("made") and set(own[0]) <= {DATA_ATTRIBUTE} and not has_children(node._entry()):
                 parent = node._parent
                 assert isinstance(parent, Node)
                 graft.delete_node(parent, node._key, only_node=False)
             else:
                 stored = {} if marks is None else attributes.encode(node, {GIVEN: marks})
                 payloads.put(node, [], stored, gone)
+
+    def _others_give(self, node: Node, path: tuple[str, ...]) -> set[str]:
+        """The attributes that *node* has as another file gives them, too."""
+        own, given = own_of(node._entry()), given_on(node, but=(self._name, path))
+        return {name for name, of in given if position(own[0], name) >= 0 and digest(get_value(own, name)) == of}
 
     def announce(self) -> Payload:
         """Tell the listeners; the first payload of the file."""
@@ -384,6 +400,13 @@ def _marks(node: Node, name: str, path: tuple[str, ...], mark: Mapping[str, Any]
     if marks:
         given[name] = marks
     return given or None
+
+
+def _hand_over(marks: dict[str, dict[str, dict[str, Any]]]) -> None:
+    """Have the node taken away with the last of the files that give it, whichever of them has made it."""
+    of_trees = [mark for those in marks.values() for path, mark in those.items() if path]
+    for mark in of_trees[:1]:
+        mark["made"] = True
 
 
 def _default(node: Node, name: str) -> Any:

@@ -23,7 +23,7 @@ from lotdb.errors import (
     shown,
 )
 from lotdb.files.patterns import check_template, parse
-from lotdb.files.provenance import files_of, from_file, is_known, noted_options, notes_on, says
+from lotdb.files.provenance import files_of, from_file, is_in, is_known, noted_options, notes_on, says
 from lotdb.files.rates import check_asked
 from lotdb.files.sidecars import Sidecar, open_sidecar
 from lotdb.interfaces.options import check_limit
@@ -234,7 +234,8 @@ def _attach(
     """Ingest the file at *path* into *target*, unless it is already stored."""
     # What is appended is not appended again for its notes' sake.
     appended = how.get("if_exists") == "append"
-    skip = skip_unchanged and (appended or _says(target, name, about))
+    there = appended or (is_in(target, name, how.get("backend")) and _says(target, name, about))
+    skip = skip_unchanged and there
     options = _options(target, **how)
     if skip and not always_hash and is_known(target, name, path, options, appended=appended):
         return

@@ -38,7 +38,9 @@ __all__ = [
     "files_of",
     "first_of",
     "from_file",
+    "given_on",
     "hashes",
+    "is_in",
     "is_known",
     "is_unchanged",
     "mark_of",
@@ -126,6 +128,17 @@ def mark_of(node: Node, name: str, path: tuple[str, ...] = ()) -> Mark | None:
     return mark if isinstance(mark, dict) else None
 
 
+def given_on(node: Node, *, but: tuple[str, tuple[str, ...]] | None = None) -> set[tuple[str, str]]:
+    """The attributes that files gave to *node*, each with its digest; *but* for the file of that mark."""
+    given = attributes.read(node, GIVEN, None)
+    found: set[tuple[str, str]] = set()
+    for name, marks in given.items() if isinstance(given, dict) else ():
+        for path, mark in marks.items() if isinstance(marks, dict) else ():
+            if (name, path) != (but and (but[0], "/".join(but[1]))) and isinstance(mark, dict):
+                found.update(dict(mark.get("attributes", {})).items())
+    return found
+
+
 def marked(node: Node, name: str) -> Iterator[tuple[tuple[str, ...], Node, Mark]]:
     """The nodes of the file that was taken in as *name* by *node*, which is the first; with their paths."""
     waiting: list[tuple[tuple[str, ...], Node]] = [((), node)]
@@ -180,6 +193,13 @@ def is_unchanged(
             if _is_same(about, source, options):
                 return all(source.sha256 in hashes(each, other) for other in _parts(about))
     return False
+
+
+def is_in(node: Node, name: str, backend: str | None) -> bool:
+    """Whether what the file of payload *name* became is in *backend*, if one is asked for."""
+    return backend is None or all(
+        payloads.get(each, part).backend == backend for _, each, part in from_file(node, name)
+    )
 
 
 def _first_parts(node: Node, name: str) -> list[tuple[Node, str]]:

@@ -33,5 +33,8 @@ class Loader(ValueTypes, Protocol):
     def ingesters(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
         """Name and function of each plugin that implements *hook* of ``IngesterSpec``."""
 
+    def switched_off(self, group: str) -> list[str]:
+        """The names of the plugins of *group* that are installed and switched off."""
+
     def emit(self, event: str, **about: Any) -> None:
         """Tell every plugin that listens to hook *event*."""

@@ -223,7 +223,8 @@ class DataMethods(Node):
             content.
         skip_unchanged
             Do nothing if the payload came from a file with the same SHA-256, read with the same *format*,
-            *samplerate_hz* and *options*; files that belong to it must be unchanged, too.
+            *samplerate_hz* and *options*, and is in the *backend* that is asked for; files that belong to it
+            must be unchanged, too.
         max_bytes
             Largest number of bytes allowed for the file, with those that belong to it, and for all of the
             decoded data; 16 GiB by default.

@@ -340,6 +340,10 @@ class Plugins:
         }
         return ", ".join(kind for kind, those in kinds.items() if hooks & those)
 
+    def switched_off(self, group: str) -> list[str]:
+        """The names of the plugins of *group*, such as ``"lotdb.ingester"``, that are installed, and off."""
+        return sorted({point.name for point in self._entry_points(group)} & self._off.keys())
+
     # -- loading -----------------------------------------------------------------------------------
 
     def _entry_points(self, group: str, name: str | None = None) -> tuple[Any, ...]:

@@ -123,8 +123,10 @@ def decode(encoded: object, *, extra: ValueTypes | None = None) -> object:
 
     Examples
     --------
-    >>> decode(("l", 1, 2.5)), decode(("x", "acme.ipv4", 1))
-    ([1, 2.5], <undecodable value 'acme.ipv4': no installed plugin provides this type of values>)
+    >>> decode(("l", 1, 2.5))
+    [1, 2.5]
+    >>> decode(("x", "acme.ipv4", 1)).missing_plugin
+    True
     """
     if type(encoded) in PLAIN:
         return encoded
