@@ -116,7 +116,7 @@ def test_a_mapping_names_one_payload_and_leaves_the_others(folder, name, default
     alone, told = next(rest for each, _, *rest in FILES if each == name)
     first = next(iter(alone))
     node = DataNode("node", samplerate_hz=default)
-    with pytest.raises(InvalidOptionError, match="names 'nope', and .* has no such payload"):
+    with pytest.raises(InvalidOptionError, match=r"names 'nope', and .* has no such payload"):
         node.attach_file(folder / name, samplerate_hz={"nope": 1})
     if told is REFUSED and len(alone) == 1:
         with pytest.raises(InvalidOptionError, match="no rows"):

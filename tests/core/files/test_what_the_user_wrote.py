@@ -75,6 +75,7 @@ def test_a_file_is_taken_in_again_for_another_backend(tmp_path):
     path = tmp_path / "in" / "x.rig"
     path.write_bytes(rig(**CHILD))
     with LOTDB(tmp_path / "db", plugins=with_rigs(), durability="process") as db, db.connection() as root:
+
         def ingest(**how):
             report = root.ingest_tree(tmp_path / "in", batch_size=None, **how)
             return len(report.unchanged), root["x.rig"].get_data().backend
@@ -98,5 +99,3 @@ def test_ingesters_that_are_switched_off_are_named(tmp_path):
     message = str(report.failed["x.odd"])
     assert "no ingester reads it, and some are switched off: 'audio', " in message
     assert "pip install" not in message
-
-

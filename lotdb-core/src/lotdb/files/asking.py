@@ -212,7 +212,10 @@ def _answer(source: SourceFile, plugins: Loader, claimed: str | None) -> tuple[s
             raise IngestError(_declined(claimed or passed[-1]))
         if off := plugins.switched_off(INGESTER):
             names = ", ".join(map(repr, off))
-            raise IngestError(f"no ingester reads it, and some are switched off: {names}; take their names out of plugins_off= or LOTDB_PLUGINS_OFF to use them")
+            raise IngestError(
+                f"no ingester reads it, and some are switched off: {names}; to use one, take its name out of "
+                "plugins_off= or LOTDB_PLUGINS_OFF"
+            )
         raise IngestError("no installed ingester reads it; install more with: pip install lotdb-ingest")
 
 

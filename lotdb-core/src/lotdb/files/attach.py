@@ -381,7 +381,9 @@ class _Taking:
     def _others_give(self, node: Node, path: tuple[str, ...]) -> set[str]:
         """The attributes that *node* has as another file gives them, too."""
         own, given = own_of(node._entry()), given_on(node, but=(self._name, path))
-        return {name for name, of in given if position(own[0], name) >= 0 and digest(get_value(own, name)) == of}
+        return {
+            name for name, of in given if position(own[0], name) >= 0 and digest(get_value(own, name)) == of
+        }
 
     def announce(self) -> Payload:
         """Tell the listeners; the first payload of the file."""

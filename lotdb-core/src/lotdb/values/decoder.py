@@ -55,7 +55,7 @@ class Decoder:
         except PluginError as error:  # of two plugins none can be chosen
             return self._undecodable(name, whole, str(error), missing=True)
         if added is None:
-            why = "no plugin that is installed and not switched off provides this type of values"
+            why = "no installed plugin that is switched on provides this type of values"
             return self._undecodable(name, whole, why, missing=True)
         decode = added.decode if version == added.version else added.older.get(version)
         if decode is None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import tzinfo
 from enum import Enum
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from lotdb.errors import (
     FileSystemError,
@@ -115,9 +114,9 @@ class Encoder:
             raise self._failed(f"the encoder of {added._said()} failed", error) from error
         encoded = self.item(plain)
         self._steps.pop()
-        if (form := _form(encoded)) not in (proven := _proven.setdefault(added, set())):
+        if (form := _form(encoded)) not in added._proven:
             self._prove(value, added, encoded)
-            proven.add(form)
+            added._proven.add(form)
         if added.version == 1:  # as it was before types had versions
             return ("x", added.name, encoded)
         return ("xv", added.name, added.version, encoded)
@@ -188,10 +187,6 @@ class Encoder:
         steps = [step if type(step) is _Label else f"[{shown(step)}]" for step in self._steps[:8]]
         rest = "…" if len(self._steps) > 8 else ""
         return f" in {''.join(steps)}{rest}" if steps else ""
-
-
-# The forms in which values of each type have come back whole in this process.
-_proven: WeakKeyDictionary[ValueType, set[object]] = WeakKeyDictionary()
 
 
 def _form(encoded: Encoded) -> object:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from lotdb.errors import InvalidOptionError, shown
 
@@ -106,8 +106,11 @@ class ValueType:
 
     # Which plugin gave it, for messages. No field, since it is no part of what the type is.
     _giver = ""
+    # The forms in which its values have come back whole in this process; likewise.
+    _proven: ClassVar[set[object]]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_proven", set())
         if not isinstance(self.name, str) or not self.name:
             raise InvalidOptionError(f"name of a value type is {shown(self.name)}; use a text")
         about = f"value type {self.name!r}"
