@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -18,13 +21,11 @@ from hypothesis import strategies as st
 from lotdb import Backend, BaseNode, DamagedError, InvalidDataError, InvalidOptionError
 from lotdb.testing.arrays import DTYPES, OPTIONAL, ROWS, filled
 from lotdb.testing.backend_fixtures import BackendFixtures
-from lotdb.testing.bench import Alone, open_files_in
+from lotdb.testing.bench import Alone, is_outside, open_files_in
+from lotdb.testing.limits import at_once
 from lotdb.testing.seen import bytes_of, check_same
 
 __all__ = ["AloneTests", "skip_refused"]
-
-# What stands between "<database name>." and the end in the names of the core's own files and folders.
-TAKEN = {"blobs", "end", "index", "lock", "lotdb", "old", "pack", "readers", "tmp"}
 
 EXACT = "read_into fills out with just the rows that were written"
 
@@ -47,13 +48,6 @@ class AloneTests(BackendFixtures):
     """write, read_into, delete, locators, files, describe, write_blocks and close, called directly."""
 
     # -- the class ---------------------------------------------------------------------------------
-
-    def test_the_name_can_be_part_of_a_folder_name(self, backend_class: type[Backend]) -> None:
-        name = backend_class.name
-        assert re.fullmatch("[a-z0-9_-]+", name), (
-            f"Backend.name: {name!r} is to be one word of a-z, 0-9, _ and -; folders are named after it"
-        )
-        assert name not in TAKEN, f"Backend.name: the core has files or folders called <database>.{name}"
 
     def test_an_unknown_option_is_refused(self, backend_class: type[Backend]) -> None:
         with pytest.raises(InvalidOptionError, match="no_such_option"):
@@ -241,7 +235,7 @@ class AloneTests(BackendFixtures):
     ) -> None:
         backend = alone.open()
         alone.write(backend, filled("float64", (10,)))
-        before = alone.left()
+        before = alone.left(backend)
         locator = backend.new_locator()
 
         def blocks() -> Iterator[np.ndarray[Any, Any]]:
@@ -253,7 +247,7 @@ class AloneTests(BackendFixtures):
             backend.write_blocks(locator, blocks(), (500_000,), {})
             pytest.fail("Backend.write_blocks: it raises what its blocks raise")
         backend.delete(locator)
-        left = alone.left().keys() - before.keys()
+        left = alone.left(backend).keys() - before.keys()
         assert not left, f"Backend.delete: what is half written goes as well; left is {sorted(left)}"
 
     # -- delete ------------------------------------------------------------------------------------
@@ -262,12 +256,13 @@ class AloneTests(BackendFixtures):
         backend = alone.open()
         kept = filled("float64", (1000,), 1)
         locator_kept = alone.write(backend, kept)
-        before = sum(alone.left().values())
-        backend.delete(alone.write(backend, filled("float64", (100_000,), 2)))
-        grown = sum(alone.left().values()) - before
-        assert grown < 10_000, f"Backend.delete: {grown} of 800000 bytes are left in the folder"
+        before = sum(alone.left(backend).values())
+        for seed in range(6):  # a single file need not shrink, but what was free in it is used again
+            backend.delete(alone.write(backend, filled("float64", (100_000,), seed)))
+        grown = sum(alone.left(backend).values()) - before
+        assert grown < 1_700_000, f"{grown} of 4800000 bytes that were deleted are left in the folder"
         got = alone.read(backend, locator_kept, kept, 0, 1000)
-        check_same(got, kept, "Backend.delete leaves other arrays alone")
+        check_same(got, kept, "deleting one array changed another")
 
     def test_deleting_what_is_not_there_is_quiet(self, alone: Alone) -> None:
         backend = alone.open()
@@ -301,6 +296,8 @@ class AloneTests(BackendFixtures):
         started = time.time()
         locators = [alone.write(backend, filled("float64", (10,), seed)) for seed in range(5)]
         listed = dict(backend.locators())
+        if alone.is_outside() and not listed:
+            return  # nothing there is garbage to pack()
         assert sorted(listed) == sorted(locators), (
             "Backend.locators: it does not list just what is stored; pack() would leave garbage"
         )
@@ -317,11 +314,11 @@ class AloneTests(BackendFixtures):
     def test_files_are_there_and_have_their_size(self, alone: Alone) -> None:
         backend = alone.open()
         locator = alone.write(backend, filled("float64", (1000,)))
-        sizes = alone.left()
         for path, size in backend.files(locator):
-            assert sizes.get(str(path)) == size, f"Backend.files: {path} has {size} bytes, in truth {sizes}"
+            assert os.path.isfile(path), f"files() names {path}, which is no file"
+            assert os.path.getsize(path) == size, f"files() says {size} bytes of {path}, it has others"
         backend.delete(locator)
-        assert not list(backend.files(locator)), "Backend.files: it names files of what was deleted"
+        assert not list(backend.files(locator)), "files() names files of what was deleted"
 
     def test_describe_never_fails(self, alone: Alone) -> None:
         backend = alone.open()
@@ -342,7 +339,8 @@ class AloneTests(BackendFixtures):
         again = alone.open()
         got = alone.read(again, locator, array, 0, 300)
         check_same(got, array, "Backend.write: it can be read after the backend was closed and opened again")
-        assert dict(again.locators()).keys() == {locator}, "Backend.locators: it forgets when it is reopened"
+        if not is_outside(again):
+            assert dict(again.locators()).keys() == {locator}, "locators() forgets when it is reopened"
 
     def test_the_folder_may_be_moved(self, alone: Alone) -> None:
         alone.needs_a_folder()
@@ -376,7 +374,8 @@ class AloneTests(BackendFixtures):
         before = {path: path.stat().st_mtime_ns for path in alone.folder.rglob("*")}
         backend = alone.open(read_only=True)
         check_same(alone.read(backend, locator, array, 0, 300), array, f"Backend.{EXACT}")
-        assert dict(backend.locators()).keys() == {locator}, "Backend.locators: it lists what is stored"
+        if not is_outside(backend):
+            assert dict(backend.locators()).keys() == {locator}, "locators() does not list what is stored"
         alone.close()
         after = {path: path.stat().st_mtime_ns for path in alone.folder.rglob("*")}
         assert after == before, "BackendContext.read_only: nothing is changed"
@@ -411,8 +410,7 @@ class AloneTests(BackendFixtures):
                     "Backend.read_into: several threads may call it at once; one of them got wrong rows"
                 )
 
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(read, range(4)))
+        at_once([partial(read, seed) for seed in range(4)])
 
     def test_threads_may_write_at_once(self, alone: Alone) -> None:
         backend = alone.open()
@@ -423,8 +421,7 @@ class AloneTests(BackendFixtures):
             arrays = [filled("int32", (100, 2), 10 * seed + number) for number in range(5)]
             return [(array, alone.write(backend, array)) for array in arrays]
 
-        with ThreadPoolExecutor(4) as pool:
-            written = [pair for pairs in pool.map(write, range(4)) for pair in pairs]
+        written = [pair for pairs in at_once([partial(write, seed) for seed in range(4)]) for pair in pairs]
         for array, locator in written:
             got = alone.read(backend, locator, array, 0, 100)
             check_same(got, array, "Backend.write may be called by several threads at once")

@@ -157,7 +157,7 @@ class PayloadTests(BackendFixtures):
             check_same(payload.read(), array, "a tree from memory brings its payloads along")
 
     def test_a_payload_of_another_database_is_copied_over(self, bench: Bench) -> None:
-        bench.needs_a_database()
+        bench.needs_its_folder()
         source = bench.another("source")
         arrays = {"small": filled("U3", (7, 2)), "large": filled("float64", (300_000,))}
         for key, array in arrays.items():

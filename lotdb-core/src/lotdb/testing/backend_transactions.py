@@ -6,7 +6,6 @@ import errno
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from lotdb.testing import another_process
 from lotdb.testing.arrays import filled
 from lotdb.testing.backend_fixtures import BackendFixtures
 from lotdb.testing.bench import Bench, synced_inodes
+from lotdb.testing.limits import at_once
 from lotdb.testing.seen import check_same, picture
 
 __all__ = ["TransactionTests"]
@@ -153,8 +153,8 @@ class TransactionTests(BackendFixtures):
         bench.needs_a_database()
         seen, stored = _with_something_kept(bench)
         bench.close()
-        process = another_process.start("stage_and_die", bench)
-        process.communicate(timeout=120)
+        with another_process.started("stage_and_die", bench) as process:
+            process.wait()
         _check_killed(process)
         assert picture(bench.root()) == seen, "kill -9 before the commit leaves the last commit as it was"
         assert bench.db.verify() == []
@@ -169,13 +169,12 @@ class TransactionTests(BackendFixtures):
     @pytest.mark.parametrize("commits", [1, 4])
     def test_a_process_killed_among_commits_loses_none(self, bench: Bench, commits: int) -> None:
         bench.needs_a_database()
-        process = another_process.start("commit_until_killed", bench)
-        assert process.stdout is not None
-        with process.stdout:
+        with another_process.started("commit_until_killed", bench) as process:
+            assert process.stdout is not None
             acknowledged = [int(process.stdout.readline() or 0) for _ in range(commits)][-1]
             time.sleep(0.007 * commits)  # into the middle of the next
             process.kill()
-            process.wait(60)
+            process.wait()
             acknowledged = max([acknowledged, *map(int, process.stdout.read().split())])
         assert acknowledged >= commits, "the other process failed"
         number = bench.root().attrs["number"]
@@ -217,29 +216,22 @@ class TransactionTests(BackendFixtures):
         for key, array in arrays.items():
             bench.node(key).write_data(array)
         bench.commit()
-        failures: list[BaseException] = []
 
         def read() -> None:
-            try:
-                with bench.db.connection() as root:
-                    for number in range(30):
-                        for key, array in arrays.items():
-                            first = (number * 7919) % (len(array) - 500)
-                            payload = root.get_data_node(key, create=False).get_data()
-                            got = payload[first : first + 500]
-                            check_same(got, array[first : first + 500], "threads read at once")
-            except BaseException as error:
-                failures.append(error)
+            with bench.db.connection() as root:
+                for number in range(30):
+                    for key, array in arrays.items():
+                        first = (number * 7919) % (len(array) - 500)
+                        payload = root.get_data_node(key, create=False).get_data()
+                        got = payload[first : first + 500]
+                        check_same(got, array[first : first + 500], "threads read at once")
 
-        threads = [threading.Thread(target=read) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for seed in range(5):
-            bench.node("written meanwhile").replace_data(filled("float64", LARGE, seed))
-            bench.commit()
-        for thread in threads:
-            thread.join()
-        assert not failures, f"a thread failed: {failures[0]!r}"
+        def write() -> None:
+            for seed in range(5):
+                with bench.db.connection() as root:
+                    root.get_data_node("written meanwhile").write_data(filled("float64", LARGE, seed))
+
+        at_once([read, read, read, write])
 
 
 def _folders_of(file: Path, bench: Bench) -> list[Path]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lotdb.testing.backend_alone import AloneTests
 from lotdb.testing.backend_damage import DamageTests
+from lotdb.testing.backend_first import FirstTests
+from lotdb.testing.backend_kills import KillTests
 from lotdb.testing.backend_payloads import PayloadTests
 from lotdb.testing.backend_script import ScriptTests
 from lotdb.testing.backend_transactions import TransactionTests
@@ -12,7 +14,17 @@ from lotdb.testing.backend_upkeep import UpkeepTests
 __all__ = ["BackendTests"]
 
 
-class BackendTests(AloneTests, PayloadTests, TransactionTests, UpkeepTests, DamageTests, ScriptTests):
+# pytest takes the tests of the last base first: what is simple comes before what stands on it.
+class BackendTests(
+    ScriptTests,
+    KillTests,
+    DamageTests,
+    UpkeepTests,
+    TransactionTests,
+    PayloadTests,
+    AloneTests,
+    FirstTests,
+):
     """The tests of a payload backend; subclass it and name the class::
 
         class TestMyBackend(BackendTests):
