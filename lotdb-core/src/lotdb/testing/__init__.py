@@ -61,11 +61,14 @@ import pytest
 pytest.register_assert_rewrite(
     "lotdb.testing.backend_alone",
     "lotdb.testing.backend_damage",
+    "lotdb.testing.backend_first",
+    "lotdb.testing.backend_kills",
     "lotdb.testing.backend_payloads",
     "lotdb.testing.backend_script",
     "lotdb.testing.backend_transactions",
     "lotdb.testing.backend_upkeep",
     "lotdb.testing.ingesters",
+    "lotdb.testing.killing",
     "lotdb.testing.nodetypes",
     "lotdb.testing.seen",
 )

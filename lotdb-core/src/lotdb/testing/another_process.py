@@ -117,8 +117,8 @@ def started(command: str, bench: Bench) -> Iterator[subprocess.Popen[bytes]]:
             pickle.loads(pickle.dumps(bench.config))
         except Exception as error:
             pytest.skip(
-                f"its config cannot be sent to another process ({error!r}); give a fixture config_elsewhere: a "
-                "function of a module that makes it there"
+                f"its config cannot be sent to another process ({error!r}); give a fixture config_elsewhere: "
+                "a function of a module that makes it there"
             )
         job = Job(command, cls, place, config=bench.config)
     with _process(job) as process:
@@ -158,6 +158,7 @@ def _process(job: Job) -> Iterator[subprocess.Popen[bytes]]:
 
 def stage_and_die(opening: Opening, backend_class: type[Any]) -> None:
     """Write, replace, append to and delete payloads, have all bytes handed to the backend, and die."""
+    faulthandler.dump_traceback_later(LIFE_S, exit=True)
     with opening() as db:
         root = db.open_connection()
         root.get_data_node("new/large").write_data(np.ones((300_000, 2)))
@@ -171,6 +172,7 @@ def stage_and_die(opening: Opening, backend_class: type[Any]) -> None:
 
 def commit_until_killed(opening: Opening, backend_class: type[Any]) -> None:
     """Commit again and again what belongs together, and say so after each commit."""
+    faulthandler.dump_traceback_later(LIFE_S, exit=True)
     with opening() as db:
         number = 0
         while True:
@@ -221,9 +223,7 @@ def die_at(opening: Opening, backend_class: type[Any]) -> None:
         print(committed, counted, outcome, flush=True)
 
 
-def _commit_and_die(
-    opening: Opening, countdown: Countdown, number: int, kill_at: int, writing: int
-) -> None:
+def _commit_and_die(opening: Opening, countdown: Countdown, number: int, kill_at: int, writing: int) -> None:
     faulthandler.dump_traceback_later(LIFE_S, exit=True)
     told = os.dup(writing)
     tell = os.write.__wrapped__  # type: ignore[attr-defined]  # not counted
@@ -250,8 +250,6 @@ COMMANDS = {"stage_and_die": stage_and_die, "commit_until_killed": commit_until_
 
 def main() -> None:
     """Do the job that is given on standard input."""
-    faulthandler.dump_traceback_later(LIFE_S, exit=True)
     length = int(sys.stdin.buffer.readline())
     job: Job = pickle.loads(sys.stdin.buffer.read(length))
     COMMANDS[job.command](*job.prepare())
-

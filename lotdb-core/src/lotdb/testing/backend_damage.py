@@ -13,6 +13,7 @@ from lotdb import DamagedError
 from lotdb.testing.arrays import filled
 from lotdb.testing.backend_fixtures import BackendFixtures, Change, Damage
 from lotdb.testing.bench import Bench
+from lotdb.testing.promises import CLASS, promise
 from lotdb.testing.seen import bytes_of, check_same
 
 __all__ = ["DamageTests"]
@@ -24,7 +25,6 @@ ARRAYS = {
     "other": filled("int32", (400, 2), 4),
     "twin": filled("float64", (100_000, 2), 5),
 }
-
 
 
 def _flip(place: float, bit: int) -> Change:
@@ -61,9 +61,11 @@ class DamageTests(BackendFixtures):
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("key", ["large", "small"])
+    @promise(CLASS, "a_committed_payload_is_read_back", "reading_what_is_not_there_is_damage")
     def test_damage_is_told_and_never_read_as_data(
         self, bench: Bench, damage: Damage | None, key: str, kind: str
     ) -> None:
+        """Whatever is missing, cut off or altered is a DamagedError that names the file, and never data."""
         bench.needs_a_database()
         changes = KINDS[kind][:: max(1, round(1 / self.effort))]
         if damage is not None:
@@ -102,7 +104,9 @@ class DamageTests(BackendFixtures):
         bench.root().delete_tree()
         bench.settle()
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "reading_what_is_not_there_is_damage")
     def test_exchanged_files_are_told_and_never_read_as_data(self, bench: Bench) -> None:
+        """An array that lies under another's locator is not its data."""
         bench.needs_a_database()
         files = _written(bench)
         large, twin = files["large"], files["twin"]
@@ -118,7 +122,9 @@ class DamageTests(BackendFixtures):
         check_same(bench.node("other").read_data(), ARRAYS["other"], "what is not damaged is read as ever")
         assert {found.path for found in bench.db.verify()} == {"large", "twin"}, "verify() finds both"
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "reading_what_is_not_there_is_damage")
     def test_a_lost_folder_is_told(self, bench: Bench, damage: Damage | None) -> None:
+        """What is missing is a DamagedError, and the rest works on."""
         bench.needs_a_database()
         if damage is not None:
             _write(bench)
@@ -136,7 +142,7 @@ class DamageTests(BackendFixtures):
             with pytest.raises(DamagedError, match=key):
                 bench.node(key).read_data()
                 pytest.fail("what is missing is a DamagedError, not data")
-        assert {found.path for found in bench.db.verify()} == set(ARRAYS), "verify() finds all that is missing"
+        assert {found.path for found in bench.db.verify()} == set(ARRAYS), "verify() finds it all"
         bench.node("new").write_data(ARRAYS["large"])
         bench.settle()
         check_same(bench.node("new").read_data(), ARRAYS["large"], "the rest of the database works on")

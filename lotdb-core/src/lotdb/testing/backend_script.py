@@ -13,6 +13,7 @@ from lotdb import Backend, BaseNode, DataNode, LotdbError, Savepoint
 from lotdb.testing.arrays import filled
 from lotdb.testing.backend_fixtures import BackendFixtures
 from lotdb.testing.bench import Bench
+from lotdb.testing.promises import CLASS, promise
 from lotdb.testing.seen import picture
 
 __all__ = ["ScriptTests"]
@@ -59,13 +60,22 @@ START: list[Step] = [("make", 0, "a"), ("make", 1, "b"), ("write", 1, "data", fi
 class ScriptTests(BackendFixtures):
     """What transactions, branches and payloads do together."""
 
+    @promise(
+        CLASS,
+        "a_committed_payload_is_read_back",
+        "deleting_gives_the_space_back",
+        "any_window_is_read",
+        "an_abort_removes_what_was_written",
+        "appended_rows_follow_each_other",
+    )
     def test_a_script_gives_the_tree_that_it_gives_in_memory(
         self, bench: Bench, backend_class: type[Backend], tmp_path: Path
     ) -> None:
+        """Whatever is done, a database holds what a tree in memory would hold."""
         bench.needs_a_database()
 
         @settings(
-            max_examples=60,
+            max_examples=self.amount(60, 4),
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )

@@ -12,6 +12,7 @@ from lotdb import DataNode, ReadOnlyError
 from lotdb.testing.arrays import filled
 from lotdb.testing.backend_fixtures import BackendFixtures
 from lotdb.testing.bench import Bench
+from lotdb.testing.promises import CLASS, promise
 from lotdb.testing.seen import check_same, picture
 
 __all__ = ["UpkeepTests"]
@@ -25,7 +26,9 @@ class UpkeepTests(BackendFixtures):
 
     # -- sharing -----------------------------------------------------------------------------------
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_a_branch_shares_its_data_until_it_is_written_to(self, bench: Bench) -> None:
+        """Arrays never change, so branches share them."""
         bench.needs_a_database()
         small, large = filled("float64", (10,), 1), filled("float64", LARGE, 2)
         bench.node("recording/small").write_data(small)
@@ -51,7 +54,9 @@ class UpkeepTests(BackendFixtures):
         got = bench.node("variant/large").read_data(0, len(large))
         check_same(got, large, "what a branch shares outlives the original, pack() included")
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_what_was_obtained_stays_what_it_was(self, bench: Bench) -> None:
+        """What was replaced is read until pack() takes it away."""
         array = filled("float64", LARGE)
         payload = bench.node("replaced").write_data(array)
         bench.commit()
@@ -63,7 +68,14 @@ class UpkeepTests(BackendFixtures):
     # -- packing -----------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("how", ["replaced", "deleted"])
+    @promise(
+        CLASS,
+        "a_committed_payload_is_read_back",
+        "locators_lists_what_is_stored",
+        "deleting_gives_the_space_back",
+    )
     def test_pack_gives_back_what_was(self, bench: Bench, how: str) -> None:
+        """locators() lists what pack() may look at, and delete() gives the space of what nobody uses back."""
         bench.needs_a_database()
         kept = filled("float64", LARGE, 1)
         in_use = bench.node("kept").write_data(kept)
@@ -71,7 +83,8 @@ class UpkeepTests(BackendFixtures):
         bench.commit()
         if bench.is_outside():
             pytest.skip("nothing in a place outside of the database's folder is garbage")
-        gone = {*bench.files_of(bench.node("gone").get_data())} - {*bench.files_of(bench.node("kept").get_data())}
+        gone, files_in_use = ({*bench.files_of(bench.node(key).get_data())} for key in ("gone", "kept"))
+        gone -= files_in_use
         listed = {f"locator {locator}" for locator in bench.locators_of(payload)} & bench.stored()
         count, size = len(bench.stored()), bench.bytes_stored()
         for seed in range(3):
@@ -96,7 +109,14 @@ class UpkeepTests(BackendFixtures):
         assert bench.db.verify() == [], "verify() finds damage after a pack()"
         assert len(in_use) == len(kept)
 
+    @promise(
+        CLASS,
+        "a_committed_payload_is_read_back",
+        "locators_lists_what_is_stored",
+        "deleting_gives_the_space_back",
+    )
     def test_pack_after_deleting_everything_leaves_nothing(self, bench: Bench) -> None:
+        """locators() lists all that is stored, and delete() removes all of it."""
         bench.needs_a_database()
         for number in range(4):
             bench.node(f"{number}").write_data(filled("float64", LARGE, number))
@@ -114,7 +134,9 @@ class UpkeepTests(BackendFixtures):
         bench.settle()
         check_same(bench.node("new").read_data(), filled("float64", LARGE), "it can be written to as before")
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_pack_spares_what_is_not_yet_committed(self, bench: Bench) -> None:
+        """pack() spares what a transaction has just written."""
         bench.needs_a_database()
         arrays = {"large": filled("float64", LARGE, 1), "small": filled("float64", (10,), 2)}
         for key, array in arrays.items():
@@ -126,7 +148,9 @@ class UpkeepTests(BackendFixtures):
                 bench.node(key).read_data(), array, "pack() spares what a transaction has just written"
             )
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_pack_spares_what_a_savepoint_returns_to(self, bench: Bench) -> None:
+        """pack() spares what a savepoint returns to."""
         bench.needs_a_database()
         arrays = {"large": filled("float64", LARGE, 1), "small": filled("float64", (10,), 2)}
         for key, array in arrays.items():
@@ -143,7 +167,9 @@ class UpkeepTests(BackendFixtures):
 
     # -- compacting --------------------------------------------------------------------------------
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_compacting_makes_one_segment(self, bench: Bench) -> None:
+        """Compacting writes the rows anew as one array, and leaves the old ones to their readers."""
         parts = [filled("float64", (rows, 2), rows) for rows in (150_000, 70_000, 300, 20)]
         for part in parts:
             bench.node("grown").append_data(part, samplerate_hz=10, metadata={"unit": "mV"})
@@ -159,7 +185,9 @@ class UpkeepTests(BackendFixtures):
         assert (payload.samplerate_hz, payload.metadata) == (10, {"unit": "mV"})
         check_same(payload.read(), np.concatenate(parts), "compacting changes no data")
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_compacting_a_tree_keeps_everything(self, bench: Bench) -> None:
+        """Compacting changes no data."""
         for number in range(6):
             for seed in range(3):
                 bench.node(f"{number % 2}/{number}").append_data(filled("int16", (40, 2), seed))
@@ -171,7 +199,9 @@ class UpkeepTests(BackendFixtures):
 
     # -- folders -----------------------------------------------------------------------------------
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "the_folder_may_be_moved")
     def test_the_database_may_be_moved(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No absolute path is stored, for databases are moved."""
         bench.needs_its_folder()
         array = filled("float64", LARGE)
         bench.node("moved").write_data(array)
@@ -189,7 +219,9 @@ class UpkeepTests(BackendFixtures):
         check_same(bench.node("moved").read_data(-5), array[:5], "a moved database is written to where it is")
         assert not old.exists(), "it came back where it was moved away from"
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_a_copied_database_is_another_one(self, bench: Bench) -> None:
+        """A copy of the folder is a database of its own: nothing done to it changes the original."""
         bench.needs_its_folder()
         array = filled("float64", LARGE)
         bench.node("copied").write_data(array)
@@ -213,7 +245,9 @@ class UpkeepTests(BackendFixtures):
 
     # -- reading only ------------------------------------------------------------------------------
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "reading_only_changes_nothing")
     def test_reading_only_changes_no_file(self, bench: Bench) -> None:
+        """With context.read_only nothing is changed."""
         bench.needs_a_database()
         array = filled("float64", LARGE)
         bench.node("large").write_data(array)
@@ -232,7 +266,9 @@ class UpkeepTests(BackendFixtures):
         bench.close()
         assert bench.contents() == before, "read_only=True changes nothing"
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "reading_only_creates_nothing")
     def test_reading_only_makes_no_folder(self, bench: Bench) -> None:
+        """With context.read_only nothing is created, not even the folder."""
         bench.needs_a_database()
         bench.root().attrs["label"] = "no payload yet"
         bench.settle()

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 __all__ = ["Countdown", "kill_oneself"]
 
 # What reaches the disk through a function of os that no audit event tells of.
-CALLS = ("write", "writev", "pwrite", "pwritev", "fsync", "fdatasync", "ftruncate", "sendfile", "copy_file_range")
+CALLS = ("write", "writev", "pwrite", "pwritev", "fsync", "fdatasync", "ftruncate", "sendfile")
 
 # What the interpreter tells of by itself, from wherever it is called.
 EVENTS = frozenset({
@@ -72,10 +72,9 @@ class Countdown:
         if event in EVENTS:
             self.tick()
         elif event == "open":
-            mode, flags = arguments[1], arguments[2]
-            if mode is None or any(letter in str(mode) for letter in "wxa+"):
-                if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                    self.tick()
+            flags = arguments[2]
+            if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                self.tick()
 
     def _before(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)

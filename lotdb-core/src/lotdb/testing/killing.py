@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -25,29 +25,32 @@ def die_at_each_write(
 ) -> None:
     """Have *process*, which does ``die_at``, die at each write or sync, or at *most* of them.
 
-    After each death the database is opened, looked at, and closed. If there are more, those are taken that lie
-    evenly among all.
+    After each death the database is opened, looked at, and closed. If there are more, half of those that are
+    taken are the first, and half lie evenly among the rest.
     """
     if not hasattr(os, "fork"):  # pragma: no cover
         pytest.skip("this system cannot fork")
     number = 1
-    committed, counted, outcome = _tell(process, number, 0)
+    acknowledged, counted, outcome = _tell(process, number, 0)
     assert outcome == "done", "the other process failed; it says why on its standard error"
-    _check(opened, committed, number + 1)
+    _check(opened, acknowledged, number + 1)
     for kill_at in _some(counted, most):
         number += 2
         committed, _, outcome = _tell(process, number, kill_at)
-        assert outcome != "failed", f"the other process failed before write {kill_at}"
+        assert not outcome.startswith("failed"), f"the other process failed at write or sync {kill_at}"
+        acknowledged = max(acknowledged, committed)
         try:
-            _check(opened, max(committed, number - 1), number + 1)
+            _check(opened, acknowledged, number + 1)
         except BaseException as error:
             error.add_note(f"Falsifying: killed just before write or sync {kill_at} of {counted}")
             raise
 
 
-def _some(count: int, most: int) -> Iterator[int]:
-    """*most* of the numbers from 1 to *count*, evenly spread."""
-    yield from sorted({int(place) for place in np.linspace(1, count, min(count, most))})
+def _some(count: int, most: int) -> list[int]:
+    """*most* of the numbers from 1 to *count*: half of them the first, half spread over the rest."""
+    first = min(count, most if most >= count else most // 2)
+    spread = np.linspace(first, count, most - first + 1)
+    return sorted({*range(1, first + 1), *map(int, spread)})
 
 
 def _tell(process: subprocess.Popen[bytes], number: int, kill_at: int) -> tuple[int, int, str]:

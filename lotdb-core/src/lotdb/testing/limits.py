@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-__all__ = ["Overdue", "at_once", "within"]
+__all__ = ["Overdue", "at_once", "is_of_the_kit", "switching_often", "within"]
 
 # After the alarm: what does not return to Python cannot be interrupted, only ended with the process.
 GRACE_S = 15.0
@@ -90,9 +90,7 @@ def is_of_the_kit(path: str) -> bool:
 _LIBRARY = os.path.dirname(os.__file__).replace(os.sep, "/") + "/"
 
 
-def _give_up_unless(
-    done: threading.Event, seconds: float, what: str, config: pytest.Config | None
-) -> None:
+def _give_up_unless(done: threading.Event, seconds: float, what: str, config: pytest.Config | None) -> None:
     if done.wait(seconds):
         return
     capture = config.pluginmanager.getplugin("capturemanager") if config is not None else None
@@ -127,3 +125,14 @@ def at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
     if raised:
         raise raised[0]
     return results
+
+
+@contextlib.contextmanager
+def switching_often() -> Iterator[None]:
+    """Let the threads of this process take turns a thousand times as often as usual."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(5e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import os
 import traceback
 from collections.abc import Callable, Iterator
@@ -20,7 +19,15 @@ import pytest
 
 from lotdb.testing.limits import Overdue, is_of_the_kit, within
 
-__all__ = ["Kit", "promise"]
+__all__ = ["CLASS", "INGESTER", "LISTENER", "NODE_TYPE", "STORAGE", "VALUE_TYPE", "Kit", "promise"]
+
+# Where promises are written.
+CLASS = "docs/how-to-write-a-backend.md#the-class"
+INGESTER = "docs/how-to.md#write-an-ingester"
+NODE_TYPE = "docs/how-to.md#write-a-node-type"
+LISTENER = NODE_TYPE
+VALUE_TYPE = "docs/how-to.md#write-an-attribute-type"
+STORAGE = "docs/design.md#promises"
 
 # Of a message, which may show large arrays.
 MOST_LINES = 12
@@ -97,8 +104,10 @@ class Kit:
     def _stands(self, request: pytest.FixtureRequest) -> None:
         """Skip what stands on a promise that is broken."""
         self._config = request.config
-        about = getattr(request.function, "promise", None)
-        for need in about.needs if about is not None else ():
+        about: Promise | None = getattr(request.function, "promise", None)
+        if about is None:
+            return
+        for need in about.needs:
             if first := self._broken.get(need):
                 self._broken[about.name] = first
                 pytest.skip(f"needs {first.title!r}, which is broken: see {first.name}")
@@ -160,7 +169,7 @@ def _done(error: BaseException, limit_s: float) -> str:
     else:
         said = f"it raised {type(error).__name__}: {said}"
     notes = [note for note in getattr(error, "__notes__", ()) if "alsifying" in note]
-    lines = [*said.splitlines()[:MOST_LINES], *(line for note in notes for line in note.splitlines()[:MOST_LINES])]
+    lines = [line for part in (said, *notes) for line in part.splitlines()[:MOST_LINES]]
     return "\n    ".join(line[:400] for line in lines)
 
 
@@ -173,10 +182,6 @@ def _place(error: BaseException) -> str:
     innermost = error
     while innermost.__cause__ is not None:
         innermost = innermost.__cause__
-    lines = [line for line in traceback.extract_tb(innermost.__traceback__) if not is_of_the_kit(line.filename)]
+    trace = traceback.extract_tb(innermost.__traceback__)
+    lines = [line for line in trace if not is_of_the_kit(line.filename)]
     return ", ".join(f"{line.filename}:{line.lineno} in {line.name}" for line in lines[-3:])
-
-
-def takes(function: Any) -> set[str]:
-    """The names of a function's parameters."""
-    return set(inspect.signature(function).parameters)
