@@ -69,12 +69,26 @@ pytest.register_assert_rewrite(
     "lotdb.testing.backend_upkeep",
     "lotdb.testing.ingesters",
     "lotdb.testing.killing",
+    "lotdb.testing.listeners",
     "lotdb.testing.nodetypes",
     "lotdb.testing.seen",
+    "lotdb.testing.storages",
+    "lotdb.testing.valuetypes",
 )
 
 from lotdb.testing.backends import BackendTests
 from lotdb.testing.ingesters import IngesterTests, Sample
+from lotdb.testing.listeners import ListenerTests
 from lotdb.testing.nodetypes import NodeTypeTests
+from lotdb.testing.storages import StorageTests
+from lotdb.testing.valuetypes import ValueTypeTests
 
-__all__ = ["BackendTests", "IngesterTests", "NodeTypeTests", "Sample"]
+__all__ = [
+    "BackendTests",
+    "IngesterTests",
+    "ListenerTests",
+    "NodeTypeTests",
+    "Sample",
+    "StorageTests",
+    "ValueTypeTests",
+]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lotdb import Backend, BaseNode, DataNode, LotdbError, Savepoint
+from lotdb import LOTDB, Backend, BaseNode, DataNode, LotdbError, Savepoint
 from lotdb.testing.arrays import filled
 from lotdb.testing.backend_fixtures import BackendFixtures
 from lotdb.testing.bench import Bench
 from lotdb.testing.promises import CLASS, promise
 from lotdb.testing.seen import picture
 
-__all__ = ["ScriptTests"]
+__all__ = ["START", "STEPS", "ScriptTests", "Step", "Tried", "run_script"]
 
 Step = tuple[Any, ...]
 
@@ -83,13 +83,36 @@ class ScriptTests(BackendFixtures):
         def check(steps: list[Step]) -> None:
             tried = Bench(tmp_path / "script", backend_class, bench.config, durability="process")
             try:
-                _run([*START, *steps, ("reopen",)], _Database(tried), _Memory())
-                assert tried.db.verify() == []
+                run_script([*START, *steps, ("reopen",)], tried)
             finally:
                 tried.close()
                 shutil.rmtree(tried.folder)
 
         check()
+
+
+class Tried(Protocol):
+    """A database that a script is run on."""
+
+    @property
+    def db(self) -> LOTDB:
+        """The database, opened unless it is open."""
+
+    def root(self) -> BaseNode:
+        """The root, in the connection that :meth:`commit` commits."""
+
+    def commit(self) -> None:
+        """Commit."""
+
+    def settle(self) -> None:
+        """Commit, and close the database."""
+
+
+def run_script(steps: list[Step], tried: Tried) -> None:
+    """Do the steps to a database, which is empty, and to a tree in memory, and compare."""
+    _run(steps, _Database(tried), _Memory())
+    found = tried.db.verify()
+    assert found == [], f"verify() finds {found}"
 
 
 def _run(steps: list[Step], database: _Database, memory: _Memory) -> None:
@@ -123,7 +146,7 @@ class _Side:
 
 
 class _Database(_Side):
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Tried) -> None:
         self._bench = bench
         self._savepoints: list[Savepoint] = []
 

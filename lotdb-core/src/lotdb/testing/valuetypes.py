@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lotdb import LOTDB, BaseNode, Plugins, PluginError, Undecodable, ValueType
+from lotdb import LOTDB, BaseNode, PluginError, Plugins, Undecodable, ValueType
 from lotdb.testing.bench import NAME
 from lotdb.testing.limits import at_once, switching_often
 from lotdb.testing.plugin_fixtures import PluginFixtures
@@ -124,9 +124,8 @@ class ValueTypeTests(PluginFixtures):
         for number, value in enumerate(values):
             root.attrs[f"{number}"] = value
         root.attrs["all"] = [*values, {"in a dict": values[0]}, (values[-1],)]
-        with LOTDB(tmp_path / "second", NAME, plugins=plugins) as db:
-            with db.connection() as second:
-                second.add_tree(root, key="copied", copy=True)
+        with LOTDB(tmp_path / "second", NAME, plugins=plugins) as db, db.connection() as second:
+            second.add_tree(root, key="copied", copy=True)
         with LOTDB(tmp_path / "second", NAME, plugins=plugins) as db, db.connection() as again:
             node = again["copied"]
             for number, value in enumerate(values):
@@ -249,11 +248,11 @@ class _Without(Plugins):
 
     def __init__(self, missing: set[str]) -> None:
         super().__init__()
-        self._missing = missing
+        self._gone = missing
 
     def by_name(self, name: str) -> ValueType | None:
         """The type of that name, unless it is one of the missing ones."""
-        return None if name in self._missing else super().by_name(name)
+        return None if name in self._gone else super().by_name(name)
 
 
 def _shown(value: Any) -> str:
