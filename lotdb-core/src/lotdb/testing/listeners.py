@@ -157,9 +157,12 @@ class ListenerTests(PluginFixtures):
         """Several threads may commit at once, and it hears each of them."""
         with LOTDB(tmp_path / "threads", NAME, plugins=plugins, durability="process") as db:
 
+            def make(root: BaseNode, key: str) -> None:
+                root.get_node(key)
+
             def commit(number: int) -> None:
                 for each in range(5):
-                    db.run(lambda root, key=f"{number}-{each}": root.get_node(key))
+                    db.run(partial(make, key=f"{number}-{each}"), attempts=100)
 
             with _told("a commit among threads"):
                 at_once([partial(commit, number) for number in range(4)])
