@@ -55,7 +55,9 @@ def test_a_theme_is_run_and_reported(tmp_path: Path, cases) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize(
+    "theme", [pytest.param(theme, marks=[pytest.mark.slow] * (theme == "commits")) for theme in THEMES]
+)
 def test_every_side_does_its_work_and_gives_its_figure(cases, theme: str, tmp_path: Path) -> None:
     folders: dict[str, Path] = {}
     figures: dict[str, dict[str, float]] = {}
@@ -83,6 +85,7 @@ def grown(cases) -> list[Any]:
     return [row(case, 2.0, case.against[0].side, 1.0, repeats=2) for case in cases("growth")]
 
 
+@pytest.mark.slow
 def test_what_grows_is_drawn(tmp_path: Path, grown) -> None:
     plot = importlib.import_module("benchmarks.plot")
     assert len(plot.growing(grown)) == 12

@@ -7,16 +7,10 @@ import numpy as np
 import pytest
 
 from lotdb import LOTDB, AttributeNotFoundError, BaseNode, DataNode, NodeNotFoundError, PayloadNotFoundError
-from lotdb.records import get_value, position, with_values
+from lotdb.records.own import get_value, position, with_values
 from lotdb.values.values import is_same
 
 MANY = 100
-
-
-@pytest.fixture
-def db(tmp_path):
-    with LOTDB(tmp_path / "db", durability="process") as db:
-        yield db
 
 
 def calls(function):

@@ -28,8 +28,8 @@ from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.segments.checksums import checksum
 from lotdb.segments.durability import make_durable
 from lotdb.segments.layout import Array, Layout, Segment
-from lotdb.segments.packs import PACK_BYTES, PACKED_BYTES, Pack, copy_rows
 from lotdb.segments.reader import Reader, place_of
+from lotdb.segments.small_arrays import PACK_BYTES, PACKED_BYTES, Pack, copy_rows
 
 if TYPE_CHECKING:
     from lotdb.interfaces.backend import Backend
@@ -349,7 +349,7 @@ def _keep(sizes: list[int], added: int) -> int:
     while keep:
         last = sizes[keep - 1]
         # The last one may have grown after it was written, so it is compared with the one before as well;
-        # but not with one that it cannot be merged with, or it would be written anew each time.
+        # but not with one that it cannot be merged with, or each append would rewrite it.
         before = sizes[keep - 2] if keep > 1 else MERGED_BYTES
         close = last < 2 * added or (before < 2 * last and before + last + added <= MERGED_BYTES)
         if not close or added + last > MERGED_BYTES:

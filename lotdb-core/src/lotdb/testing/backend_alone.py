@@ -361,10 +361,13 @@ class AloneTests(BackendFixtures):
         """delete() of what is not there is no error."""
         backend = alone.open()
         backend.delete(backend.new_locator())  # before anything was ever written
-        locator = alone.write(backend, filled("float64", (10,)))
+        kept = filled("float64", (10,))
+        locator_kept, locator = alone.write(backend, kept), alone.write(backend, kept)
         backend.delete(locator)
         backend.delete(locator)
         backend.delete(backend.new_locator())
+        got = alone.read(backend, locator_kept, kept, 0, 10)
+        check_same(got, kept, "Backend.delete leaves other arrays alone")
 
     # -- locators ----------------------------------------------------------------------------------
 
@@ -536,6 +539,8 @@ class AloneTests(BackendFixtures):
         """close() of a backend that did nothing is no error."""
         alone.open()
         alone.close()
+        still = open_files_in(alone.folder)
+        assert not still, f"Backend.close: it leaves files open: {still}"
 
     # -- threads -----------------------------------------------------------------------------------
 

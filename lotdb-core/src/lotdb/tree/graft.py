@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal, TypeVar
 
 from lotdb.errors import (
@@ -11,24 +12,17 @@ from lotdb.errors import (
     WrongNodeError,
 )
 from lotdb.keys import check_key
-from lotdb.records import (
-    Box,
-    Children,
-    Entry,
-    all_items,
-    children_of,
-    is_shared,
-    own_of,
-    shared_entry,
-    touch,
-    with_values,
-)
+from lotdb.records import Entry
+from lotdb.records.children import all_items
+from lotdb.records.entries import children_of, is_shared, own_of, record_of, shared_entry, touch
+from lotdb.records.own import with_values
 from lotdb.tree import copying, walk
+from lotdb.tree.edit import Edit, share, stand_for
 from lotdb.tree.handle import Handle, all_or_nothing
 from lotdb.tree.node import Node
 from lotdb.tree.whole import put, take
 
-__all__ = ["IfExists", "add_tree", "check_node", "delete_node", "merge_tree"]
+__all__ = ["IfExists", "add_tree", "check_node", "delete_node", "merge_tree", "rename_root"]
 
 IfExists = Literal["error", "replace", "rename"]
 N = TypeVar("N", bound=Node)
@@ -44,9 +38,7 @@ def check_node(node: Any) -> Any:
 # -- adding and moving ----------------------------------------------------------------------------
 
 
-def add_tree(
-    parent: N, tree: N, *, key: str | int | None, copy: bool, if_exists: IfExists
-) -> N:
+def add_tree(parent: N, tree: N, *, key: str | int | None, copy: bool, if_exists: IfExists) -> N:
     """Put *tree* below *parent*; see ``BaseNode.add_tree``."""
     check_node(tree)
     key = check_key(tree._key if key is None else key)
@@ -55,14 +47,15 @@ def add_tree(
     tree._entry()
     parent._entry()
     if not copy and tree._key == key and tree._parent is not None and tree._parent == parent:
-        return tree  # it is there already
-    if (key,) in parent and if_exists == "error":
+        return tree  # as it is
+    there: Collection[str] = parent._children() or ()
+    if key in there and if_exists == "error":
         raise NodeExistsError(
             f"{parent._place()} has a child {key!r} already; "
             "choose another key (add_tree takes if_exists='replace')"
         )
     if if_exists == "rename":
-        key = _free_key(parent, key)
+        key = _free_key(there, key)
     if not copy:
         _check_can_move(tree, parent)
     parent._tree.check_writable()
@@ -71,9 +64,8 @@ def add_tree(
     return _move(parent, tree, key) if tree._tree is parent._tree else _take_over(parent, tree, key)
 
 
-def _free_key(parent: Node, key: str) -> str:
+def _free_key(there: Collection[str], key: str) -> str:
     number, free = 1, key
-    there = parent._children() or ()  # asked once: there may be thousands of that name
     while free in there:
         number += 1
         free = check_key(f"{key}_{number}")
@@ -95,71 +87,44 @@ def _check_can_move(tree: Node, parent: Node) -> None:
 
 def _add_copy(parent: N, tree: N, key: str) -> N:
     if tree._tree is parent._tree:
-        entry = copying.share_entry(tree)
+        entry = share(tree)
     else:
         entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree)
-    with parent._tree.whole():
-        _replace_child(parent, key, entry)
+    with Edit(parent) as edit:
+        edit.put(key, entry)
     node = parent._get(key, create=False)
     node._announce()
     return node
 
 
-def _replace_child(parent: Node, key: str, entry: Entry) -> None:
-    _remove_child(parent, key)
-    children = parent._children_to_write()
-    put(parent._tree, children, key, entry)
-
-
 def _move(parent: N, tree: N, key: str) -> N:
     """Move *tree* to another place of its own tree."""
     old_path = tree._path()
-    shared = parent._tree
-    # Making one of the two places ready may clone a branch above the other, so both are made ready
-    # before either is changed.
-    parent._children_to_write()
-    tree._container_to_write()
-    children = parent._children_to_write()
-    container = tree._container_to_write()
-    touch(container[tree._key])
-    replaced = children.get(key)
-    if replaced is not None:
-        _retire(parent, replaced)
-    old_parent, old_key = tree._parent, tree._key
-
-    def put_back() -> None:
-        tree._parent, tree._key = old_parent, old_key
-        shared.new_epoch()
-
-    with shared.whole():
-        shared.removals += 1
-        tree._stand_for(parent, key)
-        shared.on_rollback(put_back)
-        put(shared, children, key, take(shared, container, old_key))
-    shared.plugins.emit("lotdb_node_moved", node=tree, old_path=old_path)
+    with Edit(parent, tree) as edit:
+        edit.put(key, edit.take(key))
+    tree._tree.plugins.emit("lotdb_node_moved", node=tree, old_path=old_path)
     return tree
 
 
 def _take_over(parent: N, tree: N, key: str) -> N:
     """Make *tree*, of a tree in memory, part of the tree of *parent*."""
-    memory, old_parent, old_key = tree._tree, tree._parent, tree._key
-    entry = tree._entry()
-    copied = copying.copy_entry(entry, memory, parent._tree)
-    container = tree._container_to_write()
-
-    def give_back() -> None:
-        container[old_key] = entry
-        tree._stand_again(memory, old_parent, old_key)
-        memory.new_epoch()
-
-    with parent._tree.whole(), memory.whole():
+    copied = copying.copy_entry(tree._entry(), tree._tree, parent._tree)
+    with Edit(parent, tree) as edit:
         # The handle stands for the new place from now on, and so do those below it, through it.
-        tree._stand_for(parent, key, parent._tree)
-        parent._tree.on_rollback(give_back)
-        take(memory, container, old_key)
-        _replace_child(parent, key, copied)
+        edit.take(key)
+        edit.put(key, copied)
     tree._announce()
     return tree
+
+
+def rename_root(root: Node, key: str) -> None:
+    """Give the root of a tree in memory another key."""
+    if root._tree.owner is not None:
+        raise InvalidMoveError("the root of a database cannot be renamed")
+    tree, container, old = root._tree, root._container, root._key
+    with tree.whole():
+        stand_for(root, tree, None, key)
+        put(tree, container, key, take(tree, container, old))
 
 
 # -- merging --------------------------------------------------------------------------------------
@@ -201,8 +166,8 @@ def _is_above(upper: Node, lower: Node) -> bool:
 
 def _is_shared(into: Node, source: Node) -> bool:
     """Whether both are still one: branches share all that was changed in neither, whatever lies below."""
-    mine, theirs = into._entry()[1], source._entry()[1]
-    return mine is theirs and type(mine) in (Children, Box)
+    record = record_of(into._entry())
+    return record is not None and record is record_of(source._entry())
 
 
 def _merge_own(into: Node, source: Node, overwrite: bool) -> None:
@@ -211,6 +176,8 @@ def _merge_own(into: Node, source: Node, overwrite: bool) -> None:
     new = {
         name: copying.copy_value(value, source._tree, into._tree)
         for name, value in zip(theirs[0], theirs[1:], strict=True)
+        # A default of a data node is none of a plain one, and an attribute of that name no default.
+        if (name in source._hidden) == (name in into._hidden)
         if name not in there
         or (overwrite and not copying.is_same(there[name], value, into._tree, source._tree))
     }
@@ -226,15 +193,11 @@ def delete_node(parent: Node, key: str | int, *, only_node: bool) -> None:
     key = check_key(key)
     child = parent._get(key, create=False)
     parent._tree.check_writable()
-    # Making the place ready may clone its branch, and mark what lies below as shared: that comes first.
-    parent._children_to_write()
-    lifted = _lifted(child, parent) if only_node else {}
-    with parent._tree.whole():
-        _remove_child(parent, key)
-        if lifted:
-            children = parent._children_to_write()
-            for each, entry in lifted.items():
-                put(parent._tree, children, each, entry)
+    with Edit(parent) as edit:
+        lifted = _lifted(child, parent) if only_node else {}
+        edit.remove(key)
+        for each, entry in lifted.items():
+            edit.put(each, entry)
     parent._tree.plugins.emit("lotdb_node_deleted", parent=parent, key=key)
 
 
@@ -243,7 +206,8 @@ def _lifted(child: Node, parent: Node) -> dict[str, Entry]:
     entry = child._entry()
     children = children_of(entry)
     entries: dict[str, Entry] = {} if children is None else dict(all_items(children))
-    clash = next((key for key in entries if key != child._key and (key,) in parent), None)
+    beside: Collection[str] = parent._children() or ()
+    clash = next((key for key in entries if key != child._key and key in beside), None)
     if clash is not None:
         raise NodeExistsError(
             f"cannot delete only node {child._path()!r}: its child {clash!r} would clash with "
@@ -257,24 +221,3 @@ def _lifted(child: Node, parent: Node) -> dict[str, Entry]:
     for lifted in entries.values():
         touch(lifted)
     return entries
-
-
-def _remove_child(parent: Node, key: str) -> None:
-    """Take the child *key* away, if there is one."""
-    if (key,) not in parent:
-        return
-    children = parent._children_to_write()
-    entry = children[key]
-    _retire(parent, entry)
-    parent._tree.removals += 1
-    if children_of(entry) is not None:
-        parent._tree.new_epoch()
-    take(parent._tree, children, key)
-
-
-def _retire(parent: Node, entry: Entry) -> None:
-    """Make the transaction conflict with one that changes what was at *entry*, as far as that is cheap."""
-    touch(entry)
-    children = children_of(entry)
-    if children is not None and not is_shared(entry):
-        parent._tree.retire(children)

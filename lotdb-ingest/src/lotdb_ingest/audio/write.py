@@ -113,7 +113,7 @@ def _rate(target: TargetFile, payload: Payload, container: str) -> float:
 
 
 def _whole(rate: float) -> int:
-    """The rate that libsndfile is told."""
+    """The rate as the whole number that libsndfile takes."""
     return max(1, round(rate))
 
 
@@ -144,7 +144,7 @@ def _check_rate(format: str, form: tuple[int, int, str, str, str]) -> None:
 
 
 def _can(form: tuple[int, int, str, str, str]) -> bool:
-    """Whether a sound of this form, but for its rate, can be written at all."""
+    """Whether a sound of this form can be written at another rate."""
     try:
         with soundfile.SoundFile(io.BytesIO(), "w", 8000, *form[1:]) as audio:
             audio.write(np.zeros((1, form[1]), "int16"))
@@ -171,7 +171,8 @@ def _subtype(target: TargetFile, payload: Payload, container: str, metadata: dic
         "uint8": "PCM_U8",
         "int8": "PCM_S8",
         "int16": "PCM_16",
-        "int32": "PCM_24" if metadata.get("bits", 32) <= 24 else "PCM_32",
+        # Fewer bits than the samples take are the upper ones, so that the samples are as wide as before.
+        "int32": "PCM_24" if BITS.get(own, metadata.get("bits", 32)) <= 24 else "PCM_32",
         "float32": "FLOAT",
         "float64": "DOUBLE",
     }.get(payload.dtype.newbyteorder("=").name)

@@ -1,0 +1,1 @@
+"""The public classes for nodes: BaseNode, DataNode, DataReader and DataWriter."""

@@ -1,1 +1,0 @@
-"""The public faces of a node: BaseNode, DataNode, DataReader and DataWriter."""
