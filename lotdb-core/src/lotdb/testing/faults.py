@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
+import io
 import os
 import signal
 import sys
@@ -64,6 +66,9 @@ class Countdown:
                 setattr(os, name, self._before(getattr(os, name)))
         for name in METHODS:
             setattr(backend_class, name, self._around(getattr(backend_class, name)))
+        # Killed after an opening that empties a file, and before the first write to it, it leaves nothing in it.
+        builtins.open = io.open = self._around(builtins.open, _writes)
+        os.open = self._around(os.open, _has_flags)
         sys.addaudithook(self._hear)
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -71,10 +76,6 @@ class Countdown:
             return
         if event in EVENTS:
             self.tick()
-        elif event == "open":
-            flags = arguments[2]
-            if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                self.tick()
 
     def _before(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -84,12 +85,24 @@ class Countdown:
 
         return counted
 
-    def _around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _around(
+        self, function: Callable[..., Any], counts: Callable[..., bool] = lambda *_, **__: True
+    ) -> Callable[..., Any]:
         @functools.wraps(function)
         def counted(*arguments: Any, **named: Any) -> Any:
+            if not counts(*arguments, **named):
+                return function(*arguments, **named)
             self.tick()
             result = function(*arguments, **named)
             self.tick()
             return result
 
         return counted
+
+
+def _writes(file: Any, mode: str = "r", *_: Any, **__: Any) -> bool:
+    return any(letter in mode for letter in "wxa+")
+
+
+def _has_flags(path: Any, flags: int, *_: Any, **__: Any) -> bool:
+    return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))

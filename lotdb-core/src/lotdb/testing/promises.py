@@ -83,7 +83,8 @@ class Kit:
     Attributes
     ----------
     time_limit_s : float
-        Seconds that a test may take before it is stopped and fails.
+        Seconds that a test may take before it is stopped and fails; with an *effort* of more than 1 as many
+        times as long.
     effort : float
         Share of the random examples, damages and kills that are tried; the environment variable
         ``LOTDB_KIT_EFFORT`` sets it for all kits. 1 is meant for every change of a plugin, 10 for a release.
@@ -115,9 +116,10 @@ class Kit:
     @contextlib.contextmanager
     def trial(self, about: Promise) -> Iterator[None]:
         """Try what *about* says; whatever is raised fails the test with a text that says what to do."""
-        limit = f"{about.name} does not come back within {self.time_limit_s:g} s. {about.must}"
+        limit_s = self.time_limit_s * max(1, self.effort)
+        said = f"{about.name} does not come back within {limit_s:g} s. {about.must}"
         try:
-            with within(self.time_limit_s, limit, self._config):
+            with within(limit_s, said, self._config):
                 yield
         except (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception, KeyboardInterrupt):
             raise
@@ -125,7 +127,7 @@ class Kit:
             self._broken[about.name] = about
             if self._config is not None and self._config.getoption("tbstyle") not in ("auto", None):
                 raise  # the traceback was asked for
-            raise pytest.fail.Exception(_text(about, error, self.time_limit_s), pytrace=False) from None
+            raise pytest.fail.Exception(_text(about, error, limit_s), pytrace=False) from None
 
     @contextlib.contextmanager
     def closing(self, what: str) -> Iterator[None]:
