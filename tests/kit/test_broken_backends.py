@@ -66,6 +66,7 @@ from lotdb.testing import BackendTests
 
 def tests_of(name):
     class It(BackendTests):
+        effort = 0.6 if name == "KeepsOneList" else 0.1
         time_limit_s = 1.0 if name in {HANG!r} else 60.0
 
         @pytest.fixture
@@ -91,19 +92,21 @@ def test_each_broken_backend_is_noticed(tmp_path):
 
 
 def test_a_good_backend_passes_all_that_the_broken_ones_fail(tmp_path):
-    chosen = [("TestGoodBackend", test) for test in {test for tests in BROKEN.values() for test in tests}]
+    tests = {test for tests in BROKEN.values() for test in tests if "kill" not in test}
+    chosen = [("TestGoodBackend", test) for test in tests]
     found = outcomes_of(tmp_path, TESTS, chosen)
     assert {outcome for outcome, _ in found.values()} <= {"passed", "skipped"}, found
     assert len(found) > 40
 
 
 def test_what_stands_on_a_broken_promise_is_skipped(tmp_path):
-    found = outcomes_of(tmp_path, TESTS, [("TestNeverComesBack", "test")])
+    chosen = [("TestNeverComesBack", words) for words in ("read_back", "window", "abort", "pack", "script")]
+    found = outcomes_of(tmp_path, TESTS, chosen)
     failed = [name for name, (outcome, _) in found.items() if outcome == "failed"]
     assert failed[0].endswith("::test_one_array_is_read_back")
     assert len(failed) <= 2, failed
     skipped = [said for outcome, said in found.values() if outcome == "skipped"]
-    assert sum("needs 'one array is read back', which is broken" in said for said in skipped) > 100
+    assert sum("needs 'one array is read back', which is broken" in said for said in skipped) > 40
     _, said = found[failed[0]]
     assert "it did not come back within 1 s, and hung at" in said
     assert "broken_backends.py:" in said
