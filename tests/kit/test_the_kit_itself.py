@@ -20,7 +20,7 @@ KITS = [name for name in testing.__all__ if name.endswith("Tests")]
 DOCS = Path(__file__).parents[2]
 
 
-def tests_of(kit):
+def all_of(kit):
     """The tests in the order in which pytest takes them: those of the last base first."""
     found = {}
     for cls in reversed(kit.__mro__):
@@ -30,7 +30,7 @@ def tests_of(kit):
 
 @pytest.mark.parametrize("kit", KITS)
 def test_each_test_says_what_the_plugin_must_do_and_where_it_is_written(kit):
-    for name, test in tests_of(getattr(testing, kit)).items():
+    for name, test in all_of(getattr(testing, kit)).items():
         about = test.promise
         assert about.must.endswith("."), name
         page, _, section = about.page.partition("#")
@@ -42,7 +42,7 @@ def test_each_test_says_what_the_plugin_must_do_and_where_it_is_written(kit):
 @pytest.mark.parametrize("kit", KITS)
 def test_what_a_promise_stands_on_is_tried_before_it(kit):
     tried = []
-    for name, test in tests_of(getattr(testing, kit)).items():
+    for name, test in all_of(getattr(testing, kit)).items():
         assert set(test.promise.needs) <= {*tried}, f"{name} stands on what comes later"
         tried.append(name)
 
@@ -51,7 +51,7 @@ def test_pytest_takes_the_tests_in_that_order(pytester):
     pytester.makepyfile("from lotdb.testing import BackendTests\nclass TestIt(BackendTests): pass")
     result = pytester.runpytest_inprocess(*QUIET, "--collect-only")
     collected = [line.split("::")[-1].partition("[")[0] for line in result.outlines if "::" in line]
-    assert list(dict.fromkeys(collected)) == list(tests_of(testing.BackendTests))
+    assert list(dict.fromkeys(collected)) == list(all_of(testing.BackendTests))
 
 
 @pytest.mark.parametrize("kit", KITS)

@@ -314,7 +314,7 @@ class AloneTests(BackendFixtures):
             check_same(out, np.full((1, 1024), row // 64, "float64"), f"row {row} of the blocks")
 
     @pytest.mark.parametrize("error", [OSError, Interruption])
-    @promise(CLASS, "one_array_is_read_back", "deleting_what_is_not_there_is_quiet")
+    @promise(CLASS, "one_array_is_read_back")
     def test_delete_removes_what_a_failed_write_has_left(
         self, alone: Alone, error: type[BaseException]
     ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lotdb import Plugins
-from lotdb.testing.promises import Kit
+from lotdb.testing.promises import HOOKS, Kit
 
 __all__ = ["PluginFixtures"]
 
@@ -24,7 +24,8 @@ class PluginFixtures(Kit):
     def plugins(self, plugin: Any) -> Plugins:
         """The installed plugins, and the one to test."""
         plugins = Plugins()
-        plugins.register(plugin, name="lotdb.testing")
+        with self.needed_by_all("The plugin registers: its hooks are marked with @lotdb.hookimpl.", HOOKS):
+            plugins.register(plugin, name="lotdb.testing")
         return plugins
 
     @classmethod

@@ -19,12 +19,13 @@ import pytest
 
 from lotdb.testing.limits import Overdue, is_of_the_kit, within
 
-__all__ = ["CLASS", "INGESTER", "LISTENER", "NODE_TYPE", "STORAGE", "VALUE_TYPE", "Kit", "promise"]
+__all__ = ["CLASS", "HOOKS", "INGESTER", "LISTENER", "NODE_TYPE", "STORAGE", "VALUE_TYPE", "Kit", "promise"]
 
 # Where promises are written.
 CLASS = "docs/how-to-write-a-backend.md#the-class"
 INGESTER = "docs/how-to.md#write-an-ingester"
 NODE_TYPE = "docs/how-to.md#write-a-node-type"
+HOOKS = "docs/how-to.md#publish-a-plugin"
 LISTENER = NODE_TYPE
 VALUE_TYPE = "docs/how-to.md#write-an-attribute-type"
 STORAGE = "docs/design.md#promises"
@@ -128,6 +129,15 @@ class Kit:
             if self._config is not None and self._config.getoption("tbstyle") not in ("auto", None):
                 raise  # the traceback was asked for
             raise pytest.fail.Exception(_text(about, error, limit_s), pytrace=False) from None
+
+    @contextlib.contextmanager
+    def needed_by_all(self, must: str, page: str) -> Iterator[None]:
+        """Set up what the tests need; if that fails, the first one fails, and the others are skipped."""
+        about = Promise("setting it up", must, page, ())
+        if about.name in self._broken:
+            pytest.skip(f"needs what failed before: {must}")
+        with self.trial(about):
+            yield
 
     @contextlib.contextmanager
     def closing(self, what: str) -> Iterator[None]:
