@@ -5,6 +5,7 @@
 
 import random
 import time
+from typing import IO, ClassVar
 
 import numpy as np
 
@@ -45,7 +46,8 @@ class GoodIngester:
         content = file.read()
         if not content or len(content) != content[0] + 1:
             raise IngestError("its length is not the announced one")
-        return Ingested(np.frombuffer(content[1:], np.uint8), format="pair", samplerate_hz=5, metadata={"unit": "mV"})
+        numbers = np.frombuffer(content[1:], np.uint8)
+        return Ingested(numbers, format="pair", samplerate_hz=5, metadata={"unit": "mV"})
 
 
 class TakesFilesOfOthers(GoodIngester):
@@ -112,7 +114,7 @@ class ChangesOptions(GoodIngester):
 
 
 class LeavesAFileOpen(GoodIngester):
-    left = []  # noqa: RUF012
+    left: ClassVar[list[IO[bytes]]] = []
 
     def read(self, file, source):
         if source.path.exists():

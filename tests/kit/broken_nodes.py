@@ -9,7 +9,6 @@ from collections import defaultdict
 
 from lotdb import BaseNode, ValueType, hookimpl
 
-
 # -- node types -----------------------------------------------------------------------------------
 
 
@@ -101,7 +100,7 @@ class Length:
     def __eq__(self, other):
         return isinstance(other, Length) and self.meters == other.meters
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def meters(self):

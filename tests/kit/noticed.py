@@ -66,4 +66,5 @@ def check_noticed(found, broken):
 
 def says_what_to_do(said):
     """Whether a failure names the promise, what was done instead, and where the promise is written."""
-    return said.startswith("broken promise: ") and "\n  what it did: " in said and "\n  written in: docs/" in said
+    parts = "broken promise: ", "\n  what it did: ", "\n  written in: docs/"
+    return said.startswith(parts[0]) and all(part in said for part in parts)

@@ -1,8 +1,8 @@
 """Each backend that breaks a promise fails the test of that promise, and the good one none."""
 
-import broken_backends
 import pytest
-from noticed import check_noticed, outcomes_of
+from tests.kit import broken_backends
+from tests.kit.noticed import check_noticed, outcomes_of
 
 BROKEN = {
     "LosesBytesOnReopen": ["another_instance_reads_it"],

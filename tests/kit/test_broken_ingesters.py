@@ -1,6 +1,6 @@
 """Each ingester that breaks a promise fails the test of that promise, and the good ones none."""
 
-from noticed import check_noticed, outcomes_of
+from tests.kit.noticed import check_noticed, outcomes_of
 
 BROKEN = {
     "TakesFilesOfOthers": ["a_file_of_another_kind_is_answered_none"],

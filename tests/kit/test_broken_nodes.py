@@ -1,6 +1,6 @@
 """Each node type, value type and listener that breaks a promise fails its test, and the good ones none."""
 
-from noticed import check_noticed, outcomes_of
+from tests.kit.noticed import check_noticed, outcomes_of
 
 NODE_TYPES = {
     "ForgetsItsName": ["the_class_knows_its_registered_name"],

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from noticed import outcomes_of
+from tests.kit.noticed import outcomes_of
 
 from lotdb import testing
 from lotdb.testing.promises import Kit

@@ -66,7 +66,7 @@ class Countdown:
                 setattr(os, name, self._before(getattr(os, name)))
         for name in METHODS:
             setattr(backend_class, name, self._around(getattr(backend_class, name)))
-        # Killed after an opening that empties a file, and before the first write to it, it leaves nothing in it.
+        # Killed after an opening that empties a file, before the first write, it leaves nothing in it.
         builtins.open = io.open = self._around(builtins.open, _writes)
         os.open = self._around(os.open, _has_flags)
         sys.addaudithook(self._hear)

@@ -59,7 +59,7 @@ class NodeTypeTests(PluginFixtures):
     @pytest.fixture
     def node_class(self, plugins: Plugins, node_type: str) -> type[BaseNode]:
         """The class of the type."""
-        with self.needed_by_all("lotdb_get_node_type() returns the class for the registered name.", NODE_TYPE):
+        with self.needed_by_all("lotdb_get_node_type() returns the class for its name.", NODE_TYPE):
             found = plugins.node_type(node_type)
             assert found is not None, f"lotdb_get_node_type({node_type!r}) gave no class"
         return found
