@@ -39,8 +39,13 @@ class BackendTests(
     backend_class
         The class to test.
     config
-        What the backend is told by ``LOTDB(backends={name: config})``; nothing by default. It must not make
-        two databases share a place.
+        What the backend is told by ``LOTDB(backends={name: config})``; nothing by default. Tests of two
+        databases are skipped if it makes them share a place.
+    config_elsewhere
+        A function of a module that makes the config in another process, for one that cannot be pickled.
+    damage
+        A function of an open backend, a locator, and a function from the stored bytes to those to put in
+        their place (None to remove them), for a backend whose ``files`` do not hold one array each.
     options
         A list of mappings, each a choice of options that ``write_data`` takes for this backend with arrays
         of any dtype and row shape; none by default.
