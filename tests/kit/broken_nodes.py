@@ -222,6 +222,12 @@ class GoodListener:
         return self.paths[db.database_id]
 
 
+class JustListens:
+    @hookimpl
+    def lotdb_node_created(self, node):
+        pass
+
+
 class RaisesAtMoves:
     @hookimpl
     def lotdb_node_moved(self, node, old_path):
