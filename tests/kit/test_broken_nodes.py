@@ -1,7 +1,8 @@
 """Each node type, value type and listener that breaks a promise fails its test, and the good ones none."""
 
-from lotdb.hookspecs import NodeSpec
 from tests.kit.noticed import check_noticed, outcomes_of
+
+from lotdb.hookspecs import NodeSpec
 
 NODE_TYPES = {
     "ForgetsItsName": ["the_class_knows_its_registered_name"],
@@ -38,10 +39,9 @@ LISTENERS = {
     "StopsAfterTheFirstCommit": ["it_keeps_up_with_every_change"],
 }
 if not hasattr(NodeSpec, "lotdb_committed"):  # what these listen to
-    for name in (
-        "RaisesAfterCommits", "KeepsWhatIsUndone", "SeesTheTopOnly", "MixesDatabases", "StopsAfterTheFirstCommit",
-    ):  # fmt: skip
+    for name in ("RaisesAfterCommits", "KeepsWhatIsUndone", "SeesTheTopOnly", "MixesDatabases"):
         del LISTENERS[name]
+    del LISTENERS["StopsAfterTheFirstCommit"]
 GOOD = ["GoodNode", "GoodValues", "GoodListener" if "SeesTheTopOnly" in LISTENERS else "JustListens"]
 
 TESTS = f"""
