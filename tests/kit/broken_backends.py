@@ -238,6 +238,19 @@ class LeavesHalfWritten(GoodBackend):
             os.fsync(file.fileno())
         part.rename(self.path(locator))
 
+class ClaimsToCheckWindows(GoodBackend):
+    """It leaves no window to the core, and looks at none itself."""
+
+    checks_windows = True
+
+
+class SelectsTheWrongColumns(GoodBackend):
+    checks_windows = True
+
+    def read_selection(self, locator, selection, out):
+        out[...] = 0
+
+
 # -- more of them ---------------------------------------------------------------------------------
 
 

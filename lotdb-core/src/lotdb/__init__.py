@@ -1,6 +1,6 @@
 """LOTDB, the Light Object Tree DB: a persistent tree for results, their metadata and their arrays."""
 
-from lotdb.content.payload import Payload, StoredSegment
+from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.database import LOTDB
 from lotdb.database.session import Savepoint
 from lotdb.database.upkeep import Damage
@@ -34,6 +34,7 @@ from lotdb.errors import (
     PluginError,
     ReadOnlyError,
     StaleNodeError,
+    UnavailableError,
     UnsafeRecordError,
     UnsupportedValueError,
     ValueTooLargeError,
@@ -45,7 +46,8 @@ from lotdb.errors import (
 from lotdb.files.folders import IngestReport
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
-from lotdb.interfaces.ingester import Blocks, Ingested, SourceFile, TargetFile
+from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
+from lotdb.interfaces.sources import SourceFile
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
 from lotdb.registry.listing import PluginInfo
@@ -80,6 +82,7 @@ __all__ = [
     "IngestError",
     "IngestReport",
     "Ingested",
+    "IngestedNode",
     "InvalidDataError",
     "InvalidIndexError",
     "InvalidKeyError",
@@ -103,6 +106,7 @@ __all__ = [
     "StaleNodeError",
     "StoredSegment",
     "TargetFile",
+    "UnavailableError",
     "Undecodable",
     "UnsafeRecordError",
     "UnsupportedValueError",
@@ -115,4 +119,5 @@ __all__ = [
     "hookimpl",
     "open_part",
     "plugins",
+    "read_many",
 ]

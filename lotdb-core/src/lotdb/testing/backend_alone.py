@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from lotdb import Backend, BaseNode, DamagedError, InvalidDataError, InvalidOptionError
 from lotdb.testing.arrays import DTYPES, OPTIONAL, ROWS, filled
 from lotdb.testing.backend_fixtures import BackendFixtures
-from lotdb.testing.bench import Alone, is_outside, open_files_in
+from lotdb.testing.bench import Alone, open_files_in
 from lotdb.testing.limits import at_once, switching_often
 from lotdb.testing.promises import CLASS, promise
 from lotdb.testing.seen import bytes_of, check_same
@@ -271,6 +271,33 @@ class AloneTests(BackendFixtures):
         got = alone.read(backend, locator, array, 0, 100)
         check_same(got, array, "write() cannot make its folder, and raises nothing")
 
+    @promise(CLASS, "one_array_is_read_back")
+    def test_a_part_of_each_row_is_read(self, alone: Alone, backend_class: type[Backend]) -> None:
+        """read_selection() fills out with just what is selected; what is not there is a DamagedError."""
+        if backend_class.read_selection is Backend.read_selection:
+            pytest.skip("it reads whole rows")
+        backend, array = alone.open(), filled("float64", (60, 7, 5))
+        locator = alone.write(backend, array)
+
+        @settings(max_examples=self.amount(40, 5), deadline=None)
+        @given(st.tuples(*(st.tuples(*[st.integers(0, length)] * 2) for length in array.shape)))
+        def check(edges: tuple[tuple[int, int], ...]) -> None:
+            selection = tuple(slice(min(pair), max(*pair, min(pair) + 1)) for pair in edges)
+            selection = tuple(
+                slice(min(each.start, length - 1), min(each.stop, length))
+                for each, length in zip(selection, array.shape, strict=True)
+            )
+            wanted = array[selection]
+            out = np.full(wanted.shape, 7.0)
+            backend.read_selection(locator, selection, out)
+            check_same(out, wanted, "Backend.read_selection fills out with just what is selected")
+
+        check()
+        beyond = (slice(0, 60), slice(3, 8), slice(0, 5))
+        with pytest.raises(DamagedError):
+            backend.read_selection(locator, beyond, np.empty((60, 5, 5)))
+            pytest.fail("Backend.read_selection: what is not in the array is a DamagedError")
+
     # -- write_blocks ------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("lengths", [[1000], [1, 998, 1], [300, 300, 300, 100], [10] * 100])
@@ -395,14 +422,14 @@ class AloneTests(BackendFixtures):
         """
         alone.needs_text_locators()
         backend = alone.open()
+        if backend.is_outside:
+            pytest.skip("its arrays lie outside of the folder, where nothing is swept")
         assert list(backend.locators()) == [], (
             "Backend.locators: nothing is stored yet, and it lists something"
         )
         started = time.time()
         locators = [alone.write(backend, filled("float64", (10,), seed)) for seed in range(5)]
         listed = dict(backend.locators())
-        if alone.is_outside() and not listed:
-            return  # nothing there is garbage to pack()
         assert sorted(listed) == sorted(locators), (
             "Backend.locators: it does not list just what is stored; pack() would leave garbage"
         )
@@ -450,7 +477,7 @@ class AloneTests(BackendFixtures):
         again = alone.open()
         got = alone.read(again, locator, array, 0, 300)
         check_same(got, array, "Backend.write: it can be read after the backend was closed and opened again")
-        if not is_outside(again):
+        if not again.is_outside:
             assert dict(again.locators()).keys() == {locator}, "locators() forgets when it is reopened"
 
     @promise(CLASS, "another_instance_reads_it")
@@ -488,6 +515,25 @@ class AloneTests(BackendFixtures):
         check_same(got, array, "BackendContext.folder: databases are moved, no absolute path may be stored")
         assert not alone.folder.exists(), "BackendContext.folder: it came back where it was moved away from"
 
+    @promise(CLASS, "another_instance_reads_it")
+    def test_a_place_outside_is_that_of_one_database(self, alone: Alone) -> None:
+        """A place outside of the folder (is_outside) belongs to one database: note context.database_id in it,
+        and refuse another one's with InvalidOptionError.
+        """
+        backend = alone.open(database_id="one")
+        if not backend.is_outside:
+            pytest.skip("its arrays lie in the database's folder")
+        array = filled("float64", (10,))
+        locator = alone.write(backend, array)
+        with pytest.raises(InvalidOptionError):
+            alone.write(alone.open(database_id="another"), array)
+            pytest.fail(
+                "Backend.is_outside: a place that is another database's is an InvalidOptionError; note "
+                "context.database_id in it, and compare"
+            )
+        got = alone.read(alone.open(database_id="one"), locator, array, 0, 10)
+        check_same(got, array, "Backend.is_outside: the database that it belongs to opens it again")
+
     @promise(CLASS, "it_opens_and_closes")
     def test_reading_only_creates_nothing(self, alone: Alone) -> None:
         """With context.read_only nothing is created, not even the folder."""
@@ -512,7 +558,7 @@ class AloneTests(BackendFixtures):
         before = {path: path.stat().st_mtime_ns for path in alone.folder.rglob("*")}
         backend = alone.open(read_only=True)
         check_same(alone.read(backend, locator, array, 0, 300), array, f"Backend.{EXACT}")
-        if not is_outside(backend):
+        if not backend.is_outside:
             assert dict(backend.locators()).keys() == {locator}, "locators() does not list what is stored"
         alone.close()
         after = {path: path.stat().st_mtime_ns for path in alone.folder.rglob("*")}

@@ -147,6 +147,20 @@ class DamageTests(BackendFixtures):
         bench.settle()
         check_same(bench.node("new").read_data(), ARRAYS["large"], "the rest of the database works on")
 
+    def _check_windows(self, bench: Bench, key: str, array: np.ndarray[Any, Any]) -> None:
+        """Windows are right, or an error, wherever the damage is."""
+        payload = bench.node(key).get_data()
+        for first in range(0, len(array), max(1, len(array) // 7)):
+            last = min(first + max(1, len(array) // 9), len(array))
+            try:
+                got = payload.read(first, last)
+            except DamagedError:
+                continue
+            assert bytes_of(got) == bytes_of(array[first:last]), (
+                f"rows {first} to {last} of {key!r} were read wrongly from a damaged file, and nothing said "
+                "so; a backend that checks_windows notices it in any window"
+            )
+
     def _check_damaged(self, bench: Bench, files: dict[str, list[Path]], file: Path) -> None:
         damaged = set()
         for key, array in ARRAYS.items():
@@ -157,6 +171,7 @@ class DamageTests(BackendFixtures):
             damaged.add(key)
             _check_names(str(error), key)
             _check_reason(str(error), file, bench)
+            self._check_windows(bench, key, array)
             with pytest.raises(DamagedError):
                 bench.node(key).read_data()
                 pytest.fail("what could not be read is read the second time")

@@ -72,7 +72,7 @@ class ScriptTests(BackendFixtures):
         self, bench: Bench, backend_class: type[Backend], tmp_path: Path
     ) -> None:
         """Whatever is done, a database holds what a tree in memory would hold."""
-        bench.needs_a_database()
+        bench.needs_its_folder()  # for each script has a database of its own
 
         @settings(
             max_examples=self.amount(60, 4),

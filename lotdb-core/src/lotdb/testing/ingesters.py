@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import io
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,9 @@ from lotdb import (
     DataNode,
     ExportError,
     Ingested,
+    IngestedNode,
     IngestError,
+    InvalidKeyError,
     LotdbError,
     Payload,
     Plugins,
@@ -76,10 +78,11 @@ class Sample:
         The bytes of the file.
     data
         The array, table (a masked structured array), text or bytes that it holds; a mapping of names to
-        such for a file that becomes several payloads.
+        such for a file that becomes several payloads. One of a node below is named with its path, such as
+        ``"left/imu"`` for payload ``"imu"`` of node ``"left"``, or ``"left"`` for the only one there.
     samplerate_hz
-        The rate that it announces. For several payloads, a mapping of their names to rates, or one rate that
-        all of them have; None says nothing of theirs.
+        The rate that it announces; of several payloads that of the first, or a mapping of names to rates,
+        None for one without. Of several, None says nothing of theirs.
     metadata
         What the payload's metadata have at least; for several payloads, a mapping of their names to such, or
         what the first of them has.
@@ -87,6 +90,8 @@ class Sample:
         What is passed to ``attach_file``, if anything.
     options
         Further arguments of ``attach_file``.
+    beside
+        The files that belong to it, as a mapping of their names to their bytes.
     exported
         Whether the plugin's ``lotdb_export_file``, if it has one, makes a file of the same data. Formats
         that are lossy, or are only read, do not. Of several payloads each is exported on its own; some may be
@@ -101,6 +106,7 @@ class Sample:
     format: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     exported: bool = True
+    beside: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def kind(self) -> str:
@@ -109,21 +115,17 @@ class Sample:
 
     @property
     def payloads(self) -> dict[str, Any]:
-        """What each payload holds, by the name of its attribute."""
-        if not isinstance(self.data, Mapping):
-            return {"data": self.data}
-        return {f"data.{name}": held for name, held in self.data.items()}
+        """What each payload holds, by its name in the file; "" for the only one."""
+        return dict(self.data) if isinstance(self.data, Mapping) else {"": self.data}
 
-    @property
-    def tells_rates(self) -> bool:
-        """Whether the sample says what rates there are."""
-        return not isinstance(self.data, Mapping) or self.samplerate_hz is not None
-
-    def rate(self, name: str) -> float | None:
-        """The rate of the payload *name*."""
-        if isinstance(self.samplerate_hz, Mapping):
-            return self.samplerate_hz.get(name.removeprefix("data."))
-        return self.samplerate_hz
+    def rates(self) -> dict[str, float | None]:
+        """The rates of the payloads, as far as the sample says them."""
+        said = self.samplerate_hz
+        if isinstance(said, Mapping):
+            return {name: said.get(name) for name in self.payloads}
+        if isinstance(self.data, Mapping) and said is None:
+            return {}
+        return {next(iter(self.payloads)): said}
 
     def notes(self, name: str) -> Mapping[str, Any]:
         """What the metadata of the payload *name* have at least."""
@@ -131,7 +133,7 @@ class Sample:
             return self.metadata
         each = self.metadata
         if each and each.keys() <= self.data.keys() and all(isinstance(v, Mapping) for v in each.values()):
-            notes: Mapping[str, Any] = each.get(name.removeprefix("data."), {})
+            notes: Mapping[str, Any] = each.get(name, {})
             return notes
         return each if name == next(iter(self.payloads)) else {}
 
@@ -235,9 +237,10 @@ class IngesterTests(Kit):
                 about = f"{sample.name}, payload {name!r}"
                 if payload.kind in ("text", "bytes"):
                     assert payload.samplerate_hz is None, f"{about} is {payload.kind}, and has a rate"
-                assert not sample.tells_rates or payload.samplerate_hz == sample.rate(name), (
-                    f"Ingested.samplerate_hz of {about} is {payload.samplerate_hz}, the sample says "
-                    f"{sample.rate(name)}; of several payloads, Sample(samplerate_hz={{name: rate}}) says it"
+                said = sample.rates().get(name, payload.samplerate_hz)
+                assert payload.samplerate_hz == said, (
+                    f"Ingested.samplerate_hz of {about} is {payload.samplerate_hz}, the sample says {said}; "
+                    "of several payloads, Sample(samplerate_hz={name: rate}) says it"
                 )
                 for key, value in sample.notes(name).items():
                     got = payload.metadata.get(key)
@@ -266,14 +269,16 @@ class IngesterTests(Kit):
         source.options alone.
         """
         for sample in samples:
-            source = _source(sample.content, sample.kind, sample.options, tmp_path / "moved" / sample.name)
-            ingested = plugin.lotdb_ingest_file(source=source)
+            path = tmp_path / "moved" / sample.name
+            _write_beside(sample, path.parent)
+            source = _source(sample.content, sample.kind, sample.options, path)
+            with contextlib.closing(source._together):
+                answer = plugin.lotdb_ingest_file(source=source)
+                for each in _all_of(answer):
+                    assert isinstance(each, Ingested), f"{sample.name} is its kind, it answered {answer!r}"
+                    for _ in each.data.blocks if isinstance(each.data, Blocks) else ():
+                        pass  # the path does not exist: whatever opens it anew fails here
             assert source.options == dict(sample.options), "the ingester changes source.options"
-            several = ingested if isinstance(ingested, Mapping) else {"": ingested}
-            for each in several.values():
-                assert isinstance(each, Ingested), f"{sample.name} is its kind, it answered {ingested!r}"
-                for _ in each.data.blocks if isinstance(each.data, Blocks) else ():
-                    pass  # the path does not exist: whatever opens it anew fails here
             assert not source.file.closed, "the ingester closes source.file, which is not its own"
 
     @promise(INGESTER, "a_file_gives_just_what_it_holds")
@@ -343,8 +348,8 @@ class IngesterTests(Kit):
             with LOTDB(tmp_path / backend, plugins=OnlyThis(plugin)) as db:
                 with db.connection() as root:
                     for number, sample in enumerate(samples):
-                        node = root.get_data_node(f"{number}", backend=backend)
-                        _attach(node, sample, sample.content, tmp_path)
+                        node = root.get_data_node(f"{number}")
+                        _attach(node, sample, sample.content, tmp_path, backend=backend)
                 with db.connection() as root:
                     for number, sample in enumerate(samples):
                         node = root.get_data_node(f"{number}", create=False)
@@ -379,8 +384,8 @@ class IngesterTests(Kit):
             again = DataNode("again", plugins=plugins)
             options = {} if isinstance(sample.data, Mapping) else sample.options
             again.attach_file(path, format=sample.kind, **options)
-            found = dict(again.payloads)
-            got = found.get(name) or next(iter(found.values()))
+            there = dict(again.payloads)
+            got = there.get(f"data.{name}") or there.get("data") or next(iter(there.values()))
             check_same(got.read(), sample.payloads[name], about)
             assert got.samplerate_hz == payload.samplerate_hz, f"{about}: the rate is {got.samplerate_hz}"
         if len(refused) == len(sample.payloads):
@@ -418,6 +423,25 @@ class IngesterTests(Kit):
                         f"{about}; refuse with ExportError what would change",
                     )
                 assert got.samplerate_hz in (rate, None), f"{about}: the rate is {got.samplerate_hz}"
+
+    def test_a_node_that_came_in_goes_out_again(
+        self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        if not hasattr(plugin, "lotdb_export_node"):
+            pytest.skip("the plugin writes no nodes")
+        for sample in samples:
+            if not sample.exported or sample.beside:
+                continue
+            node = DataNode("node", plugins=OnlyThis(plugin))
+            _attach(node, sample, sample.content, tmp_path)
+            before = {name: each.samplerate_hz for name, each in _payloads(node, sample).items()}
+            path = tmp_path / f"exported-{sample.name}"
+            node.export(path, format=sample.kind)
+            again = DataNode("node", plugins=OnlyThis(plugin))
+            _attach(again, sample, path.read_bytes(), tmp_path)
+            _check_holds(again, sample, f"{sample.name}, exported as a node and taken in again")
+            after = {name: each.samplerate_hz for name, each in _payloads(again, sample).items()}
+            assert after == before, f"{sample.name} keeps its rates when its node is exported"
 
     # -- what is not its kind ----------------------------------------------------------------------
 
@@ -518,23 +542,55 @@ class IngesterTests(Kit):
         first = range(0, min(length, 60), max(1, round(1 / self.effort)))
         return sorted({*first, *map(int, np.linspace(0, max(length - 1, 0), self.amount(40, 4)))})
 
-    def _check(self, node: DataNode, sample: Sample, content: bytes, folder: Path) -> None:
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
+    def test_files_beside_that_are_missing_or_cut_are_taken_in_or_refused(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        """A file beside it that is missing or cut off is taken in as it is, or is an IngestError."""
+        for sample in samples:
+            for name, content in sample.beside.items():
+                for length in [None, 0, *self._places(len(content))]:
+                    damaged = {**sample.beside, name: None if length is None else content[:length]}
+                    self._check(node, sample, sample.content, tmp_path, damaged)
+
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
+    def test_a_change_of_a_file_beside_is_noticed(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        """It opens what lies beside its file with source.beside, so that a change of it is noticed."""
+        for sample in samples:
+            for name in sample.beside:
+                first = _attach(node, sample, sample.content, tmp_path)
+                assert name in first.metadata.get("_source_beside", {}), (
+                    f"{sample.name}: ask for {name} with source.beside, so that a change of it is noticed"
+                )
+
+    def _check(
+        self,
+        node: DataNode,
+        sample: Sample,
+        content: bytes,
+        folder: Path,
+        beside: Mapping[str, bytes | None] | None = None,
+    ) -> None:
         before = picture(node)
 
         def attach() -> None:
             failure: LotdbError | None = None
             try:
-                _attach(node, sample, content, folder)
+                _attach(node, sample, content, folder, beside=beside)
                 # Altered, it may give several payloads in place of one, or others.
-                for payload in node.payloads.values():
-                    payload.read()
+                for each in node.iterate_tree():
+                    for payload in each.payloads.values():
+                        payload.read()
             except LotdbError as error:
                 failure = error
             if failure is None:
                 return
             cause = failure.__cause__
-            # An error of ours behind it tells that the core refused what the plugin returned.
-            refused = not isinstance(cause, LotdbError) or isinstance(cause, IngestError)
+            # An error of ours behind it tells that the core refused what the plugin returned. Names, which
+            # come from the file, are left to the core.
+            refused = not isinstance(cause, LotdbError) or isinstance(cause, IngestError | InvalidKeyError)
             refused = refused and isinstance(failure, IngestError)
             assert refused, f"{ANY_OR_ERROR}; what it returned could not be stored: {failure!r}"
             assert sample.name in str(failure), "an IngestError names the file"
@@ -546,18 +602,6 @@ class IngesterTests(Kit):
 def _with_its_arguments(function: Callable[..., Any], **about: Any) -> Any:
     # As pluggy does: a hook's implementation takes those arguments that it names.
     return function(**{name: about[name] for name in inspect.signature(function).parameters})
-
-
-def _payloads(node: DataNode, sample: Sample) -> dict[str, Payload]:
-    there = {name for name in node.payloads if name == "data" or name.startswith("data.")}
-    lost = sample.payloads.keys() - there
-    assert not lost, f"{sample.name}: there is no payload {sorted(lost)}, only {sorted(there)}"
-    return {name: node.get_data(name) for name in sample.payloads}
-
-
-def _check_holds(node: DataNode, sample: Sample, promised: str) -> None:
-    for name, payload in _payloads(node, sample).items():
-        check_same(payload.read(), sample.payloads[name], f"{promised}, payload {name!r}")
 
 
 def _native(held: Any) -> Any:
@@ -585,11 +629,74 @@ class _Counting(io.BytesIO):
         return count
 
 
-def _attach(node: DataNode, sample: Sample, content: bytes, folder: Path) -> Any:
-    path = folder / sample.name
+def _all_of(answer: Any) -> Iterator[Any]:
+    """All payloads that an ingester gave, those of the nodes below too."""
+    waiting = [answer]
+    while waiting:
+        given = waiting.pop()
+        if isinstance(given, IngestedNode):
+            waiting += [given.payloads, *given.children.values()]
+        elif isinstance(given, Mapping):
+            yield from given.values()
+        else:
+            yield given
+
+
+def _payloads(node: DataNode, sample: Sample) -> dict[str, Payload]:
+    """The payloads of a sample that are there, by their names in it."""
+    if not isinstance(sample.data, Mapping):
+        return {"": node.get_data()}
+    found = {name: _payload(node, name) for name in sample.data}
+    return {name: payload for name, payload in found.items() if payload is not None}
+
+
+def _payload(node: DataNode, name: str) -> Payload | None:
+    """The payload that a file names *name*, with "/" behind the keys of nodes."""
+    if f"data.{name}" in node.payloads:
+        return node.payloads[f"data.{name}"]
+    *path, last = name.split("/")
+    places = [((*path, last), "data"), (tuple(path), f"data.{last}")]
+    for keys, own in places if all(name.split("/")) else []:
+        if keys in node and own in node[keys].payloads:
+            return node[keys].payloads[own]
+    return node.payloads.get("data") if name in ("", "data") else None
+
+
+def _check_holds(node: DataNode, sample: Sample, promised: str) -> None:
+    several = dict(sample.data) if isinstance(sample.data, Mapping) else {"": sample.data}
+    found = _payloads(node, sample)
+    missing = [name for name in several if name not in found]
+    assert not missing, f"{promised}: there is no payload {missing[0]!r}"
+    for name, expected in several.items():
+        check_same(found[name].read(), expected, f"{promised}, payload {name!r}")
+
+
+def _attach(
+    node: DataNode,
+    sample: Sample,
+    content: bytes,
+    folder: Path,
+    *,
+    beside: Mapping[str, bytes | None] | None = None,
+    backend: str | None = None,
+) -> Any:
+    _write_beside(sample, folder, beside)
+    _write(folder / sample.name, content)
+    return node.attach_file(folder / sample.name, backend=backend, format=sample.format, **sample.options)
+
+
+def _write_beside(sample: Sample, folder: Path, beside: Mapping[str, bytes | None] | None = None) -> None:
+    for name, content in (sample.beside if beside is None else beside).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            _write(folder / name, content)
+
+
+def _write(path: Path, content: bytes) -> None:
     if not path.exists() or path.read_bytes() != content:  # it keeps its time of modification otherwise
         path.write_bytes(content)
-    return node.attach_file(path, format=sample.format, **sample.options)
 
 
 def _source(content: bytes, format: str, options: Mapping[str, Any], path: Path) -> SourceFile:
