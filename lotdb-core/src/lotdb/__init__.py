@@ -24,6 +24,7 @@ from lotdb.errors import (
     InvalidMoveError,
     InvalidOptionError,
     InvalidRangeError,
+    ListenerWarning,
     LotdbError,
     MissingPluginError,
     NoAxisError,
@@ -50,6 +51,7 @@ from lotdb.nodes.io import DataReader, DataWriter
 from lotdb.nodes.nodes import BaseNode, DataNode
 from lotdb.plugins import Plugins
 from lotdb.storage.parts import open_part
+from lotdb.tree.changes import Change, Changes, PayloadInfo
 from lotdb.values.values import Undecodable, ValueType
 
 __version__ = "2.0.0"
@@ -61,6 +63,8 @@ __all__ = [
     "BackendContext",
     "BaseNode",
     "Blocks",
+    "Change",
+    "Changes",
     "ClosedError",
     "CommitInDoubtError",
     "ConflictError",
@@ -85,6 +89,7 @@ __all__ = [
     "InvalidMoveError",
     "InvalidOptionError",
     "InvalidRangeError",
+    "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
     "NoAxisError",
@@ -92,6 +97,7 @@ __all__ = [
     "NodeNotFoundError",
     "Payload",
     "PayloadExistsError",
+    "PayloadInfo",
     "PayloadNotFoundError",
     "PluginError",
     "Plugins",

@@ -77,6 +77,7 @@ __all__ = [
     "InvalidMoveError",
     "InvalidOptionError",
     "InvalidRangeError",
+    "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
     "NoAxisError",
@@ -103,6 +104,10 @@ class LotdbError(Exception):
     def __str__(self) -> str:
         # KeyError would show the repr of its message, quotes and all.
         return Exception.__str__(self)
+
+
+class ListenerWarning(RuntimeWarning):
+    """A listener failed when it was told of a commit, which stands."""
 
 
 # -- it does not exist ------------------------------------------------------------------------------

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Plugins", "check_plugins", "installed"]
 
-_EVENTS = ("lotdb_node_created", "lotdb_node_moved", "lotdb_node_deleted", "lotdb_payload_written")
+_EVENTS = (
+    "lotdb_node_created",
+    "lotdb_node_moved",
+    "lotdb_node_deleted",
+    "lotdb_payload_written",
+    "lotdb_committed",
+)
+# What the core has itself, and checks nothing.
+_UNCHECKED = frozenset(("", "data"))
 
 _OUR_BACKENDS = {"blob": "lotdb-backend-blob", "zarr": "lotdb-backend-zarr"}
 
@@ -64,6 +72,8 @@ class Plugins:
         self._listeners: dict[str, list[Any]] | None = None
         #: Events that nobody listens to, as far as is known: :meth:`emit` need not be called for them.
         self.unheard: frozenset[str] = frozenset()
+        #: Types of nodes whose class checks no writes, as far as is known.
+        self.unchecked: set[str] = set(_UNCHECKED)
         self._points: dict[str, tuple[Any, ...]] = {}
 
     def register(self, plugin: object, name: str | None = None) -> None:
@@ -162,14 +172,32 @@ class Plugins:
     # -- events ------------------------------------------------------------------------------------
 
     def emit(self, event: str, **about: Any) -> None:
-        """Call every plugin that implements the hook *event*.
+        """Call every plugin that implements the hook *event*, within a change.
 
-        Raises
-        ------
-        PluginError
-            If one of them fails. The change that it was called for has been made; abort the transaction to
-            undo it.
+        What one of them raises refuses the change, and comes out as it is, with a note that names the plugin.
         """
+        for implementation in self._heard(event):
+            try:
+                _by_name(implementation)(**about)
+            except Exception as error:
+                error.add_note(f"plugin {implementation.plugin_name!r} refused this change in {event}")
+                raise
+
+    def hears(self, event: str) -> bool:
+        """Whether any plugin implements the hook *event*."""
+        return bool(self._heard(event))
+
+    def tell(self, event: str, **about: Any) -> list[tuple[str, BaseException]]:
+        """Call every plugin that implements the hook *event*, after the fact; who failed, and how."""
+        failed: list[tuple[str, BaseException]] = []
+        for implementation in self._heard(event):
+            try:
+                _by_name(implementation)(**about)
+            except BaseException as error:  # none may keep those behind it from hearing
+                failed.append((implementation.plugin_name, error))
+        return failed
+
+    def _heard(self, event: str) -> list[Any]:
         if self._listeners is None:
             # Listeners are heard from the first change on, so that opening and reading loads nothing.
             self._load_all(NODE)
@@ -177,17 +205,7 @@ class Plugins:
                 name: getattr(self._manager.hook, name).get_hookimpls()[::-1] for name in _EVENTS
             }
             self.unheard = frozenset(name for name, those in self._listeners.items() if not those)
-        for implementation in self._listeners[event]:
-            try:
-                _by_name(implementation)(**about)
-            except Exception as error:
-                if failure := system_error(error):
-                    raise FileSystemError.of(
-                        failure, f"plugin {implementation.plugin_name!r} failed in {event}"
-                    ) from error
-                raise PluginError(
-                    f"plugin {implementation.plugin_name!r} failed in {event}: {error!r}"
-                ) from error
+        return self._listeners[event]
 
     # -- loading -----------------------------------------------------------------------------------
 
@@ -236,6 +254,7 @@ class Plugins:
         self._value_types = None
         self._listeners = None
         self.unheard = frozenset()
+        self.unchecked = set(_UNCHECKED)
 
     def _ask(self, kind: str, name: str, hook: Callable[..., Any]) -> Any:
         try:

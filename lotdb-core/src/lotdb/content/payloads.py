@@ -229,9 +229,13 @@ def record(
         own = without_value(own, name)
     stored = {written.name: written.record.encode() for written in several} | dict(attributes or {})
     boxed = any(written.boxed for written in several)
-    node._put_own(with_values(own, stored), boxed=boxed)
-    for written in several:
-        node._tree.plugins.emit("lotdb_payload_written", node=node, name=written.name)
+    if "lotdb_payload_written" in node._tree.plugins.unheard:
+        node._put_own(with_values(own, stored), boxed=boxed)
+    else:
+        with node._tree.whole():
+            node._put_own(with_values(own, stored), boxed=boxed)
+            for written in several:
+                node._tell("lotdb_payload_written", name=written.name)
     return [Payload(node, written.name, written.record) for written in several]
 
 

@@ -6,6 +6,7 @@ import errno
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from ZODB import POSException
 from ZODB.utils import p64, u64, z64
 
 from lotdb.database.opened import NOBODY, Opened
+from lotdb.database.telling import EVENT, Telling
 from lotdb.errors import (
     ClosedError,
     CommitInDoubtError,
@@ -33,6 +35,7 @@ from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard, buckets
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
+from lotdb.tree.journal import Journal
 from lotdb.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ class ConnectedTree(Tree):
         super().__init__(session.database.plugins)
         self._session = session
         self.owner = get_ident()
+        self.database = session.database
         self.default_backend = session.database.default_backend
         self.roots = session.connection.root()["tree"]
         self.stage = Stage(
@@ -84,7 +88,8 @@ class ConnectedTree(Tree):
         self.check()
         if self._session.database.read_only:
             raise ReadOnlyError(f"{self} was opened with read_only=True; nothing in it can be changed")
-        self._session.changed = True
+        if not self._session.changed:
+            self._session.begin_change()
 
     def commit(self) -> None:
         self._session.commit()
@@ -192,6 +197,18 @@ class Session:
         if isinstance(locator, Persistent):
             self.connection.add(locator)
 
+    def begin_change(self) -> None:
+        """Called before the first change of a transaction."""
+        if self.database._telling == get_ident():
+            raise ReadOnlyError(
+                f"a listener that is told of a commit of {self.database} cannot change it; do it after "
+                f"{EVENT} has returned, as in a thread of its own"
+            )
+        plugins = self.database.plugins
+        if EVENT not in plugins.unheard and plugins.hears(EVENT):
+            self.tree.journal = Journal()
+        self.changed = True
+
     def _why_refused(self) -> LotdbError:
         """The error that says why the tree cannot be used here and now."""
         if self.tree.owner != NOBODY:
@@ -231,31 +248,41 @@ class Session:
                 f"half-way ({self.torn!r}); abort it, and do it again"
             ) from self.torn
         with uninterrupted(), system_errors("nothing was committed", self.database._data_file):
-            try:
-                self.tree.stage.flush()
-                with unmerged(self.exact.keys()):
-                    self._manager.commit()
-            except CommitInDoubtError as error:
-                self.database._give_up(error)
-                raise
-            except BaseException as error:
-                self._forget_all()
-                if isinstance(error, POSException.ConflictError) and not isinstance(error, LotdbError):
-                    raise ConflictError(
-                        f"another transaction changed the same part of {self.database} first; "
-                        "nothing of this one was kept, run it again"
-                    ) from error
-                if isinstance(error, POSException.POSKeyError):  # a file that a savepoint has written
-                    raise FileSystemError(
-                        errno.ENOENT, f"nothing was committed: {error.args[0]}", self.database._data_file
-                    ) from error
-                if (failure := system_error(error)) and not isinstance(error, LotdbError):
-                    raise FileSystemError.of(
-                        failure, "nothing was committed", self.database._data_file
-                    ) from error
-                raise
-            self.undos.clear()
-            self._begin()
+            with ExitStack() as held:
+                try:
+                    self.tree.stage.flush()
+                    telling = None
+                    if self.tree.journal is not None:
+                        telling = Telling(self.database, self.root, self.connection)
+                    if self.changed:
+                        held.enter_context(self.database._turn)
+                    if telling is not None:
+                        telling.begin()
+                    with unmerged(self.exact.keys()):
+                        self._manager.commit()
+                except CommitInDoubtError as error:
+                    self.database._give_up(error)
+                    raise
+                except BaseException as error:
+                    self._forget_all()
+                    if isinstance(error, POSException.ConflictError) and not isinstance(error, LotdbError):
+                        raise ConflictError(
+                            f"another transaction changed the same part of {self.database} first; "
+                            "nothing of this one was kept, run it again"
+                        ) from error
+                    if isinstance(error, POSException.POSKeyError):  # a file that a savepoint has written
+                        raise FileSystemError(
+                            errno.ENOENT, f"nothing was committed: {error.args[0]}", self.database._data_file
+                        ) from error
+                    if (failure := system_error(error)) and not isinstance(error, LotdbError):
+                        raise FileSystemError.of(
+                            failure, "nothing was committed", self.database._data_file
+                        ) from error
+                    raise
+                self.undos.clear()
+                self._begin()
+                if telling is not None:
+                    telling.tell()
 
     def abort(self) -> None:
         """Forget all that was changed since the last commit, and see what others have committed."""
@@ -274,7 +301,9 @@ class Session:
             except BaseException:  # ZODB has forgotten all that was changed, and takes nothing more
                 self._forget_all()
                 raise
-            return Savepoint(self, savepoint, len(self.undos))
+            journal = self.tree.journal
+            steps = 0 if journal is None else len(journal)
+            return Savepoint(self, savepoint, len(self.undos), steps)
 
     def close(self) -> None:
         """Forget what is not committed, and let go of the connection."""
@@ -302,6 +331,7 @@ class Session:
     def _begin(self) -> None:
         self._manager.begin()
         self.tree.steps = None
+        self.tree.journal = None
         self.tree.new_epoch()
         self.exact.clear()
         self.changed = False
@@ -313,8 +343,10 @@ class Session:
         for oid, serial in self.exact.items():
             self.connection._readCurrent.setdefault(oid, serial)
 
-    def _roll_back(self, how: Callable[[], None], keep: int = 0) -> None:
+    def _roll_back(self, how: Callable[[], None], keep: int = 0, steps: int = 0) -> None:
         self.tree.steps = None
+        if self.tree.journal is not None:
+            self.tree.journal.take_back(steps)
         self.tree.new_epoch()
         try:
             self.connection.join_changed()
@@ -366,10 +398,11 @@ def _nothing(*args: object) -> None:
 class Savepoint:
     """A point within a transaction; :meth:`rollback` discards later changes."""
 
-    def __init__(self, session: Session, savepoint: Any, undos: int) -> None:
+    def __init__(self, session: Session, savepoint: Any, undos: int, steps: int) -> None:
         self._session = session
         self._savepoint = savepoint
         self._undos = undos
+        self._steps = steps
 
     def rollback(self) -> None:
         """Return to this point; this may be repeated.
@@ -387,7 +420,7 @@ class Savepoint:
                 )
             try:
                 with system_errors("nothing was rolled back", self._session.database._data_file):
-                    self._session._roll_back(self._savepoint.rollback, self._undos)
+                    self._session._roll_back(self._savepoint.rollback, self._undos, self._steps)
                 self._session._depend_again()
             except BaseException:  # ZODB takes nothing more in this transaction
                 self._session._forget_all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from importlib.metadata import version
 from io import BufferedReader, BytesIO
 from operator import attrgetter
@@ -94,6 +95,29 @@ class _Connection(Connection):
         """Make what was changed a part of the transaction; before anything is done to that as a whole."""
         if self._needs_to_join and self._registered_objects:
             self._register()
+
+    def is_changed(self) -> Callable[[Any], bool]:
+        """What tells of a record whether this transaction has changed or made it, as of now."""
+        registered = {id(each) for each in self._registered_objects}
+        saved = () if self._savepoint_storage is None else self._savepoint_storage.index
+
+        def is_changed(record: Any) -> bool:
+            return id(record) in registered or record._p_oid is None or record._p_oid in saved
+
+        return is_changed
+
+    def state_before(self, record: Any) -> Any:
+        """The state of *record* when this transaction began; None if it was not there.
+
+        What it refers to are the objects of this connection.
+        """
+        if record._p_oid is None:
+            return None
+        try:
+            pickle, _ = self._normal_storage.load(record._p_oid)
+        except POSKeyError:
+            return None
+        return self._reader.getState(pickle)
 
     def beforeCompletion(self, txn: Any) -> None:
         """Called by the transaction when it is about to be committed or aborted."""

@@ -23,6 +23,7 @@ from lotdb.records import (
     touch,
     with_values,
 )
+from lotdb.segments.record import is_payload
 from lotdb.tree import copying, walk
 from lotdb.tree.handle import Handle, all_or_nothing
 from lotdb.tree.node import Node
@@ -98,17 +99,20 @@ def _add_copy(parent: N, tree: N, key: str) -> N:
         entry = copying.share_entry(tree)
     else:
         entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree)
+    source = tree._path() if tree._tree is parent._tree else None
     with parent._tree.whole():
-        _replace_child(parent, key, entry)
-    node = parent._get(key, create=False)
-    node._announce()
+        _replace_child(parent, key, entry, source)
+        node = parent._get(key, create=False)
+        node._tell("lotdb_node_created")
     return node
 
 
-def _replace_child(parent: Node, key: str, entry: Entry) -> None:
+def _replace_child(parent: Node, key: str, entry: Entry, source: str | None = None) -> None:
     _remove_child(parent, key)
     children = parent._children_to_write()
     put(parent._tree, children, key, entry)
+    if parent._tree.journal is not None:
+        parent._tree.journal.added(children, key, source)
 
 
 def _move(parent: N, tree: N, key: str) -> N:
@@ -135,8 +139,10 @@ def _move(parent: N, tree: N, key: str) -> N:
         shared.removals += 1
         tree._stand_for(parent, key)
         shared.on_rollback(put_back)
+        if shared.journal is not None:
+            shared.journal.moved(container, old_key, children, key)
         put(shared, children, key, take(shared, container, old_key))
-    shared.plugins.emit("lotdb_node_moved", node=tree, old_path=old_path)
+        tree._tell("lotdb_node_moved", old_path=old_path)
     return tree
 
 
@@ -158,7 +164,7 @@ def _take_over(parent: N, tree: N, key: str) -> N:
         parent._tree.on_rollback(give_back)
         take(memory, container, old_key)
         _replace_child(parent, key, copied)
-    tree._announce()
+        tree._tell("lotdb_node_created")
     return tree
 
 
@@ -215,7 +221,11 @@ def _merge_own(into: Node, source: Node, overwrite: bool) -> None:
         or (overwrite and not copying.is_same(there[name], value, into._tree, source._tree))
     }
     if new:
-        into._put_own(with_values(mine, new))
+        with into._tree.whole():
+            into._put_own(with_values(mine, new))
+            for name, value in new.items():
+                if is_payload(value):
+                    into._tell("lotdb_payload_written", name=name)
 
 
 # -- deleting -------------------------------------------------------------------------------------
@@ -229,13 +239,23 @@ def delete_node(parent: Node, key: str | int, *, only_node: bool) -> None:
     # Making the place ready may clone its branch, and mark what lies below as shared: that comes first.
     parent._children_to_write()
     lifted = _lifted(child, parent) if only_node else {}
-    with parent._tree.whole():
+    tree, old_path, below = parent._tree, child._path(), child._children()
+    with tree.whole():
+        if lifted and tree.journal is not None:
+            tree.journal.below(parent._children_to_write(), key, below)
         _remove_child(parent, key)
         if lifted:
             children = parent._children_to_write()
             for each, entry in lifted.items():
-                put(parent._tree, children, each, entry)
-    parent._tree.plugins.emit("lotdb_node_deleted", parent=parent, key=key)
+                put(tree, children, each, entry)
+                if tree.journal is not None:
+                    tree.journal.moved(below, each, children, each)
+        if "lotdb_node_deleted" not in tree.plugins.unheard:
+            tree.plugins.emit("lotdb_node_deleted", parent=parent, key=key, database=tree.database)
+        if "lotdb_node_moved" not in tree.plugins.unheard:
+            for each in lifted:
+                node = parent._get(each, create=False)
+                node._tell("lotdb_node_moved", old_path=f"{old_path}/{each}")
 
 
 def _lifted(child: Node, parent: Node) -> dict[str, Entry]:

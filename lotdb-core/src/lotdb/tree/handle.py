@@ -192,7 +192,10 @@ class Handle:
             tree.new_epoch()
             entry = container[self._key] = clone
         tree.depend_on(guard_of(entry))
-        return record_of(entry)  # type: ignore[return-value]  # a branch by now
+        children: Children = entry[1]
+        if tree.journal is not None:
+            tree.journal.below(container, self._key, children)
+        return children
 
     def _children_to_write(self) -> Children:
         tree = self._tree
@@ -216,6 +219,8 @@ class Handle:
         """Store *own* as what this node holds itself, in a record of its own if it is large or *boxed*."""
         container = self._container_to_write()
         entry = container[self._key]
+        if entry[0] not in self._tree.plugins.unchecked:
+            self._check_own(own)
         record = record_of(entry)
         # How large it is, is only asked where it is packed: what has a box keeps it.
         if record is None:
@@ -227,6 +232,8 @@ class Handle:
                 put(self._tree, container, self._key, leaf_with(entry, own, True))
             else:
                 self._put_in_box(record, own)
+                if self._tree.journal is not None:
+                    self._tree.journal.here(container, self._key)
         else:
             children = self._children_to_write()
             held = children[OWN_KEY]
@@ -236,6 +243,9 @@ class Handle:
                 boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
                 put(self._tree, children, OWN_KEY, Box(own) if boxed else own)
 
+    def _check_own(self, own: Own, type_name: str | None = None) -> None:
+        """Have the class of the node's type refuse *own*, if it does; *type_name* is a new type."""
+
     def _put_in_box(self, box: Box, own: Own) -> None:
         steps = self._tree.steps
         if steps is not None:
@@ -243,6 +253,8 @@ class Handle:
         box.own = own
 
     def _put_type(self, type_name: str) -> None:
+        if type_name not in self._tree.plugins.unchecked:
+            self._check_own(own_of(self._entry()), type_name)
         container = self._container_to_write()
         put(self._tree, container, self._key, with_type(container[self._key], type_name))
 

@@ -191,19 +191,23 @@ class Node(Handle):
     def _create(self, key: str, entry: Entry) -> Self:
         children = self._children_to_write()
         tree = self._tree
+        if "lotdb_node_created" not in tree.plugins.unheard:
+            with tree.whole():
+                put(tree, children, key, entry)
+                node = self._child(key, entry, children, tree.epoch, tree.version)
+                node._tell("lotdb_node_created")
+            return node
         if tree.steps is None:  # as it mostly is, and leaves are made by the hundred thousand
             children[key] = entry
         else:
             put(tree, children, key, entry)
-        node = self._child(key, entry, children, tree.epoch, tree.version)
-        if "lotdb_node_created" not in tree.plugins.unheard:
-            tree.plugins.emit("lotdb_node_created", node=node)
-        return node
+        return self._child(key, entry, children, tree.epoch, tree.version)
 
-    def _announce(self) -> None:
-        """Tell the listeners that the node is there."""
-        if "lotdb_node_created" not in self._tree.plugins.unheard:
-            self._tree.plugins.emit("lotdb_node_created", node=self)
+    def _tell(self, event: str, **about: Any) -> None:
+        """Tell the listeners of *event* about the node, within the change, which they may refuse."""
+        plugins = self._tree.plugins
+        if event not in plugins.unheard:
+            plugins.emit(event, node=self, database=self._tree.database, **about)
 
     def _no_child(self, key: str) -> NodeNotFoundError:
         place = repr(self._path()) if self._parent else "the root"

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from lotdb.interfaces.installed import plugin_errors
-from lotdb.interfaces.loader import Loader
+from lotdb.interfaces.loader import Database, Loader
 from lotdb.records import Box, Children, Entry, Guard
 from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
+from lotdb.tree.journal import Journal
 from lotdb.tree.whole import Whole
 from lotdb.values import values
 
@@ -31,6 +32,10 @@ class Tree:
     owner: int | None = None
     #: Backend of payloads that name none.
     default_backend = "memory"
+    #: The database that it is the tree of a connection of; listeners are told.
+    database: Database | None = None
+    #: What the transaction did to places; None if nobody listens to commits, and in memory.
+    journal: Journal | None = None
 
     def __init__(self, plugins: Loader) -> None:
         self.plugins = plugins
