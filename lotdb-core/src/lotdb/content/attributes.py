@@ -118,8 +118,11 @@ def read(node: Handle, name: str, default: Any) -> Any:
         if place < 0:
             return default
     stored = own[place + at + 1]
-    if type(stored) is not tuple:
-        return stored
+    return stored if type(stored) is not tuple else as_read(node, name, stored)
+
+
+def as_read(node: Handle, name: str, stored: Any) -> Any:
+    """What is read of a *stored* value."""
     if is_payload(stored):
         return Payload(node, name, decode_record(node, name, stored))
     return values.decode(stored, extra=node._tree.plugins)
@@ -131,7 +134,12 @@ def write(node: Handle, named: Mapping[str, Any]) -> None:
         raise _is_default_error(node, next(name for name in named if name in POLICY))
     entry = node._entry()
     # The first attributes of a new node: most leaves of a large tree are made so.
-    if type(entry[1]) is tuple and not entry[1] and (leaf := simple_leaf(entry[0], named)):
+    if (
+        type(entry[1]) is tuple
+        and not entry[1]
+        and entry[0] in node._tree.plugins.unchecked
+        and (leaf := simple_leaf(entry[0], named))
+    ):
         container = node._container_to_write()
         if node._tree.steps is None:
             container[node._key] = leaf

@@ -148,7 +148,13 @@ def not_found(node: Handle, name: str) -> PayloadNotFoundError:
 
 def write(node: Handle, data: Any, request: Request) -> Payload:
     """Store *data* as *request* says; see ``DataNode.write_data``."""
-    return record(node, [write_rows(node, data, request)])[0]
+    stage = node._tree.stage
+    mark = stage.mark()
+    try:
+        return record(node, [write_rows(node, data, request)])[0]
+    except BaseException:  # the node's type, or a listener, may refuse what is written already
+        stage.discard_since(mark)
+        raise
 
 
 def write_rows(node: Handle, data: Any, request: Request) -> Written:

@@ -65,6 +65,7 @@ def attach_file(
     tree.check_writable()
     payloads.check_metadata(node, request.metadata)
     payloads.find(node, data_attribute)
+    mark = tree.stage.mark()
     with (
         tree.stage.all_or_nothing(),
         open_source(filepath, format=format, options=request.options, max_bytes=max_bytes) as source,
@@ -100,8 +101,8 @@ def attach_file(
             )
             for name, ingested in several.items()
         ]
-    # Not within the block: what the node knows of must not be deleted because a listener fails.
-    return payloads.record(node, written, on_node, gone)[0]
+    with tree.stage.all_or_nothing(mark):  # the node's type, or a listener, may refuse it
+        return payloads.record(node, written, on_node, gone)[0]
 
 
 def _by_payload(data_attribute: str, several: Mapping[str, Ingested], filepath: Any) -> dict[str, Ingested]:

@@ -51,8 +51,10 @@ def share_entry(node: Handle) -> Entry:
     return entry
 
 
-def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
-    """A copy of *entry* and all below it that shares no record with it.
+def copy_entry(
+    entry: Entry, source: Tree, target: Tree | None, types: set[str] | None = None
+) -> Entry:
+    """A copy of *entry* and all below it that shares no record with it; the types of nodes go into *types*.
 
     Payloads are streamed from the storage of *source* into that of *target*; with None they keep their
     segments, and only a :class:`DetachedCopy` can read them.
@@ -71,6 +73,8 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
             path = "/".join([*(name for name, _ in above), key]).lstrip("/")
             raise DamagedError(f"node {path!r} cannot be copied: it is below itself")
         own = _copy_own(own_of(entry), source, target)
+        if types is not None:
+            types.add(entry[0])
         if type(record) is tuple:
             place[key] = leaf_with(entry, own, False)
         elif type(record) is Box:
@@ -84,6 +88,8 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
                 # Packed leaves are most of a tree; those without payloads are copied as they are.
                 if type(child[1]) is tuple and not any(map(is_payload, child[2:])):
                     branch[1][child_key] = child
+                    if types is not None:
+                        types.add(child[0])
                 else:
                     stack.append((branch[1], child_key, child, depth + 1))
             source.trim_cache()

@@ -21,6 +21,7 @@ from lotdb.records import (
     own_of,
     shared_entry,
     touch,
+    type_of,
     with_values,
 )
 from lotdb.segments.record import is_payload
@@ -95,16 +96,30 @@ def _check_can_move(tree: Node, parent: Node) -> None:
 
 
 def _add_copy(parent: N, tree: N, key: str) -> N:
-    if tree._tree is parent._tree:
-        entry = copying.share_entry(tree)
-    else:
-        entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree)
-    source = tree._path() if tree._tree is parent._tree else None
-    with parent._tree.whole():
-        _replace_child(parent, key, entry, source)
-        node = parent._get(key, create=False)
-        node._tell("lotdb_node_created")
+    types: set[str] = set()
+    source = None
+    with parent._tree.stage.all_or_nothing():
+        if tree._tree is parent._tree:
+            entry, source = copying.share_entry(tree), tree._path()
+        else:
+            entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree, types)
+        with parent._tree.whole():
+            _replace_child(parent, key, entry, source)
+            node = parent._get(key, create=False)
+            _check_added(node, types)
+            node._tell("lotdb_node_created")
     return node
+
+
+def _check_added(node: Node, types: set[str]) -> None:
+    """Have the types of what was added refuse it: *node*, and all below it if nodes of *types* came in."""
+    plugins = node._tree.plugins
+    if node._entry()[0] not in plugins.unchecked:
+        node._check_own(own_of(node._entry()), type_of(node._entry()))
+    if types - plugins.unchecked:
+        for found in walk.everything(node):
+            if found is not node and (name := type_of(found._entry())) not in plugins.unchecked:
+                found._check_own(own_of(found._entry()), name)
 
 
 def _replace_child(parent: Node, key: str, entry: Entry, source: str | None = None) -> None:
@@ -150,7 +165,9 @@ def _take_over(parent: N, tree: N, key: str) -> N:
     """Make *tree*, of a tree in memory, part of the tree of *parent*."""
     memory, old_parent, old_key = tree._tree, tree._parent, tree._key
     entry = tree._entry()
-    copied = copying.copy_entry(entry, memory, parent._tree)
+    types: set[str] = set()
+    mark = parent._tree.stage.mark()
+    copied = copying.copy_entry(entry, memory, parent._tree, types)
     container = tree._container_to_write()
 
     def give_back() -> None:
@@ -158,12 +175,13 @@ def _take_over(parent: N, tree: N, key: str) -> N:
         tree._stand_again(memory, old_parent, old_key)
         memory.new_epoch()
 
-    with parent._tree.whole(), memory.whole():
+    with parent._tree.stage.all_or_nothing(mark), parent._tree.whole(), memory.whole():
         # The handle stands for the new place from now on, and so do those below it, through it.
         tree._stand_for(parent, key, parent._tree)
         parent._tree.on_rollback(give_back)
         take(memory, container, old_key)
         _replace_child(parent, key, copied)
+        _check_added(tree, types)
         tree._tell("lotdb_node_created")
     return tree
 

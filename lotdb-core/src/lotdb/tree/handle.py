@@ -221,6 +221,8 @@ class Handle:
         entry = container[self._key]
         if entry[0] not in self._tree.plugins.unchecked:
             self._check_own(own)
+            container = self._container_to_write()  # once more: what was read meanwhile is about to change
+            entry = container[self._key]
         record = record_of(entry)
         # How large it is, is only asked where it is packed: what has a box keeps it.
         if record is None:
