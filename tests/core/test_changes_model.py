@@ -18,7 +18,7 @@ from lotdb import LOTDB, BaseNode, ConflictError, LotdbError, Payload, PayloadIn
 from lotdb.records import Children
 
 MOST_NODES = 40
-EXAMPLES = 60
+EXAMPLES = 40
 STEPS = 40
 KEYS = st.sampled_from("abcdefg")
 PICK = st.integers(0, 10_000)
@@ -111,6 +111,15 @@ class Histories(RuleBasedStateMachine):
         self.db = LOTDB(self.folder, durability="process", plugins=plugins)
         self.roots = [self.db.open_connection("one"), self.db.open_connection("other")]
         self.savepoints = [[], []]
+        root = self.roots[0]
+        for path in ("a/b/c", "a/b/d", "a/e", "b/a", "b/f", "c"):
+            root.get_node_path(path).attrs["x"] = path
+        for rows in (3, 4):  # appended to, it has a record of its own
+            root.get_data_node("d").append_data(np.arange(rows), data_attribute="y")
+            self.commit(0)
+        root["a"].branch("g")
+        self.commit(0)
+        self.db.abort(self.roots[1])
 
     def teardown(self):
         self.db.close()
@@ -210,6 +219,15 @@ class Histories(RuleBasedStateMachine):
     def abort(self, which):
         self.db.abort(self.roots[which])
         self.savepoints[which].clear()
+
+    @rule()
+    def go_on(self):
+        """Commit the first connection, so that most of what happens happens to what is stored."""
+        self.commit(0)
+
+    @rule()
+    def go_on_again(self):
+        self.commit(0)
 
     @rule(which=st.integers(0, 1))
     def commit(self, which):
