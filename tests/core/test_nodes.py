@@ -1495,6 +1495,6 @@ def test_what_a_listener_raises_comes_out_as_it_is_with_its_name(tmp_path):
     with LOTDB(tmp_path, durability="process", plugins=plugins) as db:
         with pytest.raises(RuntimeError, match="disk on fire") as info, db.connection() as root:
             root.get_node("a")
-        assert info.value.__notes__ == ["plugin 'fire-alarm' refused this change in lotdb_node_created"]
+        assert info.value.__notes__ == ["lotdb_node_created of plugin 'fire-alarm' refused this change"]
         with db.connection() as root:
             assert len(root) == 0

@@ -418,3 +418,16 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception as failure:
         return f"(it cannot be told: {type(failure).__name__})"
+
+
+def refusing(error: Exception, who: str) -> Exception:
+    """*error*, by which a plugin refuses a change, with a note of *who* did; it stays what it is otherwise."""
+    if not is_refusal(error):
+        error.add_note(f"{who} refused this change")
+        error._lotdb_refusal = True  # type: ignore[attr-defined]
+    return error
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a plugin has refused a change by *error*."""
+    return hasattr(error, "_lotdb_refusal")

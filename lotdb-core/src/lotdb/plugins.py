@@ -15,6 +15,7 @@ from lotdb.errors import (
     InvalidOptionError,
     MissingPluginError,
     PluginError,
+    refusing,
     system_error,
 )
 from lotdb.interfaces.backend import Backend
@@ -180,7 +181,7 @@ class Plugins:
             try:
                 _by_name(implementation)(**about)
             except Exception as error:
-                error.add_note(f"plugin {implementation.plugin_name!r} refused this change in {event}")
+                refusing(error, f"{event} of plugin {implementation.plugin_name!r}")
                 raise
 
     def hears(self, event: str) -> bool:

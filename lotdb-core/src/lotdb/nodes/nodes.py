@@ -17,6 +17,7 @@ from lotdb.errors import (
     NodeNotFoundError,
     PluginError,
     WrongNodeTypeError,
+    refusing,
 )
 from lotdb.files.folders import IngestReport, ingest_tree
 from lotdb.keys import check_key
@@ -311,7 +312,11 @@ class BaseNode(RefusesData):
         if not written and not removed:
             return
         node = self if type(self) is cls else cls._at(tree, self._parent, self._key, self._container, -1)
-        node.check_write(written, removed)
+        try:
+            node.check_write(written, removed)
+        except Exception as error:
+            refusing(error, f"check_write of node type {cls.node_type_name!r}")
+            raise
         if self._entry() is not entry:
             raise PluginError(f"check_write of node type {cls.node_type_name!r} has changed {self._place()}")
 
