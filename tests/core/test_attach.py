@@ -21,7 +21,6 @@ from lotdb import (
     IngestError,
     InvalidKeyError,
     InvalidOptionError,
-    PluginError,
     Plugins,
     hookimpl,
 )

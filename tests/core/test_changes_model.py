@@ -23,6 +23,7 @@ STEPS = 40
 KEYS = st.sampled_from("abcdefg")
 PICK = st.integers(0, 10_000)
 NAMES = st.sampled_from("xyz")
+SOURCES = st.sampled_from(["same", "memory", "copy"])
 VALUES = st.one_of(st.integers(0, 3), st.just("large" * 30), st.lists(st.integers(0, 3), max_size=2))
 
 
@@ -70,9 +71,7 @@ class Mirror:
             if change.kind in ("moved", "deleted"):
                 assert old in self.nodes, f"{change} tells of a node that was never told of"
         self.nodes = {
-            place: held
-            for path, held in self.nodes.items()
-            if (place := changes.new_path(path)) is not None
+            place: held for path, held in self.nodes.items() if (place := changes.new_path(path)) is not None
         }
         for change in each:
             if change.kind == "created":
@@ -177,7 +176,7 @@ class Histories(RuleBasedStateMachine):
             node[two].rename(one)
             node["for a while"].rename(two)
 
-    @rule(which=st.integers(0, 1), at=PICK, to=PICK, key=KEYS, source=st.sampled_from(["same", "memory", "copy"]))
+    @rule(which=st.integers(0, 1), at=PICK, to=PICK, key=KEYS, source=SOURCES)
     def copy(self, which, at, to, key, source):
         node, there = self.pick(which, at)
         if there > MOST_NODES:

@@ -12,7 +12,7 @@ class Checked(DataNode):
     __slots__ = ()
     node_type_name = "checked"
 
-    seen: list = []  # noqa: RUF012 - shared by all handles, as each is made anew
+    seen: list[tuple[object, ...]] = []  # noqa: RUF012 - shared by all handles, as each is made anew
     refuses = False
 
     def check_write(self, written, removed):

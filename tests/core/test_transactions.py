@@ -23,7 +23,6 @@ from lotdb import (
     ConflictError,
     InvalidOptionError,
     NodeExistsError,
-    PluginError,
     Plugins,
     ReadOnlyError,
     StaleNodeError,

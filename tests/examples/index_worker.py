@@ -3,10 +3,11 @@
     python index_worker.py FOLDER SEED TRANSACTIONS KILL
 
 Two connections of one thread take turns, so that some lose conflicts. With KILL ``before`` or ``after`` the
-process kills itself at a commit, before or after the index has heard of it; with ``none`` it waits to be killed.
+process kills itself at a commit, before or after the index has heard of it; with ``none`` it does not.
 """
 
 import contextlib
+import importlib
 import os
 import random
 import signal
@@ -15,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
-
-from search_index import SearchIndex
-
 from lotdb import LOTDB, BaseNode, ConflictError, LotdbError, Plugins, hookimpl
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+SearchIndex = importlib.import_module("search_index").SearchIndex
 
 MOST_NODES = 60
 

@@ -1,5 +1,6 @@
 """The search index of the examples is right through random transactions, aborts, conflicts and kills."""
 
+import importlib
 import json
 import random
 import signal
@@ -18,8 +19,7 @@ PAIRS = 25
 KILLS = 1
 
 sys.path.insert(0, str(ROOT / "examples"))
-
-from search_index import SearchIndex, open_with_index
+example = importlib.import_module("search_index")
 
 
 def expected(database):
@@ -56,9 +56,9 @@ def work(folder, seed, kill, *, kill_after=None):
 
 def check(folder, *, caught_up):
     """Whether the index is right; *caught_up* if it may have missed the last commit and is asked to look."""
-    index = SearchIndex(folder / "index.sqlite")
+    index = example.SearchIndex(folder / "index.sqlite")
     if caught_up:
-        open_with_index(folder / "db", index).close()
+        example.open_with_index(folder / "db", index).close()
     with LOTDB(folder / "db") as db:
         assert {table: sorted(rows) for table, rows in index.rows().items()} == expected(db)
         assert db.verify() == []

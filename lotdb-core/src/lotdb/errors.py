@@ -421,7 +421,7 @@ def text_of(error: BaseException) -> str:
 
 
 def refusing(error: Exception, who: str) -> Exception:
-    """*error*, by which a plugin refuses a change, with a note of *who* did; it stays what it is otherwise."""
+    """*error*, by which a plugin refuses a change, with a note of *who* did; otherwise as it is."""
     if not is_refusal(error):
         error.add_note(f"{who} refused this change")
         error._lotdb_refusal = True  # type: ignore[attr-defined]

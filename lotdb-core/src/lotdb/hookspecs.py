@@ -120,9 +120,9 @@ class NodeSpec:
     def lotdb_get_value_types(self) -> Iterable[ValueType] | None:
         """More types of values that attributes may hold, each with its encoder and decoder."""
 
-    # What follows is called within a change. Whatever is raised there refuses the change: it is undone, and the
-    # exception comes out to the caller as it is. *database* is that of the node; None for a tree in memory. What
-    # was changed may still be undone by an abort: who keeps something beside the tree listens to the last one.
+    # The next four are called within a change. Whatever is raised there refuses the change: it is undone, and
+    # the exception comes out to the caller as it is. *database* is that of the node, None for a tree in
+    # memory. An abort may still undo what was changed: the last one is for keeping something beside the tree.
 
     @hookspec
     def lotdb_node_created(self, node: Handle, database: Database | None) -> None:
@@ -149,9 +149,9 @@ class NodeSpec:
 
         Called once for each commit, in the order of the commits, in the thread that commits, which waits.
         Nothing that was undone is told, nor is a tree in memory. The database can be read, through a
-        connection of its own, and is as this commit left it. It cannot be changed before the hook has returned.
+        connection of its own, and is as this commit left it; it cannot be changed before the hook returns.
 
         Whatever is raised becomes a ``ListenerWarning``; the commit stands, and other listeners are told. A
-        process that is killed after a commit tells nobody. ``changes.previous_id`` shows whether a commit was
-        missed, and so does ``database.last_commit`` when the database is opened again.
+        process that is killed after a commit tells nobody. ``changes.previous_id`` shows whether a commit
+        was missed, and so does ``database.last_commit`` when the database is opened again.
         """

@@ -247,42 +247,45 @@ class Session:
                 f"this transaction of {self.database} cannot be committed, because a change in it failed "
                 f"half-way ({self.torn!r}); abort it, and do it again"
             ) from self.torn
-        with uninterrupted(), system_errors("nothing was committed", self.database._data_file):
-            with ExitStack() as held:
-                try:
-                    self.tree.stage.flush()
-                    telling = None
-                    if self.tree.journal is not None:
-                        telling = Telling(self.database, self.root, self.connection)
-                    if self.changed:
-                        held.enter_context(self.database._turn)
-                    if telling is not None:
-                        telling.begin()
-                    with unmerged(self.exact.keys()):
-                        self._manager.commit()
-                except CommitInDoubtError as error:
-                    self.database._give_up(error)
-                    raise
-                except BaseException as error:
-                    self._forget_all()
-                    if isinstance(error, POSException.ConflictError) and not isinstance(error, LotdbError):
-                        raise ConflictError(
-                            f"another transaction changed the same part of {self.database} first; "
-                            "nothing of this one was kept, run it again"
-                        ) from error
-                    if isinstance(error, POSException.POSKeyError):  # a file that a savepoint has written
-                        raise FileSystemError(
-                            errno.ENOENT, f"nothing was committed: {error.args[0]}", self.database._data_file
-                        ) from error
-                    if (failure := system_error(error)) and not isinstance(error, LotdbError):
-                        raise FileSystemError.of(
-                            failure, "nothing was committed", self.database._data_file
-                        ) from error
-                    raise
-                self.undos.clear()
-                self._begin()
+        with (
+            uninterrupted(),
+            system_errors("nothing was committed", self.database._data_file),
+            ExitStack() as held,
+        ):
+            try:
+                self.tree.stage.flush()
+                telling = None
+                if self.tree.journal is not None:
+                    telling = Telling(self.database, self.root, self.connection)
+                if self.changed:
+                    held.enter_context(self.database._turn)
                 if telling is not None:
-                    telling.tell()
+                    telling.begin()
+                with unmerged(self.exact.keys()):
+                    self._manager.commit()
+            except CommitInDoubtError as error:
+                self.database._give_up(error)
+                raise
+            except BaseException as error:
+                self._forget_all()
+                if isinstance(error, POSException.ConflictError) and not isinstance(error, LotdbError):
+                    raise ConflictError(
+                        f"another transaction changed the same part of {self.database} first; "
+                        "nothing of this one was kept, run it again"
+                    ) from error
+                if isinstance(error, POSException.POSKeyError):  # a file that a savepoint has written
+                    raise FileSystemError(
+                        errno.ENOENT, f"nothing was committed: {error.args[0]}", self.database._data_file
+                    ) from error
+                if (failure := system_error(error)) and not isinstance(error, LotdbError):
+                    raise FileSystemError.of(
+                        failure, "nothing was committed", self.database._data_file
+                    ) from error
+                raise
+            self.undos.clear()
+            self._begin()
+            if telling is not None:
+                telling.tell()
 
     def abort(self) -> None:
         """Forget all that was changed since the last commit, and see what others have committed."""

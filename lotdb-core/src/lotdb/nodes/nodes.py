@@ -265,11 +265,11 @@ class BaseNode(RefusesData):
     def check_write(self, written: Mapping[str, Any], removed: Collection[str]) -> None:
         """Called before each write to a node of this type; a node type overrides it to refuse what is wrong.
 
-        Whatever it raises comes out of the call that wanted to write, and nothing is changed. It hears of every
-        write, whichever way it comes: attributes set one by one or together, payloads written, appended,
-        compacted or taken from files, deletions, merges, a copy from another tree, and a node that gets this
-        type. A branch within the same database, whose nodes were checked when they were written, is checked at
-        its top only. ::
+        Whatever it raises comes out of the call that wanted to write, and nothing is changed. It hears of
+        every write, whichever way it comes: attributes set one by one or together, payloads written, appended,
+        compacted or taken from files, deletions, merges, a copy from another tree, and a node that gets
+        this type. Of a branch within the same tree only the top is checked: what is below was, when it was
+        written. ::
 
             class Experiment(DataNode):
                 node_type_name = "acme.experiment"
@@ -293,7 +293,7 @@ class BaseNode(RefusesData):
         tree = self._tree
         entry = self._entry()
         try:
-            cls = class_of(tree.plugins, type_of(entry) if type_name is None else type_name)
+            cls: Any = class_of(tree.plugins, type_of(entry) if type_name is None else type_name)
         except (MissingPluginError, PluginError):
             return  # a node whose type is not there to check is written to as a plain one
         if cls.check_write is BaseNode.check_write:
@@ -311,7 +311,7 @@ class BaseNode(RefusesData):
         removed = [name for name in old if name not in new and name not in hidden]
         if not written and not removed:
             return
-        node = self if type(self) is cls else cls._at(tree, self._parent, self._key, self._container, -1)
+        node: Any = self if type(self) is cls else cls._at(tree, self._parent, self._key, self._container, -1)
         try:
             node.check_write(written, removed)
         except Exception as error:

@@ -66,9 +66,7 @@ class Before:
         """The keys at which there is something else in *children* now; unchanged buckets are not read."""
         before = self._buckets(children, unchanged=False)
         old = {key: entry for flat in before for key, entry in _pairs(flat)}
-        new = {
-            key: entry for flat in _changed_now(children, self._is_changed) for key, entry in _pairs(flat)
-        }
+        new = {key: entry for flat in _changed_now(children, self._is_changed) for key, entry in _pairs(flat)}
         return {
             key
             for key in old.keys() | new.keys()
@@ -105,7 +103,7 @@ def is_same_entry(one: Any, other: Any) -> bool:
     if one is other:
         return True
     if type(one) is not tuple or type(other) is not tuple or len(one) == 1 or len(other) == 1:
-        return one == other
+        return bool(one == other)
     if type(one[1]) in (Box, Children):
         return bool(one[0] == other[0] and one[1] is other[1])
     return values.is_same(one, other)
@@ -118,7 +116,8 @@ def _changed_now(children: Children, is_changed: Callable[[Any], bool]) -> Itera
         part = pending.pop()
         if type(part) is Bucket:
             if is_changed(part):
-                yield part.__getstate__()[0]
+                bucket: Any = part.__getstate__()
+                yield bucket[0]
             continue
         state: Any = part.__getstate__()
         if state is not None and len(state) > 1:

@@ -76,9 +76,9 @@ class Change:
     kind : str
         ``"deleted"``: the node and all below it, but for what was moved away. ``"moved"``: the node and all
         below it, but for what was moved elsewhere. ``"created"``: a new node. ``"added"``: a new node with
-        all below it, which a branch, an add or a merge put there; what lies below is not told apart. ``"retyped"``: a node
-        got another type. ``"attribute_set"``, ``"attribute_removed"``, ``"payload_written"`` (new, replaced,
-        appended to or compacted) and ``"payload_removed"``.
+        all below it, which a branch, an add or a merge put there; what lies below is not told apart.
+        ``"retyped"``: a node got another type. ``"attribute_set"``, ``"attribute_removed"``,
+        ``"payload_written"`` (new, replaced, appended to or compacted) and ``"payload_removed"``.
     path : str
         The node's path after the commit; of a deleted one, before it.
     name : str or None
@@ -225,10 +225,7 @@ class Changes(Sequence[Change]):
     def new_path(self, path: str) -> str | None:
         """Where the node is now that was at *path* before the commit; None if it was deleted.
 
-        ::
-
-            for path in [row for row in index if row was affected]:
-                index.put(changes.new_path(path), index.pop(path))
+        All paths are to be asked before any is changed: two nodes may have changed places.
         """
         if self._places is None:
             gone = {each.path: None for each in self._changes if each.kind == "deleted"}
@@ -286,9 +283,7 @@ class _Comparison:
         self._new.sort(key=lambda each: _keys(each.path))
         return self._taken + self._new
 
-    def _compare_children(
-        self, node: StandIn, old: Children | None, new: Children | None, path: str
-    ) -> None:
+    def _compare_children(self, node: StandIn, old: Children | None, new: Children | None, path: str) -> None:
         for key in self._keys_to_look_at(node, old, new):
             entry = None if new is None else new.get(key)
             below = "" if node.parent is None and not node.new else f"{path}/{key}".lstrip("/")

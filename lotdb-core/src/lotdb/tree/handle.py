@@ -260,6 +260,14 @@ class Handle:
         container = self._container_to_write()
         put(self._tree, container, self._key, with_type(container[self._key], type_name))
 
+    # -- listeners -----------------------------------------------------------------------------------
+
+    def _tell(self, event: str, **about: Any) -> None:
+        """Tell the listeners of *event* about the node, within the change, which they may refuse."""
+        plugins = self._tree.plugins
+        if event not in plugins.unheard:
+            plugins.emit(event, node=self, database=self._tree.database, **about)
+
     # -- errors --------------------------------------------------------------------------------------
 
     def _path(self) -> str:

@@ -33,7 +33,7 @@ class StandIn:
     def __init__(self, parent: StandIn | None = None, key: str = "", *, new: bool = False) -> None:
         self.parent = parent
         self.key = key
-        self.new = new or (parent is not None and parent.new)
+        self.new: bool = new or (parent is not None and parent.new)
         #: Whether it was put there with all below it, and the path of what it is a copy of.
         self.added = False
         self.source: str | None = None

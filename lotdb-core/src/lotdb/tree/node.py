@@ -203,12 +203,6 @@ class Node(Handle):
             put(tree, children, key, entry)
         return self._child(key, entry, children, tree.epoch, tree.version)
 
-    def _tell(self, event: str, **about: Any) -> None:
-        """Tell the listeners of *event* about the node, within the change, which they may refuse."""
-        plugins = self._tree.plugins
-        if event not in plugins.unheard:
-            plugins.emit(event, node=self, database=self._tree.database, **about)
-
     def _no_child(self, key: str) -> NodeNotFoundError:
         place = repr(self._path()) if self._parent else "the root"
         children = self._children()
