@@ -27,10 +27,10 @@ MOVED := --clear
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test kits lint types check bench build clean
+.PHONY: help venv demo test test-all kits lint types check bench build clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 venv: $(INSTALLED)  ## set up .venv; done by itself when needed
 
@@ -56,7 +56,10 @@ INSTALL.lowest = $(PIP_INSTALL) uv && $(VENV)/bin/uv pip install --quiet --pytho
 demo: $(INSTALLED)  ## the main job, on a real recording; run it twice
 	@$(VENV_PYTHON) examples/gait.py
 
-test: $(INSTALLED)  ## run the tests (some of them: make test ARGS="-k blob")
+test: $(INSTALLED)  ## run the tests but for the slow ones (some of them: make test ARGS="-k blob")
+	@$(VENV_PYTHON) -m pytest --numprocesses $(JOBS) -m "not slow" $(ARGS)
+
+test-all: $(INSTALLED)  ## run all tests, the slow ones too (these alone: make test-all ARGS="-m slow")
 	@$(VENV_PYTHON) -m pytest --numprocesses $(JOBS) $(ARGS)
 
 kits: $(INSTALLED)  ## the conformance kits and the tests of the zarr backend alone

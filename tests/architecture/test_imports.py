@@ -39,7 +39,7 @@ ROOMS = {
         "hookspecs",
         "plugins",
         "files",
-        "nodes",
+        "node_api",
         "database",
         "testing",
     ],

@@ -158,7 +158,7 @@ def test_a_file_that_was_appended_is_not_appended_twice(node, numbers, tmp_path)
 @pytest.mark.parametrize("backend", ["blob", "zarr"])
 @pytest.mark.parametrize("known", [True, False])
 def test_blocks_become_segments(tmp_path, backend, known):
-    values = np.arange(20_000_000, dtype="<i4")
+    values = np.arange(9_000_000, dtype="<i4")  # more than a segment holds
     values.tofile(tmp_path / "x.trace")
     plugin = Traces()
     plugin.block_rows = 1 << 20
@@ -168,7 +168,7 @@ def test_blocks_become_segments(tmp_path, backend, known):
     with LOTDB(tmp_path / "db", plugins=plugins) as db:
         with db.connection() as root:
             payload = root.get_data_node("a", backend=backend).attach_file(tmp_path / "x.trace")
-            assert len(payload.segments()) == (1 if known else 3)
+            assert len(payload.segments()) == (1 if known else 2)
         with db.connection() as root:
             assert np.array_equal(root["a"].read_data(), values)
 
@@ -205,7 +205,7 @@ class Oops(BaseException):
 )
 @pytest.mark.parametrize("late", [False, True])
 def test_whatever_a_plugin_raises_is_an_ingest_error_that_names_it_and_nothing_stays(tmp_path, error, late):
-    np.arange(30_000_000, dtype="<i4").tofile(tmp_path / "x.trace")
+    np.arange(9_000_000 if late else 9, dtype="<i4").tofile(tmp_path / "x.trace")
 
     class Fails(Traces):
         block_rows = 1 << 20

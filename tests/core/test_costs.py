@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lotdb import LOTDB, AttributeNotFoundError, BaseNode, DataNode, NodeNotFoundError, PayloadNotFoundError
-from lotdb.records import get_value, position, with_values
+from lotdb.records.own import get_value, position, with_values
 from lotdb.values.values import is_same
 
 MANY = 100

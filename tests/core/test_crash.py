@@ -221,7 +221,10 @@ def other():
 # -- killed at random moments ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("backend", "kills"), [("blob", 25), ("npy", 10)])
+@pytest.mark.parametrize(
+    ("backend", "kills"),
+    [("blob", 8), ("npy", 5), *(pytest.param(name, 30, marks=pytest.mark.slow) for name in ("blob", "npy"))],
+)
 def test_a_kill_at_any_moment_leaves_the_last_acknowledged_commit(tmp_path, other, backend, kills):
     seed = SEED
     print(f"LOTDB_SEED={seed}")

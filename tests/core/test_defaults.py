@@ -122,6 +122,32 @@ def test_the_defaults_are_copied_with_their_node(root):
         assert (copy.samplerate_hz, copy.data_attribute) == (100.0, "imu")
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_merge_gives_defaults_to_data_nodes_only(root, overwrite):
+    source = BaseNode("source")
+    for key in ("plain", "data", "new"):
+        node = source.get_data_node(key, samplerate_hz=100, data_attribute="imu")
+        node.attrs["label"] = key
+    plain, data = root.get_node("plain"), root.get_data_node("data")
+    root.merge_tree(source, overwrite=overwrite)
+    assert (list(plain.attrs), list(root["plain"].attrs)) == (["label"], ["label"])
+    for node in (data, root["new"]):
+        assert (node.samplerate_hz, node.data_attribute, list(node.attrs)) == (100, "imu", ["label"])
+    again = root.get_data_node("plain")
+    assert (again.samplerate_hz, again.data_attribute) == (None, "data")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_merge_makes_no_default_of_what_was_stored_as_an_attribute(root, overwrite):
+    source = BaseNode("source")
+    for key in ("plain", "data"):
+        put(source.get_node(key), {"_samplerate_hz": "fast", "label": key})
+    data, plain = root.get_data_node("data", samplerate_hz=5), root.get_node("plain")
+    root.merge_tree(source, overwrite=overwrite)
+    assert (data.samplerate_hz, dict(data.attrs)) == (5, {"label": "data"})
+    assert dict(plain.attrs) == {"_samplerate_hz": "fast", "label": "plain"}
+
+
 def test_a_name_of_another_type_is_stored_as_plain_text(tmp_path):
     with LOTDB(tmp_path / "db") as db:
         with db.connection() as root:

@@ -578,10 +578,25 @@ def after_all(model, changes):
     return [model.plain()]
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
-@given(first=CHANGES, before=CHANGES, copies=COPIES, after=CHANGES, shared=st.booleans(), large=st.booleans())
-def test_of_two_transactions_one_is_refused_or_comes_after_the_other(
-    two_connections, handles, first, before, copies, after, shared, large
+@pytest.mark.parametrize("examples", [100, pytest.param(300, marks=pytest.mark.slow)])
+def test_of_two_transactions_one_is_refused_or_comes_after_the_other(two_connections, examples):
+    handles: tuple[dict, dict] = (
+        {},
+        {},
+    )  # of each connection, by path; they are kept from one example to the next
+
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    @given(
+        first=CHANGES, before=CHANGES, copies=COPIES, after=CHANGES, shared=st.booleans(), large=st.booleans()
+    )
+    def check(**changes):
+        of_two_one_is_refused_or_comes_after(two_connections, handles, **changes)
+
+    check()
+
+
+def of_two_one_is_refused_or_comes_after(
+    two_connections, handles, *, first, before, copies, after, shared, large
 ):
     db, mine, theirs = two_connections
     of_mine, of_theirs = handles
@@ -625,12 +640,6 @@ def two_connections(tmp_path):
         yield db, db.open_connection("mine"), db.open_connection("theirs")
 
 
-@pytest.fixture
-def handles():
-    """Handles of each of the two connections by path; they are kept from one example to the next."""
-    return {}, {}
-
-
 def run(machine, examples):
     machine.TestCase.settings = settings(
         max_examples=examples,
@@ -640,9 +649,11 @@ def run(machine, examples):
     machine.TestCase("runTest").runTest()
 
 
-def test_a_tree_in_memory_does_what_its_model_does():
-    run(MemoryMachine, 80)
+@pytest.mark.parametrize("examples", [25, pytest.param(80, marks=pytest.mark.slow)])
+def test_a_tree_in_memory_does_what_its_model_does(examples):
+    run(MemoryMachine, examples)
 
 
-def test_a_tree_in_a_database_does_what_its_model_does():
-    run(DatabaseMachine, 60)
+@pytest.mark.parametrize("examples", [20, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_tree_in_a_database_does_what_its_model_does(examples):
+    run(DatabaseMachine, examples)

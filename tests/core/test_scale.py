@@ -8,7 +8,6 @@ import pytest
 
 from lotdb import LOTDB, BaseNode, DataReader, DataWriter
 
-DEPTH = 100_000
 WIDTH = 100_000
 
 
@@ -21,12 +20,17 @@ def little_stack():
     sys.setrecursionlimit(limit)
 
 
+@pytest.fixture(scope="module", params=[20_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def depth(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def deep(tmp_path_factory):
-    """A folder with a chain of DEPTH nodes below the root, and a payload at its end."""
+def deep(tmp_path_factory, depth):
+    """A folder with a chain of so many nodes below the root, and a payload at its end."""
     folder = tmp_path_factory.mktemp("deep")
     with LOTDB(folder, durability="process") as db, db.connection() as root:
-        bottom = root.get_node_path(["n"] * DEPTH)
+        bottom = root.get_node_path(["n"] * depth)
         bottom.set_attribute("label", "bottom")
         DataWriter.write_array(bottom, np.arange(10))
     return folder
@@ -39,17 +43,17 @@ def root(deep):
         yield db.open_connection()
 
 
-def bottom_of(node):
-    return node.get_node_path(["n"] * DEPTH, create=False)
+def bottom_of(node, depth):
+    return node.get_node_path(["n"] * depth, create=False)
 
 
-def test_the_bottom_of_a_deep_tree_is_found_with_what_it_holds(root):
-    bottom = bottom_of(root)
+def test_the_bottom_of_a_deep_tree_is_found_with_what_it_holds(root, depth):
+    bottom = bottom_of(root, depth)
     assert bottom.get_attribute("label") == "bottom"
     np.testing.assert_array_equal(DataReader.read(bottom), np.arange(10))
-    assert bottom.path == "/".join(["n"] * DEPTH)
+    assert bottom.path == "/".join(["n"] * depth)
     assert repr(bottom).startswith("<BaseNode 'n/n/")
-    same = root["/".join(["n"] * DEPTH)]
+    same = root["/".join(["n"] * depth)]
     assert same == bottom
     assert hash(same) == hash(bottom)
 
@@ -59,35 +63,35 @@ def test_a_deep_tree_is_walked(root):
     assert [node.get_attribute("label") for node in root.iterate_tree_level("deepest")] == ["bottom"]
 
 
-def test_a_write_at_the_bottom_of_a_deep_branch_leaves_the_original(root):
+def test_a_write_at_the_bottom_of_a_deep_branch_leaves_the_original(root, depth):
     root["n"].branch("copy")
-    below = ["n"] * (DEPTH - 1)
+    below = ["n"] * (depth - 1)
     copied = root["copy"].get_node_path(below, create=False)
     copied.set_attribute("label", "copied")
     DataWriter.append_array(copied, np.arange(5))
-    original = bottom_of(root)
+    original = bottom_of(root, depth)
     assert original.get_attribute("label") == "bottom"
     assert copied.get_attribute("label") == "copied"
     assert len(DataReader.read(original)) == 10
     assert len(DataReader.read(copied)) == 15
 
 
-def test_a_deep_tree_is_copied_merged_and_deleted(root):
+def test_a_deep_tree_is_copied_merged_and_deleted(root, depth):
     copy = root["n"].copy_tree()
-    below = copy.get_node_path(["n"] * (DEPTH - 1), create=False)
+    below = copy.get_node_path(["n"] * (depth - 1), create=False)
     assert below.get_attribute("label") == "bottom"
     np.testing.assert_array_equal(DataReader.read(below), np.arange(10))
     root.get_node("target").merge_tree(copy)
-    below = root["target"].get_node_path(["n"] * (DEPTH - 1), create=False)
+    below = root["target"].get_node_path(["n"] * (depth - 1), create=False)
     np.testing.assert_array_equal(DataReader.read(below), np.arange(10))
     root.delete_node("n")
     assert list(root) == ["target"]
 
 
-def test_a_deep_tree_is_changed_committed_and_changed_again(deep):
+def test_a_deep_tree_is_changed_committed_and_changed_again(deep, depth):
     with LOTDB(deep, durability="process") as db:
         root = db.open_connection()
-        end = bottom_of(root).get_node("end")
+        end = bottom_of(root, depth).get_node("end")
         end.set_attribute("label", "end")
         root["n"].rename("m")
         root["m"].rename("n")
@@ -98,16 +102,16 @@ def test_a_deep_tree_is_changed_committed_and_changed_again(deep):
         assert db.verify() == []
 
 
-def test_a_deep_tree_in_memory_is_built_copied_added_and_dropped(tmp_path):
+def test_a_deep_tree_in_memory_is_built_copied_added_and_dropped(tmp_path, depth):
     tree = BaseNode("tree")
-    tree.get_node_path(["n"] * DEPTH).set_attribute("label", "bottom")
+    tree.get_node_path(["n"] * depth).set_attribute("label", "bottom")
     copy = tree.copy_tree()
     del tree
     with LOTDB(tmp_path, durability="process") as db:
         with db.connection() as root:
             root.add_tree(copy)
         with db.connection() as root:
-            assert bottom_of(root["tree"]).get_attribute("label") == "bottom"
+            assert bottom_of(root["tree"], depth).get_attribute("label") == "bottom"
             root.delete_node("tree")
         db.pack()
         assert (tmp_path / "lotdb.fs").stat().st_size < 10_000

@@ -11,8 +11,9 @@ from ZODB.Connection import TransactionMetaData
 from ZODB.serialize import ObjectWriter
 
 from lotdb import LOTDB, DamagedError, LotdbError, open_part
-from lotdb.records import Bucket, Children, Guard, with_values
-from lotdb.segments.record import PayloadRecord
+from lotdb.records import Bucket, Children, Guard
+from lotdb.records.own import with_values
+from lotdb.segments.payload_record import PayloadRecord
 
 NAME = "lotdb.fs"
 FILES = (

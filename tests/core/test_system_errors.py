@@ -55,7 +55,9 @@ with LOTDB(sys.argv[1]) as db:
 """
 
 
-@pytest.mark.parametrize("left", [0, 1, 2, 3, 5, 8])
+@pytest.mark.parametrize(
+    "left", [0, 2, 5, *(pytest.param(left, marks=pytest.mark.slow) for left in (1, 3, 8))]
+)
 def test_too_many_open_files_is_what_is_said(tmp_path, left):
     with LOTDB(tmp_path / "db") as db, db.connection() as root:
         root.get_data_node("a").write_data(np.arange(5.0))

@@ -18,7 +18,7 @@ NAMES = ["NDBuffer", "run"]
 class TestThroughZarr(AloneTests, PayloadTests):
     """Every array is left to zarr, with each of the names taken away in turn."""
 
-    @pytest.fixture(autouse=True, params=NAMES)
+    @pytest.fixture(autouse=True, params=[NAMES[0], pytest.param(NAMES[1], marks=pytest.mark.slow)])
     def _missing(self, request, monkeypatch):
         monkeypatch.setattr(compat, request.param, None)
 

@@ -46,9 +46,9 @@ from lotdb.errors import (
 from lotdb.files.folders import IngestReport
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
-from lotdb.interfaces.files import Blocks, Ingested, SourceFile, TargetFile
-from lotdb.nodes.io import DataReader, DataWriter
-from lotdb.nodes.nodes import BaseNode, DataNode
+from lotdb.interfaces.ingester import Blocks, Ingested, SourceFile, TargetFile
+from lotdb.node_api.nodes import BaseNode, DataNode
+from lotdb.node_api.reader_writer import DataReader, DataWriter
 from lotdb.plugins import Plugins
 from lotdb.storage.parts import open_part
 from lotdb.tree.changes import Change, Changes, PayloadInfo

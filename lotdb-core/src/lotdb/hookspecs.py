@@ -22,7 +22,7 @@ import pluggy
 if TYPE_CHECKING:
     from lotdb.content.payload import Payload
     from lotdb.interfaces.backend import Backend
-    from lotdb.interfaces.files import Ingested, SourceFile, TargetFile
+    from lotdb.interfaces.ingester import Ingested, SourceFile, TargetFile
     from lotdb.interfaces.loader import Database
     from lotdb.tree.changes import Changes
     from lotdb.tree.handle import Handle

@@ -9,17 +9,10 @@ from lotdb.content.defaults import POLICY
 from lotdb.content.payload import Payload, decode_record
 from lotdb.errors import AttributeNotFoundError, InvalidKeyError, InvalidOptionError, PayloadExistsError
 from lotdb.keys import check_name, some
-from lotdb.records import (
-    EMPTY_OWN,
-    Own,
-    get_value,
-    own_of,
-    position,
-    simple_leaf,
-    with_values,
-    without_value,
-)
-from lotdb.segments.record import is_payload
+from lotdb.records import Own
+from lotdb.records.entries import own_of
+from lotdb.records.own import EMPTY_OWN, get_value, position, simple_leaf, with_values, without_value
+from lotdb.segments.payload_record import is_payload
 from lotdb.tree.handle import Handle
 from lotdb.tree.node import Node
 from lotdb.tree.whole import put as put_entry

@@ -19,7 +19,7 @@ from lotdb.errors import (
     shown,
     text_of,
 )
-from lotdb.interfaces.files import TargetFile
+from lotdb.interfaces.ingester import TargetFile
 from lotdb.interfaces.loader import Loader
 from lotdb.storage.durable import Disk
 

@@ -26,7 +26,7 @@ from lotdb.errors import (
     shown,
 )
 from lotdb.ranges import Number, Unit
-from lotdb.segments.record import PayloadRecord
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.values import values
 
 if TYPE_CHECKING:

@@ -24,12 +24,13 @@ from lotdb.errors import (
     WrongNodeError,
     shown,
 )
-from lotdb.interfaces.files import Blocks
+from lotdb.interfaces.ingester import Blocks
 from lotdb.keys import check_name, some
 from lotdb.ranges import check_rate
-from lotdb.records import get_value, own_of, position, with_values, without_value
+from lotdb.records.entries import own_of
+from lotdb.records.own import get_value, position, with_values, without_value
 from lotdb.segments.layout import Layout, Segment
-from lotdb.segments.record import PayloadRecord, is_payload
+from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.stage import Stage
 from lotdb.tree import walk
 from lotdb.tree.copying import rewrite_payload

@@ -35,9 +35,11 @@ from lotdb.errors import (
     WrongThreadError,
     system_errors,
 )
-from lotdb.nodes.nodes import BaseNode
+from lotdb.node_api.nodes import BaseNode
 from lotdb.plugins import Plugins, check_plugins
-from lotdb.records import EMPTY_OWN, Children, new_branch
+from lotdb.records import Children
+from lotdb.records.entries import new_branch
+from lotdb.records.own import EMPTY_OWN
 from lotdb.segments.backends import Backends
 from lotdb.storage import (
     SafeFileStorage,

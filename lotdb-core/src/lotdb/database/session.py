@@ -30,8 +30,9 @@ from lotdb.errors import (
     system_error,
     system_errors,
 )
-from lotdb.nodes.nodes import BaseNode
-from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard, buckets
+from lotdb.node_api.nodes import BaseNode
+from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard
+from lotdb.records.children import buckets
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged

@@ -17,7 +17,7 @@ from ZODB.POSException import POSError
 from lotdb.content.defaults import POLICY
 from lotdb.database.opened import Opened
 from lotdb.errors import ListenerWarning, LotdbError
-from lotdb.nodes.nodes import BaseNode
+from lotdb.node_api.nodes import BaseNode
 from lotdb.tree.before import Before
 from lotdb.tree.changes import Change, Changes, compare
 

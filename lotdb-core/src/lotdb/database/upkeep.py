@@ -13,24 +13,26 @@ from ZODB.POSException import POSError
 
 from lotdb.database.opened import Opened
 from lotdb.errors import (
-        DamagedError,
-        FileSystemError,
-        LotdbError,
-        MissingPluginError,
-        PluginError,
-        ReadOnlyError,
-        system_error,
+    DamagedError,
+    FileSystemError,
+    LotdbError,
+    MissingPluginError,
+    PluginError,
+    ReadOnlyError,
+    system_error,
 )
 from lotdb.interfaces.backend import Backend, is_locator, iter_locators
-from lotdb.nodes.nodes import BaseNode
-from lotdb.records import Children, Entry, all_items, load_guard, own_of, record_of
-from lotdb.segments.record import PayloadRecord, is_payload
+from lotdb.node_api.nodes import BaseNode
+from lotdb.records import Children, Entry
+from lotdb.records.children import all_items
+from lotdb.records.entries import load_guard, own_of, record_of
+from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.storage import damaged_headers, raw_records
 from lotdb.tree.copying import BLOCK_BYTES
 from lotdb.values.values import Undecodable, decode
 
 if TYPE_CHECKING:
-        from lotdb.interfaces.backend import Backend
+    from lotdb.interfaces.backend import Backend
 
 __all__ = ["Damage", "refuse_rings", "sweep", "verify"]
 

@@ -24,7 +24,7 @@ from lotdb.errors import (
     shown,
     text_of,
 )
-from lotdb.interfaces.files import MAX_BYTES, Blocks, Ingested, SourceFile, check_limit
+from lotdb.interfaces.ingester import MAX_BYTES, Blocks, Ingested, SourceFile, check_limit
 from lotdb.interfaces.loader import Loader
 from lotdb.keys import check_name
 from lotdb.ranges import check_rate

@@ -24,10 +24,10 @@ from lotdb.errors import (
     ValueTooLargeError,
 )
 from lotdb.files.asking import TIME, about_source, ask, notes_of, open_source
-from lotdb.interfaces.files import MAX_BYTES, Ingested, SourceFile
+from lotdb.interfaces.ingester import MAX_BYTES, Ingested, SourceFile
 from lotdb.keys import check_name
 from lotdb.ranges import check_rate
-from lotdb.records import own_of
+from lotdb.records.entries import own_of
 from lotdb.tree.node import Node
 from lotdb.values import values
 

@@ -25,8 +25,8 @@ from lotdb.errors import (
 from lotdb.files.attach import files_of, from_file, is_known, notes_on, says
 from lotdb.files.patterns import check_template, parse
 from lotdb.files.sidecars import Sidecar, open_sidecar
-from lotdb.interfaces.files import check_limit
-from lotdb.records import own_of
+from lotdb.interfaces.ingester import check_limit
+from lotdb.records.entries import own_of
 from lotdb.tree import walk
 from lotdb.tree.node import Node
 

@@ -22,7 +22,7 @@ from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import with_versions
 from lotdb.segments.checksums import THREADED_BYTES, checksum, read_summed
 from lotdb.segments.layout import Array, Layout, Segment
-from lotdb.segments.packs import Pack, copy_rows
+from lotdb.segments.small_arrays import Pack, copy_rows
 
 __all__ = ["Reader", "place_of"]
 

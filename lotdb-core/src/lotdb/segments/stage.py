@@ -28,8 +28,8 @@ from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.segments.checksums import checksum
 from lotdb.segments.durability import make_durable
 from lotdb.segments.layout import Array, Layout, Segment
-from lotdb.segments.packs import PACK_BYTES, PACKED_BYTES, Pack, copy_rows
 from lotdb.segments.reader import Reader, place_of
+from lotdb.segments.small_arrays import PACK_BYTES, PACKED_BYTES, Pack, copy_rows
 
 if TYPE_CHECKING:
     from lotdb.interfaces.backend import Backend

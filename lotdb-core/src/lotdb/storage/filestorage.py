@@ -15,9 +15,9 @@ from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.commit import DurableCommits
 from lotdb.storage.compat import check_release
 from lotdb.storage.durable import Disk
+from lotdb.storage.durable_pack import DurablePack
 from lotdb.storage.folder import LAYOUT
 from lotdb.storage.lock import ReadersLock
-from lotdb.storage.packing import DurablePack
 from lotdb.storage.reading import SteadyReads
 from lotdb.storage.recovery import CheckedOpening
 from lotdb.storage.restricted import RestrictedLoading

@@ -15,8 +15,10 @@ import numpy as np
 
 from lotdb.errors import ClosedError
 from lotdb.interfaces.loader import Loader
-from lotdb.records import OWN_KEY, Children, Entry, all_items, children_of, own_of, type_of
-from lotdb.segments.record import PayloadRecord, is_payload
+from lotdb.records import OWN_KEY, Children, Entry
+from lotdb.records.children import all_items
+from lotdb.records.entries import children_of, own_of, type_of
+from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.tree import walk
 from lotdb.tree.before import Before, is_same_entry
 from lotdb.tree.journal import StandIn

@@ -10,12 +10,9 @@ import numpy as np
 
 from lotdb.errors import DamagedError
 from lotdb.interfaces.loader import Loader
-from lotdb.records import (
-    OWN_KEY,
-    Box,
-    Entry,
-    Own,
-    all_items,
+from lotdb.records import OWN_KEY, Box, Entry, Own
+from lotdb.records.children import all_items
+from lotdb.records.entries import (
     is_shared,
     leaf_with,
     new_branch,
@@ -27,8 +24,8 @@ from lotdb.records import (
 )
 from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
+from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.reader import Reader
-from lotdb.segments.record import PayloadRecord, is_payload
 from lotdb.segments.stage import Stage
 from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree

@@ -11,20 +11,11 @@ from lotdb.errors import (
     WrongNodeError,
 )
 from lotdb.keys import check_key
-from lotdb.records import (
-    Box,
-    Children,
-    Entry,
-    all_items,
-    children_of,
-    is_shared,
-    own_of,
-    shared_entry,
-    touch,
-    type_of,
-    with_values,
-)
-from lotdb.segments.record import is_payload
+from lotdb.records import Box, Children, Entry
+from lotdb.records.children import all_items
+from lotdb.records.entries import children_of, is_shared, own_of, shared_entry, touch, type_of
+from lotdb.records.own import with_values
+from lotdb.segments.payload_record import is_payload
 from lotdb.tree import copying, walk
 from lotdb.tree.handle import Handle, all_or_nothing
 from lotdb.tree.node import Node
@@ -235,6 +226,8 @@ def _merge_own(into: Node, source: Node, overwrite: bool) -> None:
     new = {
         name: copying.copy_value(value, source._tree, into._tree)
         for name, value in zip(theirs[0], theirs[1:], strict=True)
+        # A default of a data node is none of a plain one, and an attribute of that name no default.
+        if (name in source._hidden) == (name in into._hidden)
         if name not in there
         or (overwrite and not copying.is_same(there[name], value, into._tree, source._tree))
     }

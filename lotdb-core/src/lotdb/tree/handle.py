@@ -15,13 +15,8 @@ from threading import get_ident
 from typing import Any, ClassVar
 
 from lotdb.errors import DamagedError, StaleNodeError
-from lotdb.records import (
-    BOX_BYTES,
-    OWN_KEY,
-    Box,
-    Children,
-    Entry,
-    Own,
+from lotdb.records import OWN_KEY, Box, Children, Entry, Own
+from lotdb.records.entries import (
     children_of,
     clone_branch,
     guard_of,
@@ -33,6 +28,7 @@ from lotdb.records import (
     type_of,
     with_type,
 )
+from lotdb.records.own import BOX_BYTES
 from lotdb.tree.tree import Tree
 from lotdb.tree.whole import put
 from lotdb.values import values

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Self
 from lotdb.errors import InvalidMoveError, MissingPluginError, NodeNotFoundError, PluginError
 from lotdb.interfaces.loader import Loader
 from lotdb.keys import check_key, is_plain_key, some, split_path
-from lotdb.records import EMPTY_ENTRY, Children, Entry, child_items, children_of, empty_entry, type_of
+from lotdb.records import Children, Entry
+from lotdb.records.children import child_items
+from lotdb.records.entries import EMPTY_ENTRY, children_of, empty_entry, type_of
 from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
 from lotdb.tree.whole import put, take
@@ -30,7 +32,7 @@ class Node(Handle):
     #: The name under which the type is registered and stored; empty for plain nodes.
     node_type_name: ClassVar[str] = ""
 
-    # The classes of nodes of no type, and of those whose type is not installed; ``lotdb.nodes`` sets them.
+    # The classes of nodes of no type, and of those whose type is not installed; ``lotdb.node_api`` sets them.
     _plain: ClassVar[type[Node]]
     _uninstalled: ClassVar[type[Node]]
 

@@ -25,6 +25,7 @@ from lotdb.values import values
 
 __all__ = ["Tree"]
 
+
 class Tree:
     """A tree in memory; the tree of a database's connection overrides what differs there."""
 

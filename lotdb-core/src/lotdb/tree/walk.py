@@ -12,7 +12,9 @@ from numbers import Integral
 from typing import Any, TypeVar
 
 from lotdb.errors import DamagedError, InvalidOptionError, StaleNodeError
-from lotdb.records import NO_TREE, OWN_KEY, Children, Entry, child_items, children_of
+from lotdb.records import NO_TREE, OWN_KEY, Children, Entry
+from lotdb.records.children import child_items
+from lotdb.records.entries import children_of
 from lotdb.tree.handle import RING_LEVELS
 from lotdb.tree.node import Node
 

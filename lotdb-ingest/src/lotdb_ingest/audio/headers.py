@@ -85,6 +85,8 @@ class Sound:
     size: int
     #: Rows a second, if libsndfile might not say them exactly.
     rate: float | None = None
+    #: Bits of a sample that mean something, which may be fewer than it takes; 0 if the header does not say.
+    bits: int = 0
     #: Rows that are there, where that can be told without decoding.
     rows: int | None = None
     #: Rows without what fills up the last block, if something announces them; the most that one block holds.
@@ -198,12 +200,13 @@ def _riff(sound: Sound, format: str, file: IO[bytes]) -> None:
             f"its fmt chunk has {len(form)} bytes, fewer than 16; take it from its source again"
         )
     tag, channels, rate, a_second, block, bits = struct.unpack(f"{order}HHIIHH", form[:16])
+    sound.bits = bits
     if tag == 0xFFFE and len(form) >= 40:
         valid, mask, tag = struct.unpack(f"{order}HIH", form[18:26])
         if mask:
             sound.about["channel_mask"] = mask
         if 0 < valid < bits:
-            sound.about["valid_bits"] = valid
+            sound.about["valid_bits"] = sound.bits = valid
     sound.codec = f"{WAV_CODECS.get(tag, 'format tag')} (0x{tag:04x})"
     _check_form(channels, rate)
     sound.rate = float(rate)
@@ -263,7 +266,7 @@ def _aiff(sound: Sound, file: IO[bytes]) -> None:
             f"it was not finished; {MEND}"
         )
     channels, frames, bits = struct.unpack(">HIH", form[:8])
-    sound.rate = from_extended(form[8:18])
+    sound.rate, sound.bits = from_extended(form[8:18]), bits
     file.seek(sound.start + 8)
     kind = form[18:22] if file.read(4) == b"AIFC" and len(form) >= 22 else b"NONE"
     sound.codec = repr(kind.decode("latin-1"))
@@ -304,7 +307,7 @@ def _caf(sound: Sound, file: IO[bytes]) -> None:
             f"its desc chunk has {len(form)} bytes, fewer than 32; take it from its source again"
         )
     rate, kind, _, packet_bytes, packet_rows, channels, bits = struct.unpack(">d4sIIIII", form[:32])
-    sound.rate, sound.codec = rate, repr(kind.decode("latin-1"))
+    sound.rate, sound.bits, sound.codec = rate, bits, repr(kind.decode("latin-1"))
     _check_form(channels, rate)
     is_plain = kind in (b"lpcm", b"alaw", b"ulaw")
     if is_plain and (packet_rows != 1 or bits == 0 or packet_bytes != channels * -(-bits // 8)):

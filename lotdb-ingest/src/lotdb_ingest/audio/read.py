@@ -69,9 +69,7 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         known = marks.told_or_raw(source.head)
         raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if {"opus": "ogg"}.get(content, content).upper() not in containers:
-        raise IngestError(
-            f"its content is {content}; pass format='auto' to read it as that, or rename it"
-        )
+        raise IngestError(f"its content is {content}; pass format='auto' to read it as that, or rename it")
     start, file = behind_tags(source.file), source.file
     sound, pieces = Sound(start, source.size), None
     if content == "mp3":
@@ -95,8 +93,9 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
             "subtype": audio.subtype,
             "endian": audio.endian,
             "channels": audio.channels,
-            **({"bits": BITS[audio.subtype]} if audio.subtype in BITS else {}),
         }
+        if audio.subtype in BITS:
+            about["bits"] = min(sound.bits or 32, BITS[audio.subtype])
         rows = _rows(sound, audio.frames, about)
         rate = float(audio.samplerate) if sound.rate is None else sound.rate
     notes = _notes(content, source, sound, rate)

@@ -171,7 +171,8 @@ def _subtype(target: TargetFile, payload: Payload, container: str, metadata: dic
         "uint8": "PCM_U8",
         "int8": "PCM_S8",
         "int16": "PCM_16",
-        "int32": "PCM_24" if metadata.get("bits", 32) <= 24 else "PCM_32",
+        # Fewer bits than the samples take are the upper ones, so that the samples are as wide as before.
+        "int32": "PCM_24" if BITS.get(own, metadata.get("bits", 32)) <= 24 else "PCM_32",
         "float32": "FLOAT",
         "float64": "DOUBLE",
     }.get(payload.dtype.newbyteorder("=").name)

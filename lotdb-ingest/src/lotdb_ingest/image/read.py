@@ -38,9 +38,7 @@ def read(source: SourceFile, content: str | None, expected: str) -> dict[str, In
         known = marks.told_or_raw(source.head)
         raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if content != expected:
-        raise IngestError(
-            f"its content is {content}; pass format='auto' to read it as that, or rename it"
-        )
+        raise IngestError(f"its content is {content}; pass format='auto' to read it as that, or rename it")
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise IngestError(
             "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set, so damage could not be told; set it to False"

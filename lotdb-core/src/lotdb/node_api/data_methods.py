@@ -1,0 +1,350 @@
+"""What data nodes do with their payloads. Policy only; the work is done in ``content/payloads.py``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from lotdb.content import attributes, payloads
+from lotdb.content.defaults import (
+    BACKEND,
+    DATA_ATTRIBUTE,
+    SAMPLERATE,
+    Default,
+    check_kept,
+    check_policy,
+    check_unset,
+)
+from lotdb.content.payload import Payload
+from lotdb.content.payloads import IfExists, Request
+from lotdb.files.attach import attach_file
+from lotdb.interfaces.ingester import MAX_BYTES
+from lotdb.ranges import Number, Unit
+from lotdb.records.entries import own_of
+from lotdb.records.own import get_value, position, with_values, without_value
+from lotdb.tree.node import Node
+
+__all__ = ["DataMethods"]
+
+
+class DataMethods(Node):
+    """What a data node has and a plain one has not; ``lotdb.DataNode`` is made of it."""
+
+    __slots__ = ("_found",)
+
+    _found: tuple[str | None, int, Payload]  # name, version of the tree, and what was found
+
+    # -- defaults ------------------------------------------------------------------------------------
+
+    @property
+    def samplerate_hz(self) -> float | None:
+        """Rows a second of payloads that are written without a rate."""
+        return self._kept(SAMPLERATE)  # type: ignore[no-any-return]
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend of payloads that are written without one."""
+        return self._kept(BACKEND) or self._tree.default_backend
+
+    @property
+    def data_attribute(self) -> str:
+        """Name of the payload that is meant when none is given."""
+        return self._kept(DATA_ATTRIBUTE) or "data"
+
+    def _kept(self, name: str) -> Any:
+        value = attributes.read(self, name, None)
+        if value is None or (isinstance(value, str) and not value):  # as it always was
+            return None
+        return check_kept(self._place, name, value)
+
+    def configure_data(
+        self,
+        *,
+        samplerate_hz: float | None = None,
+        backend: str | None = None,
+        data_attribute: str | None = None,
+        unset: Default | Collection[Default] = (),
+    ) -> None:
+        """Set the given defaults; existing payloads do not change.
+
+        Parameters
+        ----------
+        samplerate_hz, backend, data_attribute
+            The new defaults; None leaves one as it is.
+        unset
+            Names of defaults to take away, such as ``"samplerate_hz"``, or several of them.
+
+        Raises
+        ------
+        InvalidOptionError
+            If *unset* names no default, or one that is set at the same time.
+        InvalidRangeError
+            If the rate is not a positive number.
+        MissingPluginError
+            If no backend of that name is installed.
+        """
+        policy = check_policy(self._tree, samplerate_hz, backend, data_attribute)
+        self._put_policy(policy, check_unset(unset, policy))
+
+    def _put_policy(self, policy: Mapping[str, Any], gone: Collection[str] = ()) -> None:
+        own = old = own_of(self._entry())
+        for name in gone:
+            if position(own[0], name) >= 0:
+                own = without_value(own, name)
+        changed = {name: value for name, value in policy.items() if get_value(own, name) != value}
+        if changed or own is not old:
+            self._put_own(with_values(own, changed) if changed else own)
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    def write_data(
+        self,
+        data: Any,
+        database: Any = None,
+        *,
+        data_attribute: str | None = None,
+        backend: str | None = None,
+        samplerate_hz: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+        if_exists: IfExists = "replace",
+        **options: Any,
+    ) -> Payload:
+        """Store *data* as a payload of this node.
+
+        Parameters
+        ----------
+        data
+            An array of any dtype without objects and of any shape, rows first; or sequences of values of
+            one type; or what has ``__array__``; or a table, such as a pandas DataFrame; or a text; or bytes.
+        database
+            The database of this node, or None.
+        data_attribute
+            Name of the payload; by default the node's.
+        backend
+            Name of the backend; by default the node's.
+        samplerate_hz
+            Rows a second; by default the node's, for arrays.
+        metadata
+            A mapping that is stored with the payload; its values are those that attributes can hold.
+        content_type
+            Media type of the data.
+        if_exists : {"replace", "error", "append"}
+            What to do if a payload of that name exists. Replacing overwrites nothing: open readers and
+            copies keep the old data.
+        **options
+            The backend's own options.
+
+        Returns
+        -------
+        Payload
+            The new payload.
+
+        Raises
+        ------
+        PayloadExistsError
+            If the payload exists and *if_exists* is ``"error"``, or an attribute has its name.
+        InvalidDataError
+            If *data* cannot be stored, such as objects, or would lose a part, such as a mask, labels, units,
+            or digits of large integers. To drop the part, pass ``numpy.asarray(data)``; to keep it, pass it
+            in *metadata*.
+        DataMismatchError
+            If *data* is appended and does not fit.
+        MissingPluginError, InvalidOptionError, InvalidRangeError, ReadOnlyError
+        """
+        payloads.check_database(self, database)
+        name = self._name(data_attribute)
+        if if_exists != "append" or not self.has_data(name):
+            # What is appended takes these from the payload that is there.
+            backend = self.backend if backend is None else backend
+            if samplerate_hz is None and not isinstance(data, str | bytes | bytearray | memoryview):
+                samplerate_hz = self.samplerate_hz
+        request = Request(name, backend, samplerate_hz, metadata, content_type, if_exists, options)
+        return payloads.write(self, data, request)
+
+    def replace_data(self, data: Any, database: Any = None, **how: Any) -> Payload:
+        """:meth:`write_data` with ``if_exists="replace"``."""
+        return self.write_data(data, database, **how, if_exists="replace")
+
+    def append_data(self, data: Any, database: Any = None, **how: Any) -> Payload:
+        """Add rows to a payload, or create it: :meth:`write_data` with ``if_exists="append"``.
+
+        The cost depends on the new rows, not on existing ones. The dtype and the shape of a row must be
+        those of the payload; nothing is converted.
+        """
+        return self.write_data(data, database, **how, if_exists="append")
+
+    def attach_file(
+        self,
+        filepath: str | os.PathLike[str],
+        database: Any = None,
+        *,
+        data_attribute: str | None = None,
+        backend: str | None = None,
+        samplerate_hz: float | None = None,
+        format: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        if_exists: IfExists = "replace",
+        skip_unchanged: bool = False,
+        max_bytes: int = MAX_BYTES,
+        **options: Any,
+    ) -> Payload:
+        """Ingest a file: store its contents as a payload, with notes about their source.
+
+        The ingester of the file's format reads it; the file is not needed afterwards. The payload's metadata
+        get ``_source_filepath`` (as given), ``_source_filename``, ``_source_format``,
+        ``_source_samplerate_hz`` (if the file has a rate), ``_source_size_bytes``, ``_source_modified``
+        (a datetime in UTC) and ``_source_sha256`` (hexadecimal). The first four are attributes of the
+        node as well, for the payload that came from a file first, which ``_source_data_attribute`` names.
+
+        A file that holds several arrays, such as an ``.npz``, becomes several payloads, named
+        ``data_attribute.name``; the first one is returned.
+
+        Parameters
+        ----------
+        filepath
+            The file.
+        format
+            Name of the format; by default the suffix of the file name; ``"auto"`` recognizes it by the
+            content.
+        skip_unchanged
+            Do nothing if the payload came from a file with the same SHA-256.
+        max_bytes
+            Largest number of bytes allowed for the file, and for its decoded data; 16 GiB by default.
+        **options
+            Options of the ingester, such as ``encoding``.
+        database, data_attribute, backend, samplerate_hz, metadata, if_exists
+            As for :meth:`write_data`.
+
+        Raises
+        ------
+        IngestError
+            If the file cannot be read in its format; the node has not changed.
+        DataMismatchError
+            If the file's sample rate is not the node's and *samplerate_hz* is not given; or if appended data
+            do not fit.
+        """
+        payloads.check_database(self, database)
+        name = self._name(data_attribute)
+        default_rate = None
+        if if_exists != "append" or not self.has_data(name):
+            backend = self.backend if backend is None else backend
+            default_rate = self.samplerate_hz
+        return attach_file(
+            self,
+            filepath,
+            Request(name, backend, samplerate_hz, metadata, if_exists=if_exists, options=options),
+            default_rate=default_rate,
+            format=format,
+            skip_unchanged=skip_unchanged,
+            max_bytes=max_bytes,
+        )
+
+    def ingest_file(self, filepath: str | os.PathLike[str], database: Any = None, **how: Any) -> Payload:
+        """The old name of :meth:`attach_file`."""
+        return self.attach_file(filepath, database, **how)
+
+    def compact_data(
+        self,
+        data_attribute: str | None = None,
+        *,
+        database: Any = None,
+        backend: str | None = None,
+        **options: Any,
+    ) -> Payload:
+        """Rewrite a payload as one segment, in its backend or another, in bounded memory.
+
+        After many appends, this makes the payload faster to read. Readers and copies keep the old segments;
+        ``LOTDB.pack`` frees their space when nothing uses them any more.
+
+        Parameters
+        ----------
+        data_attribute
+            Name of the payload; by default the node's.
+        database
+            As for :meth:`write_data`.
+        backend
+            Name of the backend to move it to.
+        **options
+            The backend's own options; by default, in the same backend, the options of the payload.
+        """
+        payloads.check_database(self, database)
+        name = self._name(data_attribute)
+        return payloads.compact(self, name, backend=backend, options=options)
+
+    def delete_data(self, data_attribute: str | None = None, *, database: Any = None) -> None:
+        """Delete a payload; ``PayloadNotFoundError`` if it does not exist."""
+        payloads.check_database(self, database)
+        payloads.delete(self, self._name(data_attribute))
+
+    def _name(self, data_attribute: str | None) -> str:
+        return self.data_attribute if data_attribute is None else data_attribute
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def has_data(self, data_attribute: str | None = None) -> bool:
+        """Whether a payload of that name exists."""
+        return payloads.has(self, self._name(data_attribute))
+
+    def get_data(self, data_attribute: str | None = None) -> Payload:
+        """A payload, which you can inspect, slice and read; ``PayloadNotFoundError`` if none exists."""
+        # Windows are read one after another: the payload that was found last is the one until a write.
+        tree = self._tree
+        tree.check()
+        try:
+            name, version, payload = self._found
+        except AttributeError:
+            version = -1
+        if version != tree.version or name != data_attribute or payload._tree is not tree:
+            payload = payloads.get(self, self._name(data_attribute))
+            self._found = data_attribute, self._tree.version, payload
+        return payload
+
+    def read_data(
+        self,
+        start: Number | None = None,
+        stop: Number | None = None,
+        *,
+        unit: Unit = "samples",
+        data_attribute: str | None = None,
+    ) -> Any:
+        """A payload's data from *start* to before *stop*; see :meth:`lotdb.Payload.read`."""
+        return self.get_data(data_attribute).read(start, stop, unit=unit)
+
+    def read_seconds(
+        self,
+        start_second: Number | None = None,
+        stop_second: Number | None = None,
+        *,
+        data_attribute: str | None = None,
+    ) -> Any:
+        """A payload's data from *start_second* to before *stop_second*; see :meth:`lotdb.Payload.read`."""
+        return self.get_data(data_attribute).read_seconds(start_second, stop_second)
+
+    def read_frame(
+        self,
+        start: Number | None = None,
+        stop: Number | None = None,
+        *,
+        unit: Unit = "samples",
+        data_attribute: str | None = None,
+    ) -> Any:
+        """A table's rows as a pandas DataFrame; see :meth:`lotdb.Payload.read_frame`."""
+        return self.get_data(data_attribute).read_frame(start, stop, unit=unit)
+
+    def iter_data_blocks(
+        self,
+        block_size: Number,
+        block_unit: Unit = "samples",
+        *,
+        start: Number | None = None,
+        stop: Number | None = None,
+        range_unit: Unit = "samples",
+        data_attribute: str | None = None,
+    ) -> Iterator[Any]:
+        """A payload's data in consecutive blocks; see :meth:`lotdb.Payload.iter_blocks`."""
+        payload = self.get_data(data_attribute)
+        return payload.iter_blocks(
+            block_size, block_unit=block_unit, start=start, stop=stop, range_unit=range_unit
+        )

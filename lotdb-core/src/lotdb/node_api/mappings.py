@@ -1,0 +1,80 @@
+"""What a node holds, as mappings: its payloads by name, and its children by key."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from typing import Any, TypeVar
+
+from lotdb.content import payloads
+from lotdb.content.payload import Payload
+from lotdb.errors import PayloadExistsError
+from lotdb.keys import check_name
+from lotdb.records.entries import own_of
+from lotdb.tree import walk
+from lotdb.tree.handle import Handle
+from lotdb.tree.node import Node
+
+__all__ = ["ChildItems", "ChildNodes", "Payloads"]
+
+N = TypeVar("N", bound=Node)
+
+
+class Payloads(Mapping[str, Payload]):
+    """The payloads of one node by name, as they are when they are asked for.
+
+    It is read only: ``write_data`` and ``delete_data`` change what is there.
+    """
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def __repr__(self) -> str:
+        return f"<Payloads of {self._node!r}: {', '.join(map(repr, self)) or 'none'}>"
+
+    def __getitem__(self, name: str) -> Payload:
+        try:
+            return payloads.get(self._node, name)
+        except PayloadExistsError:  # an attribute has the name
+            raise payloads.not_found(self._node, name) from None
+
+    def __contains__(self, name: object) -> bool:
+        return payloads.has(self._node, check_name(name, "payload"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def _names(self) -> list[str]:
+        own = own_of(self._node._entry())
+        return [name for name, value in zip(own[0], own[1:], strict=True) if payloads.is_payload(value)]
+
+
+class ChildNodes(ValuesView[N]):
+    """The children of a node. They are found while it is walked, as ``iterate_tree`` does."""
+
+    _mapping: Any
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[N]:
+        return (child for child, _ in walk.children(self._mapping))
+
+    def __contains__(self, node: object) -> bool:
+        if not isinstance(node, Handle) or node._parent is None or node._parent != self._mapping:
+            return False
+        return (node._key,) in self._mapping
+
+
+class ChildItems(ItemsView[str, N]):
+    """Key and node of each child."""
+
+    _mapping: Any
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[tuple[str, N]]:
+        return ((child._key, child) for child, _ in walk.children(self._mapping))

@@ -1,0 +1,685 @@
+"""BaseNode: hierarchy and metadata; and DataNode, which has payloads as well."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
+
+from lotdb.content import attributes, payloads
+from lotdb.content.attributes import Attributes
+from lotdb.content.defaults import POLICY, check_policy
+from lotdb.errors import (
+    InvalidMoveError,
+    MissingPluginError,
+    NodeNotFoundError,
+    PluginError,
+    WrongNodeTypeError,
+    refusing,
+)
+from lotdb.files.folders import IngestReport, ingest_tree
+from lotdb.keys import check_key
+from lotdb.node_api.data_methods import DataMethods
+from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
+from lotdb.plugins import BUILT_IN_NODE_TYPES, Plugins, check_plugins
+from lotdb.records import Own
+from lotdb.records.children import count_children
+from lotdb.records.entries import own_of, type_of
+from lotdb.records.own import EMPTY_OWN
+from lotdb.tree import copying, graft, walk
+from lotdb.tree.graft import IfExists
+from lotdb.tree.node import Node, class_of
+from lotdb.tree.whole import steps_noted
+
+__all__ = ["BaseNode", "DataNode"]
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    # A node that is found by its path may be a data node, so type checkers take each node for one.
+    PerhapsData = DataMethods
+
+    class Data:
+        """Nothing more."""
+
+else:
+    PerhapsData = Node
+    Data = DataMethods
+
+
+class BaseNode(PerhapsData):
+    """A node of a tree: child nodes by key, and attributes by name.
+
+    ``BaseNode(key="dataset")`` starts a tree in memory; ``LOTDB.open_connection()`` returns the root of a
+    tree on disk. A node object is a handle: it knows its place in the tree, and looks up what is stored when
+    you use it. Handles of the same node are equal.
+
+    Parameters
+    ----------
+    key
+        Key of the new tree's root.
+    plugins
+        The plugins to use; by default those that are installed.
+
+    Raises
+    ------
+    InvalidKeyError
+        If *key* is not a valid key.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, key: str | int = "root", *, plugins: Plugins | None = None) -> None:
+        self._start(check_plugins(plugins), check_key(key))
+
+    # -- identity ------------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        """The node's name among its siblings. Assigning to it renames the node."""
+        return self._key
+
+    @key.setter
+    def key(self, key: str | int) -> None:
+        self.rename(key)
+
+    @property
+    def path(self) -> str:
+        """The keys from below the root down to this node, joined by "/"; "" for the root."""
+        return self._path()
+
+    @property
+    def parent(self) -> BaseNode | None:
+        """The parent node; None for the root."""
+        return cast("BaseNode | None", self._parent)
+
+    @property
+    def node_type(self) -> str:
+        """Registered name of the node's type; "" for a plain node. Kept if the type is not installed."""
+        return type_of(self._entry())
+
+    def __repr__(self) -> str:
+        entry = self._container.get(self._key) if self._epoch == self._tree.epoch else None
+        gone = "" if entry is not None or self._is_there() else ", gone"
+        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{gone}>"
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __dir__(self) -> list[str]:
+        left = {name for name, value in vars(BaseNode).items() if isinstance(value, LeftToDataNodes)}
+        return [name for name in object.__dir__(self) if name not in left or hasattr(type(self), name)]
+
+    # -- children ------------------------------------------------------------------------------------
+
+    def get_node(self, key: str | int, create: bool = True, *, node_type: str | None = None) -> BaseNode:
+        """The child *key*; it is created if it does not exist and *create* is true.
+
+        Parameters
+        ----------
+        key
+            Text, or an integer, which is converted to its decimal text.
+        create
+            Whether to create a missing node.
+        node_type
+            Registered name of the type that the node gets.
+
+        Raises
+        ------
+        NodeNotFoundError
+            If the node does not exist and *create* is false.
+        InvalidKeyError, MissingPluginError, ReadOnlyError, StaleNodeError
+        """
+        if node_type:
+            class_of(self._tree.plugins, node_type)
+        return self._get(key, create, node_type)
+
+    if TYPE_CHECKING:
+        # Node has it, so that looking up a path takes no further call; what is there is a BaseNode.
+        def get_node_path(
+            self, path: Any, create: bool = True, *, node_type: str | None = None
+        ) -> BaseNode: ...
+
+    def get_data_node(
+        self,
+        path: Any,
+        *,
+        samplerate_hz: float | None = None,
+        backend: str | None = None,
+        data_attribute: str | None = None,
+        create: bool = True,
+    ) -> DataNode:
+        """The node at *path* as a :class:`lotdb.DataNode`; created, or turned into one, if needed.
+
+        Parameters
+        ----------
+        path
+            A sequence of keys, or one text with "/" between them.
+        samplerate_hz, backend, data_attribute
+            Defaults for the node's payloads; given ones are stored, see ``DataNode.configure_data``.
+        create
+            Whether to create missing nodes.
+        """
+        policy = check_policy(self._tree, samplerate_hz, backend, data_attribute)
+        if not policy:
+            return cast("DataNode", self.get_node_path(path, create, node_type="data"))
+        if self._version != self._tree.version:
+            self._entry()  # which knows the tree
+        if self._tree.steps is None:
+            return steps_noted(self._tree, self._data_node, path, create, policy)
+        with self._tree.whole():
+            return self._data_node(path, create, policy)
+
+    def _data_node(self, path: Any, create: bool, policy: dict[str, Any]) -> DataNode:
+        node = cast("DataNode", self.get_node_path(path, create, node_type="data"))
+        node._put_policy(policy)
+        return node
+
+    def __getitem__(self, path: Any) -> BaseNode:
+        return self.get_node_path(path, False)
+
+    def __delitem__(self, path: Any) -> None:
+        self[path].delete_tree()
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys of the children, in order."""
+        return (node._key for node, _ in walk.children(self))
+
+    def __len__(self) -> int:
+        """Number of children; their keys are counted, so a wide node takes a moment."""
+        children = self._children()
+        return 0 if children is None else count_children(children)
+
+    def keys(self) -> KeysView[str]:
+        """The keys of the children, as a view that shows what is there when it is used."""
+        return KeysView(cast("Mapping[str, BaseNode]", self))
+
+    def values(self) -> ValuesView[BaseNode]:
+        """The children, as a view in the order of their keys."""
+        return ChildNodes(cast("Mapping[str, BaseNode]", self))
+
+    def items(self) -> ItemsView[str, BaseNode]:
+        """Key and node of each child, as a view in the order of the keys."""
+        return ChildItems(cast("Mapping[str, BaseNode]", self))
+
+    @overload
+    def get(self, path: Any, default: None = None) -> BaseNode | None: ...
+
+    @overload
+    def get(self, path: Any, default: T) -> BaseNode | T: ...
+
+    def get(self, path: Any, default: T | None = None) -> BaseNode | T | None:
+        """The node at *path* below this one, or *default* if it is not there; nothing is made."""
+        try:
+            return self[path]
+        except NodeNotFoundError:
+            return default
+
+    # -- attributes ----------------------------------------------------------------------------------
+
+    @property
+    def payloads(self) -> Payloads:
+        """The payloads by name, as a mapping that shows what is there when it is used."""
+        return Payloads(self)
+
+    @property
+    def attrs(self) -> Attributes:
+        """The attributes as a mapping: ``node.attrs["label"] = "hello"``."""
+        return Attributes(self)
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Set attribute *name*.
+
+        Raises
+        ------
+        UnsupportedValueError
+            If *value* is of a type that attributes cannot hold.
+        ValueTooLargeError
+            If it is over 1 MiB or nested deeper than 64 levels.
+        PayloadExistsError
+            If *name* is a payload.
+        """
+        attributes.write(self, {name: value})
+
+    def get_attribute(self, name: str, default: Any = None) -> Any:
+        """The value of attribute *name*, as the caller's own copy; *default* if there is none."""
+        tree = self._tree
+        if self._version == tree.version and (tree.owner is None or tree.owner == get_ident()):
+            entry = self._seen  # as _entry does, without the call
+        else:
+            entry = self._entry()
+        # A plain value of a packed leaf, which most attributes are, is found here.
+        names = entry[1]
+        if type(names) is tuple and type(name) is str and name in names and name not in POLICY:
+            stored = entry[names.index(name) + 2]
+            if type(stored) is not tuple:
+                return stored
+        return attributes.get(self, name, default)
+
+    def delete_attribute(self, name: str) -> None:
+        """Delete attribute *name*; ``AttributeNotFoundError`` if it does not exist."""
+        attributes.delete(self, name)
+
+    @contextlib.contextmanager
+    def edit_attribute(self, name: str) -> Iterator[Any]:
+        """The value of attribute *name*, to change in place; it is stored when the block ends.
+
+        ::
+
+            with node.edit_attribute("config") as config:
+                config["window_s"] = 4
+        """
+        value = self.attrs[name]
+        yield value
+        self.set_attribute(name, value)
+
+    def check_write(self, written: Mapping[str, Any], removed: Collection[str]) -> None:
+        """Called before each write to a node of this type; a node type overrides it to refuse what is wrong.
+
+        Whatever it raises comes out of the call that wanted to write, and nothing is changed. It hears of
+        every write, whichever way it comes: attributes set one by one or together, payloads written,
+        appended, compacted or taken from files, deletions, merges, a copy from another tree, and a node that
+        gets this type. Of a branch within the same tree only the top is checked: what is below was, when it
+        was written. ::
+
+            class Experiment(DataNode):
+                node_type_name = "acme.experiment"
+
+                def check_write(self, written, removed):
+                    if not isinstance(written.get("subject", ""), str):
+                        raise TypeError("subject is a text")
+                    if "subject" in removed:
+                        raise ValueError("an experiment has a subject")
+
+        Parameters
+        ----------
+        written
+            What is about to be set, by name: the values as they would be read, a :class:`lotdb.Payload` for a
+            payload. ``self`` still shows what is there before.
+        removed
+            Names of the attributes and payloads that are about to be removed.
+        """
+
+    def _check_own(self, own: Own, type_name: str | None = None) -> None:
+        tree = self._tree
+        entry = self._entry()
+        try:
+            cls: Any = class_of(tree.plugins, type_of(entry) if type_name is None else type_name)
+        except (MissingPluginError, PluginError):
+            return  # a node whose type is not there to check is written to as a plain one
+        if cls.check_write is BaseNode.check_write:
+            tree.plugins.unchecked.add(type_of(entry) if type_name is None else type_name)
+            return
+        there = own_of(entry) if type_name is None else EMPTY_OWN
+        old = dict(zip(there[0], there[1:], strict=True))
+        new = dict(zip(own[0], own[1:], strict=True))
+        hidden = cls._hidden
+        written = {
+            name: attributes.as_read(self, name, stored)
+            for name, stored in new.items()
+            if name not in hidden and not (name in old and old[name] is stored)
+        }
+        removed = [name for name in old if name not in new and name not in hidden]
+        if not written and not removed:
+            return
+        node: Any = self if type(self) is cls else cls._at(tree, self._parent, self._key, self._container, -1)
+        try:
+            node.check_write(written, removed)
+        except Exception as error:
+            refusing(error, f"check_write of node type {cls.node_type_name!r}")
+            raise
+        if self._entry() is not entry:
+            raise PluginError(f"check_write of node type {cls.node_type_name!r} has changed {self._place()}")
+
+    # -- changing the tree ---------------------------------------------------------------------------
+
+    def rename(self, key: str | int) -> None:
+        """Give the node another key; its contents do not change.
+
+        Raises
+        ------
+        NodeExistsError
+            If a sibling has that key.
+        InvalidMoveError
+            If it is the root of a database.
+        """
+        key = check_key(key)
+        self._entry()
+        if key == self._key:
+            return
+        if self._parent is None:
+            self._rename_root(key)
+        else:
+            self.move(cast("BaseNode", self._parent), key)
+
+    def move(self, parent: BaseNode, key: str | int | None = None) -> None:
+        """Move the node, with everything below it, below *parent*; see :meth:`add_tree`."""
+        graft.check_node(parent).add_tree(self, key=key)
+
+    def branch(self, key: str | int) -> BaseNode:
+        """Copy the node and everything below it, and put the copy beside it as *key*.
+
+        The cost does not depend on what is below. Both share all data, payloads included, until one of them
+        is changed; then only the nodes on the path to the change are copied.
+
+        Raises
+        ------
+        NodeExistsError
+            If a sibling has that key.
+        InvalidMoveError
+            If the node is the root, which has no siblings.
+        """
+        if self._parent is None:
+            raise InvalidMoveError(
+                "the root has no siblings; branch a node below it, or copy all of it with "
+                "root.add_tree(root, key=..., copy=True)"
+            )
+        return cast("BaseNode", self._parent).add_tree(self, key=key, copy=True)
+
+    def copy_tree(self) -> BaseNode:
+        """A copy of the node and everything below it, as a tree in memory.
+
+        Payloads stay in the database, and can be read as long as the connection is open. To copy within a
+        database, use :meth:`branch`, which copies no data.
+        """
+        entry = copying.copy_entry(self._entry(), self._tree, None)
+        tree = copying.DetachedCopy(self._tree.plugins, self._tree)
+        tree.roots[self._key] = entry
+        return type(self)._at(tree, None, self._key, tree.roots, tree.epoch)
+
+    def add_tree(
+        self,
+        tree: BaseNode,
+        *,
+        key: str | int | None = None,
+        copy: bool = False,
+        if_exists: IfExists = "error",
+    ) -> BaseNode:
+        """Move or copy *tree*, with everything below it, below this node.
+
+        Parameters
+        ----------
+        tree
+            A node of the same tree, which is moved; or of a tree in memory, which becomes part of this tree
+            (the handle that you passed, and handles of nodes below it, then name the new places).
+        key
+            Its key below this node; by default its own key.
+        copy
+            Add a copy, and leave *tree* where it is. Within a tree, no data are copied; from another tree or
+            database, the payloads are.
+        if_exists : {"error", "replace", "rename"}
+            What to do if a child of that key exists: raise an error, delete it first, or append ``_2``,
+            ``_3``, … to the key.
+
+        Returns
+        -------
+        BaseNode
+            The node in its new place.
+
+        Raises
+        ------
+        NodeExistsError
+            If a child of that key exists.
+        InvalidMoveError
+            If *tree* is this node or above it, or the root of a database.
+        WrongNodeError
+            If *tree* is not a node, or belongs to another database and *copy* is false.
+        """
+        return graft.add_tree(self, tree, key=key, copy=copy, if_exists=if_exists)
+
+    def merge_tree(self, tree: BaseNode, *, overwrite: bool = False) -> BaseNode:
+        """Copy the attributes, payloads and nodes from *tree* that this node lacks, at all levels.
+
+        *tree* does not change. If both have an attribute or payload of the same name, this node's is kept;
+        with *overwrite*, it is replaced by that of *tree*. Equal values are not written: what two branches
+        share is skipped, and payloads of another tree are read and compared.
+
+        Raises
+        ------
+        InvalidMoveError
+            If one of the two is above the other.
+        WrongNodeError
+            If *tree* is not a node.
+        """
+        graft.merge_tree(self, tree, overwrite=overwrite)
+        return self
+
+    def delete_node(self, key: str | int, only_node: bool = False) -> None:
+        """Delete the child *key* with everything below it; with *only_node* its children take its place.
+
+        Raises
+        ------
+        NodeNotFoundError
+            If there is no such child.
+        NodeExistsError
+            If *only_node* would give two children the same key; nothing is changed then.
+        """
+        graft.delete_node(self, key, only_node=only_node)
+
+    def delete_tree(self, only_node: bool = False) -> None:
+        """Delete this node with everything below it; with *only_node* its children take its place.
+
+        The root itself stays: it loses all its children and attributes.
+        """
+        if self._parent is not None:
+            cast("BaseNode", self._parent).delete_node(self._key, only_node)
+            return
+        if only_node:
+            raise InvalidMoveError("the root cannot be deleted; delete_tree() without only_node empties it")
+        self._entry()  # which knows the tree
+        with self._tree.whole():
+            for key in list(self):
+                self.delete_node(key)
+            self._put_own(EMPTY_OWN)
+
+    def compact_tree(self, *, backend: str | None = None, **options: Any) -> int:
+        """Rewrite all payloads of this node and the nodes below it; see ``DataNode.compact_data``.
+
+        Returns
+        -------
+        int
+            How many were rewritten.
+        """
+        return payloads.compact_tree(self, backend=backend, options=options)
+
+    def ingest_tree(
+        self,
+        folder: str | os.PathLike[str],
+        pattern: str | None = None,
+        *,
+        to: str | None = None,
+        data_attribute: str | None = None,
+        attributes: bool | Collection[str] = False,
+        sidecar: str | os.PathLike[str] | None = None,
+        skip_unchanged: bool = True,
+        always_hash: bool = False,
+        on_error: Literal["report", "raise"] = "report",
+        batch_size: int | None = 100,
+        progress: Callable[[int, int, str], None] | None = None,
+        **how: Any,
+    ) -> IngestReport:
+        """Ingest the files of a folder and its subfolders; the path of each file determines its node.
+
+        In a database, it commits after each batch of files, and at the end. So an interrupted run continues
+        where it stopped when you start it again, because files that are already stored are skipped. Committed
+        files stay, even if the surrounding ``with`` block fails later. Other uncommitted changes would be
+        committed as well, so they are refused.
+
+        Parameters
+        ----------
+        folder
+            The folder. Files and folders whose names begin with a dot, links to folders, and LOTDB databases
+            are skipped.
+        pattern
+            The form of the paths, such as ``"{speaker}/{session}_{take}.wav"``. A field matches one or more
+            characters within a part of the path, as few as possible; ``*`` and ``?`` match characters within
+            a part, and ``**/`` matches any folders. A suffix at the end also matches in capitals. By default,
+            all files match.
+        to
+            Path of the node below this one, with the fields of the pattern, such as
+            ``"{speaker}/{session}/{take}"``; by default one level for each field, in their order. Without
+            fields, the path of the file.
+        data_attribute
+            Name of the payload, which may contain fields; by default the node's.
+        attributes
+            Fields of the pattern to store as attributes of the node, as texts; True for all fields.
+        sidecar
+            A csv, tsv or json file in the folder whose rows become metadata of the payloads. A column
+            ``file`` holds the path of a file below the folder, or its name. Without it, a column named like a
+            field, such as ``speaker``, selects all files with that value. A name that contains fields, such
+            as ``"{speaker}/{session}_{take}.json"``, means one sidecar for each file.
+        skip_unchanged
+            Skip files that are stored with the same size and time or, if these differ, with the same
+            SHA-256; unless their metadata in the sidecar have changed.
+        always_hash
+            Read files with the same size and time as well, and compare their SHA-256.
+        on_error : {"report", "raise"}
+            Whether to continue after a file that cannot be ingested, or to raise its error.
+        batch_size
+            Number of files per commit. None commits nothing: all files belong to the current transaction.
+        progress
+            Function that is called after each file with the number of files done, the number of all files,
+            and the path of the file.
+        **how
+            Further arguments of :meth:`lotdb.DataNode.attach_file`, such as ``backend``.
+
+        Returns
+        -------
+        IngestReport
+            What became of each file.
+
+        Raises
+        ------
+        IngestError
+            If *folder* is no folder; with ``on_error="raise"`` also for a file.
+        InvalidOptionError
+            For a pattern that makes no sense, or by which two files would be the same payload; or if
+            there are changes that are not committed and *batch_size* is not None.
+        """
+        return ingest_tree(
+            self,
+            folder,
+            pattern,
+            to=to,
+            data_attribute=data_attribute,
+            attributes=attributes,
+            sidecar=sidecar,
+            skip_unchanged=skip_unchanged,
+            always_hash=always_hash,
+            on_error=on_error,
+            batch_size=batch_size,
+            progress=progress,
+            **how,
+        )
+
+    # -- iteration -----------------------------------------------------------------------------------
+
+    def iterate_tree(self) -> Iterator[BaseNode]:
+        """This node and all below it, each before its children."""
+        return walk.everything(self)
+
+    def iterate_tree_level(self, level: int | Literal["deepest"] = "deepest") -> Iterator[BaseNode]:
+        """The nodes *level* levels below this one (1: its children), or those of the lowest level."""
+        return walk.level(self, level)
+
+    def iterate_tree_leaves(self) -> Iterator[BaseNode]:
+        """The nodes without children, among this node and all below it."""
+        return walk.leaves(self)
+
+    def iterate_tree_level_buffered(
+        self, buffer_size: int = 100_000, level: int | Literal["deepest"] = "deepest"
+    ) -> Iterator[list[BaseNode]]:
+        """:meth:`iterate_tree_level` in lists of *buffer_size* nodes; the last may be shorter."""
+        return walk.buffered(walk.level(self, level), buffer_size)
+
+    def iterate_tree_crone_buffered(self, buffer_size: int = 100_000) -> Iterator[list[BaseNode]]:
+        """:meth:`iterate_tree_leaves` in lists of *buffer_size* nodes; the last may be shorter."""
+        return walk.buffered(walk.leaves(self), buffer_size)
+
+
+class UninstalledNode(BaseNode):
+    """A plain node, because its own class is not installed or fails to load; it says so if asked for more."""
+
+    __slots__ = ()
+
+    _hidden = POLICY  # it may be a data node
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            try:
+                class_of(self._tree.plugins, self.node_type)
+            except (MissingPluginError, PluginError) as error:
+                raise WrongNodeTypeError(
+                    f"{self._place()} has no {name!r} as a plain node: {error}"
+                ) from error
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+class LeftToDataNodes:
+    """Stands in place of a method that only data nodes have, so that a plain node can say where to find it.
+
+    (A ``__getattr__`` could say it, too, and would make every attribute of every node slower to read.)
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, node: BaseNode | None, owner: type[BaseNode]) -> Any:
+        with contextlib.suppress(AttributeError):  # a class that stands behind BaseNode may have it
+            return getattr(super(BaseNode, owner if node is None else node), self._name)
+        if node is None:
+            raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
+        raise WrongNodeTypeError(
+            f"{node._place()} is not a data node, so it has no {self._name!r}; "
+            "get it with get_data_node, or use DataReader and DataWriter"
+        )
+
+
+class DataNode(Data, BaseNode):
+    """A node with payloads: arrays, texts or bytes, each under a name.
+
+    It stores three defaults for them: the sample rate, the backend, and the name of the payload that methods
+    use when no name is given. Methods that write accept ``database=``, which must be the node's own.
+
+    Parameters
+    ----------
+    key
+        Key of the new tree's root.
+    samplerate_hz
+        Rows a second of payloads that are written without a rate.
+    backend
+        Name of the backend of payloads that are written without one.
+    data_attribute
+        Name of the payload that is meant when none is given.
+    plugins
+        The plugins to use; by default those that are installed.
+    """
+
+    __slots__ = ()
+
+    node_type_name: ClassVar[str] = "data"
+
+    _hidden = POLICY
+
+    def __init__(
+        self,
+        key: str | int = "data",
+        *,
+        samplerate_hz: float | None = None,
+        backend: str | None = None,
+        data_attribute: str | None = None,
+        plugins: Plugins | None = None,
+    ) -> None:
+        super().__init__(key, plugins=plugins)
+        self.configure_data(samplerate_hz=samplerate_hz, backend=backend, data_attribute=data_attribute)
+
+
+Node._plain = BaseNode
+Node._uninstalled = UninstalledNode
+BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
+
+# A newcomer's first mistake is to ask a plain node for its data: it says what to do.
+for _member in [name for name in vars(DataMethods) if not (name.startswith("_") or hasattr(BaseNode, name))]:
+    setattr(BaseNode, _member, LeftToDataNodes(_member))

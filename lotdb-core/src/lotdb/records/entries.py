@@ -1,0 +1,109 @@
+"""What an entry says of its node, and entries of new, copied and changed nodes.
+
+Other rooms look into an entry by these functions only, but for a few loops in which the calls were
+measured and take time; these say so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lotdb.records import OWN_KEY, Box, Children, Entry, Guard, Own
+from lotdb.records.children import all_items
+from lotdb.records.own import EMPTY_OWN
+
+EMPTY_ENTRY: Entry = ("", *EMPTY_OWN)
+
+
+def own_of(entry: Entry) -> Own:
+    """What the node of *entry* holds itself."""
+    record = entry[1]
+    if type(record) is tuple:
+        return entry[1:]
+    if type(record) is Children:
+        record = record[OWN_KEY]
+        if type(record) is tuple:
+            return record
+    own: Own = record.own
+    return own
+
+
+def children_of(entry: Entry) -> Children | None:
+    """The children of the node of *entry*, or None for a node that never had any."""
+    record = entry[1]
+    return record if type(record) is Children else None
+
+
+def type_of(entry: Entry) -> str:
+    """Registered name of the node's type; "" for a plain node."""
+    name: str = entry[0]
+    return name
+
+
+def record_of(entry: Entry) -> Box | Children | None:
+    """The record of the node of *entry*; None for a leaf that is packed."""
+    record = entry[1]
+    return None if type(record) is tuple else record
+
+
+def is_shared(entry: Entry) -> bool:
+    """Whether another parent may point to the same record."""
+    return type(entry[1]) is not tuple and entry[2]
+
+
+def guard_of(entry: Entry) -> Any:
+    """What who deletes, moves or shares the node of *entry* stores anew; None for a leaf that is packed."""
+    record = entry[1]
+    return entry[3] if type(record) is Children else None if type(record) is tuple else record
+
+
+def load_guard(entry: Entry) -> None:
+    """Read the guard of the node of *entry*, if it is a branch and in a database."""
+    if type(entry[1]) is Children:
+        entry[3]._p_activate()
+
+
+def new_branch(type_name: str, own: Own | Box) -> Entry:
+    """The entry of a branch without children."""
+    children = Children()
+    children[OWN_KEY] = own
+    return (type_name, children, False, Guard())
+
+
+def empty_entry(type_name: str) -> Entry:
+    """The entry of a new node without attributes or children."""
+    return (type_name, *EMPTY_OWN)
+
+
+def leaf_with(entry: Entry, own: Own, boxed: bool) -> Entry:
+    """The leaf *entry* with *own*, in a record of its own if it is *boxed*."""
+    return (entry[0], Box(own), False) if boxed else (entry[0], *own)
+
+
+def with_type(entry: Entry, type_name: str) -> Entry:
+    """*entry* as that of a node of another type."""
+    return (type_name, *entry[1:])
+
+
+def shared_entry(entry: Entry) -> Entry:
+    """*entry* as two parents may hold it."""
+    return entry if type(entry[1]) is tuple else (entry[0], entry[1], True, *entry[3:])
+
+
+def clone_branch(entry: Entry) -> Entry:
+    """The entry of a branch of the same content, whose child records are shared with that of *entry*."""
+    own = entry[1][OWN_KEY]
+    clone = new_branch(entry[0], own if type(own) is tuple else Box(own.own))
+    clone[1].update([(key, shared_entry(child)) for key, child in all_items(entry[1])])
+    return clone
+
+
+def touch(entry: Entry) -> None:
+    """Store the guard of *entry* anew: its reference is about to change.
+
+    A shared record needs none: nobody writes below it without changing the reference first.
+    """
+    guard = guard_of(entry)
+    if guard is not None and not entry[2]:
+        guard._p_activate()
+        guard._p_changed = True

@@ -1,0 +1,95 @@
+"""What a node holds itself: its own, the tuple of names and the stored value of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lotdb.records import Entry, Own
+from lotdb.values.plain import SHORT
+
+# A bucket is rewritten whole when one of its leaves changes, so leaves are kept small. Beyond this many
+# bytes (as estimated) a leaf gets a Box; a bucket is then a few KiB as a rule.
+BOX_BYTES = 512
+
+EMPTY_OWN: Own = ((),)
+
+_known_names: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+# From so many names on, where each is comes from a dict, which is kept for the names that were asked lately.
+_MANY_NAMES = 32
+_positions: dict[int, tuple[tuple[str, ...], dict[str, int]]] = {}
+
+
+def _same_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    # Leaves with the same attributes hold the very same tuple, which a pickle writes once a bucket.
+    known = _known_names.get(names)
+    if known is None:
+        if len(_known_names) >= 4096:
+            _known_names.clear()
+        known = _known_names[names] = names
+    return known
+
+
+def simple_leaf(type_name: str, named: Mapping[str, Any]) -> Entry | None:
+    """The entry of a leaf with the attributes *named*, where that needs no further look; else None.
+
+    So it is for numbers and short texts, which are stored as they are, under names that other leaves have
+    together as well, and that were checked therefore.
+    """
+    names = _known_names.get(tuple(named))
+    if names is None:
+        return None
+    size = 0
+    for value in named.values():
+        kind = type(value)
+        if kind is str:
+            size += 4 * len(value) + 7
+        elif kind is float or (kind is int and -SHORT < value < SHORT) or kind is bool:
+            size += 13
+        else:
+            return None
+    return (type_name, names, *named.values()) if size <= BOX_BYTES else None
+
+
+def position(names: tuple[str, ...], name: str) -> int:
+    """The place of *name* in *names*, or -1."""
+    if len(names) < _MANY_NAMES:
+        return names.index(name) if name in names else -1
+    known = _positions.get(id(names))
+    if known is None:
+        if len(_positions) >= 256:
+            _positions.clear()
+        # With the names themselves, so that no others have their identity meanwhile.
+        # What is no text is no name, and a stranger may have written it.
+        places = {each: at for at, each in enumerate(names) if type(each) is str}
+        known = _positions[id(names)] = (names, places)
+    return known[1].get(name, -1)
+
+
+def get_value(own: Own, name: str, default: Any = None) -> Any:
+    """The stored value of attribute *name*, or *default*."""
+    at = position(own[0], name)
+    return default if at < 0 else own[at + 1]
+
+
+def with_values(own: Own, values: dict[str, Any]) -> Own:
+    """*own* with the stored *values* set; new names come last."""
+    names = own[0]
+    if not names:
+        return (_same_names(tuple(values)), *values.values())
+    places = [position(names, name) for name in values]
+    if -1 not in places:  # as it mostly is: the names stay as they are
+        changed = list(own)
+        for at, value in zip(places, values.values(), strict=True):
+            changed[at + 1] = value
+        return tuple(changed)
+    merged = dict(zip(names, own[1:], strict=True))
+    merged.update(values)
+    return (_same_names(tuple(merged)), *merged.values())
+
+
+def without_value(own: Own, name: str) -> Own:
+    """*own* without attribute *name*, which must be there."""
+    at = own[0].index(name)
+    return (_same_names(own[0][:at] + own[0][at + 1 :]), *own[1 : at + 1], *own[at + 2 :])

@@ -1,0 +1,19 @@
+"""What the tests of nodes share: a database, and a root of either kind."""
+
+import pytest
+
+from lotdb import LOTDB, BaseNode
+
+
+@pytest.fixture
+def db(tmp_path):
+    with LOTDB(tmp_path / "db", durability="process") as database:
+        yield database
+
+
+@pytest.fixture(params=["memory", "database"])
+def root(request):
+    """The root of an empty tree, of either kind."""
+    if request.param == "memory":
+        return BaseNode(key="root")
+    return request.getfixturevalue("db").open_connection()

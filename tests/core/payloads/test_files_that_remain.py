@@ -1,0 +1,42 @@
+"""Files of payloads: where they are, and when they go."""
+
+import numpy as np
+from tests.core.payloads.stored import assert_same, blobs
+
+
+def test_small_arrays_share_one_file(db, tmp_path):
+    root = db.open_connection()
+    for i in range(100):
+        root.get_data_node(f"n{i:03}").write_data(np.full((10, 6), i, "f4"))
+    db.commit()
+    assert len(blobs(tmp_path)) == 1
+    for i in range(100):
+        assert root[f"n{i:03}"].read_data().tolist() == np.full((10, 6), i).tolist()
+
+
+def test_small_arrays_of_different_layouts_have_a_file_each(db, tmp_path):
+    root = db.open_connection()
+    for i in range(30):
+        root.get_data_node(f"n{i}").write_data(np.zeros((4, i % 3 + 1)))
+    db.commit()
+    assert len(blobs(tmp_path)) == 3
+
+
+def test_a_blob_file_is_a_numpy_file(db, tmp_path):
+    root = db.open_connection()
+    root.get_data_node("a").write_data(np.arange(12, dtype=">i4").reshape(4, 3))
+    db.commit()
+    (file,) = blobs(tmp_path)
+    stored = np.load(file)
+    assert_same(stored, np.arange(12, dtype=">i4").reshape(4, 3))
+
+
+def test_what_was_aborted_leaves_no_file(db, tmp_path):
+    root = db.open_connection()
+    root.get_data_node("a").write_data(np.arange(500_000))
+    root["a"].write_data(np.arange(5), data_attribute="small")
+    db.abort()
+    db.commit()
+    assert blobs(tmp_path) == []
+    left = [path for path in (tmp_path / "db" / "lotdb.fs.blobs").rglob("*") if path.is_file()]
+    assert [path.name for path in left] == [".layout"]
