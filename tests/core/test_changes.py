@@ -450,6 +450,20 @@ def test_a_write_below_a_node_that_another_one_moves_is_told_in_order(grown, lis
     assert listener.take() == [[("created", "a/b/new")], [("moved", "a", "z")]]
 
 
+def test_what_a_branch_got_from_others_meanwhile_is_told_with_it(grown, listener):
+    grown.run(lambda root: root["a/b/c"].get_node("d").attrs.update(x=1))
+    mine, other = grown.open_connection("mine"), grown.open_connection("other")
+    mine["a"].branch("twin")
+    mine["twin/b"].move(mine, "out")
+    other["a/b/c"].get_node("by other").attrs["y"] = 2
+    grown.commit(other)
+    listener.take()
+    grown.commit(mine)
+    assert ("added", "a", "twin") in listener.commits[-1]
+    assert ("created", "out/c/by other") in listener.each
+    assert "by other" in mine["out/c"]
+
+
 # -- wide and deep --------------------------------------------------------------------------------
 
 

@@ -33,6 +33,11 @@ class Before:
         self._load = load
         self._states: dict[int, tuple[Any, Any]] = {}  # with the record, so that no other gets its identity
 
+    def was_there(self, entry: Entry) -> bool:
+        """Whether the node of *entry* has a record of its own that this transaction has not made."""
+        record = entry[1]
+        return type(record) is not tuple and (not self._is_changed(record) or self._state(record) is not None)
+
     def own(self, entry: Entry) -> Own:
         """What the node of *entry* held itself."""
         record = entry[1]

@@ -346,13 +346,13 @@ class _Comparison:
     def _tell_new(self, node: StandIn, entry: Entry, path: str, *, within: bool) -> None:
         """Tell a new node; one *within* what was added as a whole is told with that."""
         children = children_of(entry)
-        if not node.new:  # what was made where nothing was
-            node.new = True
-        if within:
-            node.added = True
-        elif node.added:
+        node.new = True  # also if it was made where nothing was
+        # A record of before is that of another node as well, as in a branch. Others may have changed what is
+        # below it meanwhile, so only the tree that is committed shows what it brings here.
+        node.added = node.added or within or self._before.was_there(entry)
+        if not within and node.added:
             self._new.append(Change("added", path, source=node.source, stored=type_of(entry)))
-        else:
+        elif not within:
             self._new += _new(path, entry, self._plugins, self._hidden)
         if children is not None:
             self._pending.append((node, None, children, path))
