@@ -74,7 +74,7 @@ class Telling:
             failed = self._database.plugins.tell(EVENT, database=self._database, changes=changes)
         finally:
             self._database._telling = None
-            changes.end()
+            changes._end()
         for name, error in failed:
             if not isinstance(error, Exception):
                 raise error

@@ -158,6 +158,8 @@ class Changes(Sequence[Change]):
         Id of the commit before it. Who heard of another one last has missed some.
     """
 
+    __slots__ = ("_changes", "_hidden", "_places", "_root", "commit_id", "previous_id")
+
     def __init__(
         self,
         changes: Sequence[Change],
@@ -220,7 +222,7 @@ class Changes(Sequence[Change]):
                 continue
             yield from _new(path, node._entry(), root._tree.plugins, self._hidden)
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """Read no more; who keeps this may not keep the connection in use."""
         self._root = None
 
