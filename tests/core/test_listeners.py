@@ -152,6 +152,29 @@ def test_a_listener_that_writes_to_the_database_is_told_why_not(folder):
             assert list(root) == ["a"]
 
 
+def test_a_listener_that_commits_what_another_connection_has_changed_is_told_why_not(folder):
+    def commit(database, changes):
+        database.commit("other")
+
+    with open_with(folder, commit) as db:
+        other = db.open_connection("other")
+        other.get_node("by other")
+        with pytest.warns(ListenerWarning, match="ReadOnlyError.*cannot change it; do it after"):
+            db.run(lambda root: root.get_node("a") and None)
+        assert "by other" in other, "its changes wait for a commit of their own"
+        db.commit("other")
+        with db.connection() as root:
+            assert list(root) == ["a", "by other"]
+
+
+def test_a_listener_may_close_the_database(folder):
+    with open_with(folder, lambda database, changes: database.close()) as db:
+        db.run(lambda root: root.get_node("a") and None)
+        assert db.closed
+    with LOTDB(folder) as db, db.connection() as root:
+        assert list(root) == ["a"]
+
+
 def test_a_listener_may_write_to_another_database(folder, tmp_path):
     with LOTDB(tmp_path / "log", durability="process", plugins=Plugins()) as log:
 

@@ -200,15 +200,19 @@ class Session:
 
     def begin_change(self) -> None:
         """Called before the first change of a transaction."""
+        self._refuse_listener()
+        plugins = self.database.plugins
+        if EVENT not in plugins.unheard and plugins.hears(EVENT):
+            self.tree.journal = Journal()
+        self.changed = True
+
+    def _refuse_listener(self) -> None:
+        # A commit would wait for the one that it was called from.
         if self.database._telling == get_ident():
             raise ReadOnlyError(
                 f"a listener that is told of a commit of {self.database} cannot change it; do it after "
                 f"{EVENT} has returned, as in a thread of its own"
             )
-        plugins = self.database.plugins
-        if EVENT not in plugins.unheard and plugins.hears(EVENT):
-            self.tree.journal = Journal()
-        self.changed = True
 
     def _why_refused(self) -> LotdbError:
         """The error that says why the tree cannot be used here and now."""
@@ -248,6 +252,8 @@ class Session:
                 f"this transaction of {self.database} cannot be committed, because a change in it failed "
                 f"half-way ({self.torn!r}); abort it, and do it again"
             ) from self.torn
+        if self.changed:
+            self._refuse_listener()
         with (
             uninterrupted(),
             system_errors("nothing was committed", self.database._data_file),

@@ -16,7 +16,7 @@ from ZODB.POSException import POSError
 
 from lotdb.content.defaults import POLICY
 from lotdb.database.opened import Opened
-from lotdb.errors import ListenerWarning, LotdbError
+from lotdb.errors import ListenerWarning, LotdbError, text_of
 from lotdb.node_api.nodes import BaseNode
 from lotdb.tree.before import Before
 from lotdb.tree.changes import Change, Changes, compare
@@ -80,7 +80,7 @@ class Telling:
                 raise error
             _warn(
                 f"plugin {name!r} failed in {EVENT}, and may have missed commit {commit.hex()} of "
-                f"{self._database}, which stands: {error!r}{_where(error)}"
+                f"{self._database}, which stands: {type(error).__name__}: {text_of(error)}{_where(error)}"
             )
 
 
