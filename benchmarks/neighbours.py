@@ -26,9 +26,17 @@ WORK = {
     "read": "read a small window",
     "make": "make and delete a child",
     "branch": "branch and delete the branch",
+    "move": "move a node and move it back",
+    "commit": "set an attribute and commit it",
 }
-# What a deep tree costs: who changes a node depends on the guards of all above it.
-TARGETS = {("ancestors", "branch"): None}
+# These grow. A change that moves or shares a node makes it look up all its ancestors again, and a transaction
+# depends on the guards of all of them. A node with all its payloads is one record, which a commit rewrites.
+TARGETS = {
+    ("ancestors", "branch"): None,
+    ("ancestors", "move"): None,
+    ("ancestors", "commit"): None,
+    ("payloads", "commit"): None,
+}
 
 
 def _put_beside(node: object, kind: str, count: int) -> object:
@@ -59,6 +67,16 @@ def operate(folder: str, kind: str, count: int) -> Figures:
             node.get_node("child")
             node.delete_node("child")
 
+        above_node, other = node.parent, root.get_node("other")
+
+        def move() -> None:
+            node.move(other)
+            node.move(above_node)
+
+        def commit(number: int) -> None:
+            node.set_attribute("label", number)
+            db.commit()
+
         work: dict[str, Callable[[int], object]] = {
             "set": lambda number: node.set_attribute("label", number),
             "get": lambda number: node.get_attribute("label"),
@@ -66,6 +84,8 @@ def operate(folder: str, kind: str, count: int) -> Figures:
             "read": lambda number: node.read_data(10, 20),
             "make": lambda number: make(),
             "branch": lambda number: node.branch("copy").delete_tree(),
+            "move": lambda number: move(),
+            "commit": lambda number: commit(number),
         }
         figures = {}
         for name, function in work.items():

@@ -85,6 +85,7 @@ def grown(cases) -> list[Any]:
     return [row(case, 2.0, case.against[0].side, 1.0, repeats=2) for case in cases("growth")]
 
 
+@pytest.mark.slow
 def test_what_grows_is_drawn(tmp_path: Path, grown) -> None:
     plot = importlib.import_module("benchmarks.plot")
     assert len(plot.growing(grown)) == 12

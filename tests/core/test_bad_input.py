@@ -573,6 +573,7 @@ def test_a_closed_database_gives_no_connection(closed_db):
 
 def test_closing_twice_is_no_error(closed_db):
     closed_db.db.close()
+    assert closed_db.db.closed
 
 
 @pytest.fixture(scope="module")
@@ -608,7 +609,9 @@ def test_a_read_only_database_can_be_changed_by_nothing(reader, name):
 
 @pytest.mark.parametrize("name", READS)
 def test_a_read_only_database_can_be_read(reader, name):
+    before = dump(reader.root)
     READS[name](reader)
+    assert dump(reader.root) == before
 
 
 @pytest.mark.parametrize("name", READS | WRITES)

@@ -13,12 +13,6 @@ from lotdb.values.values import is_same
 MANY = 100
 
 
-@pytest.fixture
-def db(tmp_path):
-    with LOTDB(tmp_path / "db", durability="process") as db:
-        yield db
-
-
 def calls(function):
     """How many Python functions *function* calls, also within others."""
     count = 0

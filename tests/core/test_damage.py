@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import transaction
 from persistent.mapping import PersistentMapping
+from tests.core.storage.databases import database, put
 from ZODB import DB
 from ZODB.Connection import TransactionMetaData
 from ZODB.FileStorage import FileStorage
@@ -22,7 +23,7 @@ from ZODB.utils import p64, z64
 
 from lotdb import LOTDB
 from lotdb.errors import DamagedError, DatabaseFormatError
-from lotdb.storage import open_database, open_storage, pack_database, raw_records
+from lotdb.storage import open_storage, pack_database, raw_records
 from lotdb.storage.index import read_index, write_index
 from lotdb.storage.transactions import DataFile
 from lotdb.storage.watermark import Watermark
@@ -35,20 +36,6 @@ SPARSE = 16
 PATTERNS = (0x01, 0x80, 0xFF, 0x10, 0x43, 0x55, 0x04, 0x60)
 
 PAGE = 4096
-
-
-@contextlib.contextmanager
-def database(path, **options):
-    db = open_database(open_storage(path, **options))
-    try:
-        yield db
-    finally:
-        db.close()
-
-
-def put(db, **values):
-    with db.transaction() as connection:
-        connection.root().update(values)
 
 
 def state(storage):

@@ -19,15 +19,6 @@ from lotdb.content.attributes import put
 NAMES = ["_samplerate_hz", "_backend", "_data_attribute"]
 
 
-@pytest.fixture(params=["in memory", "in a database"])
-def root(request, tmp_path):
-    if request.param == "in memory":
-        yield BaseNode("root")
-    else:
-        with LOTDB(tmp_path / "db", durability="process") as db:
-            yield db.open_connection()
-
-
 def configured(root):
     backend = root.get_data_node("other").backend
     return root.get_data_node("node", samplerate_hz=100, backend=backend, data_attribute="imu")

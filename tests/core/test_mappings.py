@@ -15,16 +15,6 @@ from lotdb import (
     WrongNodeError,
 )
 
-
-@pytest.fixture(params=["in memory", "in a database"])
-def root(request, tmp_path):
-    if request.param == "in memory":
-        yield BaseNode("root")
-    else:
-        with LOTDB(tmp_path / "db", durability="process") as db:
-            yield db.open_connection()
-
-
 # -- children ------------------------------------------------------------------------------------------------
 
 

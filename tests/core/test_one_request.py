@@ -28,12 +28,6 @@ WRITERS = {
 OF_ALL = {"data_attribute", "backend", "samplerate_hz", "metadata", "content_type", "database", "options"}
 
 
-@pytest.fixture
-def db(tmp_path):
-    with LOTDB(tmp_path / "db", durability="process") as db:
-        yield db
-
-
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_writer_has_the_keywords_of_write_data(name):
     asked = set(inspect.signature(DataNode.write_data).parameters) - {"self", "data"}

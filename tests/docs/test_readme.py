@@ -113,8 +113,11 @@ def test_first_code_of_the_readme_fits_on_a_screen():
 def test_first_code_of_the_readme_may_be_run_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first = next(block for block in blocks_of(ROOT / "README.md") if block.language == "python")
-    for _ in range(2):
-        exec(first.text, {})
+    printed = [io.StringIO(), io.StringIO()]
+    for output in printed:
+        with contextlib.redirect_stdout(output):
+            exec(first.text, {})
+    assert printed[0].getvalue() == printed[1].getvalue() != ""
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-to.md"])

@@ -14,6 +14,7 @@ SLOW = re.compile(
     | (Audio|Image|Npz|Table)Ingester::test_a_file_with_flipped_bits_is_taken_in_or_refused
     | (Audio|Image|Npz|Text)Ingester::test_random_bytes_are_taken_in_or_refused
     | TestLarge\w+::test_(random_bytes_are|a_file_with_flipped_bits_is)_taken_in_or_refused
+    | Backend::test_a_process_killed_among_commits_loses_none\[1\]
     """,
     re.VERBOSE,
 )

@@ -62,7 +62,7 @@ INGESTER_TESTS = """
     from lotdb.testing import IngesterTests, Sample
 
     class TestIt(IngesterTests):
-        seconds = 0.5
+        seconds = 0.5 if "{plugin}" == "Hangs" else 60
 
         @pytest.fixture
         def plugin(self):
@@ -105,7 +105,10 @@ def run_kit(pytester):
     return run
 
 
-@pytest.mark.parametrize("plugin", BACKENDS)
+@pytest.mark.parametrize(
+    "plugin",
+    [pytest.param(name, marks=[pytest.mark.slow] * (number % 3 > 0)) for number, name in enumerate(BACKENDS)],
+)
 def test_a_broken_backend_fails(run_kit, plugin):
     outcomes = run_kit(BACKEND_TESTS, plugin, BACKENDS[plugin])
     assert outcomes.get("failed", 0) >= len(BACKENDS[plugin])
@@ -147,4 +150,4 @@ def test_the_core_does_not_import_the_kit():
     code = (
         "import sys, lotdb; assert not {'lotdb.testing', 'pytest', 'hypothesis', '_pytest'} & {*sys.modules}"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,79 +1,33 @@
-"""lotdb-core and lotdb-backend-blob, built and installed on their own, need and bring nothing more.
-
-The environment they are installed into has, of what is installed here, only the distributions that the two
-require: their files are linked into it. So it needs no network, and whatever is not required is not there.
-"""
+"""lotdb-core and lotdb-backend-blob, built and installed on their own, need and bring nothing more."""
 
 import json
-import subprocess
-import sys
-from importlib.metadata import Distribution, PathDistribution, distribution
+from importlib.metadata import Distribution
 from pathlib import Path
-from zipfile import Path as ZipPath
 from zipfile import ZipFile
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from tests.packaging.environments import build_wheels, make_environment, required_by, run
 
 ROOT = Path(__file__).parents[2]
+NAMES = ("lotdb-core", "lotdb-backend-blob")
 PLUGINS_AND_WRAPPED = {"zarr", "soundfile", "PIL", "lotdb_backend_blob", "lotdb_backend_zarr", "lotdb_ingest"}
 FOREIGN = {"zarr", "numcodecs", "soundfile", "pillow", "lotdb-backend-zarr", "lotdb-ingest", "lotdb"}
 
 
-def run(*command: object) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory) -> dict[str, Path]:
-    """The wheels of core and blob, by the name of their distribution."""
-    folder = tmp_path_factory.mktemp("wheels")
-    names = ("lotdb-core", "lotdb-backend-blob")
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation",
-        "--wheel-dir", folder, *(ROOT / name for name in names))  # fmt: skip
-    return {name: next(folder.glob(f"{name.replace('-', '_')}-*.whl")) for name in names}
-
-
-def metadata_of(wheel: Path) -> Distribution:
-    with ZipFile(wheel) as archive:
-        folder = next(name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name)
-    return PathDistribution(ZipPath(wheel, f"{folder}/"))
+    return build_wheels(tmp_path_factory.mktemp("wheels"), {name: ROOT / name for name in NAMES})
 
 
 @pytest.fixture(scope="module")
 def required(wheels) -> dict[str, Distribution]:
-    """Every distribution that core and blob require, directly or not, by its name."""
-    found: dict[str, Distribution] = {}
-    waiting = list(wheels)
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found[name] = metadata_of(wheels[name]) if name in wheels else distribution(name)
-        for line in map(Requirement, found[name].requires or []):
-            if line.marker is None or line.marker.evaluate({"extra": ""}):
-                waiting.append(canonicalize_name(line.name))
-    return found
+    return required_by(wheels, *((name, "") for name in NAMES))
 
 
 @pytest.fixture(scope="module")
 def python(wheels, required, tmp_path_factory) -> Path:
     """The interpreter of an environment with core, blob and what they require."""
-    folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", "--without-pip", folder)
-    python = folder / "bin" / "python"
-    site_packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    for name in required.keys() - wheels.keys():
-        for file in required[name].files or []:
-            top, link = file.parts[0], site_packages / file.parts[0]
-            if top not in ("..", "__pycache__") and not link.exists():
-                link.symlink_to(required[name].locate_file(top))
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index",
-        "--find-links", wheels["lotdb-core"].parent, "lotdb-backend-blob")  # fmt: skip
-    return python
+    return make_environment(tmp_path_factory.mktemp("environment"), wheels, required, "lotdb-backend-blob")
 
 
 def test_core_and_blob_require_no_other_backend_and_no_format_library(required):

@@ -1,21 +1,12 @@
-"""The backend of somebody else, installed with the core alone, passes the conformance kit.
-
-Like ``test_install.py``, this needs no network: what core, kit and backend require is linked into the new
-environment from this one, and nothing else is there.
-"""
+"""The backend of somebody else, installed with the core alone, passes the conformance kit."""
 
 import re
 import shutil
-import subprocess
-import sys
-from importlib.metadata import Distribution, PathDistribution, distribution
+from importlib.metadata import Distribution
 from pathlib import Path
-from zipfile import Path as ZipPath
-from zipfile import ZipFile
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from tests.packaging.environments import build_wheels, make_environment, required_by, run
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "third_party_backend"
@@ -23,12 +14,6 @@ PAGE = ROOT / "docs" / "how-to-write-a-backend.md"
 QUOTED = re.compile(
     r"^`(?P<path>\S+)`:\n\n(?:<!-- not run -->\n\n)?```\w+\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-
-
-def run(*command, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -41,53 +26,20 @@ def example(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheels(example, tmp_path_factory) -> dict[str, Path]:
-    """The wheels of the core and of the example, by the name of their distribution."""
-    folder = tmp_path_factory.mktemp("wheels")
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation",
-        "--wheel-dir", folder, ROOT / "lotdb-core", example)  # fmt: skip
-    names = ("lotdb-core", "lotdb-backend-npyfolder")
-    return {name: next(folder.glob(f"{name.replace('-', '_')}-*.whl")) for name in names}
-
-
-def metadata_of(wheel: Path) -> Distribution:
-    with ZipFile(wheel) as archive:
-        folder = next(name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name)
-    return PathDistribution(ZipPath(wheel, f"{folder}/"))
+    projects = {"lotdb-core": ROOT / "lotdb-core", "lotdb-backend-npyfolder": example}
+    return build_wheels(tmp_path_factory.mktemp("wheels"), projects)
 
 
 @pytest.fixture(scope="module")
 def required(wheels) -> dict[str, Distribution]:
-    """Every distribution that the example's extra ``test`` requires, directly or not, by its name."""
-    found: dict[str, Distribution] = {}
-    waiting = [("lotdb-backend-npyfolder", "test"), ("lotdb-backend-npyfolder", "")]
-    done = set()
-    while waiting:
-        name, extra = asked = waiting.pop()
-        if asked in done:
-            continue
-        done.add(asked)
-        found[name] = metadata_of(wheels[name]) if name in wheels else distribution(name)
-        for line in map(Requirement, found[name].requires or []):
-            if line.marker is None or line.marker.evaluate({"extra": extra}):
-                waiting += [(canonicalize_name(line.name), more) for more in ("", *line.extras)]
-    return found
+    return required_by(wheels, ("lotdb-backend-npyfolder", "test"), ("lotdb-backend-npyfolder", ""))
 
 
 @pytest.fixture(scope="module")
 def python(wheels, required, tmp_path_factory) -> Path:
     """The interpreter of an environment with the core, the example and what they require."""
-    folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", "--without-pip", folder)
-    python = folder / "bin" / "python"
-    site_packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    for name in required.keys() - wheels.keys():
-        for file in required[name].files or []:
-            top, link = file.parts[0], site_packages / file.parts[0]
-            if top not in ("..", "__pycache__") and not link.exists():
-                link.symlink_to(required[name].locate_file(top))
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index",
-        "--find-links", wheels["lotdb-core"].parent, "lotdb-backend-npyfolder[test]")  # fmt: skip
-    return python
+    install = "lotdb-backend-npyfolder[test]"
+    return make_environment(tmp_path_factory.mktemp("environment"), wheels, required, install)
 
 
 def test_it_requires_no_other_backend(required):

@@ -40,16 +40,16 @@ __all__ = ["ZarrBackend"]
 # Arrays that are kept open: opening one takes longer than reading a window of it.
 OPEN_ARRAYS = 256
 
-# Whole reads from this size on are worth opening the array once more for, where zarrs is installed.
+# From this size on, a whole read through zarrs is faster, although the array must be opened again for it.
 FAST_BYTES = 1 << 20
 
 # Longer than it takes a thread to start.
 START_S = 2.0
 
-# The attribute of the group that says whose it is.
+# The attribute of the group that holds the id of its database.
 OWNER = "lotdb_database"
 
-# What the sweep may take for an array of ours.
+# The form of the names that the sweep takes for our arrays.
 _LOCATOR = re.compile("seg-[0-9a-f]{32}")
 
 NO_NOTES: Mapping[str, Any] = MappingProxyType({})
@@ -136,7 +136,7 @@ class ZarrBackend(Backend):
         options: Mapping[str, Any],
         notes: Mapping[str, Any],
     ) -> tuple[Callable[[int, np.ndarray[Any, Any]], None], bool]:
-        """Make an array: what writes rows from a row on, and whether that syncs the files."""
+        """Create an array; return a function that writes rows from a row on, and whether that syncs files."""
         chunks, shards = zarr_options.grid(options, dtype, shape)
         names = _dimension_names(shape)
         document = self._document(dtype, len(shape), options)
@@ -168,7 +168,7 @@ class ZarrBackend(Backend):
         return (lambda first, rows: _finish(lambda: write(first, rows))), False
 
     def _sharded(self, document: Any) -> Sharded | None:
-        """The array with this ``zarr.json``, if it is written and read without zarr."""
+        """The array that *document*, a ``zarr.json``, describes, if we write and read it without zarr."""
         return Sharded.described(document)
 
     def _document(self, dtype: np.dtype[Any], ndim: int, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,22 +178,22 @@ class ZarrBackend(Backend):
         return self._documents[key]
 
     def _check_files(self, locator: str, array: zarr.Array[Any], first: int, last: int) -> None:
-        """Raise if a file of these rows is missing: not every reader of them looks."""
+        """Raise ``DamagedError`` if a file of these rows is missing, because not every reader checks that."""
         if self._folder is None:
             return
         files = array.shards or array.chunks
         along = [range(first // files[0], -(-last // files[0]))]
         along += [range(-(-length // size)) for length, size in zip(array.shape[1:], files[1:], strict=True)]
-        # Not all at once: a stranger's array may claim more files than there is memory.
+        # One by one, because a stranger's array may claim more files than fit into memory.
         for place in places(along):
             _check_file(os.path.join(self._folder, locator, chunk_key(place)))
 
     def _check_owner(self) -> str | None:
-        """The id of the database that the store belongs to, if it has one; another's is refused."""
+        """The id of the database that owns the store, or None; raises if that is another database."""
         self._mend()
         owner = self._owner()
         if owner not in (None, self.context.database_id):
-            # Each would take the other's arrays for garbage.
+            # Each database would treat the other's arrays as garbage.
             raise InvalidOptionError(
                 f"{self._store} belongs to another LOTDB database; give each a store, or a path, of its own"
             )
@@ -217,7 +217,7 @@ class ZarrBackend(Backend):
             raise DamagedError(f"the group's metadata in {self._store} cannot be read: {error!r}") from error
 
     def _mend(self) -> None:
-        """Remove group metadata that a power cut left empty: it is written anew, and holds no data."""
+        """Remove group metadata that a power cut left empty. They hold no data, and are written again."""
         path = None if self._folder is None else self._folder / "zarr.json"
         if path is None or self.context.read_only or not os.path.lexists(path):
             return
@@ -226,7 +226,7 @@ class ZarrBackend(Backend):
             path.unlink()
 
     def _claim(self) -> None:
-        """Make the group, if it is not there, and note in it whose it is."""
+        """Create the group if it does not exist, and store in it the id of the database."""
         with self._lock:
             if self._check_owner() is None:
                 made = [] if self._folder is None else [p for p in self._folder.parents if not p.exists()]
@@ -278,8 +278,8 @@ class ZarrBackend(Backend):
                 del group[locator]
 
     def locators(self) -> Iterator[tuple[str, float]]:
-        # Only the database's own folder is swept. A store that the user chose may serve a copy of this
-        # database as well, whose arrays would count as garbage here.
+        # Only the database's own folder is swept. A copy of this database may use the same chosen store, and
+        # its arrays would count as garbage here.
         if self._folder != self.context.folder or not self._folder.is_dir():
             return
         for entry in os.scandir(self._folder):
@@ -318,7 +318,7 @@ class ZarrBackend(Backend):
         return opened
 
     def _reader(self, locator: str) -> ShardReader | None:
-        """What looks into the shards of an array, if it has some."""
+        """The reader of an array's shards, if it has shards in a local folder."""
         if self._folder is None:
             return None
         folder = self._folder / locator
@@ -341,14 +341,15 @@ class ZarrBackend(Backend):
         except FileNotFoundError as error:  # zarr's own errors of this kind are this one, too
             raise DamagedError(f"{self.describe(locator)} is missing") from error
         except (AttributeError, TypeError) as error:
-            # Of altered metadata as well as of a release that lacks something: an array as good as new tells.
+            # Altered metadata raise these, and so does a release of zarr that lacks something. A new array
+            # shows which of the two it is.
             zarr_options.try_zarr()
             raise DamagedError(f"the metadata of {self.describe(locator)} cannot be read: {error}") from error
         return _Opened(array.shape, array.dtype, None, array)
 
 
 class _Opened(NamedTuple):
-    """An open array. What is read by zarr alone is open there, too; *reader* then looks at sizes only."""
+    """An open array. If zarr reads it, *array* is open, and *reader* only checks the sizes of chunks."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -362,7 +363,7 @@ def _content(path: Path) -> bytes:
 
 
 def _check_file(path: str | os.PathLike[str]) -> None:
-    """Raise ``DamagedError`` unless there is a regular file: zarr would follow links, and wait for FIFOs."""
+    """Raise ``DamagedError`` unless *path* is a regular file: zarr follows links, and waits for FIFOs."""
     try:
         os.close(open_part(path))
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -375,7 +376,7 @@ def _select(array: zarr.Array[Any], first_row: int, target: np.ndarray[Any, Any]
     if compat.NDBuffer is None:
         target[...] = array.get_basic_selection(rows)
         return
-    # In the machine's own byte order, since that is what every pipeline can give.
+    # In the machine's own byte order, which every pipeline supports.
     native = target if target.dtype.isnative else np.empty(target.shape, target.dtype.newbyteorder("="))
     array.get_basic_selection(rows, out=compat.NDBuffer.from_numpy_array(native))
     if native is not target:
@@ -392,7 +393,7 @@ def _peek(
 
 
 def _described(dtype: np.dtype[Any]) -> Any:
-    """A dtype as JSON can hold it: numpy's text for it, or a list of fields."""
+    """*dtype* in a form that JSON can hold: numpy's text for it, or a list of fields."""
     try:
         return np.lib.format.dtype_to_descr(dtype)
     except ValueError:  # fields that overlap, or stand in another order than in memory
@@ -409,7 +410,7 @@ def _dimension_names(shape: tuple[int, ...]) -> list[str]:
 
 
 def _as_stored(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """*array* as zarr holds it: the very same memory, seen as bytes if zarr's format has no such dtype."""
+    """*array* as zarr stores it: the same memory, viewed as bytes if zarr's format lacks the dtype."""
     if array.dtype.kind in SPECIFIED and array.dtype.itemsize <= 16 and array.dtype.type is not np.longdouble:
         return array
     return array.view(np.uint8).reshape(*array.shape, array.dtype.itemsize)
@@ -420,7 +421,7 @@ def _regrouped(
 ) -> Iterator[np.ndarray[Any, Any]]:
     """The same rows in blocks of whole shards, so that no shard is written twice.
 
-    One of them is in memory at a time, and it is overwritten when the next is asked for.
+    One block is in memory at a time; the next one overwrites it.
     """
     shard: np.ndarray[Any, Any] | None = None
     filled = done = 0  # rows in *shard*, and rows given out
@@ -446,14 +447,14 @@ def _regrouped(
 
 
 def _finish(job: Callable[[], None]) -> None:
-    """Run *job* to its end, even if this thread is interrupted, and only then let the interrupt through.
+    """Run *job* to its end, even if this thread is interrupted; then raise the interrupt.
 
-    zarr works in a background loop. An interrupt would leave that loop writing on, into what is being
-    removed at the same time.
+    zarr writes in a background loop. After an interrupt, that loop would continue to write into files that
+    are being removed.
     """
     begun: list[bool] = []
-    # A queue, and a thread without more, are made in C. An interrupt inside of an Event, or of a Thread's
-    # start, would leave a lock held, and the two waiting for each other for ever.
+    # A SimpleQueue and a plain thread are made in C. An interrupt inside an Event, or inside Thread.start,
+    # would leave a lock held, and the two threads would wait for each other forever.
     done: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def run() -> None:

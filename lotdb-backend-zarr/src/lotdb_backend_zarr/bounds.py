@@ -1,11 +1,11 @@
-"""How much stored bytes decode to, found out before memory is taken for it.
+"""How many bytes stored bytes decode to, computed before memory is allocated for them.
 
-Codecs make as much as the stored bytes say: 100 bytes of bzip2 may be 100 MB. What a chunk holds is known, so
-what decodes to more is damaged, or a trap.
+A codec writes as many bytes as the stored ones ask for: 100 bytes of bzip2 may become 100 MB. The size of a
+chunk is known, so bytes that decode to more are damaged, or an attack.
 
-Formats: https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst; RFC 8878 (zstd); numcodecs
-writes the size before an LZ4 block, as four bytes, little-endian. The others say it nowhere, and are decoded
-piece by piece.
+Formats: https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst; RFC 8878, 3.1.1 (zstd); numcodecs
+writes the size before an LZ4 block, as four bytes, little-endian. Other formats do not name the size, so they
+are decoded in pieces.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["check_size"]
+__all__ = ["blosc_size", "check_size", "zstd_size"]
 
 # What is decoded at a time of formats that do not announce a size.
 _PIECE = 1 << 20
@@ -24,13 +24,13 @@ _CRC_BYTES = 4
 
 
 def check_size(names: Iterable[str], stored: memoryview, limit: int) -> None:
-    """Raise ``ValueError`` if *stored* decodes to more than *limit* bytes, and what codecs may add to them.
+    """Raise ``ValueError`` if *stored* decodes to more than *limit* bytes, with some room for headers.
 
     Parameters
     ----------
     names
-        Of the codecs that the bytes went through, in zarr's metadata, the last one first. They are looked at
-        up to the first that compresses; one that is not known is left to itself.
+        Names of the codecs in zarr's metadata, the one that was applied last first. The first one that
+        compresses is checked, if it is known here.
     """
     allowed = limit + limit // 8 + 4096
     for name in names:
@@ -44,7 +44,8 @@ def check_size(names: Iterable[str], stored: memoryview, limit: int) -> None:
         return
 
 
-def _blosc(stored: memoryview, allowed: int) -> int:
+def blosc_size(stored: memoryview) -> int:
+    """Bytes that a blosc chunk decodes to."""
     return int.from_bytes(stored[4:8], "little")
 
 
@@ -52,7 +53,8 @@ def _lz4(stored: memoryview, allowed: int) -> int:
     return int.from_bytes(stored[:4], "little")
 
 
-def _zstd(stored: memoryview, allowed: int) -> int:
+def zstd_size(stored: memoryview) -> int:
+    """Bytes that a zstd frame decodes to; ``ValueError`` if it does not say so."""
     if len(stored) < 6 or bytes(stored[:4]) != b"\x28\xb5\x2f\xfd":
         raise ValueError("it is no zstd frame")
     flags = stored[4]
@@ -82,11 +84,11 @@ def _counted(make: Callable[[], Any]) -> Callable[[memoryview, int], int]:
 
 
 _MEASURES: dict[str, Callable[[memoryview, int], int]] = {
-    "blosc": _blosc,
+    "blosc": lambda stored, allowed: blosc_size(stored),
     "bz2": _counted(bz2.BZ2Decompressor),
     "gzip": _counted(lambda: zlib.decompressobj(wbits=31)),
     "lz4": _lz4,
     "lzma": _counted(lzma.LZMADecompressor),
     "zlib": _counted(zlib.decompressobj),
-    "zstd": _zstd,
+    "zstd": lambda stored, allowed: zstd_size(stored),
 }

@@ -19,6 +19,8 @@ from numcodecs.blosc import Blosc
 from numcodecs.gzip import GZip
 from numcodecs.zstd import Zstd
 
+from lotdb_backend_zarr.bounds import blosc_size, zstd_size
+
 __all__ = ["ChunkCodec", "chunk_codec", "crc32c", "stored_dtype"]
 
 Array = np.ndarray[Any, Any]
@@ -31,25 +33,18 @@ _NUMBERS = frozenset(
     | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 )
 
-# Where the header of a blosc chunk has the size of what it holds.
-# https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst
-_BLOSC_SIZE = slice(4, 8)
-
-# The longest header of a zstd frame.
-_ZSTD_HEADER = 18
-
 
 class ChunkCodec:
-    """Bytes of one byte order, compressed if at all, and a CRC-32C of what is stored behind it.
+    """The elements of a chunk as bytes, compressed or not, followed by the CRC-32C of the stored bytes.
 
     Parameters
     ----------
     byteorder
         ``"<"`` or ``">"``, that of the stored elements.
     compress
-        From the bytes of a chunk to what is stored; None if they are stored as they are.
+        Turns the bytes of a chunk into the stored bytes; None if they are not compressed.
     decompress
-        Fills an array of bytes with what is stored, or raises: for more bytes, or fewer, than that array has.
+        Fills an array with the decompressed bytes; raises if they are more or fewer than the array has.
     """
 
     def __init__(
@@ -70,7 +65,7 @@ class ChunkCodec:
         return data, crc32c(np.frombuffer(data, np.uint8))
 
     def decode_into(self, stored: bytes, out: Array) -> None:
-        """Fill *out* with a chunk of its shape; ``ValueError`` and others if it is not what was stored."""
+        """Fill *out* with the decoded chunk; ``ValueError`` or a codec's error if the bytes were altered."""
         data = checked(stored)
         order = out.dtype.newbyteorder(self._byteorder)
         if out.flags.c_contiguous and out.dtype == order:
@@ -83,12 +78,12 @@ class ChunkCodec:
 
 def crc32c(data: Array) -> bytes:
     """The CRC-32C of an array of bytes, as it is stored."""
-    # It takes what is read-only, or an array; no other object that could be written to.
+    # It takes read-only objects and arrays, but no other writable object.
     return int(google_crc32c.value(cast(bytes, data))).to_bytes(4, "little")
 
 
 def checked(stored: bytes) -> Array:
-    """The bytes in front of their checksum; ``ValueError`` if it is not theirs."""
+    """The stored bytes without their checksum; ``ValueError`` if it does not match."""
     if len(stored) < 4:
         raise ValueError(f"{len(stored)} bytes hold no checksum")
     data = np.frombuffer(stored, np.uint8, len(stored) - 4)
@@ -98,9 +93,9 @@ def checked(stored: bytes) -> Array:
 
 
 def chunk_codec(described: list[Any]) -> ChunkCodec | None:
-    """What encodes and decodes a chunk of an array whose metadata describe its codecs so.
+    """The codec of an array's chunks, from the description in its metadata.
 
-    None for codecs that are not called here.
+    None if one of the codecs is not known here.
     """
     first, *compressors, last = described if len(described) > 1 else (None, None)
     if _name(last) != "crc32c" or _name(first) != "bytes" or len(compressors) > 1:
@@ -116,7 +111,7 @@ def chunk_codec(described: list[Any]) -> ChunkCodec | None:
 
 
 def stored_dtype(described: Any) -> np.dtype[Any] | None:
-    """The dtype that an array's metadata describe so; None for one that zarr has to read."""
+    """The dtype of an array, from the description in its metadata; None if it is not known here."""
     if isinstance(described, str) and described in _NUMBERS:
         return np.dtype(described)
     kinds = {"numpy.datetime64": "M8", "numpy.timedelta64": "m8"}
@@ -167,11 +162,11 @@ def _blosc(settings: Mapping[str, Any]) -> tuple[Any, Any] | None:
     typesize = settings.get("typesize", 1)
 
     def compress(data: Array) -> Any:
-        # Blosc is told the size of an element by the dtype of what it is given.
+        # Blosc takes the size of an element from the dtype of its argument.
         return codec.encode(data.view(f"V{typesize}") if len(data) % typesize == 0 else data)
 
     def decompress(data: Array, out: Array) -> None:
-        _expect(int.from_bytes(data[_BLOSC_SIZE].tobytes(), "little"), out)
+        _expect(blosc_size(data.data), out)
         codec.decode(data, out=out)
 
     return compress, decompress
@@ -181,19 +176,10 @@ def _zstd(settings: Mapping[str, Any]) -> tuple[Any, Any]:
     codec = Zstd(level=settings.get("level", 0), checksum=settings.get("checksum", False))
 
     def decompress(data: Array, out: Array) -> None:
-        _expect(_zstd_size(data[:_ZSTD_HEADER].tobytes()), out)
+        _expect(zstd_size(data.data), out)
         codec.decode(data, out=out)
 
     return codec.encode, decompress
-
-
-def _zstd_size(header: bytes) -> int:
-    """Bytes that a frame holds: https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1"""
-    flags = header[4]
-    is_single = bool(flags & 32)
-    place = 5 + (not is_single) + (0, 1, 2, 4)[flags & 3]
-    length = (int(is_single), 2, 4, 8)[flags >> 6]
-    return int.from_bytes(header[place : place + length], "little") + (256 if length == 2 else 0)
 
 
 def _gzip(settings: Mapping[str, Any]) -> tuple[Any, Any]:

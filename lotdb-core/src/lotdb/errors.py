@@ -133,7 +133,7 @@ class DatabaseNotFoundError(LotdbError, FileNotFoundError):
     """The database does not exist."""
 
 
-# -- it is there already --------------------------------------------------------------------------
+# -- it already exists ----------------------------------------------------------------------------
 
 
 class NodeExistsError(LotdbError, ValueError):
@@ -168,7 +168,7 @@ class InvalidDataError(LotdbError, ValueError):
 
 
 class DataMismatchError(LotdbError, ValueError):
-    """Data that does not fit the payload it was meant for."""
+    """Data that do not fit the payload to which they are appended."""
 
 
 class InvalidRangeError(LotdbError, ValueError):
@@ -230,7 +230,7 @@ class WrongThreadError(LotdbError, RuntimeError):
 
 
 class ReadOnlyError(LotdbError, PermissionError):
-    """A change of a database that was opened read-only."""
+    """A change to a database that was opened read-only."""
 
 
 class DatabaseBusyError(LotdbError, BlockingIOError):
@@ -242,7 +242,7 @@ class WaitTimeoutError(LotdbError, TimeoutError):
 
 
 class ConflictError(LotdbError, POSException.ConflictError):
-    """Another transaction first changed the same nodes; nothing of this transaction was kept.
+    """Another transaction changed the same nodes first; nothing of this transaction was stored.
 
     It is a ``transaction.interfaces.TransientError``: run the transaction again, or let
     ``LOTDB.run`` do so.
@@ -256,7 +256,7 @@ class ConflictError(LotdbError, POSException.ConflictError):
 class FileSystemError(LotdbError, OSError):
     """The system refused: too many open files, no space or inodes left, an I/O error.
 
-    It says nothing about the data. ``errno`` and ``filename`` are those of the system's error.
+    The stored data are not affected. ``errno`` and ``filename`` are those of the system's error.
     """
 
     def __str__(self) -> str:
@@ -264,7 +264,7 @@ class FileSystemError(LotdbError, OSError):
 
     @classmethod
     def of(cls, error: OSError, about: str = "", path: str | None = None) -> FileSystemError:
-        """*error* as one of ours, which says what it is *about*, and names *path* if it names no file."""
+        """*error* as a ``FileSystemError`` that begins with *about*, and names *path* if it names no file."""
         reason = error.strerror or text_of(error)
         where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else path
         reason = f"{about}: {reason}" if about else reason
@@ -279,7 +279,7 @@ class CommitInDoubtError(LotdbError, OSError):
 
     @classmethod
     def of(cls, error: BaseException, message: str, path: str) -> CommitInDoubtError:
-        """The error that says *message* of the data file *path*, and has the number of *error*."""
+        """The error with *message*, the data file *path*, and the ``errno`` of *error*."""
         doubt = cls(message)
         if failure := system_error(error):
             doubt.errno = failure.errno
@@ -295,15 +295,15 @@ class DamagedError(LotdbError, OSError):
 
 
 class DatabaseFormatError(LotdbError, ValueError):
-    """Not a LOTDB database, or one of a format this version does not know."""
+    """Not a LOTDB database, or a database of a format that this version does not know."""
 
 
 class UnsafeRecordError(LotdbError, ValueError):
-    """A stored record names a class that is not on the list of harmless ones."""
+    """A stored record names a class that LOTDB does not load."""
 
 
 class FileNotReadError(FileSystemError, IngestError):
-    """A file that cannot be taken in now, for the system lacks something; nothing is wrong with the file."""
+    """A file that cannot be ingested now, because the system lacks something; the file itself may be good."""
 
     def __str__(self) -> str:
         return str(self.strerror)  # a sentence that names the file
@@ -311,11 +311,11 @@ class FileNotReadError(FileSystemError, IngestError):
 
 # -- what the system could not do -----------------------------------------------------------------
 
-# What a file that is gone, or no file at all, gives when it is opened. Whatever else the system says is about
-# here and now, and not about the data.
+# The errors of opening a file that does not exist or is no file. All others are about the system at this
+# moment, and not about the data.
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO})
 
-# The linker's errors have no number, but the system's text.
+# The dynamic linker's errors have the system's text, but no number.
 _OF_THE_LINKER = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 
 
@@ -325,9 +325,9 @@ def is_gone(error: BaseException) -> bool:
 
 
 def system_error(error: BaseException | None) -> OSError | None:
-    """The error of the system that *error* comes of, itself or by what it was raised from.
+    """The system's error that caused *error*: itself, or one that it was raised from.
 
-    Not among them is a file that is gone, nor an ``OSError`` without a number, which some libraries raise for
+    A missing file does not count, nor does an ``OSError`` without a number, which some libraries raise for
     bytes that they do not understand.
     """
     seen: set[int] = set()
@@ -345,8 +345,8 @@ def system_error(error: BaseException | None) -> OSError | None:
     return None
 
 
-# What is lacking, or failing, whatever a file holds. Other numbers may come of what a damaged file says, such
-# as a place in it that cannot be.
+# Errors that do not depend on the contents of a file. A damaged file can cause others, for example by naming
+# a place in it that does not exist.
 _LACKING = frozenset(
     getattr(errno, name)
     for name in ("EMFILE", "ENFILE", "ENOSPC", "EDQUOT", "ENOMEM", "EIO", "EROFS")
@@ -355,16 +355,16 @@ _LACKING = frozenset(
 
 
 def lacking(error: BaseException) -> OSError | None:
-    """The system's error that *error* comes of, if it is of open files, of space or of a failing disk."""
+    """The system's error that caused *error*, if it is about open files, space or a failing disk."""
     failure = system_error(error)
     return failure if failure is not None and failure.errno in _LACKING else None
 
 
 @contextlib.contextmanager
 def system_errors(about: str = "", path: str | None = None) -> Iterator[None]:
-    """Makes a ``FileSystemError`` of an error of the system, also of a missing file's; ours go through.
+    """Turns an error of the system, also a missing file, into a ``FileSystemError``.
 
-    One that names no file gets *path*.
+    Our own errors are passed on. An error that names no file gets *path*.
     """
     try:
         yield
@@ -380,8 +380,8 @@ def system_errors(about: str = "", path: str | None = None) -> Iterator[None]:
 
 
 class _Short(reprlib.Repr):
-    # Python itself has no text for a huge int, or for an object whose __repr__ fails. Of either reprlib gives
-    # an address, or an error: which of them, depends on the release.
+    # Python has no text for a huge int, or for an object whose __repr__ fails. For these, reprlib gives an
+    # address or an error, depending on the release.
 
     def repr_int(self, x: int, level: int) -> str:
         return super().repr_int(x, level) if x.bit_length() <= _PRINTED_BITS else _unshown(x)

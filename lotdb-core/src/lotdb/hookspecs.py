@@ -76,8 +76,8 @@ class IngesterSpec:
 
         For a file that becomes several payloads, return a mapping of names to contents.
 
-        Whatever is raised, here or while blocks are read, reaches the user as an ``IngestError`` that
-        names the file, the plugin and the reason; the node does not change.
+        Any exception, here or while blocks are read, becomes an ``IngestError`` that names the file, the
+        plugin and the reason; then the node does not change.
         """
 
     @hookspec(firstresult=True)
@@ -93,7 +93,7 @@ class IngesterSpec:
     def lotdb_export_file(self, target: TargetFile, payload: Payload) -> bool | None:
         """Write *payload* to ``target.file``, and return True; None for other formats.
 
-        Whatever is raised reaches the user as an ``ExportError``, and no file is left.
+        Any exception becomes an ``ExportError``; then no file is written.
         """
 
 

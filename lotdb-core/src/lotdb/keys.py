@@ -34,7 +34,7 @@ def check_key(key: object) -> str:
     Parameters
     ----------
     key
-        Text, or an integer, which is taken as its decimal text.
+        Text, or an integer, which is converted to its decimal text.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def check_name(name: object, what: str = "attribute") -> str:
     Raises
     ------
     InvalidKeyError
-        If it is no name.
+        If *name* is not a valid name.
     """
     if type(name) is str and name.isascii() and name.isprintable() and 0 < len(name) <= MAX_KEY_BYTES:
         return name
@@ -116,8 +116,8 @@ def split_path(path: object) -> tuple[str, ...]:
     Raises
     ------
     InvalidKeyError
-        If it is no path or one of its keys is no key. An empty text, or a ``"/"`` at either end or twice in a
-        row, makes an empty key.
+        If *path* is not a path, or one of its keys is invalid. An empty text, or a ``"/"`` at either end or
+        twice in a row, makes an empty key.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def split_path(path: object) -> tuple[str, ...]:
     """
     if isinstance(path, str):
         return _split_text(path)
-    # An iterable, but of no order, of integers, or of keys beside values that would be dropped.
+    # These are iterable, but have no order, contain integers, or have values that would be dropped.
     if isinstance(path, (bytes, bytearray, memoryview, Mapping, Set)) or not isinstance(path, Iterable):
         raise InvalidKeyError(f"{shown(path)} of type {type(path).__name__} is no path; {_A_PATH}")
     return tuple(
@@ -135,7 +135,7 @@ def split_path(path: object) -> tuple[str, ...]:
 
 
 def some(names: Iterable[str]) -> str:
-    """The first five of *names* for a message, however many there are; "none" if there is none.
+    """The first five of *names*, for a message; "none" if there are no names.
 
     Examples
     --------

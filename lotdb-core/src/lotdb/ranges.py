@@ -27,10 +27,10 @@ __all__ = [
 ]
 
 Number: TypeAlias = SupportsFloat | SupportsIndex
-"""What a type checker takes for a number: Python's, numpy's, a Decimal, a Fraction; and no text."""
+"""The type of numbers, for type checkers: Python's, numpy's, Decimal and Fraction, but no text."""
 
 Unit = Literal["samples", "seconds"]
-"""What a window or a block size is measured in."""
+"""The unit of a window or a block size."""
 
 _UNITS = ("samples", "seconds")
 _TOLERANCE = 1e-3  # in samples: far above the noise of a float, far below what a time could mean
@@ -53,7 +53,7 @@ def check_rate(rate: object) -> float | None:
     Raises
     ------
     InvalidRangeError
-        If it is no number, not finite, or not above zero.
+        If *rate* is not a finite number above zero.
     """
     if rate is None:
         return None
@@ -66,14 +66,13 @@ def check_rate(rate: object) -> float | None:
 def sample_index(seconds: object, rate: object) -> int:
     r"""The first sample at or after a time.
 
-    Sample *n* stands at ``n / rate`` seconds, so this is ``ceil(seconds * rate)``, but a product that misses
-    an integer by float noise counts as that integer: ``0.07 * 100`` is ``7.000000000000001`` and means
-    sample 7, not 8.
-    What lies within a thousandth of a sample of an integer is that integer; beyond 10\ :sup:`12` samples,
-    where doubles are coarser, the tolerance grows with their spacing.
+    Sample *n* is at ``n / rate`` seconds, so this is ``ceil(seconds * rate)``, but without float noise:
+    ``0.07 * 100`` is ``7.000000000000001``, and means sample 7, not 8. A product within a thousandth of a
+    sample of an integer counts as that integer. Beyond 10\ :sup:`12` samples, doubles are coarser, and the
+    tolerance grows with their spacing.
 
-    The result depends on the time and the rate alone and never falls as the time grows. Hence windows that
-    share an edge share its sample: consecutive windows take each sample exactly once.
+    The result depends only on the time and the rate, and never falls as the time grows. So consecutive
+    windows contain each sample exactly once.
 
     Parameters
     ----------
@@ -90,7 +89,7 @@ def sample_index(seconds: object, rate: object) -> int:
     Raises
     ------
     InvalidRangeError
-        If the time is negative, not finite or no number, or the rate is none.
+        If the time is not a finite number from zero on, or the rate is invalid or None.
 
     Examples
     --------
@@ -123,10 +122,10 @@ def sample_window(
     Parameters
     ----------
     start, stop
-        The window, *stop* excluded; None stands for the first row and the end. In samples, negative numbers
-        count from the end, as in numpy; in seconds they are refused. What lies past the end is clipped.
+        The window, *stop* excluded; None for the first row and the end. In samples, negative numbers count
+        from the end, as in numpy; in seconds they are an error. The window ends at the last row.
     rows
-        How many rows there are.
+        Number of rows of the data.
     unit
         ``"samples"`` or ``"seconds"``.
     rate
@@ -140,7 +139,7 @@ def sample_window(
     Raises
     ------
     InvalidRangeError
-        If a bound is no number of that unit, or *start* lies after *stop*.
+        If a bound is invalid in that unit, or *start* is after *stop*.
     InvalidOptionError
         If there is no such unit.
 
@@ -151,7 +150,7 @@ def sample_window(
     >>> sample_window(0.5, 20, rows=100, unit="seconds", rate=10)
     (5, 100)
     """
-    # Most windows are given so; they are decided here without a detour.
+    # Most windows have this form; for them, nothing more is called.
     if unit == "samples" and type(start) is int and type(stop) is int and 0 <= start <= stop <= rows:
         return start, stop
     check_unit(unit)
@@ -177,14 +176,14 @@ def block_edges(
 ) -> Iterator[tuple[int, int]]:
     """The rows from *first* to *last* in consecutive blocks; the last block may be shorter.
 
-    In seconds, the *k*-th block ends at sample ``first + sample_index(k * size, rate)``: the edges are
-    multiplied, not added up, so they stay right however many blocks there are. Where a block is no whole
-    number of samples, blocks differ by one.
+    In seconds, the *k*-th block ends at sample ``first + sample_index(k * size, rate)``. The edges are
+    multiplied, not added up, so errors do not add up either. If a block is not a whole number of samples, the
+    lengths of blocks differ by one.
 
     Parameters
     ----------
     first, last
-        The rows to part, *last* excluded.
+        The rows to divide, *last* excluded.
     size
         Length of a block: a whole number of samples, or seconds that make at least one sample.
     unit
@@ -200,7 +199,7 @@ def block_edges(
     Raises
     ------
     InvalidRangeError
-        If the size is no such length. It is raised by the call, before the first block is asked for.
+        If the size is invalid. The call itself raises it, not the iteration.
     InvalidOptionError
         If there is no such unit.
 
@@ -219,14 +218,14 @@ def block_edges(
 
 
 def slice_rows(index: slice, rows: int) -> tuple[int, int, slice]:
-    """What to read for ``data[index]``, and the slice to apply to the rows read.
+    """The rows to read for ``data[index]``, and the slice of these rows that it is.
 
     Parameters
     ----------
     index
-        A slice with any step, negative ones included.
+        A slice with any step, also a negative one.
     rows
-        How many rows there are.
+        Number of rows of the data.
 
     Returns
     -------
@@ -269,7 +268,7 @@ def _blocks_of_seconds(first: int, last: int, size: float, rate: float) -> Itera
 
 
 def _check_seconds(size: object, rate: object) -> tuple[float, float]:
-    sample_index(size, rate)  # refuses what is no time, and a rate that is none
+    sample_index(size, rate)  # raises for an invalid time, or a missing rate
     seconds, hertz = _real(size, "the block size"), _real(rate, "the sample rate")
     if seconds * hertz < 1 - _TOLERANCE:
         raise InvalidRangeError(f"a block of {seconds!r} s is less than one sample at {hertz!r} Hz")
@@ -277,7 +276,7 @@ def _check_seconds(size: object, rate: object) -> tuple[float, float]:
 
 
 def check_unit(unit: object) -> None:
-    """Raise ``InvalidOptionError`` unless *unit* is one."""
+    """Raise ``InvalidOptionError`` unless *unit* is ``"samples"`` or ``"seconds"``."""
     if not isinstance(unit, str) or unit not in _UNITS:
         raise InvalidOptionError(f"unit must be 'samples' or 'seconds', not {shown(unit)}")
 

@@ -1,1 +1,1 @@
-"""File formats that LOTDB can take in."""
+"""The file formats that LOTDB reads and writes."""

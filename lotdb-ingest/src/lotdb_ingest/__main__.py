@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with LOTDB(asked.database, timeout=asked.timeout) as db, db.connection() as root:
             node = root.get_node_path(asked.at) if asked.at else root
-            db.commit(root)  # the node that was made: files are taken in where nothing else is changed
+            db.commit(root)  # the new node: ingest_tree refuses to start with uncommitted changes
             report = node.ingest_tree(
                 asked.folder,
                 asked.pattern,
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _nothing(pattern: str | None, unmatched: Sequence[str]) -> str:
-    """Why no file was taken in."""
+    """Why no file was ingested."""
     if not unmatched:
         return "there are no files in the folder"
     return f"no file matches the pattern {pattern!r}; paths look like {unmatched[0]!r}"

@@ -1,13 +1,13 @@
-"""What a file is by the bytes that it begins with, to be said when it is not what its name says."""
+"""Recognizing a file by its first bytes, for the message when it is not what its name says."""
 
 from __future__ import annotations
 
-__all__ = ["DAMAGED", "told", "told_or_raw"]
+__all__ = ["DAMAGED", "content_is", "content_or_raw"]
 
-#: How a refusal ends if all that is left is to get the file again.
+#: The end of a message about a file that can only be fetched again.
 DAMAGED = "it is cut or damaged: get it again, or keep its bytes with format='raw'"
 
-#: What our plugins read, so that format='auto' takes such a file in.
+#: Files that our plugins read, so that format='auto' ingests them.
 READ = {
     b"\x93NUMPY": "a .npy file",
     b"\x89PNG": "a PNG image",
@@ -66,12 +66,12 @@ OTHERS = {
 }
 
 
-def told(head: bytes) -> str:
-    r"""What the content is, as the end of a sentence; an empty text if it is not known.
+def content_is(head: bytes) -> str:
+    r"""The kind of content that *head* begins, as the end of a sentence; an empty text if it is not known.
 
-    >>> told(b"\x89PNG\r\n\x1a\n")
+    >>> content_is(b"\x89PNG\r\n\x1a\n")
     "; its content is a PNG image, and format='auto' reads it as one"
-    >>> told(b"once upon a time")
+    >>> content_is(b"once upon a time")
     ''
     """
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
@@ -91,16 +91,16 @@ def told(head: bytes) -> str:
     return f"; its content is {other}" if other else ""
 
 
-def told_or_raw(head: bytes) -> str:
-    """What the content is, or what to do if that is not known either, as the end of a sentence."""
-    what = told(head)
+def content_or_raw(head: bytes) -> str:
+    """The kind of content, as the end of a sentence; if it is not known, what to do with the file."""
+    what = content_is(head)
     return what if "format=" in what or not head else f"{what}; format='raw' keeps its bytes"
 
 
 def is_npz(head: bytes) -> bool:
-    """Whether it begins as a zip archive does whose first member is called ``*.npy``."""
-    # A local file header: 30 bytes, of which the last four are the lengths of the name behind them
-    # and of what follows that (APPNOTE.TXT, 4.3.7).
+    """Whether *head* begins a zip archive whose first member is called ``*.npy``."""
+    # A local file header: 30 bytes, of which the last four are the lengths of the name and of the extra
+    # field, which follow (APPNOTE.TXT, 4.3.7).
     name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     return head[:4] == b"PK\x03\x04" and name.endswith(b".npy")
 

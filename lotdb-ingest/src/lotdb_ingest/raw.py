@@ -10,6 +10,7 @@ import numpy as np
 from lotdb import Blocks, Ingested, Payload, SourceFile, TargetFile
 from lotdb.hookspecs import hookimpl
 from lotdb_ingest import text
+from lotdb_ingest.npy.format import write_elements
 from lotdb_ingest.unread import hint
 
 PIECE = 4 << 20
@@ -17,7 +18,7 @@ PIECE = 4 << 20
 
 @hookimpl(trylast=True)
 def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
-    """The bytes of any file that no other ingester took."""
+    """The bytes of any file that no other ingester reads."""
     source.check_options()
     data: Any = source.file.read() if source.size <= PIECE else _blocks(source)
     about = {} if (said := hint(source)) is None else {"hint": said}
@@ -29,8 +30,8 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
 def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     """Write bytes, whatever the format is called.
 
-    With the format ``"raw"`` other payloads are written as well: a text as it came in, and of an array the
-    bytes of its elements in C order, from which its dtype and shape cannot be told any more.
+    The format ``"raw"`` also writes other payloads: a text as it came in, and an array as the bytes of its
+    elements in C order, without its dtype and shape.
     """
     if payload.kind == "bytes":
         target.check_options()
@@ -43,7 +44,7 @@ def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     if payload.kind == "text":
         text.write(target, payload)
         return True
-    _write_elements(target, payload)
+    write_elements(target.file, payload)
     return True
 
 
@@ -54,12 +55,3 @@ def _blocks(source: SourceFile) -> Blocks:
             yield np.frombuffer(piece, np.uint8)
 
     return Blocks(pieces(), np.dtype(np.uint8), rows=source.size, kind="bytes")
-
-
-def _write_elements(target: TargetFile, payload: Payload) -> None:
-    if not payload.shape:
-        target.file.write(payload.read().tobytes())
-        return
-    row_bytes = payload.nbytes // max(1, payload.shape[0])
-    for block in payload.iter_blocks(max(1, PIECE // max(1, row_bytes))):
-        target.file.write(block.tobytes())

@@ -39,7 +39,7 @@ BYTE_ORDER_MARKS = {
     "utf-16-be": codecs.BOM_UTF16_BE,
 }
 
-# Encodings that look at a text as a whole, and give nonsense for a part of it.
+# Encodings that need the whole text; for a part of it they give a wrong result.
 OF_NAMES = ("idna", "punycode")
 
 
@@ -81,7 +81,7 @@ def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
 
 
 def find_encoding(head: bytes, asked: Any = None) -> tuple[str, bytes]:
-    """Name of the encoding, which tells the byte order, and the byte order mark that is there.
+    """Name of the encoding, with its byte order, and the byte order mark that *head* begins with.
 
     >>> find_encoding(b"hello")
     ('utf-8', b'')
@@ -118,7 +118,7 @@ def codec_name(encoding: Any) -> str:
 
 
 def as_utf_8(text: str) -> str:
-    """A text whose bytes were taken for Latin-1, if they can be UTF-8.
+    """*text*, whose bytes were decoded as Latin-1, decoded as UTF-8 if that is possible.
 
     >>> as_utf_8("hÃ¶her"), as_utf_8("höher")
     ('höher', 'höher')
@@ -130,7 +130,7 @@ def as_utf_8(text: str) -> str:
 
 
 def write(target: TargetFile, payload: Payload) -> None:
-    """Write a text in the encoding that is asked for, or that it came in."""
+    """Write a text in the encoding that the user asked for, or in that of its file."""
     asked, about = target.options.get("encoding"), payload.metadata
     if asked is None:
         encoding, mark = _noted_encoding(about)
@@ -151,11 +151,11 @@ def write(target: TargetFile, payload: Payload) -> None:
 
 
 def _noted_encoding(about: dict[str, Any]) -> tuple[str, bytes]:
-    """The encoding and byte order mark that the file had, as far as the metadata tell."""
+    """The encoding and byte order mark of the file that the text came from, from the metadata."""
     try:
         name = codec_name(about.get("encoding", "utf-8"))
     except InvalidOptionError:
-        return "utf-8", b""  # somebody else's metadata of the same name
+        return "utf-8", b""  # another program's metadata of the same name
     encoding = next(
         (each for each in BYTE_ORDER_MARKS if codec_name(each) == name), about.get("encoding", name)
     )
@@ -175,7 +175,8 @@ def _utf_8(source: SourceFile, encoding: str, start: int, *, refuse_nul: bool) -
         except UnicodeError as error:
             place = offset - len(waiting) + getattr(error, "start", 0)
             raise IngestError(
-                f"it is not {encoding} text: {_reason(error)} at offset {place}{marks.told(source.head)}; "
+                f"it is not {encoding} text: {_reason(error)} at offset {place}"
+                f"{marks.content_is(source.head)}; "
                 "pass encoding= for a text, or format='raw' to keep the bytes"
             ) from error
         if refuse_nul and "\0" in text:

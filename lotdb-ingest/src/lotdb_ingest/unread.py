@@ -1,13 +1,13 @@
-"""Formats that are known by their name or their first bytes, and are not read: their bytes are kept."""
+"""Formats that LOTDB recognizes by their name or first bytes, but does not read: it keeps their bytes."""
 
 from __future__ import annotations
 
 from lotdb import SourceFile
-from lotdb_ingest.marks import told
+from lotdb_ingest.marks import content_is
 
 __all__ = ["hint"]
 
-# What a file is called whose bytes are meant.
+# Suffixes of files that are meant to be stored as bytes.
 MEANT = frozenset({"raw", "bin", "dat"})
 
 BY_SUFFIX = {
@@ -86,10 +86,10 @@ _KNOWN = {suffix: what for suffixes, what in BY_SUFFIX.items() for suffix in suf
 
 
 def hint(source: SourceFile) -> str | None:
-    """What to say of a file that no ingester took, by its content or its name; None if bytes are meant."""
+    """The hint for a file that no ingester reads, from its content or name; None if bytes are meant."""
     if source.format in MEANT or source.size == 0:
         return None
-    content = told(source.head).removeprefix("; its content is ")
+    content = content_is(source.head).removeprefix("; its content is ")
     if "format='auto'" in content:
         return f"its bytes were kept: its content is {content}"
     if not source.format and not content:

@@ -1,15 +1,9 @@
-"""What the tests of payloads share: a database, and a data node of each kind."""
+"""What the tests of payloads share: a data node of each kind."""
 
 import pytest
 from tests.core.payloads.stored import COMMIT
 
-from lotdb import LOTDB, DataNode
-
-
-@pytest.fixture
-def db(tmp_path):
-    with LOTDB(tmp_path / "db", durability="process") as database:
-        yield database
+from lotdb import DataNode
 
 
 @pytest.fixture(params=["memory", "staged", "committed"])

@@ -55,7 +55,7 @@ def worker(*arguments):
         yield process
     finally:
         process.stdin.close()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 

@@ -206,7 +206,7 @@ def test_every_acknowledged_commit_survives_kill_9(tmp_path):
             process.kill()
             lines += process.stdout.read().splitlines()
             acknowledged = max(acknowledged, int(lines[-1] or lines[-2]))
-        with database(tmp_path, timeout=5) as db:
+        with database(tmp_path, timeout=60) as db:
             number = get(db, "number")
             assert number in (acknowledged, acknowledged + 1)
             assert blob_bytes(db, "blob") == b"%d" % number * 1000

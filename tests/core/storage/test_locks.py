@@ -32,7 +32,7 @@ def test_a_writer_waits_for_the_other_up_to_its_timeout(tmp_path):
             open_storage(tmp_path, timeout=0.1)
         timer = threading.Timer(0.2, process.stdin.close)
         timer.start()
-        with database(tmp_path, timeout=10):
+        with database(tmp_path, timeout=60):
             pass
         timer.join()
 
@@ -48,10 +48,10 @@ def test_opening_twice_in_one_process_is_called_that(tmp_path):
 
 def test_a_forked_child_keeps_the_lock_and_the_message_mentions_it(tmp_path):
     with ready_worker("leave_a_child", tmp_path) as process:
-        process.wait(10)
+        process.wait(60)
         with pytest.raises(DatabaseBusyError, match="child that it forked"):
             open_storage(tmp_path)
-    with database(tmp_path, timeout=5):
+    with database(tmp_path, timeout=60):
         pass
 
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.core.values.sameness import PLAIN_VALUES, VALUES, Colour, Text
+from tests.core.values.sameness import PLAIN_VALUES, VALUES, Colour, Text, same
 
 from lotdb.errors import UnsupportedValueError
 from lotdb.values.values import Undecodable, decode, encode, encoded_size
@@ -171,7 +171,7 @@ ANYTHING = st.recursive(
 
 @given(ANYTHING)
 def test_decoding_never_fails(encoded):
-    decode(encoded)
+    assert same(decode(encoded), decode(encoded))
 
 
 @given(VALUES, st.data())
@@ -180,4 +180,4 @@ def test_decoding_a_value_with_one_part_exchanged_never_fails(value, data):
     if type(encoded) is tuple:
         place = data.draw(st.integers(0, len(encoded) - 1))
         encoded = (*encoded[:place], data.draw(ANYTHING), *encoded[place + 1 :])
-    decode(encoded)
+    assert same(decode(encoded), decode(encoded))

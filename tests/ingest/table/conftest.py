@@ -36,3 +36,11 @@ def refused(attach, node, tmp_path):
         return str(info.value).partition(" as csv: ")[2]
 
     return refused
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Tables are read and written in blocks of some hundred rows, so that a small file has many."""
+    monkeypatch.setattr("lotdb_ingest.table.read.BLOCK_CELLS", 500)
+    monkeypatch.setattr("lotdb_ingest.table.read.BLOCK_BYTES", 1 << 13)
+    monkeypatch.setattr("lotdb_ingest.table.write.BLOCK_BYTES", 1 << 16)

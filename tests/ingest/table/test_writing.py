@@ -128,10 +128,10 @@ def test_metadata_that_have_nothing_to_do_with_a_file_are_left_alone(node, tmp_p
     assert (tmp_path / "out.csv").read_bytes() == b"a\n1\n"
 
 
-def test_large_tables_are_written_block_by_block(exported, attach):
-    numbers = np.random.default_rng(1).normal(size=(30_000, 20))
+def test_large_tables_are_written_block_by_block(exported, attach, small_blocks):
+    numbers = np.random.default_rng(1).normal(size=(3000, 20))
     content = exported(numbers)
-    assert content.count(b"\n") == 30_001
+    assert content.count(b"\n") == 3001
     table = attach(content)
     assert np.array_equal(np.column_stack([table[name] for name in table.dtype.names]), numbers)
 

@@ -42,7 +42,7 @@ class NpyFolderBackend(Backend):
                 f"{path} holds an array {array.shape} {array.dtype}; recorded are, from row {first_row} on, "
                 f"{out.shape} {out.dtype}"
             )
-        # As bytes, for NumPy's assignment leaves out those that fill up between the fields of a structure.
+        # As bytes, because NumPy's assignment skips the padding between the fields of a structure.
         out.view(np.uint8)[...] = rows.view(np.uint8)
 
     def delete(self, locator: str) -> None:

@@ -1,7 +1,7 @@
-"""Whatever is given as an array, as an array that holds all that it says; or an error that names the rest.
+"""Converting what the user passes to an array without loss, or an error that names what would be lost.
 
-``numpy.asarray`` makes arrays of a great many things, and leaves out what an array has no place for: masks,
-missing values, labels, units, time zones. Who means that says so by passing what ``numpy.asarray`` gives.
+``numpy.asarray`` converts almost anything, and silently drops what an array cannot hold: masks, missing
+values, labels, units, time zones. To drop them on purpose, the user passes the result of ``numpy.asarray``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DType = np.dtype[Any]
 _SEQUENCES = frozenset({list, tuple, range, deque})
 _VALUES = (int, float, complex, np.generic, datetime.date, datetime.timedelta)
 
-# Axes that an array can have, and more than anybody has sequences within sequences.
+# Axes that an array can have. Sequences that are nested deeper contain themselves.
 _MOST_AXES = 64
 
 
@@ -37,14 +37,14 @@ def as_array(data: Any, *, said: Collection[str] = ()) -> Array:
     Parameters
     ----------
     data
-        An array; or sequences of values, of one type; or what has ``__array__``; or a Series of pandas.
+        An array; or sequences of values of one type; or an object with ``__array__``; or a pandas Series.
     said
-        Names of what the caller says as well, as metadata or otherwise, so that it is not lost.
+        Names that the caller passes as metadata or otherwise, so that those parts are not lost.
 
     Raises
     ------
     InvalidDataError
-        If it is none of these, or would lose something.
+        If *data* is none of these, or a part of it would be lost.
     """
     if isinstance(data, np.ndarray):
         return _of_array(data)
@@ -74,13 +74,13 @@ def _of_any(data: Any, said: Collection[str]) -> Array:
         array = np.asanyarray(data)
     except (InvalidDataError, RecursionError):
         raise
-    except Exception as error:  # of somebody else's class
+    except Exception as error:  # from another library's class
         raise InvalidDataError(f"{_name(data)} cannot become an array: {error}") from error
     return _of_array(array, of=data)
 
 
 def check_no_subclass(array: Array) -> None:
-    """Raise ``InvalidDataError`` for an array of a class that may say more than its numbers."""
+    """Raise ``InvalidDataError`` for an array of a class that may hold more than its numbers."""
     if type(array).__module__.partition(".")[0] == "numpy":
         return
     unit = getattr(array, "unit", getattr(array, "units", None))
@@ -221,7 +221,7 @@ def _keeps(array: Array, dtype: DType) -> bool:
 
 
 def is_array_like(data: Any) -> bool:
-    """Whether numpy makes an array of it without looking at its items."""
+    """Whether numpy converts *data* to an array without looking at its items."""
     if any(_defines(type(data), name) for name in ("__array__", "__array_interface__", "__array_struct__")):
         return True
     try:
@@ -232,7 +232,7 @@ def is_array_like(data: Any) -> bool:
 
 
 def _is_sequence(data: Any) -> bool:
-    """Whether it has items by number, and is nothing else that has."""
+    """Whether *data* has numbered items, and is no mapping, set, text or bytes."""
     return (
         all(_defines(type(data), name) for name in ("__len__", "__getitem__"))
         and not isinstance(data, Mapping | Set | str | bytes)
@@ -241,12 +241,12 @@ def _is_sequence(data: Any) -> bool:
 
 
 def _defines(kind: type, name: str) -> bool:
-    # Not hasattr, which sees what the class of a class has: an enumeration has a length.
+    # Not hasattr, which also finds members of the metaclass: an enumeration has a length.
     return any(name in vars(base) for base in kind.__mro__)
 
 
 def _check_labels(data: Any, said: Collection[str]) -> None:
-    """Raise ``InvalidDataError`` for what *data* says beside its values, by the names that libraries use."""
+    """Raise ``InvalidDataError`` if *data* has labels, units or the like that would be lost."""
     labels = _LABELS
     if type(data).__module__.partition(".")[0] in _NAMING:
         labels = {**labels, "name": _a_name}
@@ -255,7 +255,7 @@ def _check_labels(data: Any, said: Collection[str]) -> None:
             value = getattr(data, name, None)
             more = value is not None and says(value, said)
         except Exception:
-            continue  # what cannot be looked at is not there to be lost
+            continue  # what cannot be read cannot be lost
         if more:
             raise InvalidDataError(
                 f"{_name(data)} has a part that an array cannot hold: {name} ({_told(value)}) would be lost; "
@@ -298,7 +298,7 @@ def _mask(value: Any, said: Collection[str]) -> bool:
     return np.ndim(value) > 0 and bool(np.any(value))
 
 
-# Those whose name of an array is the user's, and not a place in a file or a number that the library made up.
+# Libraries in which the user names an array; in others, the name is a place in a file or made up.
 _NAMING = ("polars", "xarray")
 
 #: Attributes of arrays of h5py, netCDF4, zarr, xarray, pint, astropy, polars, pyarrow, torch, PIL and others.

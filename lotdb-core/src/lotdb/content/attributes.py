@@ -11,7 +11,15 @@ from lotdb.errors import AttributeNotFoundError, InvalidKeyError, InvalidOptionE
 from lotdb.keys import check_name, some
 from lotdb.records import Own
 from lotdb.records.entries import own_of
-from lotdb.records.own import EMPTY_OWN, get_value, position, simple_leaf, with_values, without_value
+from lotdb.records.own import (
+    EMPTY_OWN,
+    get_value,
+    note_checked,
+    position,
+    simple_leaf,
+    with_values,
+    without_value,
+)
 from lotdb.segments.payload_record import is_payload
 from lotdb.tree.handle import Handle
 from lotdb.tree.node import Node
@@ -24,11 +32,10 @@ _ABSENT = object()
 
 
 class Attributes(MutableMapping[str, Any]):
-    """The attributes of one node, read and written as they are asked for.
+    """The attributes of one node, as a mapping that always shows the current attributes.
 
-    A value comes back with the type it went in with, and as the reader's own copy: changing a list that
-    was read changes nothing that is stored. A payload is an attribute as well; its value is the
-    :class:`lotdb.Payload` that reads it.
+    Reading a value gives a copy of it, with its type. Changing a list that you have read does not change
+    the stored list. The payloads are among the attributes, each as its :class:`lotdb.Payload`.
     """
 
     __slots__ = ("_node",)
@@ -63,7 +70,7 @@ class Attributes(MutableMapping[str, Any]):
 
     def update(self, other: Any = (), /, **named: Any) -> None:
         """Set several attributes at once: all of them, or none if one is refused."""
-        if type(other) is dict and not named:  # as it mostly is
+        if type(other) is dict and not named:  # the usual case
             write(self._node, other)
             return
         if type(other) is tuple and not other:
@@ -78,13 +85,13 @@ class Attributes(MutableMapping[str, Any]):
         write(self._node, {**pairs, **named})
 
     def clear(self) -> None:
-        """Remove all attributes; payloads, and the defaults of a data node, stay."""
+        """Delete all attributes; payloads and the defaults of a data node stay."""
         own = own_of(self._node._entry())
         self._node._put_own(keep_payloads(own, self._node._hidden))
 
 
 def shown_names(node: Handle) -> Sequence[str]:
-    """The names of the attributes that are the user's, payloads among them."""
+    """The names of the user's attributes and payloads."""
     names: tuple[str, ...] = own_of(node._entry())[0]
     hidden = node._hidden
     return [name for name in names if name not in hidden] if hidden else names
@@ -92,25 +99,32 @@ def shown_names(node: Handle) -> Sequence[str]:
 
 def get(node: Handle, name: str, default: Any) -> Any:
     """The value of attribute *name*, or *default*; a default of a data node is no attribute."""
-    if node._hidden and isinstance(name, str) and name in node._hidden:
+    entry = node._entry()
+    names = entry[1]
+    # A packed leaf is the usual case, and is not taken apart.
+    if type(names) is tuple and type(name) is str:
+        if name not in names:
+            if check_name(name) is name:
+                return default
+        elif name not in POLICY:
+            stored = entry[names.index(name) + 2]
+            return stored if type(stored) is not tuple else as_read(node, name, stored)
+    own = own_of(entry)
+    place = position(own[0], name) if type(name) is str else -1
+    if place < 0:
+        checked = check_name(name)  # which may have another spelling for it
+        if checked is name or (place := position(own[0], checked)) < 0:
+            return default
+        name = checked
+    if name in POLICY and name in node._hidden:
         return default
-    return read(node, name, default)
+    stored = own[place + 1]
+    return stored if type(stored) is not tuple else as_read(node, name, stored)
 
 
 def read(node: Handle, name: str, default: Any) -> Any:
-    """The value of attribute *name*, or *default*."""
-    own: Own = node._entry()
-    at = 1  # in the entry of a leaf, which is the usual case and is not taken apart
-    if type(own[1]) is not tuple:
-        own, at = own_of(own), 0
-    names = own[at]
-    place = position(names, name) if type(name) is str else -1
-    if place < 0:
-        name = check_name(name)  # which may have another spelling for it
-        place = position(names, name)
-        if place < 0:
-            return default
-    stored = own[place + at + 1]
+    """The value under *name*, be it of an attribute or a default of a data node; *default* if none is."""
+    stored = get_value(own_of(node._entry()), name, default)
     return stored if type(stored) is not tuple else as_read(node, name, stored)
 
 
@@ -123,16 +137,10 @@ def as_read(node: Handle, name: str, stored: Any) -> Any:
 
 def write(node: Handle, named: Mapping[str, Any]) -> None:
     """Set the attributes *named*: all of them, or none if one is refused."""
-    if not POLICY.isdisjoint(named):
-        raise _is_default_error(node, next(name for name in named if name in POLICY))
     entry = node._entry()
     # The first attributes of a new node: most leaves of a large tree are made so.
-    if (
-        type(entry[1]) is tuple
-        and not entry[1]
-        and entry[0] in node._tree.plugins.unchecked
-        and (leaf := simple_leaf(entry[0], named))
-    ):
+    is_new = entry[1] == () and entry[0] in node._tree.plugins.unchecked
+    if is_new and (leaf := simple_leaf(entry[0], named)):
         container = node._container_to_write()
         if node._tree.steps is None:
             container[node._key] = leaf
@@ -140,7 +148,10 @@ def write(node: Handle, named: Mapping[str, Any]) -> None:
             put_entry(node._tree, container, node._key, leaf)
         return
     own = own_of(entry)
-    node._put_own(with_values(own, _encoded(node, own, named)))
+    own = with_values(own, _encoded(node, own, named))
+    if is_new:
+        note_checked(own)
+    node._put_own(own)
 
 
 def encode(node: Handle, named: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,20 +165,21 @@ def _encoded(node: Handle, own: Own, named: Mapping[str, Any]) -> dict[str, Any]
         name = check_name(name)
         if name in POLICY:
             raise _is_default_error(node, name)
-        if is_payload(get_value(own, name)):
+        place = position(own[0], name)
+        if place >= 0 and is_payload(own[place + 1]):
             raise _is_payload_error(node, name)
         stored[name] = values.encode(value, name=name, extra=node._tree.plugins)
     return stored
 
 
 def put(node: Handle, stored: dict[str, Any]) -> None:
-    """Set attributes that are in their stored form already."""
+    """Set attributes that are already in their stored form."""
     own = own_of(node._entry())
     node._put_own(with_values(own, stored))
 
 
 def delete(node: Handle, name: str) -> None:
-    """Remove attribute *name*."""
+    """Delete attribute *name*."""
     own = own_of(node._entry())
     name = check_name(name)
     if name in node._hidden:
@@ -180,7 +192,7 @@ def delete(node: Handle, name: str) -> None:
 
 
 def keep_payloads(own: Own, hidden: Collection[str]) -> Own:
-    """*own* with nothing left but its payloads, and what is *hidden*."""
+    """*own* without attributes: with its payloads and the *hidden* names only."""
     pairs = zip(own[0], own[1:], strict=True)
     kept = {name: stored for name, stored in pairs if is_payload(stored) or name in hidden}
     return with_values(EMPTY_OWN, kept)
@@ -200,6 +212,6 @@ def _is_payload_error(node: Handle, name: str) -> PayloadExistsError:
 
 
 def missing(node: Handle, name: str) -> AttributeNotFoundError:
-    """The error for an attribute that is not there."""
+    """The error for an attribute that does not exist."""
     there = shown_names(node)
     return AttributeNotFoundError(f"{node._place()} has no attribute {name!r} (there: {some(there)})")

@@ -21,8 +21,8 @@ __all__ = [
     "check_unset",
 ]
 
-# They are stored as attributes of the node are, so that they are copied and merged with them; but only
-# configure_data sets them, and no data node shows them among its attributes.
+# They are stored among the attributes of the node, so that they are copied with them. Only configure_data
+# sets them, and a data node does not show them among its attributes.
 SAMPLERATE = "_samplerate_hz"
 BACKEND = "_backend"
 DATA_ATTRIBUTE = "_data_attribute"
@@ -32,12 +32,12 @@ Default = Literal["samplerate_hz", "backend", "data_attribute"]
 
 
 def check_policy(tree: Tree, samplerate_hz: Any, backend: Any, data_attribute: Any) -> dict[str, Any]:
-    """Those of the three that are given, by the name of the attribute that keeps them.
+    """The given ones of the three defaults, checked, by the name under which they are stored.
 
     Raises
     ------
     InvalidRangeError, MissingPluginError, InvalidOptionError, InvalidKeyError
-        For a rate, a backend or a name that cannot be.
+        If the rate, the backend or the name is invalid.
     """
     policy: dict[str, Any] = {}
     if samplerate_hz is not None:
@@ -50,7 +50,7 @@ def check_policy(tree: Tree, samplerate_hz: Any, backend: Any, data_attribute: A
 
 
 def check_unset(unset: Any, policy: Collection[str]) -> list[str]:
-    """The attributes that keep the defaults *unset*, none of which is set by *policy* at the same time."""
+    """The names under which the defaults *unset* are stored; *policy* must not set one of them."""
     names = [unset] if isinstance(unset, str) else list(unset) if isinstance(unset, Iterable) else [unset]
     for name in names:
         if not isinstance(name, str) or f"_{name}" not in POLICY:
@@ -63,7 +63,7 @@ def check_unset(unset: Any, policy: Collection[str]) -> list[str]:
 
 
 def check_kept(place: Callable[[], str], name: str, value: Any) -> Any:
-    """*value*, the default that is stored as *name*; what was stored may have been set as an attribute once.
+    """*value*, the default that is stored as *name*. Earlier releases stored any attribute of that name.
 
     Raises
     ------

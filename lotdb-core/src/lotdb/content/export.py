@@ -1,4 +1,4 @@
-"""Writing a payload to a file: what an exporter is given, and asking for it."""
+"""Exporting: asking the plugins to write a payload to a file."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ def export_file(
     options: Mapping[str, Any],
     plugins: Loader,
 ) -> None:
-    """Have *payload* written to *path* by the plugin that knows the format.
+    """Write *payload* to *path* with the plugin that knows the format.
 
     Raises
     ------
     FileSystemError
         If there is no space, or there are too many open files.
     ExportError
-        If the file is there already, cannot be written, or cannot hold the payload without loss; nothing
-        is left at *path* then that was not there before.
+        If the file exists, cannot be written, or cannot hold the payload without loss; then *path* is as it
+        was before.
     """
     path, format = _check(path, format, if_exists)
     try:
-        # A link stays one: what it points to is written.
+        # A link stays a link: the file that it points to is written.
         place = Path(os.path.realpath(path))
         _check_place(place, path, if_exists)
         with _written_whole(place, if_exists) as file:
@@ -111,7 +111,7 @@ def _check(path: Any, format: Any, if_exists: Any) -> tuple[Path, str]:
 
 
 def _check_place(place: Path, path: Path, if_exists: str) -> None:
-    """Raise ``ExportError`` unless a file may come to *place*, which *path* leads to."""
+    """Raise ``ExportError`` unless a file may be written at *place*, to which *path* leads."""
     if place.is_dir():
         raise ExportError("it is a folder; add the name of a file")
     if os.path.lexists(place) and not place.is_file():
@@ -127,8 +127,8 @@ _THERE = "the file already exists; pass if_exists='replace' to replace it"
 
 @contextlib.contextmanager
 def _written_whole(place: Path, if_exists: str) -> Iterator[IO[bytes]]:
-    """A new file that comes to *place*, durably, when the block has ended without an error."""
-    # Beside it, so that giving it its name is one step.
+    """A new file that appears at *place*, synced to the disk, when the block ends without an error."""
+    # In the same folder, so that the file gets its name in one step.
     unfinished = place.with_name(f".{uuid.uuid4().hex[:16]}.lotdb-export")
     try:
         with open(unfinished, "x+b") as file:
@@ -149,7 +149,7 @@ def _written_whole(place: Path, if_exists: str) -> Iterator[IO[bytes]]:
 
 
 def _give_name(unfinished: Path, place: Path) -> None:
-    """Have *unfinished* at *place*, unless a file has come there since it was looked for."""
+    """Move *unfinished* to *place*, unless a file has appeared there meanwhile."""
     try:
         os.link(unfinished, place)
     except OSError as error:

@@ -1,6 +1,6 @@
 """pandas, both ways: what its objects hold that numpy's have not, and DataFrames of tables.
 
-Nothing here imports pandas for somebody who does not use it: who has an object of it has imported it.
+Only ``to_frame`` imports pandas: a program that passes an object of pandas has imported it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def check_labels(series: Any, said: Collection[str] = ()) -> None:
 
 
 def check_said(what: str, name: str, notes: Any, said: Collection[str], advice: str) -> None:
-    """Raise ``InvalidDataError`` for *notes* of an object, unless the caller says them as well."""
+    """Raise ``InvalidDataError`` for *notes* of an object, unless the caller passes them as metadata."""
     lost = [key for key in notes if key not in said]
     if lost:
         raise InvalidDataError(f"{what} has {name} ({shown(lost)}), which would be lost; {advice}")
@@ -103,7 +103,7 @@ def values_of(series: Any) -> tuple[Array, Array]:
     Raises
     ------
     ValueError
-        If an array cannot keep them. The message is the reason, to be put behind what they are of.
+        If an array cannot keep them. The message is the reason; the caller adds what it is about.
     """
     dtype = series.dtype
     if isinstance(dtype, np.dtype) and dtype.kind != "O":

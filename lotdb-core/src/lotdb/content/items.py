@@ -1,8 +1,8 @@
 """Single values in a sequence, as one array in which each has kept its value.
 
-What ``numpy.array`` does without a word is an error here: integers that become floating point, numbers that
-become texts, texts that lose the NULs at their end, times that wrap around, and values of a type of somebody
-else's of which only the number would stay.
+``numpy.array`` silently changes some values. Here, these are errors: integers that become floating point,
+numbers that become texts, texts that lose the NULs at their end, times that wrap around, and values of
+another library's type of which only the number would remain.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PYTHON = frozenset({str, bytes, bool, int, float, complex, *_TIMES})
 
 
 def is_value(kind: type) -> bool:
-    """Whether values of this very type can stand in an array; those of a subclass would be something else."""
+    """Whether an array can hold values of exactly this type; values of a subclass would change their type."""
     return kind in _PYTHON or (issubclass(kind, np.generic) and kind.__module__ == "numpy")
 
 
@@ -41,7 +41,7 @@ def array_of(items: list[Any]) -> Array:
     Raises
     ------
     ValueError
-        If there is no such array. The message is the reason, to be put behind what the items are of.
+        If there is no such array. The message is the reason; the caller adds what the items are from.
     """
     if not items:
         return np.zeros(0, "f8")

@@ -1,4 +1,4 @@
-"""A payload as one reads it: its shape and rate, windows of its rows, and files of it."""
+"""Payload: reading a payload, its shape and rate, and windows of its rows."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ DECODED = 256
 
 
 def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRecord:
-    """The record of payload *name*, of which *stored* is the plain form.
+    """The record of payload *name*, whose stored form is *stored*.
 
-    It is remembered: decoding it takes longer than reading a window.
+    The tree remembers it, because decoding it takes longer than reading a window.
     """
     tree = node._tree
     known = tree.decoded.get(id(stored))
     if known is None:
         if len(tree.decoded) >= DECODED:
             tree.decoded.clear()
-        # With the stored form itself, so that no other has its identity meanwhile.
+        # The stored form is kept, too, so that no other object gets its id meanwhile.
         try:
             known = tree.decoded[id(stored)] = (stored, PayloadRecord.decode(stored))
         except DamagedError as error:
@@ -82,7 +82,7 @@ class StoredSegment:
 
 
 class Payload:
-    """Stored data, read when you ask for them; shape, dtype and rate are known without reading.
+    """Stored data, read when you ask for them; shape, dtype and rate are known before that.
 
     It slices as a numpy array does (``payload[10:20]``, ``payload[-5:]``, ``payload[::2, 1]``), and
     only those rows are read. ``numpy.asarray(payload)`` reads all rows. A payload does not change when
@@ -112,7 +112,7 @@ class Payload:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Length of each axis; bytes, and text in UTF-8, are one axis of bytes."""
+        """Length of each axis; bytes and texts have one axis, of bytes (texts in UTF-8)."""
         return self._record.shape
 
     @property
@@ -158,14 +158,14 @@ class Payload:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The mapping that was passed as ``metadata=``, as the caller's own copy."""
+        """A copy of the mapping that was passed as ``metadata=``."""
         stored = self._record.metadata
         decoded = {} if stored is None else values.decode(stored, extra=self._tree.plugins)
         return decoded if isinstance(decoded, dict) else {"metadata": decoded}
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options of the backend that it was written with."""
+        """The backend's options with which the data were written."""
         return self._tree.decode_options(self._record.layout)
 
     def segments(self) -> list[StoredSegment]:
@@ -179,7 +179,7 @@ class Payload:
         return stored
 
     def __bool__(self) -> bool:
-        """True: the payload is there, if without rows."""
+        """True, even without rows."""
         return True
 
     def __len__(self) -> int:
@@ -192,7 +192,7 @@ class Payload:
     def read(self, start: Number | None = None, stop: Number | None = None, *, unit: Unit = "samples") -> Any:
         """The data from *start* to before *stop*: an array, a text, or bytes.
 
-        The rows of a table are returned as a structured array; as a masked one if any of their cells is
+        The rows of a table are returned as a structured array, or as a masked one if a cell of these rows is
         missing.
 
         Parameters
@@ -288,13 +288,13 @@ class Payload:
         if_exists: Literal["error", "replace"] = "error",
         **options: Any,
     ) -> None:
-        """Write the data to a file, in any format that ``attach_file`` reads.
+        """Write the data to a file, in a format that ``attach_file`` reads.
 
         Parameters
         ----------
         path
-            The file. It appears, durably, when it is complete. If it is a link, the file that it points to
-            is replaced.
+            The file. It appears when it is complete and on the disk. If it is a link, the file that it points
+            to is replaced.
         format
             Name of the format; by default the file name's suffix.
         if_exists : {"error", "replace"}

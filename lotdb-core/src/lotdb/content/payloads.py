@@ -70,7 +70,7 @@ _CONTENT_TYPES = {
 
 @dataclass(frozen=True)
 class Request:
-    """How data are to be written: what ``DataNode.write_data`` and its like are told, but for the data.
+    """How to write data: the arguments of ``DataNode.write_data`` and similar methods, without the data.
 
     None stands for what was not said.
     """
@@ -85,7 +85,7 @@ class Request:
 
 
 class Written(NamedTuple):
-    """A payload whose rows are written, for the node to be told."""
+    """A payload whose rows are written, but which :func:`record` has not yet stored in the node."""
 
     name: str
     record: PayloadRecord
@@ -131,7 +131,7 @@ def get(node: Handle, name: str) -> Payload:
     Raises
     ------
     PayloadNotFoundError
-        If there is none of that name.
+        If no payload has that name.
     """
     found = find(node, name)
     if found is None:
@@ -159,18 +159,18 @@ def write(node: Handle, data: Any, request: Request) -> Payload:
 
 
 def write_rows(node: Handle, data: Any, request: Request) -> Written:
-    """Write the rows of *data*; the node does not know of them until :func:`record` tells it."""
+    """Write the rows of *data*; :func:`record` then makes them a payload of the node."""
     request, existing = check(node, request)
     given = encode(data, request, partial(_where, node, request.name))
     if existing is not None:
         return _add_rows(node, given, request, existing)
-    return _write_anew(node, given, request)
+    return _write_new(node, given, request)
 
 
 def check(node: Handle, request: Request) -> tuple[Request, PayloadRecord | None]:
-    """*request* as it is meant, and the payload that is to be appended to, if there is one.
+    """The checked *request*, and the existing payload to which it appends, if any.
 
-    What depends on the data, and on the backend, is not looked at.
+    It does not check what depends on the data or on the backend.
     """
     if request.if_exists not in ("replace", "error", "append"):
         raise InvalidOptionError(f"if_exists is {request.if_exists!r}; use 'replace', 'error' or 'append'")
@@ -192,7 +192,7 @@ def check(node: Handle, request: Request) -> tuple[Request, PayloadRecord | None
 
 
 def _add_rows(node: Handle, given: _Given, request: Request, existing: PayloadRecord) -> Written:
-    """Write what was given behind the rows of *existing*."""
+    """Write the given rows after those of *existing*."""
     where, tree, layout = partial(_where, node, request.name), node._tree, existing.layout
     _check_fits(where, existing, given, request)
     if request.options:
@@ -205,11 +205,11 @@ def _add_rows(node: Handle, given: _Given, request: Request, existing: PayloadRe
     tree.check_writable()
     layout = tree.noted(layout, existing.samplerate_hz, existing.metadata)
     rows, segments = _append(tree.stage, layout, existing.segments, given)
-    # A payload that grows gets a record of its own: its neighbours are not written again each time.
+    # A payload that grows gets a record of its own, so that an append does not rewrite its neighbours.
     return Written(request.name, existing.with_rows(existing.shape[0] + rows, segments), boxed=True)
 
 
-def _write_anew(node: Handle, given: _Given, request: Request) -> Written:
+def _write_new(node: Handle, given: _Given, request: Request) -> Written:
     tree, rate = node._tree, request.samplerate_hz
     backend = tree.default_backend if request.backend is None else request.backend
     layout = _layout(node, given.dtype, given.row_shape, backend, request.options)
@@ -230,7 +230,7 @@ def record(
     attributes: Mapping[str, Any] | None = None,
     gone: Collection[str] = (),
 ) -> list[Payload]:
-    """Make what was written payloads of *node*, with *attributes* in their stored form, and remove *gone*."""
+    """Store *several* as payloads of *node*, with *attributes* in their stored form, and delete *gone*."""
     own = own_of(node._entry())
     for name in gone:
         own = without_value(own, name)
@@ -249,7 +249,7 @@ def record(
 def _append(
     stage: Stage, layout: Layout, segments: tuple[Segment, ...], given: _Given
 ) -> tuple[int, tuple[Segment, ...]]:
-    """How many rows were given, and the segments that then hold all rows."""
+    """Write the given rows; return their number, and the segments of all rows."""
     if given.array is not None:
         array = given.fitted(given.array, layout.dtype)
         return len(array), stage.append(layout, segments, array)
@@ -283,7 +283,7 @@ def compact(
 
 
 def compact_tree(node: Node, *, backend: str | None, options: Mapping[str, Any]) -> int:
-    """Rewrite all payloads at and below *node*; how many."""
+    """Rewrite all payloads at and below *node*; return their number."""
     done = 0
     node._tree.check_writable()
     with all_or_nothing(node):
@@ -296,7 +296,7 @@ def compact_tree(node: Node, *, backend: str | None, options: Mapping[str, Any])
 
 
 def delete(node: Handle, name: str) -> None:
-    """Remove payload *name*; ``PayloadNotFoundError`` if there is none."""
+    """Delete payload *name*; ``PayloadNotFoundError`` if it does not exist."""
     get(node, name)
     node._put_own(without_value(own_of(node._entry()), check_name(name, "payload")))
 
@@ -306,7 +306,7 @@ def delete(node: Handle, name: str) -> None:
 
 @dataclass(frozen=True)
 class _Given:
-    """What was given to be stored: an array, or blocks of rows that are made as they are asked for."""
+    """The data to store: an array, or blocks of rows that are produced when they are needed."""
 
     kind: str
     dtype: np.dtype[Any]
@@ -326,7 +326,7 @@ def _where(node: Handle, name: str) -> str:
 
 
 def encode(data: Any, request: Request, where: Callable[[], str]) -> _Given:
-    """What is to be stored of *data*; *where* says it for messages, which take the path of the node."""
+    """*data* in the form in which it is stored; *where* returns the place for messages."""
     said = {request.name, *_names(request.metadata)}
     if isinstance(data, Blocks):
         dtype = tables.stored_dtype(data.dtype) if data.kind == "table" else data.dtype
@@ -347,7 +347,7 @@ def encode(data: Any, request: Request, where: Callable[[], str]) -> _Given:
 
 
 def _check_plain(payload: Payload, rate: float | None, said: Collection[str]) -> None:
-    """Raise ``InvalidDataError`` if *payload* is more than the array that would be stored of it."""
+    """Raise ``InvalidDataError`` if *payload* has more than an array holds, which would be lost."""
     lost = [name for name in payload.metadata if name not in said]
     if payload.samplerate_hz not in (None, rate):
         lost.append(f"the rate of {payload.samplerate_hz:g} Hz")
@@ -432,7 +432,7 @@ def _layout(
 
 
 def _meant(options: Mapping[str, Any]) -> str:
-    """What to add to a message where a backend's option may be a misspelt argument of ours."""
+    """The end of a message, if one of the backend's options looks like a misspelt argument of ours."""
     from difflib import get_close_matches  # it takes a while
 
     for name in options:
@@ -442,7 +442,7 @@ def _meant(options: Mapping[str, Any]) -> str:
 
 
 def check_metadata(node: Handle, metadata: Any) -> None:
-    """Raise the right error if *metadata* cannot be kept."""
+    """Raise the error that storing *metadata* would raise."""
     _encode_metadata(node, metadata)
 
 

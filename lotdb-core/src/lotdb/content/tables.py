@@ -160,7 +160,7 @@ def _check_type(name: Any, dtype: DType) -> None:
 def _packed(columns: Iterable[tuple[str, DType]]) -> DType:
     """The structure of *columns*."""
     names, formats = zip(*columns, strict=True)
-    # Numpy takes texts of no length for ones whose length is yet to be said.
+    # Numpy takes texts of length 0 for texts whose length is not known yet.
     sized = [np.dtype(f"{dtype.kind}1") if dtype.itemsize == 0 else dtype for dtype in formats]
     return np.dtype({"names": names, "formats": sized})
 

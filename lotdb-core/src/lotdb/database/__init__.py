@@ -74,7 +74,8 @@ class LOTDB(Opened):
         True to create a database, and to raise an error if one exists. By default, a database that exists is
         opened, and is created if none exists.
     read_only
-        Nothing can be changed. Shows the last commit before the opening; see :meth:`refresh`.
+        True to open a database that cannot be changed. It shows the last commit before the opening; see
+        :meth:`refresh`.
     durability : {"full", "process"}
         ``"full"``: a commit survives a power cut. ``"process"``: it survives a killed process only, and costs
         less.
@@ -134,7 +135,7 @@ class LOTDB(Opened):
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
         try:
-            # It waits where Ctrl-C can end it.
+            # Ctrl-C can end the waiting, but not the opening.
             patiently(partial(self._unless_dropped, partial(self._open, new=new)), timeout)
         except BaseException:  # also Ctrl-C, which comes when all is open
             self._let_go()
@@ -142,7 +143,7 @@ class LOTDB(Opened):
         _open_databases[id(self)] = self
 
     def _unless_dropped(self, attempt: Callable[[], None]) -> None:
-        """Call *attempt*, again if an object of this process that nobody uses any more kept it busy."""
+        """Call *attempt*; if a dropped object of this process kept the database open, call it again."""
         try:
             attempt()
         except DatabaseBusyError:
@@ -186,7 +187,7 @@ class LOTDB(Opened):
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be done with it any more: it was closed, or a commit failed half-way."""
+        """Whether the database can no longer be used: it was closed, or a commit failed half-way."""
         return self._refusal is not None
 
     def __enter__(self) -> LOTDB:
@@ -257,17 +258,17 @@ class LOTDB(Opened):
         Raises
         ------
         ConflictError
-            If another transaction first changed the same nodes; nothing of this one was kept.
+            If another transaction changed the same nodes first. Nothing of this transaction was stored.
         CommitInDoubtError
-            If the disk failed in the last step: open the database again and check whether the commit is
-            there.
+            If the disk failed in the last step. Open the database again, and check whether the commit is
+            stored.
         ClosedError
-            If there is no open connection of that id.
+            If no connection of that id is open.
         """
         self._session(connection).commit()
 
     def abort(self, connection: str | BaseNode = "standard") -> None:
-        """Discard a connection's changes since its last commit; it then sees what others committed."""
+        """Discard a connection's changes since its last commit. It then sees what others have committed."""
         self._session(connection).abort()
 
     def savepoint(self, connection: str | BaseNode = "standard") -> Savepoint:
@@ -314,7 +315,7 @@ class LOTDB(Opened):
         ReadOnlyError
             If it was opened read-only.
         DamagedError
-            If a record cannot be read, or a node is below itself; nothing is changed then.
+            If a record cannot be read, or a node is below itself. Then nothing has changed.
         FileSystemError
             If the system could not open, write or remove a file.
         """
@@ -333,7 +334,7 @@ class LOTDB(Opened):
             session.close()
 
     def verify(self) -> list[Damage]:
-        """Read everything, and list the damage with the node, payload and file; empty if there is none.
+        """Read everything, and list the damage, with its node, payload and file.
 
         Damage of the data file that belongs to no node comes first, with the path of the root.
         """
@@ -366,7 +367,7 @@ class LOTDB(Opened):
         Raises
         ------
         FileSystemError
-            If the system failed; the database is closed nevertheless.
+            If the system reported an error; the database is closed nevertheless.
         """
         if self._refusal is not None:
             return
@@ -420,7 +421,7 @@ def _check_backends(plugins: Plugins, default: Any, configs: Any) -> None:
     if not isinstance(default, str):
         raise InvalidOptionError(f"default_backend is {default!r}; use the name of a backend, such as 'blob'")
     if default != "blob":
-        # The usual one is looked for when it is first used: trees alone need none.
+        # The usual backend is looked up when it is first used, because a tree without payloads needs none.
         plugins.check_backend(default)
     if configs is None:
         return
@@ -433,7 +434,7 @@ def _check_backends(plugins: Plugins, default: Any, configs: Any) -> None:
 
 
 def _nothing() -> None:
-    """What is to be let go of before anything is open."""
+    """Stands for ``_let_go`` before anything is open."""
 
 
 def _let_go(zodb: ZODB.DB, backends: Backends) -> None:
@@ -473,7 +474,7 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
     return str(database_id)
 
 
-# A forked child has copies of all these objects; what both did would ruin the data file.
+# A forked child has copies of all these objects. If both processes used them, the data file would be damaged.
 _open_databases: WeakValueDictionary[int, LOTDB] = WeakValueDictionary()
 
 

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 __all__ = ["NOBODY", "Opened", "living"]
 
-#: Owner of a tree that is closed; no thread has this number.
+#: Owner of a closed tree; never the id of a thread.
 NOBODY = -1
 
 
@@ -94,11 +94,11 @@ class Opened:
         return f"database {os.fspath(self.path / self.name)!r}"
 
     def _register(self, connection: Connected) -> None:
-        """Know of a connection that is about to be opened."""
+        """Add a connection that is about to be opened."""
         self._connections[id(connection)] = connection
 
     def _forget(self, connection: Connected) -> None:
-        """Know no more of a connection that could not be opened."""
+        """Remove a connection that could not be opened."""
         self._connections.pop(id(connection), None)
 
     def _known_connections(self) -> list[Connected]:
@@ -110,7 +110,7 @@ class Opened:
         return [connection for connection in self._known_connections() if connection.is_open]
 
     def _why_refused(self) -> LotdbError | None:
-        """The error that says why nothing can be done with the database any more, or None."""
+        """The error that says why the database can no longer be used, or None."""
         return self._refusal
 
     def _give_up(self, reason: LotdbError) -> None:
@@ -124,7 +124,7 @@ class Opened:
             raise self._refusal
 
     def _oldest_snapshot(self) -> bytes:
-        """The last transaction that all see whose connection is open, or will be opened from now on."""
+        """The last transaction that each connection sees that is open, or is opened from now on."""
         last: bytes = self._zodb.storage.lastTransaction()  # first, since others go on opening and committing
         starts = [each.oldest for each in self._known_connections() if not each.is_closed]
         before: list[bytes] = [p64(u64(start) - 1) for start in starts]
@@ -132,6 +132,6 @@ class Opened:
 
 
 def living(known: WeakValueDictionary[int, T]) -> list[T]:
-    """What is there by its id: unlike a WeakSet, that can be listed while other threads add to it."""
+    """The living objects of *known*. Unlike a WeakSet, it can be listed while other threads add to it."""
     there = [reference() for reference in known.valuerefs()]
     return [each for each in there if each is not None]

@@ -31,7 +31,7 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.node_api.nodes import BaseNode
-from lotdb.records import OWN_KEY, Box, Bucket, Children, Guard
+from lotdb.records import OWN_KEY, Box, Bucket, Children
 from lotdb.records.children import buckets
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
@@ -47,7 +47,7 @@ __all__ = ["ROOT_KEY", "Savepoint", "Session"]
 
 ROOT_KEY = "root"
 
-# What a change of the tree changes; other than blobs, of which some belong to no payload.
+# The records that a change of the tree changes. Blobs are left out, because some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
 
 
@@ -101,34 +101,32 @@ class ConnectedTree(Tree):
         changed = any(type(record) in _RECORDS for record in connection._registered_objects)
         return changed or (saved is not None and len(saved) > 0)
 
-    def depend_on(self, guard: Guard) -> None:
-        self._depend(guard)
-
     def depend_on_content(self, record: Children | Box) -> None:
         if type(record) is Box:
-            self._depend(record)
+            self.depend_on(record)
             return
         self.retire(record)
         for bucket in buckets(record):
-            self._depend(bucket)
+            self.depend_on(bucket)
 
     def retire(self, children: Children) -> None:
         # Up to 127 children lie in this very record, if there never were more. Of more, it is the root.
-        self._depend(children)
+        self.depend_on(children)
         bucket = children._firstbucket
         if bucket._next is None:
-            self._depend(bucket)
+            self.depend_on(bucket)
         own = children[OWN_KEY]
         if type(own) is Box:
-            self._depend(own)
+            self.depend_on(own)
 
-    def _depend(self, record: Any) -> None:
-        if record._p_jar is None or record._p_oid is None:
+    def depend_on(self, record: Any) -> None:
+        # Once in a transaction is enough, and each change of the epoch asks for all above a node again.
+        if record._p_jar is None or record._p_oid is None or record._p_oid in self._session.exact:
             return
         record._p_activate()  # a ghost does not know its serial
         if record._p_serial != z64:
             self._session.connection.readCurrent(record)
-            # What this transaction changes as well would be merged, and the dependence forgotten.
+            # If this transaction also changes the record, ZODB would drop the dependency and merge it.
             self._session.exact.setdefault(record._p_oid, record._p_serial)
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
@@ -169,7 +167,7 @@ class Session:
         self.pinned: dict[weakref.ref[Tree], bytes] = {}
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
-        # The connection reads at this moment or a later one, which it does not tell before it is open.
+        # The connection will read at this moment or at a later one; it is known once the connection is open.
         self._earliest = _next(database._zodb.storage.lastTransaction())
         database._register(self)
         try:
@@ -178,8 +176,8 @@ class Session:
                 self.tree = ConnectedTree(self)
                 self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
         except BaseException:  # also Ctrl-C, which comes when all is open
-            # Whoever keeps the exception keeps this object, which must neither be closed again, when others
-            # use the connection of ZODB, nor keep packing from what it would have seen.
+            # The exception may keep this object alive. It must not be closed again, because ZODB may give its
+            # connection to others by then; and it must not keep pack from what it would have seen.
             database._forget(self)
             if "tree" in self.__dict__:
                 self.tree.owner = NOBODY
@@ -225,7 +223,7 @@ class Session:
     @property
     def snapshot(self) -> bytes:
         """The transaction number before which this connection reads."""
-        # After a savepoint, _storage is another one, which keeps what is not committed.
+        # After a savepoint, _storage is ZODB's temporary storage of uncommitted changes.
         return self.connection._normal_storage._start  # type: ignore[no-any-return]
 
     @property
@@ -245,7 +243,7 @@ class Session:
     # -- transactions --------------------------------------------------------------------------------
 
     def commit(self) -> None:
-        """Make all that was changed visible together; after any error it is as if nothing had been."""
+        """Make all changes visible together; after any error, none of them is stored."""
         self.tree.check()
         if self.torn is not None:
             raise ClosedError(
@@ -295,20 +293,20 @@ class Session:
                 telling.tell()
 
     def abort(self) -> None:
-        """Forget all that was changed since the last commit, and see what others have committed."""
+        """Discard all changes since the last commit, and see what others have committed."""
         self.tree.check()
         with uninterrupted(), system_errors("an error came up in an abort", self.database._data_file):
             self._forget_all()
 
     def savepoint(self) -> Savepoint:
-        """A point within the transaction that can be returned to; after any error nothing of it is kept."""
+        """A point within the transaction to roll back to; after an error, all changes are discarded."""
         self.tree.check()
         with uninterrupted(), system_errors("no savepoint was made", self.database._data_file):
             self.tree.stage.flush()
             try:
                 self.connection.join_changed()
                 savepoint = self._manager.savepoint()
-            except BaseException:  # ZODB has forgotten all that was changed, and takes nothing more
+            except BaseException:  # ZODB has discarded all changes, and accepts no more
                 self._forget_all()
                 raise
             journal = self.tree.journal
@@ -316,7 +314,7 @@ class Session:
             return Savepoint(self, savepoint, len(self.undos), steps)
 
     def close(self) -> None:
-        """Forget what is not committed, and let go of the connection."""
+        """Discard uncommitted changes, and close the connection."""
         if self.tree.owner == NOBODY:
             return
         self.check_closable()
@@ -363,8 +361,8 @@ class Session:
             how()
         finally:
             if self.changed:
-                # ZODB resets what it was told of. An object whose change was cut short, by a lack of memory
-                # inside of it, may not have told; so all that was read is read again.
+                # ZODB resets the objects that reported a change. An object that ran out of memory in the
+                # middle of a change may not have reported it, so all that was read is read again.
                 self.connection.cacheMinimize()
             self.tree.stage.purge()
             self.tree.new_epoch()
@@ -383,10 +381,10 @@ def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None
 
 
 class _StagePart:
-    """The stage as a part of ZODB's transaction, which does not keep it, and the database, in use.
+    """The stage as a part of ZODB's transaction, which holds it by a weak reference.
 
-    Objects of ZODB that were not closed are never collected, and so would a database not be whose last user
-    has dropped it in the middle of a transaction.
+    Objects of ZODB that were not closed are never garbage-collected. With a strong reference, a database that
+    was dropped in the middle of a transaction would not be either.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -402,7 +400,7 @@ class _StagePart:
 
 
 def _nothing(*args: object) -> None:
-    """What a stage does that nobody uses any more."""
+    """What a stage does that was dropped."""
 
 
 class Savepoint:
@@ -432,7 +430,7 @@ class Savepoint:
                 with system_errors("nothing was rolled back", self._session.database._data_file):
                     self._session._roll_back(self._savepoint.rollback, self._undos, self._steps)
                 self._session._depend_again()
-            except BaseException:  # ZODB takes nothing more in this transaction
+            except BaseException:  # ZODB accepts no more changes in this transaction
                 self._session._forget_all()
                 raise
             self._session.torn = None

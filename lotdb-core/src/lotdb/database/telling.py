@@ -14,7 +14,6 @@ from typing import Any
 
 from ZODB.POSException import POSError
 
-from lotdb.content.defaults import POLICY
 from lotdb.database.opened import Opened
 from lotdb.errors import ListenerWarning, LotdbError, text_of
 from lotdb.node_api.nodes import BaseNode
@@ -48,9 +47,7 @@ class Telling:
         before = Before(connection.is_changed(), connection.state_before)
         assert tree.journal is not None
         try:
-            self._changes = compare(
-                tree.journal.play(tree.roots), tree.roots, before, plugins=tree.plugins, hidden=POLICY
-            )
+            self._changes = compare(tree.journal.play(tree.roots), tree.roots, before, tree.plugins)
         except (LotdbError, POSError) as error:
             # A part of the earlier state cannot be read. That must not keep the new one from being stored.
             self._failure = error
@@ -68,7 +65,7 @@ class Telling:
         if self._changes is None:
             _warn(f"nobody was told of commit {commit.hex()} of {self._database}: {self._failure}")
             return
-        changes = Changes(self._changes, commit.hex(), self._last.hex(), lambda: self._root, POLICY)
+        changes = Changes(self._changes, commit.hex(), self._last.hex(), lambda: self._root)
         self._database._telling = get_ident()
         try:
             failed = self._database.plugins.tell(EVENT, database=self._database, changes=changes)

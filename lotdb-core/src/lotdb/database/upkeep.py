@@ -1,4 +1,4 @@
-"""Looking after a database: finding damage, and sweeping what nothing refers to."""
+"""Upkeep of a database: finding damage, and deleting segments that no record names."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from lotdb.interfaces.backend import Backend, is_locator, iter_locators
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import Children, Entry
 from lotdb.records.children import all_items
-from lotdb.records.entries import load_guard, own_of, record_of
+from lotdb.records.entries import children_of, load_guard, own_of, record_of
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.storage import damaged_headers, raw_records
 from lotdb.tree.copying import BLOCK_BYTES
+from lotdb.tree.rings import refuse_ring
 from lotdb.values.values import Undecodable, decode
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Damage:
 def verify(root: BaseNode) -> Iterator[Damage]:
     """What is damaged at and below *root*, in the order of the tree; every byte of every payload is read.
 
-    What branches share is looked at once, at the first of them.
+    Nodes that branches share are read once, in the first branch.
     """
     seen: set[Any] = set()
     stack: list[Iterator[BaseNode | Damage]] = [iter((root,))]
@@ -90,12 +91,12 @@ def _is_new(node: BaseNode, entry: Entry, seen: set[Any]) -> bool:
         seen.add(name)
         return True
     if type(record) is Children:
-        node._refuse_ring(record, levels=None)
+        refuse_ring(node, record, levels=None)
     return False
 
 
 def _below(node: BaseNode) -> Iterator[BaseNode | Damage]:
-    """The children of *node*; one that cannot be is a damage."""
+    """The children of *node*; a ``Damage`` in place of each one that cannot be read."""
     tree = node._tree
     try:
         children = node._children()
@@ -112,7 +113,7 @@ def _below(node: BaseNode) -> Iterator[BaseNode | Damage]:
 
 
 def _damage(node: BaseNode, error: Exception) -> Damage:
-    """What *error* says of *node*: whatever one stumbles over that reads what is not as it was written."""
+    """The damage that *error* tells of *node*; reading what was altered may raise any error."""
     if isinstance(error, MemoryError | RecursionError | PluginError):  # of here and now, not of the data
         raise error
     if failure := system_error(error):
@@ -128,8 +129,8 @@ def refuse_rings(root: BaseNode) -> None:
     stack: list[Iterator[tuple[str, Entry]]] = [iter((("", root._entry()),))]
     while stack:
         key, entry = next(stack[-1], _NO_CHILD)
-        record = entry[1]
-        if type(record) is not Children:
+        record = children_of(entry)
+        if record is None:
             if entry is _NO_CHILD[1]:
                 stack.pop()
                 if below:
@@ -155,7 +156,7 @@ def verify_data_file(database: Opened) -> Iterator[Damage]:
         yield Damage("", "", reason)
 
 
-# What ZODB calls a record. It is no use to who looks for a node.
+# The ids by which ZODB names a record. They do not help to find a node.
 _ID = re.compile(r"\b(?:object|oid) 0x[0-9a-f]+(?:, stored by transaction 0x[0-9a-f]+)?")
 
 
@@ -209,12 +210,11 @@ def check_can_pack(database: Opened) -> None:
 def sweep(database: Opened) -> None:
     """Delete the segments that no record of any revision names.
 
-    Only what has the form of a locator, and is no link, is deleted: the folder may come from a stranger.
+    It deletes only names of the exact form of a locator, and no links: the folder may come from a stranger.
 
-    The order is what makes it safe beside other connections of this process, which holds the only
-    writer's lock: first what is stored is listed, then what is staged, then what is recorded. A segment
-    on the first list was, at that moment, either staged and is spared as such or as recorded since, or
-    recorded already.
+    This process holds the writer's lock, but other connections of it may write at the same time. The order
+    makes that safe: list the stored segments, then the staged ones, then the recorded ones. A segment on the
+    first list was staged or recorded at that moment, so it is on the second or on the third list.
     """
     stored = [
         (backend, locator)

@@ -1,4 +1,4 @@
-"""Taking in whole folders: which file goes to which node, one commit a batch, a report at the end."""
+"""Ingesting folders: which file goes to which node, a commit after each batch, a report at the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from lotdb.tree.node import Node
 
 __all__ = ["IngestReport", "ingest_tree"]
 
-#: What one file can be to blame for; anything else concerns the database.
+#: Errors that one file can cause; any other error concerns the database.
 _OF_ONE_FILE = (
     DataMismatchError,
     IngestError,
@@ -67,9 +67,8 @@ class IngestReport:
         Files that were ingested from this folder earlier, and do not exist in it any more. Their payloads
         stay.
     notes
-        What else there is to know of files that were taken in: what of them was not kept, payloads of an
-        earlier file in their place that are gone with it, that they are empty, or that they are of a format
-        that is not read, so that their bytes were kept.
+        Lists of texts about ingested files: what was not kept, payloads of a replaced file that were deleted,
+        that a file is empty, or that its bytes were stored because no plugin reads its format.
     """
 
     added: list[str] = field(default_factory=list)
@@ -97,7 +96,7 @@ class IngestReport:
         return "\n".join(map(_printable, lines))
 
     def _noted(self) -> Iterator[str]:
-        """The notes, those that are the same of many files once."""
+        """The notes; a note that many files share is listed once."""
         files: dict[str, list[str]] = {}
         for path, notes in self.notes.items():
             for note in notes:
@@ -108,13 +107,13 @@ class IngestReport:
 
 
 def _printable(line: str) -> str:
-    # The name of a file may hold anything: line breaks, commands to a terminal, what is no text.
+    # The name of a file may contain line breaks, commands to a terminal, and bytes that are no text.
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a file goes, and what is said of it."""
+    """The node and payload of a file, and its fields."""
 
     file: str
     node: str
@@ -137,7 +136,7 @@ def ingest_tree(
     progress: Progress | None,
     **how: Any,
 ) -> IngestReport:
-    """Take in the files below *folder*; see ``BaseNode.ingest_tree``."""
+    """Ingest the files below *folder*; see ``BaseNode.ingest_tree``."""
     if on_error not in ("report", "raise"):
         raise InvalidOptionError(f"on_error is {shown(on_error)}; use 'report' or 'raise'")
     if batch_size is not None and check_limit("batch_size", batch_size) == 0:
@@ -179,7 +178,7 @@ def ingest_tree(
 def _take_in(
     node: Node, root: Path, place: _Place, said: Sidecar, report: IngestReport, how: dict[str, Any]
 ) -> Literal["added", "replaced", "unchanged"]:
-    """What became of the file; it may be there already. After an error the tree is as it was."""
+    """Ingest one file, unless it is already stored; return what happened. An error changes nothing."""
     with node._tree.whole():
         about = said.about(place.file, place.fields)
         target: Any = node.get_node_path(place.node, node_type="data")
@@ -218,7 +217,7 @@ def _attach(
     metadata: Mapping[str, Any] | None = None,
     **how: Any,
 ) -> None:
-    """Have *target* take in the file at *path*, unless it is there already."""
+    """Ingest the file at *path* into *target*, unless it is already stored."""
     # What is appended is not appended again for its notes' sake.
     skip = skip_unchanged and (how.get("if_exists") == "append" or _says(target, name, about))
     if skip and not always_hash and is_known(target, name, path):
@@ -235,7 +234,7 @@ def _says(target: Node, name: str, about: dict[str, Any]) -> bool:
 
 
 def _notes(target: Node, name: str, path: Path, about: dict[str, Any] | None) -> list[str]:
-    """What there is to know of a file that was taken in."""
+    """The report's notes about a file that was ingested."""
     notes: dict[str, None] = {}
     if about is None:
         notes["nothing is said of it in a sidecar"] = None
@@ -251,7 +250,7 @@ def _notes(target: Node, name: str, path: Path, about: dict[str, Any] | None) ->
 
 
 def _vanished(node: Node, root: Path, there: set[str], report: IngestReport) -> list[str]:
-    """Files of the folder that payloads below *node* came from, and that are not in it any more."""
+    """Files that payloads below *node* came from, and that are no longer in the folder."""
     base = os.path.join(os.path.abspath(root), "")
     found: set[str] = set()
     for each in walk.everything(node):
@@ -311,7 +310,7 @@ def _places(
             continue
         place = _Place(
             file=file,
-            # Without fields, its path is all that tells a file apart.
+            # Without fields, only its path distinguishes a file from others.
             node=_normal(to.format_map(found) or file),
             data_attribute=None if named is None else _normal(named.format_map(found)),
             fields=found,
@@ -353,7 +352,7 @@ def _check_attributes(asked: Any, fields: list[str]) -> list[str]:
 
 
 def _normal(name: str) -> str:
-    # As keys are, so that two files whose names are written in two ways are found to be for one node.
+    # As for keys, so that two spellings of one name are noticed as one node.
     return unicodedata.normalize("NFC", name)
 
 

@@ -1,4 +1,4 @@
-"""Patterns of paths with fields, and templates that are filled in with what the fields stand for."""
+"""Patterns of paths with fields, and templates into which the values of the fields are filled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["check_template", "fields_of", "parse"]
 
 
 def parse(pattern: Any) -> tuple[re.Pattern[str], list[str]]:
-    """The regular expression that *pattern* stands for, and the names of its fields in order."""
+    """*pattern* as a regular expression, and the names of its fields in order."""
     if not isinstance(pattern, str):
         raise InvalidOptionError(
             f"pattern is {shown(pattern)}; use a text such as '{{speaker}}/{{take}}.wav'"
@@ -43,7 +43,7 @@ _WILDCARDS = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
 
 
 def _split(template: str, option: str) -> list[tuple[str, str | None]]:
-    """The pieces of text of *template*, each with the name of the field behind it."""
+    """The pieces of text of *template*, each with the name of the field that follows it."""
     try:
         pieces = list(string.Formatter().parse(template))
     except ValueError as error:
@@ -66,7 +66,7 @@ def fields_of(template: str, option: str) -> list[str]:
 
 
 def check_template(option: str, template: Any, fields: list[str]) -> str:
-    """*template*, if it is a text that has no other fields than those of the pattern."""
+    """*template*, if it is a text whose fields are all in the pattern."""
     if not isinstance(template, str):
         raise InvalidOptionError(f"{option} is {shown(template)}; use a text such as '{{speaker}}/{{take}}'")
     for name in fields_of(template, option):

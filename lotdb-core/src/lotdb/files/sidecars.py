@@ -1,4 +1,4 @@
-"""Metadata of a folder's files that stand in files of their own: a table for all, or a file for each."""
+"""Sidecars: metadata of a folder's files, in one table for all files or in one file for each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lotdb.interfaces.loader import Loader
 
 __all__ = ["Sidecar", "SidecarOfAll", "SidecarOfEach", "open_sidecar"]
 
-#: What the column is called that names the files.
+#: Names of the column that names the files.
 FILE = ("file", "path", "filepath", "filename", "file_name")
 
 # A sidecar holds notes; JSON is read as a whole.
@@ -41,16 +41,16 @@ class Sidecar:
     files: frozenset[str] = frozenset()
 
     def about(self, file: str, fields: Mapping[str, str]) -> Row | None:
-        """What is said of *file*, whose path has these *fields*; None if it was left out."""
+        """The metadata of *file*, whose path has these *fields*; None if the sidecar does not mention it."""
         return {}
 
     def left_over(self) -> list[str]:
-        """What it says of files that are not there, for the report."""
+        """Notes for the report, about entries whose files do not exist."""
         return []
 
 
 class SidecarOfEach(Sidecar):
-    """A file for each, whose path has fields of the pattern: an object of JSON, or a table of one row."""
+    """One sidecar for each file: a JSON object, or a table of one row. Its path has fields of the pattern."""
 
     def __init__(
         self, root: Path, template: str, found: Sequence[Mapping[str, str]], plugins: Loader
@@ -71,7 +71,7 @@ class SidecarOfEach(Sidecar):
 
 
 class SidecarOfAll(Sidecar):
-    """A file for all: a table, or JSON, whose rows name a file, or fields of the pattern."""
+    """One sidecar for all files: a table, or JSON, whose rows name a file or fields of the pattern."""
 
     def __init__(self, root: Path, path: Path, fields: Sequence[str], plugins: Loader) -> None:
         self._path = path
@@ -117,7 +117,7 @@ class SidecarOfAll(Sidecar):
 def open_sidecar(
     sidecar: Any, root: Path, fields: list[str], found: Sequence[Mapping[str, str]], plugins: Loader
 ) -> Sidecar:
-    """What the option *sidecar* means, for a pattern with *fields*, which were *found* in the paths."""
+    """The sidecar for the option *sidecar*; *fields* are those of the pattern, *found* their values."""
     if sidecar is None:
         return Sidecar()
     template = check_template("sidecar", os.fspath(sidecar) if isinstance(sidecar, Path) else sidecar, fields)
@@ -137,7 +137,7 @@ def open_sidecar(
 
 
 def _rows(path: Path, fields: Sequence[str], plugins: Loader) -> tuple[list[str], list[Row]]:
-    """The names by which rows tell what they are about, and the rows."""
+    """The names of the columns that identify the files of a row, and the rows."""
     if path.suffix.lower() != ".json":
         names, _ = _table(path, plugins, {})
         keys = _keys(path, names, fields)

@@ -1,1 +1,1 @@
-"""What the authors of plugins subclass, and what they are given."""
+"""The classes that authors of plugins subclass or receive."""

@@ -37,8 +37,8 @@ class BackendContext:
     read_only
         The backend must not create or change anything.
     database_id
-        A text that identifies the database, also after a move, to tell which database a shared place belongs
-        to.
+        A text that identifies the database, also after a move. With it, a backend can mark a shared place as
+        belonging to one database.
     config
         The settings from ``LOTDB(backends={name: {...}})``; raise ``InvalidOptionError`` for an unknown one.
     durable
@@ -111,19 +111,19 @@ class Backend(ABC):
 
     name: str = ""
 
-    #: Whether to read an array in parts, one after another, costs no more than to read it at once. A large
-    #: one is then checked while the rest of it is read.
+    #: True if reading an array in consecutive parts costs no more than reading it at once. Then the core
+    #: computes the checksum of a large array while it reads the rest.
     reads_in_parts: bool = False
 
-    #: Whether :meth:`write` and :meth:`write_blocks` take ``notes=``, a mapping of what somebody needs who
-    #: comes upon the bare array: ``samplerate_hz`` and ``unit``, each if it is known. Arrays that share a
-    #: pack then have the same notes.
+    #: True if :meth:`write` and :meth:`write_blocks` take ``notes=``: a mapping with ``samplerate_hz`` and
+    #: ``unit``, each if it is known, for other programs that read the bare array. Then all arrays in a pack
+    #: have the same notes.
     takes_notes: bool = False
 
-    #: True says that what :meth:`write` and :meth:`write_blocks` write, files and folders, is on the disk
-    #: when they return, or at the latest when the transaction commits, if ``context.durable``. Of a backend
-    #: that does not say so the core syncs, once more, what :meth:`files` names, or all of
-    #: ``context.folder`` if it names nothing.
+    #: True if the backend syncs by itself: if ``context.durable``, all files and folders that :meth:`write`
+    #: and :meth:`write_blocks` write are on the disk when they return, or at the latest when the transaction
+    #: commits. If False, the core syncs the files that :meth:`files` names, or all of ``context.folder`` if
+    #: it names none.
     syncs: bool = False
 
     def __init__(self, context: BackendContext) -> None:
@@ -189,7 +189,7 @@ class Backend(ABC):
             self.write(locator, array, options)
 
     def _scratch(self) -> Path | None:
-        # Beside the data rather than in the system's temporary folder, which may be small, or in memory.
+        # Beside the data, because the system's temporary folder may be small, or in memory.
         return self.context.folder.parent if self.context is not None else None
 
     @abstractmethod

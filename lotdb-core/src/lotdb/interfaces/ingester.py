@@ -1,4 +1,4 @@
-"""Files as plugins see them: what an ingester is given and gives back, and what an exporter is given."""
+"""What the core gives to ingesters and exporters, and what an ingester returns."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lotdb.errors import FileNotReadError, IngestError, InvalidOptionError, lack
 
 __all__ = ["MAX_BYTES", "Blocks", "Ingested", "SourceFile", "TargetFile", "check_limit"]
 
-# What a file may become at most unless the caller raises it: a small file can announce, and a
-# compressed one can hold, more than a disk has room for.
+# Limit of the decoded data, unless the caller passes another: a small file can announce more than fits on a
+# disk, and a compressed file can hold more.
 MAX_BYTES = 16 << 30
 
 HEAD_BYTES = 4096
@@ -85,8 +85,7 @@ class SourceFile:
                 )
 
     def limit(self, option: str, default: int) -> int:
-        """The limit that the user passed as *option*, or *default*; ``InvalidOptionError`` if it is
-        invalid."""
+        """The user's limit *option*, or *default*; ``InvalidOptionError`` if it is invalid."""
         return check_limit(option, self.options.get(option, default))
 
     def check_bytes(self, announced: int) -> None:
@@ -172,7 +171,7 @@ class TargetFile:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def check_options(self, *known: str) -> None:
-        """Raise ``InvalidOptionError`` for an option of the user's that is none of the *known* ones."""
+        """Raise ``InvalidOptionError`` for an option of the user that is not in *known*."""
         for option in self.options:
             if option not in known:
                 takes = ", ".join(known) or "none"

@@ -1,4 +1,4 @@
-"""What trees, backends and files ask of the plugins; ``lotdb.plugins`` is what answers."""
+"""What the rooms below ``plugins`` need of it, as a protocol; ``lotdb.Plugins`` implements it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Database(Protocol):
 class Loader(ValueTypes, Protocol):
     """The plugins, each loaded when it is first asked for; see :class:`lotdb.Plugins`."""
 
-    #: Events that nobody listens to.
+    #: Events without listeners.
     unheard: frozenset[str]
     #: Types of nodes whose class checks no writes, as far as is known.
     unchecked: set[str]

@@ -1,1 +1,1 @@
-"""The public faces of a node: BaseNode, DataNode, DataReader and DataWriter."""
+"""The public classes for nodes: BaseNode, DataNode, DataReader and DataWriter."""

@@ -1,4 +1,4 @@
-"""What data nodes do with their payloads. Policy only; the work is done in ``content/payloads.py``."""
+"""The methods of data nodes: they fill in the node's defaults, and ``content/payloads.py`` does the work."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["DataMethods"]
 
 
 class DataMethods(Node):
-    """What a data node has and a plain one has not; ``lotdb.DataNode`` is made of it."""
+    """The members that a data node has and a plain node does not have; ``lotdb.DataNode`` inherits them."""
 
     __slots__ = ("_found",)
 
@@ -39,22 +39,22 @@ class DataMethods(Node):
 
     @property
     def samplerate_hz(self) -> float | None:
-        """Rows a second of payloads that are written without a rate."""
+        """Sample rate of arrays that are written without one, in rows per second; None if not set."""
         return self._kept(SAMPLERATE)  # type: ignore[no-any-return]
 
     @property
     def backend(self) -> str:
-        """Name of the backend of payloads that are written without one."""
+        """Name of the backend for payloads that are written without one."""
         return self._kept(BACKEND) or self._tree.default_backend
 
     @property
     def data_attribute(self) -> str:
-        """Name of the payload that is meant when none is given."""
+        """Name of the payload that methods use when no name is given."""
         return self._kept(DATA_ATTRIBUTE) or "data"
 
     def _kept(self, name: str) -> Any:
         value = attributes.read(self, name, None)
-        if value is None or (isinstance(value, str) and not value):  # as it always was
+        if value is None or (isinstance(value, str) and not value):  # as 1.x stored what is not set
             return None
         return check_kept(self._place, name, value)
 
@@ -73,7 +73,7 @@ class DataMethods(Node):
         samplerate_hz, backend, data_attribute
             The new defaults; None leaves one as it is.
         unset
-            Names of defaults to take away, such as ``"samplerate_hz"``, or several of them.
+            Name of a default to remove, such as ``"samplerate_hz"``, or several names.
 
         Raises
         ------
@@ -116,8 +116,9 @@ class DataMethods(Node):
         Parameters
         ----------
         data
-            An array of any dtype without objects and of any shape, rows first; or sequences of values of
-            one type; or what has ``__array__``; or a table, such as a pandas DataFrame; or a text; or bytes.
+            An array of any shape, rows first, and of any dtype without objects; or sequences of values of
+            one type; or an object with ``__array__``; or a table, such as a pandas DataFrame; or a text; or
+            bytes.
         database
             The database of this node, or None.
         data_attribute
@@ -125,7 +126,7 @@ class DataMethods(Node):
         backend
             Name of the backend; by default the node's.
         samplerate_hz
-            Rows a second; by default the node's, for arrays.
+            Rows per second; by default the node's, for arrays and tables.
         metadata
             A mapping that is stored with the payload; its values are those that attributes can hold.
         content_type
@@ -146,9 +147,9 @@ class DataMethods(Node):
         PayloadExistsError
             If the payload exists and *if_exists* is ``"error"``, or an attribute has its name.
         InvalidDataError
-            If *data* cannot be stored, such as objects, or would lose a part, such as a mask, labels, units,
-            or digits of large integers. To drop the part, pass ``numpy.asarray(data)``; to keep it, pass it
-            in *metadata*.
+            If *data* cannot be stored, such as objects; or if a part of it would be lost, such as a mask,
+            labels, units, or digits of large integers. To drop that part, pass ``numpy.asarray(data)``; to
+            keep it, pass it in *metadata*.
         DataMismatchError
             If *data* is appended and does not fit.
         MissingPluginError, InvalidOptionError, InvalidRangeError, ReadOnlyError
@@ -170,8 +171,8 @@ class DataMethods(Node):
     def append_data(self, data: Any, database: Any = None, **how: Any) -> Payload:
         """Add rows to a payload, or create it: :meth:`write_data` with ``if_exists="append"``.
 
-        The cost depends on the new rows, not on existing ones. The dtype and the shape of a row must be
-        those of the payload; nothing is converted.
+        The cost depends on the new rows, not on the existing ones. Dtype and row shape must be those of the
+        payload; nothing is converted.
         """
         return self.write_data(data, database, **how, if_exists="append")
 
@@ -195,8 +196,9 @@ class DataMethods(Node):
         The ingester of the file's format reads it; the file is not needed afterwards. The payload's metadata
         get ``_source_filepath`` (as given), ``_source_filename``, ``_source_format``,
         ``_source_samplerate_hz`` (if the file has a rate), ``_source_size_bytes``, ``_source_modified``
-        (a datetime in UTC) and ``_source_sha256`` (hexadecimal). The first four are attributes of the
-        node as well, for the payload that came from a file first, which ``_source_data_attribute`` names.
+        (a datetime in UTC) and ``_source_sha256`` (hexadecimal). The node gets the first four as attributes,
+        too. They describe its first payload that came from a file; ``_source_data_attribute`` is the name of
+        that payload.
 
         A file that holds several arrays, such as an ``.npz``, becomes several payloads, named
         ``data_attribute.name``; the first one is returned.
@@ -255,8 +257,8 @@ class DataMethods(Node):
     ) -> Payload:
         """Rewrite a payload as one segment, in its backend or another, in bounded memory.
 
-        After many appends, this makes the payload faster to read. Readers and copies keep the old segments;
-        ``LOTDB.pack`` frees their space when nothing uses them any more.
+        After many appends, this makes the payload faster to read. Open readers and copies keep the old
+        segments; ``LOTDB.pack`` frees the space of those when nothing uses them any more.
 
         Parameters
         ----------
@@ -288,8 +290,8 @@ class DataMethods(Node):
         return payloads.has(self, self._name(data_attribute))
 
     def get_data(self, data_attribute: str | None = None) -> Payload:
-        """A payload, which you can inspect, slice and read; ``PayloadNotFoundError`` if none exists."""
-        # Windows are read one after another: the payload that was found last is the one until a write.
+        """A payload, which you can inspect, slice and read; ``PayloadNotFoundError`` if it does not exist."""
+        # Programs read one window after another: until the next write, the payload found last is the one.
         tree = self._tree
         tree.check()
         try:

@@ -1,4 +1,4 @@
-"""What a node holds, as mappings: its payloads by name, and its children by key."""
+"""A node's payloads by name, and its children by key, as mappings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ N = TypeVar("N", bound=Node)
 
 
 class Payloads(Mapping[str, Payload]):
-    """The payloads of one node by name, as they are when they are asked for.
+    """The payloads of one node by name: a read-only mapping that always shows the current payloads.
 
-    It is read only: ``write_data`` and ``delete_data`` change what is there.
+    ``write_data`` and ``delete_data`` change them.
     """
 
     __slots__ = ("_node",)
@@ -54,7 +54,7 @@ class Payloads(Mapping[str, Payload]):
 
 
 class ChildNodes(ValuesView[N]):
-    """The children of a node. They are found while it is walked, as ``iterate_tree`` does."""
+    """The children of a node, each looked up when the iteration comes to it."""
 
     _mapping: Any
 

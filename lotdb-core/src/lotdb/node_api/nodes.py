@@ -1,4 +1,4 @@
-"""BaseNode: hierarchy and metadata; and DataNode, which has payloads as well."""
+"""BaseNode: hierarchy and attributes. DataNode: a BaseNode with methods for payloads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lotdb.records.entries import own_of, type_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
-from lotdb.tree.node import Node, class_of
+from lotdb.tree.node import Node, class_of, set_classes
 from lotdb.tree.whole import steps_noted
 
 __all__ = ["BaseNode", "DataNode"]
@@ -61,7 +61,7 @@ class BaseNode(PerhapsData):
     key
         Key of the new tree's root.
     plugins
-        The plugins to use; by default those that are installed.
+        The plugins to use; by default the installed plugins.
 
     Raises
     ------
@@ -193,7 +193,7 @@ class BaseNode(PerhapsData):
         return 0 if children is None else count_children(children)
 
     def keys(self) -> KeysView[str]:
-        """The keys of the children, as a view that shows what is there when it is used."""
+        """The keys of the children, in order, as a view that always shows the current children."""
         return KeysView(cast("Mapping[str, BaseNode]", self))
 
     def values(self) -> ValuesView[BaseNode]:
@@ -211,7 +211,7 @@ class BaseNode(PerhapsData):
     def get(self, path: Any, default: T) -> BaseNode | T: ...
 
     def get(self, path: Any, default: T | None = None) -> BaseNode | T | None:
-        """The node at *path* below this one, or *default* if it is not there; nothing is made."""
+        """The node at *path* below this one, or *default* if it does not exist; nothing is created."""
         try:
             return self[path]
         except NodeNotFoundError:
@@ -221,7 +221,7 @@ class BaseNode(PerhapsData):
 
     @property
     def payloads(self) -> Payloads:
-        """The payloads by name, as a mapping that shows what is there when it is used."""
+        """The payloads by name, as a read-only mapping that always shows the current payloads."""
         return Payloads(self)
 
     @property
@@ -237,22 +237,27 @@ class BaseNode(PerhapsData):
         UnsupportedValueError
             If *value* is of a type that attributes cannot hold.
         ValueTooLargeError
-            If it is over 1 MiB or nested deeper than 64 levels.
+            If *value* is larger than 1 MiB, or nested deeper than 64 levels.
         PayloadExistsError
-            If *name* is a payload.
+            If a payload has that name.
         """
         attributes.write(self, {name: value})
 
     def get_attribute(self, name: str, default: Any = None) -> Any:
-        """The value of attribute *name*, as the caller's own copy; *default* if there is none."""
+        """A copy of the value of attribute *name*, or *default* if the attribute does not exist."""
         tree = self._tree
         if self._version == tree.version and (tree.owner is None or tree.owner == get_ident()):
             entry = self._seen  # as _entry does, without the call
         else:
             entry = self._entry()
-        # A plain value of a packed leaf, which most attributes are, is found here.
+        # A plain value of a packed leaf, which most attributes are, is found here; plain nodes hide none.
         names = entry[1]
-        if type(names) is tuple and type(name) is str and name in names and name not in POLICY:
+        if (
+            type(names) is tuple
+            and type(name) is str
+            and name in names
+            and (not entry[0] or name not in POLICY)
+        ):
             stored = entry[names.index(name) + 2]
             if type(stored) is not tuple:
                 return stored
@@ -336,7 +341,7 @@ class BaseNode(PerhapsData):
     # -- changing the tree ---------------------------------------------------------------------------
 
     def rename(self, key: str | int) -> None:
-        """Give the node another key; its contents do not change.
+        """Give the node another key; nothing else changes.
 
         Raises
         ------
@@ -350,7 +355,7 @@ class BaseNode(PerhapsData):
         if key == self._key:
             return
         if self._parent is None:
-            self._rename_root(key)
+            graft.rename_root(self, key)
         else:
             self.move(cast("BaseNode", self._parent), key)
 
@@ -361,8 +366,8 @@ class BaseNode(PerhapsData):
     def branch(self, key: str | int) -> BaseNode:
         """Copy the node and everything below it, and put the copy beside it as *key*.
 
-        The cost does not depend on what is below. Both share all data, payloads included, until one of them
-        is changed; then only the nodes on the path to the change are copied.
+        The cost does not depend on the number of nodes and payloads below. Both share all data, payloads
+        included, until one of them is changed. Then only the nodes on the path to the change are copied.
 
         Raises
         ------
@@ -381,8 +386,8 @@ class BaseNode(PerhapsData):
     def copy_tree(self) -> BaseNode:
         """A copy of the node and everything below it, as a tree in memory.
 
-        Payloads stay in the database, and can be read as long as the connection is open. To copy within a
-        database, use :meth:`branch`, which copies no data.
+        Payloads stay in the database. The copy can read them, in this thread, as long as the connection is
+        open. To copy within a database, use :meth:`branch`, which copies no data.
         """
         entry = copying.copy_entry(self._entry(), self._tree, None)
         tree = copying.DetachedCopy(self._tree.plugins, self._tree)
@@ -433,8 +438,9 @@ class BaseNode(PerhapsData):
         """Copy the attributes, payloads and nodes from *tree* that this node lacks, at all levels.
 
         *tree* does not change. If both have an attribute or payload of the same name, this node's is kept;
-        with *overwrite*, it is replaced by that of *tree*. Equal values are not written: what two branches
-        share is skipped, and payloads of another tree are read and compared.
+        with *overwrite*, that of *tree* replaces it. Equal values are not written: nodes that two branches
+        share are skipped, and payloads of another tree are read and compared. The defaults of a data node
+        are copied to data nodes only.
 
         Raises
         ------
@@ -454,7 +460,7 @@ class BaseNode(PerhapsData):
         NodeNotFoundError
             If there is no such child.
         NodeExistsError
-            If *only_node* would give two children the same key; nothing is changed then.
+            If *only_node* would give two children the same key; then nothing has changed.
         """
         graft.delete_node(self, key, only_node=only_node)
 
@@ -480,7 +486,7 @@ class BaseNode(PerhapsData):
         Returns
         -------
         int
-            How many were rewritten.
+            The number of payloads that were rewritten.
         """
         return payloads.compact_tree(self, backend=backend, options=options)
 
@@ -504,8 +510,8 @@ class BaseNode(PerhapsData):
 
         In a database, it commits after each batch of files, and at the end. So an interrupted run continues
         where it stopped when you start it again, because files that are already stored are skipped. Committed
-        files stay, even if the surrounding ``with`` block fails later. Other uncommitted changes would be
-        committed as well, so they are refused.
+        files stay, even if the surrounding ``with`` block fails later. If there are uncommitted changes, it
+        raises an error, because it would commit them, too.
 
         Parameters
         ----------
@@ -531,10 +537,10 @@ class BaseNode(PerhapsData):
             field, such as ``speaker``, selects all files with that value. A name that contains fields, such
             as ``"{speaker}/{session}_{take}.json"``, means one sidecar for each file.
         skip_unchanged
-            Skip files that are stored with the same size and time or, if these differ, with the same
-            SHA-256; unless their metadata in the sidecar have changed.
+            Skip files that are already stored, with the same size and time or with the same SHA-256. Files
+            whose metadata in the sidecar have changed are not skipped.
         always_hash
-            Read files with the same size and time as well, and compare their SHA-256.
+            Compare the SHA-256 of all files, even if size and time are the same.
         on_error : {"report", "raise"}
             Whether to continue after a file that cannot be ingested, or to raise its error.
         batch_size
@@ -555,8 +561,8 @@ class BaseNode(PerhapsData):
         IngestError
             If *folder* is no folder; with ``on_error="raise"`` also for a file.
         InvalidOptionError
-            For a pattern that makes no sense, or by which two files would be the same payload; or if
-            there are changes that are not committed and *batch_size* is not None.
+            If *pattern* is invalid, or gives two files the same payload; or if there are uncommitted changes
+            and *batch_size* is not None.
         """
         return ingest_tree(
             self,
@@ -581,7 +587,7 @@ class BaseNode(PerhapsData):
         return walk.everything(self)
 
     def iterate_tree_level(self, level: int | Literal["deepest"] = "deepest") -> Iterator[BaseNode]:
-        """The nodes *level* levels below this one (1: its children), or those of the lowest level."""
+        """The nodes *level* levels below this one (1: its children), or the nodes of the lowest level."""
         return walk.level(self, level)
 
     def iterate_tree_leaves(self) -> Iterator[BaseNode]:
@@ -600,7 +606,7 @@ class BaseNode(PerhapsData):
 
 
 class UninstalledNode(BaseNode):
-    """A plain node, because its own class is not installed or fails to load; it says so if asked for more."""
+    """A node whose own class is not installed or fails to load; its errors say so."""
 
     __slots__ = ()
 
@@ -648,13 +654,13 @@ class DataNode(Data, BaseNode):
     key
         Key of the new tree's root.
     samplerate_hz
-        Rows a second of payloads that are written without a rate.
+        Sample rate of arrays that are written without one, in rows per second.
     backend
-        Name of the backend of payloads that are written without one.
+        Name of the backend for payloads that are written without one.
     data_attribute
-        Name of the payload that is meant when none is given.
+        Name of the payload that methods use when no name is given.
     plugins
-        The plugins to use; by default those that are installed.
+        The plugins to use; by default the installed plugins.
     """
 
     __slots__ = ()
@@ -676,8 +682,7 @@ class DataNode(Data, BaseNode):
         self.configure_data(samplerate_hz=samplerate_hz, backend=backend, data_attribute=data_attribute)
 
 
-Node._plain = BaseNode
-Node._uninstalled = UninstalledNode
+set_classes(BaseNode, UninstalledNode)
 BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
 
 # A newcomer's first mistake is to ask a plain node for its data: it says what to do.

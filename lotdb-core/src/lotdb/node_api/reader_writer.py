@@ -1,4 +1,4 @@
-"""DataReader and DataWriter: data on any node, by ``content/payloads.py`` and ``files/attach.py``."""
+"""DataReader and DataWriter: reading and writing the payloads of any node."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["DataReader", "DataWriter"]
 
 
 class DataReader:
-    """Reads the payloads of a node of any type."""
+    """Reads the payloads of any node; *data_attribute* is the name of the payload."""
 
     @staticmethod
     def open(node: BaseNode, data_attribute: str = "data") -> Payload:
@@ -71,7 +71,7 @@ class DataReader:
 
 
 class DataWriter:
-    """Writes payloads to a node of any type.
+    """Writes payloads to any node.
 
     The arguments are those of :meth:`lotdb.DataNode.write_data`, but the node's defaults are not used.
     ``database=`` is the node's own or None; any other is a ``WrongNodeError``.
@@ -111,7 +111,7 @@ class DataWriter:
         content_type: str | None = None,
         **options: Any,
     ) -> Payload:
-        """Add rows to an array, or create it."""
+        """Add rows to an array, or create the array."""
         _check(node, database)
         request = Request(data_attribute, backend, samplerate_hz, metadata, content_type, "append", options)
         return payloads.write(node, array, request)
@@ -236,19 +236,19 @@ class DataWriter:
         backend: str | None = None,
         **options: Any,
     ) -> Payload:
-        """Rewrite a payload as one piece; see :meth:`lotdb.DataNode.compact_data`."""
+        """Rewrite a payload as one segment; see :meth:`lotdb.DataNode.compact_data`."""
         _check(node, database)
         return payloads.compact(node, data_attribute, backend=backend, options=options)
 
     @staticmethod
     def has_data(node: BaseNode, data_attribute: str = "data", *, database: Any = None) -> bool:
-        """Whether there is a payload of that name."""
+        """Whether a payload of that name exists."""
         _check(node, database)
         return payloads.has(node, data_attribute)
 
     @staticmethod
     def delete_data(node: BaseNode, data_attribute: str = "data", *, database: Any = None) -> None:
-        """Remove a payload; ``PayloadNotFoundError`` if there is none of that name."""
+        """Delete a payload; ``PayloadNotFoundError`` if it does not exist."""
         _check(node, database)
         payloads.delete(node, data_attribute)
 

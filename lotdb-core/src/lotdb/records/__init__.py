@@ -16,11 +16,11 @@ child merge.
 shared record: the first write puts a clone in its place, in which every child record is shared in turn.
 Copying a branch is therefore one new entry, whatever lies below.
 
-The :class:`Guard` of a branch holds nothing. Who deletes, moves or shares a branch stores its guard anew, who
-writes anywhere below depends on all guards above. So a write below conflicts with such a change that was
-committed first, while writes to different children merge; who only reads never loads a guard. In the other
-order the change comes after the write, and what it deletes or copies includes it; only a write to a few
-children of the branch itself conflicts then, too.
+The :class:`Guard` of a branch holds nothing. Deleting, moving or sharing a branch stores its guard again,
+and a write anywhere below depends on all guards above it. So a write below conflicts if such a change was
+committed first. Writes to different children merge, and reading never loads a guard. If the write is
+committed first, the change deletes or copies what was written, too; it conflicts only with a write to the
+children of the branch itself, if these are few.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Bucket(OOBucket):
     __slots__ = ()
 
     def __setstate__(self, state: Any) -> None:
-        # A search goes on to the next bucket from an empty one, without a look where it came from.
+        # From an empty bucket a search goes on to the next one, even if that is the same bucket again.
         if type(state) is not tuple or (
             len(state) > 1 and not (state[0] and type(state[1]) is Bucket and state[1] is not self)
         ):
@@ -108,15 +108,15 @@ class Children(OOBTree):
 
 
 class Guard(Persistent):
-    """What a transaction depends on that writes below a branch."""
+    """A record of each branch, on which transactions depend that write below the branch."""
 
     __slots__ = ()
 
     def __getstate__(self) -> None:
-        """Nothing: what counts is when it was stored."""
+        """Nothing; only the transaction that stored it last matters."""
 
     def __setstate__(self, state: None) -> None:
-        """Take the nothing back."""
+        """There is nothing to set."""
 
 
 class Box(Persistent):

@@ -46,13 +46,18 @@ def record_of(entry: Entry) -> Box | Children | None:
     return None if type(record) is tuple else record
 
 
+def packed_values(entry: Entry) -> tuple[Any, ...] | None:
+    """The stored values of a packed leaf; None for an entry of another form."""
+    return entry[2:] if type(entry[1]) is tuple else None
+
+
 def is_shared(entry: Entry) -> bool:
     """Whether another parent may point to the same record."""
     return type(entry[1]) is not tuple and entry[2]
 
 
 def guard_of(entry: Entry) -> Any:
-    """What who deletes, moves or shares the node of *entry* stores anew; None for a leaf that is packed."""
+    """The record to store when the node of *entry* is deleted, moved or shared; None for a packed leaf."""
     record = entry[1]
     return entry[3] if type(record) is Children else None if type(record) is tuple else record
 
@@ -99,9 +104,9 @@ def clone_branch(entry: Entry) -> Entry:
 
 
 def touch(entry: Entry) -> None:
-    """Store the guard of *entry* anew: its reference is about to change.
+    """Have the guard of *entry* stored again, because its reference is about to change.
 
-    A shared record needs none: nobody writes below it without changing the reference first.
+    A shared record needs no guard: a write below it changes the reference first.
     """
     guard = guard_of(entry)
     if guard is not None and not entry[2]:

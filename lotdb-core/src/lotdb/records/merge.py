@@ -1,7 +1,7 @@
 """Merging what two transactions did to the same children of a branch.
 
-BTrees can merge changes of different keys, but it compares the values by ``<``, which most of ours do not
-have: a text and a number, None, references. Here they are compared for being the same, and nothing else.
+BTrees can merge changes of different keys, but it compares values by ``<``, which fails for most of ours: a
+text and a number, None, references. Here values are compared for equality only.
 
 The states are those of BTrees: a bucket's is ``((key, value, key, value, ...),)`` or
 ``((...), next bucket)``; a tree's is ``((bucket's state,),)`` while one bucket is enough.
@@ -48,7 +48,7 @@ def merge_buckets(old: Any, committed: Any, new: Any) -> Any:
             del merged[key]
         else:
             merged[key] = is_now
-    # The tree above may know a bucket by its first key, and cannot hold an empty one.
+    # The tree above may refer to a bucket by its first key, and must not hold an empty one.
     if not before or min(before) not in merged:
         raise ConflictError("the first child of a bucket was deleted")
     return (tuple(part for key in sorted(merged) for part in (key, merged[key])), *nexts[0])

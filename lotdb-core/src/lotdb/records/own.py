@@ -14,9 +14,12 @@ BOX_BYTES = 512
 
 EMPTY_OWN: Own = ((),)
 
+# The tuples of names that leaves hold, each by itself; and those of them that are names of attributes alone,
+# checked as such.
 _known_names: dict[tuple[str, ...], tuple[str, ...]] = {}
+_checked_names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-# From so many names on, where each is comes from a dict, which is kept for the names that were asked lately.
+# From so many names on, a dict tells the position of each. It is kept for the names that were used lately.
 _MANY_NAMES = 32
 _positions: dict[int, tuple[tuple[str, ...], dict[str, int]]] = {}
 
@@ -27,17 +30,18 @@ def _same_names(names: tuple[str, ...]) -> tuple[str, ...]:
     if known is None:
         if len(_known_names) >= 4096:
             _known_names.clear()
+            _checked_names.clear()
         known = _known_names[names] = names
     return known
 
 
 def simple_leaf(type_name: str, named: Mapping[str, Any]) -> Entry | None:
-    """The entry of a leaf with the attributes *named*, where that needs no further look; else None.
+    """The entry of a leaf with the attributes *named*; None if they need a check or an encoding.
 
-    So it is for numbers and short texts, which are stored as they are, under names that other leaves have
-    together as well, and that were checked therefore.
+    Numbers and short texts are stored as they are. Names need no check if :func:`note_checked` got the same
+    ones for another leaf.
     """
-    names = _known_names.get(tuple(named))
+    names = _checked_names.get(tuple(named))
     if names is None:
         return None
     size = 0
@@ -52,6 +56,11 @@ def simple_leaf(type_name: str, named: Mapping[str, Any]) -> Entry | None:
     return (type_name, names, *named.values()) if size <= BOX_BYTES else None
 
 
+def note_checked(own: Own) -> None:
+    """Tell :func:`simple_leaf` that the names of *own* were checked, and are names of attributes."""
+    _checked_names[own[0]] = own[0]
+
+
 def position(names: tuple[str, ...], name: str) -> int:
     """The place of *name* in *names*, or -1."""
     if len(names) < _MANY_NAMES:
@@ -60,8 +69,8 @@ def position(names: tuple[str, ...], name: str) -> int:
     if known is None:
         if len(_positions) >= 256:
             _positions.clear()
-        # With the names themselves, so that no others have their identity meanwhile.
-        # What is no text is no name, and a stranger may have written it.
+        # The names are kept with it, so that no other tuple gets their identity. A stranger may have written
+        # what is no text; it is no name.
         places = {each: at for at, each in enumerate(names) if type(each) is str}
         known = _positions[id(names)] = (names, places)
     return known[1].get(name, -1)
@@ -78,11 +87,13 @@ def with_values(own: Own, values: dict[str, Any]) -> Own:
     names = own[0]
     if not names:
         return (_same_names(tuple(values)), *values.values())
-    places = [position(names, name) for name in values]
-    if -1 not in places:  # as it mostly is: the names stay as they are
-        changed = list(own)
-        for at, value in zip(places, values.values(), strict=True):
-            changed[at + 1] = value
+    changed = list(own)
+    for name, value in values.items():
+        at = position(names, name)
+        if at < 0:
+            break
+        changed[at + 1] = value
+    else:  # as it mostly is: the names stay as they are
         return tuple(changed)
     merged = dict(zip(names, own[1:], strict=True))
     merged.update(values)

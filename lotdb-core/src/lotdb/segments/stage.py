@@ -357,7 +357,7 @@ def _keep(sizes: list[int], added: int) -> int:
     while keep:
         last = sizes[keep - 1]
         # The last one may have grown after it was written, so it is compared with the one before as well;
-        # but not with one that it cannot be merged with, or it would be written anew each time.
+        # but not with one that it cannot be merged with, or each append would rewrite it.
         before = sizes[keep - 2] if keep > 1 else MERGED_BYTES
         close = last < 2 * added or (before < 2 * last and before + last + added <= MERGED_BYTES)
         if not close or added + last > MERGED_BYTES:

@@ -75,7 +75,7 @@ class ReadersLock:
     path : str
         The file to lock.
     exclusive : bool
-        True for the one who packs, False for a reader.
+        True to pack, False to read.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """ZODB's own log, which says in many lines what LOTDB says in one.
 
 Python writes warnings of a library to stderr if nobody has configured logging. What ZODB warns of is an error
-or a warning of LOTDB as well, or nothing to worry about. Who configures logging gets ZODB's lines as before.
+or a warning of LOTDB as well, or nothing to worry about. A program that configures logging gets ZODB's lines
+as before.
 """
 
 from __future__ import annotations

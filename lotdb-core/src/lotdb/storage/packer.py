@@ -1,4 +1,4 @@
-"""Writing the packed data file: what ZODB's packer keeps, with all checksums made anew."""
+"""Writing the packed data file: what ZODB's packer keeps, with new checksums."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from threading import Lock
 
 __all__ = ["read_at", "write_at"]
 
-# Whoever uses these two must not use the same descriptor in another thread by other means.
+# A descriptor that these two use must not be used in another thread by other means.
 _lock = Lock()
 
 

@@ -1,6 +1,6 @@
 """Reading records in a way that Ctrl-C cannot leave half done.
 
-FileStorage lends file objects to those who read, counts them, and commits once all are back. A reader that is
+FileStorage lends file objects to readers, counts them, and commits once all are back. A reader that is
 interrupted before it gave its file back is counted for ever, and the next commit waits for ever. Here nothing
 is lent and nobody is counted: all read from one descriptor, each at places of its own, and look afterwards
 whether the file is still the one that they began with.
@@ -24,7 +24,7 @@ _AHEAD = 8192
 
 
 class _Descriptor:
-    """An open file, closed when the last one who reads from it is done."""
+    """An open file; the last of its readers closes it."""
 
     __slots__ = ("number",)
 

@@ -5,10 +5,10 @@ FileStorage has no checksums: one flipped bit in a number gives another number. 
     pickle of the class, pickle of the state, b"\\0M",
     CRC-32 of the ids of its object and transaction, CRC-32 of all before (four bytes each, little-endian)
 
-Whoever unpickles a record stops after the second pickle, so nothing has to be cut off: plain ZODB tools, the
+Unpickling a record stops after the second pickle, so nothing has to be cut off: plain ZODB tools, the
 packer and conflict resolution read such records as they are. And the CRC-32 of anything that ends in its own
 CRC-32 is one constant (the "residue" of ISO-HDLC CRC-32), so checking is one call without a copy. Records of
-before end in ``b"\\0L"`` and the CRC-32 of all before it; they are read, and sealed anew by a pack.
+before end in ``b"\\0L"`` and the CRC-32 of all before it; they are read, and a pack seals them as of now.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ stands at the end of the transaction's extension, a field that ZODB hands throug
 
     the extension, or the pickle of an empty mapping, b"\\0LTX", CRC-32 (four bytes, little-endian)
 
-Whoever unpickles an extension stops at its end, and does not see it. The CRC-32 (ISO 3309) is that of each
+Unpickling an extension stops at its end, and does not see it. The CRC-32 (ISO 3309) is that of each
 record's header, with the position that stands in place of data if there are none, and then of all of the
 transaction's header before it. What the records hold has other checksums: see ``lotdb.storage.sealing``.
 

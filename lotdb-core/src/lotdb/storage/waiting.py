@@ -1,6 +1,6 @@
 """Waiting for another thread, for a while and no longer.
 
-Whoever waits for ever, with Ctrl-C held back, cannot be ended but by killing the process. So each wait of a
+A wait for ever, with Ctrl-C held back, ends only when the process is killed. So each wait of a
 commit, a pack or a read has an end, and is then an error that says what it was that did not come.
 """
 

@@ -40,7 +40,7 @@ _LARGE_RECORD = 1 << 30
 _CONNECTIONS = 100
 
 # Of these types are all values in a record of ours but those that are records themselves.
-_PLAIN = frozenset({tuple, str, float, int, bytes, bool, NoneType})
+_PLAIN = frozenset({tuple, str, float, int, bytes, bool, NoneType, type})
 
 
 class _Unpickler(compat.Unpickler):

@@ -272,10 +272,13 @@ class AloneTests(BackendFixtures):
     def test_deleting_what_is_not_there_is_quiet(self, alone: Alone) -> None:
         backend = alone.open()
         backend.delete(backend.new_locator())  # before anything was ever written
-        locator = alone.write(backend, filled("float64", (10,)))
+        kept = filled("float64", (10,))
+        locator_kept, locator = alone.write(backend, kept), alone.write(backend, kept)
         backend.delete(locator)
         backend.delete(locator)
         backend.delete(backend.new_locator())
+        got = alone.read(backend, locator_kept, kept, 0, 10)
+        check_same(got, kept, "Backend.delete leaves other arrays alone")
 
     # -- locators ----------------------------------------------------------------------------------
 
@@ -393,6 +396,8 @@ class AloneTests(BackendFixtures):
     def test_closing_at_once_is_fine(self, alone: Alone) -> None:
         alone.open()
         alone.close()
+        still = open_files_in(alone.folder)
+        assert not still, f"Backend.close: it leaves files open: {still}"
 
     # -- threads -----------------------------------------------------------------------------------
 

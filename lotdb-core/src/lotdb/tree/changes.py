@@ -15,14 +15,14 @@ import numpy as np
 
 from lotdb.errors import ClosedError
 from lotdb.interfaces.loader import Loader
-from lotdb.records import OWN_KEY, Children, Entry
+from lotdb.records import OWN_KEY, Children, Entry, Own
 from lotdb.records.children import all_items
 from lotdb.records.entries import children_of, own_of, type_of
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.tree import walk
 from lotdb.tree.before import Before, is_same_entry
 from lotdb.tree.journal import StandIn
-from lotdb.tree.node import Node
+from lotdb.tree.node import Node, class_for
 from lotdb.values import values
 
 __all__ = ["Change", "Changes", "PayloadInfo", "compare"]
@@ -158,7 +158,7 @@ class Changes(Sequence[Change]):
         Id of the commit before it. Who heard of another one last has missed some.
     """
 
-    __slots__ = ("_changes", "_hidden", "_places", "_root", "commit_id", "previous_id")
+    __slots__ = ("_changes", "_places", "_root", "commit_id", "previous_id")
 
     def __init__(
         self,
@@ -166,13 +166,11 @@ class Changes(Sequence[Change]):
         commit_id: str,
         previous_id: str,
         root: Callable[[], Node],
-        hidden: Collection[str],
     ) -> None:
         self.commit_id = commit_id
         self.previous_id = previous_id
         self._changes = changes
         self._root: Callable[[], Node] | None = root
-        self._hidden = hidden
         self._places: dict[str, str | None] | None = None
 
     def __repr__(self) -> str:
@@ -220,7 +218,7 @@ class Changes(Sequence[Change]):
                 left_out = f"{path}/"
             if left_out is not None and f"{path}/".startswith(left_out):
                 continue
-            yield from _new(path, node._entry(), root._tree.plugins, self._hidden)
+            yield from _new(path, node._entry(), root._tree.plugins)
 
     def _end(self) -> None:
         """Read no more; who keeps this may not keep the connection in use."""
@@ -247,26 +245,21 @@ class Changes(Sequence[Change]):
 # -- comparing ------------------------------------------------------------------------------------
 
 
-def compare(
-    top: StandIn, roots: Any, before: Before, *, plugins: Loader, hidden: Collection[str]
-) -> list[Change]:
+def compare(top: StandIn, roots: Any, before: Before, plugins: Loader) -> list[Change]:
     """What changed between the tree *before* and the one in the container *roots*.
 
     Parameters
     ----------
     top : StandIn
         Of the parent of the root, with what the journal knows.
-    hidden
-        Names under which nodes keep what is no attribute.
     """
-    return _Comparison(before, plugins, hidden).run(top, roots)
+    return _Comparison(before, plugins).run(top, roots)
 
 
 class _Comparison:
-    def __init__(self, before: Before, plugins: Loader, hidden: Collection[str]) -> None:
+    def __init__(self, before: Before, plugins: Loader) -> None:
         self._before = before
         self._plugins = plugins
-        self._hidden = hidden
         self._taken: list[Change] = []
         self._new: list[Change] = []
         #: What was below a node that is still there, and may not be any more.
@@ -327,14 +320,15 @@ class _Comparison:
         if type_of(was) != type_of(entry):
             self._new.append(Change("retyped", path, stored=type_of(entry)))
         own, own_was = own_of(entry), self._before.own(was)
-        if own is not own_was:
-            self._compare_own(own_was, own, path)
+        if own is not own_was or type_of(was) != type_of(entry):
+            self._compare_own(
+                _named(own_was, type_of(was), self._plugins), _named(own, type_of(entry), self._plugins), path
+            )
         old, new = children_of(was), children_of(entry)
         if old is not None or new is not None:
             self._pending.append((node, old, new, path))
 
-    def _compare_own(self, was: Any, own: Any, path: str) -> None:
-        there, here = _named(was, self._hidden), _named(own, self._hidden)
+    def _compare_own(self, there: dict[str, Any], here: dict[str, Any], path: str) -> None:
         for name in there.keys() - here.keys():
             self._new.append(_removed(path, name, there[name]))
         for name, stored in here.items():
@@ -355,7 +349,7 @@ class _Comparison:
         if not within and node.added:
             self._new.append(Change("added", path, source=node.source, stored=type_of(entry)))
         elif not within:
-            self._new += _new(path, entry, self._plugins, self._hidden)
+            self._new += _new(path, entry, self._plugins)
         if children is not None:
             self._pending.append((node, None, children, path))
 
@@ -390,15 +384,17 @@ def _keys(path: str) -> list[str]:
     return path.split("/") if path else []
 
 
-def _named(own: Any, hidden: Collection[str]) -> dict[str, Any]:
+def _named(own: Own, type_name: str, plugins: Loader) -> dict[str, Any]:
+    """The stored attributes and payloads by name, without what a node of this type keeps for itself."""
+    hidden = class_for(plugins, type_name)._hidden
     pairs = zip(own[0], own[1:], strict=True)
     return {name: stored for name, stored in pairs if name not in hidden}
 
 
-def _new(path: str, entry: Entry, plugins: Loader, hidden: Collection[str]) -> Iterator[Change]:
+def _new(path: str, entry: Entry, plugins: Loader) -> Iterator[Change]:
     """The changes that make a new node: itself, and what it holds."""
     yield Change("created", path, stored=type_of(entry))
-    for name, stored in _named(own_of(entry), hidden).items():
+    for name, stored in _named(own_of(entry), type_of(entry), plugins).items():
         yield _set(path, name, stored, plugins)
 
 

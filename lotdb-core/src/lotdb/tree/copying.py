@@ -13,13 +13,12 @@ from lotdb.interfaces.loader import Loader
 from lotdb.records import OWN_KEY, Box, Entry, Own
 from lotdb.records.children import all_items
 from lotdb.records.entries import (
-    is_shared,
+    children_of,
     leaf_with,
     new_branch,
     own_of,
+    packed_values,
     record_of,
-    shared_entry,
-    touch,
     type_of,
 )
 from lotdb.segments.layout import Layout
@@ -27,43 +26,29 @@ from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.reader import Reader
 from lotdb.segments.stage import Stage
-from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
 from lotdb.values import values
 
-__all__ = ["DetachedCopy", "copy_entry", "copy_payload", "is_same", "share_entry"]
+__all__ = ["DetachedCopy", "copy_entry", "copy_payload", "is_same"]
 
 # Payloads are copied from store to store in blocks of this many bytes.
 BLOCK_BYTES = 16 << 20
 
 
-def share_entry(node: Handle) -> Entry:
-    """The entry of *node* for a second place in the same tree: O(1), whatever is below."""
-    entry = node._entry()
-    if record_of(entry) is not None and not is_shared(entry):
-        container = node._container_to_write()
-        touch(container[node._key])
-        node._tree.new_epoch()  # what was writable below is no longer
-        entry = container[node._key] = shared_entry(container[node._key])
-    return entry
-
-
-def copy_entry(
-    entry: Entry, source: Tree, target: Tree | None, types: set[str] | None = None
-) -> Entry:
+def copy_entry(entry: Entry, source: Tree, target: Tree | None, types: set[str] | None = None) -> Entry:
     """A copy of *entry* and all below it that shares no record with it; the types of nodes go into *types*.
 
     Payloads are streamed from the storage of *source* into that of *target*; with None they keep their
     segments, and only a :class:`DetachedCopy` can read them.
     """
     copied: dict[str, Entry] = {}
-    # Depth first, so what is copied at a depth stands below what was copied last above it.
+    # Depth first: the parent of a copied node is the node that was copied last, one level above.
     stack: list[tuple[Any, str, Entry, int]] = [(copied, "", entry, 0)]
     above: list[tuple[str, Any]] = []
     ids: set[int] = set()
     while stack:
         place, key, entry, depth = stack.pop()
-        record = entry[1]
+        record = record_of(entry)
         while len(above) > depth:
             ids.discard(id(above.pop()[1]))
         if id(record) in ids:
@@ -71,24 +56,26 @@ def copy_entry(
             raise DamagedError(f"node {path!r} cannot be copied: it is below itself")
         own = _copy_own(own_of(entry), source, target)
         if types is not None:
-            types.add(entry[0])
-        if type(record) is tuple:
+            types.add(type_of(entry))
+        if record is None:
             place[key] = leaf_with(entry, own, False)
         elif type(record) is Box:
             place[key] = leaf_with(entry, own, True)
         else:
             boxed = type(record[OWN_KEY]) is Box
             place[key] = branch = new_branch(type_of(entry), Box(own) if boxed else own)
+            children: Any = children_of(branch)
             above.append((key, record))
             ids.add(id(record))
             for child_key, child in all_items(record):
                 # Packed leaves are most of a tree; those without payloads are copied as they are.
-                if type(child[1]) is tuple and not any(map(is_payload, child[2:])):
-                    branch[1][child_key] = child
+                packed = packed_values(child)
+                if packed is not None and not any(map(is_payload, packed)):
+                    children[child_key] = child
                     if types is not None:
-                        types.add(child[0])
+                        types.add(type_of(child))
                 else:
-                    stack.append((branch[1], child_key, child, depth + 1))
+                    stack.append((children, child_key, child, depth + 1))
             source.trim_cache()
     return copied[""]
 

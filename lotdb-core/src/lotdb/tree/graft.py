@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal, TypeVar
 
 from lotdb.errors import (
@@ -11,17 +12,18 @@ from lotdb.errors import (
     WrongNodeError,
 )
 from lotdb.keys import check_key
-from lotdb.records import Box, Children, Entry
+from lotdb.records import Entry
 from lotdb.records.children import all_items
-from lotdb.records.entries import children_of, is_shared, own_of, shared_entry, touch, type_of
+from lotdb.records.entries import children_of, is_shared, own_of, record_of, shared_entry, touch, type_of
 from lotdb.records.own import with_values
 from lotdb.segments.payload_record import is_payload
 from lotdb.tree import copying, walk
+from lotdb.tree.edit import Edit, share, stand_for
 from lotdb.tree.handle import Handle, all_or_nothing
 from lotdb.tree.node import Node
 from lotdb.tree.whole import put, take
 
-__all__ = ["IfExists", "add_tree", "check_node", "delete_node", "merge_tree"]
+__all__ = ["IfExists", "add_tree", "check_node", "delete_node", "merge_tree", "rename_root"]
 
 IfExists = Literal["error", "replace", "rename"]
 N = TypeVar("N", bound=Node)
@@ -37,9 +39,7 @@ def check_node(node: Any) -> Any:
 # -- adding and moving ----------------------------------------------------------------------------
 
 
-def add_tree(
-    parent: N, tree: N, *, key: str | int | None, copy: bool, if_exists: IfExists
-) -> N:
+def add_tree(parent: N, tree: N, *, key: str | int | None, copy: bool, if_exists: IfExists) -> N:
     """Put *tree* below *parent*; see ``BaseNode.add_tree``."""
     check_node(tree)
     key = check_key(tree._key if key is None else key)
@@ -48,14 +48,15 @@ def add_tree(
     tree._entry()
     parent._entry()
     if not copy and tree._key == key and tree._parent is not None and tree._parent == parent:
-        return tree  # it is there already
-    if (key,) in parent and if_exists == "error":
+        return tree  # as it is
+    there: Collection[str] = parent._children() or ()
+    if key in there and if_exists == "error":
         raise NodeExistsError(
             f"{parent._place()} has a child {key!r} already; "
             "choose another key (add_tree takes if_exists='replace')"
         )
     if if_exists == "rename":
-        key = _free_key(parent, key)
+        key = _free_key(there, key)
     if not copy:
         _check_can_move(tree, parent)
     parent._tree.check_writable()
@@ -64,9 +65,8 @@ def add_tree(
     return _move(parent, tree, key) if tree._tree is parent._tree else _take_over(parent, tree, key)
 
 
-def _free_key(parent: Node, key: str) -> str:
+def _free_key(there: Collection[str], key: str) -> str:
     number, free = 1, key
-    there = parent._children() or ()  # asked once: there may be thousands of that name
     while free in there:
         number += 1
         free = check_key(f"{key}_{number}")
@@ -91,90 +91,63 @@ def _add_copy(parent: N, tree: N, key: str) -> N:
     source = None
     with parent._tree.stage.all_or_nothing():
         if tree._tree is parent._tree:
-            entry, source = copying.share_entry(tree), tree._path()
+            entry, source = share(tree), tree._path()
         else:
             entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree, types)
-        with parent._tree.whole():
-            _replace_child(parent, key, entry, source)
+        with Edit(parent) as edit:
+            _put_added(edit, parent, key, entry, source)
             node = parent._get(key, create=False)
             _check_added(node, types)
             node._tell("lotdb_node_created")
     return node
 
 
+def _put_added(edit: Edit, parent: Node, key: str, entry: Entry, source: str | None) -> None:
+    edit.put(key, entry)
+    if parent._tree.journal is not None:
+        parent._tree.journal.added(edit.children, key, source)
+
+
 def _check_added(node: Node, types: set[str]) -> None:
     """Have the types of what was added refuse it: *node*, and all below it if nodes of *types* came in."""
-    plugins = node._tree.plugins
-    if node._entry()[0] not in plugins.unchecked:
-        node._check_own(own_of(node._entry()), type_of(node._entry()))
-    if types - plugins.unchecked:
-        for found in walk.everything(node):
-            if found is not node and (name := type_of(found._entry())) not in plugins.unchecked:
-                found._check_own(own_of(found._entry()), name)
-
-
-def _replace_child(parent: Node, key: str, entry: Entry, source: str | None = None) -> None:
-    _remove_child(parent, key)
-    children = parent._children_to_write()
-    put(parent._tree, children, key, entry)
-    if parent._tree.journal is not None:
-        parent._tree.journal.added(children, key, source)
+    unchecked = node._tree.plugins.unchecked
+    for found in walk.everything(node) if types - unchecked else (node,):
+        entry = found._entry()
+        if type_of(entry) not in unchecked:
+            found._check_own(own_of(entry), type_of(entry))
 
 
 def _move(parent: N, tree: N, key: str) -> N:
     """Move *tree* to another place of its own tree."""
     old_path = tree._path()
-    shared = parent._tree
-    # Making one of the two places ready may clone a branch above the other, so both are made ready
-    # before either is changed.
-    parent._children_to_write()
-    tree._container_to_write()
-    children = parent._children_to_write()
-    container = tree._container_to_write()
-    touch(container[tree._key])
-    replaced = children.get(key)
-    if replaced is not None:
-        _retire(parent, replaced)
-    old_parent, old_key = tree._parent, tree._key
-
-    def put_back() -> None:
-        tree._parent, tree._key = old_parent, old_key
-        shared.new_epoch()
-
-    with shared.whole():
-        shared.removals += 1
-        tree._stand_for(parent, key)
-        shared.on_rollback(put_back)
-        if shared.journal is not None:
-            shared.journal.moved(container, old_key, children, key)
-        put(shared, children, key, take(shared, container, old_key))
+    with Edit(parent, tree) as edit:
+        edit.put(key, edit.take(key))
         tree._tell("lotdb_node_moved", old_path=old_path)
     return tree
 
 
 def _take_over(parent: N, tree: N, key: str) -> N:
     """Make *tree*, of a tree in memory, part of the tree of *parent*."""
-    memory, old_parent, old_key = tree._tree, tree._parent, tree._key
-    entry = tree._entry()
     types: set[str] = set()
-    mark = parent._tree.stage.mark()
-    copied = copying.copy_entry(entry, memory, parent._tree, types)
-    container = tree._container_to_write()
-
-    def give_back() -> None:
-        container[old_key] = entry
-        tree._stand_again(memory, old_parent, old_key)
-        memory.new_epoch()
-
-    with parent._tree.stage.all_or_nothing(mark), parent._tree.whole(), memory.whole():
-        # The handle stands for the new place from now on, and so do those below it, through it.
-        tree._stand_for(parent, key, parent._tree)
-        parent._tree.on_rollback(give_back)
-        take(memory, container, old_key)
-        _replace_child(parent, key, copied)
-        _check_added(tree, types)
-        tree._tell("lotdb_node_created")
+    with parent._tree.stage.all_or_nothing():
+        copied = copying.copy_entry(tree._entry(), tree._tree, parent._tree, types)
+        with Edit(parent, tree) as edit:
+            # The handle stands for the new place from now on, and so do those below it, through it.
+            edit.take(key)
+            _put_added(edit, parent, key, copied, None)
+            _check_added(tree, types)
+            tree._tell("lotdb_node_created")
     return tree
+
+
+def rename_root(root: Node, key: str) -> None:
+    """Give the root of a tree in memory another key."""
+    if root._tree.owner is not None:
+        raise InvalidMoveError("the root of a database cannot be renamed")
+    tree, container, old = root._tree, root._container, root._key
+    with tree.whole():
+        stand_for(root, tree, None, key)
+        put(tree, container, key, take(tree, container, old))
 
 
 # -- merging --------------------------------------------------------------------------------------
@@ -216,8 +189,8 @@ def _is_above(upper: Node, lower: Node) -> bool:
 
 def _is_shared(into: Node, source: Node) -> bool:
     """Whether both are still one: branches share all that was changed in neither, whatever lies below."""
-    mine, theirs = into._entry()[1], source._entry()[1]
-    return mine is theirs and type(mine) in (Children, Box)
+    record = record_of(into._entry())
+    return record is not None and record is record_of(source._entry())
 
 
 def _merge_own(into: Node, source: Node, overwrite: bool) -> None:
@@ -247,20 +220,16 @@ def delete_node(parent: Node, key: str | int, *, only_node: bool) -> None:
     key = check_key(key)
     child = parent._get(key, create=False)
     parent._tree.check_writable()
-    # Making the place ready may clone its branch, and mark what lies below as shared: that comes first.
-    parent._children_to_write()
-    lifted = _lifted(child, parent) if only_node else {}
     tree, old_path, below = parent._tree, child._path(), child._children()
-    with tree.whole():
+    with Edit(parent) as edit:
+        lifted = _lifted(child, parent) if only_node else {}
         if lifted and tree.journal is not None:
-            tree.journal.below(parent._children_to_write(), key, below)
-        _remove_child(parent, key)
-        if lifted:
-            children = parent._children_to_write()
-            for each, entry in lifted.items():
-                put(tree, children, each, entry)
-                if tree.journal is not None:
-                    tree.journal.moved(below, each, children, each)
+            tree.journal.below(edit.children, key, below)
+        edit.remove(key)
+        for each, entry in lifted.items():
+            edit.put(each, entry)
+            if tree.journal is not None:
+                tree.journal.moved(below, each, edit.children, each)
         if "lotdb_node_deleted" not in tree.plugins.unheard:
             tree.plugins.emit("lotdb_node_deleted", parent=parent, key=key, database=tree.database)
         if "lotdb_node_moved" not in tree.plugins.unheard:
@@ -274,7 +243,8 @@ def _lifted(child: Node, parent: Node) -> dict[str, Entry]:
     entry = child._entry()
     children = children_of(entry)
     entries: dict[str, Entry] = {} if children is None else dict(all_items(children))
-    clash = next((key for key in entries if key != child._key and (key,) in parent), None)
+    beside: Collection[str] = parent._children() or ()
+    clash = next((key for key in entries if key != child._key and key in beside), None)
     if clash is not None:
         raise NodeExistsError(
             f"cannot delete only node {child._path()!r}: its child {clash!r} would clash with "
@@ -288,24 +258,3 @@ def _lifted(child: Node, parent: Node) -> dict[str, Entry]:
     for lifted in entries.values():
         touch(lifted)
     return entries
-
-
-def _remove_child(parent: Node, key: str) -> None:
-    """Take the child *key* away, if there is one."""
-    if (key,) not in parent:
-        return
-    children = parent._children_to_write()
-    entry = children[key]
-    _retire(parent, entry)
-    parent._tree.removals += 1
-    if children_of(entry) is not None:
-        parent._tree.new_epoch()
-    take(parent._tree, children, key)
-
-
-def _retire(parent: Node, entry: Entry) -> None:
-    """Make the transaction conflict with one that changes what was at *entry*, as far as that is cheap."""
-    touch(entry)
-    children = children_of(entry)
-    if children is not None and not is_shared(entry):
-        parent._tree.retire(children)

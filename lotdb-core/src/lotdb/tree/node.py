@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from functools import partial
 from threading import get_ident
 from typing import Any, ClassVar, Self
 
-from lotdb.errors import InvalidMoveError, MissingPluginError, NodeNotFoundError, PluginError
+from lotdb.errors import MissingPluginError, NodeNotFoundError, PluginError
 from lotdb.interfaces.loader import Loader
 from lotdb.keys import check_key, is_plain_key, some, split_path
 from lotdb.records import Children, Entry
 from lotdb.records.children import child_items
 from lotdb.records.entries import EMPTY_ENTRY, children_of, empty_entry, type_of
 from lotdb.tree.handle import Handle
+from lotdb.tree.place import Place
+from lotdb.tree.rings import refuse_ring
 from lotdb.tree.tree import Tree
-from lotdb.tree.whole import put, take
+from lotdb.tree.whole import put
 
-__all__ = ["Node", "class_of"]
+__all__ = ["Node", "class_for", "class_of", "set_classes"]
 
 # How many of its children a handle remembers.
 _KNOWN = 128
@@ -32,10 +33,6 @@ class Node(Handle):
     #: The name under which the type is registered and stored; empty for plain nodes.
     node_type_name: ClassVar[str] = ""
 
-    # The classes of nodes of no type, and of those whose type is not installed; ``lotdb.node_api`` sets them.
-    _plain: ClassVar[type[Node]]
-    _uninstalled: ClassVar[type[Node]]
-
     def _start(self, plugins: Loader, key: str) -> None:
         """Be the root of a new tree in memory."""
         tree = Tree(plugins)
@@ -44,7 +41,7 @@ class Node(Handle):
         self._known = None
 
     @classmethod
-    def _at(cls, tree: Tree, parent: Handle | None, key: str, container: Any, epoch: int) -> Self:
+    def _at(cls, tree: Tree, parent: Place | None, key: str, container: Any, epoch: int) -> Self:
         node = object.__new__(cls)
         node._stand_at(tree, parent, key, container, epoch)
         node._known = None
@@ -52,8 +49,9 @@ class Node(Handle):
 
     def _child(self, key: str, entry: Entry, container: Any, epoch: int, version: int) -> Self:
         """The child *key*, whose *entry* was found in *container* in that epoch and version of the tree."""
+        # The functions of records/entries.py would take a tenth of the time of a walk.
         type_name = entry[0]
-        cls: Any = _installed_class(self._tree.plugins, type_name) if type_name else self._plain
+        cls: Any = class_for(self._tree.plugins, type_name) if type_name else _plain
         # As in _at, without the call: walks make hundreds of thousands of these.
         node: Self = object.__new__(cls)
         node._tree = self._tree
@@ -66,7 +64,7 @@ class Node(Handle):
         node._kids_epoch = -1
         node._known = None
         if type(entry[1]) is Children:
-            node._refuse_ring(entry[1])
+            refuse_ring(node, entry[1])
         return node
 
     def _is_there(self) -> bool:
@@ -79,15 +77,19 @@ class Node(Handle):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Node):
             return NotImplemented
-        if self is other:
-            return True
-        return self._root_tree() is other._root_tree() and self._path() == other._path()
+        # Two nodes of one parent differ in their keys, so this mostly ends at once.
+        one: Place = self
+        another: Place = other
+        while one is not another:
+            if one._parent is None or another._parent is None:
+                return one._parent is another._parent and one._tree is another._tree
+            if one._key != another._key:
+                return False
+            one, another = one._parent, another._parent
+        return True
 
     def __hash__(self) -> int:
         return hash(self._path())
-
-    def _root_tree(self) -> Tree:
-        return self._ancestry(lambda node: False)[-1]._tree
 
     def _get(self, key: str | int, create: bool, node_type: str | None = None) -> Self:
         tree = self._tree
@@ -97,7 +99,7 @@ class Node(Handle):
         else:
             children = self._children()
             tree = self._tree
-        # What is found as it was given is a key in its stored form, but for the empty one.
+        # A key that is found as it was given is in its stored form, unless it is the empty one.
         if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
             checked = check_key(key)
             if type(key) is not str or checked != key:
@@ -123,16 +125,16 @@ class Node(Handle):
             self._children()  # which knows the tree
             tree = self._tree
         epoch = tree.epoch
-        # First as if it were keys in their stored form, of nodes that are there, but for the last one: mostly
-        # it is. Nodes on the way are remembered, since the next path is likely to share it.
+        # Most paths consist of keys in their stored form, and all nodes but the last one exist: that is tried
+        # first. Nodes on the way are remembered, since the next path is likely to lead through them.
         node, last = self, len(keys) - 1
         for depth, key in enumerate(keys):
             if node._kids_epoch != epoch:
-                record = node._entry()[1]
-                if type(record) is not Children:
+                children = children_of(node._entry())
+                if children is None:
                     break
-                node._kids, node._kids_epoch = record, epoch
-            # The empty key is that of what the branch holds itself.
+                node._kids, node._kids_epoch = children, epoch
+            # Under the empty key the branch keeps what it holds itself.
             if type(key) is not str or not key:
                 break
             if depth == last:
@@ -181,7 +183,7 @@ class Node(Handle):
         try:
             own = class_of(self._tree.plugins, type_of(self._entry()))
         except (MissingPluginError, PluginError) as error:
-            # Nobody can tell whether it is a kind of that; made one, it would lose its own type for good.
+            # Without its plugin, its type cannot be compared. To change it would lose the type for good.
             raise type(error)(f"{self._place()} cannot be taken for one of {node_type!r}: {error}") from error
         if issubclass(own, cls):
             cls = own
@@ -222,44 +224,36 @@ class Node(Handle):
                 return False
         return True
 
-    def _rename_root(self, key: str) -> None:
-        if self._tree.owner is not None:
-            raise InvalidMoveError("the root of a database cannot be renamed")
-        tree, container, old = self._tree, self._container, self._key
-        with tree.whole():
-            self._stand_for(self._parent, key)
-            put(tree, container, key, take(tree, container, old))
 
-    def _stand_for(self, parent: Handle | None, key: str, tree: Tree | None = None) -> None:
-        """Be the handle of another place, to which what is at this one is about to go."""
-        old = self._tree, self._parent, self._key
-        steps = (tree or self._tree).steps
-        if steps is not None:
-            steps.append(partial(self._stand_again, *old))
-        self._tree.new_epoch()
-        self._stand_again(tree or self._tree, parent, key)
+# The classes of nodes of no type, and of those whose type is not installed.
+_plain: type[Node] = Node
+_uninstalled: type[Node] = Node
 
-    def _stand_again(self, tree: Tree, parent: Handle | None, key: str) -> None:
-        self._stand_at(tree, parent, key, self._container, -1)
+
+def set_classes(plain: type[Node], uninstalled: type[Node]) -> None:
+    """Have nodes of no type, and nodes whose type is not installed, be of these classes."""
+    # Names of the module are found quicker than those of a class, and each child that is found needs one.
+    global _plain, _uninstalled
+    _plain, _uninstalled = plain, uninstalled
 
 
 def class_of(plugins: Loader, type_name: str) -> type[Node]:
     """The class for nodes of type *type_name*, or the error that says why there is none."""
     if type_name == "":
-        return Node._plain
+        return _plain
     cls = plugins.node_type(type_name) if isinstance(type_name, str) else None
     if cls is None:
         raise plugins.missing_node_type(type_name)
-    if not (isinstance(cls, type) and issubclass(cls, Node._plain)):
+    if not (isinstance(cls, type) and issubclass(cls, _plain)):
         raise PluginError(
             f"the plugin for node type {type_name!r} gave {cls!r}, not a subclass of lotdb.BaseNode"
         )
     return cls
 
 
-def _installed_class(plugins: Loader, type_name: str) -> type[Node]:
+def class_for(plugins: Loader, type_name: str) -> type[Node]:
     """The class for nodes of type *type_name*, also if it is missing or broken."""
     try:
         return class_of(plugins, type_name)
     except (MissingPluginError, PluginError):
-        return Node._uninstalled
+        return _uninstalled

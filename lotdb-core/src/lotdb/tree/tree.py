@@ -1,7 +1,7 @@
-"""A tree: what its handles have in common, and what it asks of the transaction it is in.
+"""A tree: what its handles have in common, and what it tells the transaction.
 
-The tree's *epoch* changes whenever a container that a handle remembers may no longer be the right one, and
-its *version* with each write. Which containers may be written to, the tree remembers, for an epoch.
+The tree's *epoch* changes whenever a container that a handle remembers may be wrong by now, and its *version*
+with each write. For an epoch, the tree remembers which containers may be written to.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.interfaces.loader import Database, Loader
-from lotdb.records import Box, Children, Entry, Guard
+from lotdb.records import Box, Children, Entry
 from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
@@ -29,8 +29,6 @@ __all__ = ["Tree"]
 class Tree:
     """A tree in memory; the tree of a database's connection overrides what differs there."""
 
-    #: Thread that may use the tree; None for any.
-    owner: int | None = None
     #: Backend of payloads that name none.
     default_backend = "memory"
     #: The database that it is the tree of a connection of; listeners are told.
@@ -40,13 +38,15 @@ class Tree:
 
     def __init__(self, plugins: Loader) -> None:
         self.plugins = plugins
+        #: Thread that may use the tree; None for any. Python finds it quicker here than in the class.
+        self.owner: int | None = None
         self.epoch = 0
         self.version = 0
         #: Containers, by identity, above which no record was found shared in this epoch.
         self.writable: dict[int, Any] = {}
-        #: How often a child was taken away; an iteration then looks whether its next one is still there.
+        #: How many children were taken away. If this changes, an iteration checks that its next child exists.
         self.removals = 0
-        #: What takes back the steps of the change that is being made as a whole; see ``tree/whole.py``.
+        #: What takes back the steps of the change that is being made; see ``tree/whole.py``.
         self.steps: list[Callable[[], Any]] | None = None
         #: The one place that the root's handle finds its entry in, by its key.
         self.roots: MutableMapping[str, Entry] = {}
@@ -108,8 +108,11 @@ class Tree:
         """Whether the tree is in a database, and something in it is not committed."""
         return False
 
-    def depend_on(self, guard: Guard) -> None:
-        """Make the transaction conflict with one that deletes, moves or shares the branch of *guard*."""
+    def depend_on(self, record: Any) -> None:
+        """Make the transaction conflict with one that stores *record*.
+
+        So does one that deletes, moves or shares a branch with the guard of the branch.
+        """
 
     def depend_on_content(self, record: Children | Box) -> None:
         """Make the transaction conflict with one that changes what *record* holds."""
@@ -118,10 +121,10 @@ class Tree:
         """Make the transaction conflict with one that changes *children*, as long as they are few."""
 
     def new_epoch(self) -> None:
-        """Have all handles look up their places anew.
+        """Have all handles look up their places again.
 
-        It comes before a change, not after it: an interrupt in between must leave nobody who remembers a
-        place that is no longer right, or may still write where it no longer may.
+        Call it before a change, not after it: an interrupt in between must leave no handle that remembers a
+        wrong place, or writes to a container that is shared by now.
         """
         self.writable.clear()
         self.epoch += 1

@@ -1,7 +1,7 @@
 """Iteration over trees: depth first, in the order of the keys, without recursion.
 
-Children are fetched in batches by key, so that a tree may be changed, or its transaction committed, while
-it is walked; a node that is gone by then is passed over.
+Children are fetched in batches by key, so a tree may be changed, or its transaction committed, during a walk.
+A node that is gone by then is skipped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lotdb.errors import DamagedError, InvalidOptionError, StaleNodeError
 from lotdb.records import NO_TREE, OWN_KEY, Children, Entry
 from lotdb.records.children import child_items
 from lotdb.records.entries import children_of
-from lotdb.tree.handle import RING_LEVELS
+from lotdb.tree import rings
 from lotdb.tree.node import Node
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ def children(node: N) -> Iterator[tuple[N, Entry]]:
         tree = node._tree
         epoch, version, removals = tree.epoch, tree.version, tree.removals
         batch = list(islice(child_items(container, last), _BATCH))
-        # The chain of buckets, along which this goes, may lead back, or end before all were there.
+        # BTrees goes along the chain of buckets. In a stranger's file it may lead back, or end too early.
         end = batch[-1][0] if batch else last
         if (batch and not last < batch[0][0] <= end) or (len(batch) < _BATCH and end != container.maxKey()):
             raise DamagedError(f"the children of {node._place()} cannot be listed: {NO_TREE}")
@@ -70,6 +70,7 @@ def _leaves(node: N) -> Iterator[N]:
     stack = [children(node)]
     while stack:
         for child, entry in stack[-1]:
+            # As children_of says, whose call would take a tenth of the walk; so below.
             if type(entry[1]) is Children and has_children(entry):
                 _refuse_endless((child, entry), len(stack))
                 stack.append(children(child))
@@ -111,9 +112,15 @@ def _descend(node: N, depth: int | None = None) -> Iterator[tuple[N, Entry, int]
 
 
 def _refuse_endless(found: tuple[Node, Entry], depth: int) -> None:
-    """Raise ``DamagedError`` if a walk would go on for ever, before it is twice as deep as it ever can be."""
-    if depth >= RING_LEVELS and depth & (depth - 1) == 0:
-        found[0]._refuse_ring(found[1][1], levels=None)
+    """Raise ``DamagedError`` if a walk would go on for ever.
+
+    All levels above are looked at whenever the depth has doubled, which costs little in all.
+    """
+    if depth >= rings.LEVELS and depth & (depth - 1) == 0:
+        node, entry = found
+        children = children_of(entry)
+        assert children is not None
+        rings.refuse_ring(node, children, levels=None)
 
 
 def _is_whole(number: Any) -> bool:

@@ -1,8 +1,8 @@
 """Changes of several steps that are made whole or not at all.
 
-A tree in memory has nothing that an abort returns to, and who catches Ctrl-C in a database may commit what
-is there. So each step is noted, with how to take it back, before it is made. If a step fails, those before
-it are taken back. A single step is either made or not: what changes a container is one call of C code.
+An abort does not restore a tree in memory. In a database, a program that catches Ctrl-C may commit what is
+there. So each step is noted before it is made, with what takes it back. If a step fails, those before it are
+taken back. A single step is either made or not, because one call of C code changes the container.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Stepwise(Protocol):
     journal: Journal | None
 
     def new_epoch(self) -> None:
-        """Have all look up their places anew."""
+        """Have all handles look up their places again."""
 
     def give_up(self, failure: BaseException) -> None:
         """Called when a change that failed cannot be taken back."""
@@ -39,7 +39,7 @@ class Stepwise(Protocol):
 class Whole:
     """Context manager that takes back what its block did to *tree*, if the block fails.
 
-    One within another one takes back its own steps only; the outer one, those of both.
+    An inner one takes back its own steps only, and an outer one the steps of both.
     """
 
     __slots__ = ("_keep", "_tree")
@@ -69,7 +69,7 @@ class Whole:
 
 
 def steps_noted(tree: Stepwise, change: Callable[..., T], *args: Any) -> T:
-    """What *change* gives, made whole or not at all; quicker than the context, where little is changed."""
+    """Call *change*, whose steps are all made or none; quicker than the context where little is changed."""
     tree.steps = []
     if tree.journal is not None:
         tree.steps.append(partial(tree.journal.take_back, len(tree.journal)))
@@ -111,8 +111,8 @@ def take(tree: Stepwise, container: Any, key: str) -> Entry:
     try:
         del container[key]
     except BaseException:
-        # A bucket that got empty is taken out of its list, for which its neighbour must be read. If that
-        # fails the bucket stays, and no list may hold an empty one.
+        # An empty bucket is removed from the list of buckets, and for that its neighbour must be read. If the
+        # reading fails, the empty bucket stays in the list, which BTrees cannot stand.
         _put_back(tree, container, key, entry)
         raise
     if tree.journal is not None:

@@ -1,4 +1,4 @@
-"""What the chunks of wav, RF64, Wave64, AIFF and CAF files say beside the sound.
+"""Reading the notes in the chunks of wav, RF64, Wave64, AIFF and CAF files.
 
 Sources: the RIFF Multimedia Programming Interface (INFO, cue, adtl, smpl), EBU Tech 3285 (bext), the iXML
 and GUANO specifications, AIFF 1.3, and the Apple Core Audio Format specification.
@@ -23,7 +23,7 @@ NO_NOTES = {
     "caf": (b"desc", b"data", b"free", b"pakt", b"kuki"),
 }
 NO_NOTES["rf64"] = NO_NOTES["w64"] = NO_NOTES["wav"]
-#: What is made anew for other samples: their peaks.
+#: Peaks and the like, which can be computed from the samples.
 OF_THE_SAMPLES = (b"PEAK", b"peak", b"levl", b"ovvw", b"elm1", b"minf")
 INFO = {
     "INAM": "title",
@@ -73,7 +73,7 @@ def chunk_notes(format: str, file: IO[bytes], sound: Sound, notes: Notes, rate: 
                 _of_aiff(chunk, chunk.read(file), notes, what)
             else:
                 _of_caf(chunk, chunk.read(file), notes, what)
-    for name in ("id3 ", "ID3 ", "ID32"):  # behind the others, whose texts they say again
+    for name in ("id3 ", "ID3 ", "ID32"):  # last, because they repeat texts of the others
         if name in seen and (content := seen[name].read(file))[:3] == b"ID3":
             id3_chunk_notes(content, notes, rate)
     if format in ("wav", "rf64", "w64"):

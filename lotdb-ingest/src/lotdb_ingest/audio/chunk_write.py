@@ -20,7 +20,7 @@ MOST_IN_32_BITS = (1 << 32) - 1
 
 
 def write_chunks(file: IO[bytes], container: str, metadata: dict[str, Any]) -> None:
-    """Write the tags, and the chunks that came from a file of the same kind, behind all that *file* has."""
+    """Append the tags to *file*, and the chunks, if they came from a file of the same kind."""
     family = FAMILIES.get(container)
     if not family:
         return
@@ -119,7 +119,7 @@ def set_mask(file: IO[bytes], container: str, mask: int) -> None:
 
 
 def set_frames(file: IO[bytes], container: str, frames: int) -> None:
-    """Have an AIFF or wav file say how many rows it has: what fills up its last bytes are none."""
+    """Set the number of rows in the header of an AIFF or wav file, which excludes filler rows."""
     format = FORMATS[container]
     names = {b"COMM": (2, ">I"), b"fact": (0, "<Q" if container == "W64" else "<I")}
     for chunk in chunks(format, file, 0, file.seek(0, 2)):

@@ -16,7 +16,7 @@ __all__ = ["Chunk", "behind", "chunks", "order_of"]
 
 #: More than any file has; each costs a read.
 MOST = 1 << 16
-#: Where the first chunk is, its head, to what it is padded, and what its length counts as well.
+#: Place of the first chunk, form of a chunk's head, padding, and bytes of the head that its length includes.
 LAYOUTS = {
     "wav": (12, "<4sI", 2, 0),
     "rf64": (12, "<4sI", 2, 0),
@@ -24,7 +24,7 @@ LAYOUTS = {
     "aiff": (12, ">4sI", 2, 0),
     "caf": (8, ">4sq", 1, 0),
 }
-#: These stand before the data, and are missed behind them.
+#: The chunks that are the sound itself.
 SOUND = (b"data", b"SSND")
 
 
@@ -56,7 +56,7 @@ def order_of(file: IO[bytes], start: int) -> str:
 
 
 def chunks(format: str, file: IO[bytes], start: int, size: int) -> Iterator[Chunk]:
-    """The chunks of a file that begins at *start* and ends at *size*, up to where there is none.
+    """The chunks of a file that begins at *start* and ends at *size*, up to bytes that are no chunk.
 
     The length of wav's ``data`` in an RF64 file is that of its ``ds64``.
     """
@@ -71,7 +71,7 @@ def chunks(format: str, file: IO[bytes], start: int, size: int) -> Iterator[Chun
         name, length = struct.unpack(head, file.read(bytes_))
         length -= more
         if format == "w64":
-            name = name[:4]  # the twelve bytes behind it are alike for most
+            name = name[:4]  # the other twelve bytes are the same for most chunks
         if name == b"ds64":
             sizes = _ds64(file, place + bytes_)
         if format in ("wav", "rf64") and length == 0xFFFFFFFF and name in sizes:
@@ -97,7 +97,7 @@ def chunks(format: str, file: IO[bytes], start: int, size: int) -> Iterator[Chun
 
 
 def behind(format: str, file: IO[bytes], start: int, size: int, sound: Chunk) -> int:
-    """How many bytes behind *sound* are neither chunks nor a tag, up to the end of the file."""
+    """The number of bytes after *sound*, up to the end of the file, that are neither chunks nor a tag."""
     place = min(sound.end, size)
     for chunk in chunks(format, file, start, size):
         if chunk.place > sound.place:

@@ -1,7 +1,7 @@
-"""What the header of an audio file announces, against what is there.
+"""Comparing the header of an audio file with the file.
 
-libsndfile mends a header that announces more than the file has, believes one that announces less, and
-rounds rates, all without a word. So what says how long the sound is, and how fast, is read here as well.
+libsndfile silently repairs a header that announces more than the file has, believes a header that announces
+less, and rounds rates. So this module also reads the length and the rate.
 Sources: the RIFF, EBU Tech 3306 (RF64), Sony Wave64, AIFF 1.3 and AIFF-C, NeXT ``.snd``, Apple Core Audio
 Format, and RFC 9639 (FLAC) specifications. Ogg and mp3 have modules of their own.
 """
@@ -20,7 +20,7 @@ from lotdb_ingest.audio.ogg import check_ogg, codec_of
 __all__ = ["CONVERT", "Sound", "extended", "from_extended", "rate_place", "sound_of"]
 
 UNKNOWN = 0xFFFFFFFF
-# From here on lengths are what programs write that do not know them yet.
+# Programs write lengths from here on as long as they do not know the length.
 NEVER_FILLED_IN = 0x7F000000
 # More than a frame of FLAC can hold, and fewer bytes than any has.
 FLAC_FRAME_SAMPLES, FLAC_FRAME_BYTES = 65535, 9
@@ -30,7 +30,8 @@ MEND = "write it again from its source, to a file"
 # sox knows where the sound of these begins, whatever they say of its end; not that of W64 and CAF.
 IGNORE_LENGTH = f"{MEND}, or repair its header, for example with: sox --ignore-length IN OUT"
 
-#: Format tags of wav whose samples have a place each (mmreg.h), and their bytes if the bits do not tell.
+#: Format tags of wav in which each sample has bytes of its own (mmreg.h), and how many; None if the header's
+#: bits determine that.
 WAV_PLAIN = {1: None, 3: None, 6: 1, 7: 1}
 WAV_CODECS = {
     2: "MS ADPCM",
@@ -78,7 +79,7 @@ AU_PLAIN = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
 
 @dataclass
 class Sound:
-    """What a header says of its sound, as far as it can be true."""
+    """What the header says about the sound, after it was compared with the file."""
 
     #: Where the file begins behind tags, and where it ends.
     start: int
@@ -87,7 +88,7 @@ class Sound:
     rate: float | None = None
     #: Bits of a sample that mean something, which may be fewer than it takes; 0 if the header does not say.
     bits: int = 0
-    #: Rows that are there, where that can be told without decoding.
+    #: Number of rows in the file, if it is known without decoding.
     rows: int | None = None
     #: Rows without what fills up the last block, if something announces them; the most that one block holds.
     announced: int | None = None
@@ -98,7 +99,7 @@ class Sound:
     mp3: tuple[int, int] | None = None
     #: How its samples are encoded, for messages.
     codec: str = ""
-    #: Bytes that libsndfile is to see in other places' stead.
+    #: Bytes that libsndfile sees in place of those in the file, by their place.
     patches: dict[int, bytes] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
     not_kept: set[str] = field(default_factory=set)
@@ -112,7 +113,7 @@ class Sound:
 
 
 def sound_of(format: str, file: IO[bytes], start: int, size: int) -> Sound:
-    """What the file says that begins at *start* and ends at *size*.
+    """What the header of the file says that begins at *start* and ends at *size*.
 
     Raises
     ------

@@ -151,7 +151,7 @@ def _frames_of(content: bytes, notes: Notes, what: str) -> list[tuple[str, bytes
 
 
 def _id3v1_notes(content: bytes, notes: Notes) -> None:
-    """Note the texts of the 128 bytes at the end of a file that no other tag has told of."""
+    """Note the texts of the ID3v1 tag, the last 128 bytes of a file, that no other tag contains."""
     fields = {
         "title": content[3:33],
         "artist": content[33:63],

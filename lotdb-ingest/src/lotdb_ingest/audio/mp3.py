@@ -1,7 +1,7 @@
-"""The frames of an mp3 file, all of them: libsndfile goes on behind what it does not understand.
+"""Checking all frames of an mp3 file, because libsndfile silently skips bytes that it does not understand.
 
-Unless a header counts the frames, it guesses how many there are by the length of the first one, and leaves
-out what is beyond. Sources: ISO/IEC 11172-3 and 13818-3 (frames), and the headers of Xing and of Fraunhofer
+If no header counts the frames, libsndfile estimates their number from the length of the first one, and drops
+the frames beyond it. Sources: ISO/IEC 11172-3 and 13818-3 (frames), and the headers of Xing and of Fraunhofer
 (VBRI).
 """
 
@@ -44,7 +44,7 @@ class _Frame:
 
 @dataclass(frozen=True)
 class Mp3:
-    """What libsndfile has to be told of an mp3 file, so that it reads all of it."""
+    """An mp3 file in the form in which libsndfile reads all of it."""
 
     #: What it is to see: the frames alone, with one before them that counts them.
     pieces: list[Piece]
@@ -97,7 +97,7 @@ def check_mp3(file: IO[bytes], start: int, size: int) -> Mp3:
 
 
 def _counted(file: IO[bytes], runs: list[tuple[int, int]], frames: int, last: _Frame) -> Mp3:
-    """The frames in *runs*, with one before them that counts those behind it."""
+    """The frames in *runs*, with a frame before them that counts them."""
     first = runs[0][0]
     is_about, announced, place = _announced(file, first)
     # The frame that announces them is counted by some programs, and not by others.
@@ -133,7 +133,7 @@ def _behind_zeros(file: IO[bytes], place: int, size: int) -> int:
 
 
 def _count(file: IO[bytes], start: int, frames: int) -> bytes:
-    """A frame with Xing's header, like the first one but for its bit rate, which leaves room for it.
+    """A frame with Xing's header, like the first frame, but with a bit rate that leaves room for the header.
 
     With it, libsndfile leaves out the 529 samples by which any decoder is late.
     """
@@ -193,7 +193,7 @@ def _next_frame(
 
 
 def _announced(file: IO[bytes], start: int) -> tuple[bool, int | None, int | None]:
-    """Whether the first frame tells of the others, how many they are, and where libsndfile reads that."""
+    """Whether the first frame counts the others, their number, and the place where libsndfile reads it."""
     file.seek(start)
     head = file.read(200)
     for mark in (b"Xing", b"Info"):

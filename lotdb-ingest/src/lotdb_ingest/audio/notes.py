@@ -1,4 +1,4 @@
-"""What a sound file says beside its sound: texts, marks, and the rest as bytes.
+"""The notes in a sound file: texts, marks, and everything else as bytes.
 
 ``tags`` are texts by name, a list where there are several of a name. ``chunks`` are pairs of a name and
 bytes, which are written again to a file of the same kind. ``not_kept`` names what was left behind.
@@ -121,7 +121,7 @@ def encoded(text: str, encoding: Any) -> bytes:
 
 
 def tag_items(metadata: dict[str, Any]) -> list[tuple[str, str]]:
-    """The tags in *metadata*, each text with its name; what is somebody else's is left out."""
+    """The tags in *metadata*, each text with its name; entries of another form are skipped."""
     tags = metadata.get("tags")
     items = tags.items() if isinstance(tags, dict) else ()
     return [
@@ -133,7 +133,7 @@ def tag_items(metadata: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def chunk_items(metadata: dict[str, Any]) -> list[tuple[str, bytes]]:
-    """The chunks in *metadata*, each name with its bytes; what is somebody else's is left out."""
+    """The chunks in *metadata*, each name with its bytes; entries of another form are skipped."""
     chunks = metadata.get("chunks")
     return [
         (each[0], each[1])

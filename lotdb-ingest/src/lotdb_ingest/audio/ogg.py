@@ -1,6 +1,6 @@
-"""Whether an Ogg file is whole: libsndfile goes on behind pages that are damaged or missing, without a word.
+"""Checking that an Ogg file is complete: libsndfile silently skips damaged and missing pages.
 
-Nor does it say that it reads the first stream alone, of several that follow each other. Source: RFC 3533.
+It also silently reads only the first of several streams in a file. Source: RFC 3533.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ CONTAINERS = {
 
 @hookimpl
 def lotdb_identify_file(source: SourceFile) -> str | None:
-    """The audio format by whose mark the file begins, behind the tags that stand before it."""
+    """The audio format whose signature the file begins with, after any tags."""
     head = source.head
     if tagged := head[:3] in (b"ID3", b"TAG") or head[:8] == b"APETAGEX":
         from lotdb_ingest.audio.tags import behind_tags

@@ -66,7 +66,7 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
     if source.size == 0:
         raise IngestError("it is empty: it has 0 bytes")
     if content is None:
-        known = marks.told_or_raw(source.head)
+        known = marks.content_or_raw(source.head)
         raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if {"opus": "ogg"}.get(content, content).upper() not in containers:
         raise IngestError(f"its content is {content}; pass format='auto' to read it as that, or rename it")

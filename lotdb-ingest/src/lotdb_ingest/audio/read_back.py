@@ -1,4 +1,4 @@
-"""Reading a sound that was written back, where a codec may have made another one of it."""
+"""Reading an exported sound back, if its codec might have changed the samples."""
 
 from __future__ import annotations
 

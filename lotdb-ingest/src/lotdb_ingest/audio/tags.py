@@ -1,4 +1,4 @@
-"""Tags that stand before, behind and between what a sound file is: where they end.
+"""Finding the end of the tags before, after and within a sound.
 
 Sources: ID3v2.4.0 (structure), APEv2, and ID3v1.
 """
@@ -9,12 +9,12 @@ from typing import IO
 
 __all__ = ["behind_tags"]
 
-#: More than anybody has written one behind the other.
+#: More consecutive tags than any real file has.
 MOST = 1000
 
 
 def behind_tags(file: IO[bytes], place: int = 0, most: int = MOST) -> int:
-    """Where what is no tag begins, from *place* on, or the tag behind the next *most* ones."""
+    """The place after all consecutive tags that begin at *place*, or after the first *most* of them."""
     for _ in range(most):
         file.seek(place)
         head = file.read(32)

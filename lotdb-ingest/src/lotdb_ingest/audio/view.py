@@ -1,4 +1,4 @@
-"""A file as libsndfile is to see it: parts of another one, and bytes of ours between them, not copied."""
+"""A file as libsndfile sees it: parts of another file and bytes of ours, without copying."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Piece = tuple[int, int] | bytes
 
 
 class View(io.RawIOBase):
-    """The *pieces* of *file*, one behind the other, to be read."""
+    """The *pieces* of *file*, one after another, as a file to read."""
 
     def __init__(self, file: IO[bytes], pieces: Sequence[Piece]) -> None:
         self._file = file
@@ -27,19 +27,19 @@ class View(io.RawIOBase):
         self._size = end
 
     def readable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def tell(self) -> int:
-        """How far it has been read."""
+        """The current position."""
         return self._place
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go on at *offset*."""
+        """Set the position."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
         self._place = max(0, base + offset)
         return self._place

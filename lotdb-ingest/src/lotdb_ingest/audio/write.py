@@ -113,7 +113,7 @@ def _rate(target: TargetFile, payload: Payload, container: str) -> float:
 
 
 def _whole(rate: float) -> int:
-    """The rate that libsndfile is told."""
+    """The rate as the whole number that libsndfile takes."""
     return max(1, round(rate))
 
 
@@ -144,7 +144,7 @@ def _check_rate(format: str, form: tuple[int, int, str, str, str]) -> None:
 
 
 def _can(form: tuple[int, int, str, str, str]) -> bool:
-    """Whether a sound of this form, but for its rate, can be written at all."""
+    """Whether a sound of this form can be written at another rate."""
     try:
         with soundfile.SoundFile(io.BytesIO(), "w", 8000, *form[1:]) as audio:
             audio.write(np.zeros((1, form[1]), "int16"))

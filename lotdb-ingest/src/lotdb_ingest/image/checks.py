@@ -1,4 +1,4 @@
-"""Whether an image file is whole, and how large it gets, before anything is decoded.
+"""Checking that an image file is complete, and how large the image is, before anything is decoded.
 
 Sources: ITU-T T.81 (JPEG), and the BMP headers of Windows and OS/2. GIF, PNG, TIFF and WebP have modules of
 their own.
@@ -18,9 +18,9 @@ from lotdb_ingest.image.webp import check_webp
 __all__ = ["check_whole"]
 
 PIECE = 1 << 20
-#: What is no part of the pixels of a JPEG; those that begin them anew, from time to time, are.
+#: A marker that ends the pixels of a JPEG; restart markers (D0 to D7) stand among the pixels.
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-#: Markers without a length: a start within, one of no meaning, and the end.
+#: Markers without a length: a temporary one, the start, and the end.
 LONE, END = (0x01, 0xD8), 0xD9
 #: Markers of frames, which say how large the image is.
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -29,7 +29,7 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 def check_whole(
     format: str, file: IO[bytes], size: int, check_size: Callable[[int, int], None]
 ) -> int | None:
-    """The number of frames, if it is easily told.
+    """Check the file; return the number of frames for a GIF, None for other formats.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def check_whole(
 
 
 def _check_jpeg(file: IO[bytes], size: int, check_size: Callable[[int, int], None]) -> None:
-    """What is missing at the end, libjpeg fills with grey; zeros there it takes for pixels."""
+    """libjpeg fills a missing end with grey, and decodes zeros at the end as pixels."""
     place = 2
     while True:
         marker, place = _marker(file, place, size)
@@ -78,7 +78,7 @@ def _marker(file: IO[bytes], place: int, size: int) -> tuple[int, int]:
 
 
 def _check_bmp(file: IO[bytes], size: int, check_size: Callable[[int, int], None]) -> None:
-    """How large it gets: whether it is cut, Pillow tells."""
+    """Only the size: Pillow refuses cut files."""
     file.seek(0)
     head = file.read(26).ljust(26, b"\0")
     if head[14] == 12:

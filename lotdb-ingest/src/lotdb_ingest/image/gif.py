@@ -1,4 +1,4 @@
-"""Whether a GIF is whole, and what it says that Pillow leaves out.
+"""Checking that a GIF is complete, and reading what Pillow leaves out.
 
 Source: GIF89a.
 """
@@ -90,13 +90,13 @@ def _blocks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
                 raise _cut(file)
             yield kind, frame
             if frame[8] & 0x80:
-                file.seek(-1, 1)  # the byte that says how codes begin stands behind the colours
+                file.seek(-1, 1)  # the byte with the size of codes follows the colours
                 _skip_colours(file, frame[8])
                 file.read(1)
             for _ in _data(file):
                 pass
         elif kind == b"\0":
-            continue  # a terminator too much, as some programs write
+            continue  # an extra terminator, which some programs write
         elif kind == b"":
             raise _cut(file)
         else:

@@ -1,4 +1,4 @@
-"""What a JPEG says in segments that Pillow has no name for: comments, IPTC, and those of programs.
+"""The segments of a JPEG that Pillow does not interpret: comments, IPTC, and those of other programs.
 
 Sources: ITU-T T.81, B.2.4 (segments); IPTC is within Photoshop's APP13.
 """
@@ -25,7 +25,7 @@ MOST_BYTES = 65533
 
 
 def about_jpeg(image: Any) -> dict[str, Any]:
-    """All comments if there are several, all other segments by their name, and what is not kept of them."""
+    """All comments if there are several, the other segments by their name, and which ones are not kept."""
     comments = [data for name, data in image.applist if name == "COM"]
     kept: dict[str, list[bytes]] = {}
     left: set[str] = set()

@@ -1,4 +1,4 @@
-"""What goes into an image file beside the pixels, as far as its format has a place for it."""
+"""What an exported image file contains beside the pixels, as far as its format allows."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _tags(metadata: dict[str, Any]) -> Image.Exif:
             del exif[tag]
     for tag, name in TEXT_TAGS.items():
         if isinstance(metadata.get(name), str):
-            # As bytes: Pillow would put a question mark for what is not ASCII.
+            # As bytes, because Pillow would replace letters outside of ASCII by question marks.
             exif[tag] = metadata[name].encode()
     if isinstance(metadata.get("orientation"), int):
         exif[ORIENTATION] = metadata["orientation"]

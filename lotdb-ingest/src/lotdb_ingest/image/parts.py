@@ -1,4 +1,4 @@
-"""What the readers of all image formats share: pixels as arrays, and payloads of them."""
+"""What the readers of all image formats share: pixels as arrays, and payloads made from them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from lotdb_ingest.image.about import LARGE
 from lotdb_ingest.image.modes import CHANNELS, dtype_of, last_axis
 from lotdb_ingest.marks import DAMAGED
 
-#: What is left to do about an image that a library does not decode.
+#: What the user can do about an image that a library does not decode.
 REMEDY = (
-    "; it is damaged, or of a kind that is not read: get it anew, convert it, for example with: convert IN "
+    "; it is damaged, or of a kind that is not read: get it again, convert it, for example with: convert IN "
     "OUT.png, or keep its bytes with format='raw'"
 )
 
-__all__ = ["bytes_of", "ingested", "pixels_of", "rows_of", "told", "with_remedy"]
+__all__ = ["bytes_of", "decoding", "ingested", "pixels_of", "rows_of", "with_remedy"]
 
 
 @contextlib.contextmanager
-def told(what: str = "", more: Callable[[str], str] = lambda said: "") -> Iterator[None]:
-    """Makes what a library raises an ``IngestError`` that says *what* could not be decoded, and what to do.
+def decoding(what: str = "", more: Callable[[str], str] = lambda said: "") -> Iterator[None]:
+    """Turns an exception of a library into an ``IngestError`` that names *what* was decoded and a remedy.
 
-    *more* is asked with what the library said for a remedy that is better than the general one.
+    *more* gets the library's message, and may return a remedy that is better than the general one.
     """
     try:
         yield
@@ -42,7 +42,7 @@ def told(what: str = "", more: Callable[[str], str] = lambda said: "") -> Iterat
 
 @contextlib.contextmanager
 def with_remedy() -> Iterator[None]:
-    """Adds what to do to an ``IngestError`` that says only what is wrong, as those of cut files do."""
+    """Adds a remedy to an ``IngestError`` that has none, such as that of a cut file."""
     try:
         yield
     except IngestError as error:
@@ -53,7 +53,7 @@ def with_remedy() -> Iterator[None]:
 
 
 def ingested(content: str, data: Any, said: dict[str, Any]) -> dict[str, Ingested]:
-    """The payloads of an image: the pixels, and what is too large to go with them."""
+    """The payloads of an image: the pixels, and the notes that are too large for metadata."""
     large = {
         name: value for name, value in said.items() if isinstance(value, str | bytes) and len(value) > LARGE
     }
@@ -74,10 +74,10 @@ def pixels_of(image: Image.Image) -> np.ndarray[Any, Any]:
 
 
 def rows_of(image: Image.Image, opened_again: Callable[[], Image.Image]) -> Blocks:
-    """The rows of *image*, read when they are asked for, so that one image is in memory at a time."""
+    """The rows of *image*, read when they are needed, so that one image is in memory at a time."""
 
     def rows() -> Iterator[np.ndarray[Any, Any]]:
-        with told():
+        with decoding():
             yield pixels_of(opened_again())
 
     return Blocks(rows(), dtype_of(image), (image.width, *last_axis(image.mode)), rows=image.height)

@@ -1,7 +1,7 @@
-"""Who reads the pages of a TIFF, decided by their tags before anything is decoded.
+"""Choosing the reader of each page of a TIFF, from its tags, before anything is decoded.
 
-Pillow reads what it gives exactly. The planes that ImageJ, tifffile and MetaMorph put behind one directory
-are read here, as plain numbers. tifffile reads all else.
+Pillow reads the pages whose pixels it returns exactly. The planes that ImageJ, tifffile and MetaMorph store
+after one directory are read here, as plain numbers. tifffile reads all other pages.
 
 Sources: TIFF 6.0; the descriptions that ImageJ (``ij.io.TiffEncoder``) and tifffile write; "MetaMorph Stack
 (STK) Image File Format" of Molecular Devices.
@@ -81,7 +81,7 @@ IMAGEJ = re.compile(rb"ImageJ=.*?^images=(\d{1,12})\s*$", re.DOTALL | re.MULTILI
 
 @dataclass(frozen=True)
 class Plan:
-    """How a page is read: by whom, and for ``"planes"``, of which shape and dtype, from which byte on."""
+    """How a page is read: by which reader, and for ``"planes"``, the shape, the dtype and the first byte."""
 
     reader: Literal["pillow", "planes", "tifffile"]
     shape: tuple[int, ...] = ()
@@ -121,7 +121,7 @@ def plan(pages: Sequence[Page], file: IO[bytes], size: int) -> list[Plan]:
 
 
 def shown(tags: Tags) -> str:
-    """What the pixels are, in words: ``"3 channels of uint16, LZW"``."""
+    """The form of the pixels, for messages: ``"3 channels of uint16, LZW"``."""
     samples, number = first(tags, SAMPLES, 1), first(tags, COMPRESSION, UNCOMPRESSED)
     bits, kind = first(tags, BITS, 1), KINDS.get(first(tags, SAMPLE_FORMAT, 1), "V")
     name = {"u": "uint", "i": "int", "f": "float", "c": "complex"}.get(kind, "undefined ")
@@ -135,7 +135,7 @@ def shown(tags: Tags) -> str:
 
 
 def _announced(page: Page, file: IO[bytes]) -> tuple[int, bool]:
-    """How many planes *page* announces, and whether they are all behind its directory."""
+    """The number of planes that *page* announces, and whether all of them follow its directory."""
     if METAMORPH in page.entries:
         return page.entries[METAMORPH].count, True
     text = page.value(file, DESCRIPTION)
@@ -185,7 +185,7 @@ def _planes(page: Page, count: int, size: int, present: int) -> Plan:
 
 
 def _is_pillows(tags: Tags, order: str) -> bool:
-    """Whether Pillow gives the pixels exactly as they are."""
+    """Whether Pillow returns the pixels exactly as they are stored."""
     compression = first(tags, COMPRESSION, UNCOMPRESSED)
     bits, kinds = _all(tags, BITS, 1), _all(tags, SAMPLE_FORMAT, 1)
     samples, colours = first(tags, SAMPLES, 1), first(tags, COLOURS, 0)
@@ -226,7 +226,7 @@ def subsampling(page: Page, file: IO[bytes]) -> tuple[int, int] | None:
         return None
     value = page.value(file, SUBSAMPLING)[:4]
     if len(value) < 4:
-        return 2, 2  # what TIFF 6.0 says of those that do not say it
+        return 2, 2  # the default of TIFF 6.0
     across, down = np.frombuffer(value, f"{page.order}u2").tolist()
     return across, down
 

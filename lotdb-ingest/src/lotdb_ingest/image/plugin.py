@@ -34,7 +34,7 @@ FORMATS = {
 
 @hookimpl
 def lotdb_identify_file(source: SourceFile) -> str | None:
-    """The image format by whose mark the file begins."""
+    """The image format whose signature the file begins with."""
     head = source.head
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
@@ -51,7 +51,7 @@ def lotdb_identify_file(source: SourceFile) -> str | None:
     for mark, format in marks.items():
         if head.startswith(mark):
             return format
-    # Two letters are no mark; the size of the header behind them is one of a few.
+    # Two letters are too few; the size of the header after them has one of a few values.
     return "bmp" if head[:2] == b"BM" and head[14:18] in _BMP_HEADERS else None
 
 

@@ -1,6 +1,6 @@
-"""Whether a PNG is whole, every frame of it: Pillow fills up what is missing, without a word.
+"""Checking that a PNG and each of its frames is complete, because Pillow silently fills in missing pixels.
 
-Source: PNG (Third Edition, https://www.w3.org/TR/png-3/), which has the animation chunks as well.
+Source: PNG (Third Edition, https://www.w3.org/TR/png-3/), which includes the animation chunks.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class _Image:
         self._inflate = zlib.decompressobj()
 
     def take(self, pieces: Iterator[bytes], skip: int) -> None:
-        """Inflate *pieces* behind their first *skip* bytes, a bit at a time, as far as there are pixels."""
+        """Inflate *pieces* after their first *skip* bytes, a part at a time, until all pixels are counted."""
         for piece in pieces:
             left, skip = piece[skip:], 0
             while self.present < self.expected and not self._inflate.eof:

@@ -1,4 +1,4 @@
-"""Colours of 16 bits in a PNG, which Pillow reduces to 8: imagecodecs reads them, and they are written here.
+"""PNG with 16 bits per channel, which Pillow reduces to 8: imagecodecs reads it, and it is written here.
 
 Source: PNG (Third Edition, https://www.w3.org/TR/png-3/).
 """
@@ -65,7 +65,7 @@ def read_deep(source: SourceFile, image: Image.Image) -> tuple[np.ndarray[Any, A
 
 
 def mode_of(payload: Payload) -> str | None:
-    """Pillow's mode for colours of 16 bits, or None if *payload* is none such image."""
+    """Pillow's mode for *payload*, if it is an image of several 16-bit channels; None otherwise."""
     said = payload.metadata
     if payload.dtype.newbyteorder("=") != np.uint16 or len(payload.shape) != 3 or 0 in payload.shape:
         return None

@@ -1,4 +1,4 @@
-"""Reading images: every frame, in the mode that it has, with what else the file says."""
+"""Reading images: all frames, in their own mode, and the notes in the file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lotdb_ingest.image.checks import check_whole
 from lotdb_ingest.image.gif import about_gif
 from lotdb_ingest.image.jpeg import about_jpeg
 from lotdb_ingest.image.modes import check_exact, dtype_of, last_axis, opened
-from lotdb_ingest.image.parts import bytes_of, ingested, pixels_of, rows_of, told, with_remedy
+from lotdb_ingest.image.parts import bytes_of, decoding, ingested, pixels_of, rows_of, with_remedy
 from lotdb_ingest.image.png import about_png
 from lotdb_ingest.image.png_deep import is_deep, read_deep
 from lotdb_ingest.image.read_tiff import read_tiff
@@ -28,14 +28,14 @@ __all__ = ["read"]
 
 #: The same as that at which Pillow refuses an image: more is taken for an attack on the memory.
 MAX_PIXELS = 178_956_970
-#: Here Pillow looks at its own limit as well, and warns, or refuses what has twice as many.
+#: For these formats Pillow also checks its own limit: it warns, and refuses images with twice as many pixels.
 PILLOWS_LIMIT = {"gif": 1, "webp": 2, "png": 1}
 
 
 def read(source: SourceFile, content: str | None, expected: str) -> dict[str, Ingested]:
     """The pixels of *source*, whose content looks like format *content*."""
     if content is None:
-        known = marks.told_or_raw(source.head)
+        known = marks.content_or_raw(source.head)
         raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if content != expected:
         raise IngestError(f"its content is {content}; pass format='auto' to read it as that, or rename it")
@@ -45,14 +45,14 @@ def read(source: SourceFile, content: str | None, expected: str) -> dict[str, In
         )
     check_size = partial(_check_size, source, content, source.limit("max_pixels", MAX_PIXELS))
     if content == "tiff":
-        with told(), with_remedy():
+        with decoding(), with_remedy():
             return read_tiff(source, check_tiff(source.file, source.size, check_size))
     with with_remedy():
         frames = check_whole(content, source.file, source.size, check_size)
-    with told(), opened(content, source.file) as image:
+    with decoding(), opened(content, source.file) as image:
         if content == "png" and is_deep(image, source.head):
             pixels, more = read_deep(source, image)
-            image.load()  # what stands behind the pixels is known then
+            image.load()  # reads also what follows the pixels
             return ingested(content, pixels, {**_said(source, content, image), **more})
         check_exact(image, source.head)
         frames = frames or int(getattr(image, "n_frames", 1))
@@ -91,7 +91,7 @@ def _check_pillows_limit(content: str, pixels: int) -> None:
 
 
 def _said(source: SourceFile, content: str, image: Image.Image) -> dict[str, Any]:
-    """What the file says beside the pixels: what Pillow tells of it, and what it leaves out."""
+    """The notes in the file: those that Pillow reads, and those that it leaves out."""
     said = about(image, source.head)
     if content == "png":
         more = about_png(source.file, source.size)
@@ -143,7 +143,7 @@ def _part(source: SourceFile, start: int, length: int) -> io.BytesIO:
 
 
 def _animation(source: SourceFile, content: str, image: Image.Image, count: int) -> dict[str, Ingested]:
-    """All frames as they are shown, in RGBA: their own modes and palettes differ from one to the next."""
+    """All frames as they are shown, in RGBA, because modes and palettes may differ between frames."""
     source.check_bytes(count * image.width * image.height * 4)
     _check_pillows_limit(content, image.width * image.height)
     # The image of a PNG that is shown where animations are not.
@@ -167,13 +167,13 @@ def _animation(source: SourceFile, content: str, image: Image.Image, count: int)
 def _stacked(
     source: SourceFile, content: str, image: Image.Image, count: int, said: dict[str, Any], first: int = 0
 ) -> dict[str, Ingested]:
-    """Frames from the *first* one on, which are read as they are asked for."""
+    """Frames from the *first* one on, which are read when they are needed."""
     mode = said["mode"]
     dtype = np.dtype("uint8") if mode == "RGBA" else dtype_of(image)
     shape = (image.height, image.width, *last_axis(mode))
 
     def frames() -> Iterator[np.ndarray[Any, Any]]:
-        with told(), opened(content, source.file) as again:
+        with decoding(), opened(content, source.file) as again:
             for frame in range(first, count):
                 again.seek(frame)
                 again.load()  # the mode of a frame is known when it was read

@@ -1,4 +1,4 @@
-"""Reading the pages of a TIFF, each by who reads it exactly: as one array if they are alike."""
+"""Reading the pages of a TIFF, each with the reader that is exact; equal pages become one array."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest.image.about import about, of_pages
 from lotdb_ingest.image.modes import check_exact, dtype_of, last_axis, opened
-from lotdb_ingest.image.parts import ingested, pixels_of, told
+from lotdb_ingest.image.parts import decoding, ingested, pixels_of
 from lotdb_ingest.image.plan import Plan, plan, shown, subsampling
 from lotdb_ingest.image.tags import OF_YCBCR, other_tags
 from lotdb_ingest.image.tiff import Page
@@ -20,7 +20,7 @@ from lotdb_ingest.image.tifffile import INSTALL, Reader, tifffile
 
 __all__ = ["read_tiff"]
 
-#: What Pillow says of pixels that it does not read.
+#: Notes of Pillow about pixels that another reader reads.
 OF_PILLOW = ("mode", "palette", "palette_mode", "white_is_zero")
 #: Where several pixels share a colour, there are no three numbers of each.
 SUBSAMPLED = "YCbCr numbers, whose colours are subsampled: the pixels are RGB, as libtiff computes them"
@@ -83,7 +83,7 @@ def _stack(parts: Sequence[_Part]) -> Blocks:
 
 
 def _frames(parts: Sequence[_Part]) -> Iterator[np.ndarray[Any, Any]]:
-    with told():
+    with decoding():
         for part in parts:
             yield from part.frames()
 
@@ -141,7 +141,7 @@ class _Pages:
         return _Part(plan.shape[1:], plan.dtype.newbyteorder("="), plan.shape[0], said, read)
 
     def _with_pillow(self, number: int) -> Iterator[np.ndarray[Any, Any]]:
-        with told(shown(self._pages[number].tags)):
+        with decoding(shown(self._pages[number].tags)):
             self._again.seek(number)
             pixels = pixels_of(self._again)
         yield pixels[np.newaxis]

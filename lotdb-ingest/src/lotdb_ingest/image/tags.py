@@ -58,7 +58,7 @@ KNOWN = {
 } | {*TEXT_TAGS}
 #: What the numbers of YCbCr mean: coefficients, where the colours lie, and which are black and white.
 OF_YCBCR = (529, 531, 532)
-#: Images within images: pixels that are not taken in.
+#: Images within images, which are not stored.
 SUB_IMAGES = 330
 #: A tag longer than this is named and not kept, and so are all together.
 LARGE, LARGE_TOGETHER = 1 << 16, 1 << 18
@@ -101,7 +101,7 @@ def put_tags(file: IO[bytes], pages: Sequence[Mapping[int, tuple[int, int, bytes
 
     Each of *pages* is type, count and bytes by number of a tag; None takes a tag away.
 
-    Each directory that gets some is written anew, behind everything, and what leads to it is changed.
+    Each directory that gets tags is written again at the end of the file, and the link to it is changed.
     """
     file.seek(0)
     head = file.read(16)

@@ -1,4 +1,4 @@
-"""What the pages of a TIFF announce, against what is there: readers leave missing strips black.
+"""Checking that the pages of a TIFF are complete, because readers leave missing strips black.
 
 Sources: TIFF 6.0 (Adobe, 1992) and the BigTIFF proposal.
 """

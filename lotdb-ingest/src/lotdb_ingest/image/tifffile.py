@@ -1,4 +1,4 @@
-"""Pages of a TIFF that tifffile reads: what Pillow gives otherwise than it is stored, or not at all."""
+"""Pages of a TIFF that tifffile reads, because Pillow changes their pixels or does not read them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 
 from lotdb import IngestError
-from lotdb_ingest.image.parts import told
+from lotdb_ingest.image.parts import decoding
 from lotdb_ingest.image.plan import shown
 from lotdb_ingest.image.tiff import COLOURS, DEPTH, EXTRA_SAMPLES, Page, first
 
@@ -50,7 +50,7 @@ class Reader:
 
     def about(self, number: int, page: Page) -> tuple[tuple[int, ...], np.dtype[Any], dict[str, Any]]:
         """Shape and dtype of a page, and what is to be known of its numbers."""
-        with _told(page):
+        with _decoding(page):
             found = self._tiff.pages[number]
             if found.dtype is None:
                 raise IngestError("its numbers are of no known kind")
@@ -75,7 +75,7 @@ class Reader:
 
     def read(self, number: int, page: Page, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         """The pixels of a page, channels last."""
-        with _told(page):
+        with _decoding(page):
             found = self._tiff.pages[number]
             pixels = np.asarray(found.asarray(maxworkers=1))
             if pixels.size != math.prod(shape):
@@ -87,8 +87,8 @@ class Reader:
             )
 
 
-def _told(page: Page) -> contextlib.AbstractContextManager[None]:
+def _decoding(page: Page) -> contextlib.AbstractContextManager[None]:
     """Makes what tifffile raises an ``IngestError`` that says what the pixels are."""
-    return told(
+    return decoding(
         shown(page.tags), lambda said: f"; install what does: {INSTALL}" if "imagecodecs" in said else ""
     )

@@ -1,4 +1,4 @@
-"""Whether a WebP is whole, and which of its chunks are not kept.
+"""Checking that a WebP is complete, and which of its chunks are not kept.
 
 Source: the WebP container specification (RFC 9649).
 """

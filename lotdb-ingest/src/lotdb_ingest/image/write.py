@@ -69,7 +69,7 @@ def write(target: TargetFile, payload: Payload, format: str) -> None:
         options |= {"save_all": True, "append_images": _Rest(images)}
         options |= _timing(format, payload.metadata, images)
     if format == "gif":
-        options["optimize"] = False  # it would leave out colours that are not used, and number the rest anew
+        options["optimize"] = False  # it would remove unused colours, and renumber the others
     if format == "gif" and len(images) > 1:
         options["disposal"] = 2  # each frame is whole, whatever was shown before
     if format == "tiff" and payload.nbytes > BIG_TIFF_BYTES:
@@ -90,7 +90,7 @@ def write(target: TargetFile, payload: Payload, format: str) -> None:
 
 
 class _Images:
-    """The images in a payload, made as they are asked for."""
+    """The images in a payload, each made when it is needed."""
 
     def __init__(self, payload: Payload, format: str) -> None:
         self.mode, self._many = _mode(payload)
@@ -235,7 +235,7 @@ def _is_same(written: Image.Image, image: Image.Image) -> bool:
 
 
 def _colours(image: Image.Image) -> np.ndarray[Any, Any]:
-    """The colours that indices stand for; black if there is none."""
+    """The colour of each index; black for an index without a colour."""
     if image.mode == "L":
         return np.arange(256, dtype=np.uint8).repeat(3).reshape(256, 3)
     colours = np.zeros((256, 3), np.uint8)

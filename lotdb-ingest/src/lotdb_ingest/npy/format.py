@@ -1,4 +1,4 @@
-"""The format of ``.npy`` files: headers, and the rows behind them, a few MB at a time.
+"""The format of ``.npy`` files: their headers, and their rows, a few MB at a time.
 
 Specification: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
@@ -18,7 +18,16 @@ import numpy as np
 from lotdb import ExportError, IngestError, Payload
 from lotdb_ingest.marks import DAMAGED
 
-__all__ = ["BLOCK_BYTES", "MAGIC", "Header", "iter_rows", "read_header", "read_whole", "write"]
+__all__ = [
+    "BLOCK_BYTES",
+    "MAGIC",
+    "Header",
+    "iter_rows",
+    "read_header",
+    "read_whole",
+    "write",
+    "write_elements",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -26,14 +35,14 @@ MAGIC = b"\x93NUMPY"
 # Some 5000 fields; numpy refuses more than 10 000 bytes by default. The parser takes time that grows
 # with the square of some texts.
 MAX_HEADER = 1 << 17
-# A literal text, or the L behind a number. Each alternative ends at the end if not before, so that the time
-# that it takes grows with the length alone.
+# A literal text, or the L after a number. Each alternative can end at the end of the header, so that the time
+# grows only with the length.
 LONG = re.compile(rb"""('(?:[^'\\]|\\.?)*(?:'|\Z)|"(?:[^"\\]|\\.?)*(?:"|\Z))|(?<=[0-9])L""", re.DOTALL)
-# What is taken into memory at once.
+# Bytes that are read at a time.
 BLOCK_BYTES = 4 << 20
-# The same for rows that lie scattered in the file: the larger, the fewer the passes through it.
+# The same for rows that are scattered in the file: the larger, the fewer passes through the file.
 SCATTERED_BYTES = 16 << 20
-# Columns up to this length are read whole, for the few rows that are wanted: quicker than going to each.
+# Columns up to this length are read whole, even for a few rows: that is faster than seeking to each.
 SHORT_COLUMN = 1 << 16
 # Structures within structures that a payload can have.
 NESTED = 16
@@ -41,7 +50,7 @@ NESTED = 16
 
 @dataclass(frozen=True)
 class Header:
-    """What an ``.npy`` file says of its array, and where the array begins."""
+    """The header of an ``.npy`` file: shape, order and dtype of the array, and where it begins."""
 
     shape: tuple[int, ...]
     fortran_order: bool
@@ -50,7 +59,7 @@ class Header:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of data that are announced."""
+        """Bytes of data that the header announces."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     @property
@@ -71,7 +80,7 @@ def read_header(file: IO[bytes], size: int) -> Header:
     Raises
     ------
     IngestError
-        If it makes no sense, announces more or less data than are present, or an array that cannot be kept.
+        If it is invalid, announces more or less data than are present, or an array that cannot be stored.
     """
     begins = file.read(len(MAGIC) + 2)
     if not begins.startswith(MAGIC):
@@ -115,7 +124,7 @@ def read_whole(file: IO[bytes], header: Header) -> Array:
 
 
 def iter_rows(file: IO[bytes], header: Header) -> Iterator[Array]:
-    """Blocks of rows of the array at whose first byte *file* is; in Fortran order they are sought."""
+    """Blocks of rows of the array at whose first byte *file* is; an array in Fortran order needs seeking."""
     if header.fortran_order and len(header.shape) > 1:
         yield from _scattered_rows(file, header)
         return
@@ -181,9 +190,9 @@ def _parsed(text: bytes, version: tuple[int, ...]) -> tuple[tuple[int, ...], boo
 
 
 def _of_python_3(text: bytes) -> bytes:
-    """A header without the L that Python 2 wrote behind long numbers; an error if it is none.
+    """The header without the L that Python 2 wrote after long numbers; an error if it is no header.
 
-    Numpy would have it out as well, by a tokenizer that takes minutes for some texts.
+    Numpy would remove it, too, but its tokenizer takes minutes for some texts.
     """
     try:
         ast.literal_eval(text.decode("latin-1"))
@@ -238,6 +247,11 @@ def write(file: IO[bytes], payload: Payload) -> None:
         If the format cannot hold it.
     """
     file.write(_header_of(payload.dtype, payload.shape))
+    write_elements(file, payload)
+
+
+def write_elements(file: IO[bytes], payload: Payload) -> None:
+    """Write the bytes of an array's elements, in C order, a few MB at a time."""
     if not payload.shape:
         file.write(np.asarray(payload.read()).tobytes())
         return

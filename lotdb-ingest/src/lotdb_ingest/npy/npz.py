@@ -22,11 +22,11 @@ from lotdb_ingest import marks
 from lotdb_ingest.npy.format import BLOCK_BYTES, Header, iter_rows, read_header, read_whole, write
 
 SUFFIX = ".npy"
-# How many times its size an array can have been at most, by compression method. The other methods that
-# archives have are not used by numpy, and unpack any amount of data at once.
+# The largest possible ratio of unpacked to packed size, by compression method. Numpy uses no other methods,
+# and Python unpacks those without a limit.
 RATIOS = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}
 METHODS = {1: "shrinking", 6: "imploding", 9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "xz"}
-# Longer ones, behind the name of the payload, might be too long for a name.
+# With the name of the payload before it, a longer name might be too long.
 MAX_NAME_BYTES = 200
 
 
@@ -46,7 +46,7 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | Mapping[str, Ingested] |
     if wanted is not None and not isinstance(wanted, str):
         raise InvalidOptionError(f"member is {wanted!r}; use the name of an array, such as 'arr_0'")
     if not source.head.startswith(b"PK"):
-        raise IngestError(f"it does not begin as an .npz file does{marks.told_or_raw(source.head)}")
+        raise IngestError(f"it does not begin as an .npz file does{marks.content_or_raw(source.head)}")
     try:
         archive = zipfile.ZipFile(source.file)
     except Exception as error:

@@ -232,7 +232,7 @@ def _integer(cell: str) -> int:
 
 def _all_exact(cells: Cells, powers: bool) -> bool:
     """Whether float64 holds each of *cells*, which are decimal numbers or nothing, digit for digit."""
-    # Fifteen digits always fit, but for numbers that are very large or very small.
+    # Fifteen digits always fit, except in numbers that are very large or very small.
     long = [cell for cell in cells if len(cell) > 15 or (powers and ("e" in cell or "E" in cell))]
     if not long:
         return True
@@ -240,7 +240,7 @@ def _all_exact(cells: Cells, powers: bool) -> bool:
 
 
 def _are_printed(cells: Cells, joined: str) -> bool:
-    """Whether *cells* are float64 as Python or numpy.savetxt print them, which is told more quickly."""
+    """Whether *cells* are float64 as Python or numpy.savetxt print them, which is checked faster."""
     if "n" in joined:  # nan and inf
         return False
     mantissa, power, _ = cells[0].partition("e")

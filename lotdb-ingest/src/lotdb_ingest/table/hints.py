@@ -1,4 +1,4 @@
-"""What to say of a table that was taken in as it stands, and may be meant otherwise."""
+"""Hints for a table that was stored as it is written, but may be meant in another way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DELIMITERS = ",;\t|"
 def hint(
     columns: Sequence[Column], sample: Sequence[Cells], how: Reading, *, asked: Mapping[str, Any]
 ) -> str:
-    """What may be meant otherwise, for somebody to read; nothing if all is as one would expect.
+    """A hint, for people, what may be meant in another way; an empty text if nothing looks unusual.
 
     Parameters
     ----------

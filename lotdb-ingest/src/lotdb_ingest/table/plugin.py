@@ -34,10 +34,10 @@ DELIMITERS = {"csv": ",", "tab": "\t", "tsv": "\t"}
 def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
     r"""The table of a csv or tsv file; its first row names the columns.
 
-    Blank lines are no rows, but for a table of one column, in which they are missing cells unless they stand
-    at its end. A column without a name is called ``column_`` and its number. A first line such as ``sep=;``,
-    which Excel writes and reads, says what stands between cells, unless ``delimiter`` does. If the file may
-    be meant otherwise than it is read, the metadata have a ``hint``.
+    Blank lines are skipped. In a table of one column they are missing cells, except at its end. A column
+    without a name is called ``column_`` and its number. A first line such as ``sep=;``, which Excel writes
+    and reads, names the delimiter, unless ``delimiter`` does. If the file may be meant in another way, the
+    metadata have a ``hint``.
 
     Options
     -------
@@ -101,7 +101,7 @@ def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     newline : str
         What ends a line; by default ``"\n"``.
     empty_as_missing : bool
-        True to write empty texts, too, which cannot be told from missing cells. It is an error otherwise.
+        True to write empty texts, which are read again as missing cells. By default they are an error.
     """
     if target.format not in DELIMITERS:
         return None

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import IO
 
 from lotdb import IngestError, InvalidOptionError, SourceFile
-from lotdb_ingest.marks import told
+from lotdb_ingest.marks import content_is
 from lotdb_ingest.table.options import SEPARATOR, Reading, check_mark, check_marks_differ
 from lotdb_ingest.text import find_encoding
 
@@ -39,7 +39,7 @@ def encoding_of(source: SourceFile, asked: str | None) -> tuple[str, bytes]:
             raise IngestError(f"it begins with the byte order mark of {marked}, encoding= says {asked!r}")
     elif not mark and b"\0" in source.head:
         raise IngestError(
-            f"it is not text in UTF-8: byte {source.head.index(0)} is NUL{told(source.head)}; "
+            f"it is not text in UTF-8: byte {source.head.index(0)} is NUL{content_is(source.head)}; "
             "pass encoding='utf-16' if every second byte is NUL"
         )
     return encoding, mark
@@ -87,7 +87,7 @@ class Rows:
     line
         In which line the last row began, counted from 1.
     characters
-        How many characters have been read; set it to zero to count anew.
+        How many characters have been read; set it to zero to start counting again.
     newline
         What ended the first line.
     skipped
@@ -110,7 +110,7 @@ class Rows:
     def __iter__(self) -> Iterator[list[str]]:
         self._source.file.seek(self._start)
         text = io.TextIOWrapper(self._source.file, self._encoding, newline="")
-        lines = _Lines(text, self._how.comment, about=told(self._source.head))
+        lines = _Lines(text, self._how.comment, about=content_is(self._source.head))
         try:
             self._skip(lines)
             for row in self._parsed(lines):
@@ -120,7 +120,8 @@ class Rows:
                 yield row
         except UnicodeDecodeError as error:
             raise IngestError(
-                f"it is not {self._encoding} text: {self._where()}{told(self._source.head)}; pass encoding="
+                f"it is not {self._encoding} text: {self._where()}{content_is(self._source.head)}; "
+                "pass encoding="
             ) from error
         finally:
             self.newline = lines.newline
@@ -204,7 +205,7 @@ class _Lines:
         self._about = about
         self.number = 0
         self.comments = 0
-        # Of the row that is being read; whoever has taken a row sets both to zero.
+        # Of the row that is being read; set to zero after each row.
         self.first = 0
         self.characters = 0
         self.newline = "\n"

@@ -1,4 +1,4 @@
-"""What the tests of nodes share: a database, and a root of either kind."""
+"""What the tests of the core share: a database, and a root of either kind."""
 
 import pytest
 
