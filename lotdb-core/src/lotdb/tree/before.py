@@ -16,6 +16,9 @@ from lotdb.values import values
 
 __all__ = ["Before", "is_same_entry"]
 
+# Types whose values are the same if they are equal.
+_EQUAL = frozenset((str, int, bool, bytes, type(None)))
+
 
 class Before:
     """What was stored.
@@ -111,7 +114,18 @@ def is_same_entry(one: Any, other: Any) -> bool:
         return bool(one == other)
     if type(one[1]) in (Box, Children):
         return bool(one[0] == other[0] and one[1] is other[1])
-    return values.is_same(one, other)
+    # All entries of a record that has changed come here, and most values are plain and equal.
+    head = 2 if type(one[0]) is str else 1  # type and names, or names: texts alone
+    if len(one) != len(other) or one[:head] != other[:head]:
+        return False
+    for mine, theirs in zip(one[head:], other[head:], strict=True):
+        kind = type(mine)
+        if kind in _EQUAL and kind is type(theirs):
+            if mine != theirs:
+                return False
+        elif not values.is_same(mine, theirs):
+            return False
+    return True
 
 
 def _changed_now(children: Children, is_changed: Callable[[Any], bool]) -> Iterator[tuple[Any, ...]]:
