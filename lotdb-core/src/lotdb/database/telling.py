@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from threading import get_ident
 from typing import Any
 
-from ZODB.POSException import POSError
-
 from lotdb.database.opened import Opened
-from lotdb.errors import ListenerWarning, LotdbError, text_of
+from lotdb.errors import ListenerWarning, text_of
 from lotdb.node_api.nodes import BaseNode
 from lotdb.tree.before import Before
 from lotdb.tree.changes import Change, Changes, compare
@@ -48,8 +46,9 @@ class Telling:
         assert tree.journal is not None
         try:
             self._changes = compare(tree.journal.play(tree.roots), tree.roots, before, tree.plugins)
-        except (LotdbError, POSError) as error:
-            # A part of the earlier state cannot be read. That must not keep the new one from being stored.
+        except Exception as error:
+            # A part of the earlier state cannot be read, as a rule. Whatever it is, it must not keep the new
+            # one from being stored.
             self._failure = error
         self._last = b""
 
@@ -63,7 +62,7 @@ class Telling:
         if commit == self._last:
             return  # all that was changed was undone as well
         if self._changes is None:
-            _warn(f"nobody was told of commit {commit.hex()} of {self._database}: {self._failure}")
+            _warn(f"nobody was told of commit {commit.hex()} of {self._database}: {self._failure!r}")
             return
         changes = Changes(self._changes, commit.hex(), self._last.hex(), lambda: self._root)
         self._database._telling = get_ident()
