@@ -1,4 +1,4 @@
-"""What listeners are told is right also if Ctrl-C has cut a change short, and whoever caught it has committed."""
+"""What listeners are told is right as well if Ctrl-C cut a change short, and who caught it has committed."""
 
 import pytest
 from tests.core.listeners.mirror import Mirror, walked

@@ -255,7 +255,7 @@ def test_commits_of_threads_are_told_one_after_the_other(folder):
             assert [change.path in root for change in changes] == [True]
             assert len(root) == len(told) + 1
         told.append((changes.previous_id, changes.commit_id))
-        threads_told.add(threading.get_ident())
+        threads_told.add(threading.current_thread())
         inside.pop()
 
     with open_with(folder, listen) as db:
@@ -303,7 +303,7 @@ def test_a_commit_whose_earlier_state_cannot_be_read_stands_and_says_so(folder, 
             raise DamagedError("a record cannot be decoded")
 
         monkeypatch.setattr(type(root._tree._session.connection), "state_before", lambda self, r: damaged(r))
-        with pytest.warns(ListenerWarning, match="nobody was told of commit .* a record cannot be decoded"):
+        with pytest.warns(ListenerWarning, match="nobody was told of commit .*a record cannot be decoded"):
             db.commit()
         with db.connection() as other:
             assert other["a"].attrs["x"] == 1

@@ -145,10 +145,10 @@ def _info(record: PayloadRecord, extra: Loader | None) -> PayloadInfo:
 class Changes(Sequence[Change]):
     """What one commit changed, net; what the hook ``lotdb_committed`` is given.
 
-    A sequence of :class:`Change`: first what was deleted and moved, the deepest first, then what is new in
-    the order of the paths, each node before what is below it. Paths of deleted nodes, and old paths of moved
-    ones, are those before the commit; all others are those after it. So moves are made at once: take away
-    what was deleted or moved, then put what was moved where it belongs, then set what is new.
+    A sequence of :class:`Change`: first what was deleted and moved, each node after what was below it, then
+    what is new in the order of the paths, each node before what is below it. Paths of deleted nodes, and old
+    paths of moved ones, are those before the commit; all others are those after it. So moves are made at
+    once: take away what was deleted or moved, then put what was moved where it belongs, then set what is new.
 
     Attributes
     ----------
@@ -217,7 +217,7 @@ class Changes(Sequence[Change]):
             if path in moved_here:
                 left_out = f"{path}/"
             if left_out is not None and f"{path}/".startswith(left_out):
-                continue
+                continue  # it is told as moved
             yield from _new(path, node._entry(), root._tree.plugins)
 
     def _end(self) -> None:
@@ -275,7 +275,7 @@ class _Comparison:
         for node in self._missed:
             if not node.claimed:
                 self._taken.append(Change("deleted", _old_path(node)))
-        # The deepest first: what was moved out of a deleted node is out of it before that goes.
+        # Children before parents: what was moved out of a deleted node is out of it before that goes.
         self._taken.sort(key=lambda each: _keys(each.old_path or each.path), reverse=True)
         self._new.sort(key=lambda each: _keys(each.path))
         return self._taken + self._new
@@ -300,15 +300,11 @@ class _Comparison:
 
     def _keys_to_look_at(self, node: StandIn, old: Children | None, new: Children | None) -> Collection[str]:
         keys = node.now.keys() | node.kids.keys()
-        if node.added:
-            pass  # all of it is new, but for what was moved there
-        elif old is new:
-            keys |= self._before.differing(new) if type(new) is Children else set()
-        elif new is None:
-            keys |= self._before.items(old).keys() if old is not None else set()
-        else:
+        if old is new and new is not None:
+            keys |= self._before.differing(new)
+        elif not node.added:  # of which all is new, but for what was moved there
             were = {} if old is None else self._before.items(old)
-            are = dict(all_items(new))
+            are = {} if new is None else dict(all_items(new))
             keys |= {
                 key
                 for key in were.keys() | are.keys()
