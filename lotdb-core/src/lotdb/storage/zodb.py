@@ -29,6 +29,7 @@ from lotdb.errors import (
 )
 from lotdb.storage import compat
 from lotdb.storage.classes import class_factory
+from lotdb.storage.signals import uninterrupted
 
 __all__ = ["open_database"]
 
@@ -90,6 +91,15 @@ class _Connection(Connection):
     # between, and no abort undoes what nobody knows of. So it is a call of C code alone: the change is noted,
     # and the connection joins the transaction later.
     register = property(attrgetter("_registered_objects.append"))
+
+    def _register(self, obj: Any = None) -> None:
+        # Adding a blob joins the transaction. Interrupted after it has joined and before it knows, the
+        # connection would join again, and the commit would wait for itself.
+        if self._needs_to_join:
+            with uninterrupted():
+                super()._register()
+        if obj is not None:
+            self._registered_objects.append(obj)
 
     def join_changed(self) -> None:
         """Make what was changed a part of the transaction; before anything is done to that as a whole."""
