@@ -84,7 +84,7 @@ def main(folder, seed, transactions, kill):
     dice = random.Random(seed)
     index = SearchIndex(folder / "index.sqlite")
     plugins = Plugins()
-    killer, left = Killer(dice.randrange(2, 40)), kill in ("before", "after")
+    killer, left = Killer(dice.randrange(2, 15)), kill in ("before", "after")
     # The last one that was registered is called first.
     for each in (killer, index) if kill == "after" else (index, killer):
         if each is index or left:
