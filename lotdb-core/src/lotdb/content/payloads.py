@@ -153,13 +153,8 @@ def not_found(node: Handle, name: str) -> PayloadNotFoundError:
 
 def write(node: Handle, data: Any, request: Request) -> Payload:
     """Store *data* as *request* says; see ``DataNode.write_data``."""
-    stage = node._tree.stage
-    mark = stage.mark()
-    try:
-        return record(node, [write_rows(node, data, request)])[0]
-    except BaseException:  # the node's type, or a listener, may refuse what is written already
-        stage.discard_since(mark)
-        raise
+    mark = node._tree.stage.mark()
+    return record(node, [write_rows(node, data, request)], mark=mark)[0]
 
 
 def write_rows(node: Handle, data: Any, request: Request) -> Written:
@@ -233,12 +228,16 @@ def record(
     several: Sequence[Written],
     attributes: Mapping[str, Any] | None = None,
     gone: Collection[str] = (),
+    mark: int | None = None,
 ) -> list[Payload]:
     """Store *several* as payloads of *node*, with *attributes* in their stored form, and delete *gone*."""
-    if "lotdb_payload_written" in node._tree.plugins.unheard:
+    tree = node._tree
+    if "lotdb_payload_written" in tree.plugins.unheard and node._entry()[0] in tree.plugins.unchecked:
         put(node, several, attributes, gone)
         return announce(node, several)
-    with node._tree.whole():
+    with tree.whole():  # the node's type, or a listener, may refuse what is written already
+        if mark is not None:
+            tree.discard_with_steps(mark)
         put(node, several, attributes, gone)
         return announce(node, several)
 

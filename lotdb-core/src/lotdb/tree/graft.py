@@ -90,17 +90,17 @@ def _check_can_move(tree: Node, parent: Node) -> None:
 
 def _add_copy(parent: N, tree: N, key: str) -> N:
     types: set[str] = set()
-    source = None
-    with parent._tree.stage.all_or_nothing():
-        if tree._tree is parent._tree:
-            entry, source = share(tree), tree._path()
-        else:
-            entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree, types)
-        with Edit(parent) as edit:
-            _put_added(edit, parent, key, entry, source)
-            node = parent._get(key, create=False)
-            _check_added(node, types)
-            node._tell("lotdb_node_created")
+    source, mark = None, parent._tree.stage.mark()
+    if tree._tree is parent._tree:
+        entry, source = share(tree), tree._path()
+    else:
+        entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree, types)
+    with Edit(parent) as edit:
+        parent._tree.discard_with_steps(mark)
+        _put_added(edit, parent, key, entry, source)
+        node = parent._get(key, create=False)
+        _check_added(node, types)
+        node._tell("lotdb_node_created")
     return node
 
 
@@ -131,14 +131,15 @@ def _move(parent: N, tree: N, key: str) -> N:
 def _take_over(parent: N, tree: N, key: str) -> N:
     """Make *tree*, of a tree in memory, part of the tree of *parent*."""
     types: set[str] = set()
-    with parent._tree.stage.all_or_nothing():
-        copied = copying.copy_entry(tree._entry(), tree._tree, parent._tree, types)
-        with Edit(parent, tree) as edit:
-            # The handle stands for the new place from now on, and so do those below it, through it.
-            edit.take(key)
-            _put_added(edit, parent, key, copied, None)
-            _check_added(tree, types)
-            tree._tell("lotdb_node_created")
+    mark = parent._tree.stage.mark()
+    copied = copying.copy_entry(tree._entry(), tree._tree, parent._tree, types)
+    with Edit(parent, tree) as edit:
+        parent._tree.discard_with_steps(mark)
+        # The handle stands for the new place from now on, and so do those below it, through it.
+        edit.take(key)
+        _put_added(edit, parent, key, copied, None)
+        _check_added(tree, types)
+        tree._tell("lotdb_node_created")
     return tree
 
 

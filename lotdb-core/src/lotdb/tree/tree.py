@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import replace
+from functools import partial
 from threading import get_ident
 from typing import Any
 
@@ -129,6 +130,14 @@ class Tree:
         self.writable.clear()
         self.epoch += 1
         self.version += 1
+
+    def discard_with_steps(self, mark: int) -> None:
+        """Delete what the stage has written since *mark* if the change that is being made is taken back.
+
+        Not if it fails in another way: what the tree names must stay.
+        """
+        if self.steps is not None:
+            self.steps.append(partial(self.stage.discard_since, mark))
 
     def whole(self) -> Whole:
         """A context in which a change of several steps is made, whole or not at all."""
