@@ -24,6 +24,7 @@ from lotdb.errors import (
     InvalidMoveError,
     InvalidOptionError,
     InvalidRangeError,
+    ListenerWarning,
     LotdbError,
     MissingPluginError,
     NoAxisError,
@@ -53,6 +54,7 @@ from lotdb.node_api.reader_writer import DataReader, DataWriter
 from lotdb.registry.listing import PluginInfo
 from lotdb.registry.registry import Plugins, plugins
 from lotdb.storage.parts import open_part
+from lotdb.tree.changes import Change, Changes, PayloadInfo
 from lotdb.values.values import Undecodable, ValueType
 
 __version__ = "2.0.0"
@@ -64,6 +66,8 @@ __all__ = [
     "BackendContext",
     "BaseNode",
     "Blocks",
+    "Change",
+    "Changes",
     "ClosedError",
     "CommitInDoubtError",
     "ConflictError",
@@ -89,6 +93,7 @@ __all__ = [
     "InvalidMoveError",
     "InvalidOptionError",
     "InvalidRangeError",
+    "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
     "NoAxisError",
@@ -96,6 +101,7 @@ __all__ = [
     "NodeNotFoundError",
     "Payload",
     "PayloadExistsError",
+    "PayloadInfo",
     "PayloadNotFoundError",
     "PluginError",
     "PluginInfo",

@@ -78,6 +78,7 @@ __all__ = [
     "InvalidMoveError",
     "InvalidOptionError",
     "InvalidRangeError",
+    "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
     "NoAxisError",
@@ -105,6 +106,10 @@ class LotdbError(Exception):
     def __str__(self) -> str:
         # KeyError would show the repr of its message, quotes and all.
         return Exception.__str__(self)
+
+
+class ListenerWarning(RuntimeWarning):
+    """A listener failed when it was told of a commit, which stands."""
 
 
 # -- it does not exist ------------------------------------------------------------------------------
@@ -474,3 +479,16 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception as failure:
         return f"(it cannot be told: {type(failure).__name__})"
+
+
+def refusing(error: Exception, who: str) -> Exception:
+    """*error*, by which a plugin refuses a change, with a note of *who* did; otherwise as it is."""
+    if not is_refusal(error):
+        error.add_note(f"{who} refused this change")
+        error._lotdb_refusal = True  # type: ignore[attr-defined]
+    return error
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a plugin has refused a change by *error*."""
+    return hasattr(error, "_lotdb_refusal")
