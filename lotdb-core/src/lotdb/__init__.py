@@ -18,6 +18,7 @@ from lotdb.errors import (
     ExportError,
     FileSystemError,
     IngestError,
+    InvalidConditionError,
     InvalidDataError,
     InvalidIndexError,
     InvalidKeyError,
@@ -49,6 +50,7 @@ from lotdb.interfaces.ingester import Blocks, Ingested, SourceFile, TargetFile
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
 from lotdb.plugins import Plugins
+from lotdb.queries.conditions import Condition, attr, payload
 from lotdb.storage.parts import open_part
 from lotdb.values.values import Undecodable, ValueType
 
@@ -63,6 +65,7 @@ __all__ = [
     "Blocks",
     "ClosedError",
     "CommitInDoubtError",
+    "Condition",
     "ConflictError",
     "Damage",
     "DamagedError",
@@ -79,6 +82,7 @@ __all__ = [
     "IngestError",
     "IngestReport",
     "Ingested",
+    "InvalidConditionError",
     "InvalidDataError",
     "InvalidIndexError",
     "InvalidKeyError",
@@ -110,6 +114,8 @@ __all__ = [
     "WrongNodeError",
     "WrongNodeTypeError",
     "WrongThreadError",
+    "attr",
     "hookimpl",
     "open_part",
+    "payload",
 ]
