@@ -10,9 +10,9 @@ import numpy as np
 from lotdb.errors import InvalidConditionError, InvalidOptionError, MissingPluginError, shown
 from lotdb.queries.conditions import Condition, Field, PayloadFields, attr
 from lotdb.queries.globs import first_step
-from lotdb.queries.matching import MISSING, Names, Reader, Tests, laid_out, reader
+from lotdb.queries.matching import MISSING, Names, Reader, Tests, reader
 from lotdb.queries.parsing import parse
-from lotdb.queries.scan import Found, scan
+from lotdb.queries.scan import Found, laid_out, scan
 from lotdb.segments.payload_record import is_payload
 from lotdb.tree.node import Node, class_for
 
@@ -51,10 +51,8 @@ class Matches(Generic[N]):
         # A missing node is told now, and not when the first one is asked for.
         top._entry()
         return (
-            top
-            if found.parent is None
-            else found.parent._child(found.key, found.entry, found.container, found.epoch, found.version)
-            for found in self._scan()
+            top if parent is None else parent._child(key, entry, container, epoch, version)
+            for parent, key, entry, container, epoch, version in self._scan()
         )
 
     def __bool__(self) -> bool:
@@ -104,7 +102,7 @@ class Matches(Generic[N]):
         read = _Column(_field(name, "distinct"), self._top)
         counts: dict[Any, int] = {}
         for found in self._scan():
-            value = read(found.entry)
+            value = read(found[2])
             if value is not MISSING:
                 key = _hashable(value)
                 counts[key] = counts.get(key, 0) + 1
@@ -150,9 +148,9 @@ class Matches(Generic[N]):
                     if name not in table:
                         reads[name], table[name] = _Column(attr(name), self._top), [None] * len(paths)
             for name, read in reads.items():
-                value = read(found.entry)
+                value = read(found[2])
                 table[name].append(None if value is MISSING else value)
-            paths.append(self._top._path() if found.parent is None else _path(found))
+            paths.append(_path(found[0], found[1]) if found[0] else self._top._path())
         index = pandas.Index(paths, name="path", dtype=object)
         # Made column by column: a list in a cell is a value, not a row of cells.
         frame = {name: pandas.Series(_cells(cells), index=index) for name, cells in table.items()}
@@ -160,7 +158,7 @@ class Matches(Generic[N]):
 
     def _attributes(self, found: Found) -> Iterator[str]:
         """The names of the attributes that are no payloads."""
-        entry = laid_out(found.entry)
+        entry = laid_out(found[2], self._top._tree)
         hidden = class_for(self._top._tree.plugins, entry[0])._hidden if entry[0] else ()
         pairs = zip(entry[1], entry[2:], strict=True)
         return (name for name, stored in pairs if name not in hidden and not is_payload(stored))
@@ -171,15 +169,15 @@ class _Column:
 
     def __init__(self, field: Field, top: Node) -> None:
         self._field = field
-        self._plugins = top._tree.plugins
+        self._tree = top._tree
         self._names: Names | None = None
         self._read: Reader | None = None
 
     def __call__(self, entry: Any) -> Any:
-        entry = laid_out(entry)
+        entry = laid_out(entry, self._tree)
         names = entry[1]
         if names is not self._names:
-            self._names, self._read = names, reader(self._field, names, self._plugins)
+            self._names, self._read = names, reader(self._field, names, self._tree.plugins)
         return MISSING if self._read is None else self._read(entry)
 
 
@@ -233,9 +231,9 @@ def _listed(columns: Any) -> list[Any]:
     return list(columns)
 
 
-def _path(found: Found) -> str:
-    above: str = found.parent._path()
-    return f"{above}/{found.key}" if above else found.key
+def _path(parent: Node, key: str) -> str:
+    above = parent._path()
+    return f"{above}/{key}" if above else key
 
 
 def _cells(cells: list[Any]) -> Any:

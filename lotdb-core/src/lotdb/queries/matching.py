@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import compress, repeat
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,14 +21,13 @@ from lotdb.content.tables import columns_of
 from lotdb.interfaces.loader import Loader
 from lotdb.queries.conditions import Both, Condition, Field, Not, Test
 from lotdb.records import Entry
-from lotdb.records.entries import own_of
 from lotdb.records.own import position
 from lotdb.segments.payload_record import PLACE, is_payload
 from lotdb.tree.node import class_for
 from lotdb.values import values
 from lotdb.values.values import PLAIN, Undecodable
 
-__all__ = ["MISSING", "Names", "Reader", "Tests", "always", "laid_out", "reader"]
+__all__ = ["MISSING", "Names", "Reader", "Tests", "always", "reader"]
 
 Names: TypeAlias = tuple[str, ...]
 EntryTest: TypeAlias = Callable[[Entry], bool]
@@ -38,6 +38,7 @@ MISSING: Any = object()
 # How many tuples of names are remembered; a tree of any size has few.
 _MOST = 1024
 
+_NAMES = operator.itemgetter(1)
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -46,11 +47,6 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-
-
-def laid_out(entry: Entry) -> Entry:
-    """*entry* with its names and values where a packed leaf has them."""
-    return entry if type(entry[1]) is tuple else (entry[0], *own_of(entry))
 
 
 def always(entry: Entry) -> bool:
@@ -65,6 +61,40 @@ class Tests:
         self._condition = condition
         self._plugins = plugins
         self._known: dict[Names, EntryTest | None] = {}
+        #: Whether the condition is one comparison of plain values, which can be made for many entries at once.
+        self._is_simple = condition is None or (
+            isinstance(condition, Test)
+            and condition.operator in _OPERATORS
+            and type(condition.value) in PLAIN
+            and condition.field.part is None
+            and condition.field.name not in POLICY
+        )
+
+    def select(self, keys: tuple[str, ...], entries: tuple[Entry, ...]) -> list[tuple[str, Entry]] | None:
+        """The keys and entries that match, if they can be told at once: of leaves that have the same names.
+
+        It calls nothing of Python's for a leaf, and so takes a third of the time of a test for each.
+        """
+        names = entries[0][1]
+        if not self._is_simple or type(names) is not tuple:
+            return None
+        if list(map(_NAMES, entries)).count(names) != len(entries):
+            return None
+        condition = self._condition
+        if condition is None:
+            return list(zip(keys, entries, strict=True))
+        assert isinstance(condition, Test)
+        at = position(names, condition.field.name) + 1
+        if at <= 0:
+            return None if "." in condition.field.name else []
+        found = list(map(operator.itemgetter(at + 1), entries))
+        if tuple in set(map(type, found)):
+            return None
+        try:
+            hits = map(_OPERATORS[condition.operator], found, repeat(condition.value))
+            return [(keys[at], entries[at]) for at in compress(range(len(keys)), hits)]
+        except TypeError:
+            return None
 
     def of(self, names: Names) -> EntryTest | None:
         """The test of entries with these *names*; None if none of them can match."""
@@ -78,11 +108,13 @@ class Tests:
             test = self._known[names] = _test(self._condition, names, True, self._plugins)
             return test
 
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether there is no condition."""
+        return self._condition is None
+
     def match(self, entry: Entry) -> bool:
-        """Whether *entry*, of any form, matches."""
-        if self._condition is None:
-            return True
-        entry = laid_out(entry)
+        """Whether *entry*, which is laid out as a packed leaf, matches."""
         test = self.of(entry[1])
         return test is not None and test(entry)
 
