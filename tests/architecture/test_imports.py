@@ -39,6 +39,7 @@ ROOMS = {
         "hookspecs",
         "plugins",
         "files",
+        "queries",
         "node_api",
         "database",
         "testing",

@@ -51,6 +51,7 @@ from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
 from lotdb.plugins import Plugins
 from lotdb.queries.conditions import Condition, attr, payload
+from lotdb.queries.diff import diff
 from lotdb.storage.parts import open_part
 from lotdb.values.values import Undecodable, ValueType
 
@@ -115,6 +116,7 @@ __all__ = [
     "WrongNodeTypeError",
     "WrongThreadError",
     "attr",
+    "diff",
     "hookimpl",
     "open_part",
     "payload",
