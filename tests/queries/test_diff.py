@@ -121,14 +121,13 @@ def test_defaults_of_data_nodes_and_types_are_told():
 
 
 def test_shared_records_are_not_read(tmp_path):
-    with LOTDB(tmp_path / "db") as db:
-        with db.connection() as root:
-            for group in range(30):
-                node = root.get_node_path(f"a/group_{group:02}")
-                for leaf in range(30):
-                    node.get_node(f"leaf_{leaf:02}").set_attribute("take", leaf)
-            root["a"].branch("b")
-            root["b/group_07/leaf_07"].set_attribute("take", -1)
+    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+        for group in range(30):
+            node = root.get_node_path(f"a/group_{group:02}")
+            for leaf in range(30):
+                node.get_node(f"leaf_{leaf:02}").set_attribute("take", leaf)
+        root["a"].branch("b")
+        root["b/group_07/leaf_07"].set_attribute("take", -1)
     with LOTDB(tmp_path / "db", read_only=True) as db:
         root = db.open_connection()
         connection = root._tree._session.connection

@@ -14,7 +14,7 @@ from lotdb.content.defaults import POLICY
 from lotdb.content.payload import Payload, decode_record
 from lotdb.errors import DamagedError
 from lotdb.queries.row_ranges import differing_rows
-from lotdb.records import Box, Children, Entry
+from lotdb.records import Children, Entry
 from lotdb.records.children import all_items
 from lotdb.records.entries import children_of, own_of, record_of, type_of
 from lotdb.segments.payload_record import PLACE, PayloadRecord, is_payload
