@@ -44,7 +44,8 @@ def test_changed_added_and_removed_attributes_have_their_values(root):
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "differs"), [(1, True, True), (1, 1.0, True), (0.0, -0.0, True), (float("nan"),) * 2 + (False,)]
+    ("before", "after", "differs"),
+    [(1, True, True), (1, 1.0, True), (0.0, -0.0, True), (float("nan"), float("nan"), False)],
 )
 def test_values_are_compared_with_their_types(before, after, differs):
     a, b = BaseNode("a"), BaseNode("b")
@@ -68,7 +69,7 @@ def test_a_moved_branch_is_told_as_moved(root):
 
 
 def test_a_moved_leaf_is_known_by_its_payload(root):
-    a, b = two_branches(root)
+    a, _ = two_branches(root)
     a.get_data_node("group_0/data").write_data(np.arange(9.0))
     c = a.branch("c")
     c["group_0/data"].rename("renamed")

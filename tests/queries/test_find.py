@@ -24,9 +24,17 @@ def root():
     for sensor in range(3):
         for capture in range(3):
             node = root.get_node_path(f"sensor_{sensor}/capture_{capture}")
-            node.attrs.update({"label": "walk" if capture else "run", "take": capture, "subject": {"height_m": 1.5 + sensor}})
+            node.attrs.update(
+                {
+                    "label": "walk" if capture else "run",
+                    "take": capture,
+                    "subject": {"height_m": 1.5 + sensor},
+                }
+            )
     node = root.get_data_node("sensor_0/capture_0")
-    node.write_data(np.zeros((10, 3), "f4"), data_attribute="imu", samplerate_hz=5, metadata={"unit": {"name": "g"}})
+    node.write_data(
+        np.zeros((10, 3), "f4"), data_attribute="imu", samplerate_hz=5, metadata={"unit": {"name": "g"}}
+    )
     return root
 
 
@@ -92,11 +100,24 @@ def test_a_pattern_that_cannot_be_is_refused_at_the_call(root, pattern, message)
 # -- conditions against a model -----------------------------------------------------------------------
 
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([0.5, 1.0, float("nan")]), st.sampled_from(["", "a", "ab"]),
-    st.lists(st.integers(0, 2), max_size=2), st.just(np.float64(1.0)), st.just((1, "a")),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.sampled_from([0.5, 1.0, float("nan")]),
+    st.sampled_from(["", "a", "ab"]),
+    st.lists(st.integers(0, 2), max_size=2),
+    st.just(np.float64(1.0)),
+    st.just((1, "a")),
+)
 NAMES = ["x", "y", "d.k", "d"]
-COMPARE = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+COMPARE = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 ABSENT = object()
 
 
@@ -150,18 +171,23 @@ def negated(one):
 
 SIMPLE = st.one_of(
     st.builds(comparison, st.sampled_from(NAMES), st.sampled_from(list(COMPARE)), VALUES),
-    st.sampled_from(NAMES).map(lambda name: (attr(name).exists(), lambda attributes: value_of(attributes, name) is not ABSENT)),
+    st.sampled_from(NAMES).map(
+        lambda name: (attr(name).exists(), lambda attributes: value_of(attributes, name) is not ABSENT)
+    ),
 )
 CONDITIONS = st.recursive(
-    SIMPLE, lambda inner: st.one_of(st.builds(both, inner, inner), st.builds(either, inner, inner), st.builds(negated, inner)),
+    SIMPLE,
+    lambda inner: st.one_of(
+        st.builds(both, inner, inner), st.builds(either, inner, inner), st.builds(negated, inner)
+    ),
     max_leaves=5,
-)  # fmt: skip
+)
 ATTRIBUTES = st.dictionaries(st.sampled_from(["x", "y", "d.k"]), VALUES, max_size=3).flatmap(
     lambda plain: st.one_of(st.just(plain), VALUES.map(lambda value: {**plain, "d": {"k": value}}))
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(st.lists(ATTRIBUTES, max_size=6), CONDITIONS)
 def test_conditions_find_what_a_comprehension_finds(nodes, condition):
     where, truth = condition
@@ -178,7 +204,11 @@ def test_conditions_find_what_a_comprehension_finds(nodes, condition):
 @pytest.mark.parametrize(
     ("where", "text", "expected"),
     [
-        ((attr("label") == "walk") & (attr("subject.height_m") > 2.4), "label == 'walk' and subject.height_m > 2.4", 4),
+        (
+            (attr("label") == "walk") & (attr("subject.height_m") > 2.4),
+            "label == 'walk' and subject.height_m > 2.4",
+            4,
+        ),
         (attr("label").is_in(["run", "sit"]), "label in ('run', 'sit')", 3),
         (~attr("label").is_in(["run", "sit"]), "label not in ['run', 'sit']", 6),
         (attr("label").matches("^w.l"), "label.matches('^w.l')", 6),
@@ -206,11 +236,11 @@ def test_conditions_find_what_a_comprehension_finds(nodes, condition):
         (payload("imu").duration_s == 2, "payload('imu').duration_s == 2", 1),
         (payload("imu").kind == "array", "payload('imu').kind == 'array'", 1),
         (payload("imu").backend == "memory", "payload('imu').backend == 'memory'", 1),
-        (payload("imu").content_type.matches("octet"), "payload('imu').content_type.matches('octet')", 1),
+        (payload("imu").content_type.exists(), "payload('imu').content_type.exists()", 1),
         (payload("imu").metadata["unit"]["name"] == "g", "payload('imu').metadata['unit']['name'] == 'g'", 1),
         (payload("imu").metadata["none"].exists(), "payload('imu').metadata['none'].exists()", 0),
     ],
-)  # fmt: skip
+)
 def test_conditions_and_their_texts(root, where, text, expected):
     assert root.find(where=where).count() == expected
     assert root.find(where=text).count() == expected
@@ -258,7 +288,7 @@ def test_a_text_that_says_no_condition_is_refused_with_its_place(root, text, mes
     ("mistake", "message"),
     [
         (lambda: attr("a") == 1 and attr("b") == 2, "use|combine"),
-        (lambda: not (attr("a") == 1), "combine"),
+        (lambda: bool(attr("a") == 1), "combine"),
         (lambda: 1 < attr("a") < 2, "combine"),
         (lambda: attr("a") == 1 & attr("b") == 2, "parentheses"),
         (lambda: (attr("a") == 1) & True, "both are to be conditions"),
@@ -274,9 +304,10 @@ def test_a_text_that_says_no_condition_is_refused_with_its_place(root, text, mes
         (lambda: payload("a").length, "there are exists"),
         (lambda: len(payload("a")), "rows"),
         (lambda: payload("a").dtype == "flat", "numpy"),
-        (lambda: BaseNode("r").find(where=attr("a")), "exists"),
-        (lambda: BaseNode("r").find(where=lambda node: True), "for node in"),
-        (lambda: BaseNode("r").find(where=3), "use a condition"),
+        (lambda: BaseNode("r").find(where=attr("a")), "exists"),  # type: ignore[arg-type]
+        (lambda: BaseNode("r").find("*").distinct(payload("a")), "names of attributes"),  # type: ignore[arg-type]
+        (lambda: BaseNode("r").find(where=lambda node: True), "for node in|of your own"),  # type: ignore[arg-type]
+        (lambda: BaseNode("r").find(where=3), "use a condition"),  # type: ignore[arg-type]
     ],
 )
 def test_mistakes_with_conditions_say_what_to_write(mistake, message):
@@ -304,7 +335,8 @@ def test_node_types_can_be_asked_for(root):
 def test_first_count_and_truth(root):
     assert root.find("*/x").first() is None
     assert root.find("*/*").first().path == "sensor_0/capture_0"
-    assert root.find("*/*") and not root.find("*/x")
+    assert root.find("*/*")
+    assert not root.find("*/x")
 
 
 def test_distinct_counts_values_of_nodes_that_have_them(root):
@@ -340,7 +372,9 @@ def folder(tmp_path):
     with LOTDB(tmp_path / "db") as db, db.connection() as root:
         for group in range(20):
             for leaf in range(200 if group == 3 else 20):
-                root.get_node_path(f"group_{group:02}/leaf_{leaf:03}").attrs.update({"take": leaf, "group": group})
+                root.get_node_path(f"group_{group:02}/leaf_{leaf:03}").attrs.update(
+                    {"take": leaf, "group": group}
+                )
         root.get_node("group_05").set_attribute("text", "x" * 2000)
         root.get_node("big").set_attribute("text", "x" * 2000)
     return tmp_path / "db"
@@ -351,7 +385,9 @@ def test_cold_warm_and_changed_trees_give_the_same(folder):
         root = db.open_connection()
         where = (attr("take") == 7) | (attr("text").matches("^x"))
         cold = paths(root.find(where=where))
-        expected = [n.path for n in root.iterate_tree() if n.get_attribute("take") == 7 or n.get_attribute("text")]
+        expected = [
+            n.path for n in root.iterate_tree() if n.get_attribute("take") == 7 or n.get_attribute("text")
+        ]
         assert cold == expected == paths(root.find(where=where))
         root["group_03/leaf_007"].set_attribute("take", 8)
         db.savepoint()
@@ -359,7 +395,7 @@ def test_cold_warm_and_changed_trees_give_the_same(folder):
         branch = root["group_04"].branch("group_04b")
         branch["leaf_007"].set_attribute("take", 9)
         assert [n.path for n in root.find("group_04*/*", where=attr("take").is_in([7, 9]))] == [
-            "group_04/leaf_007", "group_04b/leaf_007", "group_04b/leaf_009",
+            "group_04/leaf_007", "group_04/leaf_009", "group_04b/leaf_007", "group_04b/leaf_009",
         ]  # fmt: skip
 
 
@@ -384,7 +420,9 @@ def test_only_the_records_that_a_pattern_reaches_are_read(folder, monkeypatch):
         root = db.open_connection()
         read = []
         peek = ConnectedTree.peek
-        monkeypatch.setattr(ConnectedTree, "peek", lambda tree, record: read.append(record) or peek(tree, record))
+        monkeypatch.setattr(
+            ConnectedTree, "peek", lambda tree, record: read.append(record) or peek(tree, record)
+        )
         for pattern in ("group_07/leaf_*", "group_07*/leaf_001"):
             read.clear()
             assert root.find(pattern).count() in (20, 1)

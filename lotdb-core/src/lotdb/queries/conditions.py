@@ -18,14 +18,16 @@ __all__ = ["Both", "Condition", "Either", "Field", "Not", "PayloadFields", "Test
 # Each level of a condition takes some levels of Python's stack.
 _MOST_LEVELS = 100
 
-_COMBINE = "combine conditions with &, | and ~, each comparison in parentheses: (attr('a') == 1) & (attr('b') > 2)"
+_COMBINE = (
+    "combine conditions with &, | and ~, each comparison in parentheses: (attr('a') == 1) & (attr('b') > 2)"
+)
 
 
 class Condition:
     """A condition on nodes, made by comparing ``lotdb.attr(...)`` or ``lotdb.payload(...)``.
 
-    ``&`` means and, ``|`` or, ``~`` not. A condition on something that a node does not have is neither true nor
-    false, as in SQL: neither ``attr("x") == 1`` nor ``~(attr("x") == 1)`` finds a node without ``x``.
+    ``&`` means and, ``|`` or, ``~`` not. A condition on something that a node does not have is neither
+    true nor false, as in SQL: neither ``attr("x") == 1`` nor ``~(attr("x") == 1)`` finds a node without it.
 
     Examples
     --------
@@ -198,7 +200,7 @@ class Field:
         return Test(self, "matches", compiled)
 
     def contains(self, item: Any) -> Condition:
-        """True where it is a list, tuple, set, array or dict that has *item*, or a text that has that text."""
+        """True where it is a list, tuple, set, array or dict with *item* in it, or such a text."""
         return Test(self, "contains", self._value(item, "contains"))
 
     def __eq__(self, value: object) -> Condition:  # type: ignore[override]
@@ -325,7 +327,7 @@ class PayloadFields:
         )
 
     __and__ = __rand__ = __or__ = __ror__ = __invert__ = __bool__ = _no_condition
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _no_condition  # type: ignore[assignment]
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _no_condition
     __hash__ = None  # type: ignore[assignment]
 
     def __len__(self) -> NoReturn:
@@ -338,8 +340,8 @@ def attr(name: str) -> Field:
     Parameters
     ----------
     name
-        Name of the attribute. With dots it looks into dicts: ``"subject.height_m"`` is ``height_m`` in the dict
-        ``subject``. An attribute that has this very name, with its dots, comes first.
+        Name of the attribute. With dots it looks into dicts: ``"subject.height_m"`` is ``height_m`` in the
+        dict ``subject``. An attribute that has this very name, with its dots, comes first.
 
     Raises
     ------
@@ -380,7 +382,9 @@ def payload(name: str = "data") -> PayloadFields:
 def _checked(other: object, one: Condition, sign: str) -> Condition:
     if isinstance(other, Condition):
         return other
-    raise InvalidConditionError(f"{_short(other)} {sign} {_short(one)}: both are to be conditions; {_COMBINE}")
+    raise InvalidConditionError(
+        f"{_short(other)} {sign} {_short(one)}: both are to be conditions; {_COMBINE}"
+    )
 
 
 def _short(value: object) -> str:

@@ -19,14 +19,14 @@ def diff(a: Any, b: Any) -> Diff:
     Parameters
     ----------
     a, b
-        Two nodes, of one tree or of two: two branches, a database and its copy, trees in memory. Their own keys
-        are not compared.
+        Two nodes, of one tree or of two: two branches, a database and its copy, trees in memory. Their own
+        keys are not compared.
 
     Returns
     -------
     Diff
-        An iterable of differences, each a small frozen record with ``kind``, ``path``, ``old_path``, ``name``,
-        ``before``, ``after``, ``rows`` and ``fields``.
+        An iterable of differences, each a small frozen record with ``kind``, ``path``, ``old_path``,
+        ``name``, ``before``, ``after``, ``rows`` and ``fields``.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """What differs between two subtrees: of one tree, of two branches, or of two databases.
 
-What both share is one record, and is passed by unread. Values are compared as they are stored; payloads of the
-same segments are equal unread, and others are read in blocks.
+What both share is one record, and is passed by unread. Values are compared as they are stored; payloads of
+the same segments are equal unread, and others are read in blocks.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ Kind = Literal[
 _MOST_LOOKED_AT = 10_000
 _MOST_LINES = 1000
 
+_FIELDS = ("kind", "dtype", "shape", "samplerate_hz", "content_type", "metadata", "backend", "options")
+
 # So many levels above a node are looked at to see whether it is below itself; all of them now and then.
 _RING = 16
 
@@ -58,8 +60,8 @@ class Difference:
     kind : str
         ``"added"`` and ``"removed"``: a node with all below it, but for what was moved there or away.
         ``"moved"``: the node is the same, with all below it. ``"retyped"``: it has another type.
-        ``"attribute_added"``, ``"attribute_removed"``, ``"attribute_changed"``; the same of ``"default_"``, of
-        a data node's defaults, and of ``"payload_"``.
+        ``"attribute_added"``, ``"attribute_removed"``, ``"attribute_changed"``; the same of ``"default_"``,
+        of a data node's defaults, and of ``"payload_"``.
     path : str
         Path of the node below the second subtree; of a removed one, below the first.
     old_path : str or None
@@ -103,7 +105,9 @@ class Difference:
             return f"~ {self.path or '.'}: - {about} {_brief(self.before)}"
         if what != "payload":
             return f"~ {self.path or '.'}: {about} {_brief(self.before)} is {_brief(self.after)}"
-        parts = [f"{name} {getattr(self.before, name)!r} is {getattr(self.after, name)!r}" for name in self.fields]
+        parts = [
+            f"{name} {getattr(self.before, name)!r} is {getattr(self.after, name)!r}" for name in self.fields
+        ]
         if self.rows:
             some = ", ".join(f"{first}:{last}" for first, last in self.rows[:5])
             parts.append(f"rows {some}{', …' if len(self.rows) > 5 else ''}")
@@ -135,7 +139,7 @@ class Diff:
         return next(iter(self), None) is not None
 
     def __str__(self) -> str:
-        lines = []
+        lines: list[str] = []
         for difference in self:
             if len(lines) == _MOST_LINES:
                 lines.append("…")
@@ -263,11 +267,7 @@ class _Comparison:
             return
         before = self._payload(path, name, was, is_old=True)
         after = self._payload(path, name, now, is_old=False)
-        fields = tuple(
-            field
-            for field in ("kind", "dtype", "shape", "samplerate_hz", "content_type", "metadata", "backend", "options")
-            if not values.is_same(was[PLACE[field]], now[PLACE[field]])
-        )
+        fields = tuple(field for field in _FIELDS if not values.is_same(was[PLACE[field]], now[PLACE[field]]))
         rows = differing_rows(_record(was), self._old.stage, _record(now), self._new.stage)
         if rows or fields:
             yield Difference(
@@ -318,7 +318,7 @@ def _looked_at(tops: list[tuple[str, Entry]], tree: Tree) -> Iterator[tuple[str,
             yield path, entry, identity
         children = children_of(entry)
         if children is not None:
-            below = []
+            below: list[tuple[str, Entry]] = []
             for key, child in all_items(children):
                 if len(below) >= left:
                     break

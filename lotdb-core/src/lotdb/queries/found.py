@@ -120,8 +120,8 @@ class Matches(Generic[N]):
         Returns
         -------
         pandas.DataFrame
-            Cells of nodes without the attribute are missing: NaN or None, as pandas has it. The paths begin at
-            the root.
+            Cells of nodes without the attribute are missing: NaN or None, as pandas has it. The paths
+            begin at the root.
 
         Raises
         ------
@@ -130,7 +130,7 @@ class Matches(Generic[N]):
         """
         fields = None if columns is None else [_field(each, "columns") for each in _listed(columns)]
         try:
-            import pandas
+            import pandas  # type: ignore[import-untyped,unused-ignore]
         except ModuleNotFoundError as error:
             raise MissingPluginError(
                 "to_frame makes a pandas DataFrame, and pandas is not installed; install it with: "
@@ -203,11 +203,13 @@ def matches(top: N, pattern: object, where: object, node_type: object) -> Matche
 
 def _no_condition(where: object) -> str:
     if isinstance(where, (Field, PayloadFields)):
-        return f"where is {where!r}, which is no condition; compare it with a value, or ask {where!r}.exists()"
+        return (
+            f"where is {where!r}, which is no condition; compare it with a value, or ask {where!r}.exists()"
+        )
     if callable(where):
         return (
-            f"where is {shown(where)}; a condition is made of lotdb.attr and lotdb.payload. For a test of your own "
-            "write [node for node in node.find(...) if ...]"
+            f"where is {shown(where)}; a condition is made of lotdb.attr and lotdb.payload. For a test "
+            "of your own write [node for node in node.find(...) if ...]"
         )
     return (
         f"where is {shown(where)}; use a condition such as lotdb.attr('label') == 'walk', or a text such as "
@@ -259,7 +261,7 @@ def _hashable(value: Any) -> Hashable:
     if isinstance(value, set):
         return frozenset(value)
     if isinstance(value, np.ndarray):
-        return cast("Hashable", _hashable(value.tolist()))
+        return _hashable(value.tolist())
     try:
         hash(value)
     except TypeError:

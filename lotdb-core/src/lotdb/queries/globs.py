@@ -155,10 +155,7 @@ def _levels(pattern: object) -> list[str]:
     else:
         try:
             # Checked as paths are: a pattern that is no text is a sequence of keys, numbers among them.
-            if isinstance(pattern, (list, tuple)):
-                texts = list(pattern)
-            else:
-                texts = list(split_path(pattern))
+            texts = list(pattern) if isinstance(pattern, (list, tuple)) else list(split_path(pattern))
         except InvalidKeyError as error:
             raise InvalidConditionError(
                 f"the pattern is {shown(pattern)}; use a text such as 'sensor_*/capture_*' or '**', or a "
@@ -179,7 +176,9 @@ def _level(text: object, pattern: object) -> str:
             return check_key(text)
         except InvalidKeyError as error:
             hint = "" if text else "; a pattern begins and ends without '/', and has no '//'"
-            raise InvalidConditionError(f"the pattern {shown(pattern)} cannot match: {error}{hint}") from error
+            raise InvalidConditionError(
+                f"the pattern {shown(pattern)} cannot match: {error}{hint}"
+            ) from error
     level = unicodedata.normalize("NFC", str.__str__(text))
     if "/" in level:
         raise InvalidConditionError(

@@ -1,8 +1,8 @@
 """Conditions as tests of stored entries: only the attributes that a condition names are looked at.
 
 Leaves with the same attributes have equal tuples of names, so a test is made once for a tuple of names, and
-knows where in the entry each value lies. There are two tests of each condition: whether it is true, and whether
-it is false. Of what a node does not have, a condition is neither.
+knows where in the entry each value lies. There are two tests of each condition: whether it is true, and
+whether it is false. Of what a node does not have, a condition is neither.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from lotdb.content.defaults import POLICY
 from lotdb.content.tables import columns_of
 from lotdb.interfaces.loader import Loader
-from lotdb.queries.conditions import Both, Condition, Field, Not, Test
+from lotdb.queries.conditions import Both, Condition, Either, Field, Not, Test
 from lotdb.records import Entry
 from lotdb.records.own import position
 from lotdb.segments.payload_record import PLACE, is_payload
@@ -61,7 +61,7 @@ class Tests:
         self._condition = condition
         self._plugins = plugins
         self._known: dict[Names, EntryTest | None] = {}
-        #: Whether the condition is one comparison of plain values, which can be made for many entries at once.
+        # Whether it is one comparison of plain values, which can be made for many entries at once.
         self._is_simple = condition is None or (
             isinstance(condition, Test)
             and condition.operator in _OPERATORS
@@ -125,6 +125,7 @@ def _test(condition: Condition, names: Names, wanted: bool, plugins: Loader) -> 
         return _test(condition.condition, names, not wanted, plugins)
     if isinstance(condition, Test):
         return _comparison(condition, names, wanted, plugins)
+    assert isinstance(condition, Both | Either)
     parts = [_test(part, names, wanted, plugins) for part in condition.parts]
     return _all(parts) if isinstance(condition, Both) is wanted else _any(parts)
 
@@ -383,18 +384,20 @@ def _payload_reader(field: Field, names: Names, plugins: Loader) -> Reader | Non
 
 def _dtype(stored: Any) -> np.dtype[Any]:
     dtype = _decoded_dtype(stored[PLACE["dtype"]])
-    return columns_of(dtype) if stored[PLACE["kind"]] == "table" else dtype
+    found: np.dtype[Any] = columns_of(dtype) if stored[PLACE["kind"]] == "table" else dtype
+    return found
 
 
 @lru_cache(256)
 def _decoded_dtype(stored: Any) -> np.dtype[Any]:
     decoded: Any = values.decode(stored) if type(stored) is tuple else np.dtype(stored)
-    return np.dtype(decoded)
+    found: np.dtype[Any] = np.dtype(decoded)
+    return found
 
 
 def _rows(stored: Any) -> int:
-    shape = stored[PLACE["shape"]]
-    return shape[0] if shape else 1  # type: ignore[no-any-return]
+    shape: tuple[int, ...] = stored[PLACE["shape"]]
+    return shape[0] if shape else 1
 
 
 def _size(stored: Any) -> int:

@@ -55,8 +55,8 @@ def parse(text: str) -> Condition:
 
     Examples
     --------
-    >>> parse("1.5 < subject.height_m <= 1.8 and not label in ('walk', 'run')")
-    (attr('subject.height_m') > 1.5) & (attr('subject.height_m') <= 1.8) & ~attr('label').is_in(['walk', 'run'])
+    >>> parse("1.5 < height_m <= 1.8 and not label in ('walk', 'run')")
+    (attr('height_m') > 1.5) & (attr('height_m') <= 1.8) & ~attr('label').is_in(['walk', 'run'])
     """
     text = str.__str__(text).strip()
     if not text:
@@ -70,7 +70,9 @@ def parse(text: str) -> Condition:
         parsed = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         reason = f"{error.msg} at column {error.offset}" if error.offset else error.msg
-        raise InvalidConditionError(f"the condition {shown(text)} cannot be read: {reason}; {_ALLOWED}") from None
+        raise InvalidConditionError(
+            f"the condition {shown(text)} cannot be read: {reason}; {_ALLOWED}"
+        ) from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise InvalidConditionError(f"the condition {shown(text)} cannot be read: {error}") from None
     try:
@@ -113,11 +115,13 @@ class _Translator:
             left = right
         return parts[0] if len(parts) == 1 else Both(*parts)
 
-    def _comparison(self, node: ast.Compare, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Condition:
+    def _comparison(
+        self, node: ast.Compare, left: ast.expr, operator: ast.cmpop, right: ast.expr
+    ) -> Condition:
         if isinstance(operator, ast.In | ast.NotIn):
             if self._is_field(left):
                 field, value = self._field(left), self._literal(right)
-                condition = self._made(node, lambda: field.is_in(value))
+                condition: Condition = self._made(node, lambda: field.is_in(value))
             else:
                 field, value = self._field(right), self._literal(left)
                 condition = self._made(node, lambda: field.contains(value))
@@ -126,9 +130,10 @@ class _Translator:
         if not self._is_field(left):
             left, right, sign = right, left, _TURNED[sign]
         if self._is_field(right):
-            self._refuse(right, "both sides are fields; a text stands in quotes, and None, True, False as here")
+            self._refuse(right, "both sides are fields; a text stands in quotes")
         field, value = self._field(left), self._literal(right)
-        return self._made(node, lambda: _COMPARE[sign](field, value))
+        made: Condition = self._made(node, lambda: _COMPARE[sign](field, value))
+        return made
 
     # -- fields and methods ------------------------------------------------------------------------
 
@@ -138,8 +143,8 @@ class _Translator:
             case ast.Name() | ast.Attribute():
                 name = self._dotted(node)
                 if name is not None:
-                    return self._made(node, lambda: attr(name))
-                if isinstance(node, ast.Attribute):
+                    found = self._made(node, lambda: attr(name))
+                elif isinstance(node, ast.Attribute):
                     above = self._payload_or_field(node.value)
                     found = self._made(node, lambda: getattr(above, node.attr))
             case ast.Subscript():
@@ -175,7 +180,10 @@ class _Translator:
                 values = [self._literal(each) for each in node.args]
                 if len(values) != 1:
                     self._refuse(node, f"{which}(...) takes one name in quotes")
-                return self._made(node, lambda: (attr if which == "attr" else payload)(values[0]))
+                found: Field | PayloadFields = self._made(
+                    node, lambda: (attr if which == "attr" else payload)(values[0])
+                )
+                return found
             case ast.Name(id="len") if len(node.args) == 1:
                 found = self._payload_or_field(node.args[0])
                 if isinstance(found, PayloadFields):
@@ -215,5 +223,5 @@ class _Translator:
         column = len(line[: node.col_offset].decode(errors="replace")) + 1
         part = ast.get_source_segment(self._text, node) or ""
         where = f"at column {column}" if node.lineno == 1 else f"at line {node.lineno}, column {column}"
-        raise InvalidConditionError(f"the condition fails {where}, {shown(part)}: {why}{f'; {_ALLOWED}' if allowed else ''}")
-
+        hint = f"; {_ALLOWED}" if allowed else ""
+        raise InvalidConditionError(f"the condition fails {where}, {shown(part)}: {why}{hint}")

@@ -70,9 +70,7 @@ def _read(record: PayloadRecord, stage: Stage, first: int, last: int) -> np.ndar
     return np.ascontiguousarray(out).view(np.uint8).reshape(last - first, record.layout.row_bytes)
 
 
-def _unlike(
-    one: tuple[Segment, ...], other: tuple[Segment, ...], rows: int
-) -> Iterator[tuple[int, int]]:
+def _unlike(one: tuple[Segment, ...], other: tuple[Segment, ...], rows: int) -> Iterator[tuple[int, int]]:
     """The ranges of the first *rows* rows that do not lie in the same place of the same array."""
     first = 0
     pending: tuple[int, int] | None = None

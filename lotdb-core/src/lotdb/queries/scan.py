@@ -1,9 +1,8 @@
 """Going through the stored records below a node, in the order of paths, along a pattern.
 
-No handle is made of a node that is passed by: only of those whose children are looked at, and of what is found.
-The stored states of records that are not in memory are looked at without making records of them, so that a
-search of a large tree neither fills the cache nor keeps Python's garbage collector busy. That takes a third of
-the time that loading them takes.
+No handle is made of a node that is passed by: only of those whose children are looked at, and of what is
+found. The stored states of records that are not in memory are looked at without making records of them, so
+that a search of a large tree neither fills the cache nor keeps Python's garbage collector busy.
 """
 
 from __future__ import annotations
@@ -121,7 +120,10 @@ def laid_out(entry: Entry, tree: Tree, flat: tuple[Any, ...] | None = None) -> E
 
 
 def _peek_children(record: Any, tree: Tree) -> tuple[Any, ...] | None:
-    """Keys and entries, one after the other, of children that lie in this one *record*, if it is not in memory."""
+    """Keys and entries, one after the other, of the children that *record* holds, if it is not in memory.
+
+    None if it is, or if they lie in several records.
+    """
     state = tree.peek(record) if type(record) is Children else None
     for _ in range(3):
         if type(state) is not tuple or len(state) != 1:
@@ -157,6 +159,7 @@ class _Level:
         # It can where the keys do not matter.
         self._select = select if step.same is not None and step.same.finds else None
         self.container: Any = None
+        self.epoch = self.version = self.removals = -1
         # What was read of the children already.
         self._flat = flat
         self._batches: Iterator[None] | None = None
@@ -196,7 +199,7 @@ class _Level:
                 yield
             return
         for bucket in parts(container):
-            state = tree.peek(bucket) or bucket.__getstate__()
+            state: Any = tree.peek(bucket) or bucket.__getstate__()
             if self._take(state[0]):
                 yield
             tree.trim_cache()
