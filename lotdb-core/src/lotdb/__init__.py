@@ -50,7 +50,7 @@ from lotdb.interfaces.ingester import Blocks, Ingested, SourceFile, TargetFile
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
 from lotdb.plugins import Plugins
-from lotdb.queries.conditions import Condition, attr, payload
+from lotdb.queries.conditions import attr, payload
 from lotdb.queries.diff import diff
 from lotdb.storage.parts import open_part
 from lotdb.values.values import Undecodable, ValueType
@@ -66,7 +66,6 @@ __all__ = [
     "Blocks",
     "ClosedError",
     "CommitInDoubtError",
-    "Condition",
     "ConflictError",
     "Damage",
     "DamagedError",

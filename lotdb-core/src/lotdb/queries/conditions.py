@@ -143,7 +143,7 @@ class Either(_Several):
 class Field:
     """Something of a node that conditions compare with a value: an attribute, or what a payload is like.
 
-    ``==``, ``!=``, ``<``, ``<=``, ``>`` and ``>=`` make a :class:`lotdb.Condition`. Values that cannot be
+    ``==``, ``!=``, ``<``, ``<=``, ``>`` and ``>=`` make a condition. Values that cannot be
     compared, such as a text and a number by ``<``, do not match.
     """
 
