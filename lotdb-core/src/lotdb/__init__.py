@@ -1,6 +1,6 @@
 """LOTDB, the Light Object Tree DB: a persistent tree for results, their metadata and their arrays."""
 
-from lotdb.content.payload import Payload, StoredSegment
+from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.database import LOTDB
 from lotdb.database.session import Savepoint
 from lotdb.database.upkeep import Damage
@@ -35,6 +35,7 @@ from lotdb.errors import (
     PluginError,
     ReadOnlyError,
     StaleNodeError,
+    UnavailableError,
     UnsafeRecordError,
     UnsupportedValueError,
     ValueTooLargeError,
@@ -46,12 +47,14 @@ from lotdb.errors import (
 from lotdb.files.folders import IngestReport
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
-from lotdb.interfaces.ingester import Blocks, Ingested, SourceFile, TargetFile
+from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
+from lotdb.interfaces.sources import SourceFile
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
-from lotdb.plugins import Plugins
 from lotdb.queries.conditions import attr, payload
 from lotdb.queries.diff import diff
+from lotdb.registry.listing import PluginInfo
+from lotdb.registry.registry import Plugins, plugins
 from lotdb.storage.parts import open_part
 from lotdb.values.values import Undecodable, ValueType
 
@@ -82,6 +85,7 @@ __all__ = [
     "IngestError",
     "IngestReport",
     "Ingested",
+    "IngestedNode",
     "InvalidConditionError",
     "InvalidDataError",
     "InvalidIndexError",
@@ -98,6 +102,7 @@ __all__ = [
     "PayloadExistsError",
     "PayloadNotFoundError",
     "PluginError",
+    "PluginInfo",
     "Plugins",
     "ReadOnlyError",
     "Savepoint",
@@ -105,6 +110,7 @@ __all__ = [
     "StaleNodeError",
     "StoredSegment",
     "TargetFile",
+    "UnavailableError",
     "Undecodable",
     "UnsafeRecordError",
     "UnsupportedValueError",
@@ -119,4 +125,6 @@ __all__ = [
     "hookimpl",
     "open_part",
     "payload",
+    "plugins",
+    "read_many",
 ]

@@ -10,7 +10,7 @@ import random
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from transaction.interfaces import TransientError
 
 from lotdb.database import upkeep
 from lotdb.database.opened import NOBODY, Opened, living
-from lotdb.database.session import ROOT_KEY, Savepoint, Session
+from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
 from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     ClosedError,
@@ -36,10 +36,10 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.node_api.nodes import BaseNode
-from lotdb.plugins import Plugins, check_plugins
 from lotdb.records import Children
 from lotdb.records.entries import new_branch
 from lotdb.records.own import EMPTY_OWN
+from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.segments.backends import Backends
 from lotdb.storage import (
     SafeFileStorage,
@@ -87,6 +87,9 @@ class LOTDB(Opened):
         stored, so pass them at each opening.
     plugins
         The plugins to use; by default the installed plugins.
+    plugins_off
+        Names of installed plugins to do without in this database, besides those that the environment variable
+        ``LOTDB_PLUGINS_OFF`` names.
 
     Raises
     ------
@@ -117,11 +120,12 @@ class LOTDB(Opened):
         default_backend: str = "blob",
         backends: Mapping[str, Mapping[str, Any]] | None = None,
         plugins: Plugins | None = None,
+        plugins_off: Sequence[str] = (),
     ) -> None:
         self.path = _check_path(path)
         self.name = name
         self.read_only = read_only
-        self.plugins = check_plugins(plugins)
+        self.plugins = check_plugins(plugins, plugins_off)
         self.default_backend = default_backend
         _check_timeout(timeout)
         _check_backends(self.plugins, default_backend, backends)
@@ -157,7 +161,7 @@ class LOTDB(Opened):
             )
             zodb = open_database(storage)
             try:
-                backends = self._open_backends(_prepare_root(self, zodb))
+                backends = self._open_backends(*_prepare_root(self, zodb))
             except BaseException:
                 zodb.close()
                 raise
@@ -166,7 +170,7 @@ class LOTDB(Opened):
             self._let_go = weakref.finalize(self, _let_go, zodb, backends)
             self._let_go.atexit = False
 
-    def _open_backends(self, database_id: str) -> Backends:
+    def _open_backends(self, database_id: str, formats: Mapping[str, int]) -> Backends:
         return Backends(
             self.plugins,
             # Absolute, so that a change of the working directory does not move it.
@@ -175,6 +179,7 @@ class LOTDB(Opened):
             durable=self._durability == "full",
             database_id=database_id,
             configs=self._backend_configs,
+            formats=formats,
         )
 
     def __repr__(self) -> str:
@@ -321,6 +326,7 @@ class LOTDB(Opened):
             self._refuse_rings()
             self._unless_dropped(lambda: pack_database(self._zodb, oldest_tid=self._oldest_snapshot()))
             upkeep.sweep(self)
+            upkeep.tell_backends(self)
 
     def _refuse_rings(self) -> None:
         session = self._new_session()
@@ -445,8 +451,8 @@ def _is_same(one: LOTDB, other: LOTDB) -> bool:
     return one.name == other.name and one.path.absolute() == other.path.absolute()
 
 
-def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
-    """Create the root of an empty database; the id of any."""
+def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int]]:
+    """Create the root of an empty database; of any, its id, and the forms that backends have written in."""
     manager = transaction.TransactionManager(explicit=True)
     connection = zodb.open(manager)
     try:
@@ -460,6 +466,7 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
             found, database_id = root.get("lotdb"), root.get("id")
+            formats = check_formats(root.get(FORMATS_KEY))
     except UnsafeRecordError as error:
         raise DatabaseFormatError(f"{database} is not a LOTDB database: {error}") from error
     finally:
@@ -467,7 +474,7 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
     if found != FORMAT:
         what = "it is not a LOTDB database" if found is None else f"its format is {found!r}"
         raise DatabaseFormatError(f"{database} cannot be opened: {what}; this version reads format {FORMAT}")
-    return str(database_id)
+    return str(database_id), formats
 
 
 # A forked child has copies of all these objects. If both processes used them, the data file would be damaged.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overloa
 from lotdb.content import attributes, payloads
 from lotdb.content.attributes import Attributes
 from lotdb.content.defaults import POLICY, check_policy
+from lotdb.content.export import export_file
 from lotdb.errors import (
     InvalidMoveError,
     MissingPluginError,
@@ -22,10 +23,10 @@ from lotdb.files.folders import IngestReport, ingest_tree
 from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
-from lotdb.plugins import BUILT_IN_NODE_TYPES, Plugins, check_plugins
 from lotdb.records.children import count_children
 from lotdb.records.entries import type_of
 from lotdb.records.own import EMPTY_OWN
+from lotdb.registry.registry import BUILT_IN_NODE_TYPES, Plugins, check_plugins
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
 from lotdb.tree.node import Node, class_of, set_classes
@@ -521,6 +522,46 @@ class BaseNode(PerhapsData):
             batch_size=batch_size,
             progress=progress,
             **how,
+        )
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,
+        if_exists: Literal["error", "replace"] = "error",
+        **options: Any,
+    ) -> None:
+        """Write the node, with all its payloads and what is below it, to a file.
+
+        Parameters
+        ----------
+        path
+            The file. It appears, durably, when it is complete.
+        format
+            Name of the format; by default the file name's suffix.
+        if_exists : {"error", "replace"}
+            What to do if the file exists.
+        **options
+            Options of the format.
+
+        Raises
+        ------
+        ExportError
+            If the file exists or cannot be written, or no installed plugin writes nodes in this format, or
+            the format cannot hold what the node has; the file at *path* has not changed.
+        """
+        self._entry()  # right thread, and still there
+        export_file(
+            path,
+            hook="lotdb_export_node",
+            place=self._place(),
+            what="a node with all that it has",
+            format=format,
+            if_exists=if_exists,
+            options=options,
+            plugins=self._tree.plugins,
+            node=self,
         )
 
     # -- finding -------------------------------------------------------------------------------------
