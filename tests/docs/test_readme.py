@@ -121,7 +121,7 @@ def test_first_code_of_the_readme_may_be_run_again(tmp_path, monkeypatch):
     assert printed[0].getvalue() == printed[1].getvalue() != ""
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-to.md", "docs/finding.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-to.md"])
 def test_a_page_says_how_to_install_all_packages_from_a_clone(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     (command,) = set(re.findall(r"^pip install (\./.*)$", text, re.MULTILINE))
