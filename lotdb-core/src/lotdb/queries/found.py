@@ -11,7 +11,6 @@ from lotdb.errors import InvalidConditionError, InvalidOptionError, MissingPlugi
 from lotdb.queries.conditions import Condition, Field, PayloadFields, attr
 from lotdb.queries.globs import first_step
 from lotdb.queries.matching import MISSING, Names, Reader, Tests, reader
-from lotdb.queries.parsing import parse
 from lotdb.queries.scan import Found, laid_out, scan
 from lotdb.segments.payload_record import is_payload
 from lotdb.tree.node import Node, class_for
@@ -193,6 +192,8 @@ def matches(top: N, pattern: object, where: object, node_type: object) -> Matche
     """
     top._entry()  # which knows whether it is there
     if isinstance(where, str):
+        from lotdb.queries.parsing import parse  # which needs Python's parser
+
         where = parse(where)
     elif where is not None and not isinstance(where, Condition):
         raise InvalidConditionError(_no_condition(where))

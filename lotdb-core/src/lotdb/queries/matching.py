@@ -88,7 +88,8 @@ class Tests:
         if at <= 0:
             return None if "." in condition.field.name else []
         found = list(map(operator.itemgetter(at + 1), entries))
-        if tuple in set(map(type, found)):
+        # What is stored as a tuple may equal the value once it is decoded; to order the two is an error.
+        if condition.operator in ("==", "!=") and tuple in set(map(type, found)):
             return None
         try:
             hits = map(_OPERATORS[condition.operator], found, repeat(condition.value))
