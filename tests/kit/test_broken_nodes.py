@@ -38,11 +38,7 @@ LISTENERS = {
     "MixesDatabases": ["databases_are_told_apart"],
     "StopsAfterTheFirstCommit": ["it_keeps_up_with_every_change"],
 }
-if not hasattr(NodeSpec, "lotdb_committed"):  # what these listen to
-    for name in ("RaisesAfterCommits", "KeepsWhatIsUndone", "SeesTheTopOnly", "MixesDatabases"):
-        del LISTENERS[name]
-    del LISTENERS["StopsAfterTheFirstCommit"]
-GOOD = ["GoodNode", "GoodValues", "GoodListener" if "SeesTheTopOnly" in LISTENERS else "JustListens"]
+GOOD = ["GoodNode", "GoodValues", "GoodListener"]
 
 TESTS = f"""
 import broken_nodes

@@ -18,6 +18,7 @@ from lotdb.errors import (
     ExportError,
     FileSystemError,
     IngestError,
+    InvalidConditionError,
     InvalidDataError,
     InvalidIndexError,
     InvalidKeyError,
@@ -51,6 +52,8 @@ from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
 from lotdb.interfaces.sources import SourceFile
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
+from lotdb.queries.conditions import attr, payload
+from lotdb.queries.diff import diff
 from lotdb.registry.listing import PluginInfo
 from lotdb.registry.registry import Plugins, plugins
 from lotdb.storage.parts import open_part
@@ -87,6 +90,7 @@ __all__ = [
     "IngestReport",
     "Ingested",
     "IngestedNode",
+    "InvalidConditionError",
     "InvalidDataError",
     "InvalidIndexError",
     "InvalidKeyError",
@@ -122,8 +126,11 @@ __all__ = [
     "WrongNodeError",
     "WrongNodeTypeError",
     "WrongThreadError",
+    "attr",
+    "diff",
     "hookimpl",
     "open_part",
+    "payload",
     "plugins",
     "read_many",
 ]

@@ -23,6 +23,7 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── InvalidIndexError          IndexError    an index outside of the payload
     │   ├── NoAxisError                TypeError     a payload without axes was asked for rows
     │   ├── InvalidOptionError         ValueError, TypeError  an argument with an invalid value
+    │   ├── InvalidConditionError      ValueError, TypeError, AttributeError  a pattern or condition of find
     │   ├── InvalidMoveError           ValueError    a node moved below itself, the root moved
     │   ├── WrongNodeError             TypeError     not a node, or one of another tree
     │   └── WrongNodeTypeError         AttributeError  what only nodes of another type have
@@ -72,6 +73,7 @@ __all__ = [
     "ExportError",
     "FileSystemError",
     "IngestError",
+    "InvalidConditionError",
     "InvalidDataError",
     "InvalidIndexError",
     "InvalidKeyError",
@@ -187,6 +189,10 @@ class NoAxisError(LotdbError, TypeError):
 
 class InvalidOptionError(LotdbError, ValueError, TypeError):
     """An argument with an invalid value."""
+
+
+class InvalidConditionError(LotdbError, ValueError, TypeError, AttributeError):
+    """A pattern or a condition of ``find`` that means nothing."""
 
 
 class InvalidMoveError(LotdbError, ValueError):

@@ -151,6 +151,16 @@ class ConnectedTree(Tree):
         pinned = self._session.pinned
         pinned[weakref.ref(copy, lambda gone: pinned.pop(gone, None))] = self._session.snapshot
 
+    def peek(self, record: Any) -> Any:
+        if record._p_changed is not None:
+            return None
+        self.check()
+        connection = self._session.connection
+        try:
+            return connection._reader.getState(connection._storage.load(record._p_oid)[0])
+        except Exception:  # loading it in the usual way then fails with the right error
+            return None
+
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
 

@@ -39,6 +39,9 @@ __all__ = ["BaseNode", "DataNode"]
 T = TypeVar("T")
 
 if TYPE_CHECKING:
+    from lotdb.queries.conditions import Condition
+    from lotdb.queries.found import Matches
+
     # A node that is found by its path may be a data node, so type checkers take each node for one.
     PerhapsData = DataMethods
 
@@ -620,6 +623,44 @@ class BaseNode(PerhapsData):
             plugins=self._tree.plugins,
             node=self,
         )
+
+    # -- finding -------------------------------------------------------------------------------------
+
+    def find(
+        self, pattern: Any = "**", where: Condition | str | None = None, *, node_type: str | None = None
+    ) -> Matches[BaseNode]:
+        """The nodes at and below this one whose paths match *pattern*, and which meet the condition *where*.
+
+        ::
+
+            root.find("**/capture_*", where=(attr("label") == "walk") & (payload("imu").rows > 1000))
+            root.find("**/capture_*", where="label == 'walk' and payload('imu').rows > 1000")
+
+        Parameters
+        ----------
+        pattern
+            A path below this node, with ``"/"`` between the levels, or a sequence of levels: ``*`` stands for
+            any characters of a key, ``?`` for one, ``[abc]`` for one of these, ``[!abc]`` for any other, and
+            ``**`` for any number of levels, none included. So ``"**"`` is this node and all below it.
+        where
+            A condition made with :func:`lotdb.attr` and :func:`lotdb.payload`, or a text that says one.
+        node_type
+            Name of the type that the nodes must have, such as ``"data"``; ``""`` for plain nodes.
+
+        Returns
+        -------
+        Matches
+            The nodes in the order of their paths, as an iterable with ``count``, ``first``, ``distinct`` and
+            ``to_frame``. You may change the tree while you iterate over it.
+
+        Raises
+        ------
+        InvalidConditionError
+            If the pattern or the condition means nothing.
+        """
+        from lotdb.queries.found import matches  # which not every program needs
+
+        return matches(self, pattern, where, node_type)
 
     # -- iteration -----------------------------------------------------------------------------------
 

@@ -156,5 +156,8 @@ class Tree:
     def pin(self, copy: Tree) -> None:
         """Keep what *copy* reads from here as long as it lives."""
 
+    def peek(self, record: Any) -> Any:
+        """The stored state of *record*, if it is not in memory; else None. It is not put into memory."""
+
     def trim_cache(self) -> None:
         """Let go of records that were read and are not in use."""
