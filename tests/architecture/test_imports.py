@@ -39,6 +39,7 @@ ROOMS = {
         "hookspecs",
         "registry",
         "files",
+        "queries",
         "node_api",
         "database",
         "testing",

@@ -18,12 +18,14 @@ from lotdb.errors import (
     ExportError,
     FileSystemError,
     IngestError,
+    InvalidConditionError,
     InvalidDataError,
     InvalidIndexError,
     InvalidKeyError,
     InvalidMoveError,
     InvalidOptionError,
     InvalidRangeError,
+    ListenerWarning,
     LotdbError,
     MissingPluginError,
     NoAxisError,
@@ -50,9 +52,12 @@ from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
 from lotdb.interfaces.sources import SourceFile
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
+from lotdb.queries.conditions import attr, payload
+from lotdb.queries.diff import diff
 from lotdb.registry.listing import PluginInfo
 from lotdb.registry.registry import Plugins, plugins
 from lotdb.storage.parts import open_part
+from lotdb.tree.changes import Change, Changes, PayloadInfo
 from lotdb.values.values import Undecodable, ValueType
 
 __version__ = "2.0.0"
@@ -64,6 +69,8 @@ __all__ = [
     "BackendContext",
     "BaseNode",
     "Blocks",
+    "Change",
+    "Changes",
     "ClosedError",
     "CommitInDoubtError",
     "ConflictError",
@@ -83,12 +90,14 @@ __all__ = [
     "IngestReport",
     "Ingested",
     "IngestedNode",
+    "InvalidConditionError",
     "InvalidDataError",
     "InvalidIndexError",
     "InvalidKeyError",
     "InvalidMoveError",
     "InvalidOptionError",
     "InvalidRangeError",
+    "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
     "NoAxisError",
@@ -96,6 +105,7 @@ __all__ = [
     "NodeNotFoundError",
     "Payload",
     "PayloadExistsError",
+    "PayloadInfo",
     "PayloadNotFoundError",
     "PluginError",
     "PluginInfo",
@@ -116,8 +126,11 @@ __all__ = [
     "WrongNodeError",
     "WrongNodeTypeError",
     "WrongThreadError",
+    "attr",
+    "diff",
     "hookimpl",
     "open_part",
+    "payload",
     "plugins",
     "read_many",
 ]

@@ -50,6 +50,7 @@ from lotdb.storage import (
     patiently,
     uninterrupted,
 )
+from lotdb.storage.waiting import LimitedLock
 
 if TYPE_CHECKING:
     import ZODB
@@ -134,6 +135,7 @@ class LOTDB(Opened):
         self._sessions: dict[str, Session] = {}
         self._connections = WeakValueDictionary()
         self._refusal = None
+        self._turn = LimitedLock("another commit and its listeners")
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
         try:
@@ -161,10 +163,12 @@ class LOTDB(Opened):
             )
             zodb = open_database(storage)
             try:
-                backends = self._open_backends(*_prepare_root(self, zodb))
+                database_id, formats = _prepare_root(self, zodb)
+                backends = self._open_backends(database_id, formats)
             except BaseException:
                 zodb.close()
                 raise
+            self._id = database_id
             self._zodb, self._backends = zodb, backends
             # It must not keep the database itself in use.
             self._let_go = weakref.finalize(self, _let_go, zodb, backends)
