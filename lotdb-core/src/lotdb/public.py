@@ -1,0 +1,117 @@
+"""The public names, from the rooms that define them. ``lotdb`` hands them on; take them from there."""
+
+from lotdb.content.payload import Payload, StoredSegment
+from lotdb.content.usage import Usage
+from lotdb.database import LOTDB
+from lotdb.database.session import Savepoint
+from lotdb.database.stats import Stats
+from lotdb.database.upkeep import Damage
+from lotdb.errors import (
+    AttributeNotFoundError,
+    ClosedError,
+    CommitInDoubtError,
+    ConflictError,
+    DamagedError,
+    DatabaseBusyError,
+    DatabaseExistsError,
+    DatabaseFormatError,
+    DatabaseNotFoundError,
+    DataMismatchError,
+    ExportError,
+    FileSystemError,
+    IngestError,
+    InvalidDataError,
+    InvalidIndexError,
+    InvalidKeyError,
+    InvalidMoveError,
+    InvalidOptionError,
+    InvalidRangeError,
+    LotdbError,
+    MissingPluginError,
+    NoAxisError,
+    NodeExistsError,
+    NodeNotFoundError,
+    PayloadExistsError,
+    PayloadNotFoundError,
+    PluginError,
+    ReadOnlyError,
+    StaleNodeError,
+    UnsafeRecordError,
+    UnsupportedValueError,
+    ValueTooLargeError,
+    WaitTimeoutError,
+    WrongNodeError,
+    WrongNodeTypeError,
+    WrongThreadError,
+)
+from lotdb.files.folders import IngestReport
+from lotdb.hookspecs import hookimpl
+from lotdb.interfaces.backend import Backend, BackendContext
+from lotdb.interfaces.ingester import Blocks, Ingested, SourceFile, TargetFile
+from lotdb.node_api.nodes import BaseNode, DataNode
+from lotdb.node_api.reader_writer import DataReader, DataWriter
+from lotdb.plugins import Plugins
+from lotdb.storage.parts import open_part
+from lotdb.values.values import Undecodable, ValueType
+
+__all__ = [
+    "LOTDB",
+    "AttributeNotFoundError",
+    "Backend",
+    "BackendContext",
+    "BaseNode",
+    "Blocks",
+    "ClosedError",
+    "CommitInDoubtError",
+    "ConflictError",
+    "Damage",
+    "DamagedError",
+    "DataMismatchError",
+    "DataNode",
+    "DataReader",
+    "DataWriter",
+    "DatabaseBusyError",
+    "DatabaseExistsError",
+    "DatabaseFormatError",
+    "DatabaseNotFoundError",
+    "ExportError",
+    "FileSystemError",
+    "IngestError",
+    "IngestReport",
+    "Ingested",
+    "InvalidDataError",
+    "InvalidIndexError",
+    "InvalidKeyError",
+    "InvalidMoveError",
+    "InvalidOptionError",
+    "InvalidRangeError",
+    "LotdbError",
+    "MissingPluginError",
+    "NoAxisError",
+    "NodeExistsError",
+    "NodeNotFoundError",
+    "Payload",
+    "PayloadExistsError",
+    "PayloadNotFoundError",
+    "PluginError",
+    "Plugins",
+    "ReadOnlyError",
+    "Savepoint",
+    "SourceFile",
+    "StaleNodeError",
+    "Stats",
+    "StoredSegment",
+    "TargetFile",
+    "Undecodable",
+    "UnsafeRecordError",
+    "UnsupportedValueError",
+    "Usage",
+    "ValueTooLargeError",
+    "ValueType",
+    "WaitTimeoutError",
+    "WrongNodeError",
+    "WrongNodeTypeError",
+    "WrongThreadError",
+    "hookimpl",
+    "open_part",
+]
