@@ -1,6 +1,7 @@
 """lotdb-core and lotdb-backend-blob, built and installed on their own, need and bring nothing more."""
 
 import json
+import subprocess
 from importlib.metadata import Distribution
 from pathlib import Path
 from zipfile import ZipFile

@@ -82,9 +82,7 @@ _TYPES = ("auto", "json", "text", "int", "float", "bool", "datetime")
     show_default=True,
     help="What a value is. auto: JSON if it is JSON, such as 3, true or [1, 2], and a text otherwise.",
 )
-@click.option(
-    "--delete", "deleted", multiple=True, metavar="NAME", help="Attribute to delete; may be repeated."
-)
+@click.option("--delete", "deleted", multiple=True, metavar="NAME", help="Delete this one; may be repeated.")
 @click.option("--create", is_flag=True, help="Create the node if it does not exist.")
 @timeout_option
 def set_command(

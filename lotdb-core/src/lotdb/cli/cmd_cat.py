@@ -22,7 +22,13 @@ __all__ = ["cat_command"]
 _BLOCK_BYTES = 1 << 20
 
 
-class Window(click.ParamType):
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any]
+else:  # which is not generic in each release of click
+    ParamType = click.ParamType
+
+
+class Window(ParamType):
     """A window START:STOP, either of which may be left out."""
 
     name = "window"
@@ -53,9 +59,7 @@ class Window(click.ParamType):
 @database_options
 @path_argument
 @click.argument("payload", required=False)
-@click.option(
-    "--rows", type=Window(int), metavar="START:STOP", help="Only these rows; -10: for the last ten."
-)
+@click.option("--rows", type=Window(int), metavar="START:STOP", help="Only these rows. The last ten: -10:")
 @click.option("--seconds", type=Window(float), metavar="START:STOP", help="Only these seconds.")
 @click.option("--json", "as_json_", is_flag=True, help="Print rows as JSON, a line each.")
 @click.option("--raw", is_flag=True, help="Print the bytes as they are, even to a terminal.")
@@ -127,8 +131,8 @@ def _print_text(text: str) -> None:
 def _print_bytes(payload: Payload, rows: Any, seconds: Any, *, raw: bool) -> None:
     if is_terminal() and not raw:
         raise click.UsageError(
-            f"payload {payload.name!r} is bytes, which a terminal may take for commands; send them elsewhere, "
-            "as in: lotdb cat ... > FILE, or add --raw",
+            f"payload {payload.name!r} is bytes, which a terminal may take for commands; send them "
+            "elsewhere, as in: lotdb cat ... > FILE, or add --raw",
             click.get_current_context(),
         )
     sys.stdout.flush()
@@ -197,7 +201,7 @@ def _documents(block: Any) -> Iterator[Any]:
 
     if not block.dtype.names:
         for row in block:
-            yield as_json(row if hasattr(row, "dtype") else row)
+            yield as_json(row)
         return
     for row in block:
         yield {name: None if np.ma.is_masked(row[name]) else as_json(row[name]) for name in block.dtype.names}

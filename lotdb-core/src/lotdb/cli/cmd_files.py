@@ -26,7 +26,7 @@ __all__ = ["export_command", "ingest_command"]
 
 @click.command(
     "ingest",
-    epilog=as_example("lotdb ingest archive recordings '{speaker}/{session}_{take}.wav' --attributes"),
+    epilog=as_example("lotdb ingest archive recordings '{speaker}/{take}.wav' --attributes"),
 )
 @database_options
 @click.argument("folder", type=click.Path())
@@ -35,9 +35,7 @@ __all__ = ["export_command", "ingest_command"]
 @click.option("--to", metavar="PATH", help="Nodes of the files: '{speaker}/{session}/{take}'.")
 @click.option("--data-attribute", metavar="NAME", help="Name of the payloads (data).")
 @click.option("--attributes", "all_fields", is_flag=True, help="Store all fields as attributes of the nodes.")
-@click.option(
-    "--attribute", "fields", multiple=True, metavar="FIELD", help="Store this one; may be repeated."
-)
+@click.option("--attribute", "fields", multiple=True, metavar="FIELD", help="Store this; may be repeated.")
 @click.option("--sidecar", metavar="PATH", help="csv, tsv or json file with metadata: 'notes.csv'.")
 @click.option("--backend", help="Where payloads are stored: blob or zarr (blob).")
 @click.option("--samplerate-hz", type=float, metavar="HZ", help="Rows per second, instead of the file's.")

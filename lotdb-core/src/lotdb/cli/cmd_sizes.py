@@ -27,7 +27,7 @@ __all__ = ["du_command", "stats_command"]
 def du_command(
     database: str, name: str, settings: tuple[str, ...], path: str, children: bool, as_json_: bool
 ) -> None:
-    """Say what the subtree at PATH (the root) takes: alone, which deleting it frees, and shared with others."""
+    """Say what the subtree at PATH (the root) takes: alone, which deleting it frees, and shared."""
     with reading(database, name, settings) as (_, root):
         node = node_at(root, path)
         with waiting("looking at the tree"):
@@ -111,8 +111,8 @@ def _print_owners(root: BaseNode, file: str, as_json_: bool) -> None:
                 )
     if not found:
         raise click.ClickException(
-            f"no payload lies in {file!r}: it is a part of the database itself, of an earlier state that a pack "
-            "would free, or not of this database"
+            f"no payload lies in {file!r}: it is a part of the tree, of an earlier state, which a pack "
+            "would free, or of no database at all"
         )
 
 

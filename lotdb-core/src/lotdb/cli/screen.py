@@ -1,4 +1,4 @@
-"""The terminal: lines that fit it, tables, and the progress of long work. Imports rich for a terminal alone."""
+"""The terminal: lines that fit it, tables, and the progress of long work; only a terminal needs rich."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_terminal() -> bool:
 
 
 def line(text: str, style: str = "", rest: str = "") -> None:
-    """Print *text* in *style*, and *rest* dimmed behind it; cut to the width of a terminal, if it goes to one."""
+    """Print *text* in *style*, and *rest* dimmed behind it; a terminal gets as much as fits a line."""
     text, rest = plain(text), plain(rest)
     if not is_terminal():
         emit(text + rest)

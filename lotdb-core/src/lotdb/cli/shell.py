@@ -16,7 +16,7 @@ from lotdb.cli.text import plain
 
 __all__ = ["run"]
 
-# Name, module and summary of each command, in the order of the help. Help is shown without loading any of them.
+# Name, module and summary of each command, in the order of the help, which is shown without loading any.
 COMMANDS = {
     "tree": ("cmd_tree", "Show the tree below a node."),
     "ls": ("cmd_tree", "List the children of a node."),
@@ -35,8 +35,8 @@ COMMANDS = {
     "pack": ("cmd_upkeep", "Free the disk space of data that nothing can reach."),
 }
 
-# The names of errors for which the command line has to be changed; all others are about the data or the system.
-# By their names, because the classes are not imported before a command needs them.
+# The errors for which the command line has to be changed; all others are about the data or the system. By
+# their names, because the classes are not imported before a command needs them.
 MISUSE = {
     "InvalidDataError",
     "InvalidIndexError",

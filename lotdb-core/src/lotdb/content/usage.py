@@ -1,9 +1,8 @@
 """What subtrees take on the disk: alone, and shared with what is outside of them.
 
-Each record and each stored array that a subtree refers to is noted as a number, with its size, in a few bytes.
+Each record and each stored array that a subtree refers to is noted as a number, with its size, in 21 bytes.
 Then all that is outside is walked through, and marks what it refers to as well. So the memory that is needed
-depends on the subtree alone: 21 bytes for each record and each segment in it, and one number for each record
-that branches share.
+depends on the subtree alone, but for a number for each record that branches share.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.tree.node import Node
 
-__all__ = ["Usage", "Walk", "locator_number", "usage", "usage_of_children"]
+__all__ = ["Counts", "Usage", "Walk", "locator_number", "usage", "usage_of_children"]
 
 # Of a guard only its existence is asked for; reading it would take longer than it is long.
 _GUARD_BYTES = 64
@@ -99,10 +98,22 @@ def usage_of_children(node: Node) -> dict[str, Usage]:
 # -- walking --------------------------------------------------------------------------------------
 
 
+class Counts:
+    """How many nodes, payloads and segments there are in each group of nodes, up to the one at hand."""
+
+    def __init__(self) -> None:
+        self.nodes, self.payloads, self.segments = array("Q"), array("Q"), array("Q")
+
+    def begin(self) -> None:
+        """Begin another group."""
+        for counts in (self.nodes, self.payloads, self.segments):
+            counts.append(0)
+
+
 class Walk:
     """Goes through records, each once, and notes what they refer to."""
 
-    def __init__(self, node: Node, note: Note, counts: _Found | None = None) -> None:
+    def __init__(self, node: Node, note: Note, counts: Counts | None = None) -> None:
         self._tree = node._tree
         self._note = note
         self._counts = counts
@@ -250,18 +261,13 @@ def _outside(node: Node, inside: tuple[str] | None) -> Callable[[Note], None]:
 # -- adding up ------------------------------------------------------------------------------------
 
 
-class _Found:
+class _Found(Counts):
     """The records and arrays that some groups of nodes refer to."""
 
     def __init__(self) -> None:
-        self.nodes, self.payloads, self.segments = array("Q"), array("Q"), array("Q")
+        super().__init__()
         self._numbers, self._sizes = array("Q"), array("Q")
         self._groups, self._kinds = array("I"), array("B")
-
-    def begin(self) -> None:
-        """Begin another group."""
-        for counts in (self.nodes, self.payloads, self.segments):
-            counts.append(0)
 
     def note(self, number: int, size: int, is_array: bool) -> None:
         self._numbers.append(number)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ZODB.utils import u64
 
-from lotdb.content.usage import Walk, locator_number, records_of
+from lotdb.content.usage import Counts, Walk, locator_number, records_of
 from lotdb.database.opened import Opened
 from lotdb.interfaces.backend import is_locator
 from lotdb.node_api.nodes import BaseNode
@@ -19,7 +19,7 @@ from lotdb.storage import SafeFileStorage, raw_records
 
 __all__ = ["Stats", "stats"]
 
-# What FileStorage writes for each record, and for each transaction with our checksum, apart from the contents.
+# What FileStorage writes for each record, and for each transaction with our checksum, beside the contents.
 _RECORD_BYTES, _TRANSACTION_BYTES, _START_BYTES = 42, 44, 4
 
 
@@ -59,11 +59,12 @@ class Stats:
         return self.free_tree_bytes + self.free_payload_bytes
 
 
-class _Live:
+class _Live(Counts):
     """The records and arrays that the current tree refers to, as numbers."""
 
     def __init__(self) -> None:
-        self.nodes, self.payloads, self.segments = array("Q", [0]), array("Q", [0]), array("Q", [0])
+        super().__init__()
+        self.begin()
         self._numbers, self._sizes = array("Q", [0]), array("Q", [0])  # the root object of ZODB
 
     def note(self, number: int, size: int, is_array: bool) -> None:
