@@ -37,7 +37,7 @@ ROOMS = {
         "tree",
         "content",
         "hookspecs",
-        "plugins",
+        "registry",
         "files",
         "node_api",
         "database",

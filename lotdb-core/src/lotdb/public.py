@@ -50,7 +50,8 @@ from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, SourceFile, TargetFile
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
-from lotdb.plugins import Plugins
+from lotdb.registry.listing import PluginInfo
+from lotdb.registry.registry import Plugins, plugins
 from lotdb.storage.parts import open_part
 from lotdb.values.values import Undecodable, ValueType
 
@@ -94,6 +95,7 @@ __all__ = [
     "PayloadExistsError",
     "PayloadNotFoundError",
     "PluginError",
+    "PluginInfo",
     "Plugins",
     "ReadOnlyError",
     "Savepoint",
@@ -114,4 +116,5 @@ __all__ = [
     "WrongThreadError",
     "hookimpl",
     "open_part",
+    "plugins",
 ]

@@ -10,7 +10,7 @@ import random
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -37,10 +37,10 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.node_api.nodes import BaseNode
-from lotdb.plugins import Plugins, check_plugins
 from lotdb.records import Children
 from lotdb.records.entries import new_branch
 from lotdb.records.own import EMPTY_OWN
+from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.segments.backends import Backends
 from lotdb.storage import (
     SafeFileStorage,
@@ -88,6 +88,9 @@ class LOTDB(Opened):
         stored, so pass them at each opening.
     plugins
         The plugins to use; by default the installed plugins.
+    plugins_off
+        Names of installed plugins to do without in this database, besides those that the environment variable
+        ``LOTDB_PLUGINS_OFF`` names.
 
     Raises
     ------
@@ -118,11 +121,12 @@ class LOTDB(Opened):
         default_backend: str = "blob",
         backends: Mapping[str, Mapping[str, Any]] | None = None,
         plugins: Plugins | None = None,
+        plugins_off: Sequence[str] = (),
     ) -> None:
         self.path = _check_path(path)
         self.name = name
         self.read_only = read_only
-        self.plugins = check_plugins(plugins)
+        self.plugins = check_plugins(plugins, plugins_off)
         self.default_backend = default_backend
         _check_timeout(timeout)
         _check_backends(self.plugins, default_backend, backends)

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from ZODB.utils import p64, u64
 
 from lotdb.errors import LotdbError
-from lotdb.plugins import Plugins
+from lotdb.registry.registry import Plugins
 from lotdb.segments.backends import Backends
 from lotdb.tree.tree import Tree
 

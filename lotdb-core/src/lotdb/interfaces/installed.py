@@ -13,7 +13,15 @@ from typing import Any
 
 from lotdb.errors import FileSystemError, LotdbError, PluginError, system_error
 
-__all__ = ["BACKEND", "INGESTER", "NODE", "look_up", "plugin_errors", "with_versions"]
+__all__ = [
+    "BACKEND",
+    "INGESTER",
+    "NODE",
+    "distribution_of",
+    "look_up",
+    "plugin_errors",
+    "with_versions",
+]
 
 # The groups of entry points.
 BACKEND, INGESTER, NODE = "lotdb.backend", "lotdb.ingester", "lotdb.node"
@@ -32,6 +40,13 @@ def look_up(group: str) -> tuple[Any, ...]:
         importlib.invalidate_caches()  # it remembers a folder that it could not list as an empty one
         raise FileSystemError.of(error, "the installed packages cannot be searched") from error
     return found
+
+
+def distribution_of(point: Any) -> tuple[str, str]:
+    """Name and version of the distribution that brought an entry point; empty if it is not known."""
+    if point.dist is None:
+        return "", ""
+    return str(point.dist.name), str(point.dist.version)
 
 
 def _check_path() -> None:

@@ -1,11 +1,11 @@
-"""What the rooms below ``plugins`` need of it, as a protocol; ``lotdb.Plugins`` implements it."""
+"""What the rooms below ``registry`` need of it, as a protocol; ``lotdb.Plugins`` implements it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from lotdb.errors import MissingPluginError
+from lotdb.errors import MissingPluginError, PluginError
 from lotdb.interfaces.backend import Backend
 from lotdb.values.plain import ValueTypes
 
@@ -27,8 +27,8 @@ class Loader(ValueTypes, Protocol):
     def node_type(self, name: str) -> type[Any] | None:
         """The class for nodes of type *name*, or None if it is not installed."""
 
-    def missing_node_type(self, name: str) -> MissingPluginError:
-        """The error that says what to install for nodes of type *name*."""
+    def missing_node_type(self, name: str) -> MissingPluginError | PluginError:
+        """The error that says why there is no class for nodes of type *name*."""
 
     def ingesters(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
         """Name and function of each plugin that implements *hook* of ``IngesterSpec``."""

@@ -23,10 +23,10 @@ from lotdb.files.folders import IngestReport, ingest_tree
 from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
-from lotdb.plugins import BUILT_IN_NODE_TYPES, Plugins, check_plugins
 from lotdb.records.children import count_children
 from lotdb.records.entries import type_of
 from lotdb.records.own import EMPTY_OWN
+from lotdb.registry.registry import BUILT_IN_NODE_TYPES, Plugins, check_plugins
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
 from lotdb.tree.node import Node, class_of, set_classes

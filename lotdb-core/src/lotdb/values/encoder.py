@@ -7,8 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import tzinfo
 from enum import Enum
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from lotdb.errors import PluginError, UnsupportedValueError, ValueTooLargeError, shown
+from lotdb.errors import (
+    FileSystemError,
+    LotdbError,
+    PluginError,
+    UnsupportedValueError,
+    ValueTooLargeError,
+    shown,
+    system_error,
+)
 from lotdb.values.plain import (
     MAX_DEPTH,
     MAX_VALUE_BYTES,
@@ -23,6 +32,7 @@ from lotdb.values.plain import (
     flaw_of,
     type_name,
 )
+from lotdb.values.sameness import came_back
 from lotdb.values.types import Leaf, find_leaf, leaf_types, mass
 
 __all__ = ["Encoder"]
@@ -55,9 +65,15 @@ class Encoder:
             return self._leaf(value, leaf)
         if kind is Undecodable:
             return self._undecodable(value)
-        if self._extra and (added := self._extra.by_type(kind)):
+        if self._extra and (added := self._by_type(kind)):
             return self._added(value, added)
         raise self._unsupported(value, _advice(value))
+
+    def _by_type(self, kind: type) -> ValueType | None:
+        try:
+            return self._extra.by_type(kind) if self._extra else None
+        except PluginError as error:
+            raise PluginError(f"attribute {self._name!r}: {error}") from None
 
     def _items(self, value: Iterable[object], tag: str) -> Encoded:
         self._enter()
@@ -96,12 +112,40 @@ class Encoder:
         try:
             plain = added.encode(value)
         except Exception as error:
-            raise PluginError(
-                f"attribute {self._name!r}: the encoder of value type {added.name!r} failed: {error!r}"
-            ) from error
+            raise self._failed(f"the encoder of {added._said()} failed", error) from error
         encoded = self.item(plain)
         self._steps.pop()
-        return ("x", added.name, encoded)
+        if (form := _form(encoded)) not in (proven := _proven.setdefault(added, set())):
+            self._prove(value, added, encoded)
+            proven.add(form)
+        if added.version == 1:  # as it was before types had versions
+            return ("x", added.name, encoded)
+        return ("xv", added.name, added.version, encoded)
+
+    def _prove(self, value: object, added: ValueType, encoded: Encoded) -> None:
+        """Raise ``PluginError`` unless *value* comes back as it is."""
+        from lotdb.values.decoder import Decoder
+
+        try:
+            back = added.decode(Decoder(self._extra).item(encoded))
+        except Exception as error:
+            raise self._failed(f"{added._said()} cannot decode what it has encoded", error) from error
+        try:
+            same = back is value or (came_back if added.equal is None else added.equal)(value, back)
+            same = bool(same)
+        except Exception as error:
+            raise self._failed(f"{added._said()} cannot compare two values", error) from error
+        if type(back) is not type(value) or not same:
+            raise PluginError(
+                f"attribute {self._name!r}: {added._said()} loses something: {shown(value)} comes back as "
+                f"{shown(back)}; mend its encode or decode, or say by equal= when two values are equal"
+            )
+
+    def _failed(self, what: str, error: Exception) -> LotdbError:
+        """The error for a plugin's function that raised *error*."""
+        if failure := system_error(error):
+            return FileSystemError.of(failure, f"attribute {self._name!r}: {what}")
+        return PluginError(f"attribute {self._name!r}: {what}: {error!r}")
 
     def _undecodable(self, value: Undecodable) -> Encoded:
         flaw = flaw_of(value.encoded, levels=MOST_LEVELS - len(self._steps))
@@ -144,6 +188,21 @@ class Encoder:
         steps = [step if type(step) is _Label else f"[{shown(step)}]" for step in self._steps[:8]]
         rest = "…" if len(self._steps) > 8 else ""
         return f" in {''.join(steps)}{rest}" if steps else ""
+
+
+# The forms in which values of each type have come back whole in this process.
+_proven: WeakKeyDictionary[ValueType, set[object]] = WeakKeyDictionary()
+
+
+def _form(encoded: Encoded) -> object:
+    """What an encoded value is made of, whatever it says: an encoder may lose something in one form only."""
+    if type(encoded) is not tuple:
+        return type(encoded)
+    return encoded[0], frozenset([_tag_or_type(part) for part in encoded[1:]])
+
+
+def _tag_or_type(part: Encoded) -> object:
+    return part[0] if type(part) is tuple else type(part)
 
 
 def _order(encoded: Encoded) -> Any:

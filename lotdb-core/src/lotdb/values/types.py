@@ -19,9 +19,9 @@ import numpy as np
 
 from lotdb.errors import UnsupportedValueError
 from lotdb.values import numpy_types
-from lotdb.values.plain import type_name
+from lotdb.values.plain import PLAIN, TAGS, type_name
 
-__all__ = ["Leaf", "find_leaf", "leaf_of_tag", "leaf_types", "make_leaf", "mass"]
+__all__ = ["Leaf", "find_leaf", "is_held", "leaf_of_tag", "leaf_types", "make_leaf", "mass"]
 
 _ZONES = "use zoneinfo.ZoneInfo('Area/City') or datetime.timezone"
 
@@ -140,6 +140,11 @@ def leaf_of_tag(tag: str) -> Leaf | None:
 def leaf_types() -> Iterable[type]:
     """All types in the table."""
     return _LEAVES.keys()
+
+
+def is_held(kind: type) -> bool:
+    """Whether attributes hold values of exactly this type without a plugin."""
+    return kind in PLAIN or kind in TAGS or kind is dict or kind in _LEAVES
 
 
 def make_leaf(leaf: Leaf, parts: Sequence[Any]) -> object:

@@ -5,7 +5,8 @@ made of such values and further tuples, so what is stored names no class, and lo
 
     ("l", item, ...)    list              ("t", item, ...)    tuple
     ("s", item, ...)    set               ("f", item, ...)    frozenset
-    ("d", k, v, ...)    dict              ("x", name, v)      a type that a plugin adds
+    ("d", k, v, ...)    dict              ("x", name, v)      a type that a plugin adds, of version 1
+                                          ("xv", name, version, v)   the same, of a later version
 
     ("c", real, imag)   complex           ("b", bytes)        bytearray
     ("D", text)         Decimal           ("F", n, d)         Fraction
@@ -83,7 +84,7 @@ def encode(value: object, *, name: str, extra: ValueTypes | None = None) -> Enco
         If it would take more than ``MAX_VALUE_BYTES``, or nests deeper than ``MAX_DEPTH``, as a container
         within itself does.
     PluginError
-        If a plugin's encoder fails.
+        If a plugin's encoder fails, or loses something: see :class:`ValueType`.
 
     Examples
     --------
