@@ -100,7 +100,9 @@ def test_ingest_takes_a_folder_in_and_skips_what_is_there(recordings, printed, t
     assert json.loads(printed(*arguments, *how, "--json"))["unchanged"] == first["added"]
     assert "3 unchanged" in printed(*arguments, *how)
     assert printed("get", tmp_path / "db", "in/put/ben/evening/1", "speaker") == "ben\n"
-    assert printed("cat", tmp_path / "db", "in/put/ben/evening/1", "x", "--seconds", "0.5:0.7") == "5.0\n6.0\n"
+    assert (
+        printed("cat", tmp_path / "db", "in/put/ben/evening/1", "x", "--seconds", "0.5:0.7") == "5.0\n6.0\n"
+    )
 
 
 def test_ingest_fails_if_a_file_does_and_says_which(recordings, lotdb, tmp_path):

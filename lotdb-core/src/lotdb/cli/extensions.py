@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
 
 import click
 
-__all__ = ["GROUP", "load", "names"]
+__all__ = ["GROUP", "described", "load_command", "names"]
 
 GROUP = "lotdb.command"
+State: TypeAlias = Literal["loaded", "not loaded yet", "failed"]
 
 
 def names() -> list[str]:
@@ -18,7 +20,7 @@ def names() -> list[str]:
     return sorted({point.name for point in _points()}) if _may_have_any() else []
 
 
-def load(name: str) -> click.Command | None:
+def load_command(name: str) -> click.Command | None:
     """The command *name* of a plugin, or None if no plugin has it."""
     points = [point for point in _points() if point.name == name] if _may_have_any() else []
     if not points:
@@ -51,10 +53,27 @@ def load(name: str) -> click.Command | None:
     return group.commands[name]
 
 
+def described(*, load: bool = False) -> Iterator[tuple[str, str, str, str, State, str]]:
+    """The row of each command in the table of plugins: kind, name, distribution, its version, state, reason."""
+    for point in sorted(_points() if _may_have_any() else (), key=lambda point: str(point.name)):
+        state: State = "not loaded yet"
+        reason = ""
+        if load:
+            try:
+                load_command(point.name)
+                state = "loaded"
+            except click.ClickException as error:
+                state, reason = "failed", error.message
+        version = point.dist.version if point.dist is not None else ""
+        yield "command", point.name, point.dist.name if point.dist is not None else "", version, state, reason
+
+
 def _points() -> tuple[Any, ...]:
     from importlib.metadata import entry_points
 
-    return tuple(entry_points(group=GROUP))
+    # As for other plugins, whose registry has the name of the variable, and takes long to import.
+    off = {name.strip() for name in os.environ.get("LOTDB_PLUGINS_OFF", "").split(",")}
+    return tuple(point for point in entry_points(group=GROUP) if point.name not in off)
 
 
 def _may_have_any() -> bool:

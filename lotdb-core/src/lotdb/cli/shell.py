@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -33,6 +34,7 @@ COMMANDS = {
     "stats": ("cmd_sizes", "Say what a database takes, and what a pack would free."),
     "verify": ("cmd_upkeep", "Read everything, and list the damage."),
     "pack": ("cmd_upkeep", "Free the disk space of data that nothing can reach."),
+    "plugins": ("cmd_plugins", "List what is installed."),
 }
 
 # The errors for which the command line has to be changed; all others are about the data or the system. By
@@ -49,6 +51,7 @@ MISUSE = {
     "ValueTooLargeError",
 }
 
+_INTERRUPTED = "lotdb: interrupted; what was committed before is kept"
 INTERRUPTED, NO_READER = 130, 141  # 128 and the number of the signal, as shells say it
 
 
@@ -62,7 +65,16 @@ class Commands(click.Group):
         if name in COMMANDS:
             found: click.Command = getattr(import_module(f"lotdb.cli.{COMMANDS[name][0]}"), f"{name}_command")
             return found
-        return extensions.load(name)
+        return extensions.load_command(name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # Here, because click prints an empty line for Ctrl-C, and ends with 1 if nobody reads what is printed.
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(_say(_INTERRUPTED, INTERRUPTED)) from None
+        except BrokenPipeError:
+            raise click.exceptions.Exit(_no_reader()) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -109,11 +121,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return _say("lotdb: interrupted; what was committed before is kept", INTERRUPTED)
+        return _say(_INTERRUPTED, INTERRUPTED)
     except BrokenPipeError:
         return _no_reader()
-    except SystemExit as done:  # click and rich end so when nobody reads what they print
-        return _no_reader() if done.code == 1 and _is_closed() else int(done.code or 0)
+    except SystemExit as done:  # the end of a completion
+        return int(done.code or 0)
     except MemoryError:
         return _say("lotdb: there is not enough memory for this", 1)
     except Exception as error:
@@ -137,14 +149,6 @@ def _sentence(error: click.UsageError) -> str:
 def _say(message: str, code: int) -> int:
     print(plain(" ".join(message.split("\n"))), file=sys.stderr)
     return code
-
-
-def _is_closed() -> bool:
-    try:
-        sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
-        return True
-    return type(sys.stdout).__name__ == "PacifyFlushWrapper"
 
 
 def _no_reader() -> int:

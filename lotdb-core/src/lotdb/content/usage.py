@@ -158,7 +158,8 @@ class Walk:
         if type(record) is Children:
             for part in records_of(record):
                 self.record(part)
-            self._note(_number(guard_of(entry)), _GUARD_BYTES, False)
+            guard = guard_of(entry)
+            self._note(_number(guard), _GUARD_BYTES if guard._p_oid else 0, False)
             self._box(record[""])
         elif record is not None:
             self.record(record)
