@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cat_command"]
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 18
 
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _refuse_window(payload: Payload, *windows: Any) -> None:
 
 
 def _blocks(payload: Payload, rows: Any, seconds: Any) -> Iterator[Any]:
-    """The rows of the window, a MiB or so at a time."""
+    """The rows of the window, a quarter of a MiB or so at a time."""
     start, stop = rows or seconds or (None, None)
     row_bytes = max(payload.nbytes // max(payload.shape[0], 1), 1)
     return payload.iter_blocks(

@@ -54,7 +54,7 @@ def load_command(name: str) -> click.Command | None:
 
 
 def described(*, load: bool = False) -> Iterator[tuple[str, str, str, str, State, str]]:
-    """The row of each command in the table of plugins: kind, name, distribution, its version, state, reason."""
+    """What `lotdb.PluginInfo` has of each plugin, of each command."""
     for point in sorted(_points() if _may_have_any() else (), key=lambda point: str(point.name)):
         state: State = "not loaded yet"
         reason = ""

@@ -68,7 +68,7 @@ class Commands(click.Group):
         return extensions.load_command(name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        # Here, because click prints an empty line for Ctrl-C, and ends with 1 if nobody reads what is printed.
+        # Here, since click prints an empty line for Ctrl-C, and ends with 1 if nobody reads what is printed.
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
