@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -80,6 +79,8 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            from difflib import get_close_matches
+
             alike = get_close_matches(args[0], self.list_commands(ctx), 1)
             what = f"did you mean: lotdb {alike[0]}" if alike else "the commands are listed by: lotdb --help"
             raise click.UsageError(f"there is no command {args[0]!r}; {what}", ctx)

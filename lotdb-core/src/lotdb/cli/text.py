@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from typing import Any
@@ -81,6 +80,8 @@ def as_json(value: Any) -> Any:
 
 def dump(document: Any) -> str:
     """A document of JSON on one line, in ASCII: it cannot command a terminal."""
+    import json  # which showing the help does not need
+
     return json.dumps(document, allow_nan=False)
 
 
