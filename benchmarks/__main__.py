@@ -24,6 +24,7 @@ THEMES = (
     "commits",
     "payloads",
     "windows",
+    "slow_store",
     "appends",
     "neighbours",
     "memory",

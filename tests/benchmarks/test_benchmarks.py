@@ -17,6 +17,7 @@ THEMES = [
     "commits",
     "payloads",
     "windows",
+    "slow_store",
     "appends",
     "neighbours",
     "memory",

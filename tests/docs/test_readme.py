@@ -55,7 +55,7 @@ def sections_of(page):
 
 
 def run_page(page, section=None):
-    """Run the code of a page, or only that of one section of it."""
+    """Run the code of a page, or only that of one section of it; the names that it has defined."""
     names = {"__name__": "__main__"}
     for block in blocks_of(page):
         if section is not None and block.section != section:
@@ -70,6 +70,7 @@ def run_page(page, section=None):
         if block.printed is not None:
             same = doctest.OutputChecker().check_output(block.printed, output.getvalue(), doctest.ELLIPSIS)
             assert same, f"{page.name}, line {block.line}, prints\n{output.getvalue()}"
+    return names
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != RECIPES], ids=lambda page: page.name)

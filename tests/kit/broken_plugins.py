@@ -169,6 +169,19 @@ class ClaimsToSync(DoesNotSync):
     syncs = True
 
 
+class ClaimsToCheckWindows(GoodBackend):
+    """It leaves no window to the core, and looks at none itself."""
+
+    checks_windows = True
+
+
+class SelectsTheWrongColumns(GoodBackend):
+    checks_windows = True
+
+    def read_selection(self, locator, selection, out):
+        out[...] = 0
+
+
 class MakesUpItsLocators(GoodBackend):
     """Unique, but not to be found in records: pack would delete everything."""
 

@@ -24,6 +24,8 @@ BACKENDS = {
     "DoesNotSync": ["a_commit_is_on_the_disk"],
     "SyncsNoFolder": ["a_commit_is_on_the_disk"],
     "ClaimsToSync": ["a_commit_is_on_the_disk"],
+    "ClaimsToCheckWindows": ["damage_is_told_and_never_read_as_data and large and altered"],
+    "SelectsTheWrongColumns": ["a_part_of_each_row_is_read"],
     "MakesUpItsLocators": ["text_locators_are_found", "pack_gives_back_what_was"],
     "StoresItsPath": ["the_folder_may_be_moved", "the_database_may_be_moved"],
     "MakesItsFolderAtOnce": ["reading_only_creates_nothing"],
@@ -117,7 +119,9 @@ def test_a_broken_backend_fails(run_kit, plugin):
 
 def test_a_good_backend_passes_all_that_the_broken_ones_fail(run_kit):
     outcomes = run_kit(BACKEND_TESTS, "GoodBackend", [test for tests in BACKENDS.values() for test in tests])
-    assert outcomes.keys() <= {"passed", "deselected"}
+    # It reads whole rows, which one of them is not about.
+    assert outcomes.keys() <= {"passed", "deselected", "skipped"}
+    assert outcomes.get("skipped", 0) <= 1
 
 
 @pytest.mark.parametrize("plugin", INGESTERS)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ZODB.blob import Blob
 
-from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError, open_part
+from lotdb import Backend, BackendContext, DamagedError, open_part
 from lotdb_backend_blob.reading import READ_BYTES, read_at
 
 __all__ = ["BlobBackend"]
@@ -41,11 +41,11 @@ class BlobBackend(Backend):
     name = "blob"
     reads_in_parts = True
     syncs = True  # the commit does
+    concurrent_reads = 1  # in a local folder
+    settings = ()
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
-        for option in context.config:
-            raise InvalidOptionError(f"backend 'blob' has no setting {option!r}")
         self._files: OrderedDict[str, _OpenFile] = OrderedDict()
         self._lock = Lock()
 

@@ -64,15 +64,17 @@ class ZarrBackend(Backend):
     name = "zarr"
     takes_notes = True
     syncs = True
+    checks_windows = True  # each chunk has a CRC-32C
+    settings = ("store",)
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
-        for option in context.config:
-            if option != "store":
-                raise InvalidOptionError(f"backend 'zarr' is configured with store=, not {option!r}")
         self._store = open_store(context.config.get("store"), context.folder, read_only=context.read_only)
         self._strict = StrictStore(self._store)
         self._folder = local_folder(self._store)
+        if self._folder is not None:
+            self.concurrent_reads = 1
+        self.is_outside = self._folder != context.folder
         self._arrays: OrderedDict[str, _Opened] = OrderedDict()
         self._documents: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._lock = threading.Lock()
@@ -177,14 +179,15 @@ class ZarrBackend(Backend):
             self._documents[key] = zarr_options.document(options, dtype, ndim)
         return self._documents[key]
 
-    def _check_files(self, locator: str, array: zarr.Array[Any], first: int, last: int) -> None:
-        """Raise ``DamagedError`` if a file of these rows is missing, because not every reader checks that."""
+    def _check_files(self, locator: str, array: zarr.Array[Any], window: list[tuple[int, int]]) -> None:
+        """Raise if a file of this window is missing: not every reader of it looks."""
         if self._folder is None:
             return
         files = array.shards or array.chunks
-        along = [range(first // files[0], -(-last // files[0]))]
-        along += [range(-(-length // size)) for length, size in zip(array.shape[1:], files[1:], strict=True)]
-        # One by one, because a stranger's array may claim more files than fit into memory.
+        along = [
+            range(low // size, -(-high // size)) for (low, high), size in zip(window, files, strict=True)
+        ]
+        # Not all at once: a stranger's array may claim more files than there is memory.
         for place in places(along):
             _check_file(os.path.join(self._folder, locator, chunk_key(place)))
 
@@ -247,22 +250,40 @@ class ZarrBackend(Backend):
                 f"{self.describe(locator)} has shape {opened.shape}, {len(out)} rows of {target.shape[1:]} "
                 f"from {first_row} on are recorded"
             )
+        window = [(first_row, first_row + len(out)), *((0, length) for length in opened.shape[1:])]
+        self._read(locator, opened, window, target)
+
+    def read_selection(self, locator: str, selection: tuple[slice, ...], out: np.ndarray[Any, Any]) -> None:
+        opened = self._opened(locator)
+        target = _as_stored(out)
+        window = [(each.start, each.stop) for each in selection]
+        window += [(0, length) for length in target.shape[len(window) :]]  # the bytes of an element
+        is_there = all(last <= length for (_, last), length in zip(window, opened.shape, strict=False))
+        if len(window) != len(opened.shape) or not is_there:
+            raise DamagedError(
+                f"{self.describe(locator)} has shape {opened.shape}, and {window} of it are recorded"
+            )
+        self._read(locator, opened, window, target)
+
+    def _read(
+        self, locator: str, opened: _Opened, window: list[tuple[int, int]], target: np.ndarray[Any, Any]
+    ) -> None:
         if opened.dtype.newbyteorder("=") != target.dtype.newbyteorder("="):
             raise DamagedError(
                 f"{self.describe(locator)} has dtype {opened.dtype}, {target.dtype} is recorded"
             )
         fast = None
-        if len(out) == opened.shape[0] and out.nbytes >= FAST_BYTES:
+        if target.shape == opened.shape and target.nbytes >= FAST_BYTES:
             fast = open_fast(self._store, locator)
         if fast is None and opened.reader is not None and opened.array is None:
-            opened.reader.read_into(first_row, target)
+            opened.reader.read_into(window, target)
             return
         array = fast or opened.array
         assert array is not None
         if opened.reader is not None and fast is None:
-            opened.reader.check_sizes(first_row, len(out))
-        self._check_files(locator, array, first_row, first_row + len(out))
-        _select(array, first_row, target)
+            opened.reader.check_sizes(window)
+        self._check_files(locator, array, window)
+        _select(array, window, target)
 
     def delete(self, locator: str) -> None:
         with self._lock:
@@ -370,9 +391,9 @@ def _check_file(path: str | os.PathLike[str]) -> None:
         raise DamagedError(f"{path} is missing") from error
 
 
-def _select(array: zarr.Array[Any], first_row: int, target: np.ndarray[Any, Any]) -> None:
-    """Fill *target* with rows of an array that zarr reads."""
-    rows = (slice(first_row, first_row + len(target)), ...)
+def _select(array: zarr.Array[Any], window: list[tuple[int, int]], target: np.ndarray[Any, Any]) -> None:
+    """Fill *target* with what lies in *window* of an array that zarr reads."""
+    rows = tuple(slice(*edges) for edges in window)
     if compat.NDBuffer is None:
         target[...] = array.get_basic_selection(rows)
         return

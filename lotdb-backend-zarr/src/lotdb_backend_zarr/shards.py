@@ -187,15 +187,13 @@ class ShardReader:
         """Whether it can read, and not only look."""
         return self.array.codec is not None
 
-    def check_sizes(self, first: int, rows: int) -> None:
-        """Raise unless no chunk of *rows* rows from *first* on decodes to more than it should have."""
-        window = [(first, first + rows), *((0, length) for length in self.array.shape[1:])]
+    def check_sizes(self, window: list[tuple[int, int]]) -> None:
+        """Raise unless no chunk of *window* decodes to more than it should have."""
         for place, shard, _ in _overlaps(window, self.array.shards):
             self._read_shard(place, shard, None)
 
-    def read_into(self, first: int, out: np.ndarray[Any, Any]) -> None:
-        """Fill *out* with the rows from *first* on."""
-        window = [(first, first + len(out)), *((0, length) for length in self.array.shape[1:])]
+    def read_into(self, window: list[tuple[int, int]], out: np.ndarray[Any, Any]) -> None:
+        """Fill *out* with what lies in *window*, the first and the last, excluded, along each axis."""
         for place, shard, of_window in _overlaps(window, self.array.shards):
             self._read_shard(place, shard, out[of_window])
 

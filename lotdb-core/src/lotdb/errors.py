@@ -38,6 +38,7 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── DatabaseBusyError          BlockingIOError  another process or reader uses it
     │   ├── WaitTimeoutError           TimeoutError  another thread did not finish in time
     │   ├── FileSystemError            OSError       no space, too many open files, an I/O error
+    │   ├── UnavailableError           OSError       a store that cannot be reached, or may not be read
     │   ├── ConflictError              ZODB's ConflictError  run the transaction again
     │   └── CommitInDoubtError         OSError       the disk failed inside a commit: reopen and look
     └── look after the data
@@ -87,6 +88,7 @@ __all__ = [
     "PluginError",
     "ReadOnlyError",
     "StaleNodeError",
+    "UnavailableError",
     "UnsafeRecordError",
     "UnsupportedValueError",
     "ValueTooLargeError",
@@ -255,15 +257,25 @@ class FileSystemError(LotdbError, OSError):
     """
 
     def __str__(self) -> str:
+        if self.errno is None and self.strerror is not None:  # of a library, which has no number for it
+            return f"{self.strerror}: {self.filename!r}" if self.filename is not None else self.strerror
         return OSError.__str__(self)
 
     @classmethod
     def of(cls, error: OSError, about: str = "", path: str | None = None) -> FileSystemError:
         """*error* as a ``FileSystemError`` that begins with *about*, and names *path* if it names no file."""
-        reason = error.strerror or text_of(error)
+        reason = error.strerror or text_of(error) or type(error).__name__
         where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else path
         reason = f"{about}: {reason}" if about else reason
         return cls(error.errno, reason, where) if where else cls(error.errno, reason)
+
+
+class UnavailableError(FileSystemError):
+    """A store of payloads that cannot be reached now, or that may not be read.
+
+    It says nothing about the data: try again, or mend the connection or the rights. A backend whose library
+    has errors of its own for this raises it; errors of the system become it by themselves.
+    """
 
 
 class CommitInDoubtError(LotdbError, OSError):
@@ -319,25 +331,74 @@ def is_gone(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _GONE
 
 
-def system_error(error: BaseException | None) -> OSError | None:
+def system_error(error: BaseException | None, *, of_a_store: bool = False) -> OSError | None:
     """The system's error that caused *error*: itself, or one that it was raised from.
 
     A missing file does not count, nor does an ``OSError`` without a number, which some libraries raise for
-    bytes that they do not understand.
+    bytes that they do not understand; *of_a_store*, those without a number count that say that it is not to
+    be had.
     """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         if isinstance(error, FileSystemError):
             return error
-        if isinstance(error, OSError) and not isinstance(error, LotdbError) and error.errno is not None:
-            return None if error.errno in _GONE else error
+        if isinstance(error, OSError) and not isinstance(error, LotdbError):
+            if error.errno is not None:
+                return None if error.errno in _GONE else error
+            if of_a_store and (isinstance(error, _REFUSALS) or _status(error) in _REFUSED_STATUS):
+                return error
         if isinstance(error, ImportError):
             for number in _OF_THE_LINKER:
                 if os.strerror(number) in text_of(error):
                     return OSError(number, os.strerror(number), error.path or error.name)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None
+
+
+# Of these classes an error is the system's, or the network's, also without a number.
+_REFUSALS = (BlockingIOError, ConnectionError, PermissionError, TimeoutError)
+
+# What a server answers that does not give out what it has: who are you, you may not, later, not now.
+_REFUSED_STATUS = frozenset({401, 403, 407, 408, 425, 429, *range(500, 600)})
+
+
+def _status(error: BaseException) -> Any:
+    """The status of HTTP in an error of ``urllib``, or of a library that keeps the response in it."""
+    status = getattr(error, "code", None)
+    return getattr(getattr(error, "response", None), "status_code", None) if status is None else status
+
+
+# What a store says, or the way to it, that is there and cannot be read now. Below zero are those of
+# ``getaddrinfo``, which has numbers of its own.
+_UNREACHED = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EACCES", "EADDRNOTAVAIL", "EAGAIN", "EBUSY", "ECOMM", "ECONNABORTED", "ECONNREFUSED", "ECONNRESET",
+        "EHOSTDOWN", "EHOSTUNREACH", "EIO", "EKEYEXPIRED", "EKEYREJECTED", "EKEYREVOKED", "ENETDOWN",
+        "ENETRESET", "ENETUNREACH", "ENODEV", "ENOKEY", "ENOLINK", "ENOMEDIUM", "ENONET", "ENOTCONN",
+        "EPERM", "EPIPE", "EPROTO", "EREMOTEIO", "ESHUTDOWN", "ESTALE", "ETIMEDOUT", "ETIME", "EWOULDBLOCK",
+    )
+    if hasattr(errno, name)
+)  # fmt: skip
+
+
+def store_error(error: BaseException, about: str, where: str | None) -> FileSystemError | None:
+    """What *error* of a backend is if it comes of the system, or of the way to a store; None for any other.
+
+    The one place that tells a store that is not to be had, an ``UnavailableError``, from a system that lacks
+    something, whichever backend it came through. It says *about* what it is, and *where*.
+    """
+    failure = system_error(error, of_a_store=True)
+    if failure is None:
+        return None
+    is_unreached = (
+        isinstance(failure, (UnavailableError, *_REFUSALS))
+        or failure.errno in _UNREACHED
+        or (failure.errno is not None and failure.errno < 0)
+        or _status(failure) in _REFUSED_STATUS
+    )
+    return (UnavailableError if is_unreached else FileSystemError).of(failure, about, where)
 
 
 # Errors that do not depend on the contents of a file. A damaged file can cause others, for example by naming

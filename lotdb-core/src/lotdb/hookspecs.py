@@ -15,7 +15,7 @@ LOTDB loads several plugins and uses only one of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from lotdb.content.payload import Payload
     from lotdb.interfaces.backend import Backend
-    from lotdb.interfaces.ingester import Ingested, SourceFile, TargetFile
+    from lotdb.interfaces.ingester import Answer, TargetFile
+    from lotdb.interfaces.sources import SourceFile
     from lotdb.tree.handle import Handle
     from lotdb.values.values import ValueType
 
@@ -72,13 +73,18 @@ class IngesterSpec:
     """
 
     @hookspec(firstresult=True)
-    def lotdb_ingest_file(self, source: SourceFile) -> Ingested | Mapping[str, Ingested] | None:
+    def lotdb_ingest_file(self, source: SourceFile) -> Answer | None:
         """The contents of *source*, or None for other formats.
 
-        For a file that becomes several payloads, return a mapping of names to contents.
+        Return a ``lotdb.Ingested``. For a file that becomes several payloads, return a mapping of names to
+        such; for a file that holds a tree, a ``lotdb.IngestedNode``. Each payload has a rate of its own.
+        ``source.beside`` opens files that belong to it, and ``source.as_path`` is for libraries that open
+        files by name.
 
         Any exception, here or while blocks are read, becomes an ``IngestError`` that names the file, the
-        plugin and the reason; then the node does not change.
+        plugin and the reason; then the node does not change. Raise for a damaged file. If the plugin
+        identifies a file, and then returns None for it, it counts as damaged, and no other ingester gets
+        it. An option of the user at which the plugin did not look is an error as well.
         """
 
     @hookspec(firstresult=True)
@@ -95,6 +101,14 @@ class IngesterSpec:
         """Write *payload* to ``target.file``, and return True; None for other formats.
 
         Any exception becomes an ``ExportError``; then no file is written.
+        """
+
+    @hookspec(firstresult=True)
+    def lotdb_export_node(self, target: TargetFile, node: Handle) -> bool | None:
+        """Write *node*, with all its payloads and what is below it, to ``target.file``, and return True.
+
+        None for other formats. It is called for ``node.export(path)``; otherwise it is as
+        ``lotdb_export_file``.
         """
 
 

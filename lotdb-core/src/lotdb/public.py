@@ -1,6 +1,6 @@
 """The public names, from the rooms that define them. ``lotdb`` hands them on; take them from there."""
 
-from lotdb.content.payload import Payload, StoredSegment
+from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
 from lotdb.database import LOTDB
 from lotdb.database.session import Savepoint
@@ -36,6 +36,7 @@ from lotdb.errors import (
     PluginError,
     ReadOnlyError,
     StaleNodeError,
+    UnavailableError,
     UnsafeRecordError,
     UnsupportedValueError,
     ValueTooLargeError,
@@ -47,7 +48,8 @@ from lotdb.errors import (
 from lotdb.files.folders import IngestReport
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
-from lotdb.interfaces.ingester import Blocks, Ingested, SourceFile, TargetFile
+from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
+from lotdb.interfaces.sources import SourceFile
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
 from lotdb.registry.listing import PluginInfo
@@ -80,6 +82,7 @@ __all__ = [
     "IngestError",
     "IngestReport",
     "Ingested",
+    "IngestedNode",
     "InvalidDataError",
     "InvalidIndexError",
     "InvalidKeyError",
@@ -104,6 +107,7 @@ __all__ = [
     "Stats",
     "StoredSegment",
     "TargetFile",
+    "UnavailableError",
     "Undecodable",
     "UnsafeRecordError",
     "UnsupportedValueError",
@@ -117,4 +121,5 @@ __all__ = [
     "hookimpl",
     "open_part",
     "plugins",
+    "read_many",
 ]

@@ -20,10 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not os.path.isdir(asked.folder):
         # Before there is a database: the two may have been given the wrong way round.
         return _say(f"{asked.folder!r} is not a folder; the folder of the files comes after the database")
+    if len({bool(name) for name, _ in asked.samplerate_hz}) > 1:
+        return _say("--samplerate-hz is given with a name and without; name all of them, or give one rate")
     bar = _Bar()
     how = {
         "backend": asked.backend,
-        "samplerate_hz": asked.samplerate_hz,
+        "samplerate_hz": _rates(asked.samplerate_hz),
         "format": asked.format,
     }
     try:
@@ -69,6 +71,23 @@ def _say(message: str, code: int = 2) -> int:
     return code
 
 
+def _rate(text: str) -> tuple[str, float]:
+    """The name of a payload, if one is given, and a rate."""
+    name, _, rate = text.rpartition("=")
+    try:
+        return name, float(rate)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate: write 256, or eeg=256") from None
+
+
+def _rates(given: Sequence[tuple[str, float]]) -> float | dict[str, float] | None:
+    """What is said of rates, as ``attach_file`` takes it."""
+    if not given:
+        return None
+    rates = dict(given)
+    return rates.get("") if "" in rates else rates
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lotdb-ingest",
@@ -93,7 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--backend", help="where payloads are stored: blob or zarr (blob)")
     parser.add_argument(
-        "--samplerate-hz", type=float, metavar="HZ", help="rows per second, instead of the file's"
+        "--samplerate-hz",
+        action="append",
+        default=[],
+        type=_rate,
+        metavar="[NAME=]HZ",
+        help="rows per second, instead of the file's; of files that become several payloads, that of payload "
+        "NAME: may be repeated",
     )
     parser.add_argument("--format", help="name of a format, or auto: by content (default: by suffix)")
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="files per commit (100)")

@@ -157,7 +157,7 @@ def test_a_given_type_takes_what_would_be_text_otherwise(column, type, cells, va
 )
 def test_a_cell_that_is_not_of_the_given_type_is_named(refused, type, cell, meant):
     reason = refused(f'n;c\n1;1\n2;1\n3;"{cell}"\n', delimiter=";", types={"c": type})
-    assert reason == f"row 3, column 'c': {cell!r} is not {meant}"
+    assert reason.startswith(f"row 3, column 'c': {cell!r} is not {meant}")
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError
+from lotdb import Backend, DamagedError
 
 
 class NpyFolderBackend(Backend):
     """One ``.npy`` file for each array, named by its locator."""
 
     name = "npyfolder"
-
-    def __init__(self, context: BackendContext) -> None:
-        super().__init__(context)
-        for setting in context.config:
-            raise InvalidOptionError(f"backend 'npyfolder' has no setting {setting!r}")
+    concurrent_reads = 1  # a local folder answers at once
 
     def write(self, locator: str, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
         path = self._path(locator)

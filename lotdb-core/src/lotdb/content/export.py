@@ -1,4 +1,4 @@
-"""Exporting: asking the plugins to write a payload to a file."""
+"""Exporting: asking the plugins to write a payload, or a node with all that it has, to a file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal
 
 from lotdb.errors import (
     ExportError,
@@ -21,65 +22,63 @@ from lotdb.errors import (
 )
 from lotdb.interfaces.ingester import TargetFile
 from lotdb.interfaces.loader import Loader
+from lotdb.interfaces.options import Options
 from lotdb.storage.durable import Disk
 
 __all__ = ["TargetFile", "export_file"]
 
 
-class Exported(Protocol):
-    """What is written to a file: a :class:`lotdb.Payload`."""
-
-    @property
-    def kind(self) -> str:
-        """What it is."""
-
-    @property
-    def _place(self) -> str:
-        """What messages call it."""
-
-
 def export_file(
-    payload: Exported,
     path: str | os.PathLike[str],
     *,
+    hook: str,
+    place: str,
+    what: str,
     format: str | None,
     if_exists: Literal["error", "replace"],
     options: Mapping[str, Any],
     plugins: Loader,
+    **exported: Any,
 ) -> None:
-    """Write *payload* to *path* with the plugin that knows the format.
+    """Write *exported* to *path* with the plugin that knows the format.
+
+    *hook* is called with it; messages call it *place*, and say that nobody writes *what*.
 
     Raises
     ------
     FileSystemError
         If there is no space, or there are too many open files.
     ExportError
-        If the file exists, cannot be written, or cannot hold the payload without loss; then *path* is as it
-        was before.
+        If the file exists, cannot be written, or cannot hold what is exported without loss; then *path* is
+        as it was before.
     """
+    ask = partial(_ask, hook=hook, what=what, plugins=plugins, exported=exported)
     path, format = _check(path, format, if_exists)
     try:
         # A link stays a link: the file that it points to is written.
-        place = Path(os.path.realpath(path))
-        _check_place(place, path, if_exists)
-        with _written_whole(place, if_exists) as file:
-            _ask(TargetFile(path=path, file=file, format=format, options=options), payload, plugins)
+        real = Path(os.path.realpath(path))
+        _check_place(real, path, if_exists)
+        with _written_whole(real, if_exists) as file:
+            ask(TargetFile(path=path, file=file, format=format, options=Options(options)))
     except (ExportError, OSError) as error:
         if isinstance(error, LotdbError) and not isinstance(error, ExportError):
             raise
         if failure := lacking(error):
-            about = f"cannot export {payload._place}: {failure.strerror}"
+            about = f"cannot export {place}: {failure.strerror}"
             raise FileSystemError(failure.errno, about, str(path)) from error
         # Without the names in an OSError: one of them is that of the unfinished file.
         reason = (isinstance(error, OSError) and error.strerror) or error
-        raise ExportError(f"cannot export {payload._place} to {str(path)!r}: {reason}") from error
+        raise ExportError(f"cannot export {place} to {str(path)!r}: {reason}") from error
 
 
-def _ask(target: TargetFile, payload: Exported, plugins: Loader) -> None:
-    exporters = plugins.ingesters("lotdb_export_file")
+def _ask(target: TargetFile, *, hook: str, what: str, plugins: Loader, exported: Mapping[str, Any]) -> None:
+    exporters = plugins.ingesters(hook)
     for plugin, function in exporters:
+        assert isinstance(target.options, Options)
+        target.options.asked.clear()
         try:
-            if function(target=target, payload=payload) is not None:
+            if function(target=target, **exported) is not None:
+                target.options.check(f"writing {target.format!r}", ("format", "if_exists"))
                 return
         except (LotdbError, KeyboardInterrupt):
             raise
@@ -88,10 +87,10 @@ def _ask(target: TargetFile, payload: Exported, plugins: Loader) -> None:
             raise ExportError(
                 f"plugin {plugin!r} failed: {type(error).__name__}: {text_of(error)}"
             ) from error
-    more = "" if exporters else ", or install file formats with: pip install lotdb-ingest"
+    formats = plugins.ingesters("lotdb_export_file")
+    more = "" if formats else ", or install file formats with: pip install lotdb-ingest"
     raise ExportError(
-        f"no installed plugin writes {payload.kind} data as {target.format!r}; "
-        f"choose another suffix or format={more}"
+        f"no installed plugin writes {what} as {target.format!r}; choose another suffix or format={more}"
     )
 
 

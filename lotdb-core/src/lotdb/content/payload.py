@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, cast, overload
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, cast, overload
 import numpy as np
 
 import lotdb.ranges as ranges
-from lotdb.content import tables
+from lotdb.content import ahead, selection, tables
 from lotdb.content.export import export_file
 from lotdb.errors import (
     DamagedError,
@@ -27,16 +27,20 @@ from lotdb.errors import (
 )
 from lotdb.ranges import Number, Unit
 from lotdb.segments.payload_record import PayloadRecord
+from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.values import values
 
 if TYPE_CHECKING:
     from lotdb.tree.handle import Handle
 
-__all__ = ["Payload", "StoredSegment", "decode_record"]
+__all__ = ["Payload", "StoredSegment", "decode_record", "read_many"]
 
 Kind = Literal["array", "bytes", "table", "text"]
 
 _NAMED = (DamagedError, FileSystemError, InvalidRangeError, InvalidOptionError, StaleNodeError)
+
+# Of rows of which only a part is wanted, so many bytes are in memory at a time.
+_SELECTED_BYTES = 4 << 20
 
 # How many records of payloads a tree keeps decoded.
 DECODED = 256
@@ -59,6 +63,34 @@ def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRe
             raise DamagedError(f"payload {name!r} of {node._place()}: {error}") from error
     record: PayloadRecord = known[1]
     return record
+
+
+def read_many(payloads: Iterable[Payload]) -> Iterator[Any]:
+    """What :meth:`Payload.read` gives of each of *payloads*, one after another, in their order.
+
+    Small ones are read several at once, some before they are asked for: many come from a store at the other
+    end of a network in the time of a few. From a local folder, it is the same as reading each.
+
+    Parameters
+    ----------
+    payloads
+        Those of any nodes and databases, in their thread.
+
+    Raises
+    ------
+    InvalidOptionError
+        If one of them is no payload.
+    DamagedError, UnavailableError
+        As of :meth:`Payload.read`, when it is the turn of the payload that cannot be read.
+    """
+    return (payload.read() for payload in read_ahead(payloads, _wanted))
+
+
+def _wanted(payload: Payload) -> Iterator[Wanted]:
+    if not isinstance(payload, Payload):
+        raise InvalidOptionError(f"{shown(payload)} is no payload; use those of node.payloads or get_data()")
+    payload._tree.check()
+    return ((payload._tree.stage, payload._record.layout, each) for each in payload._record.segments)
 
 
 @dataclass(frozen=True)
@@ -278,7 +310,18 @@ class Payload:
             edges = ranges.block_edges(first, last, size=block_size, unit=block_unit, rate=self.samplerate_hz)
         except _NAMED as error:
             raise self._about(error) from error
-        return (self._block(self._read_rows(first, last)) for first, last in edges)
+        return map(self._block, self._read_runs(edges))
+
+    def _read_runs(self, edges: Iterable[tuple[int, int]]) -> Iterator[np.ndarray[Any, Any]]:
+        """The rows of each of windows that follow each other; from a slow store, of some in one request."""
+        stage, record = self._tree.stage, self._record
+        if not record.segments or not stage.reads_at_once(record.layout, record.segments):
+            yield from (self._read_rows(first, last) for first, last in edges)
+            return
+        for run in ahead.runs(edges, record.layout.row_bytes):
+            start = run[0][0]
+            rows = self._read_rows(start, run[-1][1])
+            yield from (rows[first - start : last - start] for first, last in run)
 
     def export(
         self,
@@ -310,7 +353,15 @@ class Payload:
         """
         self._tree.check()
         export_file(
-            self, path, format=format, if_exists=if_exists, options=options, plugins=self._tree.plugins
+            path,
+            hook="lotdb_export_file",
+            place=self._place,
+            what=f"{self.kind} data",
+            format=format,
+            if_exists=if_exists,
+            options=options,
+            plugins=self._tree.plugins,
+            payload=self,
         )
 
     def _block(self, rows: np.ndarray[Any, Any]) -> Any:
@@ -336,6 +387,10 @@ class Payload:
             raise InvalidIndexError(f"{self._place} cannot be indexed by {shown(index)}: {error}") from error
 
     def _index(self, index: Any) -> Any:
+        if type(index) is tuple and len(index) > 1 and self._record.kind == "array":
+            chosen = selection.basic(index, self.shape)
+            if chosen is not None:
+                return self._read_box(*chosen)
         head, rest = (index[0], index[1:]) if isinstance(index, tuple) and index else (index, ())
         if self.shape and isinstance(head, slice):
             try:
@@ -352,6 +407,31 @@ class Payload:
             return self._given_out(self._read_rows(row, row + 1))[(0, *rest)]
         # Everything else that numpy can do, it does to the whole.
         return self._whole()[index]
+
+    def _read_box(self, box: tuple[slice, ...], within: tuple[Any, ...]) -> Any:
+        """What *within*, numpy's index, selects of the elements in *box*."""
+        tree, record = self._tree, self._record
+        tree.check()
+        first, last = box[0].start, box[0].stop
+        shape = tuple(each.stop - each.start for each in box)
+        if shape[1:] == self.shape[1:] or 0 in shape:  # whole rows, or nothing
+            return self._read_rows(first, last)[(slice(None), *box[1:])][within]
+        try:
+            if tree.stage.reads_boxes(record.layout, record.segments):
+                out = np.empty(shape, self.dtype)
+                tree.stage.read_box(record.layout, record.segments, box, out)
+                return out[within]
+        except _NAMED as error:
+            raise self._about(error) from error
+        # Row by row, for what is not wanted of a row is to take no memory; of few it does not matter.
+        step = max(1, _SELECTED_BYTES // max(1, record.layout.row_bytes))
+        if shape[0] <= step:
+            return self._read_rows(first, last)[(slice(None), *box[1:])][within]
+        out = np.empty(shape, self.dtype)
+        for low in range(first, last, step):
+            rows = self._read_rows(low, min(low + step, last))
+            out[low - first : low - first + len(rows)] = rows[(slice(None), *box[1:])]
+        return out[within]
 
     def __iter__(self) -> Iterator[Any]:
         rows = max(1, (1 << 20) // max(1, self._record.layout.row_bytes))
@@ -384,6 +464,8 @@ class Payload:
         tree, record = self._tree, self._record
         tree.check()
         try:
+            if last - first == record.rows and tree.stage.reads_at_once(record.layout, record.segments):
+                ahead.look(self._node, self.name, record)
             out = tree.stage.room_for(record.layout, record.segments, first, max(last - first, 0))
             if out.nbytes:
                 tree.stage.read_into(record.layout, record.segments, first, out)
@@ -394,7 +476,7 @@ class Payload:
     def _about(self, error: Exception) -> Exception:
         """*error*, saying which payload it is about: the layers below know only rows and files."""
         if isinstance(error, FileSystemError):
-            return FileSystemError.of(error, self._place)
+            return type(error).of(error, self._place)
         return type(error)(f"{self._place}: {error}")
 
     @property

@@ -31,9 +31,10 @@ from lotdb.records.entries import own_of
 from lotdb.records.own import get_value, position, with_values, without_value
 from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.segments.stage import Stage
 from lotdb.tree import walk
-from lotdb.tree.copying import rewrite_payload
+from lotdb.tree.copying import rewrite_payload, wanted_of
 from lotdb.tree.handle import Handle, all_or_nothing
 from lotdb.tree.node import Node
 from lotdb.values import values
@@ -41,6 +42,7 @@ from lotdb.values import values
 __all__ = [
     "IfExists",
     "Request",
+    "announce",
     "check",
     "compact",
     "compact_tree",
@@ -51,7 +53,9 @@ __all__ = [
     "has",
     "is_payload",
     "not_found",
+    "put",
     "record",
+    "with_metadata",
     "write",
     "write_rows",
 ]
@@ -225,15 +229,38 @@ def record(
     gone: Collection[str] = (),
 ) -> list[Payload]:
     """Store *several* as payloads of *node*, with *attributes* in their stored form, and delete *gone*."""
+    put(node, several, attributes, gone)
+    return announce(node, several)
+
+
+def put(
+    node: Handle,
+    several: Sequence[Written],
+    attributes: Mapping[str, Any] | None = None,
+    gone: Collection[str] = (),
+) -> None:
+    """What :func:`record` does, without telling the listeners."""
     own = own_of(node._entry())
     for name in gone:
         own = without_value(own, name)
     stored = {written.name: written.record.encode() for written in several} | dict(attributes or {})
     boxed = any(written.boxed for written in several)
-    node._put_own(with_values(own, stored), boxed=boxed)
+    node._put_own(with_values(own, stored) if stored else own, boxed=boxed)
+
+
+def announce(node: Handle, several: Sequence[Written]) -> list[Payload]:
+    """Tell the listeners that *several* were written; what was written, to be read."""
     for written in several:
         node._tree.plugins.emit("lotdb_payload_written", node=node, name=written.name)
     return [Payload(node, written.name, written.record) for written in several]
+
+
+def with_metadata(node: Handle, written: Written, metadata: Mapping[str, Any]) -> Written:
+    """*written* with more *metadata*."""
+    there = written.record.metadata
+    old = {} if there is None else values.decode(there, extra=node._tree.plugins)
+    both = {**_mapping(old), **metadata}
+    return written._replace(record=replace(written.record, metadata=_encode_metadata(node, both)))
 
 
 def _append(
@@ -277,12 +304,24 @@ def compact_tree(node: Node, *, backend: str | None, options: Mapping[str, Any])
     done = 0
     node._tree.check_writable()
     with all_or_nothing(node):
-        for found in walk.everything(node):
-            own = own_of(found._entry())
-            for name in [name for name, stored in zip(own[0], own[1:], strict=True) if is_payload(stored)]:
-                compact(found, name, backend=backend, options=options)
-                done += 1
+        for found, name in read_ahead(_payloads_below(node), _wanted):
+            compact(found, name, backend=backend, options=options)
+            done += 1
     return done
+
+
+def _payloads_below(node: Node) -> Iterator[tuple[Node, str]]:
+    """Each payload at and below *node*: the node that it is on, and its name."""
+    for found in walk.everything(node):
+        own = own_of(found._entry())
+        for name, stored in zip(own[0], own[1:], strict=True):
+            if is_payload(stored):
+                yield found, name
+
+
+def _wanted(payload: tuple[Node, str]) -> Iterator[Wanted]:
+    node, name = payload
+    return wanted_of(get_value(own_of(node._entry()), name), node._tree)
 
 
 def delete(node: Handle, name: str) -> None:

@@ -22,7 +22,7 @@ from transaction.interfaces import TransientError
 
 from lotdb.database import upkeep
 from lotdb.database.opened import NOBODY, Opened, living
-from lotdb.database.session import ROOT_KEY, Savepoint, Session
+from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
 from lotdb.database.stats import Stats, stats
 from lotdb.database.upkeep import Damage
 from lotdb.errors import (
@@ -162,7 +162,7 @@ class LOTDB(Opened):
             )
             zodb = open_database(storage)
             try:
-                backends = self._open_backends(_prepare_root(self, zodb))
+                backends = self._open_backends(*_prepare_root(self, zodb))
             except BaseException:
                 zodb.close()
                 raise
@@ -171,7 +171,7 @@ class LOTDB(Opened):
             self._let_go = weakref.finalize(self, _let_go, zodb, backends)
             self._let_go.atexit = False
 
-    def _open_backends(self, database_id: str) -> Backends:
+    def _open_backends(self, database_id: str, formats: Mapping[str, int]) -> Backends:
         return Backends(
             self.plugins,
             # Absolute, so that a change of the working directory does not move it.
@@ -180,6 +180,7 @@ class LOTDB(Opened):
             durable=self._durability == "full",
             database_id=database_id,
             configs=self._backend_configs,
+            formats=formats,
         )
 
     def __repr__(self) -> str:
@@ -326,6 +327,7 @@ class LOTDB(Opened):
             self._refuse_rings()
             self._unless_dropped(lambda: pack_database(self._zodb, oldest_tid=self._oldest_snapshot()))
             upkeep.sweep(self)
+            upkeep.tell_backends(self)
 
     def _refuse_rings(self) -> None:
         session = self._new_session()
@@ -463,8 +465,8 @@ def _is_same(one: LOTDB, other: LOTDB) -> bool:
     return one.name == other.name and one.path.absolute() == other.path.absolute()
 
 
-def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
-    """Create the root of an empty database; the id of any."""
+def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int]]:
+    """Create the root of an empty database; of any, its id, and the forms that backends have written in."""
     manager = transaction.TransactionManager(explicit=True)
     connection = zodb.open(manager)
     try:
@@ -478,6 +480,7 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
             found, database_id = root.get("lotdb"), root.get("id")
+            formats = check_formats(root.get(FORMATS_KEY))
     except UnsafeRecordError as error:
         raise DatabaseFormatError(f"{database} is not a LOTDB database: {error}") from error
     finally:
@@ -485,7 +488,7 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> str:
     if found != FORMAT:
         what = "it is not a LOTDB database" if found is None else f"its format is {found!r}"
         raise DatabaseFormatError(f"{database} cannot be opened: {what}; this version reads format {FORMAT}")
-    return str(database_id)
+    return str(database_id), formats
 
 
 # A forked child has copies of all these objects. If both processes used them, the data file would be damaged.

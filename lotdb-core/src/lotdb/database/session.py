@@ -20,6 +20,7 @@ from lotdb.errors import (
     ClosedError,
     CommitInDoubtError,
     ConflictError,
+    DamagedError,
     FileSystemError,
     InvalidOptionError,
     LotdbError,
@@ -28,6 +29,7 @@ from lotdb.errors import (
     system_error,
     system_errors,
 )
+from lotdb.interfaces.backend import Backend
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Bucket, Children
 from lotdb.records.children import buckets
@@ -40,9 +42,12 @@ if TYPE_CHECKING:
     from ZODB.Connection import Connection
 
 
-__all__ = ["ROOT_KEY", "Savepoint", "Session"]
+__all__ = ["FORMATS_KEY", "ROOT_KEY", "Savepoint", "Session", "check_formats"]
 
 ROOT_KEY = "root"
+
+# What the database notes of backends whose form is not of the first version.
+FORMATS_KEY = "formats"
 
 # The records that a change of the tree changes. Blobs are left out, because some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
@@ -63,6 +68,7 @@ class ConnectedTree(Tree):
             session.database._backends,
             join=session.join,
             adopt=session.adopt,
+            note_format=session.note_format,
             decode_options=self.decode_options,
         )
 
@@ -190,6 +196,13 @@ class Session:
         """Make a locator that is a persistent object part of the database, before it is written to."""
         if isinstance(locator, Persistent):
             self.connection.add(locator)
+
+    def note_format(self, backend: Backend) -> None:
+        """Note the version of the form in which *backend* is about to write, if it is a newer one."""
+        root = self.connection.root()
+        formats = check_formats(root.get(FORMATS_KEY))
+        if formats.get(backend.name, 1) < backend.format_version:
+            root[FORMATS_KEY] = {**formats, backend.name: backend.format_version}
 
     def _why_refused(self) -> LotdbError:
         """The error that says why the tree cannot be used here and now."""
@@ -327,6 +340,16 @@ class Session:
             self.tree.new_epoch()
             while len(self.undos) > keep:
                 self.undos.pop()()
+
+
+def check_formats(stored: Any) -> dict[str, int]:
+    """What is noted of the forms that backends have written in; a stranger may have written it."""
+    if stored is None:
+        return {}
+    is_right = type(stored) is dict and all(type(each) is int for each in stored.values())
+    if not is_right or not all(type(name) is str for name in stored):
+        raise DamagedError("what is noted of the backends' forms makes no sense")
+    return dict(stored)
 
 
 def _next(tid: bytes) -> bytes:

@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ZODB.POSException import POSError
 
@@ -16,24 +16,28 @@ from lotdb.errors import (
     DamagedError,
     FileSystemError,
     LotdbError,
-    MissingPluginError,
     PluginError,
     ReadOnlyError,
+    UnavailableError,
+    UnsafeRecordError,
     system_error,
+    text_of,
 )
 from lotdb.interfaces.backend import Backend, is_locator, iter_locators
+from lotdb.interfaces.installed import plugin_errors
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import Children, Entry
 from lotdb.records.children import all_items
 from lotdb.records.entries import children_of, load_guard, own_of, record_of
+from lotdb.segments.blocks import BlockSums, sums_of
+from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.reader import Wanted, read_ahead
+from lotdb.segments.stage import Stage
 from lotdb.storage import damaged_headers, raw_records
 from lotdb.tree.copying import BLOCK_BYTES
 from lotdb.tree.rings import refuse_ring
 from lotdb.values.values import Undecodable, decode
-
-if TYPE_CHECKING:
-    from lotdb.interfaces.backend import Backend
 
 __all__ = ["Damage", "refuse_rings", "sweep", "verify"]
 
@@ -56,9 +60,36 @@ def verify(root: BaseNode) -> Iterator[Damage]:
 
     Nodes that branches share are read once, in the first branch.
     """
+    unread: dict[str, list[str]] = {}  # payloads, by why they could not be read here
+    for found in read_ahead(_find(root), _wanted):
+        if isinstance(found, Damage):
+            yield found
+            continue
+        node, name, record = found
+        try:
+            yield from _verify_payload(node, name, record, unread)
+        except Exception as error:
+            yield _damage(node, error)
+    for why, payloads in unread.items():
+        were = f"and {len(payloads) - 1} more were" if len(payloads) > 1 else "was"
+        warnings.warn(f"{payloads[0]} {were} not verified: {why}", RuntimeWarning, stacklevel=2)
+
+
+# A payload that is to be looked at: its node, its name, and what is known of it.
+_Found = tuple[BaseNode, str, PayloadRecord]
+
+
+def _wanted(found: Damage | _Found) -> Iterator[Wanted]:
+    if not isinstance(found, Damage):
+        node, _, record = found
+        for segment in record.segments:
+            yield node._tree.stage, record.layout, segment
+
+
+def _find(root: BaseNode) -> Iterator[Damage | _Found]:
+    """The payloads at and below *root*, and what is damaged of all but those."""
     seen: set[Any] = set()
     stack: list[Iterator[BaseNode | Damage]] = [iter((root,))]
-    unread: dict[str, list[str]] = {}  # payloads, by why they could not be read here
     while stack:
         found = next(stack[-1], None)
         if found is None:
@@ -70,15 +101,12 @@ def verify(root: BaseNode) -> Iterator[Damage]:
                 entry = found._entry()
                 if not _is_new(found, entry, seen):
                     continue
-                yield from _verify_own(found, unread)
+                yield from _verify_own(found)
                 load_guard(entry)
             except Exception as error:
                 yield _damage(found, error)
             else:
                 stack.append(_below(found))
-    for why, payloads in unread.items():
-        were = f"and {len(payloads) - 1} more were" if len(payloads) > 1 else "was"
-        warnings.warn(f"{payloads[0]} {were} not verified: {why}", RuntimeWarning, stacklevel=2)
 
 
 def _is_new(node: BaseNode, entry: Entry, seen: set[Any]) -> bool:
@@ -164,7 +192,7 @@ def _without_ids(error: Exception) -> str:
     return _ID.sub("a record", str(error))
 
 
-def _verify_own(node: BaseNode, unread: dict[str, list[str]]) -> Iterator[Damage]:
+def _verify_own(node: BaseNode) -> Iterator[Damage | _Found]:
     own = own_of(node._entry())
     for name, stored in zip(own[0], own[1:], strict=True):
         if is_payload(stored):
@@ -173,7 +201,7 @@ def _verify_own(node: BaseNode, unread: dict[str, list[str]]) -> Iterator[Damage
             except DamagedError as error:
                 yield Damage(node.path, name, _without_ids(error))
                 continue
-            yield from _verify_payload(node, name, record, unread)
+            yield node, name, record
         elif type(stored) is tuple:
             value = decode(stored, extra=node._tree.plugins)
             if isinstance(value, Undecodable) and not value.missing_plugin:
@@ -188,17 +216,34 @@ def _verify_payload(
         yield Damage(node.path, name, f"its segments do not add up to its {record.rows} rows")
     for segment in record.segments:
         try:
-            for _ in node._tree.stage.read_whole(layout, segment, BLOCK_BYTES):
-                pass
-        except MissingPluginError as error:
-            unread.setdefault(str(error), []).append(f"payload {name!r} of {node.path!r}")
-            return
+            _verify_segment(node._tree.stage, layout, segment)
+        except (POSError, DamagedError, UnsafeRecordError) as error:
+            yield Damage(node.path, name, _without_ids(error))
         except PluginError:
             raise
-        except (POSError, LotdbError) as error:
-            if isinstance(error, FileSystemError):
+        except LotdbError as error:  # what is not to be had here and now says nothing of what is stored
+            if isinstance(error, FileSystemError) and not isinstance(error, UnavailableError):
                 raise
-            yield Damage(node.path, name, _without_ids(error))
+            unread.setdefault(_why(layout.backend, error), []).append(f"payload {name!r} of {node.path!r}")
+            return
+
+
+def _verify_segment(stage: Stage, layout: Layout, segment: Segment) -> None:
+    """Raise ``DamagedError`` unless all rows of *segment*, and the sums of its blocks, are right."""
+    sums = BlockSums(layout.row_bytes, segment.step) if segment.sums is not None else None
+    for block in stage.read_whole(layout, segment, BLOCK_BYTES):
+        if sums is not None:
+            sums.add(block)
+    if sums is not None and sums.finish() != sums_of(segment):
+        raise DamagedError("the checksums of its blocks are not those of its rows")
+
+
+def _why(backend: str, error: LotdbError) -> str:
+    """Why payloads could not be read, in words that are the same for all of them."""
+    if not isinstance(error, OSError):
+        return str(error)
+    cause = system_error(error.__cause__, of_a_store=True) or error
+    return f"the store of backend {backend!r} is not available: {cause.strerror or text_of(cause)}"
 
 
 def check_can_pack(database: Opened) -> None:
@@ -207,21 +252,24 @@ def check_can_pack(database: Opened) -> None:
         raise ReadOnlyError(f"{database} was opened with read_only=True; it cannot be packed")
 
 
+def tell_backends(database: Opened) -> None:
+    """Tell each backend that a pack has ended."""
+    for backend in database._backends.in_use():
+        with plugin_errors(backend.name):
+            backend.after_pack()
+
+
 def sweep(database: Opened) -> None:
     """Delete the segments that no record of any revision names.
 
     It deletes only names of the exact form of a locator, and no links: the folder may come from a stranger.
+    In a store outside of the folder it deletes nothing: a copy of the database may use it, too.
 
     This process holds the writer's lock, but other connections of it may write at the same time. The order
     makes that safe: list the stored segments, then the staged ones, then the recorded ones. A segment on the
     first list was staged or recorded at that moment, so it is on the second or on the third list.
     """
-    stored = [
-        (backend, locator)
-        for backend in database._backends.in_use()
-        for locator, _ in backend.locators()
-        if is_locator(locator) and not _is_link(backend, locator)
-    ]
+    stored = list(_stored(database))
     if not stored:
         return
     used = {locator for each in database._open_connections() for locator in each.tree.stage.locators}
@@ -229,7 +277,19 @@ def sweep(database: Opened) -> None:
         used.update(iter_locators(record))
     for backend, locator in stored:
         if locator not in used:
-            backend.delete(locator)
+            with plugin_errors(backend.name):
+                backend.delete(locator)
+
+
+def _stored(database: Opened) -> Iterator[tuple[Backend, str]]:
+    """What may turn out to be garbage, with the backend that has it."""
+    for backend in database._backends.in_use():
+        if backend.is_outside:
+            continue
+        with plugin_errors(backend.name):
+            for locator, _ in backend.locators():
+                if is_locator(locator) and not _is_link(backend, locator):
+                    yield backend, locator
 
 
 def _is_link(backend: Backend, locator: str) -> bool:

@@ -7,35 +7,70 @@ import contextlib
 import datetime
 import math
 import os
-import stat
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from lotdb.errors import (
-    FileNotReadError,
-    IngestError,
-    InvalidOptionError,
-    lacking,
-    shown,
-    text_of,
-)
-from lotdb.interfaces.ingester import MAX_BYTES, Blocks, Ingested, SourceFile, check_limit
+from lotdb.errors import FileNotReadError, IngestError, InvalidOptionError, lacking, shown, text_of
+from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode
 from lotdb.interfaces.loader import Loader
-from lotdb.keys import check_name
+from lotdb.interfaces.options import MAX_BYTES, Options, check_limit
+from lotdb.interfaces.sources import ARGUMENTS, SourceFile, open_regular, state_of
+from lotdb.keys import check_key, check_name
 from lotdb.ranges import check_rate
+from lotdb.tree.node import class_of
 from lotdb.values import values
 
-__all__ = ["TIME", "about_source", "ask", "notes_of", "open_source"]
+__all__ = [
+    "BESIDE",
+    "SHA256",
+    "TIME",
+    "Answered",
+    "Part",
+    "about_beside",
+    "about_source",
+    "ask",
+    "measured",
+    "notes_of",
+    "open_source",
+]
 
 # Notes by which a file is known again.
 SIZE, TIME, INODE = "_source_size_bytes", "_source_modified_ns", "_source_inode"
+SHA256 = "_source_sha256"
+# The files beside it, by their paths below its folder, each with such notes; None for one that was missing.
+BESIDE = "_source_beside"
 
 SETTLED_NS = 2_000_000_000
+
+# A tree of more levels is one that contains itself.
+MAX_LEVELS = 1000
+
+
+@dataclass(frozen=True)
+class Part:
+    """A node of what an ingester gave: its place below the first, and what it holds."""
+
+    path: tuple[str, ...]
+    payloads: dict[str, Ingested]
+    attributes: dict[str, Any]
+    node_type: str | None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the ingester *plugin* made of a file: its nodes, each behind the one above it."""
+
+    plugin: str
+    parts: list[Part]
+    #: Raises ``InvalidOptionError`` for an option that the ingester has not looked at until now.
+    check_options: Callable[[], None]
+    #: Raises ``IngestError`` if so many bytes more than what was measured is too much.
+    count: Callable[[int], None]
 
 
 @contextlib.contextmanager
@@ -55,35 +90,23 @@ def open_source(
     """
     path, format = _check(path, format)
     max_bytes = check_limit("max_bytes", max_bytes)
-    try:
-        # Non-blocking, because opening a FIFO would wait for its writer for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        if failure := lacking(error):
-            text = f"cannot open {str(path)!r}: {reason}"
-            raise FileNotReadError(failure.errno, text, str(path)) from error
-        raise IngestError(f"cannot open {str(path)!r}: {reason}") from error
-    about = os.fstat(descriptor)
-    if not stat.S_ISREG(about.st_mode):
-        os.close(descriptor)
-        more = ", but a folder; ingest_tree takes one in" if stat.S_ISDIR(about.st_mode) else ""
-        raise IngestError(f"cannot ingest {str(path)!r}: it is not a regular file{more}")
-    with open(descriptor, "rb") as file:
+    file, about = open_regular(path)
+    with file:
         if about.st_size > max_bytes:
             raise IngestError(
                 f"cannot ingest {str(path)!r}: it has {about.st_size} bytes, the limit is {max_bytes}; "
                 "pass max_bytes= to raise it"
             )
-        source = SourceFile(path, file, about.st_size, format, options, max_bytes)
-        before = _state(file)
-        try:
-            yield source
-        except IngestError as error:
-            # Whatever else is wrong with it may have come of that.
-            _check_unchanged(source, before, cause=error)
-            raise
-        _check_unchanged(source, before)
+        source = SourceFile(path, file, about.st_size, format, Options(options), max_bytes)
+        source.__dict__["_before"] = state_of(file)
+        with contextlib.closing(source._together):
+            try:
+                yield source
+            except IngestError as error:
+                # Whatever else is wrong with it may have come of that.
+                _check_unchanged(source, cause=error)
+                raise
+            _check_unchanged(source)
 
 
 def about_source(source: SourceFile) -> dict[str, Any]:
@@ -94,8 +117,20 @@ def about_source(source: SourceFile) -> dict[str, Any]:
             "_source_filename": source.path.name,
             "_source_modified": datetime.datetime.fromtimestamp(about.st_mtime, datetime.UTC),
             **notes_of(about),
-            "_source_sha256": source.sha256,
+            SHA256: source.sha256,
+            **about_beside(source),
         }
+
+
+def about_beside(source: SourceFile) -> dict[str, Any]:
+    """What is kept of the files that were asked for beside *source* until now."""
+    beside: dict[str, Any] = {}
+    for name, other in sorted(source._together.beside.items()):
+        beside[name] = None
+        if other is not None:
+            with _named(source):
+                beside[name] = {**notes_of(os.fstat(other.file.fileno())), SHA256: other.sha256}
+    return {BESIDE: beside} if beside else {}
 
 
 def notes_of(about: os.stat_result) -> dict[str, Any]:
@@ -110,8 +145,8 @@ def notes_of(about: os.stat_result) -> dict[str, Any]:
     return notes
 
 
-def ask(source: SourceFile, plugins: Loader) -> dict[str, Ingested]:
-    """What the ingester that knows *source* makes of it, by name; one without a name is called ``""``.
+def ask(source: SourceFile, plugins: Loader) -> Answered:
+    """What the ingester that knows *source* makes of it.
 
     Blocks are read later, as they are asked for.
 
@@ -121,51 +156,171 @@ def ask(source: SourceFile, plugins: Loader) -> dict[str, Ingested]:
         If it is known to no ingester, or its ingester failed; the message names the file, the format, the
         plugin and the reason.
     """
+    claimed = None
     if source.format == "auto":
-        source = replace(source, format=identify(source, plugins) or _suffix(source.path))
+        claimed, format = identify(source, plugins)
+        source = _as_format(source, format or _suffix(source.path))
+    plugin, answer = _answer(source, plugins, claimed)
+    with _named(source, plugin):
+        meter = _Meter(source)
+        parts = [
+            replace(
+                part,
+                payloads={
+                    name: _guarded(ingested, source, plugin, plugins, meter)
+                    for name, ingested in part.payloads.items()
+                },
+            )
+            for part in _parts(answer, plugins)
+        ]
+        if not any(part.payloads for part in parts):
+            raise IngestError("there is nothing in it that would be a payload")
+
+    def check_options() -> None:
+        if isinstance(source.options, Options):
+            source.options.check(f"format {source.format!r}", ARGUMENTS)
+
+    def count(nbytes: int) -> None:
+        with _named(source, plugin):
+            meter.add(nbytes)
+
+    return Answered(plugin, parts, check_options, count)
+
+
+def _answer(source: SourceFile, plugins: Loader, claimed: str | None) -> tuple[str, Any]:
+    """The name of the plugin that knows *source*, and what it gives."""
+    identifying = dict(plugins.ingesters("lotdb_identify_file"))
+    passed: list[str] = []
     for plugin, function in plugins.ingesters("lotdb_ingest_file"):
+        for other in passed:
+            # What one ingester knows by its mark, and does not read, is damaged: none behind it takes that.
+            if other == claimed or _claims(identifying.get(other), source):
+                with _named(source, other):
+                    raise IngestError(f"{_declined(other)}; format='raw' keeps its bytes")
+        passed.clear()
         source.file.seek(0)
+        if isinstance(source.options, Options):
+            source.options.asked.clear()
         with _named(source, plugin):
             answer = function(source=source)
         if answer is not None:
-            break
-    else:
-        with _named(source):
-            raise IngestError("no installed ingester reads it; install more with: pip install lotdb-ingest")
-    with _named(source, plugin):
-        several = dict(answer) if isinstance(answer, Mapping) else {"": answer}
-        if not several:
-            raise IngestError("there is nothing in it")
-        return {name: _guarded(ingested, source, plugin, plugins) for name, ingested in several.items()}
+            return plugin, answer
+        passed.append(plugin)
+    with _named(source):
+        if claimed or any(_claims(identifying.get(other), source) for other in passed):
+            raise IngestError(_declined(claimed or passed[-1]))
+        raise IngestError("no installed ingester reads it; install more with: pip install lotdb-ingest")
 
 
-def identify(source: SourceFile, plugins: Loader) -> str | None:
-    """The name of the format by whose mark *source* begins, or None if no ingester knows it."""
+def _declined(plugin: str) -> str:
+    return (
+        f"it begins as such a file does, and ingester {_short(plugin)!r}, which recognizes it, does not read "
+        "it: it is damaged, or of a kind that is not read"
+    )
+
+
+def _claims(identify: Callable[..., Any] | None, source: SourceFile) -> bool:
+    """Whether a plugin's *identify* says of *source* that it is of the format that it is taken in as."""
+    if identify is None or source.format == "raw":
+        return False
+    try:
+        source.file.seek(0)
+        format = identify(source=source)
+    except Exception:
+        return False  # as far as it can tell, it is not its own
+    return isinstance(format, str) and format.lower() == source.format
+
+
+def identify(source: SourceFile, plugins: Loader) -> tuple[str | None, str | None]:
+    """The plugin that knows the mark by which *source* begins, and its format; None if none knows it."""
     for plugin, function in plugins.ingesters("lotdb_identify_file"):
         with _named(source, plugin):
             source.file.seek(0)
             format = function(source=source)
         if isinstance(format, str):
-            return format.lower()
-    return None
+            return plugin, format.lower()
+    return None, None
+
+
+def _as_format(source: SourceFile, format: str) -> SourceFile:
+    """*source* as one of another format, with all that is known of it."""
+    other = replace(source, format=format)
+    other.__dict__.update({name: value for name, value in vars(source).items() if name not in vars(other)})
+    return other
+
+
+def _parts(answer: Any, plugins: Loader) -> Iterator[Part]:
+    """The nodes of *answer*, each behind the one above it; each is checked, its payloads are not."""
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), answer)]
+    while waiting:
+        path, given = waiting.pop()
+        node = given if isinstance(given, IngestedNode) else IngestedNode(given)
+        several = {"": node.payloads} if not isinstance(node.payloads, Mapping) else dict(node.payloads)
+        if not isinstance(node.children, Mapping) or not isinstance(node.attributes, Mapping):
+            raise TypeError("it returned children or attributes of a node that are no mapping")
+        attributes = {check_name(name): value for name, value in node.attributes.items()}
+        _check_attributes(attributes, plugins)
+        if node.node_type is not None:
+            class_of(plugins, node.node_type)
+        yield Part(path, several, attributes, node.node_type)
+        children = {check_key(key): child for key, child in node.children.items()}
+        if len(children) < len(node.children):
+            raise ValueError(f"it returned two children of node {'/'.join(path)!r} with the same key")
+        if children and len(path) == MAX_LEVELS:
+            raise ValueError(f"it returned a tree of more than {MAX_LEVELS} levels")
+        waiting += [((*path, key), child) for key, child in reversed(children.items())]
+
+
+class _Meter:
+    """How many bytes of data a file has become, against its limit."""
+
+    def __init__(self, source: SourceFile) -> None:
+        self._source, self._bytes = source, 0
+
+    def add(self, nbytes: int) -> None:
+        """Count *nbytes* more; ``IngestError`` if that is too much."""
+        self._bytes += nbytes
+        self._source.check_bytes(self._bytes)
 
 
 _END: Any = object()
 
 
-def _guarded(ingested: Ingested, source: SourceFile, plugin: str, plugins: Loader) -> Ingested:
+def _guarded(
+    ingested: Ingested, source: SourceFile, plugin: str, plugins: Loader, meter: _Meter
+) -> Ingested:
     """What an ingester gave, if it is what it should be; whatever is read of it later is checked then."""
     _check_answer(ingested, plugins)
     data = ingested.data
     if isinstance(data, Blocks):
         _check_blocks(data)
-        source.check_bytes((data.rows or 0) * _row_bytes(data))
-        return replace(ingested, data=replace(data, blocks=_checked_blocks(data, source, plugin)))
-    source.check_bytes(getattr(data, "nbytes", 0) or (len(data) if isinstance(data, str | bytes) else 0))
+        meter.add((data.rows or 0) * _row_bytes(data))
+        ingested = replace(ingested, data=replace(data, blocks=_checked_blocks(data, source, plugin, meter)))
+    else:
+        meter.add(measured(data))
+    if ingested.samplerate_hz is not None and (kind := _without_rows(data)):
+        raise ValueError(f"it returned a rate of {shown(ingested.samplerate_hz)} Hz for {kind}, without rows")
     return ingested
 
 
-def _checked_blocks(data: Blocks, source: SourceFile, plugin: str) -> Iterator[np.ndarray[Any, Any]]:
+def measured(data: Any) -> int:
+    """How many bytes *data* take, as far as that can be told before they are stored."""
+    if isinstance(data, str | bytes | bytearray):
+        return len(data)
+    return data.nbytes if isinstance(data, np.ndarray | memoryview) else 0
+
+
+def _without_rows(data: Any) -> str:
+    """What *data* are called that have no rows which could be so many a second; an empty text for others."""
+    kind = data.kind if isinstance(data, Blocks) else ""
+    if isinstance(data, str) or kind == "text":
+        return "a text"
+    return "bytes" if isinstance(data, bytes | bytearray | memoryview) or kind == "bytes" else ""
+
+
+def _checked_blocks(
+    data: Blocks, source: SourceFile, plugin: str, meter: _Meter
+) -> Iterator[np.ndarray[Any, Any]]:
     """The blocks of *data*; whatever goes wrong in them is an ``IngestError`` that says where."""
     rows = 0
     utf_8 = codecs.getincrementaldecoder("utf-8")("surrogatepass")
@@ -185,7 +340,8 @@ def _checked_blocks(data: Blocks, source: SourceFile, plugin: str) -> Iterator[n
             rows += len(block)
             if data.rows is not None and rows > data.rows:
                 raise IngestError(f"it announces {data.rows} rows, more are present")
-            source.check_bytes(rows * _row_bytes(data))
+            if data.rows is None:
+                meter.add(len(block) * _row_bytes(data))
         yield block
 
 
@@ -207,11 +363,18 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
             reason = f"{type(error).__name__}: {reason}"
             if plugin is not None:
                 reason = f"plugin {plugin!r} failed: {reason}; format='raw' keeps the bytes of the file"
+        elif plugin is not None and repr(_short(plugin)) not in reason:
+            reason = f"{reason} (ingester {_short(plugin)!r})"
         if plugin is not None and _is_empty(source) and "is empty" not in reason:
             reason = f"the file is empty (0 bytes): {reason}"
         if failure := lacking(error):
             raise FileNotReadError(failure.errno, _because(source, reason), str(source.path)) from error
         raise IngestError(_because(source, reason)) from error
+
+
+def _short(plugin: str) -> str:
+    """The name of a plugin without that of its group."""
+    return plugin.rpartition(":")[2]
 
 
 def _because(source: SourceFile, reason: str) -> str:
@@ -228,14 +391,15 @@ def _is_empty(source: SourceFile) -> bool:
         return False
 
 
-def _state(file: IO[bytes]) -> Any:
-    about = os.fstat(file.fileno())
-    return about.st_size, about.st_mtime_ns
-
-
-def _check_unchanged(source: SourceFile, before: Any, cause: Exception | None = None) -> None:
-    if not source.file.closed and _state(source.file) != before:
-        raise IngestError(_because(source, "it changed while it was read")) from cause
+def _check_unchanged(source: SourceFile, cause: Exception | None = None) -> None:
+    together = source._together
+    moved = together.moved()
+    for name, each in [("", source), *together.beside.items()]:
+        if each is None or each.file.closed:
+            continue
+        if state_of(each.file) != each._before or any(each is other for other in moved):
+            what = f"{name!r} beside it" if name else "it"
+            raise IngestError(_because(source, f"{what} changed while it was read")) from cause
 
 
 def _check(path: Any, format: Any) -> tuple[Path, str]:
@@ -259,8 +423,16 @@ def _check_answer(ingested: Any, plugins: Loader) -> None:
     if not isinstance(ingested.format, str) or not isinstance(ingested.content_type, str | None):
         raise TypeError("it returned a format or a content_type that is no text")
     check_rate(ingested.samplerate_hz)
+    if not isinstance(ingested.backend, str | None):
+        raise TypeError("it returned a backend that is no text")
+    if ingested.backend is not None:
+        plugins.check_backend(ingested.backend)
     values.encode(dict(ingested.metadata), name="metadata", extra=plugins)
-    for name, value in ingested.attributes.items():
+    _check_attributes(ingested.attributes, plugins)
+
+
+def _check_attributes(attributes: Mapping[str, Any], plugins: Loader) -> None:
+    for name, value in attributes.items():
         if check_name(name, "attribute").startswith("_"):
             raise ValueError(f"it returned the attribute {name!r}, and LOTDB uses names that begin with _")
         values.encode(value, name=name, extra=plugins)

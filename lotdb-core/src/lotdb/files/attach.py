@@ -1,4 +1,4 @@
-"""Taking a file in: its contents become a payload, and notes with it say where it came from.
+"""Taking a file in: its contents become payloads, and notes with them say where they came from.
 
 Each payload keeps the notes of its own files. The attributes of the same names on the node tell of the first
 payload that came from a file, so that a second one does not overwrite them.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lotdb.content import attributes, payloads
+from lotdb.content.defaults import BACKEND, DATA_ATTRIBUTE, POLICY, SAMPLERATE, check_kept
 from lotdb.content.payload import Payload
 from lotdb.content.payloads import Request, Written
 from lotdb.errors import (
@@ -23,24 +24,47 @@ from lotdb.errors import (
     UnsupportedValueError,
     ValueTooLargeError,
 )
-from lotdb.files.asking import TIME, about_source, ask, notes_of, open_source
-from lotdb.interfaces.ingester import MAX_BYTES, Ingested, SourceFile
+from lotdb.files.asking import (
+    BESIDE,
+    SHA256,
+    Answered,
+    Part,
+    about_beside,
+    about_source,
+    ask,
+    measured,
+    open_source,
+)
+from lotdb.files.provenance import (
+    ABOUT,
+    APPENDED,
+    GIVEN,
+    OPTIONS,
+    PATH,
+    PAYLOADS,
+    Earlier,
+    digest,
+    earlier,
+    first_of,
+    hashes,
+    is_unchanged,
+    mark_of,
+    noted_options,
+    says,
+)
+from lotdb.files.rates import Asked, Place, agree, check_asked
+from lotdb.interfaces.ingester import Blocks, Ingested
+from lotdb.interfaces.options import MAX_BYTES
+from lotdb.interfaces.sources import SourceFile
 from lotdb.keys import check_name
-from lotdb.ranges import check_rate
-from lotdb.records.entries import own_of
-from lotdb.tree.node import Node
-from lotdb.values import values
+from lotdb.records.entries import own_of, type_of
+from lotdb.records.own import get_value, position, without_value
+from lotdb.tree import graft
+from lotdb.tree.node import Node, class_of
+from lotdb.tree.walk import has_children
 
-__all__ = ["attach_file", "files_of", "from_file", "is_known", "notes_on", "says"]
+__all__ = ["attach_file"]
 
-SHA256 = "_source_sha256"
-PATH = "_source_filepath"
-# The payloads that a file became, if not just the one that was asked for.
-PAYLOADS = "_source_payloads"
-# Notes of the files that were appended to a payload.
-APPENDED = "_source_appended"
-# On a node: which payload its notes are about. On one of several payloads: what the file was taken in as.
-ABOUT = "_source_data_attribute"
 # The notes that a node has as well.
 ON_NODE = (PATH, "_source_filename", "_source_format", "_source_samplerate_hz")
 
@@ -50,58 +74,324 @@ def attach_file(
     filepath: str | os.PathLike[str],
     request: Request,
     *,
-    default_rate: float | None = None,
+    samplerate_hz: Asked = None,
+    use_defaults: bool = False,
     format: str | None = None,
     skip_unchanged: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Payload:
-    """Have a file read by its ingester, and store what it gives; the node is as it was if that fails.
+    """Have a file read by its ingester, and store what it gives; the tree is as it was if that fails.
 
-    The options of *request* are those of the ingester.
+    The options of *request* are those of the ingester, and its rate is *samplerate_hz*. With *use_defaults*,
+    what is not said is what the nodes have as defaults.
     """
-    data_attribute = check_name(request.name, "payload")
-    rate, if_exists = check_rate(request.samplerate_hz), request.if_exists
+    name = check_name(request.name, "payload")
+    asked = check_asked(samplerate_hz)
     tree = node._tree
     tree.check_writable()
     payloads.check_metadata(node, request.metadata)
-    payloads.find(node, data_attribute)
-    with (
-        tree.stage.all_or_nothing(),
-        open_source(filepath, format=format, options=request.options, max_bytes=max_bytes) as source,
-    ):
-        if skip_unchanged and _came_from(node, data_attribute, source):
-            return payloads.get(node, data_attribute)
-        several = _by_payload(data_attribute, ask(source, tree.plugins), filepath)
-        if skip_unchanged and all(_came_from(node, name, source) for name in several):
-            return payloads.get(node, next(iter(several)))
-        notes = {PATH: os.fspath(filepath), **about_source(source)}
-        if list(several) != [data_attribute]:
-            notes[PAYLOADS], notes[ABOUT] = list(several), data_attribute
-        gone = _outdated(node, data_attribute, several, notes[PATH]) if if_exists == "replace" else set()
-        on_node = _for_node(node, several, notes, gone)
-        # Beside what is sampled, what is not, such as a table of events, has no rate either.
-        is_sampled = any(ingested.samplerate_hz is not None for ingested in several.values())
-        if if_exists == "append" and is_sampled:
-            several = _later(node, several)
-        written = [
-            _write(
-                node,
-                ingested,
-                {**notes, **_about_format(ingested)},
-                replace(
-                    request,
-                    name=name,
-                    samplerate_hz=None
-                    if is_sampled and ingested.samplerate_hz is None
-                    else rate or _agreed_rate(filepath, ingested, default_rate),
-                    content_type=ingested.content_type,
-                    options={},
-                ),
-            )
-            for name, ingested in several.items()
-        ]
+    payloads.find(node, name)
+    options = noted_options(request.options, tree.plugins, format=format, samplerate_hz=asked)
+    request = replace(request, name=name)
+    with tree.whole(), tree.stage.all_or_nothing():
+        with open_source(filepath, format=format, options=request.options, max_bytes=max_bytes) as source:
+            appended = request.if_exists == "append"
+            if skip_unchanged and is_unchanged(node, name, source, options, appended=appended):
+                return first_of(node, name)
+            taking = _Taking(node, filepath, source, request, asked, options, use_defaults)
+            taking.read(ask(source, tree.plugins))
+        taking.put()
     # Not within the block: what the node knows of must not be deleted because a listener fails.
-    return payloads.record(node, written, on_node, gone)[0]
+    return taking.announce()
+
+
+@dataclass
+class _Target:
+    """A node that a file is about to give something."""
+
+    part: Part
+    several: dict[str, Ingested]
+    node: Node
+    made: bool
+    #: What the node gets, in its stored form, beside the payloads.
+    stored: dict[str, Any] = field(default_factory=dict)
+    mark: dict[str, Any] | None = None
+    gone: set[str] = field(default_factory=set)
+    written: list[Written] = field(default_factory=list)
+    said: list[Request] = field(default_factory=list)
+
+
+class _Taking:
+    """One file on its way into the tree: first all that it holds is written, then the nodes are told."""
+
+    def __init__(
+        self,
+        node: Node,
+        filepath: str | os.PathLike[str],
+        source: SourceFile,
+        request: Request,
+        asked: Asked,
+        options: Mapping[str, Any],
+        use_defaults: bool,
+    ) -> None:
+        self._node, self._filepath, self._source = node, filepath, source
+        self._request, self._asked, self._use_defaults = request, asked, use_defaults
+        self._name = request.name
+        self._replaces = request.if_exists == "replace"
+        self._notes: dict[str, Any] = {PATH: os.fspath(filepath), **about_source(source)}
+        if options:
+            self._notes[OPTIONS] = dict(options)
+        self._targets: list[_Target] = []
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def read(self, answer: Answered) -> None:
+        """Write the rows of all that the ingester gave; no node knows of them yet."""
+        several = {part.path: _by_payload(self._name, part.payloads, self._filepath) for part in answer.parts}
+        # What gives attributes is marked as well, so that they can be told from the user's.
+        gives: list[Mapping[str, Any]] = [part.attributes for part in answer.parts]
+        gives += [ingested.attributes for own in several.values() for ingested in own.values()]
+        self._is_marked = len(answer.parts) > 1 or any(gives)
+        self._with_children = {part.path[:-1] for part in answer.parts if part.path}
+        self._earlier = Earlier(self._node, self._name, self._notes[PATH], several)
+        for part in answer.parts:
+            self._targets.append(self._target(part, several[part.path]))
+        rates = self._rates()
+        later = self._shifts()
+        for target in self._targets:
+            if self._replaces:
+                target.gone = self._earlier.gone(target.part.path, target.node)
+            self._prepare(target)
+            notes = dict(self._notes)
+            if target.several and list(target.several) != [self._name]:
+                notes[PAYLOADS], notes[ABOUT] = list(target.several), self._name
+            for name, ingested in target.several.items():
+                rate = rates[target.part.path, name]
+                ingested = _later(ingested, later.get(target.part.path))
+                self._write(target, name, ingested, {**notes, **_about_format(ingested)}, rate, answer)
+        answer.check_options()
+        self._note_what_came_late()
+
+    def _target(self, part: Part, several: dict[str, Ingested]) -> _Target:
+        """The node for *part*, made if need be."""
+        node, made, wanted = self._node, False, part.node_type
+        if part.path:
+            made = part.path not in node
+            node = node.get_node_path(list(part.path))
+        if wanted is None and several and part.path and not type_of(node._entry()):
+            wanted = "data"
+        old = mark_of(node, self._name, part.path) or {}
+        if wanted and old.get("made") and old.get("type") == type_of(node._entry()) != wanted:
+            node._put_type(wanted)  # it was the file that chose the other one
+        if wanted:
+            node = self._as_kind_of(node, wanted)
+        return _Target(part, several, node, made)
+
+    def _as_kind_of(self, node: Node, node_type: str) -> Node:
+        """*node* as one of *node_type*, unless it is of another type that is none of that kind."""
+        there = type_of(node._entry())
+        if there and there != node_type:
+            wanted, own = class_of(node._tree.plugins, node_type), class_of(node._tree.plugins, there)
+            if not issubclass(wanted, own) and not issubclass(own, wanted):
+                raise IngestError(
+                    f"{_what(self._filepath, self._source.format)}: it wants {node._place()} to be of type "
+                    f"{node_type!r}, and that is of type {there!r}; take the file in at another node"
+                )
+        return node._as_type(node_type)
+
+    def _rates(self) -> dict[Place, float | None]:
+        found, defaults = {}, {}
+        for target in self._targets:
+            for name, ingested in target.several.items():
+                place = (target.part.path, name)
+                found[place] = ingested
+                # What is appended takes its rate from the payload that is there.
+                if self._use_defaults and not self._is_appended(target.node, name):
+                    defaults[place] = _default(target.node, SAMPLERATE)
+        return agree(found, self._asked, defaults, data_attribute=self._name, filepath=self._filepath)
+
+    def _is_appended(self, node: Node, name: str) -> bool:
+        return self._request.if_exists == "append" and payloads.has(node, name)
+
+    def _shifts(self) -> dict[tuple[str, ...], float]:
+        """By how many seconds the events of each node come later, as what is sampled is so long already."""
+        if self._request.if_exists != "append":
+            return {}
+        durations: dict[tuple[str, ...], float | None] = {}
+        for target in self._targets:
+            for name, ingested in target.several.items():
+                if ingested.samplerate_hz is not None and payloads.has(target.node, name):
+                    durations.setdefault(target.part.path, payloads.get(target.node, name).duration_s)
+        first = next(iter(durations.values()), None)
+        shifts = {target.part.path: durations.get(target.part.path, first) for target in self._targets}
+        return {path: seconds for path, seconds in shifts.items() if seconds}
+
+    def _prepare(self, target: _Target) -> None:
+        """What the node gets beside its payloads, each checked."""
+        node, path = target.node, target.part.path
+        named = dict(target.part.attributes)
+        for ingested in target.several.values():
+            named.update(ingested.attributes)
+        on_node: dict[str, Any] = {}
+        if target.several:
+            first, ingested = next(iter(target.several.items()))
+            known = attributes.read(node, ABOUT, None)
+            if known is None or known in target.several or known in target.gone or not hashes(node, known):
+                all_notes = {**self._notes, **_about_format(ingested)}
+                on_node = {name: all_notes[name] for name in ON_NODE if name in all_notes} | {ABOUT: first}
+        for name in target.several:
+            if name in named or name in (*ON_NODE, ABOUT, GIVEN):
+                raise InvalidKeyError(
+                    f"{name!r} cannot be the payload: it is an attribute that the file sets"
+                )
+        with _in_the_file(self._filepath, self._source.format):
+            stored = attributes.encode(node, named)
+            target.stored = self._unless_the_users(target, stored) | attributes.encode(node, on_node)
+        if target.made and self._name != "data" and DATA_ATTRIBUTE in node._hidden:
+            target.stored[DATA_ATTRIBUTE] = self._name  # as on the node that the file was given to
+        if self._is_marked:
+            old = mark_of(node, self._name, path) or {}
+            kept = {} if self._replaces else dict(old.get("attributes", {}))
+            target.mark = {
+                PATH: self._notes[PATH],
+                SHA256: self._notes[SHA256],
+                "made": target.made or bool(old.get("made")),
+                "type": type_of(node._entry()),
+                "attributes": kept | {name: digest(value) for name, value in stored.items()},
+            }
+            # Below there may be nodes of another file that is not replaced.
+            stays = not self._replaces or not self._earlier.is_replaced(old)
+            if path in self._with_children or (old.get("children") and stays):
+                target.mark["children"] = True
+
+    def _unless_the_users(self, target: _Target, stored: dict[str, Any]) -> dict[str, Any]:
+        """*stored* without the attributes that were given before, and that a user has set since."""
+        old = (mark_of(target.node, self._name, target.part.path) or {}).get("attributes", {})
+        own = own_of(target.node._entry())
+        return {
+            name: value
+            for name, value in stored.items()
+            if name not in old or position(own[0], name) < 0 or digest(get_value(own, name)) == old[name]
+        }
+
+    def _write(
+        self,
+        target: _Target,
+        name: str,
+        ingested: Ingested,
+        notes: dict[str, Any],
+        rate: float | None,
+        answer: Answered,
+    ) -> None:
+        node, backend = target.node, self._request.backend
+        if backend is None and not self._is_appended(node, name):
+            backend = ingested.backend
+            if backend is None and self._use_defaults:
+                backend = _default(node, BACKEND) or _default(self._node, BACKEND)
+        request = replace(
+            self._request,
+            name=name,
+            backend=backend,
+            samplerate_hz=rate,
+            content_type=ingested.content_type,
+            options={},
+        )
+        request = _with_notes(node, ingested, notes, request)
+        before = payloads.get(node, name).nbytes if self._is_appended(node, name) else 0
+        with _in_the_file(self._filepath, ingested.format):
+            written = payloads.write_rows(node, ingested.data, request)
+        if not isinstance(ingested.data, Blocks) and not measured(ingested.data):
+            record = written.record
+            answer.count(record.rows * record.layout.row_bytes - before)
+        target.written.append(written)
+        target.said.append(request)
+
+    def _note_what_came_late(self) -> None:
+        """Note the files beside the first for which an ingester asked while its blocks were read."""
+        beside = about_beside(self._source)
+        self._notes |= beside
+        for target in self._targets:
+            for number, (written, request) in enumerate(zip(target.written, target.said, strict=True)):
+                metadata = dict(request.metadata or {})
+                latest = metadata[APPENDED][-1] if APPENDED in metadata else metadata
+                if beside and latest.get(BESIDE) != beside[BESIDE]:
+                    latest.update(beside)
+                    target.written[number] = payloads.with_metadata(target.node, written, metadata)
+
+    # -- and then ----------------------------------------------------------------------------------
+
+    def put(self) -> None:
+        """Tell all nodes what they have now, and take away what the file no longer gives."""
+        if self._replaces:
+            self._take_away()
+        root = self._targets[0].mark
+        if root is not None:
+            # By which it is known whether all is there when the file comes again.
+            root.update(self._notes)
+            root["nodes"] = len(self._targets)
+            root["payloads"] = sum(len(target.written) for target in self._targets)
+        for target in self._targets:
+            node, path, gone = target.node, target.part.path, set(target.gone)
+            old, given = mark_of(node, self._name, path), (target.mark or {}).get("attributes", {})
+            if self._replaces and old is not None and self._earlier.is_replaced(old):
+                gone |= set(earlier(node, given, old))
+            if not target.several and attributes.read(node, ABOUT, None) in gone:
+                gone |= {*ON_NODE, ABOUT} & set(own_of(node._entry())[0])
+            marks = _marks(node, self._name, path, target.mark)
+            if marks is not None:
+                with _in_the_file(self._filepath, self._source.format):
+                    target.stored |= attributes.encode(node, {GIVEN: marks})
+            elif old is not None:
+                gone.add(GIVEN)
+            payloads.put(node, target.written, target.stored, gone)
+
+    def _take_away(self) -> None:
+        """Take from nodes that the file does not have any more what it gave them, those below first."""
+        here = {target.part.path for target in self._targets}
+        for path, node, mark in reversed(self._earlier.nodes()):
+            if path in here or not self._earlier.is_replaced(mark):
+                continue
+            gone = self._earlier.gone(path, node) | set(earlier(node, {}, mark))
+            own = own_of(node._entry())
+            if attributes.read(node, ABOUT, None) in gone:
+                gone |= {*ON_NODE, ABOUT} & set(own[0])
+            marks = _marks(node, self._name, path, None)
+            gone |= {GIVEN} if marks is None else set()
+            for name in gone:
+                own = without_value(own, name)
+            if mark.get("made") and set(own[0]) <= POLICY and not has_children(node._entry()):
+                parent = node._parent
+                assert isinstance(parent, Node)
+                graft.delete_node(parent, node._key, only_node=False)
+            else:
+                stored = {} if marks is None else attributes.encode(node, {GIVEN: marks})
+                payloads.put(node, [], stored, gone)
+
+    def announce(self) -> Payload:
+        """Tell the listeners; the first payload of the file."""
+        told = [payloads.announce(target.node, target.written) for target in self._targets]
+        return next(payload for several in told for payload in several)
+
+
+def _marks(node: Node, name: str, path: tuple[str, ...], mark: Mapping[str, Any] | None) -> Any:
+    """The marks of *node* with *mark* among them, or without; None if there are none then."""
+    given = attributes.read(node, GIVEN, None)
+    given = dict(given) if isinstance(given, dict) else {}
+    marks = dict(given.pop(name, {}))
+    marks.pop("/".join(path), None)
+    if mark is not None:
+        marks["/".join(path)] = dict(mark)
+    if marks:
+        given[name] = marks
+    return given or None
+
+
+def _default(node: Node, name: str) -> Any:
+    """The default of *node* that is kept as *name*, or None."""
+    value = attributes.read(node, name, None) if name in node._hidden else None
+    if value is None or (isinstance(value, str) and not value):
+        return None
+    return check_kept(node._place, name, value)
 
 
 def _by_payload(data_attribute: str, several: Mapping[str, Ingested], filepath: Any) -> dict[str, Ingested]:
@@ -111,46 +401,40 @@ def _by_payload(data_attribute: str, several: Mapping[str, Ingested], filepath: 
         try:
             payload = check_name(f"{data_attribute}.{name}" if name else data_attribute, "payload")
         except InvalidKeyError as error:
-            raise IngestError(f"{_what(filepath, ingested)}: {error}") from error
+            raise IngestError(f"{_what(filepath, ingested.format)}: {error}") from error
         if payload in named:
-            raise IngestError(f"{_what(filepath, ingested)}: two of its parts would be payload {payload!r}")
+            raise IngestError(
+                f"{_what(filepath, ingested.format)}: two of its parts would be payload {payload!r}"
+            )
         named[payload] = ingested
     return named
 
 
 @contextlib.contextmanager
-def _in_the_file(filepath: Any, ingested: Ingested) -> Iterator[None]:
+def _in_the_file(filepath: Any, format: str) -> Iterator[None]:
     """Says which file it was that holds what cannot be stored."""
     try:
         yield
     except (InvalidDataError, UnsupportedValueError, ValueTooLargeError) as error:
-        raise IngestError(f"{_what(filepath, ingested)}: {error}") from error
+        raise IngestError(f"{_what(filepath, format)}: {error}") from error
     except DataMismatchError as error:
-        raise DataMismatchError(f"{_what(filepath, ingested)}: {error}") from error
+        raise DataMismatchError(f"{_what(filepath, format)}: {error}") from error
 
 
-def _what(filepath: Any, ingested: Ingested) -> str:
-    return f"cannot ingest {os.fspath(filepath)!r} as {ingested.format}"
+def _what(filepath: Any, format: str) -> str:
+    return f"cannot ingest {os.fspath(filepath)!r} as {format}"
 
 
-def _write(node: Node, ingested: Ingested, notes: dict[str, Any], request: Request) -> Written:
-    name, said = request.name, request.metadata or {}
-    request = replace(request, metadata={**ingested.metadata, **said, **notes})
-    if request.if_exists == "append" and payloads.has(node, name):
-        # What is known of the file that was there first stays; what this one says otherwise, with its notes.
-        there = payloads.get(node, name).metadata
-        others = {key: value for key, value in ingested.metadata.items() if not says(there, key, value)}
-        appended = [*there.get(APPENDED, []), {**others, **notes}]
-        request = replace(request, metadata={**said, APPENDED: appended}, content_type=None)
-    with _in_the_file(notes[PATH], ingested):
-        return payloads.write_rows(node, ingested.data, request)
-
-
-def says(metadata: Mapping[str, Any], name: str, value: Any) -> bool:
-    """Whether *metadata* have this very value."""
-    # As stored, and as text: arrays do not compare, NaN is the same as NaN, and 1 is not the same as True.
-    stored = [values.encode(each, name=name) for each in (metadata[name], value)] if name in metadata else []
-    return len(stored) == 2 and repr(stored[0]) == repr(stored[1])
+def _with_notes(node: Node, ingested: Ingested, notes: dict[str, Any], request: Request) -> Request:
+    """*request* with all that is kept beside the data."""
+    said = request.metadata or {}
+    if request.if_exists != "append" or not payloads.has(node, request.name):
+        return replace(request, metadata={**ingested.metadata, **said, **notes})
+    # What is known of the file that was there first stays; what this one says otherwise, with its notes.
+    there = payloads.get(node, request.name).metadata
+    others = {key: value for key, value in ingested.metadata.items() if not says(there, key, value)}
+    appended = [*there.get(APPENDED, []), {**others, **notes}]
+    return replace(request, metadata={**said, APPENDED: appended}, content_type=None)
 
 
 def _about_format(ingested: Ingested) -> dict[str, Any]:
@@ -160,154 +444,21 @@ def _about_format(ingested: Ingested) -> dict[str, Any]:
     return notes
 
 
-def from_file(node: Node, name: str) -> list[str]:
-    """The payloads that there are of the file that became payload *name*, or several called so."""
-    own = own_of(node._entry())
-    names = [each for each in own[0] if each == name or each.startswith(f"{name}.")]
-    return sorted(each for each in names if _hashes(node, each))
+def _later(ingested: Ingested, seconds: float | None) -> Ingested:
+    """*ingested*, if it is events, that many seconds later."""
+    names = getattr(getattr(ingested.data, "dtype", None), "names", None) or ()
+    if not seconds or "onset_s" not in names or ingested.samplerate_hz is not None:
+        return ingested
+    table = ingested.data
+    if table.dtype["onset_s"].kind != "f":
+        raise IngestError(f"onset_s is {table.dtype['onset_s']}, and takes no seconds; it has to be float64")
+    if isinstance(table, Blocks):
+        return replace(ingested, data=replace(table, blocks=_shifted(table.blocks, seconds)))
+    return replace(ingested, data=next(_shifted([table], seconds)))
 
 
-def files_of(node: Node, name: str) -> list[str]:
-    """Paths of the files that payload *name* came from, as they were given."""
-    return [about[PATH] for about in notes_on(node, name) if PATH in about]
-
-
-def is_known(node: Node, name: str, path: str | os.PathLike[str]) -> bool:
-    """Whether the file at *path* is as it was when payload *name* was made of it, without reading it.
-
-    It is taken for the same if it has the same size and time, to the nanosecond, and is the same file of its
-    disk. Of a file that had just been written when it was taken in, no time is noted.
-    """
-    try:
-        notes = notes_of(os.stat(path))
-    except OSError:
-        return False
-    if TIME not in notes:
-        return False
-    for part in [name] if payloads.has(node, name) else from_file(node, name):
-        for about in notes_on(node, part):
-            if notes.items() <= about.items():
-                parts = about.get(PAYLOADS)
-                others = [each for each in parts if each != part] if isinstance(parts, list) else []
-                return all(_has_note(node, each, notes) for each in others)
-    return False
-
-
-def _has_note(node: Node, name: str, notes: Mapping[str, Any]) -> bool:
-    return any(notes.items() <= about.items() for about in notes_on(node, name))
-
-
-def _came_from(node: Node, name: str, source: SourceFile) -> bool:
-    """Whether payload *name* came from a file with the same hash."""
-    return source.sha256 in _hashes(node, name)
-
-
-def _hashes(node: Node, name: str) -> set[Any]:
-    """Hashes of the files that payload *name* came from; none if it came from no file."""
-    return {each[SHA256] for each in notes_on(node, name) if SHA256 in each}
-
-
-def notes_on(node: Node, name: str) -> list[dict[str, Any]]:
-    """The notes of each file that payload *name* came from."""
-    if not payloads.has(node, name):
-        return []
-    notes = payloads.get(node, name).metadata
-    return [notes, *notes.get(APPENDED, ())]
-
-
-def _outdated(node: Node, data_attribute: str, several: Mapping[str, Ingested], path: str) -> set[str]:
-    """Payloads of the file that *several* replace, and that they do not have.
-
-    What an earlier file had beside payload *data_attribute*, such as its events, would be taken for what the
-    new one has. A file that gives no such payload, as an archive of arrays, may have been put beside another
-    one on purpose: what is there goes if it is all of the same file. What came from elsewhere stays. A
-    relative path may lead elsewhere by now; the file is the same only if another of its payloads is replaced.
-    """
-    own = own_of(node._entry())[0]
-    below = f"{data_attribute}."
-    others = [
-        each for each in own if each not in several and (each == data_attribute or each.startswith(below))
-    ]
-    replaced = {
-        sha256
-        for name in several
-        if path in [about.get(PATH) for about in notes_on(node, name)]
-        for sha256 in _hashes(node, name)
-    }
-    gone = {each for each in others if _is_of(node, each, data_attribute, path)}
-    if not os.path.isabs(path):
-        gone = {each for each in gone if (hashes := _hashes(node, each)) and hashes <= replaced}
-    for about in notes_on(node, data_attribute) if data_attribute in several else ():
-        for part in set(others) & set(_parts(about)):
-            if (hashes := _hashes(node, part)) and hashes <= _hashes(node, data_attribute):
-                gone.add(part)
-    return gone
-
-
-def _is_of(node: Node, name: str, data_attribute: str, path: str) -> bool:
-    """Whether all of payload *name* came of the file at *path*, when it was taken in as *data_attribute*."""
-    notes = notes_on(node, name)
-    return bool(notes) and all(
-        isinstance(there := about.get(PATH), str)
-        and os.path.isabs(there) == os.path.isabs(path)
-        and os.path.normpath(there) == os.path.normpath(path)
-        # One part of a file may have been taken in by itself, as a payload of another name.
-        and (
-            name == data_attribute
-            # What was computed from a part may have been given its notes, but is none of the file's payloads.
-            or (name in _parts(about) and about.get(ABOUT, data_attribute) == data_attribute)
-        )
-        for about in notes
-    )
-
-
-def _parts(about: Mapping[str, Any]) -> list[Any]:
-    """The payloads that a file became, if not just the one that was asked for."""
-    parts = about.get(PAYLOADS)
-    return parts if isinstance(parts, list) else []
-
-
-def _for_node(
-    node: Node, several: Mapping[str, Ingested], notes: Mapping[str, Any], gone: Collection[str]
-) -> dict[str, Any]:
-    """The attributes that the node gets, in their stored form."""
-    named: dict[str, Any] = {}
-    for ingested in several.values():
-        named.update(ingested.attributes)
-    first, ingested = next(iter(several.items()))
-    known = attributes.read(node, ABOUT, None)
-    if known is None or known in several or known in gone or not _hashes(node, known):
-        all_notes = {**notes, **_about_format(ingested)}
-        named.update({name: all_notes[name] for name in ON_NODE if name in all_notes}, **{ABOUT: first})
-    for name in several:
-        if name in named or name in (*ON_NODE, ABOUT):
-            raise InvalidKeyError(f"{name!r} cannot be the payload: it is an attribute that the file sets")
-    return attributes.encode(node, named)
-
-
-def _later(node: Node, several: Mapping[str, Ingested]) -> dict[str, Ingested]:
-    """*several* to be appended: events begin as much later as what is sampled is long already."""
-    sampled = next(name for name, ingested in several.items() if ingested.samplerate_hz is not None)
-    duration_s = payloads.get(node, sampled).duration_s if payloads.has(node, sampled) else None
-    later = dict(several)
-    for name, ingested in several.items():
-        names = getattr(getattr(ingested.data, "dtype", None), "names", None) or ()
-        if duration_s and "onset_s" in names and ingested.samplerate_hz is None:
-            table = ingested.data.copy()
-            table["onset_s"] += duration_s
-            later[name] = replace(ingested, data=table)
-    return later
-
-
-def _agreed_rate(filepath: Any, ingested: Ingested, default: float | None) -> float | None:
-    announced = ingested.samplerate_hz
-    if announced is not None and default is not None and announced != default:
-        raise DataMismatchError(
-            f"{os.fspath(filepath)!r} is sampled at {announced:g} Hz, the node's default is {default:g} Hz; "
-            "pass samplerate_hz= to decide"
-        )
-    # Texts and bytes have no rows that could be so many a second.
-    kind = getattr(ingested.data, "kind", None)
-    if isinstance(ingested.data, str | bytes | bytearray | memoryview) or kind in ("text", "bytes"):
-        default = None
-    return default if announced is None else announced
+def _shifted(blocks: Any, seconds: float) -> Iterator[Any]:
+    for block in blocks:
+        block = block.copy()
+        block["onset_s"] += seconds
+        yield block

@@ -22,11 +22,14 @@ from lotdb.errors import (
     ValueTooLargeError,
     shown,
 )
-from lotdb.files.attach import files_of, from_file, is_known, notes_on, says
 from lotdb.files.patterns import check_template, parse
+from lotdb.files.provenance import files_of, from_file, is_known, noted_options, notes_on, says
+from lotdb.files.rates import check_asked
 from lotdb.files.sidecars import Sidecar, open_sidecar
-from lotdb.interfaces.ingester import check_limit
+from lotdb.interfaces.options import check_limit
 from lotdb.records.entries import own_of
+from lotdb.records.own import get_value
+from lotdb.segments.payload_record import is_payload
 from lotdb.tree import walk
 from lotdb.tree.node import Node
 
@@ -188,22 +191,33 @@ def _take_in(
                 raise PayloadExistsError(
                     f"{target._place()} cannot have attribute {field!r}: it is a payload"
                 )
-        there = payloads.has(target, name) or bool(from_file(target, name))
-        before = own_of(target._entry())
+        there = _parts(target, name)
+        before, version = own_of(target._entry()), target._tree.version
         _attach(target, name, root / place.file, about or {}, **how)
+        is_written = target._tree.version != version
         after = own_of(target._entry())
         changed = {
             each: text for each, text in place.attributes.items() if target.get_attribute(each) != text
         }
         if changed:
             target.attrs.update(changed)
-        if before == after:
+        if before == after and not is_written:
             return "unchanged"
-        lost = [f"payload {each!r} is gone: the file does not have it any more"
-                for each in before[0] if each not in after[0]]  # fmt: skip
+        # What has its notes, and what has not: beside payload "data" there may be a "data.x" of the user's.
+        gone = [each for each in before[0] if each not in after[0] and is_payload(get_value(before, each))]
+        here = _parts(target, name)
+        gone += ["/".join(part) for part in there if len(part) > 1 and part not in here]
+        lost = [f"payload {each!r} is gone: the file does not have it any more" for each in gone]
         if notes := lost + _notes(target, name, root / place.file, about):
             report.notes[place.file] = notes
         return "replaced" if there and how.get("if_exists") != "append" else "added"
+
+
+def _parts(target: Node, name: str) -> list[tuple[str, ...]]:
+    """The payloads of the file that was taken in as payload *name*, each as the path that leads to it."""
+    found = [(*path, part) for path, _, part in from_file(target, name)]
+    # One that is there and came from no file is replaced as well.
+    return found or ([(name,)] if payloads.has(target, name) else [])
 
 
 def _attach(
@@ -219,17 +233,32 @@ def _attach(
 ) -> None:
     """Ingest the file at *path* into *target*, unless it is already stored."""
     # What is appended is not appended again for its notes' sake.
-    skip = skip_unchanged and (how.get("if_exists") == "append" or _says(target, name, about))
-    if skip and not always_hash and is_known(target, name, path):
+    appended = how.get("if_exists") == "append"
+    skip = skip_unchanged and (appended or _says(target, name, about))
+    options = _options(target, **how)
+    if skip and not always_hash and is_known(target, name, path, options, appended=appended):
         return
     if metadata is None or isinstance(metadata, Mapping):  # anything else is refused where it is used
         metadata = {**about, **(metadata or {})}
     target.attach_file(path, data_attribute=name, metadata=metadata, skip_unchanged=skip, **how)
 
 
+def _options(
+    target: Node, *, format: str | None = None, samplerate_hz: Any = None, **how: Any
+) -> dict[str, Any]:
+    """What a file is read by, as it is noted."""
+    options = {option: value for option, value in how.items() if option not in _OF_ATTACHING}
+    rate = check_asked(samplerate_hz)
+    return noted_options(options, target._tree.plugins, format=format, samplerate_hz=rate)
+
+
+#: Arguments of ``attach_file`` that are none of the ingester's, and do not change what is read.
+_OF_ATTACHING = ("database", "backend", "if_exists", "max_bytes")
+
+
 def _says(target: Node, name: str, about: dict[str, Any]) -> bool:
     """Whether the payloads of a file have these metadata."""
-    there = [payloads.get(target, part).metadata for part in from_file(target, name)] if about else []
+    there = [payloads.get(each, part).metadata for _, each, part in from_file(target, name)] if about else []
     return all(says(notes, key, value) for notes in there for key, value in about.items())
 
 
@@ -238,8 +267,8 @@ def _notes(target: Node, name: str, path: Path, about: dict[str, Any] | None) ->
     notes: dict[str, None] = {}
     if about is None:
         notes["nothing is said of it in a sidecar"] = None
-    for part in from_file(target, name):
-        metadata = notes_on(target, part)[-1]  # those of the file that was appended last
+    for _, each, part in from_file(target, name):
+        metadata = notes_on(each, part)[-1]  # those of the file that was appended last
         if metadata.get("_source_size_bytes") == 0:
             notes["it is empty"] = None
         if isinstance(hint := metadata.get("hint"), str):
@@ -256,7 +285,7 @@ def _vanished(node: Node, root: Path, there: set[str], report: IngestReport) -> 
     for each in walk.everything(node):
         own = own_of(each._entry())
         for name, stored in zip(own[0], own[1:], strict=True):
-            if payloads.is_payload(stored):
+            if is_payload(stored):
                 found.update(files_of(each, name))
     below = {os.path.abspath(path)[len(base) :] for path in found if os.path.abspath(path).startswith(base)}
     gone = sorted(path.replace(os.sep, "/") for path in below)

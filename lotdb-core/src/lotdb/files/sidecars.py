@@ -165,7 +165,7 @@ def _table(path: Path, plugins: Loader, options: Mapping[str, Any]) -> tuple[lis
     rows: list[Row] = []
     with open_source(path, format=None, options=options) as source:
         answer = ask(source, plugins)
-        data = next(iter(answer.values())).data
+        data = next((each.data for part in answer.parts for each in part.payloads.values()), None)
         if not isinstance(data, Blocks) or data.kind != "table":
             raise _wrong(path, "it was not read as a table; the formats are in lotdb-ingest")
         names = list(data.dtype.names or ())

@@ -7,7 +7,7 @@ import re
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,13 @@ class BackendContext:
         A text that identifies the database, also after a move. With it, a backend can mark a shared place as
         belonging to one database.
     config
-        The settings from ``LOTDB(backends={name: {...}})``; raise ``InvalidOptionError`` for an unknown one.
+        The settings from ``LOTDB(backends={name: {...}})``; see :attr:`Backend.settings`.
     durable
         Data written by :meth:`Backend.write` must survive a power cut. Call :meth:`sync`, :meth:`sync_file`
         and :meth:`sync_folder` for files and folders.
+    format_version
+        The :attr:`Backend.format_version` that the database has noted: no array in it is of a newer one. 1 if
+        nothing was written yet.
     """
 
     folder: Path
@@ -51,6 +54,7 @@ class BackendContext:
     durable: bool = True
     database_id: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
+    format_version: int = 1
 
     def sync(self, descriptor: int) -> None:
         """Put the bytes of an open file on the disk, if ``durable``; flush the file first."""
@@ -126,8 +130,50 @@ class Backend(ABC):
     #: it names none.
     syncs: bool = False
 
+    #: How many calls of :meth:`read_into` may be under way at a time, from threads of the core. A store at
+    #: the other end of a network answers many in the time of one. Set it to 1 if that is of no use, as for
+    #: files in a local folder; then nothing is read ahead either.
+    concurrent_reads: int = 32
+
+    #: True says that whatever :meth:`read_into` and :meth:`read_selection` read was checked against a
+    #: checksum of the backend's own, so that altered bytes are a ``DamagedError`` in any window. Of a backend
+    #: that does not say so the core checks the windows: it keeps checksums of blocks of rows of about 64 KiB,
+    #: and reads such blocks whole.
+    checks_windows: bool = False
+
+    #: Names of the settings that ``LOTDB(backends={name: {...}})`` may have for this backend; others are
+    #: refused when it is opened. None for a class with an ``__init__`` of its own that refuses them itself,
+    #: and for one that takes no settings.
+    settings: Collection[str] | None = None
+
+    #: Version of the form in which the arrays are stored; raise it when an older release of the backend could
+    #: not read what this one writes. The database notes it when something is first written. A newer one than
+    #: that of the class is a ``DatabaseFormatError``; what was noted is ``context.format_version``.
+    format_version: int = 1
+
+    #: Whether the arrays lie in a place that is not moved and copied with the database, as a setting may
+    #: choose one. Set it in ``__init__``. Nothing there is ever garbage to ``LOTDB.pack``, for a copy of the
+    #: database may use it. So that two databases do not share such a place by mistake, note
+    #: ``context.database_id`` in it, and refuse another one's with ``InvalidOptionError``.
+    is_outside: bool = False
+
     def __init__(self, context: BackendContext) -> None:
         self.context = context
+        if context is not None and context.config:
+            self._check_settings(context.config)
+
+    def _check_settings(self, config: Mapping[str, Any]) -> None:
+        if self.settings is None and type(self).__init__ is not Backend.__init__:
+            return  # it looks itself
+        from difflib import get_close_matches  # it takes a while, and is for a message
+
+        known = tuple(self.settings or ())
+        for setting in config:
+            if setting not in known:
+                close = get_close_matches(str(setting), known, n=1)
+                there = f"it has: {', '.join(known)}" if known else "it has none"
+                meant = f"; did you mean {close[0]!r}?" if close else ""
+                raise InvalidOptionError(f"backend {self.name!r} has no setting {setting!r} ({there}){meant}")
 
     def new_locator(self) -> Any:
         """A unique name for a new array; it writes nothing.
@@ -199,6 +245,18 @@ class Backend(ABC):
         Raise ``DamagedError`` if the array is missing or shorter than it should be.
         """
 
+    def read_selection(self, locator: Any, selection: tuple[slice, ...], out: np.ndarray[Any, Any]) -> None:
+        """Fill *out*, C-contiguous, with ``array[selection]``, of which only a part of each row is wanted.
+
+        Override it if the backend can read that without the rest of the rows, as one with chunks along other
+        axes can, and if it :attr:`checks_windows`: the core's checksums are those of whole rows. Of any other
+        backend the core reads the rows, and selects. *selection* has a slice for each axis, rows first, with
+        start and stop, and without a step.
+
+        Raise ``DamagedError`` if the array is missing, or smaller than it should be.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def delete(self, locator: Any) -> None:
         """Delete the array *locator*, which may be missing or incomplete."""
@@ -221,6 +279,12 @@ class Backend(ABC):
     def describe(self, locator: Any) -> str:
         """Where *locator* is stored, for error messages: a file name, say."""
         return str(locator)
+
+    def after_pack(self) -> None:
+        """Called at the end of ``LOTDB.pack``, when all that nothing uses has been deleted.
+
+        A backend that keeps many arrays in a file can give space back here. The default does nothing.
+        """
 
     def close(self) -> None:
         """Close all open files and release caches. The core calls nothing else afterwards."""

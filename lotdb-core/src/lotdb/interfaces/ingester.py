@@ -1,100 +1,17 @@
-"""What the core gives to ingesters and exporters, and what an ingester returns."""
+"""What an ingester returns, and what the core gives to exporters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, TypeAlias
 
 import numpy as np
 
-from lotdb.errors import FileNotReadError, IngestError, InvalidOptionError, lacking, shown
+from lotdb.interfaces.options import Options, check_known
 
-__all__ = ["MAX_BYTES", "Blocks", "Ingested", "SourceFile", "TargetFile", "check_limit"]
-
-# Limit of the decoded data, unless the caller passes another: a small file can announce more than fits on a
-# disk, and a compressed file can hold more.
-MAX_BYTES = 16 << 30
-
-HEAD_BYTES = 4096
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """The file that an ingester gets.
-
-    Parameters
-    ----------
-    path
-        The path that the user passed; for messages and names. Read from *file*, do not open the path again.
-    file
-        The open file, binary, seekable and at its start.
-    size
-        Bytes in the file. Compare what a header announces with this before allocating anything.
-    format
-        The user's ``format=``, or else the suffix in lower case without its dot.
-    options
-        Further arguments of the user, such as ``encoding``.
-    max_bytes
-        Largest number of bytes allowed for the file, and for its decoded data.
-    """
-
-    path: Path
-    file: IO[bytes]
-    size: int
-    format: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    max_bytes: int = MAX_BYTES
-
-    @cached_property
-    def head(self) -> bytes:
-        """The first 4096 bytes, or all bytes of a shorter file; the position in the file stays."""
-        position = self.file.tell()
-        self.file.seek(0)
-        try:
-            return self.file.read(HEAD_BYTES)
-        finally:
-            self.file.seek(position)
-
-    @cached_property
-    def sha256(self) -> str:
-        """SHA-256 (FIPS 180-4) of the file, as hexadecimal digits; the position in the file stays."""
-        position = self.file.tell()
-        self.file.seek(0)
-        try:
-            import hashlib  # which takes longer to import than most of what else is here
-
-            return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
-        except OSError as error:
-            if failure := lacking(error):
-                about = f"cannot read {str(self.path)!r}: {failure.strerror}"
-                raise FileNotReadError(failure.errno, about, str(self.path)) from error
-            raise IngestError(f"cannot read {str(self.path)!r}: {error.strerror or error}") from error
-        finally:
-            self.file.seek(position)
-
-    def check_options(self, *known: str) -> None:
-        """Raise ``InvalidOptionError`` for an option of the user that is not in *known*."""
-        for option in self.options:
-            if option not in known:
-                takes = ", ".join(known) or "none"
-                raise InvalidOptionError(
-                    f"format {self.format!r} takes no option {option!r} (it takes: {takes})"
-                )
-
-    def limit(self, option: str, default: int) -> int:
-        """The user's limit *option*, or *default*; ``InvalidOptionError`` if it is invalid."""
-        return check_limit(option, self.options.get(option, default))
-
-    def check_bytes(self, announced: int) -> None:
-        """Raise ``IngestError`` if *announced* bytes of data are more than *max_bytes*."""
-        if announced > self.max_bytes:
-            raise IngestError(
-                f"it announces {announced} bytes of data, the limit is {self.max_bytes}; "
-                "pass max_bytes= to raise it"
-            )
+__all__ = ["Answer", "Blocks", "Ingested", "IngestedNode", "TargetFile"]
 
 
 @dataclass(frozen=True)
@@ -139,6 +56,9 @@ class Ingested:
         Other contents of the file, as values that attributes can hold; stored with the payload.
     attributes
         Attributes for the node, by name; names that begin with "_" are the core's own.
+    backend
+        Name of the backend, if the format calls for one. The user's ``backend=`` comes first, this one
+        before the node's default.
     """
 
     data: Any
@@ -147,6 +67,41 @@ class Ingested:
     content_type: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    backend: str | None = None
+
+
+@dataclass(frozen=True)
+class IngestedNode:
+    """The result of an ingester for a file that holds a tree: a node, with those below it.
+
+    Parameters
+    ----------
+    payloads
+        The payloads of the node by name, or a single one. As for a file without a tree, a payload is called
+        ``<data_attribute>.<name>``, and a single one ``<data_attribute>``, in each node of the tree.
+    attributes
+        Attributes of the node, by name; names that begin with "_" are the core's own.
+    node_type
+        Registered name of the node's type; by default ``"data"`` for a node with payloads. A node that is
+        there already keeps its type if that is a kind of *node_type*.
+    children
+        The nodes below, by key; one that has nothing but payloads may be given as these alone.
+
+    Examples
+    --------
+    >>> left = Ingested(np.zeros((100, 3)), format="gait", samplerate_hz=50)
+    >>> IngestedNode(attributes={"subject": "S01"}, children={"left": left}).children["left"].samplerate_hz
+    50
+    """
+
+    payloads: Ingested | Mapping[str, Ingested] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    node_type: str | None = None
+    children: Mapping[str, IngestedNode | Ingested | Mapping[str, Ingested]] = field(default_factory=dict)
+
+
+#: What an ingester may give.
+Answer: TypeAlias = IngestedNode | Ingested | Mapping[str, Ingested]
 
 
 @dataclass(frozen=True)
@@ -172,19 +127,7 @@ class TargetFile:
 
     def check_options(self, *known: str) -> None:
         """Raise ``InvalidOptionError`` for an option of the user that is not in *known*."""
-        for option in self.options:
-            if option not in known:
-                takes = ", ".join(known) or "none"
-                raise InvalidOptionError(
-                    f"writing {self.format!r} takes no option {option!r} (it takes: {takes})"
-                )
-
-
-def check_limit(option: str, value: Any) -> int:
-    """*value* as a limit; ``InvalidOptionError`` if it is no whole number from 0 on."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-        raise InvalidOptionError(f"{option} is {shown(value)}; use a whole number, such as {1 << 30}")
-    return int(value)
-
-
-# What a plugin gave is no better than what it raises: these errors are raised at its border, too.
+        given = self.options.given if isinstance(self.options, Options) else self.options
+        check_known(f"writing {self.format!r}", given, known, ("format", "if_exists"))
+        if isinstance(self.options, Options):
+            self.options.asked.update(known)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from lotdb.errors import FileSystemError, LotdbError, PluginError, system_error
+from lotdb.errors import FileSystemError, LotdbError, PluginError, store_error
 
 __all__ = [
     "BACKEND",
@@ -76,8 +76,8 @@ def plugin_errors(name: str) -> Iterator[None]:
     except (LotdbError, MemoryError):
         raise
     except Exception as error:
-        if failure := system_error(error):
-            raise FileSystemError.of(failure, f"backend {name!r}") from error
+        if failure := store_error(error, f"backend {name!r}", None):
+            raise failure from error
         if isinstance(error, OSError):
             raise
         raise PluginError(f"backend {with_versions(name)} failed: {error!r}") from error

@@ -19,7 +19,8 @@ from lotdb.content.defaults import (
 from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.files.attach import attach_file
-from lotdb.interfaces.ingester import MAX_BYTES
+from lotdb.interfaces.ingester import Blocks
+from lotdb.interfaces.options import MAX_BYTES
 from lotdb.ranges import Number, Unit
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value, position, with_values, without_value
@@ -159,7 +160,11 @@ class DataMethods(Node):
         if if_exists != "append" or not self.has_data(name):
             # What is appended takes these from the payload that is there.
             backend = self.backend if backend is None else backend
-            if samplerate_hz is None and not isinstance(data, str | bytes | bytearray | memoryview):
+            # Texts and bytes have no rows that could be so many a second.
+            has_rows = not isinstance(data, str | bytes | bytearray | memoryview)
+            if isinstance(data, Blocks):
+                has_rows = data.kind not in ("text", "bytes")
+            if samplerate_hz is None and has_rows:
                 samplerate_hz = self.samplerate_hz
         request = Request(name, backend, samplerate_hz, metadata, content_type, if_exists, options)
         return payloads.write(self, data, request)
@@ -183,7 +188,7 @@ class DataMethods(Node):
         *,
         data_attribute: str | None = None,
         backend: str | None = None,
-        samplerate_hz: float | None = None,
+        samplerate_hz: float | Mapping[str, float | None] | None = None,
         format: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         if_exists: IfExists = "replace",
@@ -201,43 +206,51 @@ class DataMethods(Node):
         that payload.
 
         A file that holds several arrays, such as an ``.npz``, becomes several payloads, named
-        ``data_attribute.name``; the first one is returned.
+        ``data_attribute.name``; the first one is returned. A file that holds a tree gives nodes below this
+        one as well.
 
         Parameters
         ----------
         filepath
             The file.
+        samplerate_hz
+            Rows a second (Hz), instead of the file's. If several payloads of the file may have a rate, a
+            mapping of their names to rates, such as ``{"eeg": 256, "ecg": 128}``; those that it does not
+            name keep their own. The node's default is for arrays of numbers without a rate in the file.
         format
             Name of the format; by default the suffix of the file name; ``"auto"`` recognizes it by the
             content.
         skip_unchanged
-            Do nothing if the payload came from a file with the same SHA-256.
+            Do nothing if the payload came from a file with the same SHA-256, read with the same *format*,
+            *samplerate_hz* and *options*; files that belong to it must be unchanged, too.
         max_bytes
-            Largest number of bytes allowed for the file, and for its decoded data; 16 GiB by default.
+            Largest number of bytes allowed for the file, with those that belong to it, and for all of the
+            decoded data; 16 GiB by default.
         **options
             Options of the ingester, such as ``encoding``.
-        database, data_attribute, backend, samplerate_hz, metadata, if_exists
+        database, data_attribute, backend, metadata, if_exists
             As for :meth:`write_data`.
 
         Raises
         ------
         IngestError
             If the file cannot be read in its format; the node has not changed.
+        InvalidOptionError
+            If one rate is given for several payloads, or for a text or bytes; or for an option that the
+            ingester does not know.
         DataMismatchError
-            If the file's sample rate is not the node's and *samplerate_hz* is not given; or if appended data
-            do not fit.
+            If only one payload of the file has a rate, that is not the node's, and *samplerate_hz* is not
+            given; or if appended data do not fit.
         """
         payloads.check_database(self, database)
-        name = self._name(data_attribute)
-        default_rate = None
-        if if_exists != "append" or not self.has_data(name):
-            backend = self.backend if backend is None else backend
-            default_rate = self.samplerate_hz
         return attach_file(
             self,
             filepath,
-            Request(name, backend, samplerate_hz, metadata, if_exists=if_exists, options=options),
-            default_rate=default_rate,
+            Request(
+                self._name(data_attribute), backend, metadata=metadata, if_exists=if_exists, options=options
+            ),
+            samplerate_hz=samplerate_hz,
+            use_defaults=True,
             format=format,
             skip_unchanged=skip_unchanged,
             max_bytes=max_bytes,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overloa
 from lotdb.content import attributes, payloads
 from lotdb.content.attributes import Attributes
 from lotdb.content.defaults import POLICY, check_policy
+from lotdb.content.export import export_file
 from lotdb.content.usage import Usage, usage, usage_of_children
 from lotdb.errors import (
     InvalidMoveError,
@@ -519,6 +520,46 @@ class BaseNode(PerhapsData):
             batch_size=batch_size,
             progress=progress,
             **how,
+        )
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,
+        if_exists: Literal["error", "replace"] = "error",
+        **options: Any,
+    ) -> None:
+        """Write the node, with all its payloads and what is below it, to a file.
+
+        Parameters
+        ----------
+        path
+            The file. It appears, durably, when it is complete.
+        format
+            Name of the format; by default the file name's suffix.
+        if_exists : {"error", "replace"}
+            What to do if the file exists.
+        **options
+            Options of the format.
+
+        Raises
+        ------
+        ExportError
+            If the file exists or cannot be written, or no installed plugin writes nodes in this format, or
+            the format cannot hold what the node has; the file at *path* has not changed.
+        """
+        self._entry()  # right thread, and still there
+        export_file(
+            path,
+            hook="lotdb_export_node",
+            place=self._place(),
+            what="a node with all that it has",
+            format=format,
+            if_exists=if_exists,
+            options=options,
+            plugins=self._tree.plugins,
+            node=self,
         )
 
     # -- what it takes -------------------------------------------------------------------------------

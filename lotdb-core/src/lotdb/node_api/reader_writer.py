@@ -12,7 +12,8 @@ from lotdb.content.payloads import IfExists, Request
 from lotdb.content.tables import as_table
 from lotdb.errors import InvalidDataError
 from lotdb.files.attach import attach_file
-from lotdb.interfaces.ingester import MAX_BYTES, Blocks
+from lotdb.interfaces.ingester import Blocks
+from lotdb.interfaces.options import MAX_BYTES
 from lotdb.node_api.nodes import BaseNode
 from lotdb.ranges import Number, Unit
 from lotdb.tree.graft import check_node
@@ -199,7 +200,7 @@ class DataWriter:
         filepath: str | os.PathLike[str],
         data_attribute: str = "data",
         backend: str | None = None,
-        samplerate_hz: float | None = None,
+        samplerate_hz: float | Mapping[str, float | None] | None = None,
         database: Any = None,
         *,
         format: str | None = None,
@@ -214,7 +215,8 @@ class DataWriter:
         return attach_file(
             node,
             filepath,
-            Request(data_attribute, backend, samplerate_hz, metadata, if_exists=if_exists, options=options),
+            Request(data_attribute, backend, metadata=metadata, if_exists=if_exists, options=options),
+            samplerate_hz=samplerate_hz,
             format=format,
             skip_unchanged=skip_unchanged,
             max_bytes=max_bytes,

@@ -328,7 +328,12 @@ class Plugins:
         hooks = {caller.name for caller in self._manager.get_hookcallers(plugin) or ()}
         kinds = {
             "backend": {"lotdb_get_backend"},
-            "ingester": {"lotdb_ingest_file", "lotdb_identify_file", "lotdb_export_file"},
+            "ingester": {
+                "lotdb_ingest_file",
+                "lotdb_identify_file",
+                "lotdb_export_file",
+                "lotdb_export_node",
+            },
             "node type": {"lotdb_get_node_type"},
             "value types": {"lotdb_get_value_types"},
             "listener": _EVENTS,

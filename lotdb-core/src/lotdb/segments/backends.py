@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lotdb.errors import (
-    FileSystemError,
+    DatabaseFormatError,
     LotdbError,
     MissingPluginError,
     PluginError,
-    system_error,
+    store_error,
     system_errors,
 )
 from lotdb.interfaces.backend import Backend, BackendContext
@@ -40,6 +40,8 @@ class Backends:
         The database's file; a backend's folder is named after it.
     configs
         What each backend is told of its own, by its name.
+    formats
+        The version of its form that each backend has written, by its name, if it is not the first.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Backends:
         durable: bool,
         database_id: str,
         configs: Mapping[str, Mapping[str, Any]],
+        formats: Mapping[str, int],
     ) -> None:
         self._plugins = plugins
         self._data_file = data_file
@@ -58,6 +61,7 @@ class Backends:
         self._durable = durable
         self._database_id = database_id
         self._configs = configs
+        self._formats = formats
         self._open: dict[str, Backend] = {}
         self._lock = LimitedLock("another thread to open a backend")
 
@@ -83,6 +87,12 @@ class Backends:
         if name in _TAKEN:
             raise PluginError(f"no backend can be called {name!r}: a part of the database has that name")
         cls = self._plugins.backend(name)
+        noted = self._formats.get(name, 1)
+        if noted > cls.format_version:
+            raise DatabaseFormatError(
+                f"backend {with_versions(name)} reads version {cls.format_version} of its form, and data of "
+                f"{self._data_file.name!r} have version {noted}; install a newer release of it"
+            )
         folder = self._data_file.with_name(f"{self._data_file.name}.{name}")
         with system_errors():
             check_folder(str(folder))
@@ -94,14 +104,14 @@ class Backends:
                     durable=self._durable,
                     database_id=self._database_id,
                     config=self._configs.get(name, {}),
+                    format_version=noted,
                 )
             )
         except LotdbError:
             raise
         except Exception as error:
-            if failure := system_error(error):
-                about = f"backend {name!r} cannot be opened"
-                raise FileSystemError.of(failure, about, str(folder)) from error
+            if failure := store_error(error, f"backend {name!r} cannot be opened", str(folder)):
+                raise failure from error
             raise PluginError(
                 f"backend {with_versions(name)} failed to open in {folder.name!r}: {error!r}"
             ) from error

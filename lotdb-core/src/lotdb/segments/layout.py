@@ -7,18 +7,32 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lotdb.records import Box
+
 __all__ = ["Array", "Layout", "Segment"]
 
 Array = np.ndarray[Any, Any]
 
 
 class Segment(NamedTuple):
-    """Rows *first* to *first + rows* of the array at *locator*, and the CRC-32 of their bytes."""
+    """Rows *first* to *first + rows* of the array at *locator*, and the CRC-32 of their bytes.
+
+    Of more than one block there are also *sums*, those of ``segments/blocks.py``, of blocks of *step* rows:
+    the bytes themselves, or a record that holds them. A segment without, of an earlier format or of a backend
+    that checks its windows itself, has no *step*.
+    """
 
     locator: Any
     first: int
     rows: int
     checksum: int
+    step: int = 0
+    sums: bytes | Box | None = None
+
+    @property
+    def stored(self) -> tuple[Any, ...]:
+        """The plain form of it that a record holds."""
+        return tuple(self) if self.step else tuple(self[:4])
 
 
 @dataclass(frozen=True)

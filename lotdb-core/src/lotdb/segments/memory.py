@@ -25,6 +25,8 @@ class MemoryBackend(Backend):
     """Arrays in memory; nothing outlives the process."""
 
     name = "memory"
+    concurrent_reads = 1
+    checks_windows = True  # nothing alters the memory of this process
 
     def __init__(self, context: Any = None) -> None:
         super().__init__(context)

@@ -11,6 +11,7 @@ from ZODB.blob import Blob
 
 from lotdb.errors import DamagedError
 from lotdb.interfaces.backend import is_locator
+from lotdb.records import Box
 from lotdb.segments.layout import Layout, Segment
 from lotdb.values import values
 
@@ -59,7 +60,7 @@ class PayloadRecord:
             self.content_type,
             self.metadata,
             self.layout.options,
-            tuple(tuple(segment) for segment in self.segments),
+            tuple(segment.stored for segment in self.segments),
         )
 
     @classmethod
@@ -81,7 +82,7 @@ class PayloadRecord:
                 type(backend) is str and type(content_type) is str and type(options) is tuple,
                 type(shape) is tuple and all(map(_is_count, shape)) and len(shape) <= _AXES,
                 rate is None or (type(rate) in (int, float) and 0 < rate < math.inf),
-                all(_is_locator(part.locator) and all(map(_is_count, part[1:])) for part in segments),
+                all(map(_is_segment, segments)),
             )
         except (TypeError, ValueError, SyntaxError, AttributeError) as error:
             raise DamagedError(f"its record makes no sense: {error}") from error
@@ -94,6 +95,15 @@ class PayloadRecord:
 
 def _is_count(number: Any) -> bool:
     return type(number) is int and 0 <= number < 1 << 63
+
+
+def _is_segment(segment: Segment) -> bool:
+    return (
+        _is_locator(segment.locator)
+        and all(map(_is_count, segment[1:5]))
+        and (segment.sums is None) == (segment.step == 0)
+        and (segment.sums is None or isinstance(segment.sums, bytes | Box))
+    )
 
 
 def _is_locator(locator: Any) -> bool:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
 from lotdb.errors import (
     DamagedError,
-    FileSystemError,
     LotdbError,
     PluginError,
     StaleNodeError,
-    system_error,
+    store_error,
     system_errors,
 )
 from lotdb.interfaces.backend import Backend
-from lotdb.interfaces.installed import with_versions
-from lotdb.segments.checksums import THREADED_BYTES, checksum, read_summed
+from lotdb.interfaces.installed import plugin_errors, with_versions
+from lotdb.segments.blocks import Blocks, blocks_of
+from lotdb.segments.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
 from lotdb.segments.layout import Array, Layout, Segment
+from lotdb.segments.requests import Request, run_all
 from lotdb.segments.small_arrays import Pack, copy_rows
 
-__all__ = ["Reader", "place_of"]
+__all__ = ["Reader", "Wanted", "place_of", "read_ahead"]
+
+T = TypeVar("T")
 
 # What a backend raises if a library has not what it calls, which says nothing about the data.
 NOT_OF_DATA = (AttributeError, ImportError, NameError, NotImplementedError, TypeError)
@@ -32,6 +36,20 @@ NOT_OF_DATA = (AttributeError, ImportError, NameError, NotImplementedError, Type
 DOUBTED_BYTES = 64 << 20
 # No array that does not fit into memory is compressed like that.
 IMPLAUSIBLE = 1000
+
+# A window of up to so many bytes is read with what else is in its blocks in one piece; of a larger one, only
+# the blocks at its edges are read to memory of their own.
+SCRATCH_BYTES = 1 << 20
+# A reader keeps memory of so many bytes for it, which is in the processor's cache.
+WARM_BYTES = 128 << 10
+_NO_ROOM = np.empty(0, np.uint8)
+# Of so many segments it is remembered which blocks were found right.
+KNOWN_BLOCKS = 4096
+# Segments of up to so many bytes are read ahead, and so many bytes of them at a time.
+AHEAD_BYTES = 1 << 20
+FETCHED_BYTES = 8 << 20
+# What is done one by one is looked at so far ahead.
+BATCH = 256
 
 
 class Reader:
@@ -48,6 +66,15 @@ class Reader:
         self._pending: dict[int, Pack] = {}  # what is not written yet, by the identity of its locator
         # What was undone last, to tell it from what is damaged.
         self._undone: deque[Any] = deque(maxlen=1000)
+        # By locator, first row and rows: what is known of the blocks of segments, and rows read ahead.
+        self._blocks: dict[tuple[Any, ...], Blocks] = {}
+        self._scratch = _NO_ROOM
+        # By its name, whether a backend may be asked for several things at once.
+        self._at_once: dict[str, bool] = {}
+        self._ahead: OrderedDict[tuple[Any, ...], Array] = OrderedDict()
+        self._ahead_bytes = 0
+        #: Where the payload was that was read whole last, of a backend that is read ahead.
+        self.last_read: tuple[Any, str, str] | None = None
 
     def room_for(self, layout: Layout, segments: tuple[Segment, ...], first: int, rows: int) -> Array:
         """Memory for *rows* rows of *segments* from row *first* on, if they can be there.
@@ -80,12 +107,15 @@ class Reader:
         Raises
         ------
         DamagedError
-            If bytes are missing, or rows that are read whole do not match their checksum.
+            If bytes are missing, or do not match their checksums.
         """
         wanted, done = len(out), 0
-        for segment, skip, rows in _windows(segments, first, wanted):
-            self._read_segment(layout, segment, skip, out if rows == wanted else out[done : done + rows])
-            done += rows
+        if len(segments) > 1 and self.reads_at_once(layout, segments):
+            done = self._read_at_once(layout, segments, first, out)
+        else:
+            for segment, skip, rows in _windows(segments, first, wanted):
+                self._read_segment(layout, segment, skip, out if rows == wanted else out[done : done + rows])
+                done += rows
         if done == wanted:
             return
         if out.nbytes:
@@ -102,11 +132,125 @@ class Reader:
         step, running = max(1, block_bytes // layout.row_bytes), 0
         for first in range(0, segment.rows, step):
             block = self.room_for(layout, (segment,), first, min(step, segment.rows - first))
-            self.read_into(layout, (segment,), first, block)
+            self._read_segment(layout, segment, first, block, checked_later=True)
             running = checksum(block, running)
             yield block
         if running != segment.checksum:
             raise self._checksum_error(layout, segment)
+
+    def read_box(
+        self, layout: Layout, segments: tuple[Segment, ...], box: tuple[slice, ...], out: Array
+    ) -> None:
+        """Fill *out* with what lies in *box*, a slice for each axis, of backends that read such boxes.
+
+        Raises
+        ------
+        DamagedError
+            If bytes are missing or altered.
+        """
+        done = 0
+        for segment, skip, rows in _windows(segments, box[0].start, len(out)):
+            self._read_box(layout, segment, skip, box[1:], out[done : done + rows])
+            done += rows
+        if done < len(out):
+            raise DamagedError(f"only {done} of {len(out)} rows are recorded")
+
+    def _read_box(
+        self, layout: Layout, segment: Segment, skip: int, others: tuple[slice, ...], out: Array
+    ) -> None:
+        keeper = self._keeper(segment.locator)
+        if keeper is not self:
+            keeper._read_box(layout, segment, skip, others, out)
+            return
+        first = segment.first + skip
+        rows = slice(first, first + len(out))
+        pack = self._pending.get(id(segment.locator))
+        if pack is not None:
+            out[...] = pack.array[(rows, *others)]
+            return
+        backend = self._backends(layout.backend)
+        box = np.empty(out.shape, out.dtype)  # C-contiguous, as backends are promised
+        try:
+            backend.read_selection(segment.locator, (rows, *others), box)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise self._read_error(backend, segment.locator, error) from error
+        copy_rows(box, out)
+
+    def reads_boxes(self, layout: Layout, segments: tuple[Segment, ...]) -> bool:
+        """Whether the backend of *segments* reads parts of rows, and checks what it reads."""
+        backend = self._backend_of(layout, segments)
+        return backend.checks_windows and type(backend).read_selection is not Backend.read_selection
+
+    def _backend_of(self, layout: Layout, segments: tuple[Segment, ...]) -> Backend:
+        keeper = self._keeper(segments[0].locator) if segments else self
+        return keeper._backends(layout.backend)
+
+    # -- several at once ---------------------------------------------------------------------------
+
+    def reads_at_once(self, layout: Layout, segments: tuple[Segment, ...]) -> bool:
+        """Whether the backend of *segments* may be asked for several things at once."""
+        known = self._at_once.get(layout.backend)
+        if known is None:
+            known = self._at_once[layout.backend] = self._backend_of(layout, segments).concurrent_reads > 1
+        return known
+
+    def _read_at_once(self, layout: Layout, segments: tuple[Segment, ...], first: int, out: Array) -> int:
+        """What :meth:`read_into` does, with all requests under way at once; how many rows were read."""
+        done, steps = 0, []
+        for segment, skip, rows in _windows(segments, first, len(out)):
+            steps.append(self._begin(layout, segment, skip, out[done : done + rows]))
+            done += rows
+        run_all([request for requests, _ in steps for request in requests])
+        for _, finish in steps:
+            finish()
+        return done
+
+    def fetch(self, wanted: Iterable[tuple[Layout, Segment]]) -> None:
+        """Read small segments ahead, for who is about to read them one by one.
+
+        Errors are left to who does.
+        """
+        steps: list[tuple[Reader, Segment, Request]] = []
+        for layout, segment in wanted:
+            if not self.reads_at_once(layout, (segment,)):
+                continue
+            keeper = self._keeper(segment.locator)
+            size = segment.rows * layout.row_bytes
+            if id(segment.locator) in keeper._pending or segment[:3] in keeper._ahead or size > AHEAD_BYTES:
+                continue
+            rows = np.empty((segment.rows, *layout.row_shape), layout.dtype)
+            backend = keeper._backends(layout.backend)
+            steps.append((keeper, segment, Request(backend, segment.locator, segment.first, rows)))
+        run_all([request for _, _, request in steps])
+        for keeper, segment, request in steps:
+            if request.error is None:
+                keeper._put_ahead(segment, request.out)
+
+    def _put_ahead(self, segment: Segment, rows: Array) -> None:
+        self._ahead[segment[:3]] = rows
+        self._ahead_bytes += rows.nbytes
+        while self._ahead_bytes > 2 * FETCHED_BYTES:
+            self._ahead_bytes -= self._ahead.popitem(last=False)[1].nbytes
+
+    def _take_ahead(self, segment: Segment) -> Array | None:
+        rows = self._ahead.pop(segment[:3], None)
+        if rows is not None:
+            self._ahead_bytes -= rows.nbytes
+        return rows
+
+    def is_ahead(self, segment: Segment) -> bool:
+        """Whether *segment* was read ahead."""
+        return segment[:3] in self._keeper(segment.locator)._ahead
+
+    def forget_ahead(self) -> None:
+        """Let go of what was read ahead."""
+        self._ahead.clear()
+        self._ahead_bytes = 0
+        self.last_read = None
+
+    # -- one segment -------------------------------------------------------------------------------
 
     def _checksum_error(self, layout: Layout, segment: Segment) -> DamagedError:
         keeper = self._keeper(segment.locator)
@@ -115,10 +259,12 @@ class Reader:
         where = place_of(self._backends(layout.backend), segment.locator)
         return DamagedError(f"the bytes in {where} do not match their checksum")
 
-    def _read_segment(self, layout: Layout, segment: Segment, skip: int, out: Array) -> None:
+    def _read_segment(
+        self, layout: Layout, segment: Segment, skip: int, out: Array, *, checked_later: bool = False
+    ) -> None:
         keeper = self._keeper(segment.locator)
         if keeper is not self:
-            keeper._read_segment(layout, segment, skip, out)
+            keeper._read_segment(layout, segment, skip, out, checked_later=checked_later)
             return
         pack = self._pending.get(id(segment.locator))
         if pack is not None:
@@ -127,6 +273,16 @@ class Reader:
             return
         backend, first = self._backends(layout.backend), segment.first + skip
         is_whole = len(out) == segment.rows
+        if self._ahead and is_whole and (kept := self._take_ahead(segment)) is not None:
+            copy_rows(kept, out)
+            if checksum(out) != segment.checksum:
+                raise self._checksum_error(layout, segment)
+            return
+        if not is_whole and not checked_later and not backend.checks_windows:
+            blocks = self._blocks.get(segment[:3]) or self._blocks_of(layout, segment)
+            if blocks.unseen and blocks.has_unseen(skip, len(out)):
+                self._read_checked(backend, layout, segment, blocks, skip, out)
+                return
         in_parts = is_whole and backend.reads_in_parts and out.nbytes >= THREADED_BYTES
         try:
             if in_parts:
@@ -142,6 +298,113 @@ class Reader:
         if is_whole and (summed if in_parts else checksum(out)) != segment.checksum:
             raise self._checksum_error(layout, segment)
 
+    def _read_checked(
+        self, backend: Backend, layout: Layout, segment: Segment, blocks: Blocks, skip: int, out: Array
+    ) -> None:
+        """Fill *out* with rows of blocks of which some were not looked at yet."""
+        step, end = blocks.step, skip + len(out)
+        begin, stop = skip // step * step, min(-(-end // step) * step, segment.rows)
+        if (stop - begin) * layout.row_bytes > len(self._scratch):
+            requests, finish = self._begin_checked(backend, layout, segment, blocks, skip, out)
+            run_all(requests)
+            finish()
+            return
+        # Memory that is in the processor's cache already, for what most windows are.
+        row_bytes = layout.row_bytes
+        room = self._scratch[: (stop - begin) * row_bytes]
+        rows = room.view(layout.dtype)
+        if layout.row_shape:
+            rows = rows.reshape(stop - begin, *layout.row_shape)
+        try:
+            backend.read_into(segment.locator, segment.first + begin, rows)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise self._read_error(backend, segment.locator, error) from error
+        if not blocks.check(begin, room):
+            raise self._checksum_error(layout, segment)
+        as_bytes(out)[...] = room[(skip - begin) * row_bytes : (end - begin) * row_bytes]
+
+    def _begin(
+        self, layout: Layout, segment: Segment, skip: int, out: Array
+    ) -> tuple[list[Request], Callable[[], None]]:
+        """The requests that fill *out* with rows of *segment*, and what is to be done after them."""
+        keeper = self._keeper(segment.locator)
+        if keeper is not self:
+            return keeper._begin(layout, segment, skip, out)
+        is_whole = len(out) == segment.rows
+        if id(segment.locator) in self._pending or (is_whole and segment[:3] in self._ahead):
+            return [], partial(self._read_segment, layout, segment, skip, out)
+        backend = self._backends(layout.backend)
+        if not is_whole and not backend.checks_windows:
+            blocks = self._blocks.get(segment[:3]) or self._blocks_of(layout, segment)
+            if blocks.unseen and blocks.has_unseen(skip, len(out)):
+                return self._begin_checked(backend, layout, segment, blocks, skip, out)
+        request = Request(backend, segment.locator, segment.first + skip, out)
+
+        def finish() -> None:
+            self._raise_error(request)
+            if is_whole and checksum(out) != segment.checksum:
+                raise self._checksum_error(layout, segment)
+
+        return [request], finish
+
+    def _begin_checked(
+        self, backend: Backend, layout: Layout, segment: Segment, blocks: Blocks, skip: int, out: Array
+    ) -> tuple[list[Request], Callable[[], None]]:
+        """As :meth:`_begin`, for a window of blocks of which some were not looked at yet."""
+        step, end = blocks.step, skip + len(out)
+        begin, stop = skip // step * step, min(-(-end // step) * step, segment.rows)
+        # The blocks that lie in the window as a whole.
+        first, last = -(-skip // step) * step, end if stop == end else end // step * step
+        little = SCRATCH_BYTES if backend.concurrent_reads > 1 else WARM_BYTES
+        if (stop - begin) * layout.row_bytes <= little or first > last:
+            around = [(begin, stop)]
+            low = high = skip
+        else:
+            # All but the blocks at the edges is read to where it belongs; and those too, if they were right.
+            around = [
+                (edge, min(edge + step, stop))
+                for edge, is_cut in ((begin, begin < skip), (last, last < end))
+                if is_cut and blocks.has_unseen(edge, 1)
+            ]
+            low = first if (begin, begin + step) in around else skip
+            high = last if (last, stop) in around else end
+        parts = [(edge, np.empty((until - edge, *layout.row_shape), layout.dtype)) for edge, until in around]
+        wanted = [(edge, rows) for edge, rows in parts if edge < low or low == high]
+        wanted += [(low, out[low - skip : high - skip])] if low < high else []
+        wanted += [(edge, rows) for edge, rows in parts if edge >= high > low]
+        requests = [Request(backend, segment.locator, segment.first + row, rows) for row, rows in wanted]
+
+        def finish() -> None:
+            for request in requests:
+                self._raise_error(request)
+            whole = out[first - skip : last - skip] if low < high and first < last else out[:0]
+            for edge, rows in [*parts, (first, whole)]:
+                if len(rows) and not blocks.check(edge, as_bytes(rows)):
+                    raise self._checksum_error(layout, segment)
+            for edge, rows in parts:
+                some, rest = max(edge, skip), min(edge + len(rows), end)
+                copy_rows(rows[some - edge : rest - edge], out[some - skip : rest - skip])
+
+        return requests, finish
+
+    def _raise_error(self, request: Request) -> None:
+        error = request.error
+        if error is None:
+            return
+        if isinstance(error, MemoryError):
+            raise error
+        raise self._read_error(request.backend, request.locator, error) from error
+
+    def _blocks_of(self, layout: Layout, segment: Segment) -> Blocks:
+        if len(self._blocks) >= KNOWN_BLOCKS:
+            self._blocks.clear()
+        if not len(self._scratch):
+            self._scratch = np.empty(WARM_BYTES, np.uint8)
+        blocks = self._blocks[segment[:3]] = blocks_of(segment, layout.row_bytes)
+        return blocks
+
     def _keeper(self, locator: Any) -> Reader:
         """The reader of *locator*; a tree that was copied has others, and overrides this."""
         return self
@@ -153,8 +416,8 @@ class Reader:
         if any(locator is each for each in undone):
             return StaleNodeError("it was written in a transaction, or after a savepoint, that was undone")
         where = place_of(backend, locator)
-        if failure := system_error(error):
-            return FileSystemError.of(failure, f"cannot read {where}", where)
+        if failure := store_error(error, f"cannot read {where}", where):
+            return failure
         if isinstance(error, DamagedError):
             return error if where in str(error) else DamagedError(f"{where}: {error}")
         if isinstance(error, NOT_OF_DATA):
@@ -168,8 +431,48 @@ class Reader:
             return keeper.files(layout, segment)
         if id(segment.locator) in self._pending:
             return []
-        with system_errors():
+        with system_errors(), plugin_errors(layout.backend):
             return list(self._backends(layout.backend).files(segment.locator))
+
+
+Wanted = tuple["Reader", Layout, Segment]
+
+
+def read_ahead(items: Iterable[T], wanted: Callable[[T], Iterable[Wanted]]) -> Iterator[T]:
+    """*items*, of which each is given out when the small segments that are *wanted* for it were read.
+
+    From a store that takes its time, those of several are read at once. Any other is left alone, and asked
+    for nothing before it is needed.
+    """
+    batch: list[T] = []
+    waiting: list[Wanted] = []
+    size = 0
+    for item in items:
+        slow = [each for each in wanted(item) if _is_slow(*each)]
+        if not slow and not batch:
+            yield item
+            continue
+        batch.append(item)
+        waiting += slow
+        size += sum(segment.rows * layout.row_bytes for _, layout, segment in slow)
+        if size > FETCHED_BYTES or len(batch) >= BATCH:
+            yield from _fetched(batch, waiting)
+            batch, waiting, size = [], [], 0
+    yield from _fetched(batch, waiting)
+
+
+def _is_slow(reader: Reader, layout: Layout, segment: Segment) -> bool:
+    try:
+        return reader.reads_at_once(layout, (segment,))
+    except LotdbError:  # its backend is not to be had, as who reads it will say
+        return False
+
+
+def _fetched(batch: list[T], waiting: list[Wanted]) -> list[T]:
+    readers = {id(reader): reader for reader, _, _ in waiting}
+    for name, reader in readers.items():
+        reader.fetch([(layout, segment) for each, layout, segment in waiting if id(each) == name])
+    return batch
 
 
 def _windows(segments: tuple[Segment, ...], first: int, rows: int) -> Iterator[tuple[Segment, int, int]]:

@@ -18,13 +18,14 @@ import numpy as np
 from persistent import Persistent
 
 from lotdb.errors import (
-    FileSystemError,
     LotdbError,
     PluginError,
-    system_error,
+    store_error,
 )
 from lotdb.interfaces.backend import is_locator
 from lotdb.interfaces.installed import plugin_errors, with_versions
+from lotdb.records import Box
+from lotdb.segments.blocks import BLOCK_BYTES, SUM_BYTES, BlockSums, block_rows, block_sums, sums_of
 from lotdb.segments.checksums import checksum
 from lotdb.segments.durability import make_durable
 from lotdb.segments.layout import Array, Layout, Segment
@@ -44,6 +45,8 @@ STREAMED_BYTES = 32 << 20
 PENDING_BYTES = 48 << 20
 # What so many small packs held is remembered: the next append is likely to merge them.
 REMEMBERED = 16
+# Sums of blocks of up to so many bytes lie in the payload's record, those of 2 MiB at most.
+INLINE_BYTES = 256
 
 
 class Stage(Reader):
@@ -58,6 +61,8 @@ class Stage(Reader):
         None for a tree outside any database: arrays are then handed on at once and nothing is noted.
     adopt
         Given each new locator, so that one that is a persistent object becomes part of its database.
+    note_format
+        Given a backend that is about to write in a form of a version other than the first.
     decode_options
         From the plain form of a layout's options to what the backend is passed.
     """
@@ -68,11 +73,13 @@ class Stage(Reader):
         *,
         join: Callable[[Stage], None] | None = None,
         adopt: Callable[[Any], None] = lambda locator: None,
+        note_format: Callable[[Backend], None] = lambda backend: None,
         decode_options: Callable[[Layout], Mapping[str, Any]],
     ) -> None:
         super().__init__(backends)
         self._join = join
         self._adopt = adopt
+        self._note_format = note_format
         self._decode_options = decode_options
         self._packs: dict[Layout, Pack] = {}
         self._pending_bytes = 0
@@ -95,21 +102,41 @@ class Stage(Reader):
             pack = Pack(self._new_locator(layout), layout)
             self._pending[id(pack.locator)] = pack
             self._packs[layout] = pack
-        segment = Segment(pack.locator, pack.rows, len(array), checksum(array))
+        segment = self._segment(layout, pack.locator, pack.rows, array)
         self._add(layout, pack, array)
         return (segment,)
+
+    def _segment(self, layout: Layout, locator: Any, first: int, array: Array) -> Segment:
+        """The segment that *array* is, from row *first* on of what is stored at *locator*."""
+        segment = Segment(locator, first, len(array), checksum(array))
+        step = self._step(layout, len(array))
+        return self._with_sums(segment, step, block_sums(array, step)) if step else segment
+
+    def _step(self, layout: Layout, rows: int) -> int:
+        """Rows of a block of *rows* rows; 0 if they are one block, or somebody else checks windows."""
+        if rows * layout.row_bytes <= BLOCK_BYTES or self._backends(layout.backend).checks_windows:
+            return 0
+        return block_rows(layout.row_bytes, rows)
+
+    def _with_sums(self, segment: Segment, step: int, sums: bytes) -> Segment:
+        # Many get a record of their own, which is read with the first window: the node's is read each time.
+        kept = Box((sums,)) if len(sums) > INLINE_BYTES and self._join is not None else sums
+        return segment._replace(step=step, sums=kept)
 
     def write_blocks(self, layout: Layout, blocks: Iterable[Array], rows: int) -> tuple[Segment, ...]:
         """One segment that holds *rows* rows, given as consecutive *blocks*; held in memory one by one."""
         if rows * layout.row_bytes < PACKED_BYTES:
             return self.write_stream(layout, blocks)
         locator = self._new_locator(layout)
-        running = 0
+        running, step = 0, self._step(layout, rows)
+        sums = BlockSums(layout.row_bytes, step) if step else None
 
         def summed() -> Iterator[Array]:
             nonlocal running
             for block in map(np.ascontiguousarray, blocks):
                 running = checksum(block, running)
+                if sums is not None:
+                    sums.add(block)
                 yield block
 
         backend, options = self._backends(layout.backend), self._decode_options(layout)
@@ -117,7 +144,8 @@ class Stage(Reader):
             shape = (rows, *layout.row_shape)
             backend.write_blocks(locator, summed(), shape, options, **_notes(backend, layout))
             make_durable(backend, locator)
-        return (Segment(locator, 0, rows, running),)
+        segment = Segment(locator, 0, rows, running)
+        return (segment if sums is None else self._with_sums(segment, step, sums.finish()),)
 
     def write_stream(
         self, layout: Layout, blocks: Iterable[Array], segments: tuple[Segment, ...] = ()
@@ -167,10 +195,7 @@ class Stage(Reader):
         if keep < len(segments):
             merged = sum(segment.rows for segment in segments[keep:])
             block = np.empty((merged + len(array), *layout.row_shape), layout.dtype)
-            done = 0
-            for segment in segments[keep:]:
-                self._read_to_merge(layout, segment, block[done : done + segment.rows])
-                done += segment.rows
+            self._read_to_merge(layout, segments[keep:], block[:merged])
             copy_rows(array, block[merged:])
             array = block
         return (*segments[:keep], *self.write(layout, array))
@@ -184,7 +209,15 @@ class Stage(Reader):
             return None
         extended = last._replace(rows=last.rows + len(array), checksum=checksum(array, last.checksum))
         self._add(layout, pack, array)
-        return extended
+        pack_rows = pack.array  # also if it has just been written
+        step = self._step(layout, extended.rows)
+        if not step:
+            return extended
+        # Blocks that were full stay as they are; the one that was not is summed once more.
+        full = 0 if last.sums is None else last.rows // step
+        before = b"" if last.sums is None else sums_of(last)[: full * SUM_BYTES]
+        rest = pack_rows[last.first + full * step :]
+        return self._with_sums(extended, step, before + block_sums(rest, step))
 
     def _add(self, layout: Layout, pack: Pack, array: Array) -> None:
         pack.add(array)
@@ -210,12 +243,19 @@ class Stage(Reader):
         if len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
 
-    def _read_to_merge(self, layout: Layout, segment: Segment, out: Array) -> None:
-        array = self._remembered.get(segment.locator)
-        if array is None:
-            self._read_segment(layout, segment, 0, out)
-        else:
-            copy_rows(array[segment.first : segment.first + segment.rows], out)
+    def _read_to_merge(self, layout: Layout, segments: tuple[Segment, ...], out: Array) -> None:
+        if not any(segment.locator in self._remembered for segment in segments):
+            self.read_into(layout, segments, 0, out)
+            return
+        done = 0
+        for segment in segments:
+            rows = out[done : done + segment.rows]
+            array = self._remembered.get(segment.locator)
+            if array is None:
+                self._read_segment(layout, segment, 0, rows)
+            else:
+                copy_rows(array[segment.first : segment.first + segment.rows], rows)
+            done += segment.rows
 
     def _forget_pack(self, layout: Layout) -> None:
         pack = self._packs.pop(layout)
@@ -225,7 +265,7 @@ class Stage(Reader):
     def _write_large(self, layout: Layout, array: Array) -> Segment:
         locator = self._new_locator(layout)
         self._backend_write(layout, locator, array)
-        return Segment(locator, 0, len(array), checksum(array))
+        return self._segment(layout, locator, 0, array)
 
     def _new_locator(self, layout: Layout) -> Any:
         backend = self._backends(layout.backend)
@@ -234,6 +274,8 @@ class Stage(Reader):
             if not self._joined:
                 self._join(self)
                 self._joined = True
+            if backend.format_version != 1:
+                self._note_format(backend)
             self._adopt(locator)
             self._written.append((backend, locator))
         return locator
@@ -305,6 +347,7 @@ class Stage(Reader):
 
     def _reset(self) -> None:
         self._forget_packs()
+        self.forget_ahead()
         self._written.clear()
         self._joined = self._voted = False
 
@@ -368,10 +411,9 @@ def _writing(backend: Backend, locator: Any) -> Iterator[None]:
         _delete(backend, locator)
         if isinstance(error, LotdbError | MemoryError) or not isinstance(error, Exception):
             raise
-        if failure := system_error(error):
-            raise FileSystemError.of(
-                failure, f"backend {backend.name!r} cannot write", place_of(backend, locator)
-            ) from error
+        about = f"backend {backend.name!r} cannot write"
+        if failure := store_error(error, about, place_of(backend, locator)):
+            raise failure from error
         raise PluginError(f"backend {with_versions(backend.name)} failed to write: {error!r}") from error
 
 

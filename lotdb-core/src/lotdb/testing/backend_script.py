@@ -62,7 +62,7 @@ class ScriptTests(BackendFixtures):
     def test_a_script_gives_the_tree_that_it_gives_in_memory(
         self, bench: Bench, backend_class: type[Backend], tmp_path: Path
     ) -> None:
-        bench.needs_a_database()
+        bench.needs_its_arrays_inside()  # for each script has a database of its own
 
         @settings(
             max_examples=60,

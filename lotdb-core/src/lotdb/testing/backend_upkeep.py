@@ -64,7 +64,7 @@ class UpkeepTests(BackendFixtures):
 
     @pytest.mark.parametrize("how", ["replaced", "deleted"])
     def test_pack_gives_back_what_was(self, bench: Bench, how: str) -> None:
-        bench.needs_a_database()
+        bench.needs_its_arrays_inside()
         kept = filled("float64", LARGE, 1)
         bench.node("kept").write_data(kept)
         payload = bench.node("gone").write_data(filled("float64", LARGE, 2))

@@ -27,8 +27,9 @@ class BackendTests(AloneTests, PayloadTests, TransactionTests, UpkeepTests, Dama
     backend_class
         The class to test.
     config
-        What the backend is told by ``LOTDB(backends={name: config})``; nothing by default. It must not make
-        two databases share a place.
+        What the backend is told by ``LOTDB(backends={name: config})``; nothing by default. If it names a
+        place outside of the database's folder (``Backend.is_outside``), tests that need several databases are
+        skipped, and so are those of what is swept, moved and copied with the folder.
     options
         A list of mappings, each a choice of options that ``write_data`` takes for this backend with arrays
         of any dtype and row shape; none by default.

@@ -112,6 +112,7 @@ class Bench:
         self.in_memory = in_memory
         self.durability: Literal["full", "process"] = durability
         self.plugins = plugins_with(backend_class)
+        self.is_second = False
         self._db: LOTDB | None = None
         self._tree: BaseNode | None = None
 
@@ -125,6 +126,8 @@ class Bench:
     def reopen(self, *, read_only: bool = False) -> LOTDB:
         """Close the database and open it anew."""
         self.needs_a_database()
+        if self.is_second:
+            pytest.skip("its config names a place outside of the folder, which is that of one database")
         self.close()
         self._db = LOTDB(
             self.folder,
@@ -148,15 +151,28 @@ class Bench:
         if self.in_memory:
             pytest.skip("it is refused inside databases; trees in memory use it")
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether the arrays lie outside of the folder, where nothing is swept."""
+        return not self.in_memory and self.db._backends(self.backend_class.name).is_outside
+
+    def needs_its_arrays_inside(self) -> None:
+        """Skip the test for a backend whose arrays are neither moved, copied nor swept with the folder."""
+        self.needs_a_database()
+        if self.is_outside:
+            pytest.skip("its arrays lie outside of the folder, where the core leaves them alone")
+
     def another(self, name: str) -> Bench:
         """A database of the same kind in a folder of its own."""
-        return Bench(
+        another = Bench(
             self.folder.with_name(name),
             self.backend_class,
             self.config,
             in_memory=self.in_memory,
             durability=self.durability,
         )
+        another.is_second = self.is_outside
+        return another
 
     # -- the tree ----------------------------------------------------------------------------------
 

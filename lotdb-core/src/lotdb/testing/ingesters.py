@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import io
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lotdb import LOTDB, Blocks, DataNode, Ingested, IngestError, LotdbError, Payload, Plugins, SourceFile
+from lotdb import (
+    LOTDB,
+    Blocks,
+    DataNode,
+    Ingested,
+    IngestedNode,
+    IngestError,
+    InvalidKeyError,
+    LotdbError,
+    Payload,
+    Plugins,
+    SourceFile,
+)
 from lotdb.testing.seen import check_same, picture
 
 __all__ = ["IngesterTests", "Sample"]
@@ -36,15 +49,19 @@ class Sample:
         The bytes of the file.
     data
         The array, table (a masked structured array), text or bytes that it holds; a mapping of names to
-        such for a file that becomes several payloads.
+        such for a file that becomes several payloads. One of a node below is named with its path, such as
+        ``"left/imu"`` for payload ``"imu"`` of node ``"left"``, or ``"left"`` for the only one there.
     samplerate_hz
-        The rate that it announces.
+        The rate that it announces; of several payloads that of the first, or a mapping of names to rates,
+        None for one without.
     metadata
-        What the payload's metadata have at least.
+        What the metadata of the payload, or the first one, have at least.
     format
         What is passed to ``attach_file``, if anything.
     options
         Further arguments of ``attach_file``.
+    beside
+        The files that belong to it, as a mapping of their names to their bytes.
     exported
         Whether the plugin's ``lotdb_export_file``, if it has one, makes a file of the same data. Formats
         that are lossy, or are only read, do not.
@@ -53,11 +70,12 @@ class Sample:
     name: str
     content: bytes = field(repr=False)
     data: Any = field(repr=False)
-    samplerate_hz: float | None = None
+    samplerate_hz: float | Mapping[str, float | None] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     format: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     exported: bool = True
+    beside: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def kind(self) -> str:
@@ -146,7 +164,8 @@ class IngesterTests:
         for sample in samples:
             payload = _attach(node, sample, sample.content, tmp_path)
             _check_holds(node, sample, f"{sample.name} gives what it holds")
-            assert payload.samplerate_hz == sample.samplerate_hz, f"{sample.name}: Ingested.samplerate_hz"
+            found = {name: each.samplerate_hz for name, each in _payloads(node, sample).items()}
+            assert found == _rates(sample, found), f"{sample.name}: Ingested.samplerate_hz"
             found = {name: payload.metadata.get(name) for name in sample.metadata}
             assert found == dict(sample.metadata), f"{sample.name}: Ingested.metadata"
 
@@ -166,13 +185,15 @@ class IngesterTests:
         self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
         for sample in samples:
-            source = _source(sample.content, sample.kind, sample.options, tmp_path / "moved" / sample.name)
-            ingested = plugin.lotdb_ingest_file(source=source)
-            several = ingested if isinstance(ingested, Mapping) else {"": ingested}
-            for each in several.values():
-                assert isinstance(each, Ingested), f"{sample.name} is its kind, it answered {ingested!r}"
-                for _ in each.data.blocks if isinstance(each.data, Blocks) else ():
-                    pass  # the path does not exist: whatever opens it anew fails here
+            path = tmp_path / "moved" / sample.name
+            _write_beside(sample, path.parent)
+            source = _source(sample.content, sample.kind, sample.options, path)
+            with contextlib.closing(source._together):
+                answer = plugin.lotdb_ingest_file(source=source)
+                for each in _all_of(answer):
+                    assert isinstance(each, Ingested), f"{sample.name} is its kind, it answered {answer!r}"
+                    for _ in each.data.blocks if isinstance(each.data, Blocks) else ():
+                        pass  # the path does not exist: whatever opens it anew fails here
 
     def test_it_gives_the_same_every_time(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
@@ -193,13 +214,14 @@ class IngesterTests:
             with LOTDB(tmp_path / backend, plugins=OnlyThis(plugin)) as db:
                 with db.connection() as root:
                     for number, sample in enumerate(samples):
-                        node = root.get_data_node(f"{number}", backend=backend)
-                        _attach(node, sample, sample.content, tmp_path)
+                        node = root.get_data_node(f"{number}")
+                        _attach(node, sample, sample.content, tmp_path, backend=backend)
                 with db.connection() as root:
                     for number, sample in enumerate(samples):
                         node = root.get_data_node(f"{number}", create=False)
                         _check_holds(node, sample, f"{sample.name} in {backend}")
-                        assert all(payload.backend == backend for payload in _payloads(node, sample))
+                        there = {payload.backend for payload in _payloads(node, sample).values()}
+                        assert there == {backend}
 
     def test_what_came_in_goes_out_again(
         self, plugin: Any, node: DataNode, samples: Sequence[Sample], tmp_path: Path
@@ -215,6 +237,25 @@ class IngesterTests:
             again = _attach(node, sample, path.read_bytes(), tmp_path)
             _check_holds(node, sample, f"{sample.name}, exported and taken in again")
             assert again.samplerate_hz == rate, f"{sample.name} keeps its rate when it is exported"
+
+    def test_a_node_that_came_in_goes_out_again(
+        self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        if not hasattr(plugin, "lotdb_export_node"):
+            pytest.skip("the plugin writes no nodes")
+        for sample in samples:
+            if not sample.exported or sample.beside:
+                continue
+            node = DataNode("node", plugins=OnlyThis(plugin))
+            _attach(node, sample, sample.content, tmp_path)
+            before = {name: each.samplerate_hz for name, each in _payloads(node, sample).items()}
+            path = tmp_path / f"exported-{sample.name}"
+            node.export(path, format=sample.kind)
+            again = DataNode("node", plugins=OnlyThis(plugin))
+            _attach(again, sample, path.read_bytes(), tmp_path)
+            _check_holds(again, sample, f"{sample.name}, exported as a node and taken in again")
+            after = {name: each.samplerate_hz for name, each in _payloads(again, sample).items()}
+            assert after == before, f"{sample.name} keeps its rates when its node is exported"
 
     # -- what is not its kind ----------------------------------------------------------------------
 
@@ -294,23 +335,51 @@ class IngesterTests:
 
         check()
 
-    def _check(self, node: DataNode, sample: Sample, content: bytes, folder: Path) -> None:
+    def test_files_beside_that_are_missing_or_cut_are_taken_in_or_refused(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        for sample in samples:
+            for name, content in sample.beside.items():
+                for length in [None, 0, *_places(len(content))]:
+                    damaged = {**sample.beside, name: None if length is None else content[:length]}
+                    self._check(node, sample, sample.content, tmp_path, damaged)
+
+    def test_a_change_of_a_file_beside_is_noticed(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        for sample in samples:
+            for name in sample.beside:
+                first = _attach(node, sample, sample.content, tmp_path)
+                assert name in first.metadata.get("_source_beside", {}), (
+                    f"{sample.name}: ask for {name} with source.beside, so that a change of it is noticed"
+                )
+
+    def _check(
+        self,
+        node: DataNode,
+        sample: Sample,
+        content: bytes,
+        folder: Path,
+        beside: Mapping[str, bytes | None] | None = None,
+    ) -> None:
         before = picture(node)
 
         def attach() -> None:
             failure: LotdbError | None = None
             try:
-                _attach(node, sample, content, folder)
+                _attach(node, sample, content, folder, beside=beside)
                 # Altered, it may give several payloads in place of one, or others.
-                for payload in node.payloads.values():
-                    payload.read()
+                for each in node.iterate_tree():
+                    for payload in each.payloads.values():
+                        payload.read()
             except LotdbError as error:
                 failure = error
             if failure is None:
                 return
             cause = failure.__cause__
-            # An error of ours behind it tells that the core refused what the plugin returned.
-            refused = not isinstance(cause, LotdbError) or isinstance(cause, IngestError)
+            # An error of ours behind it tells that the core refused what the plugin returned. Names, which
+            # come from the file, are left to the core.
+            refused = not isinstance(cause, LotdbError) or isinstance(cause, IngestError | InvalidKeyError)
             refused = refused and isinstance(failure, IngestError)
             assert refused, f"{ANY_OR_ERROR}; what it returned could not be stored: {failure!r}"
             assert sample.name in str(failure), "an IngestError names the file"
@@ -324,24 +393,84 @@ def _with_its_arguments(function: Callable[..., Any], **about: Any) -> Any:
     return function(**{name: about[name] for name in inspect.signature(function).parameters})
 
 
-def _payloads(node: DataNode, sample: Sample) -> list[Payload]:
+def _all_of(answer: Any) -> Iterator[Any]:
+    """All payloads that an ingester gave, those of the nodes below too."""
+    waiting = [answer]
+    while waiting:
+        given = waiting.pop()
+        if isinstance(given, IngestedNode):
+            waiting += [given.payloads, *given.children.values()]
+        elif isinstance(given, Mapping):
+            yield from given.values()
+        else:
+            yield given
+
+
+def _payloads(node: DataNode, sample: Sample) -> dict[str, Payload]:
+    """The payloads of a sample that are there, by their names in it."""
     if not isinstance(sample.data, Mapping):
-        return [node.get_data()]
-    names = [f"data.{name}" for name in sample.data]
-    return [node.get_data(name) for name in names if node.has_data(name)]
+        return {"": node.get_data()}
+    found = {name: _payload(node, name) for name in sample.data}
+    return {name: payload for name, payload in found.items() if payload is not None}
+
+
+def _payload(node: DataNode, name: str) -> Payload | None:
+    """The payload that a file names *name*, with "/" behind the keys of nodes."""
+    if f"data.{name}" in node.payloads:
+        return node.payloads[f"data.{name}"]
+    *path, last = name.split("/")
+    places = [((*path, last), "data"), (tuple(path), f"data.{last}")]
+    for keys, own in places if all(name.split("/")) else []:
+        if keys in node and own in node[keys].payloads:
+            return node[keys].payloads[own]
+    return node.payloads.get("data") if name in ("", "data") else None
+
+
+def _rates(sample: Sample, found: Mapping[str, float | None]) -> dict[str, float | None]:
+    """The rates of a sample's payloads, as far as the sample says them."""
+    said = sample.samplerate_hz
+    if isinstance(said, Mapping):
+        return {name: said.get(name) for name in found}
+    if isinstance(sample.data, Mapping) and said is None:
+        return dict(found)
+    return {**found, next(iter(found)): said}
 
 
 def _check_holds(node: DataNode, sample: Sample, promise: str) -> None:
-    several = sample.data.values() if isinstance(sample.data, Mapping) else [sample.data]
-    for payload, expected in zip(_payloads(node, sample), several, strict=True):
-        check_same(payload.read(), expected, promise)
+    several = dict(sample.data) if isinstance(sample.data, Mapping) else {"": sample.data}
+    found = _payloads(node, sample)
+    missing = [name for name in several if name not in found]
+    assert not missing, f"{promise}: there is no payload {missing[0]!r}"
+    for name, expected in several.items():
+        check_same(found[name].read(), expected, promise)
 
 
-def _attach(node: DataNode, sample: Sample, content: bytes, folder: Path) -> Any:
-    path = folder / sample.name
+def _attach(
+    node: DataNode,
+    sample: Sample,
+    content: bytes,
+    folder: Path,
+    *,
+    beside: Mapping[str, bytes | None] | None = None,
+    backend: str | None = None,
+) -> Any:
+    _write_beside(sample, folder, beside)
+    _write(folder / sample.name, content)
+    return node.attach_file(folder / sample.name, backend=backend, format=sample.format, **sample.options)
+
+
+def _write_beside(sample: Sample, folder: Path, beside: Mapping[str, bytes | None] | None = None) -> None:
+    for name, content in (sample.beside if beside is None else beside).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            _write(folder / name, content)
+
+
+def _write(path: Path, content: bytes) -> None:
     if not path.exists() or path.read_bytes() != content:  # it keeps its time of modification otherwise
         path.write_bytes(content)
-    return node.attach_file(path, format=sample.format, **sample.options)
 
 
 def _source(content: bytes, format: str, options: Mapping[str, Any], path: Path) -> SourceFile:

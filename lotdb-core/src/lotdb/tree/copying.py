@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lotdb.errors import DamagedError
 from lotdb.interfaces.loader import Loader
-from lotdb.records import OWN_KEY, Box, Entry, Own
+from lotdb.records import OWN_KEY, Box, Children, Entry, Own
 from lotdb.records.children import all_items
 from lotdb.records.entries import (
     children_of,
@@ -21,15 +22,23 @@ from lotdb.records.entries import (
     record_of,
     type_of,
 )
+from lotdb.records.own import EMPTY_OWN
 from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.payload_record import PayloadRecord, is_payload
-from lotdb.segments.reader import Reader
+from lotdb.segments.reader import Reader, Wanted, read_ahead
 from lotdb.segments.stage import Stage
 from lotdb.tree.tree import Tree
 from lotdb.values import values
 
-__all__ = ["DetachedCopy", "copy_entry", "copy_payload", "is_same"]
+__all__ = [
+    "DetachedCopy",
+    "copy_entry",
+    "copy_payload",
+    "is_same",
+    "wanted",
+    "wanted_of",
+]
 
 # Payloads are copied from store to store in blocks of this many bytes.
 BLOCK_BYTES = 16 << 20
@@ -42,6 +51,19 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
     segments, and only a :class:`DetachedCopy` can read them.
     """
     copied: dict[str, Entry] = {}
+    found = _walk_to_copy(copied, entry, source, target)
+    for own, put in read_ahead(found, lambda each: wanted(each[0], source)):
+        put(_copy_own(own, source, target))
+    return copied[""]
+
+
+def _walk_to_copy(
+    copied: dict[str, Entry], entry: Entry, source: Tree, target: Tree | None
+) -> Iterator[tuple[Own, Callable[[Own], None]]]:
+    """Copy *entry* and all below it to *copied* but for payloads.
+
+    Gives what each node with payloads holds, and what is to be called with the copy of that.
+    """
     # Depth first: the parent of a copied node is the node that was copied last, one level above.
     stack: list[tuple[Any, str, Entry, int]] = [(copied, "", entry, 0)]
     above: list[tuple[str, Any]] = []
@@ -54,15 +76,17 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
         if id(record) in ids:
             path = "/".join([*(name for name, _ in above), key]).lstrip("/")
             raise DamagedError(f"node {path!r} cannot be copied: it is below itself")
-        own = _copy_own(own_of(entry), source, target)
+        own = own_of(entry)
+        put: Callable[[Own], None]
         if record is None:
-            place[key] = leaf_with(entry, own, False)
+            put = partial(_put_leaf, place, key, entry, False)
         elif type(record) is Box:
-            place[key] = leaf_with(entry, own, True)
+            put = partial(_put_leaf, place, key, entry, True)
         else:
             boxed = type(record[OWN_KEY]) is Box
-            place[key] = branch = new_branch(type_of(entry), Box(own) if boxed else own)
+            place[key] = branch = new_branch(type_of(entry), EMPTY_OWN)
             children: Any = children_of(branch)
+            put = partial(_put_own, children, boxed)
             above.append((key, record))
             ids.add(id(record))
             for child_key, child in all_items(record):
@@ -73,7 +97,35 @@ def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
                 else:
                     stack.append((children, child_key, child, depth + 1))
             source.trim_cache()
-    return copied[""]
+        if target is None or not any(map(is_payload, own[1:])):
+            put(own)
+        else:
+            yield own, put
+
+
+def _put_leaf(place: Any, key: str, entry: Entry, boxed: bool, own: Own) -> None:
+    place[key] = leaf_with(entry, own, boxed)
+
+
+def _put_own(children: Children, boxed: bool, own: Own) -> None:
+    children[OWN_KEY] = Box(own) if boxed else own
+
+
+def wanted(own: Own, tree: Tree) -> Iterator[Wanted]:
+    """The segments of the payloads in *own*, what a node of *tree* holds."""
+    for stored in own[1:]:
+        if is_payload(stored):
+            yield from wanted_of(stored, tree)
+
+
+def wanted_of(stored: Any, tree: Tree) -> Iterator[Wanted]:
+    """The segments of the payload of *tree* that is *stored*; none if that makes no sense."""
+    try:
+        record = PayloadRecord.decode(stored)
+    except DamagedError:  # who reads it says so
+        return
+    for segment in record.segments:
+        yield tree.stage, record.layout, segment
 
 
 def _copy_own(own: Own, source: Tree, target: Tree | None) -> Own:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from lotdb.errors import (
@@ -16,6 +17,8 @@ from lotdb.records import Entry
 from lotdb.records.children import all_items
 from lotdb.records.entries import children_of, is_shared, own_of, record_of, shared_entry, touch
 from lotdb.records.own import with_values
+from lotdb.segments.payload_record import is_payload
+from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.tree import copying, walk
 from lotdb.tree.edit import Edit, share, stand_for
 from lotdb.tree.handle import Handle, all_or_nothing
@@ -147,17 +150,44 @@ def merge_tree(target: Node, tree: Node, *, overwrite: bool) -> None:
 
 
 def _merge(target: Node, tree: Node, overwrite: bool) -> None:
+    for into, source in read_ahead(_pairs(target, tree), partial(_compared, overwrite)):
+        _merge_own(into, source, overwrite)
+
+
+def _pairs(target: Node, tree: Node) -> Iterator[tuple[Node, Node]]:
+    """Each node of *target* and the one of *tree* in the same place; what *target* has not is added to it."""
     stack = [(target, tree)]
     while stack:
         into, source = stack.pop()
         if _is_shared(into, source):
             continue
-        _merge_own(into, source, overwrite)
-        for child, _ in walk.children(source):
+        yield into, source
+        children = (child for child, _ in walk.children(source))
+        for child in read_ahead(children, partial(_added, into)):
             if (child._key,) in into:
                 stack.append((into._get(child._key, create=False), child))
             else:
                 add_tree(into, child, key=None, copy=True, if_exists="error")
+
+
+def _added(into: Node, child: Node) -> Iterator[Wanted]:
+    """What is read of *child* itself if it is copied to *into*."""
+    if child._tree is not into._tree and (child._key,) not in into:
+        yield from copying.wanted(own_of(child._entry()), child._tree)
+
+
+def _compared(overwrite: bool, pair: tuple[Node, Node]) -> Iterator[Wanted]:
+    """What is read of two nodes that are merged."""
+    into, source = pair
+    if source._tree is into._tree:
+        return
+    mine, theirs = own_of(into._entry()), own_of(source._entry())
+    there = dict(zip(mine[0], mine[1:], strict=True))
+    for name, value in zip(theirs[0], theirs[1:], strict=True):
+        if is_payload(value) and (overwrite or name not in there):
+            yield from copying.wanted_of(value, source._tree)
+            if is_payload(there.get(name)):
+                yield from copying.wanted_of(there[name], into._tree)
 
 
 def _is_above(upper: Node, lower: Node) -> bool:

@@ -1,0 +1,81 @@
+"""Options that a user gives a plugin: which of them the plugin has looked at, and limits among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from lotdb.errors import InvalidOptionError, shown
+
+__all__ = ["MAX_BYTES", "Options", "check_known", "check_limit", "nearest"]
+
+# Limit of the decoded data, unless the caller passes another: a small file can announce more than fits on a
+# disk, and a compressed file can hold more.
+MAX_BYTES = 16 << 30
+
+
+class Options(Mapping[str, Any]):
+    """A user's options, which remember what they were asked for.
+
+    A plugin that never looks at an option does not know it. One that takes all of them, to pass them on to
+    a library, has looked at all.
+    """
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.given = dict(given)
+        #: Names that were asked for, whether they are given or not.
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked.add(name)
+        return self.given[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self.asked.update(self.given)
+        return iter(self.given)
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def __repr__(self) -> str:
+        return repr(self.given)
+
+    def check(self, doing: str, arguments: Iterable[str]) -> None:
+        """Raise ``InvalidOptionError`` for an option that was never looked at."""
+        check_known(doing, self.given, self.asked, arguments)
+
+
+def check_known(doing: str, given: Iterable[str], known: Iterable[str], arguments: Iterable[str]) -> None:
+    """Raise ``InvalidOptionError`` for the first of the options *given* that is none of the *known* ones.
+
+    *doing* is what takes the options, as messages name it; *arguments* are those of the call itself.
+    """
+    known = list(known)
+    for option in given:
+        if option not in known:
+            takes = ", ".join(known) or "none"
+            meant = nearest(option, [*known, *arguments])
+            raise InvalidOptionError(f"{doing} takes no option {shown(option)} (it takes: {takes}){meant}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about *name*, which is unknown: what may have been meant, if it can be told.
+
+    >>> nearest("delimeter", ["encoding", "delimiter"])
+    "; did you mean 'delimiter'?"
+    >>> nearest("bogus", ["encoding"])
+    ''
+    """
+    from difflib import get_close_matches  # it takes a while
+
+    found = get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def check_limit(option: str, value: Any) -> int:
+    """*value* as a limit; ``InvalidOptionError`` if it is no whole number from 0 on."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise InvalidOptionError(f"{option} is {shown(value)}; use a whole number, such as {1 << 30}")
+    return int(value)

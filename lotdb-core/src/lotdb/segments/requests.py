@@ -1,0 +1,149 @@
+"""Reading several things at once: neighbours as one, and the others beside each other.
+
+A store at the other end of a network answers after some time, however little it is asked for. So rows of one
+array that lie close to each other are asked for together, and several requests are under way at a time.
+"""
+
+from __future__ import annotations
+
+from _thread import start_new_thread
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from persistent import Persistent
+
+from lotdb.interfaces.backend import Backend
+from lotdb.segments.layout import Array
+from lotdb.segments.small_arrays import copy_rows
+
+__all__ = ["Request", "run_all"]
+
+# What lies between two wanted runs of rows is read with them, up to so many bytes.
+GAP_BYTES = 64 << 10
+# Runs are put together up to so many bytes.
+JOINED_BYTES = 4 << 20
+
+
+@dataclass
+class Request:
+    """Rows of one array that are wanted: those from *first* on, to be put into *out*."""
+
+    backend: Backend
+    locator: Any
+    first: int
+    out: Array
+    #: Why it failed, once it has been run.
+    error: Exception | None = None
+
+
+def run_all(requests: Sequence[Request]) -> None:
+    """Fill all of *requests*; each that fails has its ``error``."""
+    if len(requests) == 1 or not any(request.backend.concurrent_reads > 1 for request in requests):
+        for request in requests:
+            _read([request])
+        return
+    jobs: dict[int, tuple[Backend, list[list[Request]]]] = {}
+    for joined in _joined(requests):
+        backend = joined[0].backend
+        jobs.setdefault(id(backend), (backend, []))[1].append(joined)
+    for backend, several in jobs.values():
+        # What belongs to a connection of ZODB is for its own thread.
+        shared = [each for each in several if not isinstance(each[0].locator, Persistent)]
+        for each in several:
+            if isinstance(each[0].locator, Persistent):
+                _read(each)
+        _at_once(_read, shared, backend.concurrent_reads)
+
+
+def _joined(requests: Iterable[Request]) -> Iterator[list[Request]]:
+    """*requests* in groups that are read as one."""
+    arrays: dict[tuple[int, Any], list[Request]] = {}
+    for request in requests:
+        locator = request.locator
+        name = locator if isinstance(locator, str) else id(locator)
+        arrays.setdefault((id(request.backend), name), []).append(request)
+    for same in arrays.values():
+        same.sort(key=lambda request: request.first)
+        group: list[Request] = []
+        first = last = 0
+        for request in same:
+            end = request.first + len(request.out)
+            row_bytes = request.out.nbytes // len(request.out)
+            is_near = (request.first - last) * row_bytes <= GAP_BYTES
+            is_small = (max(end, last) - first) * row_bytes <= JOINED_BYTES
+            if group and not (is_near and is_small and _is_alike(group[0].out, request.out)):
+                yield group
+                group = []
+            if not group:
+                first = last = request.first
+            group.append(request)
+            last = max(last, end)
+        yield group
+
+
+def _is_alike(one: Array, other: Array) -> bool:
+    return bool(one.dtype == other.dtype) and one.shape[1:] == other.shape[1:]
+
+
+def _read(group: list[Request]) -> None:
+    one = group[0]
+    if len(group) == 1:
+        try:
+            one.backend.read_into(one.locator, one.first, one.out)
+        except Exception as error:
+            one.error = error
+        return
+    last = max(each.first + len(each.out) for each in group)
+    try:
+        rows = np.empty((last - one.first, *one.out.shape[1:]), one.out.dtype)
+        one.backend.read_into(one.locator, one.first, rows)
+    except Exception:
+        # Of one of them, perhaps: each is asked for by itself, for an error of its own.
+        for each in group:
+            _read([each])
+        return
+    for each in group:
+        at = each.first - one.first
+        copy_rows(rows[at : at + len(each.out)], each.out)
+
+
+def _at_once(job: Callable[[Any], None], several: Sequence[Any], threads: int) -> None:
+    """Call *job* with each of *several*, in this thread and as many others as make up *threads*.
+
+    They end with the call: none is left that a fork would lose, or that reads from what is closed.
+    """
+    waiting: Iterator[int] = iter(range(len(several)))
+    # A queue in C: Ctrl-C inside of a semaphore, or of a thread's start, would leave them waiting for ever.
+    done: SimpleQueue[bool] = SimpleQueue()
+    failures: list[BaseException] = []
+    started = 0
+
+    def work() -> None:
+        while (number := next(waiting, None)) is not None:
+            job(several[number])
+
+    def work_beside() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            done.put(True)
+
+    try:
+        for _ in range(min(threads, len(several)) - 1):
+            try:
+                start_new_thread(work_beside, ())
+            except RuntimeError:  # no more of them: this one does it
+                break
+            started += 1
+        work()
+    finally:
+        waiting = iter(())  # also if Ctrl-C came: the others end with what they are at
+        for _ in range(started):
+            done.get()
+    if failures:
+        raise failures[0]
