@@ -60,6 +60,12 @@ def test_a_mistake_is_one_line_that_says_what_to_type(arguments, expected, words
     assert "Traceback" not in err
 
 
+def test_without_a_command_the_help_is_shown(lotdb):
+    code, out, err = lotdb()
+    assert (code, out) == (2, "")
+    assert "Commands:\n" in err
+
+
 def test_a_mistake_changes_nothing(database, lotdb, printed):
     before = printed("tree", database, "--json")
     for arguments, _, _ in MISTAKES:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from lotdb import LOTDB, BaseNode
 
 MIB = 1 << 20
+# A million takes a minute.
+NODES = int(os.environ.get("LOTDB_TEST_USAGE_NODES", "5000"))
 
 
 @pytest.fixture
@@ -74,6 +77,25 @@ def test_usage_counts_a_branch_within_the_subtree_once(tmp_path):
     assert once.tree_bytes > 300 * 600
     assert often.tree_bytes < 1.3 * once.tree_bytes
     assert often.shared_bytes == 0
+
+
+@pytest.mark.parametrize("nodes", [NODES])
+def test_usage_takes_little_memory(tmp_path, nodes):
+    with LOTDB(tmp_path / "db", durability="process") as db:
+        with db.connection() as root:
+            for number in range(nodes):
+                root.get_node_path(f"all/{number // 1000}/{number % 1000}").attrs["value"] = number
+            root["all"].branch("other")
+        with db.connection() as root:
+            root.usage()  # what is loaded once
+            tracemalloc.start()
+            usage = root["all"].usage()
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+    assert usage.nodes == nodes + nodes // 1000 + 1
+    assert usage.alone_bytes == 0
+    # Up to 128 nodes lie in one record, and what was loaded is let go.
+    assert peak < 1 * MIB + 8 * nodes
 
 
 def test_usage_of_a_tree_in_memory_counts_its_nodes():

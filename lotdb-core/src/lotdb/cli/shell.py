@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -109,11 +110,15 @@ def cli() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; every error is one line."""
+    """Run the command line; every error is one line, and so is every warning."""
+    warnings.showwarning = _warn
     try:
         code = cli.main(arguments, prog_name="lotdb", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
     except click.UsageError as error:
         place = error.ctx.command_path if error.ctx else "lotdb"
         return _say(f"{place}: {_sentence(error)} (see: {place} --help)", 2)
@@ -140,6 +145,10 @@ def _failed(error: Exception) -> int:
     if not isinstance(error, LotdbError | OSError):
         raise error
     return _say(f"lotdb: {error}", 2 if type(error).__name__ in MISUSE else 1)
+
+
+def _warn(message: Warning | str, *_about: object) -> None:
+    _say(f"lotdb: warning: {message}", 0)
 
 
 def _sentence(error: click.UsageError) -> str:
