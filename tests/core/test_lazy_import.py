@@ -16,7 +16,7 @@ FIRST = [
     "from lotdb.errors import LotdbError; import lotdb; assert lotdb.LotdbError is LotdbError",
     "from lotdb.registry.registry import Plugins; import lotdb; assert lotdb.Plugins is Plugins",
     "from lotdb import hookspecs, hookimpl; assert hookspecs.hookimpl is hookimpl",
-    "import pickle, lotdb; e = lotdb.NodeNotFoundError('x'); assert str(pickle.loads(pickle.dumps(e))) == 'x'",
+    "import pickle, lotdb; e = lotdb.PluginError('x'); assert str(pickle.loads(pickle.dumps(e))) == 'x'",
 ]
 
 
