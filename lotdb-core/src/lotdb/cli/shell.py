@@ -147,7 +147,7 @@ def _failed(error: Exception) -> int:
     return _say(f"lotdb: {error}", 2 if type(error).__name__ in MISUSE else 1)
 
 
-def _warn(message: Warning | str, *_about: object) -> None:
+def _warn(message: Warning | str, *_about: Any, **_named: Any) -> None:
     _say(f"lotdb: warning: {message}", 0)
 
 
