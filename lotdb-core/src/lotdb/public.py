@@ -1,10 +1,10 @@
 """The public names, from the rooms that define them. ``lotdb`` hands them on; take them from there."""
 
-from lotdb.database.stats import Stats
-from lotdb.content.usage import Usage
 from lotdb.content.payload import Payload, StoredSegment, read_many
+from lotdb.content.usage import Usage
 from lotdb.database import LOTDB
 from lotdb.database.session import Savepoint
+from lotdb.database.stats import Stats
 from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     AttributeNotFoundError,
@@ -63,6 +63,7 @@ from lotdb.tree.changes import Change, Changes, PayloadInfo
 from lotdb.values.values import Undecodable, ValueType
 
 __all__ = [
+    "LOTDB",
     "AttributeNotFoundError",
     "Backend",
     "BackendContext",
@@ -96,7 +97,6 @@ __all__ = [
     "InvalidMoveError",
     "InvalidOptionError",
     "InvalidRangeError",
-    "LOTDB",
     "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
