@@ -2,8 +2,6 @@
 
 from tests.kit.noticed import check_noticed, outcomes_of
 
-from lotdb.hookspecs import NodeSpec
-
 NODE_TYPES = {
     "ForgetsItsName": ["the_class_knows_its_registered_name"],
     "CarriesState": ["nodes_carry_no_state_of_their_own"],

@@ -1,12 +1,13 @@
 """The hooks that a plugin may implement, with one class for each kind of plugin.
 
-A plugin is a module (or object) named by an entry point in one of three groups::
+A plugin is a module (or object) named by an entry point in one of four groups::
 
     [project.entry-points."lotdb.backend"]      where payloads are stored
     mine = "my_package.plugin"
 
     [project.entry-points."lotdb.ingester"]     which files can be ingested
     [project.entry-points."lotdb.node"]         node types, attribute types, listeners
+    [project.entry-points."lotdb.command"]      commands of the command line
 
 The module defines functions marked with :data:`hookimpl`. It should import nothing heavy at its top, because
 LOTDB loads several plugins and uses only one of them.
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    import click
+
     from lotdb.content.payload import Payload
     from lotdb.interfaces.backend import Backend
     from lotdb.interfaces.ingester import Answer, TargetFile
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from lotdb.tree.handle import Handle
     from lotdb.values.values import ValueType
 
-__all__ = ["BackendSpec", "IngesterSpec", "NodeSpec", "hookimpl", "hookspec"]
+__all__ = ["BackendSpec", "CommandSpec", "IngesterSpec", "NodeSpec", "hookimpl", "hookspec"]
 
 hookspec = pluggy.HookspecMarker("lotdb")
 hookimpl = pluggy.HookimplMarker("lotdb")
@@ -169,3 +172,27 @@ class NodeSpec:
         process that is killed after a commit tells nobody. ``changes.previous_id`` shows whether a commit
         was missed, and so does ``database.last_commit`` when the database is opened again.
         """
+
+
+class CommandSpec:
+    """Group ``lotdb.command``: commands of the command line.
+
+    The entry point's name is the command's name: it is listed by ``lotdb --help``, and the plugin is loaded
+    when the command is called. A command is one of click's::
+
+        import click
+
+        @click.command()
+        @click.argument("database")
+        def frames(database):
+            \"\"\"Print the tables of DATABASE.\"\"\"
+            ...
+
+        @hookimpl
+        def lotdb_register_commands(group):
+            group.add_command(frames, "frames")
+    """
+
+    @hookspec
+    def lotdb_register_commands(self, group: click.Group) -> None:
+        """Add commands to *group*, each under the name of its entry point."""

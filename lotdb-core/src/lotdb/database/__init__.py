@@ -23,6 +23,7 @@ from transaction.interfaces import TransientError
 from lotdb.database import upkeep
 from lotdb.database.opened import NOBODY, Opened, living
 from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
+from lotdb.database.stats import Stats, stats
 from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     ClosedError,
@@ -348,6 +349,19 @@ class LOTDB(Opened):
         try:
             with system_errors(f"{self} was not verified", self._data_file):
                 return [*upkeep.verify_data_file(self), *upkeep.verify(session.root)]
+        finally:
+            session.close()
+
+    def stats(self) -> Stats:
+        """What the database takes on the disk, by part, and what a pack would free.
+
+        It reads the data file, and no payload. Arrays that a backend stores outside of the folder count
+        where the backend knows their files.
+        """
+        session = self._new_session()
+        try:
+            with system_errors(f"the size of {self} cannot be told", self._data_file):
+                return stats(self, session.root)
         finally:
             session.close()
 

@@ -12,6 +12,7 @@ from lotdb.content import attributes, payloads
 from lotdb.content.attributes import Attributes
 from lotdb.content.defaults import POLICY, check_policy
 from lotdb.content.export import export_file
+from lotdb.content.usage import Usage, usage, usage_of_children
 from lotdb.errors import (
     InvalidMoveError,
     MissingPluginError,
@@ -661,6 +662,24 @@ class BaseNode(PerhapsData):
         from lotdb.queries.found import matches  # which not every program needs
 
         return matches(self, pattern, where, node_type)
+
+    # -- what it takes -------------------------------------------------------------------------------
+
+    def usage(self) -> Usage:
+        """What the node takes on the disk, with everything below it: alone, and shared with others.
+
+        It goes through the records of the whole tree, for what shares something, and reads no payload.
+
+        Returns
+        -------
+        Usage
+            Numbers of nodes, payloads and segments, and sizes in bytes.
+        """
+        return usage(self)
+
+    def usage_of_children(self) -> dict[str, Usage]:
+        """What each child takes, by its key; what two children share, neither of them has alone."""
+        return usage_of_children(self)
 
     # -- iteration -----------------------------------------------------------------------------------
 

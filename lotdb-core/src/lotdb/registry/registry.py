@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from lotdb import hookspecs
+import lotdb.hookspecs as hookspecs
 from lotdb.errors import (
     FileSystemError,
     InvalidOptionError,
