@@ -15,7 +15,6 @@ from lotdb import (
     IngestedNode,
     IngestError,
     PayloadExistsError,
-    PluginError,
     Plugins,
     hookimpl,
 )
@@ -356,19 +355,28 @@ def test_plain_nodes_take_trees_in_as_well(tmp_path):
     assert (node.node_type, node["left"].read_data().tolist()) == ("", [1, 2, 3, 4])
 
 
-def test_a_listener_that_fails_takes_no_data_away(tmp_path):
+def test_a_listener_that_refuses_a_tree_takes_no_data_away(tmp_path):
     class Listener:
         @hookimpl
         def lotdb_payload_written(self, node, name):
-            raise ValueError("no")
+            if refuses:
+                raise ValueError("no")
 
-    (tmp_path / "x.rig").write_bytes(rig(**GAIT))
+    path, refuses = tmp_path / "x.rig", False
+    path.write_bytes(rig(**GAIT))
     with LOTDB(tmp_path / "db", plugins=with_rigs(Listener())) as db:
-        with db.connection() as root, pytest.raises(PluginError):
-            root.get_data_node("a").attach_file(tmp_path / "x.rig")
+        with db.connection() as root:
+            root.get_data_node("a").attach_file(path)
+        path.write_bytes(rig(**without(GAIT, "children")))
+        refuses = True
+        with db.connection() as root:
+            for name in "ab":
+                with pytest.raises(ValueError, match="no"):
+                    root.get_data_node(name).attach_file(path)
         assert db.verify() == []
         with db.connection() as root:
             assert root["a/left"].read_data().tolist() == [1, 2, 3, 4]
+            assert list(root["b"].payloads) == list(root["b"]) == []
 
 
 def test_a_tree_is_exported_and_taken_in_again(node, attach, tmp_path):

@@ -10,14 +10,9 @@ from lotdb.errors import PluginError
 from lotdb.values.values import encode
 
 
+@dataclass
 class Box:
-    def __init__(self, value):
-        self.value = value
-
-    def __eq__(self, other):
-        return isinstance(other, Box) and self.value == other.value
-
-    __hash__ = None
+    value: float
 
 
 @dataclass
