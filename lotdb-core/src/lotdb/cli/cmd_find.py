@@ -17,7 +17,7 @@ from lotdb.cli.targets import (
     paths,
     reading,
 )
-from lotdb.cli.text import dump, emit
+from lotdb.cli.text import as_json, dump, emit
 
 __all__ = ["diff_command", "find_command"]
 
@@ -68,13 +68,21 @@ def find_command(
             counts = found.distinct(distinct)
             if as_json_:
                 for value, number in counts.items():
-                    emit(dump({"value": value, "count": number}))
+                    emit(dump({"value": as_json(value), "count": number}))
             else:
                 table(("count", distinct), [(str(number), str(value)) for value, number in counts.items()])
         else:
             for node in islice(found, limit):
                 if as_json_:
-                    emit(dump({"path": node.path, "type": node.node_type, "attributes": attributes_of(node)}))
+                    emit(
+                        dump(
+                            {
+                                "path": node.path,
+                                "type": node.node_type,
+                                "attributes": as_json(attributes_of(node)),
+                            }
+                        )
+                    )
                 else:
                     line(node.path or ".")
 
@@ -136,5 +144,5 @@ def _plain(value: Any) -> Any:
     from lotdb import Payload
 
     if not isinstance(value, Payload):
-        return value
+        return as_json(value)
     return {"shape": value.shape, "dtype": str(value.dtype), "samplerate_hz": value.samplerate_hz}
