@@ -24,6 +24,8 @@ COMMANDS = {
     "show": ("cmd_show", "Show attributes and payloads of a node."),
     "get": ("cmd_attributes", "Print the value of an attribute."),
     "set": ("cmd_attributes", "Set, or delete, attributes of a node."),
+    "find": ("cmd_find", "Find nodes by their paths and what they hold."),
+    "diff": ("cmd_find", "Say what differs between two nodes."),
     "cat": ("cmd_cat", "Print the rows of a payload, or its text."),
     "export": ("cmd_files", "Write a payload to a file."),
     "ingest": ("cmd_files", "Store the files of a folder."),
@@ -40,6 +42,7 @@ COMMANDS = {
 # The errors for which the command line has to be changed; all others are about the data or the system. By
 # their names, because the classes are not imported before a command needs them.
 MISUSE = {
+    "InvalidConditionError",
     "InvalidDataError",
     "InvalidIndexError",
     "InvalidKeyError",
