@@ -112,7 +112,8 @@ def test_what_a_thread_of_the_core_cannot_read_is_no_damage(tmp_path):
                 root.get_data_node(f"p/{number}").write_data(np.arange(1000) + number)
         with db.connection() as root:
             assert np.array_equal(root["a"].read_data(), np.concatenate(parts))
-            assert np.array_equal(root["a"].read_data(1_000_000, 2_500_000), np.concatenate(parts)[1_000_000:2_500_000])
+            window = slice(1_000_000, 2_500_000)
+            assert np.array_equal(root["a"].get_data()[window], np.concatenate(parts)[window])
             payloads = [root[f"p/{number}"].get_data() for number in range(20)]
             assert [rows[0] for rows in read_many(payloads)] == list(range(20))
         assert db.verify() == []

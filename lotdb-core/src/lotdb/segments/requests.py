@@ -109,8 +109,8 @@ def _read(group: list[Request]) -> None:
         rows = np.empty((last - one.first, *one.out.shape[1:]), one.out.dtype)
         one.backend.read_into(one.locator, one.first, rows)
     except Exception as error:
-        # Of one of them, perhaps: each is asked for by itself, for an error of its own. But who waited in vain
-        # for the store does not wait once more for each.
+        # Of one of them, perhaps: each is asked for by itself, for an error of its own. But who waited in
+        # vain for the store does not wait once more for each.
         is_out_of_reach = system_error(error, of_a_store=True) is not None
         for each in group:
             if is_out_of_reach:
