@@ -66,8 +66,8 @@ class Reader:
         self._pending: dict[int, Pack] = {}  # what is not written yet, by the identity of its locator
         # What was undone last, to tell it from what is damaged.
         self._undone: deque[Any] = deque(maxlen=1000)
-        # By locator, first row and rows: what is known of the blocks of segments, and rows read ahead, with the
-        # number of payloads that want them.
+        # By locator, first row and rows: what is known of the blocks of segments, and rows read ahead, with
+        # the number of payloads that want them.
         self._blocks: dict[tuple[Any, ...], Blocks] = {}
         self._scratch = _NO_ROOM
         # By its name, whether a backend may be asked for several things at once.
