@@ -1,25 +1,19 @@
-"""Which tests of the conformance kits are slow with our plugins: more damage of the same kinds.
+"""How hard the conformance kits try our plugins.
 
-``make test`` alters each place of a sample to one value of a byte, and flips bits and tries random bytes for
-some of the formats. ``make test-all`` takes the other values and formats too.
+``make test`` tries a tenth of the examples, damages and kills; ``make test-all`` tries them all, and
+``LOTDB_KIT_EFFORT`` sets how many.
 """
 
-import re
+import os
+import sys
+from pathlib import Path
 
-import pytest
+from lotdb.testing.promises import Kit
 
-SLOW = re.compile(
-    r"""
-    test_a_file_with_an_altered_byte_is_taken_in_or_refused\[(0|127|128)\]
-    | (Audio|Image|Npz|Table)Ingester::test_a_file_with_flipped_bits_is_taken_in_or_refused
-    | (Audio|Image|Npz|Text)Ingester::test_random_bytes_are_taken_in_or_refused
-    | TestLarge\w+::test_(random_bytes_are|a_file_with_flipped_bits_is)_taken_in_or_refused
-    | Backend::test_a_process_killed_among_commits_loses_none\[1\]
-    """,
-    re.VERBOSE,
-)
+# The plugins that are broken on purpose, for the tests and for the processes that they start.
+sys.path.insert(0, os.fspath(Path(__file__).parent))
 
 
-def pytest_itemcollected(item):
-    if SLOW.search(item.nodeid):
-        item.add_marker(pytest.mark.slow)
+def pytest_configure(config):
+    if "not slow" in config.option.markexpr and "LOTDB_KIT_EFFORT" not in os.environ:
+        Kit.effort = 0.1

@@ -1,157 +1,179 @@
-"""The kit notices: each plugin that breaks a promise fails the tests of that promise, a good one none."""
+"""What all kits have in common: their order, their messages, their time limits, and what they lack."""
 
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.kit.noticed import outcomes_of
+
+from lotdb import testing
+from lotdb.testing.promises import Kit
 
 pytest_plugins = ["pytester"]
 
 # asyncio, where it is installed, warns of a setting that a run without a configuration does not have.
 QUIET = ["-q", "-p", "no:cacheprovider", "-p", "no:asyncio"]
-
-BACKENDS = {
-    "LosesBytesOnReopen": ["another_instance_reads_it", "large_arrays_come_back"],
-    "KeepsTheCallersArray": ["the_array_is_copied_and_left_alone"],
-    "Overwrites": ["arrays_do_not_touch_each_other", "a_reader_keeps_its_snapshot"],
-    "ForgetsToDelete": ["deleting_gives_the_space_back", "an_abort_removes_what_was_written"],
-    "ReadsWrongRows": ["any_window_is_read", "windows_are_those_of_numpy"],
-    "ListsNoLocators": ["locators_lists_what_is_stored", "a_killed_process_leaves_the_last_commit"],
-    "SwallowsMissingFiles": ["reading_what_is_not_there_is_damage"],
-    "FillsUpShortFiles": ["reading_beyond_the_end_is_damage"],
-    "NamesNoFileInErrors": ["damage_is_told_and_never_read_as_data and large and cut"],
-    "DoesNotSync": ["a_commit_is_on_the_disk"],
-    "SyncsNoFolder": ["a_commit_is_on_the_disk"],
-    "ClaimsToSync": ["a_commit_is_on_the_disk"],
-    "ClaimsToCheckWindows": ["damage_is_told_and_never_read_as_data and large and altered"],
-    "SelectsTheWrongColumns": ["a_part_of_each_row_is_read"],
-    "MakesUpItsLocators": ["text_locators_are_found", "pack_gives_back_what_was"],
-    "StoresItsPath": ["the_folder_may_be_moved", "the_database_may_be_moved"],
-    "MakesItsFolderAtOnce": ["reading_only_creates_nothing"],
-    "KeepsFilesOpen": ["closing_releases_the_files", "closing_the_database_releases_the_files"],
-    "TakesAnyOption": ["an_unknown_option_is_refused", "a_refused_option_changes_nothing"],
-    "TurnsBytesAround": ["what_was_written_is_read_back and f8"],
-    "LeavesHalfWritten": ["delete_removes_what_a_failed_write_has_left and OSError"],
-}
-INGESTERS = {
-    "TakesFilesOfOthers": ["a_file_of_another_kind_is_answered_none"],
-    "OpensThePathAgain": ["it_reads_the_open_file_that_it_is_given"],
-    "ReturnsWhatNobodyCanStore": ["a_truncated_file_is_taken_in_or_refused"],
-    "Hangs": ["an_empty_file_is_taken_in_or_refused"],
-    "IsNotMarked": ["the_plugin_registers"],
-}
-NODE_TYPES = {
-    "NodePlugin(ForgetsItsName)": ["the_class_knows_its_registered_name", "a_tree_may_start_with_the_class"],
-    "NodePlugin(CarriesState)": ["nodes_carry_no_state_of_their_own"],
-    "NodePlugin(int)": ["the_class_adds_to_base_node"],
-    "AnswersToEveryName(GoodNode)": ["other_names_are_left_to_others"],
-}
-
-BACKEND_TESTS = """
-    import pytest
-    from broken_plugins import {plugin}
-    from lotdb.testing import BackendTests
-
-    class TestIt(BackendTests):
-        @pytest.fixture
-        def backend_class(self):
-            return {plugin}
-"""
-INGESTER_TESTS = """
-    import pytest
-    from broken_plugins import {plugin}
-    from lotdb.testing import IngesterTests, Sample
-
-    class TestIt(IngesterTests):
-        seconds = 0.5 if "{plugin}" == "Hangs" else 60
-
-        @pytest.fixture
-        def plugin(self):
-            return {plugin}()
-
-        @pytest.fixture
-        def samples(self):
-            return [Sample("two.pair", content=bytes([2, 7, 9]), data=_numbers(), samplerate_hz=5)]
-
-    def _numbers():
-        import numpy
-        return numpy.array([7, 9], "uint8")
-"""
-NODE_TYPE_TESTS = """
-    import pytest
-    from broken_plugins import *
-    from lotdb.testing import NodeTypeTests
-
-    class TestIt(NodeTypeTests):
-        @pytest.fixture
-        def plugin(self):
-            return {plugin}
-
-        @pytest.fixture
-        def node_type(self):
-            return "good.node"
-"""
+KITS = [name for name in testing.__all__ if name.endswith("Tests")]
+DOCS = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def run_kit(pytester):
-    """Runs the kit's tests that are chosen on a plugin; how many passed, failed, and so on."""
-
-    def run(tests, plugin, chosen):
-        pytester.syspathinsert(Path(__file__).parent)
-        pytester.makepyfile(tests.format(plugin=plugin))
-        expression = " or ".join(f"({each})" for each in chosen)
-        return pytester.runpytest_inprocess(*QUIET, "-k", expression).parseoutcomes()
-
-    return run
+def all_of(kit):
+    """The tests in the order in which pytest takes them: those of the last base first."""
+    found = {}
+    for cls in reversed(kit.__mro__):
+        found |= {name: test for name, test in vars(cls).items() if name.startswith("test_")}
+    return found
 
 
-@pytest.mark.parametrize(
-    "plugin",
-    [pytest.param(name, marks=[pytest.mark.slow] * (number % 3 > 0)) for number, name in enumerate(BACKENDS)],
-)
-def test_a_broken_backend_fails(run_kit, plugin):
-    outcomes = run_kit(BACKEND_TESTS, plugin, BACKENDS[plugin])
-    assert outcomes.get("failed", 0) >= len(BACKENDS[plugin])
-    assert "passed" not in outcomes
+@pytest.mark.parametrize("kit", KITS)
+def test_each_test_says_what_the_plugin_must_do_and_where_it_is_written(kit):
+    for name, test in all_of(getattr(testing, kit)).items():
+        about = test.promise
+        assert about.must.endswith("."), name
+        page, _, section = about.page.partition("#")
+        text = (DOCS / page).read_text(encoding="utf-8")
+        headings = [re.sub("[^a-z0-9 -]", "", line.lower()) for line in re.findall("^##+ (.*)$", text, re.M)]
+        assert section in [heading.replace(" ", "-") for heading in headings], name
 
 
-def test_a_good_backend_passes_all_that_the_broken_ones_fail(run_kit):
-    outcomes = run_kit(BACKEND_TESTS, "GoodBackend", [test for tests in BACKENDS.values() for test in tests])
-    # It reads whole rows, which one of them is not about.
-    assert outcomes.keys() <= {"passed", "deselected", "skipped"}
-    assert outcomes.get("skipped", 0) <= 1
+@pytest.mark.parametrize("kit", KITS)
+def test_what_a_promise_stands_on_is_tried_before_it(kit):
+    tried = []
+    for name, test in all_of(getattr(testing, kit)).items():
+        assert set(test.promise.needs) <= {*tried}, f"{name} stands on what comes later"
+        tried.append(name)
 
 
-@pytest.mark.parametrize("plugin", INGESTERS)
-def test_a_broken_ingester_fails(run_kit, plugin):
-    assert run_kit(INGESTER_TESTS, plugin, INGESTERS[plugin]).get("failed", 0) >= len(INGESTERS[plugin])
+def test_pytest_takes_the_tests_in_that_order(pytester):
+    pytester.makepyfile("from lotdb.testing import BackendTests\nclass TestIt(BackendTests): pass")
+    result = pytester.runpytest_inprocess(*QUIET, "--collect-only")
+    collected = [line.split("::")[-1].partition("[")[0] for line in result.outlines if "::" in line]
+    assert list(dict.fromkeys(collected)) == list(all_of(testing.BackendTests))
 
 
-def test_a_good_ingester_passes(run_kit):
-    assert run_kit(INGESTER_TESTS, "GoodIngester", ["test"]).keys() <= {"passed", "skipped"}
-
-
-@pytest.mark.parametrize("plugin", NODE_TYPES)
-def test_a_broken_node_type_fails(run_kit, plugin):
-    outcomes = run_kit(NODE_TYPE_TESTS, plugin, NODE_TYPES[plugin])
-    assert outcomes.get("failed", 0) == len(NODE_TYPES[plugin])
-
-
-def test_a_good_node_type_passes(run_kit):
-    assert run_kit(NODE_TYPE_TESTS, "NodePlugin(GoodNode)", ["test"]).keys() == {"passed"}
-
-
-@pytest.mark.parametrize("tests", ["BackendTests", "IngesterTests", "NodeTypeTests"])
-def test_a_subclass_without_fixtures_is_told_what_it_lacks(pytester, tests):
-    pytester.makepyfile(f"from lotdb.testing import {tests}\nclass TestIt({tests}): pass")
+@pytest.mark.parametrize("kit", KITS)
+def test_a_subclass_without_fixtures_is_told_what_it_lacks(pytester, kit):
+    pytester.makepyfile(f"from lotdb.testing import {kit}\nclass TestIt({kit}): pass")
     result = pytester.runpytest_inprocess(*QUIET, "-x")
-    result.stdout.fnmatch_lines([f"*NotImplementedError: a subclass of {tests} has a fixture *"])
+    result.stdout.fnmatch_lines([f"*NotImplementedError: a subclass of {kit} has a fixture *"])
+
+
+def test_what_never_returns_to_python_ends_the_run_with_a_message(tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "import signal, threading\n"
+        "from lotdb.testing import limits\n"
+        "from lotdb.testing.promises import CLASS, Kit, promise\n"
+        "limits.GRACE_S = 0.2\n"
+        "class TestIt(Kit):\n"
+        "    time_limit_s = 0.3\n"
+        "    @promise(CLASS)\n"
+        "    def test_it_comes_back(self):\n"
+        "        '''It comes back.'''\n"
+        "        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\n"
+        "        threading.Event().wait()\n"
+    )
+    command = [sys.executable, "-m", "pytest", *QUIET, "test_it.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 70
+    assert "test_it_comes_back does not come back within 0.3 s. It comes back." in done.stderr
+    assert "test_it.py" in done.stderr
+
+
+def test_a_traceback_is_shown_to_who_asks_for_it(pytester):
+    pytester.makepyfile(
+        "from lotdb.testing.promises import CLASS, Kit, promise\n"
+        "class TestIt(Kit):\n"
+        "    @promise(CLASS)\n"
+        "    def test_it(self):\n"
+        "        '''It does.'''\n"
+        "        raise KeyError('here')\n"
+    )
+    short = pytester.runpytest_inprocess(*QUIET).stdout.str()
+    assert "broken promise: It does." in short
+    assert "it raised KeyError: 'here'" in short
+    assert "Error\n>" not in short
+    assert "raise KeyError" in pytester.runpytest_inprocess(*QUIET, "--tb=long").stdout.str()
+
+
+STORES = """
+import os
+import pytest
+from broken_backends import GoodBackend
+from lotdb.testing import BackendTests
+
+class Elsewhere(GoodBackend):
+    '''Its folder is a setting, which is no plain value, and only it knows where the bytes are.'''
+
+    is_outside = True
+
+    def __init__(self, context):
+        self.context = context
+        for setting in context.config:
+            if setting != "place":
+                from lotdb import InvalidOptionError
+                raise InvalidOptionError(f"no setting {setting!r}")
+        self.place = context.config["place"]()
+
+    def path(self, locator):
+        return self.place / locator
+
+    def write(self, locator, array, options):
+        if self.context.folder.exists() and not self.context.folder.is_dir():
+            raise NotADirectoryError(self.context.folder)
+        self.place.mkdir(exist_ok=True)
+        with open(self.path(locator), "xb") as file:
+            array.tofile(file)
+
+    def files(self, locator):
+        return []
+
+class TestElsewhere(BackendTests):
+    syncs_with_os_fsync = False
+
+    @pytest.fixture
+    def backend_class(self):
+        return Elsewhere
+
+    @pytest.fixture
+    def config(self, tmp_path):
+        return {"place": lambda: tmp_path / "place"}
+
+    @pytest.fixture
+    def damage(self):
+        def damage(backend, locator, change):
+            path = backend.path(locator)
+            content = change(path.read_bytes())
+            if content is None:
+                path.unlink()
+            else:
+                path.write_bytes(content)
+        return damage
+"""
+
+
+def test_a_store_elsewhere_is_damaged_by_a_fixture_and_configured_by_objects(tmp_path):
+    words = ("damage", "lost", "abort", "killed", "read_back", "moved")
+    found = outcomes_of(tmp_path, STORES, [("TestElsewhere", word) for word in words])
+    failed = {name: said for name, (outcome, said) in found.items() if outcome == "failed"}
+    assert not failed
+    damaged = [outcome for name, (outcome, _) in found.items() if "damage_is_told" in name]
+    assert damaged == ["passed"] * 14
+    skipped = {said for outcome, said in found.values() if outcome == "skipped"}
+    assert any("give a fixture config_elsewhere" in said for said in skipped)
+
+
+def test_kits_are_classes_that_say_what_to_override():
+    for name in KITS:
+        kit = getattr(testing, name)
+        assert issubclass(kit, Kit)
+        assert "Fixtures to override" in inspect.getdoc(kit)
 
 
 def test_the_core_does_not_import_the_kit():
     code = (
         "import sys, lotdb; assert not {'lotdb.testing', 'pytest', 'hypothesis', '_pytest'} & {*sys.modules}"
     )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -18,9 +18,9 @@ subclass::
         def options(self):  # what write_data takes for it, if anything; each is tried
             return [{"level": 0}, {"level": 9}]
 
-It is tried on its own, through a database, with faults of every kind (a killed process, missing, truncated
-and altered files), and by random scripts whose outcome must be that of a tree in memory. A failure says which
-promise of :class:`lotdb.Backend` is broken.
+It is tried on its own, through a database, with faults of every kind (killed processes, missing, truncated
+and altered data), and by random scripts whose outcome must be that of a tree in memory. A failure says what
+the backend must do, what it did, and where that is written; what stands on it is skipped.
 
 An ingester brings samples of its files, and what they hold::
 
@@ -52,7 +52,9 @@ A node type is tried for being behaviour only, and no part of what is stored::
         def node_type(self):
             return "my.type"
 
-The tests find the plugin by these fixtures, so it needs no entry point to be tested.
+There are :class:`ValueTypeTests` for types of attribute values, :class:`ListenerTests` for listeners, and
+:class:`StorageTests` for a database in any storage. The tests find the plugin by these fixtures, so it needs
+no entry point to be tested.
 """
 # ruff: noqa: E402 - pytest has to be told of modules with asserts before they are imported
 
@@ -61,17 +63,34 @@ import pytest
 pytest.register_assert_rewrite(
     "lotdb.testing.backend_alone",
     "lotdb.testing.backend_damage",
+    "lotdb.testing.backend_first",
+    "lotdb.testing.backend_kills",
     "lotdb.testing.backend_payloads",
     "lotdb.testing.backend_script",
     "lotdb.testing.backend_transactions",
     "lotdb.testing.backend_upkeep",
     "lotdb.testing.ingesters",
+    "lotdb.testing.killing",
+    "lotdb.testing.listeners",
     "lotdb.testing.nodetypes",
     "lotdb.testing.seen",
+    "lotdb.testing.storages",
+    "lotdb.testing.valuetypes",
 )
 
 from lotdb.testing.backends import BackendTests
 from lotdb.testing.ingesters import IngesterTests, Sample
+from lotdb.testing.listeners import ListenerTests
 from lotdb.testing.nodetypes import NodeTypeTests
+from lotdb.testing.storages import StorageTests
+from lotdb.testing.valuetypes import ValueTypeTests
 
-__all__ = ["BackendTests", "IngesterTests", "NodeTypeTests", "Sample"]
+__all__ = [
+    "BackendTests",
+    "IngesterTests",
+    "ListenerTests",
+    "NodeTypeTests",
+    "Sample",
+    "StorageTests",
+    "ValueTypeTests",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,11 +10,18 @@ import pytest
 
 from lotdb import Backend
 from lotdb.testing.bench import Alone, Bench
+from lotdb.testing.promises import Kit
 
-__all__ = ["BackendFixtures"]
+__all__ = ["BackendFixtures", "Change", "Damage"]
+
+#: From the bytes of something stored to what is put in their place; None to remove it.
+Change = Callable[[bytes], bytes | None]
+
+#: Applies a change to what an open backend stores under a locator.
+Damage = Callable[[Backend, Any, Change], None]
 
 
-class BackendFixtures:
+class BackendFixtures(Kit):
     """What a subclass of ``BackendTests`` may override, and what the tests are given."""
 
     in_memory: ClassVar[bool] = False
@@ -33,9 +40,19 @@ class BackendFixtures:
         return {}
 
     @pytest.fixture
+    def config_elsewhere(self) -> Callable[[], Mapping[str, Any]] | None:
+        """How another process makes the same config; None if the config itself can be sent there."""
+        return None
+
+    @pytest.fixture
     def options(self) -> Sequence[Mapping[str, Any]]:
         """Choices of options that ``write_data`` takes for this backend."""
         return []
+
+    @pytest.fixture
+    def damage(self) -> Damage | None:
+        """How to damage what is stored; None if ``files`` names files that can be damaged one by one."""
+        return None
 
     @pytest.fixture
     def alone(
@@ -44,13 +61,25 @@ class BackendFixtures:
         """A folder for the backend, without a database."""
         alone = Alone(tmp_path / "alone", backend_class, config, in_memory=self.in_memory)
         yield alone
-        alone.close()
+        with self.closing("Backend.close"):
+            alone.close()
 
     @pytest.fixture
     def bench(
-        self, tmp_path: Path, backend_class: type[Backend], config: Mapping[str, Any]
+        self,
+        tmp_path: Path,
+        backend_class: type[Backend],
+        config: Mapping[str, Any],
+        config_elsewhere: Callable[[], Mapping[str, Any]] | None,
     ) -> Iterator[Bench]:
         """A database of which this is the default backend; a tree in memory if that is where it belongs."""
-        bench = Bench(tmp_path / "database", backend_class, config, in_memory=self.in_memory)
+        bench = Bench(
+            tmp_path / "database",
+            backend_class,
+            config,
+            in_memory=self.in_memory,
+            config_elsewhere=config_elsewhere,
+        )
         yield bench
-        bench.close()
+        with self.closing("LOTDB.close, which calls Backend.close,"):
+            bench.close()

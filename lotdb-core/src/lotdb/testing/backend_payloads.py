@@ -15,6 +15,7 @@ from lotdb.testing.arrays import DTYPES, SHAPES, filled
 from lotdb.testing.backend_alone import skip_refused
 from lotdb.testing.backend_fixtures import BackendFixtures
 from lotdb.testing.bench import Bench, open_files_in
+from lotdb.testing.promises import CLASS, promise
 from lotdb.testing.seen import bytes_of, check_same
 
 __all__ = ["PayloadTests"]
@@ -27,9 +28,11 @@ class PayloadTests(BackendFixtures):
     """Round trips, windows and appends, committed, and read from the disk again."""
 
     @pytest.mark.parametrize("name", DTYPES)
+    @promise(CLASS, "a_committed_payload_is_read_back", "what_was_written_is_read_back")
     def test_arrays_of_every_shape_come_back(
         self, bench: Bench, backend_class: type[Backend], name: str
     ) -> None:
+        """A payload of any shape comes back as it went in."""
         skip_refused(backend_class, name)
         arrays = [filled(DTYPES[name], shape, seed) for seed, shape in enumerate(SHAPES)]
         for number, array in enumerate(arrays):
@@ -41,7 +44,9 @@ class PayloadTests(BackendFixtures):
             check_same(payload.read(), array, ROUND_TRIP)
 
     @pytest.mark.parametrize("text", TEXTS, ids=["empty", "short", "of all letters", "surrogate", "long"])
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_texts_and_bytes_come_back(self, bench: Bench, text: str) -> None:
+        """Texts and bytes come back as they went in."""
         data = text.encode("utf-8", "surrogatepass")
         bench.node("text").write_data(text)
         bench.node("bytes").write_data(data)
@@ -50,14 +55,18 @@ class PayloadTests(BackendFixtures):
         check_same(bench.node("bytes").read_data(), data, ROUND_TRIP)
         check_same(bench.node("bytes").read_data(2, 7), data[2:7], "a window is that of Python's slice")
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_large_arrays_come_back(self, bench: Bench) -> None:
+        """Payloads that are written at once come back as they went in."""
         array = filled("float32", (400_000, 3))  # 4.8 MB: written at once, not gathered with others
         bench.node("large").write_data(array)
         bench.settle()
         check_same(bench.node("large").read_data(), array, ROUND_TRIP)
         check_same(bench.node("large").read_data(-5), array[-5:], "a window is numpy's slice")
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_many_small_arrays_come_back(self, bench: Bench) -> None:
+        """Small payloads, which share an array, come back as they went in."""
         arrays = [filled("int16", (1 + seed % 7, 3), seed) for seed in range(300)]
         for number, array in enumerate(arrays):
             bench.node(f"{number}").write_data(array)
@@ -66,7 +75,9 @@ class PayloadTests(BackendFixtures):
         for number, array in enumerate(arrays):
             check_same(bench.node(f"{number}").read_data(), array, ROUND_TRIP)
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "any_window_is_read")
     def test_windows_are_those_of_numpy(self, bench: Bench) -> None:
+        """A window of a payload has the rows that numpy's slice has."""
         node = bench.node("windows")
         parts = [filled("float64", (rows, 2), rows) for rows in (400, 90, 11)]
         for part in parts:
@@ -76,12 +87,12 @@ class PayloadTests(BackendFixtures):
         array = np.concatenate(parts)
         payload = bench.node("windows").get_data()
 
-        @settings(max_examples=80, deadline=None)
+        @settings(max_examples=self.amount(80, 5), deadline=None)
         @given(st.slices(len(array)))
         def check_slice(rows: slice) -> None:
             check_same(payload[rows], array[rows], f"payload[{rows}] is numpy's slice")
 
-        @settings(max_examples=80, deadline=None)
+        @settings(max_examples=self.amount(80, 5), deadline=None)
         @given(st.tuples(st.integers(0, 600), st.integers(0, 600)).map(sorted), st.booleans())
         def check_window(window: list[int], from_the_end: bool) -> None:
             start, stop = (place - 601 for place in window) if from_the_end else window
@@ -96,7 +107,9 @@ class PayloadTests(BackendFixtures):
         check_same(np.concatenate(list(payload.iter_blocks(37))), array, "blocks hold each row once")
 
     @pytest.mark.parametrize("commits", [False, True], ids=["in one transaction", "in many transactions"])
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_appended_rows_follow_each_other(self, bench: Bench, commits: bool) -> None:
+        """Appended rows follow each other."""
         node = bench.node("grows")
         lengths = [1, 5, 100, 3, 3, 3, 0, 2000, 30_000, 60_000, 1, 2]  # the last but two are over 1 MiB
         parts = [filled("float64", (rows, 3), number) for number, rows in enumerate(lengths)]
@@ -112,9 +125,11 @@ class PayloadTests(BackendFixtures):
         assert sum(segment.rows for segment in payload.segments()) == sum(lengths)
         check_same(payload.read(), np.concatenate(parts), "appended rows follow each other")
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_options_are_kept_by_append_and_compaction(
         self, bench: Bench, options: Sequence[Mapping[str, Any]]
     ) -> None:
+        """Options that check_options() has returned are stored, and serve for each later write."""
         if not options:
             pytest.skip("no options are given")
         arrays = [filled("float32", (1000, 2), 1), filled("float32", (200_000, 2), 2)]
@@ -132,7 +147,11 @@ class PayloadTests(BackendFixtures):
             got = bench.node(f"{number}").read_data()
             check_same(got, np.concatenate([*arrays, arrays[0]]), f"with options {choice}, {ROUND_TRIP}")
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "an_unknown_option_is_refused")
     def test_a_refused_option_changes_nothing(self, bench: Bench) -> None:
+        """An option that check_options() does not know is refused with InvalidOptionError, and nothing is
+        changed.
+        """
         array = filled("float64", (10,))
         node = bench.node("kept")
         node.write_data(array)
@@ -143,7 +162,9 @@ class PayloadTests(BackendFixtures):
         bench.settle()
         check_same(bench.node("kept").read_data(), array, "a refused call changes nothing")
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_a_payload_from_memory_is_taken_over(self, bench: Bench) -> None:
+        """A tree from memory brings its payloads along."""
         other = bench.another("source")
         other.in_memory = True
         arrays = {"small": filled("U3", (7, 2)), "large": filled("float64", (300_000,))}
@@ -156,8 +177,10 @@ class PayloadTests(BackendFixtures):
             assert (payload.samplerate_hz, payload.metadata) == (50, {"key": key})
             check_same(payload.read(), array, "a tree from memory brings its payloads along")
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_a_payload_of_another_database_is_copied_over(self, bench: Bench) -> None:
-        bench.needs_a_database()
+        """A tree of another database brings copies of its payloads along."""
+        bench.needs_its_folder()
         source = bench.another("source")
         arrays = {"small": filled("U3", (7, 2)), "large": filled("float64", (300_000,))}
         for key, array in arrays.items():
@@ -171,7 +194,9 @@ class PayloadTests(BackendFixtures):
                 bench.node(f"dataset/{key}").read_data(), array, "a copied tree has payloads of its own"
             )
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_a_copy_in_memory_reads_where_its_payloads_lie(self, bench: Bench) -> None:
+        """A copy in memory reads the payloads of what it was copied from."""
         arrays = {"small": filled("U3", (7, 2)), "large": filled("float64", (300_000,))}
         for key, array in arrays.items():
             bench.node(f"dataset/{key}").write_data(array)
@@ -182,7 +207,9 @@ class PayloadTests(BackendFixtures):
             got = copy.get_data_node(key, create=False).read_data()
             check_same(got, array, "a copy in memory reads the payloads of what it was copied from")
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "closing_releases_the_files")
     def test_closing_the_database_releases_the_files(self, bench: Bench) -> None:
+        """close() closes all files when the database is closed."""
         bench.needs_a_database()
         bench.node("read").write_data(filled("float64", (1000,)))
         bench.settle()

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lotdb import Backend, BaseNode, DataNode, LotdbError, Savepoint
+from lotdb import LOTDB, Backend, BaseNode, DataNode, LotdbError, Savepoint
 from lotdb.testing.arrays import filled
 from lotdb.testing.backend_fixtures import BackendFixtures
 from lotdb.testing.bench import Bench
+from lotdb.testing.promises import CLASS, promise
 from lotdb.testing.seen import picture
 
-__all__ = ["ScriptTests"]
+__all__ = ["START", "STEPS", "ScriptTests", "Step", "Tried", "run_script"]
 
 Step = tuple[Any, ...]
 
@@ -59,13 +60,22 @@ START: list[Step] = [("make", 0, "a"), ("make", 1, "b"), ("write", 1, "data", fi
 class ScriptTests(BackendFixtures):
     """What transactions, branches and payloads do together."""
 
+    @promise(
+        CLASS,
+        "a_committed_payload_is_read_back",
+        "deleting_gives_the_space_back",
+        "any_window_is_read",
+        "an_abort_removes_what_was_written",
+        "appended_rows_follow_each_other",
+    )
     def test_a_script_gives_the_tree_that_it_gives_in_memory(
         self, bench: Bench, backend_class: type[Backend], tmp_path: Path
     ) -> None:
-        bench.needs_its_arrays_inside()  # for each script has a database of its own
+        """Whatever is done, a database holds what a tree in memory would hold."""
+        bench.needs_its_folder()  # for each script has a database of its own
 
         @settings(
-            max_examples=60,
+            max_examples=self.amount(60, 4),
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
@@ -73,13 +83,36 @@ class ScriptTests(BackendFixtures):
         def check(steps: list[Step]) -> None:
             tried = Bench(tmp_path / "script", backend_class, bench.config, durability="process")
             try:
-                _run([*START, *steps, ("reopen",)], _Database(tried), _Memory())
-                assert tried.db.verify() == []
+                run_script([*START, *steps, ("reopen",)], tried)
             finally:
                 tried.close()
                 shutil.rmtree(tried.folder)
 
         check()
+
+
+class Tried(Protocol):
+    """A database that a script is run on."""
+
+    @property
+    def db(self) -> LOTDB:
+        """The database, opened unless it is open."""
+
+    def root(self) -> BaseNode:
+        """The root, in the connection that :meth:`commit` commits."""
+
+    def commit(self) -> None:
+        """Commit."""
+
+    def settle(self) -> None:
+        """Commit, and close the database."""
+
+
+def run_script(steps: list[Step], tried: Tried) -> None:
+    """Do the steps to a database, which is empty, and to a tree in memory, and compare."""
+    _run(steps, _Database(tried), _Memory())
+    found = tried.db.verify()
+    assert found == [], f"verify() finds {found}"
 
 
 def _run(steps: list[Step], database: _Database, memory: _Memory) -> None:
@@ -113,7 +146,7 @@ class _Side:
 
 
 class _Database(_Side):
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Tried) -> None:
         self._bench = bench
         self._savepoints: list[Savepoint] = []
 

@@ -6,7 +6,6 @@ import errno
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,8 @@ from lotdb.testing import another_process
 from lotdb.testing.arrays import filled
 from lotdb.testing.backend_fixtures import BackendFixtures
 from lotdb.testing.bench import Bench, synced_inodes
+from lotdb.testing.limits import at_once
+from lotdb.testing.promises import CLASS, promise
 from lotdb.testing.seen import check_same, picture
 
 __all__ = ["TransactionTests"]
@@ -31,9 +32,13 @@ LEFT = "Backend.delete: what an undone transaction wrote is removed"
 class TransactionTests(BackendFixtures):
     """Commit, abort, exceptions, savepoints, conflicts, full disks and killed processes."""
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_a_commit_is_on_the_disk(
         self, bench: Bench, backend_class: type[Backend], monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """write() puts the bytes, and the folders that lead to them, on the disk before it returns, if
+        context.durable: call context.sync and context.sync_folder. A power cut loses the rest.
+        """
         bench.needs_a_database()
         if not self.syncs_with_os_fsync:
             pytest.skip("it makes files durable by other means than os.fsync")
@@ -56,7 +61,9 @@ class TransactionTests(BackendFixtures):
                         "a power cut loses it"
                     )
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "deleting_gives_the_space_back")
     def test_an_abort_removes_what_was_written(self, bench: Bench) -> None:
+        """delete() removes what a transaction wrote that was aborted."""
         bench.needs_a_database()
         before = _with_something_kept(bench)
         _change_everything(bench)
@@ -64,7 +71,9 @@ class TransactionTests(BackendFixtures):
         bench.db.abort()
         _check_as_before(bench, before)
 
+    @promise(CLASS, "an_abort_removes_what_was_written")
     def test_an_exception_removes_what_was_written(self, bench: Bench) -> None:
+        """delete() removes what a transaction wrote that an exception ended."""
         bench.needs_a_database()
         before = _with_something_kept(bench)
         with pytest.raises(ZeroDivisionError), bench.db.connection() as root:
@@ -73,14 +82,18 @@ class TransactionTests(BackendFixtures):
             raise ZeroDivisionError
         _check_as_before(bench, before)
 
+    @promise(CLASS, "an_abort_removes_what_was_written")
     def test_closing_without_a_commit_removes_what_was_written(self, bench: Bench) -> None:
+        """delete() removes what a transaction wrote that was never committed."""
         bench.needs_a_database()
         before = _with_something_kept(bench)
         _change_everything(bench)
         bench.close()
         _check_as_before(bench, before)
 
+    @promise(CLASS, "an_abort_removes_what_was_written")
     def test_a_rollback_returns_to_the_savepoint(self, bench: Bench) -> None:
+        """A rollback to a savepoint brings back what was there, and delete() removes the rest."""
         bench.needs_a_database()
         _with_something_kept(bench)
         bench.node("first/large").write_data(filled("float64", LARGE, 1))
@@ -96,9 +109,11 @@ class TransactionTests(BackendFixtures):
         assert len(bench.stored()) <= stored, f"{LEFT}; there is {sorted(bench.stored())}"
         assert picture(bench.root()) == at_savepoint, "what a rollback left is what is committed"
 
+    @promise(CLASS, "an_abort_removes_what_was_written")
     def test_a_failed_write_leaves_nothing(
         self, bench: Bench, backend_class: type[Backend], monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """delete() removes what a failed write() has left."""
         bench.needs_a_database()
         before = _with_something_kept(bench)
         write = backend_class.write
@@ -123,7 +138,9 @@ class TransactionTests(BackendFixtures):
         _check_as_before(bench, before)
 
     @pytest.mark.parametrize("how", ["replace", "append"])
+    @promise(CLASS, "an_abort_removes_what_was_written")
     def test_the_loser_of_a_conflict_leaves_the_winner_alone(self, bench: Bench, how: str) -> None:
+        """The loser of a conflict leaves the winner's data alone, and nothing of its own."""
         bench.needs_a_database()
         first = filled("float64", LARGE, 1)
         bench.node("both").write_data(first)
@@ -149,12 +166,21 @@ class TransactionTests(BackendFixtures):
         check_same(bench.node("both").read_data(), expected, "the winner's data are not the loser's to touch")
         check_same(bench.node("small").read_data(), filled("int8", (5,), 3), "the winner's data stay")
 
+    @promise(
+        CLASS,
+        "a_committed_payload_is_read_back",
+        "locators_lists_what_is_stored",
+        "deleting_gives_the_space_back",
+    )
     def test_a_killed_process_leaves_the_last_commit(self, bench: Bench) -> None:
+        """locators() lists what a killed process has left, so that pack() can delete() it, and nothing that
+        was committed is lost.
+        """
         bench.needs_a_database()
         seen, stored = _with_something_kept(bench)
         bench.close()
-        process = another_process.start("stage_and_die", bench)
-        process.communicate(timeout=120)
+        with another_process.started("stage_and_die", bench) as process:
+            process.wait()
         _check_killed(process)
         assert picture(bench.root()) == seen, "kill -9 before the commit leaves the last commit as it was"
         assert bench.db.verify() == []
@@ -167,15 +193,16 @@ class TransactionTests(BackendFixtures):
         assert picture(bench.root()) == seen, "pack() took away what is in use"
 
     @pytest.mark.parametrize("commits", [1, 4])
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_a_process_killed_among_commits_loses_none(self, bench: Bench, commits: int) -> None:
+        """What was committed outlives a kill at any moment."""
         bench.needs_a_database()
-        process = another_process.start("commit_until_killed", bench)
-        assert process.stdout is not None
-        with process.stdout:
+        with another_process.started("commit_until_killed", bench) as process:
+            assert process.stdout is not None
             acknowledged = [int(process.stdout.readline() or 0) for _ in range(commits)][-1]
             time.sleep(0.007 * commits)  # into the middle of the next
             process.kill()
-            process.wait(60)
+            process.wait()
             acknowledged = max([acknowledged, *map(int, process.stdout.read().split())])
         assert acknowledged >= commits, "the other process failed"
         number = bench.root().attrs["number"]
@@ -192,7 +219,9 @@ class TransactionTests(BackendFixtures):
         check_same(bench.node("grows").read_data(), grown, "pack() spares what is in use")
         assert bench.db.verify() == []
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_a_reader_keeps_its_snapshot(self, bench: Bench) -> None:
+        """delete() is called for what nobody uses, and what others still read stays readable."""
         bench.needs_a_database()
         before = {key: filled("float64", shape, 1) for key, shape in (("small", (10,)), ("large", LARGE))}
         for key, array in before.items():
@@ -211,35 +240,32 @@ class TransactionTests(BackendFixtures):
         check_same(got, filled("float64", (10,), 2), "its next transaction sees what was committed")
         assert not reader.get_data_node("large", create=False).has_data()
 
+    @promise(
+        CLASS, "a_committed_payload_is_read_back", "threads_may_read_at_once", "threads_may_write_at_once"
+    )
     def test_threads_read_in_connections_of_their_own(self, bench: Bench) -> None:
+        """Several threads may read and write at once."""
         bench.needs_a_database()
         arrays = {f"{seed}": filled("int32", (20_000 * seed, 4), seed) for seed in range(1, 5)}
         for key, array in arrays.items():
             bench.node(key).write_data(array)
         bench.commit()
-        failures: list[BaseException] = []
 
         def read() -> None:
-            try:
-                with bench.db.connection() as root:
-                    for number in range(30):
-                        for key, array in arrays.items():
-                            first = (number * 7919) % (len(array) - 500)
-                            payload = root.get_data_node(key, create=False).get_data()
-                            got = payload[first : first + 500]
-                            check_same(got, array[first : first + 500], "threads read at once")
-            except BaseException as error:
-                failures.append(error)
+            with bench.db.connection() as root:
+                for number in range(30):
+                    for key, array in arrays.items():
+                        first = (number * 7919) % (len(array) - 500)
+                        payload = root.get_data_node(key, create=False).get_data()
+                        got = payload[first : first + 500]
+                        check_same(got, array[first : first + 500], "threads read at once")
 
-        threads = [threading.Thread(target=read) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for seed in range(5):
-            bench.node("written meanwhile").replace_data(filled("float64", LARGE, seed))
-            bench.commit()
-        for thread in threads:
-            thread.join()
-        assert not failures, f"a thread failed: {failures[0]!r}"
+        def write() -> None:
+            for seed in range(5):
+                with bench.db.connection() as root:
+                    root.get_data_node("written meanwhile").write_data(filled("float64", LARGE, seed))
+
+        at_once([read, read, read, write])
 
 
 def _folders_of(file: Path, bench: Bench) -> list[Path]:

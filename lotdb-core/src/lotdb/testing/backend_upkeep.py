@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lotdb import DataNode, Payload, ReadOnlyError
+from lotdb import DataNode, ReadOnlyError
 from lotdb.testing.arrays import filled
 from lotdb.testing.backend_fixtures import BackendFixtures
 from lotdb.testing.bench import Bench
+from lotdb.testing.promises import CLASS, promise
 from lotdb.testing.seen import check_same, picture
 
 __all__ = ["UpkeepTests"]
@@ -25,7 +26,9 @@ class UpkeepTests(BackendFixtures):
 
     # -- sharing -----------------------------------------------------------------------------------
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_a_branch_shares_its_data_until_it_is_written_to(self, bench: Bench) -> None:
+        """Arrays never change, so branches share them."""
         bench.needs_a_database()
         small, large = filled("float64", (10,), 1), filled("float64", LARGE, 2)
         bench.node("recording/small").write_data(small)
@@ -51,7 +54,9 @@ class UpkeepTests(BackendFixtures):
         got = bench.node("variant/large").read_data(0, len(large))
         check_same(got, large, "what a branch shares outlives the original, pack() included")
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_what_was_obtained_stays_what_it_was(self, bench: Bench) -> None:
+        """What was replaced is read until pack() takes it away."""
         array = filled("float64", LARGE)
         payload = bench.node("replaced").write_data(array)
         bench.commit()
@@ -63,31 +68,55 @@ class UpkeepTests(BackendFixtures):
     # -- packing -----------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("how", ["replaced", "deleted"])
+    @promise(
+        CLASS,
+        "a_committed_payload_is_read_back",
+        "locators_lists_what_is_stored",
+        "deleting_gives_the_space_back",
+    )
     def test_pack_gives_back_what_was(self, bench: Bench, how: str) -> None:
-        bench.needs_its_arrays_inside()
+        """locators() lists what pack() may look at, and delete() gives the space of what nobody uses back."""
+        bench.needs_a_database()
         kept = filled("float64", LARGE, 1)
-        bench.node("kept").write_data(kept)
+        in_use = bench.node("kept").write_data(kept)
         payload = bench.node("gone").write_data(filled("float64", LARGE, 2))
         bench.commit()
-        gone = {str(file.relative_to(bench.folder)) for file in _files(bench, payload)}
+        if bench.is_outside():
+            pytest.skip("nothing in a place outside of the database's folder is garbage")
+        gone, files_in_use = ({*bench.files_of(bench.node(key).get_data())} for key in ("gone", "kept"))
+        gone -= files_in_use
+        listed = {f"locator {locator}" for locator in bench.locators_of(payload)} & bench.stored()
         count, size = len(bench.stored()), bench.bytes_stored()
-        if how == "replaced":
-            bench.node("gone").replace_data(filled("float64", LARGE, 3))
-        else:
-            bench.root()["gone"].delete_tree()
-        bench.settle()
-        bench.db.pack()
+        for seed in range(3):
+            if how == "replaced":
+                bench.node("gone").replace_data(filled("float64", LARGE, seed))
+            elif "gone" in bench.root():
+                bench.root()["gone"].delete_tree()
+            bench.settle()
+            bench.db.pack()
         assert len(bench.stored()) <= count, SWEPT
-        assert bench.bytes_stored() <= size + 4096, SWEPT
-        assert not gone & bench.stored(), f"{SWEPT}; left is {sorted(gone & bench.stored())}"
+        # A file that holds all arrays may keep some space for the next.
+        spare = 4096 if gone else size // 2 + 4096
+        assert bench.bytes_stored() <= size + spare, f"{bench.bytes_stored()} bytes where {size} are in use"
+        left = [path for path in gone if path.exists()]
+        assert not left, f"pack() calls delete() for what locators() lists and nobody uses; left is {left}"
+        assert not listed & bench.stored(), f"still listed is {sorted(listed & bench.stored())}"
         check_same(bench.node("kept").read_data(), kept, "pack() takes nothing that is in use")
         if how == "replaced":
             check_same(
-                bench.node("gone").read_data(), filled("float64", LARGE, 3), "pack() takes nothing in use"
+                bench.node("gone").read_data(), filled("float64", LARGE, 2), "pack() takes nothing in use"
             )
-        assert bench.db.verify() == []
+        assert bench.db.verify() == [], "verify() finds damage after a pack()"
+        assert len(in_use) == len(kept)
 
+    @promise(
+        CLASS,
+        "a_committed_payload_is_read_back",
+        "locators_lists_what_is_stored",
+        "deleting_gives_the_space_back",
+    )
     def test_pack_after_deleting_everything_leaves_nothing(self, bench: Bench) -> None:
+        """locators() lists all that is stored, and delete() removes all of it."""
         bench.needs_a_database()
         for number in range(4):
             bench.node(f"{number}").write_data(filled("float64", LARGE, number))
@@ -97,13 +126,17 @@ class UpkeepTests(BackendFixtures):
         bench.settle()
         bench.db.pack()
         left = bench.bytes_stored()
-        assert left < 16_384, f"{SWEPT}; {left} bytes are left of 12.8 MB: {sorted(bench.stored())}"
+        if bench.is_outside():
+            pytest.skip("nothing in a place outside of the database's folder is garbage")
+        assert left < 2_000_000, f"{SWEPT}; {left} bytes are left of 12.8 MB: {sorted(bench.stored())}"
         assert not [name for name in bench.stored() if name.startswith("locator ")], SWEPT
         bench.node("new").write_data(filled("float64", LARGE))
         bench.settle()
         check_same(bench.node("new").read_data(), filled("float64", LARGE), "it can be written to as before")
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_pack_spares_what_is_not_yet_committed(self, bench: Bench) -> None:
+        """pack() spares what a transaction has just written."""
         bench.needs_a_database()
         arrays = {"large": filled("float64", LARGE, 1), "small": filled("float64", (10,), 2)}
         for key, array in arrays.items():
@@ -115,7 +148,9 @@ class UpkeepTests(BackendFixtures):
                 bench.node(key).read_data(), array, "pack() spares what a transaction has just written"
             )
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_pack_spares_what_a_savepoint_returns_to(self, bench: Bench) -> None:
+        """pack() spares what a savepoint returns to."""
         bench.needs_a_database()
         arrays = {"large": filled("float64", LARGE, 1), "small": filled("float64", (10,), 2)}
         for key, array in arrays.items():
@@ -132,7 +167,9 @@ class UpkeepTests(BackendFixtures):
 
     # -- compacting --------------------------------------------------------------------------------
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_compacting_makes_one_segment(self, bench: Bench) -> None:
+        """Compacting writes the rows anew as one array, and leaves the old ones to their readers."""
         parts = [filled("float64", (rows, 2), rows) for rows in (150_000, 70_000, 300, 20)]
         for part in parts:
             bench.node("grown").append_data(part, samplerate_hz=10, metadata={"unit": "mV"})
@@ -148,7 +185,9 @@ class UpkeepTests(BackendFixtures):
         assert (payload.samplerate_hz, payload.metadata) == (10, {"unit": "mV"})
         check_same(payload.read(), np.concatenate(parts), "compacting changes no data")
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_compacting_a_tree_keeps_everything(self, bench: Bench) -> None:
+        """Compacting changes no data."""
         for number in range(6):
             for seed in range(3):
                 bench.node(f"{number % 2}/{number}").append_data(filled("int16", (40, 2), seed))
@@ -160,8 +199,10 @@ class UpkeepTests(BackendFixtures):
 
     # -- folders -----------------------------------------------------------------------------------
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "the_folder_may_be_moved")
     def test_the_database_may_be_moved(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        bench.needs_a_database()
+        """No absolute path is stored, for databases are moved."""
+        bench.needs_its_folder()
         array = filled("float64", LARGE)
         bench.node("moved").write_data(array)
         bench.settle()
@@ -178,8 +219,10 @@ class UpkeepTests(BackendFixtures):
         check_same(bench.node("moved").read_data(-5), array[:5], "a moved database is written to where it is")
         assert not old.exists(), "it came back where it was moved away from"
 
+    @promise(CLASS, "a_committed_payload_is_read_back")
     def test_a_copied_database_is_another_one(self, bench: Bench) -> None:
-        bench.needs_a_database()
+        """A copy of the folder is a database of its own: nothing done to it changes the original."""
+        bench.needs_its_folder()
         array = filled("float64", LARGE)
         bench.node("copied").write_data(array)
         bench.settle()
@@ -202,7 +245,9 @@ class UpkeepTests(BackendFixtures):
 
     # -- reading only ------------------------------------------------------------------------------
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "reading_only_changes_nothing")
     def test_reading_only_changes_no_file(self, bench: Bench) -> None:
+        """With context.read_only nothing is changed."""
         bench.needs_a_database()
         array = filled("float64", LARGE)
         bench.node("large").write_data(array)
@@ -221,7 +266,9 @@ class UpkeepTests(BackendFixtures):
         bench.close()
         assert bench.contents() == before, "read_only=True changes nothing"
 
+    @promise(CLASS, "a_committed_payload_is_read_back", "reading_only_creates_nothing")
     def test_reading_only_makes_no_folder(self, bench: Bench) -> None:
+        """With context.read_only nothing is created, not even the folder."""
         bench.needs_a_database()
         bench.root().attrs["label"] = "no payload yet"
         bench.settle()
@@ -232,7 +279,3 @@ class UpkeepTests(BackendFixtures):
         bench.close()
         assert bench.contents() == before, "read_only=True changes nothing"
         assert not bench.backend_folder.exists(), "BackendContext.read_only: not even the folder is created"
-
-
-def _files(bench: Bench, payload: Payload) -> list[Path]:
-    return [Path(path) for segment in payload.segments() for path, _ in segment.files]

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,9 +89,10 @@ class Alone:
             pytest.skip("it keeps nothing beyond its instance")
         self.needs_text_locators()
 
-    def left(self) -> dict[str, int]:
-        """The size of every file in the folder, by its path."""
-        return {str(path): path.stat().st_size for path in self.folder.rglob("*") if path.is_file()}
+    def left(self, backend: Backend) -> dict[str, int]:
+        """The size of every file in the folder, by its path, and each locator that is listed."""
+        files = {str(path): path.stat().st_size for path in self.folder.rglob("*") if path.is_file()}
+        return files | {f"locator {locator}": 0 for locator, _ in backend.locators()}
 
 
 class Bench:
@@ -105,10 +106,12 @@ class Bench:
         *,
         in_memory: bool = False,
         durability: Literal["full", "process"] = "full",
+        config_elsewhere: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
         self.folder = folder
         self.backend_class = backend_class
         self.config = config or {}
+        self.config_elsewhere = config_elsewhere
         self.in_memory = in_memory
         self.durability: Literal["full", "process"] = durability
         self.plugins = plugins_with(backend_class)
@@ -151,16 +154,16 @@ class Bench:
         if self.in_memory:
             pytest.skip("it is refused inside databases; trees in memory use it")
 
-    @property
     def is_outside(self) -> bool:
-        """Whether the arrays lie outside of the folder, where nothing is swept."""
-        return not self.in_memory and self.db._backends(self.backend_class.name).is_outside
+        """Whether the config chose a place that is not moved and copied with the folder."""
+        return not self.in_memory and self.backend().is_outside
 
-    def needs_its_arrays_inside(self) -> None:
-        """Skip the test for a backend whose arrays are neither moved, copied nor swept with the folder."""
+    def needs_its_folder(self) -> None:
+        """Skip the test for a backend whose config makes all databases use one place."""
         self.needs_a_database()
-        if self.is_outside:
-            pytest.skip("its arrays lie outside of the folder, where the core leaves them alone")
+        if self.is_outside():
+            self.close()
+            pytest.skip("its config chose a place outside of the database's folder; two would share it")
 
     def another(self, name: str) -> Bench:
         """A database of the same kind in a folder of its own."""
@@ -171,7 +174,7 @@ class Bench:
             in_memory=self.in_memory,
             durability=self.durability,
         )
-        another.is_second = self.is_outside
+        another.is_second = self.is_outside()
         return another
 
     # -- the tree ----------------------------------------------------------------------------------
@@ -200,6 +203,10 @@ class Bench:
 
     # -- reaching around ---------------------------------------------------------------------------
 
+    def backend(self) -> Backend:
+        """The backend, as the open database uses it."""
+        return self.db._backends(self.backend_class.name)
+
     @property
     def backend_folder(self) -> Path:
         """The folder that is the backend's alone."""
@@ -209,8 +216,7 @@ class Bench:
         """What lies in the folder beside the core's own files, and all locators that the backend lists."""
         subfolders = [path for path in self.folder.glob(f"{NAME}.*") if path.is_dir()]
         files = (path for folder in subfolders for path in folder.rglob("[!.]*") if path.is_file())
-        backend = self.db._backends(self.backend_class.name)
-        locators = {f"locator {locator}" for locator, _ in backend.locators()}
+        locators = {f"locator {locator}" for locator, _ in self.backend().locators()}
         return {str(path.relative_to(self.folder)) for path in files} | locators
 
     def bytes_stored(self) -> int:
@@ -226,12 +232,18 @@ class Bench:
             if path.is_file() and not re.search(r"\.(lock|readers)$", path.name)
         }
 
+    def locators_of(self, payload: Payload) -> list[Any]:
+        """The locators of the arrays that hold *payload*."""
+        return [segment.locator for segment in payload._record.segments]
+
     def files_of(self, payload: Payload) -> list[Path]:
-        """The files that hold *payload*; the test is skipped if the backend does not tell."""
-        files = [Path(path) for segment in payload.segments() for path, _ in segment.files]
+        """The files that hold *payload*: those that the backend names, or whose paths name its locators."""
+        files = {Path(path) for segment in payload.segments() for path, _ in segment.files}
         if not files:
-            pytest.skip("its files() names no files")
-        return sorted(set(files))
+            names = [str(locator) for locator in self.locators_of(payload)]
+            all_files = [path for path in self.backend_folder.rglob("*") if path.is_file()]
+            files = {path for path in all_files if any(name in str(path) for name in names)}
+        return sorted(files)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 import io
 import threading
@@ -21,6 +22,7 @@ from lotdb import (
     LOTDB,
     Blocks,
     DataNode,
+    ExportError,
     Ingested,
     IngestedNode,
     IngestError,
@@ -30,9 +32,36 @@ from lotdb import (
     Plugins,
     SourceFile,
 )
+from lotdb.testing.bench import open_files_in
+from lotdb.testing.promises import INGESTER, Kit, promise
 from lotdb.testing.seen import check_same, picture
 
 __all__ = ["IngesterTests", "Sample"]
+
+# Files of other kinds.
+OTHERS = [b"", b"neither this nor that\n" * 20, bytes(range(256))]
+
+# Of files below it an ingester may read everything at once.
+LARGE_BYTES = 1 << 18
+
+# What is exported, with its rate: of each form that a payload may have.
+EXPORTED: list[tuple[Any, float | None]] = [
+    (np.arange(12, dtype="int16").reshape(6, 2), None),
+    (np.arange(12, dtype="int16"), 50.0),
+    (np.linspace(-1, 1, 20), 100.0),
+    (np.linspace(-1, 1, 21, dtype=">f4").reshape(7, 3), 0.1),
+    (np.array([[7, 9]], "uint8"), 44_100.0),
+    (np.array([1.5]), None),
+    (np.empty((0, 2), "int32"), None),
+    (np.array([2**63, 1], "uint64"), None),
+    (np.array([True, False, True]), None),
+    (np.array([np.nan, np.inf, -0.0]), 8.0),
+    (np.arange(24, dtype="int8").reshape(2, 3, 4), None),
+    (np.array("2024-02-29", "M8[D]"), None),
+    ("a text, größer\n", None),
+    ("", None),
+    (b"\x00\xff", None),
+]
 
 ANY_OR_ERROR = "whatever is in a file, attach_file takes it in or raises an IngestError"
 
@@ -53,9 +82,10 @@ class Sample:
         ``"left/imu"`` for payload ``"imu"`` of node ``"left"``, or ``"left"`` for the only one there.
     samplerate_hz
         The rate that it announces; of several payloads that of the first, or a mapping of names to rates,
-        None for one without.
+        None for one without. Of several, None says nothing of theirs.
     metadata
-        What the metadata of the payload, or the first one, have at least.
+        What the payload's metadata have at least; for several payloads, a mapping of their names to such, or
+        what the first of them has.
     format
         What is passed to ``attach_file``, if anything.
     options
@@ -64,7 +94,8 @@ class Sample:
         The files that belong to it, as a mapping of their names to their bytes.
     exported
         Whether the plugin's ``lotdb_export_file``, if it has one, makes a file of the same data. Formats
-        that are lossy, or are only read, do not.
+        that are lossy, or are only read, do not. Of several payloads each is exported on its own; some may be
+        refused with ``ExportError``, not all.
     """
 
     name: str
@@ -82,6 +113,30 @@ class Sample:
         """The format that the ingester is asked for."""
         return (self.format or self.name.rpartition(".")[2]).lower()
 
+    @property
+    def payloads(self) -> dict[str, Any]:
+        """What each payload holds, by its name in the file; "" for the only one."""
+        return dict(self.data) if isinstance(self.data, Mapping) else {"": self.data}
+
+    def rates(self) -> dict[str, float | None]:
+        """The rates of the payloads, as far as the sample says them."""
+        said = self.samplerate_hz
+        if isinstance(said, Mapping):
+            return {name: said.get(name) for name in self.payloads}
+        if isinstance(self.data, Mapping) and said is None:
+            return {}
+        return {next(iter(self.payloads)): said}
+
+    def notes(self, name: str) -> Mapping[str, Any]:
+        """What the metadata of the payload *name* have at least."""
+        if not isinstance(self.data, Mapping):
+            return self.metadata
+        each = self.metadata
+        if each and each.keys() <= self.data.keys() and all(isinstance(v, Mapping) for v in each.values()):
+            notes: Mapping[str, Any] = each.get(name, {})
+            return notes
+        return each if name == next(iter(self.payloads)) else {}
+
 
 class OnlyThis(Plugins):
     """The installed plugins, of whose ingesters only one is asked."""
@@ -96,7 +151,7 @@ class OnlyThis(Plugins):
         return [] if function is None else [("tested", partial(_with_its_arguments, function))]
 
 
-class IngesterTests:
+class IngesterTests(Kit):
     """The tests of an ingester; subclass it, and name the plugin and some files::
 
         class TestTraces(IngesterTests):
@@ -152,38 +207,67 @@ class IngesterTests:
 
     # -- what files hold ---------------------------------------------------------------------------
 
+    @promise(INGESTER)
     def test_the_plugin_registers(self, plugin: Any) -> None:
+        """lotdb_ingest_file() is marked with @hookimpl, and takes source."""
         Plugins().register(plugin, name="lotdb.testing")
         assert hasattr(plugin.lotdb_ingest_file, "lotdb_impl"), (
             "lotdb_ingest_file is not marked with @lotdb.hookimpl, so nobody calls it"
         )
 
+    @promise(INGESTER, "the_plugin_registers")
     def test_a_file_gives_just_what_it_holds(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """lotdb_ingest_file() returns Ingested with just the data that the file holds: its dtype, byte
+        order, shape and every value.
+        """
         for sample in samples:
-            payload = _attach(node, sample, sample.content, tmp_path)
+            _attach(node, sample, sample.content, tmp_path)
             _check_holds(node, sample, f"{sample.name} gives what it holds")
-            found = {name: each.samplerate_hz for name, each in _payloads(node, sample).items()}
-            assert found == _rates(sample, found), f"{sample.name}: Ingested.samplerate_hz"
-            found = {name: payload.metadata.get(name) for name in sample.metadata}
-            assert found == dict(sample.metadata), f"{sample.name}: Ingested.metadata"
 
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
+    def test_rates_and_metadata_are_those_of_the_file(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        """Ingested has the rate in Hz and the metadata that the file says, each payload its own."""
+        for sample in samples:
+            _attach(node, sample, sample.content, tmp_path)
+            for name, payload in _payloads(node, sample).items():
+                about = f"{sample.name}, payload {name!r}"
+                if payload.kind in ("text", "bytes"):
+                    assert payload.samplerate_hz is None, f"{about} is {payload.kind}, and has a rate"
+                said = sample.rates().get(name, payload.samplerate_hz)
+                assert payload.samplerate_hz == said, (
+                    f"Ingested.samplerate_hz of {about} is {payload.samplerate_hz}, the sample says {said}; "
+                    "of several payloads, Sample(samplerate_hz={name: rate}) says it"
+                )
+                for key, value in sample.notes(name).items():
+                    got = payload.metadata.get(key)
+                    assert got == value, f"Ingested.metadata of {about}: {key!r} is {got!r}, not {value!r}"
+
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_the_payload_knows_where_it_came_from(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """Ingested.format is the name of the format that was read."""
         for sample in samples:
-            notes = _attach(node, sample, sample.content, tmp_path).metadata
-            assert notes["_source_filename"] == sample.name
-            assert notes["_source_filepath"] == str(tmp_path / sample.name)
+            _attach(node, sample, sample.content, tmp_path)
+            notes = next(iter(_payloads(node, sample).values())).metadata
+            assert notes["_source_filename"] == sample.name, "the payload knows the file's name"
+            assert notes["_source_filepath"] == str(tmp_path / sample.name), "it knows the file's path"
             said = notes["_source_format"]
             assert isinstance(said, str), "Ingested.format is the name of the format that was read"
             assert said, "Ingested.format is the name of the format that was read"
-            assert node.attrs["label"] == "as before"
+            assert node.attrs["label"] == "as before", "other attributes of the node are left alone"
 
+    @promise(INGESTER, "the_plugin_registers")
     def test_it_reads_the_open_file_that_it_is_given(
         self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """It reads source.file, which it neither closes nor opens anew by its path, and leaves
+        source.options alone.
+        """
         for sample in samples:
             path = tmp_path / "moved" / sample.name
             _write_beside(sample, path.parent)
@@ -194,10 +278,58 @@ class IngesterTests:
                     assert isinstance(each, Ingested), f"{sample.name} is its kind, it answered {answer!r}"
                     for _ in each.data.blocks if isinstance(each.data, Blocks) else ():
                         pass  # the path does not exist: whatever opens it anew fails here
+            assert source.options == dict(sample.options), "the ingester changes source.options"
+            assert not source.file.closed, "the ingester closes source.file, which is not its own"
 
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
+    def test_blocks_are_read_when_they_are_needed(
+        self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        """Blocks are read when they are asked for, since they may be larger than memory."""
+        for sample in samples:
+            if len(sample.content) < LARGE_BYTES:
+                continue  # that much may be read at once
+            file = _Counting(sample.content)
+            source = _source(sample.content, sample.kind, sample.options, tmp_path / sample.name)
+            source = dataclasses.replace(source, file=file)
+            ingested = plugin.lotdb_ingest_file(source=source)
+            if isinstance(ingested, Ingested) and isinstance(ingested.data, Blocks):
+                assert file.read_bytes < 0.9 * len(sample.content), (
+                    f"{sample.name}: {file.read_bytes} of {len(sample.content)} bytes are read before the "
+                    "first block is asked for; make Blocks of a generator"
+                )
+
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
+    def test_no_file_is_left_open(self, node: DataNode, samples: Sequence[Sample], tmp_path: Path) -> None:
+        """It closes what it has opened, also when the file is damaged."""
+        for sample in samples:
+            for content in (sample.content, sample.content[: len(sample.content) // 2]):
+                with contextlib.suppress(LotdbError):
+                    _attach(node, sample, content, tmp_path)
+                still = open_files_in(tmp_path)
+                assert not still, f"{sample.name} is left open: {still}"
+
+    @promise(INGESTER, "the_plugin_registers")
+    def test_its_signature_is_its_own(self, plugin: Any, samples: Sequence[Sample], tmp_path: Path) -> None:
+        """lotdb_identify_file() returns the name of the format for files that begin with its signature, None
+        for others, and leaves the position in the file.
+        """
+        if not hasattr(plugin, "lotdb_identify_file"):
+            pytest.skip("it has no lotdb_identify_file")
+        for sample in samples:
+            source = _source(sample.content, sample.kind, {}, tmp_path / sample.name)
+            answer = plugin.lotdb_identify_file(source=source)
+            assert answer is None or isinstance(answer, str), f"it answers {answer!r} for {sample.name}"
+            assert source.file.tell() == 0, "it moves the position in the file; use source.head"
+        for content in OTHERS:
+            answer = plugin.lotdb_identify_file(source=_source(content, "", {}, tmp_path / "other"))
+            assert answer is None, f"it takes {content[:20]!r}... for {answer!r}"
+
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_it_gives_the_same_every_time(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """The same file gives the same every time."""
         for sample in samples:
             pictures = []
             for _ in range(2):
@@ -205,9 +337,11 @@ class IngesterTests:
                 pictures.append(picture(node))
             assert pictures[0] == pictures[1], f"{sample.name} gives something else the second time"
 
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_what_files_hold_goes_into_any_backend(
         self, plugin: Any, samples: Sequence[Sample], backends: Sequence[str], tmp_path: Path
     ) -> None:
+        """What a file holds goes into any backend."""
         if not backends:
             pytest.skip("no backends are given")
         for backend in backends:
@@ -220,23 +354,75 @@ class IngesterTests:
                     for number, sample in enumerate(samples):
                         node = root.get_data_node(f"{number}", create=False)
                         _check_holds(node, sample, f"{sample.name} in {backend}")
-                        there = {payload.backend for payload in _payloads(node, sample).values()}
-                        assert there == {backend}
+                        used = {payload.backend for payload in _payloads(node, sample).values()}
+                        assert used == {backend}, f"{sample.name} is in {used}, not in {backend}"
 
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_what_came_in_goes_out_again(
         self, plugin: Any, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """What lotdb_export_file() writes is taken in again as it was, with its rate; a sample whose format
+        cannot keep it has exported=False.
+        """
         if not hasattr(plugin, "lotdb_export_file"):
             pytest.skip("the plugin writes no files")
         for sample in samples:
-            if not sample.exported or isinstance(sample.data, Mapping):
+            if sample.exported:
+                self._export(node, OnlyThis(plugin), sample, tmp_path)
+
+    def _export(self, node: DataNode, plugins: Plugins, sample: Sample, folder: Path) -> None:
+        _attach(node, sample, sample.content, folder)
+        refused = []
+        for number, (name, payload) in enumerate(_payloads(node, sample).items()):
+            path = folder / f"exported-{number}-{sample.name}"
+            try:
+                payload.export(path, format=sample.kind)
+            except ExportError as error:
+                refused.append(error)
                 continue
-            rate = _attach(node, sample, sample.content, tmp_path).samplerate_hz
-            path = tmp_path / f"exported-{sample.name}"
-            node.get_data().export(path, format=sample.kind)
-            again = _attach(node, sample, path.read_bytes(), tmp_path)
-            _check_holds(node, sample, f"{sample.name}, exported and taken in again")
-            assert again.samplerate_hz == rate, f"{sample.name} keeps its rate when it is exported"
+            about = f"{sample.name}, payload {name!r}, exported and taken in again"
+            again = DataNode("again", plugins=plugins)
+            options = {} if isinstance(sample.data, Mapping) else sample.options
+            again.attach_file(path, format=sample.kind, **options)
+            there = dict(again.payloads)
+            got = there.get(f"data.{name}") or there.get("data") or next(iter(there.values()))
+            check_same(got.read(), sample.payloads[name], about)
+            assert got.samplerate_hz == payload.samplerate_hz, f"{about}: the rate is {got.samplerate_hz}"
+        if len(refused) == len(sample.payloads):
+            raise refused[0]
+
+    @promise(INGESTER, "what_came_in_goes_out_again")
+    def test_what_is_exported_comes_back_or_is_refused(
+        self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        """lotdb_export_file() writes what comes back just as it was, or raises ExportError; it returns None
+        for what is not its format.
+        """
+        if not hasattr(plugin, "lotdb_export_file"):
+            pytest.skip("the plugin writes no files")
+        plugins = OnlyThis(plugin)
+        lossy = {sample.kind for sample in samples if not sample.exported}
+        for kind in sorted({sample.kind for sample in samples} - lossy):
+            for number, (held, rate) in enumerate(EXPORTED):
+                made = DataNode("made", plugins=plugins)
+                made.write_data(held, samplerate_hz=rate)
+                path = tmp_path / f"made-{number}.{kind}"
+                try:
+                    made.get_data().export(path, format=kind)
+                except ExportError:
+                    assert not path.exists(), "a refused export leaves a file"
+                    continue
+                again = DataNode("again", plugins=plugins)
+                again.attach_file(path, format=kind)
+                got = next(iter(again.payloads.values()))
+                about = f"{_described(held)} at {rate} Hz, exported to {kind!r}"
+                if got.kind == made.get_data().kind:  # others are another view of it, such as a table
+                    check_same(
+                        _native(got.read()),
+                        _native(held),
+                        f"{about}; refuse with ExportError what would change",
+                    )
+                assert got.samplerate_hz in (rate, None), f"{about}: the rate is {got.samplerate_hz}"
 
     def test_a_node_that_came_in_goes_out_again(
         self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
@@ -259,10 +445,12 @@ class IngesterTests:
 
     # -- what is not its kind ----------------------------------------------------------------------
 
-    @pytest.mark.parametrize("content", [b"", b"neither this nor that\n" * 20, bytes(range(256))])
+    @pytest.mark.parametrize("content", OTHERS)
+    @promise(INGESTER)
     def test_a_file_of_another_kind_is_answered_none(
         self, plugin: Any, content: bytes, tmp_path: Path
     ) -> None:
+        """lotdb_ingest_file() returns None for files of other formats."""
         if plugin.lotdb_ingest_file.lotdb_impl["trylast"]:
             pytest.skip("it is marked as the last resort, and takes any file")
         source = _source(content, "no-such-format", {}, tmp_path / "file.no-such-format")
@@ -271,39 +459,51 @@ class IngesterTests:
 
     # -- damage ------------------------------------------------------------------------------------
 
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_an_empty_file_is_taken_in_or_refused(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """An empty file is taken in, or is an IngestError; it comes back in time."""
         for sample in samples:
             self._check(node, sample, b"", tmp_path)
 
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_a_truncated_file_is_taken_in_or_refused(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """A file that is cut off is taken in, or is an IngestError: compare what the header says with
+        source.size.
+        """
         for sample in samples:
-            for length in _places(len(sample.content)):
+            for length in self._places(len(sample.content)):
                 self._check(node, sample, sample.content[:length], tmp_path)
 
     @pytest.mark.parametrize("garbage", [b"\0", b"\xff" * 3, b"garbage " * 1000])
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_a_file_with_more_behind_it_is_taken_in_or_refused(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path, garbage: bytes
     ) -> None:
+        """A file with something behind its end is taken in, or is an IngestError."""
         for sample in samples:
             self._check(node, sample, sample.content + garbage, tmp_path)
 
     @pytest.mark.parametrize("byte", [0x00, 0x7F, 0x80, 0xFF])
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_a_file_with_an_altered_byte_is_taken_in_or_refused(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path, byte: int
     ) -> None:
+        """A file with an altered byte is taken in, or is an IngestError; what is returned can be stored."""
         for sample in samples:
-            for place in _places(len(sample.content)):
+            for place in self._places(len(sample.content)):
                 altered = bytearray(sample.content)
                 altered[place : place + 1] = bytes([byte])
                 self._check(node, sample, bytes(altered), tmp_path)
 
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_a_file_with_flipped_bits_is_taken_in_or_refused(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """A file with flipped bits is taken in, or is an IngestError; whatever is returned can be stored."""
         for sample in samples:
             if sample.content:
                 self._try_flipped_bits(node, sample, tmp_path)
@@ -311,7 +511,7 @@ class IngesterTests:
     def _try_flipped_bits(self, node: DataNode, sample: Sample, folder: Path) -> None:
         changes = st.tuples(st.integers(0, len(sample.content) - 1), st.integers(1, 255))
 
-        @settings(max_examples=60, deadline=None)
+        @settings(max_examples=self.amount(60, 4), deadline=None)
         @given(st.lists(changes, min_size=1, max_size=6))
         def check(flips: list[tuple[int, int]]) -> None:
             altered = bytearray(sample.content)
@@ -321,32 +521,43 @@ class IngesterTests:
 
         check()
 
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_random_bytes_are_taken_in_or_refused(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """Random bytes are taken in, or are an IngestError; whatever is returned can be stored."""
         for sample in samples:
             self._try_random_bytes(node, sample, tmp_path)
 
     def _try_random_bytes(self, node: DataNode, sample: Sample, folder: Path) -> None:
-        @settings(max_examples=60, deadline=None)
+        @settings(max_examples=self.amount(60, 4), deadline=None)
         @given(st.integers(0, 20), st.binary(max_size=300))
         def check(kept: int, content: bytes) -> None:
             self._check(node, sample, sample.content[:kept] + content, folder)
 
         check()
 
+    def _places(self, length: int) -> list[int]:
+        """Up to a hundred places in a file: each of its first bytes, where headers are, then some."""
+        first = range(0, min(length, 60), max(1, round(1 / self.effort)))
+        return sorted({*first, *map(int, np.linspace(0, max(length - 1, 0), self.amount(40, 4)))})
+
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_files_beside_that_are_missing_or_cut_are_taken_in_or_refused(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """A file beside it that is missing or cut off is taken in as it is, or is an IngestError."""
         for sample in samples:
             for name, content in sample.beside.items():
-                for length in [None, 0, *_places(len(content))]:
+                for length in [None, 0, *self._places(len(content))]:
                     damaged = {**sample.beside, name: None if length is None else content[:length]}
                     self._check(node, sample, sample.content, tmp_path, damaged)
 
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_a_change_of_a_file_beside_is_noticed(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """It opens what lies beside its file with source.beside, so that a change of it is noticed."""
         for sample in samples:
             for name in sample.beside:
                 first = _attach(node, sample, sample.content, tmp_path)
@@ -393,6 +604,31 @@ def _with_its_arguments(function: Callable[..., Any], **about: Any) -> Any:
     return function(**{name: about[name] for name in inspect.signature(function).parameters})
 
 
+def _native(held: Any) -> Any:
+    """The same with the byte order of this machine, which is the only one that some formats have."""
+    return held.astype(held.dtype.newbyteorder("=")) if isinstance(held, np.ndarray) else held
+
+
+def _described(held: Any) -> str:
+    return f"{held.dtype} {held.shape}" if isinstance(held, np.ndarray) else type(held).__name__
+
+
+class _Counting(io.BytesIO):
+    """A file that counts what is read of it."""
+
+    read_bytes = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.read_bytes += len(data)
+        return data
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = super().readinto(buffer)
+        self.read_bytes += count
+        return count
+
+
 def _all_of(answer: Any) -> Iterator[Any]:
     """All payloads that an ingester gave, those of the nodes below too."""
     waiting = [answer]
@@ -426,23 +662,13 @@ def _payload(node: DataNode, name: str) -> Payload | None:
     return node.payloads.get("data") if name in ("", "data") else None
 
 
-def _rates(sample: Sample, found: Mapping[str, float | None]) -> dict[str, float | None]:
-    """The rates of a sample's payloads, as far as the sample says them."""
-    said = sample.samplerate_hz
-    if isinstance(said, Mapping):
-        return {name: said.get(name) for name in found}
-    if isinstance(sample.data, Mapping) and said is None:
-        return dict(found)
-    return {**found, next(iter(found)): said}
-
-
-def _check_holds(node: DataNode, sample: Sample, promise: str) -> None:
+def _check_holds(node: DataNode, sample: Sample, promised: str) -> None:
     several = dict(sample.data) if isinstance(sample.data, Mapping) else {"": sample.data}
     found = _payloads(node, sample)
     missing = [name for name in several if name not in found]
-    assert not missing, f"{promise}: there is no payload {missing[0]!r}"
+    assert not missing, f"{promised}: there is no payload {missing[0]!r}"
     for name, expected in several.items():
-        check_same(found[name].read(), expected, promise)
+        check_same(found[name].read(), expected, f"{promised}, payload {name!r}")
 
 
 def _attach(
@@ -477,11 +703,6 @@ def _source(content: bytes, format: str, options: Mapping[str, Any], path: Path)
     return SourceFile(
         path=path, file=io.BytesIO(content), size=len(content), format=format, options=dict(options)
     )
-
-
-def _places(length: int) -> list[int]:
-    """Up to a hundred places in a file: each of its first bytes, where headers are, then some."""
-    return sorted({*range(min(length, 60)), *map(int, np.linspace(0, max(length - 1, 0), 40))})
 
 
 def _within(seconds: float, job: Callable[[], None]) -> None:

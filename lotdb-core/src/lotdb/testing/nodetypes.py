@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 
 from lotdb import LOTDB, BaseNode, MissingPluginError, Plugins
 from lotdb.testing.bench import NAME
+from lotdb.testing.plugin_fixtures import PluginFixtures
+from lotdb.testing.promises import NODE_TYPE, promise
 from lotdb.testing.seen import picture
 
 __all__ = ["NodeTypeTests"]
@@ -28,7 +31,7 @@ class Without(Plugins):
         return None if name == self.missing else super().node_type(name)
 
 
-class NodeTypeTests:
+class NodeTypeTests(PluginFixtures):
     """The tests of a node type; subclass it, and name the plugin and the type::
 
         class TestRecording(NodeTypeTests):
@@ -49,27 +52,16 @@ class NodeTypeTests:
     """
 
     @pytest.fixture
-    def plugin(self) -> Any:
-        """The module or object with the hook implementation."""
-        raise NotImplementedError("a subclass of NodeTypeTests has a fixture plugin that returns the plugin")
-
-    @pytest.fixture
     def node_type(self) -> str:
         """The registered name of the type."""
         raise NotImplementedError("a subclass of NodeTypeTests has a fixture node_type: the registered name")
 
     @pytest.fixture
-    def plugins(self, plugin: Any) -> Plugins:
-        """The installed plugins, and the one to test."""
-        plugins = Plugins()
-        plugins.register(plugin, name="lotdb.testing")
-        return plugins
-
-    @pytest.fixture
     def node_class(self, plugins: Plugins, node_type: str) -> type[BaseNode]:
         """The class of the type."""
-        found = plugins.node_type(node_type)
-        assert found is not None, f"lotdb_get_node_type({node_type!r}) gave no class"
+        with self.needed_by_all("lotdb_get_node_type() returns the class for its name.", NODE_TYPE):
+            found = plugins.node_type(node_type)
+            assert found is not None, f"lotdb_get_node_type({node_type!r}) gave no class"
         return found
 
     @pytest.fixture
@@ -90,24 +82,34 @@ class NodeTypeTests:
 
     # -- the class ---------------------------------------------------------------------------------
 
+    @promise(NODE_TYPE)
     def test_the_class_adds_to_base_node(self, node_class: type[BaseNode]) -> None:
+        """lotdb_get_node_type() returns a subclass of lotdb.BaseNode."""
         assert issubclass(node_class, BaseNode), "lotdb_get_node_type gives a subclass of lotdb.BaseNode"
 
+    @promise(NODE_TYPE)
     def test_other_names_are_left_to_others(self, plugin: Any) -> None:
+        """lotdb_get_node_type() returns None for names that are not its own."""
         answer = plugin.lotdb_get_node_type(name="no such type of nodes")
         assert answer is None, (
             f"lotdb_get_node_type answers None to names that are not its own, not {answer!r}"
         )
 
+    @promise(NODE_TYPE, "the_class_adds_to_base_node")
     def test_the_class_knows_its_registered_name(self, node_class: type[BaseNode], node_type: str) -> None:
+        """The class has node_type_name, its registered name; a tree that is started with the class forgets
+        its type otherwise.
+        """
         assert node_class.node_type_name == node_type, (
             f"{node_class.__name__}.node_type_name is {node_class.node_type_name!r}; unless it is "
             f"{node_type!r}, a tree that is started with the class forgets its type"
         )
 
+    @promise(NODE_TYPE, "the_class_knows_its_registered_name")
     def test_a_tree_may_start_with_the_class(
         self, node_class: type[BaseNode], node_type: str, plugins: Plugins
     ) -> None:
+        """A tree may start with the class, and keeps it where it is added."""
         node = node_class("dataset", plugins=plugins)
         assert (type(node), node.node_type, node.key) == (node_class, node_type, "dataset")
         parent = BaseNode(plugins=plugins)
@@ -116,18 +118,22 @@ class NodeTypeTests:
 
     # -- nodes of it -------------------------------------------------------------------------------
 
+    @promise(NODE_TYPE, "the_class_adds_to_base_node")
     def test_new_nodes_have_the_class(
         self, node_class: type[BaseNode], node_type: str, plugins: Plugins
     ) -> None:
+        """A node that is made with node_type= is of the class, and no other node is."""
         root = BaseNode(plugins=plugins)
         for node in (root.get_node("a", node_type=node_type), root.get_node_path("b/c", node_type=node_type)):
             assert type(node) is node_class
             assert node.node_type == node_type
         assert type(root["b"]) is BaseNode, "only the node that was asked for is of the type"
 
+    @promise(NODE_TYPE, "new_nodes_have_the_class")
     def test_a_plain_node_can_become_one(
         self, node_class: type[BaseNode], node_type: str, plugins: Plugins
     ) -> None:
+        """A plain node can become one of the type, and keeps all that it holds."""
         root = BaseNode(plugins=plugins)
         plain = root.get_node("plain")
         plain.attrs["label"] = "as before"
@@ -137,17 +143,21 @@ class NodeTypeTests:
         assert node.attrs["label"] == "as before", "what a node holds is not its type's to change"
         assert list(node) == ["child"]
 
+    @promise(NODE_TYPE, "new_nodes_have_the_class")
     def test_nodes_have_the_class_when_they_are_opened_again(
         self, root: BaseNode, node_class: type[BaseNode], node_type: str
     ) -> None:
+        """A node of the type is of the class when the database is opened again."""
         node = root["group/typed"]
         assert (type(node), node.node_type) == (node_class, node_type)
         assert node.attrs["label"] == "as before"
         assert type(node["child"]) is BaseNode
 
+    @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
     def test_the_type_goes_with_the_node(
         self, root: BaseNode, node_class: type[BaseNode], node_type: str
     ) -> None:
+        """Renaming, moving and branching change nothing in a node of the type."""
         before = picture(root["group/typed"])
         node = root["group/typed"]
         node.rename("renamed")
@@ -157,9 +167,11 @@ class NodeTypeTests:
             assert type(root[path]) is node_class, f"{path} is not of the type any more"
             assert picture(root[path]) == before, "renaming, moving and branching change nothing in a node"
 
+    @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
     def test_the_type_goes_into_another_database(
         self, root: BaseNode, node_class: type[BaseNode], plugins: Plugins, tmp_path: Path
     ) -> None:
+        """A copy in another database is of the same type."""
         before = picture(root["group"])
         with LOTDB(tmp_path / "other", NAME, plugins=plugins) as other:
             with other.connection() as there:
@@ -169,11 +181,62 @@ class NodeTypeTests:
                 assert picture(there["group"]) == before
         assert picture(root["group"].copy_tree()) == before
 
+    @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
+    def test_a_node_takes_what_any_node_takes(
+        self, root: BaseNode, node_class: type[BaseNode], plugins: Plugins
+    ) -> None:
+        """What the class overrides does for names and values that are not its own what BaseNode does: call
+        super(), and pass all arguments on.
+        """
+        for node in (root["group/typed"], node_class("dataset", plugins=plugins)):
+            before = picture(node)
+            node.attrs["any name"] = [1, None, "text"]
+            assert node.get_attribute("any name") == [1, None, "text"], "attrs and get_attribute() differ"
+            assert node.get_attribute("no such name", 7) == 7, "get_attribute() loses its default"
+            node.set_attribute("another", 2.5)
+            assert node.attrs["another"] == 2.5, "set_attribute() and attrs differ"
+            assert {"any name", "another"} <= {*node.attrs}, "attrs lists what it has"
+            child = node.get_node("a child of its own")
+            assert type(child) is BaseNode, (
+                f"a child of it is {type(child).__name__}, if no type is asked for"
+            )
+            assert child.parent == node, "its child has another parent"
+            assert node["a child of its own"] == child, "it does not find its child"
+            data = node.get_data_node("data", samplerate_hz=50, data_attribute="emg")
+            assert (data.samplerate_hz, data.data_attribute) == (50, "emg"), "get_data_node() loses arguments"
+            data.write_data(np.arange(3))
+            assert data.get_data("emg").samplerate_hz == 50, "a data node below it loses its rate"
+            assert repr(node), "repr() is empty"
+            for key in ("a child of its own", "data"):
+                node[key].delete_tree()
+            for name in ("any name", "another"):
+                del node.attrs[name]
+            assert picture(node) == before, "what was made and deleted has left something"
+
+    @promise(NODE_TYPE, "the_class_adds_to_base_node")
+    def test_a_class_takes_the_arguments_of_a_node(
+        self, node_class: type[BaseNode], plugins: Plugins
+    ) -> None:
+        """__init__ takes the arguments of BaseNode and passes them on; leave it as it is, for nodes are made
+        anew each time.
+        """
+        taken = {*inspect.signature(BaseNode.__init__).parameters}
+        kept = inspect.signature(node_class.__init__).parameters
+        named = any(each.kind is each.VAR_KEYWORD for each in kept.values())
+        lost = taken - kept.keys() - {"key", "name"}
+        assert named or not lost, f"__init__ does not take {sorted(lost)}; leave it as it is"
+        node = node_class(plugins=plugins)
+        assert node.get_node("child")._tree.plugins is plugins, "__init__ loses plugins="
+
     # -- behaviour only ----------------------------------------------------------------------------
 
+    @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
     def test_without_the_plugin_nodes_are_plain_and_keep_the_name(
         self, folder: Path, plugins: Plugins, node_class: type[BaseNode], node_type: str
     ) -> None:
+        """Without the plugin its nodes are plain ones, keep the name of the type, and are of the class again
+        when it is there.
+        """
         with LOTDB(folder, NAME, plugins=Without(node_type)) as db:
             with db.connection() as root:
                 node = root["group/typed"]
@@ -194,9 +257,11 @@ class NodeTypeTests:
                 node = root[path]
                 assert (type(node), node.attrs["seen"]) == (node_class, True)
 
+    @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
     def test_the_class_is_not_in_the_file(
         self, folder: Path, node_class: type[BaseNode], node_type: str
     ) -> None:
+        """The data file has the registered name, and nothing of the class."""
         stored = (folder / NAME).read_bytes()
         assert node_type.encode() in stored
         for named in (node_class.__module__, node_class.__qualname__):
@@ -205,9 +270,13 @@ class NodeTypeTests:
                     f"{named!r} is in the data file; only the name belongs there"
                 )
 
+    @promise(NODE_TYPE, "the_class_adds_to_base_node")
     def test_nodes_carry_no_state_of_their_own(
         self, root: BaseNode, node_class: type[BaseNode], plugins: Plugins
     ) -> None:
+        """A node carries nothing of its own, since it is a handle, made anew each time: keep state in
+        attributes.
+        """
         one, two = root["group/typed"], root["group"].get_node("typed")
         assert one == two
         assert hash(one) == hash(two)

@@ -1,0 +1,528 @@
+"""Backends that break one promise each, and the good one that they are made from, which breaks none.
+
+``test_broken_backends.py`` tells which tests of the kit notice.
+"""
+
+import contextlib
+import dataclasses
+import os
+import threading
+import time
+from typing import ClassVar
+
+import numpy as np
+
+from lotdb import Backend, DamagedError, InvalidDataError, InvalidOptionError
+
+
+class GoodBackend(Backend):
+    """Each array as a file of its bytes."""
+
+    name = "good"
+
+    def __init__(self, context):
+        super().__init__(context)
+        for setting in context.config:
+            raise InvalidOptionError(f"no setting {setting!r}")
+
+    def path(self, locator):
+        return self.context.folder / locator
+
+    def write(self, locator, array, options):
+        self.context.folder.mkdir(exist_ok=True)
+        with open(self.path(locator), "xb") as file:
+            array.tofile(file)
+            os.fsync(file.fileno())
+        for folder in (self.context.folder, self.context.folder.parent):
+            descriptor = os.open(folder, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+
+    def read_into(self, locator, first_row, out):
+        try:
+            with open(self.path(locator), "rb") as file:
+                file.seek(first_row * (out.nbytes // len(out)))
+                read = file.readinto(out.reshape(-1).view(np.uint8))
+        except FileNotFoundError as error:
+            raise DamagedError(f"{self.path(locator)} is missing") from error
+        if read != out.nbytes:
+            raise DamagedError(f"{self.path(locator)} is too short")
+
+    def delete(self, locator):
+        self.path(locator).unlink(missing_ok=True)
+
+    def locators(self):
+        for path in self.context.folder.glob("*"):
+            yield path.name, path.stat().st_mtime
+
+    def files(self, locator):
+        path = self.path(locator)
+        return [(str(path), path.stat().st_size)] if path.exists() else []
+
+    def describe(self, locator):
+        return str(self.path(locator))
+
+
+class LosesBytesOnReopen(GoodBackend):
+    """It keeps arrays in memory, and files only for show."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.arrays = {}
+
+    def write(self, locator, array, options):
+        super().write(locator, np.zeros_like(array), options)
+        self.arrays[locator] = array.copy()
+
+    def read_into(self, locator, first_row, out):
+        super().read_into(locator, first_row, out)
+        if locator in self.arrays:
+            out[...] = self.arrays[locator][first_row : first_row + len(out)]
+
+
+class KeepsTheCallersArray(GoodBackend):
+    def __init__(self, context):
+        super().__init__(context)
+        self.arrays = {}
+
+    def write(self, locator, array, options):
+        super().write(locator, array, options)
+        self.arrays[locator] = array
+
+    def read_into(self, locator, first_row, out):
+        super().read_into(locator, first_row, out)
+        if locator in self.arrays:
+            out[...] = self.arrays[locator][first_row : first_row + len(out)]
+
+
+class Overwrites(GoodBackend):
+    """All arrays go into one file."""
+
+    def path(self, locator):
+        return self.context.folder / "all"
+
+    def write(self, locator, array, options):
+        self.delete(locator)
+        super().write(locator, array, options)
+
+
+class ForgetsToDelete(GoodBackend):
+    def delete(self, locator):
+        pass
+
+
+class ReadsWrongRows(GoodBackend):
+    """It reads from the start when the window is long."""
+
+    def read_into(self, locator, first_row, out):
+        super().read_into(locator, first_row if len(out) < 50 else 0, out)
+
+
+class ListsNoLocators(GoodBackend):
+    def locators(self):
+        return []
+
+
+class SwallowsMissingFiles(GoodBackend):
+    def read_into(self, locator, first_row, out):
+        if not self.path(locator).exists():
+            out[...] = np.zeros((), out.dtype)
+            return
+        super().read_into(locator, first_row, out)
+
+
+class FillsUpShortFiles(GoodBackend):
+    def read_into(self, locator, first_row, out):
+        out.reshape(-1).view(np.uint8)[:] = 0
+        try:
+            super().read_into(locator, first_row, out)
+        except DamagedError:
+            if not self.path(locator).exists():
+                raise
+
+
+class NamesNoFileInErrors(GoodBackend):
+    def read_into(self, locator, first_row, out):
+        try:
+            super().read_into(locator, first_row, out)
+        except DamagedError as error:
+            raise DamagedError("something is wrong") from error
+
+    def describe(self, locator):
+        return "somewhere"
+
+
+class DoesNotSync(GoodBackend):
+    def write(self, locator, array, options):
+        self.context.folder.mkdir(exist_ok=True)
+        array.tofile(self.path(locator))
+
+
+class SyncsNoFolder(GoodBackend):
+    """Its files are on the disk, but after a power cut their folder may not have them."""
+
+    def write(self, locator, array, options):
+        self.context.folder.mkdir(exist_ok=True)
+        with open(self.path(locator), "xb") as file:
+            array.tofile(file)
+            os.fsync(file.fileno())
+
+
+class ClaimsToSync(DoesNotSync):
+    syncs = True
+
+
+class MakesUpItsLocators(GoodBackend):
+    """Unique, but not to be found in records: pack would delete everything."""
+
+    count = 0
+
+    def new_locator(self):
+        MakesUpItsLocators.count += 1
+        return f"array_{os.getpid()}_{MakesUpItsLocators.count}"
+
+
+class StoresItsPath(GoodBackend):
+    """It remembers in a file where it was opened first, and stays there."""
+
+    def path(self, locator):
+        note = self.context.folder / "place"
+        if note.exists():
+            return type(note)(note.read_text(encoding="utf-8")) / locator
+        return super().path(locator)
+
+    def write(self, locator, array, options):
+        super().write(locator, array, options)
+        (self.context.folder / "place").write_text(str(self.context.folder), encoding="utf-8")
+
+    def locators(self):
+        return [pair for pair in super().locators() if pair[0] != "place"]
+
+
+class MakesItsFolderAtOnce(GoodBackend):
+    def __init__(self, context):
+        super().__init__(context)
+        context.folder.mkdir(exist_ok=True)
+
+
+class KeepsFilesOpen(GoodBackend):
+    open_files: ClassVar[list[int]] = []
+
+    def read_into(self, locator, first_row, out):
+        super().read_into(locator, first_row, out)
+        self.open_files.append(os.open(self.path(locator), os.O_RDONLY))
+
+
+class TakesAnyOption(GoodBackend):
+    @classmethod
+    def check_options(cls, options, dtype, row_shape):
+        return options
+
+
+class TurnsBytesAround(GoodBackend):
+    """It stores numbers in the byte order of this machine."""
+
+    def write(self, locator, array, options):
+        super().write(locator, array.astype(array.dtype.newbyteorder("=")), options)
+
+
+class LeavesHalfWritten(GoodBackend):
+    """It writes piece by piece to a file of another name, and does not delete that."""
+
+    def write_blocks(self, locator, blocks, shape, options):
+        self.context.folder.mkdir(exist_ok=True)
+        part = self.path(locator).with_suffix(".part")
+        with open(part, "xb") as file:
+            for block in blocks:
+                block.tofile(file)
+            os.fsync(file.fileno())
+        part.rename(self.path(locator))
+
+class ClaimsToCheckWindows(GoodBackend):
+    """It leaves no window to the core, and looks at none itself."""
+
+    checks_windows = True
+
+
+class SelectsTheWrongColumns(GoodBackend):
+    checks_windows = True
+
+    def read_selection(self, locator, selection, out):
+        out[...] = 0
+
+
+# -- more of them ---------------------------------------------------------------------------------
+
+
+class InvertsBools(GoodBackend):
+    """It packs bits, and reads them the wrong way round."""
+
+    def write(self, locator, array, options):
+        super().write(locator, ~array if array.dtype.kind == "b" else array, options)
+
+
+class LosesPadding(GoodBackend):
+    """It copies structures field by field."""
+
+    def write(self, locator, array, options):
+        copy = np.zeros(array.shape, array.dtype)
+        for name in array.dtype.names or ():
+            copy[name] = array[name]
+        super().write(locator, copy if array.dtype.names else array, options)
+
+
+class RefusesUsualDtypes(GoodBackend):
+    @classmethod
+    def check_dtype(cls, dtype):
+        if dtype.kind == "c":
+            raise InvalidDataError("no complex numbers")
+
+
+class IsOffByOne(GoodBackend):
+    def read_into(self, locator, first_row, out):
+        super().read_into(locator, max(first_row - 1, 0), out)
+
+
+class ClampsWindows(GoodBackend):
+    """Beyond the end it repeats the rows before it."""
+
+    def read_into(self, locator, first_row, out):
+        while True:
+            try:
+                return super().read_into(locator, first_row, out)
+            except DamagedError:
+                if not self.path(locator).exists() or first_row == 0:
+                    raise
+                first_row -= 1
+
+
+class WritesBeyondOut(GoodBackend):
+    def read_into(self, locator, first_row, out):
+        if out.base is not None and out.dtype == np.uint8 and out.base.flags.writeable:
+            out.base[...] = 0
+        super().read_into(locator, first_row, out)
+
+
+class ChangesItsInput(GoodBackend):
+    """It swaps bytes in place, and does not swap them back."""
+
+    def write(self, locator, array, options):
+        super().write(locator, array, options)
+        if array.flags.writeable:
+            array.byteswap(inplace=True)
+
+
+class NeedsWritableArrays(GoodBackend):
+    def write(self, locator, array, options):
+        array.flags.writeable = True
+        super().write(locator, array, options)
+
+
+class WritesLater(GoodBackend):
+    """It writes when it is closed."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.waiting = {}
+
+    def write(self, locator, array, options):
+        self.waiting[locator] = array.copy()
+
+    def read_into(self, locator, first_row, out):
+        if locator in self.waiting:
+            super().write(locator, self.waiting.pop(locator), {})
+        super().read_into(locator, first_row, out)
+
+    def delete(self, locator):
+        self.waiting.pop(locator, None)
+        super().delete(locator)
+
+    def locators(self):
+        return [*super().locators(), *((locator, time.time()) for locator in self.waiting)]
+
+    def close(self):
+        for locator, array in self.waiting.items():
+            super().write(locator, array, {})
+        self.waiting.clear()
+
+
+class SwallowsErrors(GoodBackend):
+    def write(self, locator, array, options):
+        with contextlib.suppress(OSError):
+            super().write(locator, array, options)
+
+    def read_into(self, locator, first_row, out):
+        try:
+            super().read_into(locator, first_row, out)
+        except NotADirectoryError as error:
+            raise DamagedError(f"{self.path(locator)} is missing") from error
+
+
+class GathersBlocks(GoodBackend):
+    def write_blocks(self, locator, blocks, shape, options):
+        self.write(locator, np.concatenate(list(blocks)), options)
+
+
+class LosesTheLastBlock(GoodBackend):
+    def write_blocks(self, locator, blocks, shape, options):
+        blocks = [block.copy() for block in blocks]
+        blocks[-1][...] = blocks[0][: len(blocks[-1])] if len(blocks) > 1 else blocks[-1]
+        self.write(locator, np.concatenate(blocks), options)
+
+
+class SwallowsErrorsOfBlocks(GoodBackend):
+    def write_blocks(self, locator, blocks, shape, options):
+        with contextlib.suppress(OSError):
+            super().write_blocks(locator, blocks, shape, options)
+
+
+class DeletesTooMuch(GoodBackend):
+    """It deletes all whose names begin alike."""
+
+    def delete(self, locator):
+        for path in self.context.folder.glob(f"{locator[:4]}*"):
+            path.unlink()
+
+
+class DeletesOnce(GoodBackend):
+    def delete(self, locator):
+        self.path(locator).unlink()
+
+
+class ListsTimesInMilliseconds(GoodBackend):
+    def locators(self):
+        return [(name, 1000 * at) for name, at in super().locators()]
+
+
+class ListsWhatIsGone(GoodBackend):
+    def __init__(self, context):
+        super().__init__(context)
+        self.all = {}
+
+    def write(self, locator, array, options):
+        super().write(locator, array, options)
+        self.all[locator] = time.time()
+
+    def locators(self):
+        return list(self.all.items()) or list(super().locators())
+
+
+class RepeatsItsLocators(GoodBackend):
+    def new_locator(self):
+        return "seg-" + "0" * 32
+
+
+class LosesOptions(GoodBackend):
+    options = ({"level": 1},)
+
+    @classmethod
+    def check_options(cls, options, dtype, row_shape):
+        for name in options:
+            if name != "level":
+                raise InvalidOptionError(f"no option {name!r}")
+        return {}
+
+
+class ChangesOptions(GoodBackend):
+    options = ({"level": 1},)
+
+    @classmethod
+    def check_options(cls, options, dtype, row_shape):
+        for name in options:
+            if name != "level":
+                raise InvalidOptionError(f"no option {name!r}")
+        checked = {name: options[name] for name in options}
+        if isinstance(options, dict):
+            options.clear()
+        return checked
+
+
+class TakesAnySetting(GoodBackend):
+    def __init__(self, context):
+        Backend.__init__(self, dataclasses.replace(context, config={}))
+
+
+class SharesItsPlace(GoodBackend):
+    """Threads share the place at which it reads."""
+
+    def read_into(self, locator, first_row, out):
+        self.place = locator, first_row
+        time.sleep(0.0005)
+        super().read_into(*self.place, out)
+
+
+class WaitsForItself(GoodBackend):
+    """Its lock is held when it is asked for again."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.lock = threading.Lock()
+
+    def write(self, locator, array, options):
+        with self.lock:
+            super().write(locator, array, options)
+
+    def write_blocks(self, locator, blocks, shape, options):
+        with self.lock:
+            super().write_blocks(locator, blocks, shape, options)
+
+
+class NeverComesBack(GoodBackend):
+    def write(self, locator, array, options):
+        threading.Event().wait()
+
+
+class NeverCloses(GoodBackend):
+    def close(self):
+        threading.Event().wait()
+
+
+class TouchesWhatItReads(GoodBackend):
+    """It notes when something was read."""
+
+    def read_into(self, locator, first_row, out):
+        super().read_into(locator, first_row, out)
+        os.utime(self.path(locator))
+
+
+class RaisesOtherErrors(GoodBackend):
+    def read_into(self, locator, first_row, out):
+        if not self.path(locator).exists():
+            raise KeyError(locator)
+        super().read_into(locator, first_row, out)
+
+
+class DescribesWhatIsThere(GoodBackend):
+    def describe(self, locator):
+        return f"{self.path(locator)}, {self.path(locator).stat().st_size} bytes"
+
+
+class MistakesSizes(GoodBackend):
+    def files(self, locator):
+        return [(path, size // 2) for path, size in super().files(locator)]
+
+
+class LosesLargeArrays(GoodBackend):
+    """It writes the first mebibyte."""
+
+    def write(self, locator, array, options):
+        if array.nbytes > 1 << 20:
+            array = array.copy()
+            array.reshape(-1).view(np.uint8)[1 << 20 :] = 0
+        super().write(locator, array, options)
+
+
+class LeaksFiles(GoodBackend):
+    """Each reading opens a file, and all are closed in the end."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.opened = []
+
+    def read_into(self, locator, first_row, out):
+        super().read_into(locator, first_row, out)
+        self.opened.append(open(self.path(locator), "rb"))  # noqa: SIM115
+
+    def close(self):
+        for file in self.opened:
+            file.close()

@@ -1,0 +1,302 @@
+"""Node types, value types and listeners that break one promise each, and the good ones, which break none.
+
+``test_broken_nodes.py`` tells which tests of the kits notice.
+"""
+
+import threading
+import time
+from collections import defaultdict
+
+from lotdb import BaseNode, ValueType, hookimpl
+
+# -- node types -----------------------------------------------------------------------------------
+
+
+class GoodNode(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+
+class ForgetsItsName(BaseNode):
+    __slots__ = ()
+
+
+class CarriesState(BaseNode):
+    node_type_name = "good.node"
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.opened = time.time()
+
+
+class LosesArguments(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def __init__(self, key="root", **_):
+        super().__init__(key)
+
+
+class LosesDefaults(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def get_attribute(self, name, default=None):
+        return super().get_attribute(name)
+
+
+class LosesArgumentsOfDataNodes(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def get_data_node(self, path, **_):
+        return super().get_data_node(path)
+
+
+class SwallowsAttributes(BaseNode):
+    """It knows which attributes there may be, and drops the others."""
+
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def set_attribute(self, name, value):
+        if name in ("label", "numbers"):
+            super().set_attribute(name, value)
+
+
+class MakesChildrenOfItsType(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def get_node(self, key, **arguments):
+        return super().get_node(key, **{"node_type": "good.node", **arguments})
+
+
+class NodePlugin:
+    def __init__(self, cls):
+        self.cls = cls
+
+    @hookimpl
+    def lotdb_get_node_type(self, name):
+        return self.cls if name == "good.node" else None
+
+
+class AnswersToEveryName(NodePlugin):
+    @hookimpl
+    def lotdb_get_node_type(self, name):
+        return self.cls
+
+
+# -- value types ----------------------------------------------------------------------------------
+
+
+class Length:
+    """A number and its unit; equal lengths may have different units."""
+
+    def __init__(self, number, unit):
+        self.number = number
+        self.unit = unit
+
+    def __eq__(self, other):
+        return isinstance(other, Length) and self.meters == other.meters
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def meters(self):
+        return self.number * {"m": 1, "km": 1000}[self.unit]
+
+    def __repr__(self):
+        return f"Length({self.number!r}, {self.unit!r})"
+
+
+LENGTHS = [Length(1.25, "m"), Length(2, "km"), Length(-3, "m")]
+
+
+class GoodValues:
+    name = "good.length"
+
+    @hookimpl
+    def lotdb_get_value_types(self):
+        return [ValueType(self.name, Length, self.encode, self.decode)]
+
+    def encode(self, value):
+        return value.number, value.unit
+
+    def decode(self, parts):
+        number, unit = parts
+        if unit not in ("m", "km"):
+            raise ValueError(f"no unit {unit!r}")
+        return Length(number + 0, unit)
+
+
+class Rounds(GoodValues):
+    def encode(self, value):
+        return round(value.number), value.unit
+
+
+class LosesTheUnit(GoodValues):
+    """What it gives is equal, and not the same."""
+
+    def encode(self, value):
+        return value.meters, "m"
+
+
+class ChangesTheValue(GoodValues):
+    def encode(self, value):
+        parts = value.number, value.unit
+        value.number = 0
+        return parts
+
+
+class SharesWhatItDecodes(GoodValues):
+    def __init__(self):
+        self.known = {}
+
+    def decode(self, parts):
+        return self.known.setdefault(parts, super().decode(parts))
+
+
+class DecodesAnything(GoodValues):
+    def decode(self, parts):
+        try:
+            return super().decode(parts)
+        except Exception:
+            return Length(0, "m")
+
+
+class CountsEncodings(GoodValues):
+    count = 0
+
+    def encode(self, value):
+        CountsEncodings.count += 1
+        return value.number, value.unit, self.count
+
+    def decode(self, parts):
+        number, unit, _ = parts
+        return super().decode((number, unit))
+
+
+class NamesItsClass(GoodValues):
+    def encode(self, value):
+        return {"class": f"{Length.__module__}.Length", "parts": super().encode(value)}
+
+    def decode(self, parts):
+        return super().decode(parts["parts"])
+
+
+class HasAShortName(GoodValues):
+    name = "length"
+
+
+class GivesTypesUnmarked(GoodValues):
+    def lotdb_get_value_types(self):
+        return [ValueType(self.name, Length, self.encode, self.decode)]
+
+
+class SharesItsParts(GoodValues):
+    """Threads share what it works on."""
+
+    def encode(self, value):
+        self.value = value
+        time.sleep(0.0005)
+        return self.value.number, self.value.unit
+
+
+# -- listeners ------------------------------------------------------------------------------------
+
+
+class GoodListener:
+    """Which nodes there are in each database, as far as its commits tell."""
+
+    def __init__(self):
+        self.paths = defaultdict(set)
+
+    @hookimpl
+    def lotdb_committed(self, database, changes):
+        # What is there now, for what was added or moved is told as a whole.
+        with database.connection() as root:
+            self.paths[database.database_id] = {node.path for node in root.iterate_tree() if node.path}
+
+    def known(self, db):
+        return self.paths[db.database_id]
+
+
+class JustListens:
+    @hookimpl
+    def lotdb_node_created(self, node):
+        pass
+
+
+class RaisesAtMoves:
+    @hookimpl
+    def lotdb_node_moved(self, node, old_path):
+        raise ValueError("it moved")
+
+
+class RaisesAfterCommits(GoodListener):
+    @hookimpl
+    def lotdb_committed(self, database, changes):
+        raise ValueError("it was committed")
+
+
+class ChangesTheTree:
+    @hookimpl
+    def lotdb_node_created(self, node):
+        node.attrs["seen"] = True
+
+
+class NeverComesBack:
+    @hookimpl
+    def lotdb_payload_written(self, node, name):
+        threading.Event().wait()
+
+
+class ListensUnmarked:
+    def lotdb_node_created(self, node):
+        pass
+
+    @hookimpl
+    def lotdb_node_deleted(self, parent, key):
+        pass
+
+
+class KeepsWhatIsUndone(GoodListener):
+    """It keeps what it hears within transactions."""
+
+    @hookimpl
+    def lotdb_node_created(self, node, database):
+        if database is not None:
+            self.paths[database.database_id].add(node.path)
+
+    @hookimpl
+    def lotdb_committed(self, database, changes):
+        pass
+
+
+class SeesTheTopOnly(GoodListener):
+    @hookimpl
+    def lotdb_committed(self, database, changes):
+        known = self.paths[database.database_id]
+        for change in changes:
+            if change.kind in ("created", "added"):
+                known.add(change.path)
+            elif change.kind == "deleted":
+                known.discard(change.path)
+
+
+class MixesDatabases(GoodListener):
+    @hookimpl
+    def lotdb_committed(self, database, changes):
+        super().lotdb_committed(database, changes)
+        self.last = self.paths[database.database_id]
+
+    def known(self, db):
+        return self.last
+
+
+class StopsAfterTheFirstCommit(GoodListener):
+    @hookimpl
+    def lotdb_committed(self, database, changes):
+        if not self.paths[database.database_id]:
+            super().lotdb_committed(database, changes)

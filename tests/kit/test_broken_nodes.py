@@ -1,0 +1,110 @@
+"""Each node type, value type and listener that breaks a promise fails its test, and the good ones none."""
+
+from tests.kit.noticed import check_noticed, outcomes_of
+
+from lotdb.hookspecs import NodeSpec
+
+NODE_TYPES = {
+    "ForgetsItsName": ["the_class_knows_its_registered_name"],
+    "CarriesState": ["nodes_carry_no_state_of_their_own"],
+    "int": ["the_class_adds_to_base_node"],
+    "AnswersToEveryName": ["other_names_are_left_to_others"],
+    "LosesArguments": ["a_class_takes_the_arguments_of_a_node"],
+    "LosesDefaults": ["a_node_takes_what_any_node_takes"],
+    "LosesArgumentsOfDataNodes": ["a_node_takes_what_any_node_takes"],
+    "SwallowsAttributes": ["a_node_takes_what_any_node_takes"],
+    "MakesChildrenOfItsType": ["a_node_takes_what_any_node_takes"],
+}
+VALUES = {
+    "Rounds": ["every_value_comes_back"],
+    "LosesTheUnit": ["every_value_comes_back"],
+    "ChangesTheValue": ["every_value_comes_back"],
+    "SharesWhatItDecodes": ["each_reading_gives_a_value_of_its_own"],
+    "DecodesAnything": ["what_is_altered_is_an_error"],
+    "CountsEncodings": ["encoding_is_repeatable"],
+    "NamesItsClass": ["classes_are_not_in_the_file"],
+    "HasAShortName": ["names_are_permanent_and_ones_own"],
+    "GivesTypesUnmarked": ["the_plugin_gives_value_types"],
+    "SharesItsParts": ["threads_may_encode_and_decode_at_once"],
+}
+LISTENERS = {
+    "RaisesAtMoves": ["it_hears_every_change_of_a_tree_in_memory"],
+    "RaisesAfterCommits": ["it_hears_every_change_of_a_database"],
+    "ChangesTheTree": ["it_hears_every_change_of_a_tree_in_memory"],
+    "NeverComesBack": ["it_hears_every_change_of_a_tree_in_memory"],
+    "ListensUnmarked": ["the_plugin_listens"],
+    "KeepsWhatIsUndone": ["what_is_undone_is_undone"],
+    "SeesTheTopOnly": ["it_keeps_up_with_every_change"],
+    "MixesDatabases": ["databases_are_told_apart"],
+    "StopsAfterTheFirstCommit": ["it_keeps_up_with_every_change"],
+}
+if not hasattr(NodeSpec, "lotdb_committed"):  # what these listen to
+    for name in ("RaisesAfterCommits", "KeepsWhatIsUndone", "SeesTheTopOnly", "MixesDatabases"):
+        del LISTENERS[name]
+    del LISTENERS["StopsAfterTheFirstCommit"]
+GOOD = ["GoodNode", "GoodValues", "GoodListener" if "SeesTheTopOnly" in LISTENERS else "JustListens"]
+
+TESTS = f"""
+import broken_nodes
+import pytest
+from lotdb.testing import ListenerTests, NodeTypeTests, ValueTypeTests
+
+def node_tests_of(name):
+    class It(NodeTypeTests):
+        @pytest.fixture
+        def plugin(self):
+            if name == "AnswersToEveryName":
+                return broken_nodes.AnswersToEveryName(broken_nodes.GoodNode)
+            return broken_nodes.NodePlugin(int if name == "int" else getattr(broken_nodes, name))
+
+        @pytest.fixture
+        def node_type(self):
+            return "good.node"
+    return It
+
+def value_tests_of(name):
+    class It(ValueTypeTests):
+        @pytest.fixture
+        def plugin(self):
+            return getattr(broken_nodes, name)()
+
+        @pytest.fixture
+        def values(self):
+            return [broken_nodes.Length(each.number, each.unit) for each in broken_nodes.LENGTHS]
+    return It
+
+def listener_tests_of(name):
+    class It(ListenerTests):
+        time_limit_s = 1.0 if name == "NeverComesBack" else 60.0
+
+        @pytest.fixture
+        def plugin(self):
+            return getattr(broken_nodes, name)()
+
+        @pytest.fixture
+        def mirror(self, plugin):
+            return getattr(plugin, "known", None)
+    return It
+
+for names, made in (
+    ({[*NODE_TYPES, GOOD[0]]!r}, node_tests_of),
+    ({[*VALUES, GOOD[1]]!r}, value_tests_of),
+    ({[*LISTENERS, GOOD[2]]!r}, listener_tests_of),
+):
+    for name in names:
+        It = made(name)
+        It.__name__ = It.__qualname__ = "Test" + name
+        globals()["Test" + name] = It
+del name, It
+"""
+
+
+def test_each_broken_plugin_of_nodes_is_noticed(tmp_path):
+    broken = NODE_TYPES | VALUES | LISTENERS
+    chosen = [(f"Test{plugin}", test) for plugin, tests in broken.items() for test in tests]
+    check_noticed(outcomes_of(tmp_path, TESTS, chosen), broken)
+
+
+def test_good_plugins_of_nodes_pass(tmp_path):
+    found = outcomes_of(tmp_path, TESTS, [(f"Test{plugin}", "test") for plugin in GOOD])
+    assert {outcome for outcome, _ in found.values()} <= {"passed", "skipped"}, found
