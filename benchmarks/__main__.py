@@ -20,6 +20,7 @@ from benchmarks.sizes import QUICK, TINY, Sizes
 THEMES = (
     "startup",
     "tree",
+    "queries",
     "branches",
     "commits",
     "payloads",

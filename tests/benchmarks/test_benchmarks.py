@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 THEMES = [
     "startup",
     "tree",
+    "queries",
     "branches",
     "commits",
     "payloads",

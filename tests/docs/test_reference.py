@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
 ERRORS = [name for name in lotdb.__all__ if name.endswith("Error")]
 CLASSES = [name for name in lotdb.__all__ if inspect.isclass(getattr(lotdb, name)) and name not in ERRORS]
+SPECS = (hookspecs.BackendSpec, hookspecs.IngesterSpec, hookspecs.NodeSpec, hookspecs.CommandSpec)
 MEMBER = re.compile(r"`(\w+)(\(.*?\))?`")
 
 
@@ -112,6 +113,7 @@ def test_every_hook_is_listed_with_its_group_and_arguments():
         "lotdb.backend": hookspecs.BackendSpec,
         "lotdb.ingester": hookspecs.IngesterSpec,
         "lotdb.node": hookspecs.NodeSpec,
+        "lotdb.command": hookspecs.CommandSpec,
     }
     there = {(group, hook, arguments) for group, hook, arguments in rows}
     assert there == {
@@ -127,7 +129,7 @@ def test_code_names_no_error_and_no_hook_that_does_not_exist():
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     hooks = {
         hook
-        for spec in (hookspecs.BackendSpec, hookspecs.IngesterSpec, hookspecs.NodeSpec)
+        for spec in SPECS
         for hook in vars(spec)
         if hook.startswith("lotdb_")
     }

@@ -216,10 +216,10 @@ class GoodListener:
     def lotdb_committed(self, database, changes):
         # What is there now, for what was added or moved is told as a whole.
         with database.connection() as root:
-            self.paths[database.database_id] = {node.path for node in root.iterate_tree() if node.path}
+            self.paths[database.id] = {node.path for node in root.iterate_tree() if node.path}
 
     def known(self, db):
-        return self.paths[db.database_id]
+        return self.paths[db.id]
 
 
 class JustListens:
@@ -267,7 +267,7 @@ class KeepsWhatIsUndone(GoodListener):
     @hookimpl
     def lotdb_node_created(self, node, database):
         if database is not None:
-            self.paths[database.database_id].add(node.path)
+            self.paths[database.id].add(node.path)
 
     @hookimpl
     def lotdb_committed(self, database, changes):
@@ -277,7 +277,7 @@ class KeepsWhatIsUndone(GoodListener):
 class SeesTheTopOnly(GoodListener):
     @hookimpl
     def lotdb_committed(self, database, changes):
-        known = self.paths[database.database_id]
+        known = self.paths[database.id]
         for change in changes:
             if change.kind in ("created", "added"):
                 known.add(change.path)
@@ -289,7 +289,7 @@ class MixesDatabases(GoodListener):
     @hookimpl
     def lotdb_committed(self, database, changes):
         super().lotdb_committed(database, changes)
-        self.last = self.paths[database.database_id]
+        self.last = self.paths[database.id]
 
     def known(self, db):
         return self.last
@@ -298,5 +298,5 @@ class MixesDatabases(GoodListener):
 class StopsAfterTheFirstCommit(GoodListener):
     @hookimpl
     def lotdb_committed(self, database, changes):
-        if not self.paths[database.database_id]:
+        if not self.paths[database.id]:
             super().lotdb_committed(database, changes)

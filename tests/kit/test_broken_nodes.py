@@ -2,8 +2,6 @@
 
 from tests.kit.noticed import check_noticed, outcomes_of
 
-from lotdb.hookspecs import NodeSpec
-
 NODE_TYPES = {
     "ForgetsItsName": ["the_class_knows_its_registered_name"],
     "CarriesState": ["nodes_carry_no_state_of_their_own"],
@@ -38,11 +36,7 @@ LISTENERS = {
     "MixesDatabases": ["databases_are_told_apart"],
     "StopsAfterTheFirstCommit": ["it_keeps_up_with_every_change"],
 }
-if not hasattr(NodeSpec, "lotdb_committed"):  # what these listen to
-    for name in ("RaisesAfterCommits", "KeepsWhatIsUndone", "SeesTheTopOnly", "MixesDatabases"):
-        del LISTENERS[name]
-    del LISTENERS["StopsAfterTheFirstCommit"]
-GOOD = ["GoodNode", "GoodValues", "GoodListener" if "SeesTheTopOnly" in LISTENERS else "JustListens"]
+GOOD = ["GoodNode", "GoodValues", "GoodListener"]
 
 TESTS = f"""
 import broken_nodes

@@ -8,7 +8,7 @@ from importlib.metadata import distribution
 import pytest
 
 REGISTERED = {
-    "lotdb-core": set(),
+    "lotdb-core": {("console_scripts", "lotdb", "lotdb.cli.__main__:main")},
     "lotdb-backend-blob": {("lotdb.backend", "blob", "lotdb_backend_blob.plugin")},
     "lotdb-backend-zarr": {("lotdb.backend", "zarr", "lotdb_backend_zarr.plugin")},
     "lotdb-ingest": {
@@ -22,7 +22,7 @@ REGISTERED = {
         ("lotdb.ingester", "text", "lotdb_ingest.text"),
     },
 }
-PLUGINS = [name for name, entries in REGISTERED.items() if entries]
+PLUGINS = [name for name in REGISTERED if name != "lotdb-core"]
 
 
 @pytest.mark.parametrize("name", REGISTERED)

@@ -1,6 +1,7 @@
 """lotdb-core and lotdb-backend-blob, built and installed on their own, need and bring nothing more."""
 
 import json
+import subprocess
 from importlib.metadata import Distribution
 from pathlib import Path
 from zipfile import ZipFile
@@ -69,3 +70,10 @@ def test_core_and_blob_store_and_read_a_payload_on_their_own(python, tmp_path):
     """
     rows = json.loads(run(python, "-I", "-W", "error", "-c", code, tmp_path / "data"))
     assert rows == [[3000.0, 3001.0, 3002.0], [3003.0, 3004.0, 3005.0]]
+
+
+def test_the_command_says_what_it_needs_if_that_is_not_installed(python):
+    done = subprocess.run([python.parent / "lotdb", "tree", "data"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'lotdb-core[cli]'" in done.stderr

@@ -47,8 +47,9 @@ def test_the_core_says_its_version():
     assert lotdb.__version__ == VERSION
 
 
-def test_the_meta_distribution_installs_the_four():
+def test_the_meta_distribution_installs_the_four_and_the_command_line():
     the_four = {f"{name}=={VERSION}" for name in FOLDERS if name != "lotdb"}
+    the_four = {line.replace("lotdb-core", "lotdb-core[cli]") for line in the_four}
     assert set(PROJECTS["lotdb"]["dependencies"]) == the_four
 
 

@@ -1,123 +1,25 @@
 """LOTDB, the Light Object Tree DB: a persistent tree for results, their metadata and their arrays."""
 
-from lotdb.content.payload import Payload, StoredSegment, read_many
-from lotdb.database import LOTDB
-from lotdb.database.session import Savepoint
-from lotdb.database.upkeep import Damage
-from lotdb.errors import (
-    AttributeNotFoundError,
-    ClosedError,
-    CommitInDoubtError,
-    ConflictError,
-    DamagedError,
-    DatabaseBusyError,
-    DatabaseExistsError,
-    DatabaseFormatError,
-    DatabaseNotFoundError,
-    DataMismatchError,
-    ExportError,
-    FileSystemError,
-    IngestError,
-    InvalidDataError,
-    InvalidIndexError,
-    InvalidKeyError,
-    InvalidMoveError,
-    InvalidOptionError,
-    InvalidRangeError,
-    LotdbError,
-    MissingPluginError,
-    NoAxisError,
-    NodeExistsError,
-    NodeNotFoundError,
-    PayloadExistsError,
-    PayloadNotFoundError,
-    PluginError,
-    ReadOnlyError,
-    StaleNodeError,
-    UnavailableError,
-    UnsafeRecordError,
-    UnsupportedValueError,
-    ValueTooLargeError,
-    WaitTimeoutError,
-    WrongNodeError,
-    WrongNodeTypeError,
-    WrongThreadError,
-)
-from lotdb.files.folders import IngestReport
-from lotdb.hookspecs import hookimpl
-from lotdb.interfaces.backend import Backend, BackendContext
-from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
-from lotdb.interfaces.sources import SourceFile
-from lotdb.node_api.nodes import BaseNode, DataNode
-from lotdb.node_api.reader_writer import DataReader, DataWriter
-from lotdb.registry.listing import PluginInfo
-from lotdb.registry.registry import Plugins, plugins
-from lotdb.storage.parts import open_part
-from lotdb.values.values import Undecodable, ValueType
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lotdb.public import *  # noqa: F403
+    from lotdb.public import __all__ as __all__
 
 __version__ = "2.0.0"
 
-__all__ = [
-    "LOTDB",
-    "AttributeNotFoundError",
-    "Backend",
-    "BackendContext",
-    "BaseNode",
-    "Blocks",
-    "ClosedError",
-    "CommitInDoubtError",
-    "ConflictError",
-    "Damage",
-    "DamagedError",
-    "DataMismatchError",
-    "DataNode",
-    "DataReader",
-    "DataWriter",
-    "DatabaseBusyError",
-    "DatabaseExistsError",
-    "DatabaseFormatError",
-    "DatabaseNotFoundError",
-    "ExportError",
-    "FileSystemError",
-    "IngestError",
-    "IngestReport",
-    "Ingested",
-    "IngestedNode",
-    "InvalidDataError",
-    "InvalidIndexError",
-    "InvalidKeyError",
-    "InvalidMoveError",
-    "InvalidOptionError",
-    "InvalidRangeError",
-    "LotdbError",
-    "MissingPluginError",
-    "NoAxisError",
-    "NodeExistsError",
-    "NodeNotFoundError",
-    "Payload",
-    "PayloadExistsError",
-    "PayloadNotFoundError",
-    "PluginError",
-    "PluginInfo",
-    "Plugins",
-    "ReadOnlyError",
-    "Savepoint",
-    "SourceFile",
-    "StaleNodeError",
-    "StoredSegment",
-    "TargetFile",
-    "UnavailableError",
-    "Undecodable",
-    "UnsafeRecordError",
-    "UnsupportedValueError",
-    "ValueTooLargeError",
-    "ValueType",
-    "WaitTimeoutError",
-    "WrongNodeError",
-    "WrongNodeTypeError",
-    "WrongThreadError",
-    "hookimpl",
-    "open_part",
-    "plugins",
-    "read_many",
-]
+# The public names are loaded when the first of them is asked for. `import lotdb` is also the first step of
+# `import lotdb.cli`, and a command line that shows its help should not wait for ZODB and numpy.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name == "__all__" or not name.startswith("__"):
+            public = import_module("lotdb.public")
+            globals().update({each: getattr(public, each) for each in public.__all__}, __all__=public.__all__)
+            if name in globals():
+                return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__getattr__("__all__")})

@@ -23,6 +23,7 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── InvalidIndexError          IndexError    an index outside of the payload
     │   ├── NoAxisError                TypeError     a payload without axes was asked for rows
     │   ├── InvalidOptionError         ValueError, TypeError  an argument with an invalid value
+    │   ├── InvalidConditionError      ValueError, TypeError, AttributeError  a pattern or condition of find
     │   ├── InvalidMoveError           ValueError    a node moved below itself, the root moved
     │   ├── WrongNodeError             TypeError     not a node, or one of another tree
     │   └── WrongNodeTypeError         AttributeError  what only nodes of another type have
@@ -72,12 +73,14 @@ __all__ = [
     "ExportError",
     "FileSystemError",
     "IngestError",
+    "InvalidConditionError",
     "InvalidDataError",
     "InvalidIndexError",
     "InvalidKeyError",
     "InvalidMoveError",
     "InvalidOptionError",
     "InvalidRangeError",
+    "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
     "NoAxisError",
@@ -105,6 +108,10 @@ class LotdbError(Exception):
     def __str__(self) -> str:
         # KeyError would show the repr of its message, quotes and all.
         return Exception.__str__(self)
+
+
+class ListenerWarning(RuntimeWarning):
+    """A listener failed when it was told of a commit, which stands."""
 
 
 # -- it does not exist ------------------------------------------------------------------------------
@@ -182,6 +189,10 @@ class NoAxisError(LotdbError, TypeError):
 
 class InvalidOptionError(LotdbError, ValueError, TypeError):
     """An argument with an invalid value."""
+
+
+class InvalidConditionError(LotdbError, ValueError, TypeError, AttributeError):
+    """A pattern or a condition of ``find`` that means nothing."""
 
 
 class InvalidMoveError(LotdbError, ValueError):
@@ -474,3 +485,16 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception as failure:
         return f"(it cannot be told: {type(failure).__name__})"
+
+
+def refusing(error: Exception, who: str) -> Exception:
+    """*error*, by which a plugin refuses a change, with a note of *who* did; otherwise as it is."""
+    if not is_refusal(error):
+        error.add_note(f"{who} refused this change")
+        error._lotdb_refusal = True  # type: ignore[attr-defined]
+    return error
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a plugin has refused a change by *error*."""
+    return hasattr(error, "_lotdb_refusal")

@@ -1,12 +1,13 @@
 """The hooks that a plugin may implement, with one class for each kind of plugin.
 
-A plugin is a module (or object) named by an entry point in one of three groups::
+A plugin is a module (or object) named by an entry point in one of four groups::
 
     [project.entry-points."lotdb.backend"]      where payloads are stored
     mine = "my_package.plugin"
 
     [project.entry-points."lotdb.ingester"]     which files can be ingested
     [project.entry-points."lotdb.node"]         node types, attribute types, listeners
+    [project.entry-points."lotdb.command"]      commands of the command line
 
 The module defines functions marked with :data:`hookimpl`. It should import nothing heavy at its top, because
 LOTDB loads several plugins and uses only one of them.
@@ -20,14 +21,18 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    import click
+
     from lotdb.content.payload import Payload
     from lotdb.interfaces.backend import Backend
     from lotdb.interfaces.ingester import Answer, TargetFile
+    from lotdb.interfaces.loader import Database
     from lotdb.interfaces.sources import SourceFile
+    from lotdb.tree.changes import Changes
     from lotdb.tree.handle import Handle
     from lotdb.values.values import ValueType
 
-__all__ = ["BackendSpec", "IngesterSpec", "NodeSpec", "hookimpl", "hookspec"]
+__all__ = ["BackendSpec", "CommandSpec", "IngesterSpec", "NodeSpec", "hookimpl", "hookspec"]
 
 hookspec = pluggy.HookspecMarker("lotdb")
 hookimpl = pluggy.HookimplMarker("lotdb")
@@ -132,18 +137,62 @@ class NodeSpec:
     def lotdb_get_value_types(self) -> Iterable[ValueType] | None:
         """More types of values that attributes may hold, each with its encoder and decoder."""
 
-    @hookspec
-    def lotdb_node_created(self, node: Handle) -> None:
-        """*node* has just been created, in a transaction that is not committed yet."""
+    # The next four are called within a change. Whatever is raised there refuses the change: it is undone, and
+    # the exception comes out to the caller as it is. *database* is that of the node, None for a tree in
+    # memory. An abort may still undo what was changed: the last one is for keeping something beside the tree.
 
     @hookspec
-    def lotdb_node_moved(self, node: Handle, old_path: str) -> None:
+    def lotdb_node_created(self, node: Handle, database: Database | None) -> None:
+        """*node* has just been created, or added with all below it, and nothing is committed yet."""
+
+    @hookspec
+    def lotdb_node_moved(self, node: Handle, old_path: str, database: Database | None) -> None:
         """*node* has just been renamed or moved; it was at *old_path*."""
 
     @hookspec
-    def lotdb_node_deleted(self, parent: Handle, key: str) -> None:
-        """The node *key* below *parent* has just been deleted, with everything below it."""
+    def lotdb_node_deleted(self, parent: Handle, key: str, database: Database | None) -> None:
+        """The node *key* below *parent* has just been deleted, with everything below it.
+
+        If only the node was deleted, its children are told as moved after it.
+        """
 
     @hookspec
-    def lotdb_payload_written(self, node: Handle, name: str) -> None:
+    def lotdb_payload_written(self, node: Handle, name: str, database: Database | None) -> None:
         """Payload *name* of *node* has just been written, replaced or appended to."""
+
+    @hookspec
+    def lotdb_committed(self, database: Database, changes: Changes) -> None:
+        """A transaction of *database* was committed, and is durable; *changes* are what it changed, net.
+
+        Called once for each commit, in the order of the commits, in the thread that commits, which waits.
+        Nothing that was undone is told, nor is a tree in memory. The database can be read, through a
+        connection of its own, and is as this commit left it; it cannot be changed before the hook returns.
+
+        Whatever is raised becomes a ``ListenerWarning``; the commit stands, and other listeners are told. A
+        process that is killed after a commit tells nobody. ``changes.previous_id`` shows whether a commit
+        was missed, and so does ``database.last_commit`` when the database is opened again.
+        """
+
+
+class CommandSpec:
+    """Group ``lotdb.command``: commands of the command line.
+
+    The entry point's name is the command's name: it is listed by ``lotdb --help``, and the plugin is loaded
+    when the command is called. A command is one of click's::
+
+        import click
+
+        @click.command()
+        @click.argument("database")
+        def frames(database):
+            \"\"\"Print the tables of DATABASE.\"\"\"
+            ...
+
+        @hookimpl
+        def lotdb_register_commands(group):
+            group.add_command(frames, "frames")
+    """
+
+    @hookspec
+    def lotdb_register_commands(self, group: click.Group) -> None:
+        """Add commands to *group*, each under the name of its entry point."""

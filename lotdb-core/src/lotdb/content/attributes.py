@@ -108,7 +108,7 @@ def get(node: Handle, name: str, default: Any) -> Any:
                 return default
         elif name not in POLICY:
             stored = entry[names.index(name) + 2]
-            return stored if type(stored) is not tuple else _decoded(node, name, stored)
+            return stored if type(stored) is not tuple else as_read(node, name, stored)
     own = own_of(entry)
     place = position(own[0], name) if type(name) is str else -1
     if place < 0:
@@ -119,16 +119,17 @@ def get(node: Handle, name: str, default: Any) -> Any:
     if name in POLICY and name in node._hidden:
         return default
     stored = own[place + 1]
-    return stored if type(stored) is not tuple else _decoded(node, name, stored)
+    return stored if type(stored) is not tuple else as_read(node, name, stored)
 
 
 def read(node: Handle, name: str, default: Any) -> Any:
     """The value under *name*, be it of an attribute or a default of a data node; *default* if none is."""
     stored = get_value(own_of(node._entry()), name, default)
-    return stored if type(stored) is not tuple else _decoded(node, name, stored)
+    return stored if type(stored) is not tuple else as_read(node, name, stored)
 
 
-def _decoded(node: Handle, name: str, stored: Any) -> Any:
+def as_read(node: Handle, name: str, stored: Any) -> Any:
+    """What is read of a *stored* value."""
     if is_payload(stored):
         return Payload(node, name, decode_record(node, name, stored))
     return values.decode(stored, extra=node._tree.plugins)
@@ -138,7 +139,7 @@ def write(node: Handle, named: Mapping[str, Any]) -> None:
     """Set the attributes *named*: all of them, or none if one is refused."""
     entry = node._entry()
     # The first attributes of a new node: most leaves of a large tree are made so.
-    is_new = entry[1] == ()
+    is_new = entry[1] == () and entry[0] in node._tree.plugins.unchecked
     if is_new and (leaf := simple_leaf(entry[0], named)):
         container = node._container_to_write()
         if node._tree.steps is None:

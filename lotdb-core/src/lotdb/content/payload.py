@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, cast, overload
 
 import numpy as np
 
-from lotdb import ranges
+import lotdb.ranges as ranges
 from lotdb.content import ahead, selection, tables
 from lotdb.content.export import export_file
 from lotdb.errors import (

@@ -153,7 +153,8 @@ def not_found(node: Handle, name: str) -> PayloadNotFoundError:
 
 def write(node: Handle, data: Any, request: Request) -> Payload:
     """Store *data* as *request* says; see ``DataNode.write_data``."""
-    return record(node, [write_rows(node, data, request)])[0]
+    mark = node._tree.stage.mark()
+    return record(node, [write_rows(node, data, request)], mark=mark)[0]
 
 
 def write_rows(node: Handle, data: Any, request: Request) -> Written:
@@ -227,10 +228,18 @@ def record(
     several: Sequence[Written],
     attributes: Mapping[str, Any] | None = None,
     gone: Collection[str] = (),
+    mark: int | None = None,
 ) -> list[Payload]:
     """Store *several* as payloads of *node*, with *attributes* in their stored form, and delete *gone*."""
-    put(node, several, attributes, gone)
-    return announce(node, several)
+    tree = node._tree
+    if "lotdb_payload_written" in tree.plugins.unheard and node._entry()[0] in tree.plugins.unchecked:
+        put(node, several, attributes, gone)
+        return announce(node, several)
+    with tree.whole():  # the node's type, or a listener, may refuse what is written already
+        if mark is not None:
+            tree.discard_with_steps(mark)
+        put(node, several, attributes, gone)
+        return announce(node, several)
 
 
 def put(
@@ -251,7 +260,7 @@ def put(
 def announce(node: Handle, several: Sequence[Written]) -> list[Payload]:
     """Tell the listeners that *several* were written; what was written, to be read."""
     for written in several:
-        node._tree.plugins.emit("lotdb_payload_written", node=node, name=written.name)
+        node._tell("lotdb_payload_written", name=written.name)
     return [Payload(node, written.name, written.record) for written in several]
 
 

@@ -23,6 +23,7 @@ from transaction.interfaces import TransientError
 from lotdb.database import upkeep
 from lotdb.database.opened import NOBODY, Opened, living
 from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
+from lotdb.database.stats import Stats, stats
 from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     ClosedError,
@@ -50,6 +51,7 @@ from lotdb.storage import (
     patiently,
     uninterrupted,
 )
+from lotdb.storage.waiting import LimitedLock
 
 if TYPE_CHECKING:
     import ZODB
@@ -134,6 +136,7 @@ class LOTDB(Opened):
         self._sessions: dict[str, Session] = {}
         self._connections = WeakValueDictionary()
         self._refusal = None
+        self._turn = LimitedLock("another commit and its listeners")
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
         try:
@@ -161,10 +164,12 @@ class LOTDB(Opened):
             )
             zodb = open_database(storage)
             try:
-                backends = self._open_backends(*_prepare_root(self, zodb))
+                database_id, formats = _prepare_root(self, zodb)
+                backends = self._open_backends(database_id, formats)
             except BaseException:
                 zodb.close()
                 raise
+            self._id = database_id
             self._zodb, self._backends = zodb, backends
             # It must not keep the database itself in use.
             self._let_go = weakref.finalize(self, _let_go, zodb, backends)
@@ -344,6 +349,19 @@ class LOTDB(Opened):
         try:
             with system_errors(f"{self} was not verified", self._data_file):
                 return [*upkeep.verify_data_file(self), *upkeep.verify(session.root)]
+        finally:
+            session.close()
+
+    def stats(self) -> Stats:
+        """What the database takes on the disk, by part, and what a pack would free.
+
+        It reads the data file, and no payload. Arrays that a backend stores outside of the folder count
+        where the backend knows their files.
+        """
+        session = self._new_session()
+        try:
+            with system_errors(f"the size of {self} cannot be told", self._data_file):
+                return stats(self, session.root)
         finally:
             session.close()
 

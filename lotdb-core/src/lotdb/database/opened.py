@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from ZODB.utils import p64, u64
@@ -13,6 +14,7 @@ from ZODB.utils import p64, u64
 from lotdb.errors import LotdbError
 from lotdb.registry.registry import Plugins
 from lotdb.segments.backends import Backends
+from lotdb.storage.waiting import LimitedLock
 from lotdb.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -54,14 +56,39 @@ class Opened:
     read_only: bool
     plugins: Plugins
     default_backend: str
+    _id: str
     _zodb: ZODB.DB
     _backends: Backends
     _connections: WeakValueDictionary[int, Connected]  # all that were made and are in use, by their id
     _refusal: LotdbError | None
+    _turn: LimitedLock  # held from a commit until its listeners have returned
+    _telling: int | None = None  # the thread that is telling listeners of a commit
 
     @cached_property
     def _data_file(self) -> str:
         return os.path.abspath(self.path / self.name)
+
+    @property
+    def id(self) -> str:
+        """The id of the database, 32 hexadecimal digits, made when it was created and stored in it.
+
+        A copy of the folder has the same id.
+        """
+        return self._id
+
+    @property
+    def last_commit(self) -> str:
+        """The id of the last commit, 16 hexadecimal digits; a later commit has a greater one.
+
+        Opened read-only, that of the last commit before the opening. Whoever keeps something beside the
+        database, such as an index, keeps the id with it, and sees whether it has missed a commit.
+        """
+        self._check()
+        return self._zodb.storage.lastTransaction().hex()  # type: ignore[no-any-return]
+
+    def connection(self) -> AbstractContextManager[Any]:
+        """The root, in a new connection that commits when the block ends and aborts on an exception."""
+        raise NotImplementedError
 
     def __str__(self) -> str:
         return f"database {os.fspath(self.path / self.name)!r}"

@@ -6,6 +6,7 @@ import errno
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from ZODB import POSException
 from ZODB.utils import p64, u64, z64
 
 from lotdb.database.opened import NOBODY, Opened
+from lotdb.database.telling import EVENT, Telling
 from lotdb.errors import (
     ClosedError,
     CommitInDoubtError,
@@ -36,6 +38,7 @@ from lotdb.records.children import buckets
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
+from lotdb.tree.journal import Journal
 from lotdb.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -62,6 +65,7 @@ class ConnectedTree(Tree):
         super().__init__(session.database.plugins)
         self._session = session
         self.owner = get_ident()
+        self.database = session.database
         self.default_backend = session.database.default_backend
         self.roots = session.connection.root()["tree"]
         self.stage = Stage(
@@ -91,7 +95,8 @@ class ConnectedTree(Tree):
         self.check()
         if self._session.database.read_only:
             raise ReadOnlyError(f"{self} was opened with read_only=True; nothing in it can be changed")
-        self._session.changed = True
+        if not self._session.changed:
+            self._session.begin_change()
 
     def commit(self) -> None:
         self._session.commit()
@@ -146,6 +151,16 @@ class ConnectedTree(Tree):
         pinned = self._session.pinned
         pinned[weakref.ref(copy, lambda gone: pinned.pop(gone, None))] = self._session.snapshot
 
+    def peek(self, record: Any) -> Any:
+        if record._p_changed is not None:
+            return None
+        self.check()
+        connection = self._session.connection
+        try:
+            return connection._reader.getState(connection._storage.load(record._p_oid)[0])
+        except Exception:  # loading it in the usual way then fails with the right error
+            return None
+
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
 
@@ -197,6 +212,22 @@ class Session:
         if isinstance(locator, Persistent):
             self.connection.add(locator)
 
+    def begin_change(self) -> None:
+        """Called before the first change of a transaction."""
+        self._refuse_listener()
+        plugins = self.database.plugins
+        if EVENT not in plugins.unheard and plugins.hears(EVENT):
+            self.tree.journal = Journal()
+        self.changed = True
+
+    def _refuse_listener(self) -> None:
+        # A commit would wait for the one that it was called from.
+        if self.database._telling == get_ident():
+            raise ReadOnlyError(
+                f"a listener that is told of a commit of {self.database} cannot change it; do it after "
+                f"{EVENT} has returned, as in a thread of its own"
+            )
+
     def note_format(self, backend: Backend) -> None:
         """Note the version of the form in which *backend* is about to write, if it is a newer one."""
         root = self.connection.root()
@@ -242,9 +273,22 @@ class Session:
                 f"this transaction of {self.database} cannot be committed, because a change in it failed "
                 f"half-way ({self.torn!r}); abort it, and do it again"
             ) from self.torn
-        with uninterrupted(), system_errors("nothing was committed", self.database._data_file):
+        if self.changed:
+            self._refuse_listener()
+        with (
+            uninterrupted(),
+            system_errors("nothing was committed", self.database._data_file),
+            ExitStack() as held,
+        ):
             try:
                 self.tree.stage.flush()
+                telling = None
+                if self.tree.journal is not None:
+                    telling = Telling(self.database, self.root, self.connection)
+                if self.changed:
+                    held.enter_context(self.database._turn)
+                if telling is not None:
+                    telling.begin()
                 with unmerged(self.exact.keys()):
                     self._manager.commit()
             except CommitInDoubtError as error:
@@ -268,6 +312,8 @@ class Session:
                 raise
             self.undos.clear()
             self._begin()
+            if telling is not None:
+                telling.tell()
 
     def abort(self) -> None:
         """Discard all changes since the last commit, and see what others have committed."""
@@ -286,7 +332,9 @@ class Session:
             except BaseException:  # ZODB has discarded all changes, and accepts no more
                 self._forget_all()
                 raise
-            return Savepoint(self, savepoint, len(self.undos))
+            journal = self.tree.journal
+            steps = 0 if journal is None else len(journal)
+            return Savepoint(self, savepoint, len(self.undos), steps)
 
     def close(self) -> None:
         """Discard uncommitted changes, and close the connection."""
@@ -314,6 +362,7 @@ class Session:
     def _begin(self) -> None:
         self._manager.begin()
         self.tree.steps = None
+        self.tree.journal = None
         self.tree.new_epoch()
         self.exact.clear()
         self.changed = False
@@ -325,8 +374,10 @@ class Session:
         for oid, serial in self.exact.items():
             self.connection._readCurrent.setdefault(oid, serial)
 
-    def _roll_back(self, how: Callable[[], None], keep: int = 0) -> None:
+    def _roll_back(self, how: Callable[[], None], keep: int = 0, steps: int = 0) -> None:
         self.tree.steps = None
+        if self.tree.journal is not None:
+            self.tree.journal.take_back(steps)
         self.tree.new_epoch()
         try:
             self.connection.join_changed()
@@ -388,10 +439,11 @@ def _nothing(*args: object) -> None:
 class Savepoint:
     """A point within a transaction; :meth:`rollback` discards later changes."""
 
-    def __init__(self, session: Session, savepoint: Any, undos: int) -> None:
+    def __init__(self, session: Session, savepoint: Any, undos: int, steps: int) -> None:
         self._session = session
         self._savepoint = savepoint
         self._undos = undos
+        self._steps = steps
 
     def rollback(self) -> None:
         """Return to this point; this may be repeated.
@@ -409,7 +461,7 @@ class Savepoint:
                 )
             try:
                 with system_errors("nothing was rolled back", self._session.database._data_file):
-                    self._session._roll_back(self._savepoint.rollback, self._undos)
+                    self._session._roll_back(self._savepoint.rollback, self._undos, self._steps)
                 self._session._depend_again()
             except BaseException:  # ZODB accepts no more changes in this transaction
                 self._session._forget_all()

@@ -101,8 +101,7 @@ def attach_file(
             taking = _Taking(node, filepath, source, request, asked, options, use_defaults)
             taking.read(ask(source, tree.plugins))
         taking.put()
-    # Not within the block: what the node knows of must not be deleted because a listener fails.
-    return taking.announce()
+        return taking.announce()  # within the block: a listener may refuse it
 
 
 @dataclass

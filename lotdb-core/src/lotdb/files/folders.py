@@ -16,10 +16,10 @@ from lotdb.errors import (
     InvalidDataError,
     InvalidKeyError,
     InvalidOptionError,
-    LotdbError,
     PayloadExistsError,
     UnsupportedValueError,
     ValueTooLargeError,
+    is_refusal,
     shown,
 )
 from lotdb.files.patterns import check_template, parse
@@ -76,7 +76,7 @@ class IngestReport:
 
     added: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
-    failed: dict[str, LotdbError] = field(default_factory=dict)
+    failed: dict[str, Exception] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
@@ -160,8 +160,8 @@ def ingest_tree(
     for number, place in enumerate(places, start=1):
         try:
             became = _take_in(node, root, place, said, report, how)
-        except _OF_ONE_FILE as error:
-            if on_error == "raise":
+        except Exception as error:
+            if on_error == "raise" or not (isinstance(error, _OF_ONE_FILE) or is_refusal(error)):
                 raise
             report.failed[place.file] = error
         else:

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from lotdb.errors import MissingPluginError, PluginError
 from lotdb.interfaces.backend import Backend
 from lotdb.values.plain import ValueTypes
 
-__all__ = ["Loader"]
+__all__ = ["Database", "Loader"]
+
+
+class Database(Protocol):
+    """An open database, as listeners are given it; see :class:`lotdb.LOTDB`."""
+
+    path: Path
+    name: str
+
+    @property
+    def id(self) -> str:
+        """The id that is stored in it, of 32 hexadecimal digits."""
+
+    @property
+    def last_commit(self) -> str:
+        """The id of its last commit, of 16 hexadecimal digits."""
+
+    def connection(self) -> AbstractContextManager[Any]:
+        """A new connection, which commits when the block ends."""
 
 
 class Loader(ValueTypes, Protocol):
@@ -17,6 +37,8 @@ class Loader(ValueTypes, Protocol):
 
     #: Events without listeners.
     unheard: frozenset[str]
+    #: Types of nodes whose class checks no writes, as far as is known.
+    unchecked: set[str]
 
     def backend(self, name: str) -> type[Backend]:
         """The backend class called *name*."""

@@ -12,19 +12,22 @@ from lotdb.content import attributes, payloads
 from lotdb.content.attributes import Attributes
 from lotdb.content.defaults import POLICY, check_policy
 from lotdb.content.export import export_file
+from lotdb.content.usage import Usage, usage, usage_of_children
 from lotdb.errors import (
     InvalidMoveError,
     MissingPluginError,
     NodeNotFoundError,
     PluginError,
     WrongNodeTypeError,
+    refusing,
 )
 from lotdb.files.folders import IngestReport, ingest_tree
 from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
+from lotdb.records import Own
 from lotdb.records.children import count_children
-from lotdb.records.entries import type_of
+from lotdb.records.entries import own_of, type_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import BUILT_IN_NODE_TYPES, Plugins, check_plugins
 from lotdb.tree import copying, graft, walk
@@ -37,6 +40,9 @@ __all__ = ["BaseNode", "DataNode"]
 T = TypeVar("T")
 
 if TYPE_CHECKING:
+    from lotdb.queries.conditions import Condition
+    from lotdb.queries.found import Matches
+
     # A node that is found by its path may be a data node, so type checkers take each node for one.
     PerhapsData = DataMethods
 
@@ -278,6 +284,64 @@ class BaseNode(PerhapsData):
         value = self.attrs[name]
         yield value
         self.set_attribute(name, value)
+
+    def check_write(self, written: Mapping[str, Any], removed: Collection[str]) -> None:
+        """Called before each write to a node of this type; a node type overrides it to refuse what is wrong.
+
+        Whatever it raises comes out of the call that wanted to write, and nothing is changed. It hears of
+        every write, whichever way it comes: attributes set one by one or together, payloads written,
+        appended, compacted or taken from files, deletions, merges, a copy from another tree, and a node that
+        gets this type. Of a branch within the same tree only the top is checked: what is below was, when it
+        was written. ::
+
+            class Experiment(DataNode):
+                node_type_name = "acme.experiment"
+
+                def check_write(self, written, removed):
+                    if not isinstance(written.get("subject", ""), str):
+                        raise TypeError("subject is a text")
+                    if "subject" in removed:
+                        raise ValueError("an experiment has a subject")
+
+        Parameters
+        ----------
+        written
+            What is about to be set, by name: the values as they would be read, a :class:`lotdb.Payload` for a
+            payload. ``self`` still shows what is there before.
+        removed
+            Names of the attributes and payloads that are about to be removed.
+        """
+
+    def _check_own(self, own: Own, type_name: str | None = None) -> None:
+        tree = self._tree
+        entry = self._entry()
+        try:
+            cls: Any = class_of(tree.plugins, type_of(entry) if type_name is None else type_name)
+        except (MissingPluginError, PluginError):
+            return  # a node whose type is not there to check is written to as a plain one
+        if cls.check_write is BaseNode.check_write:
+            tree.plugins.unchecked.add(type_of(entry) if type_name is None else type_name)
+            return
+        there = own_of(entry) if type_name is None else EMPTY_OWN
+        old = dict(zip(there[0], there[1:], strict=True))
+        new = dict(zip(own[0], own[1:], strict=True))
+        hidden = cls._hidden
+        written = {
+            name: attributes.as_read(self, name, stored)
+            for name, stored in new.items()
+            if name not in hidden and not (name in old and old[name] is stored)
+        }
+        removed = [name for name in old if name not in new and name not in hidden]
+        if not written and not removed:
+            return
+        node: Any = self if type(self) is cls else cls._at(tree, self._parent, self._key, self._container, -1)
+        try:
+            node.check_write(written, removed)
+        except Exception as error:
+            refusing(error, f"check_write of node type {cls.node_type_name!r}")
+            raise
+        if self._entry() is not entry:
+            raise PluginError(f"check_write of node type {cls.node_type_name!r} has changed {self._place()}")
 
     # -- changing the tree ---------------------------------------------------------------------------
 
@@ -560,6 +624,62 @@ class BaseNode(PerhapsData):
             plugins=self._tree.plugins,
             node=self,
         )
+
+    # -- finding -------------------------------------------------------------------------------------
+
+    def find(
+        self, pattern: Any = "**", where: Condition | str | None = None, *, node_type: str | None = None
+    ) -> Matches[BaseNode]:
+        """The nodes at and below this one whose paths match *pattern*, and which meet the condition *where*.
+
+        ::
+
+            root.find("**/capture_*", where=(attr("label") == "walk") & (payload("imu").rows > 1000))
+            root.find("**/capture_*", where="label == 'walk' and payload('imu').rows > 1000")
+
+        Parameters
+        ----------
+        pattern
+            A path below this node, with ``"/"`` between the levels, or a sequence of levels: ``*`` stands for
+            any characters of a key, ``?`` for one, ``[abc]`` for one of these, ``[!abc]`` for any other, and
+            ``**`` for any number of levels, none included. So ``"**"`` is this node and all below it.
+        where
+            A condition made with :func:`lotdb.attr` and :func:`lotdb.payload`, or a text that says one.
+        node_type
+            Name of the type that the nodes must have, such as ``"data"``; ``""`` for plain nodes.
+
+        Returns
+        -------
+        Matches
+            The nodes in the order of their paths, as an iterable with ``count``, ``first``, ``distinct`` and
+            ``to_frame``. You may change the tree while you iterate over it.
+
+        Raises
+        ------
+        InvalidConditionError
+            If the pattern or the condition means nothing.
+        """
+        from lotdb.queries.found import matches  # which not every program needs
+
+        return matches(self, pattern, where, node_type)
+
+    # -- what it takes -------------------------------------------------------------------------------
+
+    def usage(self) -> Usage:
+        """What the node takes on the disk, with everything below it: alone, and shared with others.
+
+        It goes through the records of the whole tree, for what shares something, and reads no payload.
+
+        Returns
+        -------
+        Usage
+            Numbers of nodes, payloads and segments, and sizes in bytes.
+        """
+        return usage(self)
+
+    def usage_of_children(self) -> dict[str, Usage]:
+        """What each child takes, by its key; what two children share, neither of them has alone."""
+        return usage_of_children(self)
 
     # -- iteration -----------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ def buckets(children: Children) -> Iterator[Bucket]:
         yield first  # it lies in the record itself
         return
     last = None
-    for bucket in _buckets(children):
+    for bucket in parts(children):
         if last is not None and last._next is not bucket:
             raise DamagedError(NO_TREE)
         last = bucket
@@ -36,7 +36,8 @@ def buckets(children: Children) -> Iterator[Bucket]:
         raise DamagedError(NO_TREE)
 
 
-def _buckets(children: Children) -> Iterator[Bucket]:
+def parts(children: Children) -> Iterator[Bucket]:
+    """The buckets in which *children* lie, as the tree above them has them; none of them is read."""
     state: Any = children.__getstate__()
     if state is None:
         return
@@ -47,7 +48,7 @@ def _buckets(children: Children) -> Iterator[Bucket]:
         if type(part) is Bucket:
             yield part
         else:
-            yield from _buckets(part)
+            yield from parts(part)
 
 
 def count_children(children: Children) -> int:

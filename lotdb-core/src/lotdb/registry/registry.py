@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from lotdb import hookspecs
+import lotdb.hookspecs as hookspecs
 from lotdb.errors import (
     FileSystemError,
     InvalidOptionError,
     LotdbError,
     MissingPluginError,
     PluginError,
+    refusing,
     shown,
     system_error,
 )
@@ -45,6 +46,9 @@ _EVENTS = frozenset(
 # Those that :meth:`Plugins.emit` calls, within the change that they tell of. What is told after a commit is
 # told to each listener whatever the others do, and so has no wrappers.
 _WRAPPABLE = _EVENTS - {"lotdb_committed"}
+
+# The types that the core has itself, and that check nothing.
+_UNCHECKED = frozenset(("", "data"))
 
 _KINDS = {BACKEND: "backend", INGESTER: "ingester", NODE: "node"}
 _ASKED = {BACKEND: "lotdb_get_backend", NODE: "lotdb_get_node_type"}
@@ -94,6 +98,8 @@ class Plugins:
         self._listeners: dict[str, list[Any]] | None = None
         #: Events that nobody listens to, as far as is known: :meth:`emit` need not be called for them.
         self.unheard: frozenset[str] = frozenset()
+        #: Types of nodes whose class checks no writes, as far as is known.
+        self.unchecked: set[str] = set(_UNCHECKED)
         self._points: dict[str, tuple[Any, ...]] = {}
 
     def register(self, plugin: object, name: str | None = None) -> None:
@@ -252,11 +258,8 @@ class Plugins:
     def emit(self, event: str, **about: Any) -> None:
         """Call every plugin that implements the hook *event*, within its wrappers if there are any.
 
-        Raises
-        ------
-        PluginError
-            If one of them fails. The change that it was called for has been made; abort the transaction to
-            undo it.
+        It is called within a change. What one of them raises refuses the change, and comes out as it is, with
+        a note that names the plugin.
         """
         heard = self._heard(event)
         if heard and any(each.wrapper or each.hookwrapper for each in heard):
@@ -266,7 +269,22 @@ class Plugins:
             try:
                 _by_name(implementation)(**about)
             except Exception as error:
-                raise _failed_in(event, repr(implementation.plugin_name), error) from error
+                refusing(error, f"{event} of plugin {implementation.plugin_name!r}")
+                raise
+
+    def hears(self, event: str) -> bool:
+        """Whether any plugin implements the hook *event*."""
+        return bool(self._heard(event))
+
+    def tell(self, event: str, **about: Any) -> list[tuple[str, BaseException]]:
+        """Call every plugin that implements the hook *event*, after the fact; who failed, and how."""
+        failed: list[tuple[str, BaseException]] = []
+        for implementation in self._heard(event):
+            try:
+                _by_name(implementation)(**about)
+            except BaseException as error:  # none may keep those behind it from hearing
+                failed.append((implementation.plugin_name, error))
+        return failed
 
     def _heard(self, event: str) -> list[Any]:
         """The implementations of the hook *event*, in calling order."""
@@ -284,7 +302,8 @@ class Plugins:
         try:
             getattr(self._manager.hook, event)(**about)
         except Exception as error:
-            raise _failed_in(event, _culprit(error, heard), error) from error
+            refusing(error, f"{event} of plugin {_culprit(error, heard)}")
+            raise
 
     # -- all of them -------------------------------------------------------------------------------
 
@@ -405,6 +424,7 @@ class Plugins:
         self._value_types = None
         self._listeners = None
         self.unheard = frozenset()
+        self.unchecked = set(_UNCHECKED)
 
     # -- asking ------------------------------------------------------------------------------------
 
@@ -523,12 +543,6 @@ class Plugins:
 def _by_name(implementation: Any) -> Callable[..., Any]:
     """The hook function of a plugin, which takes those arguments that it names."""
     return lambda **about: implementation.function(*(about[name] for name in implementation.argnames))
-
-
-def _failed_in(event: str, who: str, error: Exception) -> LotdbError:
-    if failure := system_error(error):
-        return FileSystemError.of(failure, f"plugin {who} failed in {event}")
-    return PluginError(f"plugin {who} failed in {event}: {error!r}")
 
 
 def _culprit(error: BaseException, implementations: list[Any]) -> str:

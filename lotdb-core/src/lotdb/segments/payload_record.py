@@ -15,9 +15,25 @@ from lotdb.records import Box
 from lotdb.segments.layout import Layout, Segment
 from lotdb.values import values
 
-__all__ = ["PayloadRecord", "is_payload"]
+__all__ = ["PLACE", "PayloadRecord", "is_payload"]
 
 TAG = "p"
+
+# Where the stored form has what, for those who look at one thing in very many.
+PLACE = {
+    name: place + 1
+    for place, name in enumerate((
+        "kind",
+        "backend",
+        "dtype",
+        "shape",
+        "samplerate_hz",
+        "content_type",
+        "metadata",
+        "options",
+        "segments",
+    ))
+}
 
 # What numpy can hold.
 _AXES = 64

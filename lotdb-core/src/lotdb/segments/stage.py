@@ -163,18 +163,26 @@ class Stage(Reader):
         return (*segments, *streamed, *self.write(layout, waiting.array))
 
     @contextlib.contextmanager
-    def all_or_nothing(self) -> Iterator[None]:
-        """Delete what the block has written, if it fails."""
-        keep = len(self._written)
+    def all_or_nothing(self, mark: int | None = None) -> Iterator[None]:
+        """Delete what was written since *mark*, or by the block, if that fails."""
+        keep = self.mark() if mark is None else mark
         try:
             yield
         except BaseException:
-            undone = {id(locator) for _, locator in self._written[keep:]}
-            for layout, pack in list(self._packs.items()):
-                if id(pack.locator) in undone:
-                    self._forget_pack(layout)
-            self._discard_written(keep)
+            self.discard_since(keep)
             raise
+
+    def mark(self) -> int:
+        """What :meth:`discard_since` takes, to delete what is written from now on."""
+        return len(self._written)
+
+    def discard_since(self, mark: int) -> None:
+        """Delete what was written since :meth:`mark` gave *mark*, and nothing in the tree names any more."""
+        undone = {id(locator) for _, locator in self._written[mark:]}
+        for layout, pack in list(self._packs.items()):
+            if id(pack.locator) in undone:
+                self._forget_pack(layout)
+        self._discard_written(mark)
 
     def append(self, layout: Layout, segments: tuple[Segment, ...], array: Array) -> tuple[Segment, ...]:
         """*segments* followed by the rows of *array*, with small segments merged.

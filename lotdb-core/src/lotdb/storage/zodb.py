@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from importlib.metadata import version
 from io import BufferedReader, BytesIO
 from operator import attrgetter
@@ -28,6 +29,7 @@ from lotdb.errors import (
 )
 from lotdb.storage import compat
 from lotdb.storage.classes import class_factory
+from lotdb.storage.signals import uninterrupted
 
 __all__ = ["open_database"]
 
@@ -90,10 +92,42 @@ class _Connection(Connection):
     # and the connection joins the transaction later.
     register = property(attrgetter("_registered_objects.append"))
 
+    def _register(self, obj: Any = None) -> None:
+        # Adding a blob joins the transaction. Interrupted after it has joined and before it knows, the
+        # connection would join again, and the commit would wait for itself.
+        if self._needs_to_join:
+            with uninterrupted():
+                super()._register()
+        if obj is not None:
+            self._registered_objects.append(obj)
+
     def join_changed(self) -> None:
         """Make what was changed a part of the transaction; before anything is done to that as a whole."""
         if self._needs_to_join and self._registered_objects:
             self._register()
+
+    def is_changed(self) -> Callable[[Any], bool]:
+        """What tells of a record whether this transaction has changed or made it, as of now."""
+        registered = {id(each) for each in self._registered_objects}
+        saved = () if self._savepoint_storage is None else self._savepoint_storage.index
+
+        def is_changed(record: Any) -> bool:
+            return id(record) in registered or record._p_oid is None or record._p_oid in saved
+
+        return is_changed
+
+    def state_before(self, record: Any) -> Any:
+        """The state of *record* when this transaction began; None if it was not there.
+
+        What it refers to are the objects of this connection.
+        """
+        if record._p_oid is None:
+            return None
+        try:
+            pickle, _ = self._normal_storage.load(record._p_oid)
+        except POSKeyError:
+            return None
+        return self._reader.getState(pickle)
 
     def beforeCompletion(self, txn: Any) -> None:
         """Called by the transaction when it is about to be committed or aborted."""

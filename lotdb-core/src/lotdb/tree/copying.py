@@ -44,21 +44,21 @@ __all__ = [
 BLOCK_BYTES = 16 << 20
 
 
-def copy_entry(entry: Entry, source: Tree, target: Tree | None) -> Entry:
-    """A copy of *entry* and all below it that shares no record with it.
+def copy_entry(entry: Entry, source: Tree, target: Tree | None, types: set[str] | None = None) -> Entry:
+    """A copy of *entry* and all below it that shares no record with it; the types of nodes go into *types*.
 
     Payloads are streamed from the storage of *source* into that of *target*; with None they keep their
     segments, and only a :class:`DetachedCopy` can read them.
     """
     copied: dict[str, Entry] = {}
-    found = _walk_to_copy(copied, entry, source, target)
+    found = _walk_to_copy(copied, entry, source, target, types)
     for own, put in read_ahead(found, lambda each: wanted(each[0], source)):
         put(_copy_own(own, source, target))
     return copied[""]
 
 
 def _walk_to_copy(
-    copied: dict[str, Entry], entry: Entry, source: Tree, target: Tree | None
+    copied: dict[str, Entry], entry: Entry, source: Tree, target: Tree | None, types: set[str] | None
 ) -> Iterator[tuple[Own, Callable[[Own], None]]]:
     """Copy *entry* and all below it to *copied* but for payloads.
 
@@ -77,6 +77,8 @@ def _walk_to_copy(
             path = "/".join([*(name for name, _ in above), key]).lstrip("/")
             raise DamagedError(f"node {path!r} cannot be copied: it is below itself")
         own = own_of(entry)
+        if types is not None:
+            types.add(type_of(entry))
         put: Callable[[Own], None]
         if record is None:
             put = partial(_put_leaf, place, key, entry, False)
@@ -94,6 +96,8 @@ def _walk_to_copy(
                 packed = packed_values(child)
                 if packed is not None and not any(map(is_payload, packed)):
                     children[child_key] = child
+                    if types is not None:
+                        types.add(type_of(child))
                 else:
                     stack.append((children, child_key, child, depth + 1))
             source.trim_cache()

@@ -74,6 +74,11 @@ class Edit:
         for whole in reversed(self._wholes):
             whole.__exit__(*how)
 
+    @property
+    def children(self) -> Children:
+        """The children of the parent, ready to be written to."""
+        return self._children
+
     def take(self, key: str) -> Entry:
         """Take the moved node from its place; its handle is that of *key* below the parent from now on."""
         node, source = self._moved, self._source
@@ -88,6 +93,8 @@ class Edit:
             tree.new_epoch()
 
         touch(entry)
+        if tree is self._tree and tree.journal is not None:
+            tree.journal.moved(source, old_key, self._children, key)
         stand_for(node, self._tree, self._parent, key)
         self._tree.on_rollback(give_back)
         tree.removals += 1

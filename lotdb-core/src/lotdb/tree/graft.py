@@ -15,7 +15,7 @@ from lotdb.errors import (
 from lotdb.keys import check_key
 from lotdb.records import Entry
 from lotdb.records.children import all_items
-from lotdb.records.entries import children_of, is_shared, own_of, record_of, shared_entry, touch
+from lotdb.records.entries import children_of, is_shared, own_of, record_of, shared_entry, touch, type_of
 from lotdb.records.own import with_values
 from lotdb.segments.payload_record import is_payload
 from lotdb.segments.reader import Wanted, read_ahead
@@ -89,15 +89,34 @@ def _check_can_move(tree: Node, parent: Node) -> None:
 
 
 def _add_copy(parent: N, tree: N, key: str) -> N:
+    types: set[str] = set()
+    source, mark = None, parent._tree.stage.mark()
     if tree._tree is parent._tree:
-        entry = share(tree)
+        entry, source = share(tree), tree._path()
     else:
-        entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree)
+        entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree, types)
     with Edit(parent) as edit:
-        edit.put(key, entry)
-    node = parent._get(key, create=False)
-    node._announce()
+        parent._tree.discard_with_steps(mark)
+        _put_added(edit, parent, key, entry, source)
+        node = parent._get(key, create=False)
+        _check_added(node, types)
+        node._tell("lotdb_node_created")
     return node
+
+
+def _put_added(edit: Edit, parent: Node, key: str, entry: Entry, source: str | None) -> None:
+    edit.put(key, entry)
+    if parent._tree.journal is not None:
+        parent._tree.journal.added(edit.children, key, source)
+
+
+def _check_added(node: Node, types: set[str]) -> None:
+    """Have the types of what was added refuse it: *node*, and all below it if nodes of *types* came in."""
+    unchecked = node._tree.plugins.unchecked
+    for found in walk.everything(node) if types - unchecked else (node,):
+        entry = found._entry()
+        if type_of(entry) not in unchecked:
+            found._check_own(own_of(entry), type_of(entry))
 
 
 def _move(parent: N, tree: N, key: str) -> N:
@@ -105,18 +124,22 @@ def _move(parent: N, tree: N, key: str) -> N:
     old_path = tree._path()
     with Edit(parent, tree) as edit:
         edit.put(key, edit.take(key))
-    tree._tree.plugins.emit("lotdb_node_moved", node=tree, old_path=old_path)
+        tree._tell("lotdb_node_moved", old_path=old_path)
     return tree
 
 
 def _take_over(parent: N, tree: N, key: str) -> N:
     """Make *tree*, of a tree in memory, part of the tree of *parent*."""
-    copied = copying.copy_entry(tree._entry(), tree._tree, parent._tree)
+    types: set[str] = set()
+    mark = parent._tree.stage.mark()
+    copied = copying.copy_entry(tree._entry(), tree._tree, parent._tree, types)
     with Edit(parent, tree) as edit:
+        parent._tree.discard_with_steps(mark)
         # The handle stands for the new place from now on, and so do those below it, through it.
         edit.take(key)
-        edit.put(key, copied)
-    tree._announce()
+        _put_added(edit, parent, key, copied, None)
+        _check_added(tree, types)
+        tree._tell("lotdb_node_created")
     return tree
 
 
@@ -212,7 +235,11 @@ def _merge_own(into: Node, source: Node, overwrite: bool) -> None:
         or (overwrite and not copying.is_same(there[name], value, into._tree, source._tree))
     }
     if new:
-        into._put_own(with_values(mine, new))
+        with into._tree.whole():
+            into._put_own(with_values(mine, new))
+            for name, value in new.items():
+                if is_payload(value):
+                    into._tell("lotdb_payload_written", name=name)
 
 
 # -- deleting -------------------------------------------------------------------------------------
@@ -223,12 +250,22 @@ def delete_node(parent: Node, key: str | int, *, only_node: bool) -> None:
     key = check_key(key)
     child = parent._get(key, create=False)
     parent._tree.check_writable()
+    tree, old_path, below = parent._tree, child._path(), child._children()
     with Edit(parent) as edit:
         lifted = _lifted(child, parent) if only_node else {}
+        if lifted and tree.journal is not None:
+            tree.journal.below(edit.children, key, below)
         edit.remove(key)
         for each, entry in lifted.items():
             edit.put(each, entry)
-    parent._tree.plugins.emit("lotdb_node_deleted", parent=parent, key=key)
+            if tree.journal is not None:
+                tree.journal.moved(below, each, edit.children, each)
+        if "lotdb_node_deleted" not in tree.plugins.unheard:
+            tree.plugins.emit("lotdb_node_deleted", parent=parent, key=key, database=tree.database)
+        if "lotdb_node_moved" not in tree.plugins.unheard:
+            for each in lifted:
+                node = parent._get(each, create=False)
+                node._tell("lotdb_node_moved", old_path=f"{old_path}/{each}")
 
 
 def _lifted(child: Node, parent: Node) -> dict[str, Entry]:

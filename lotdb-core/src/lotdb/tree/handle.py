@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lotdb.records import OWN_KEY, Box, Own
-from lotdb.records.entries import is_shared, leaf_with, record_of, with_type
+from lotdb.records.entries import is_shared, leaf_with, own_of, record_of, with_type
 from lotdb.records.own import BOX_BYTES
 from lotdb.tree.place import Place
 from lotdb.tree.whole import put
@@ -29,6 +29,10 @@ class Handle(Place):
         """Store *own* as what this node holds itself, in a record of its own if it is large or *boxed*."""
         container = self._container_to_write()
         entry = container[self._key]
+        if entry[0] not in self._tree.plugins.unchecked:  # as type_of says
+            self._check_own(own)
+            container = self._container_to_write()  # once more: what was read meanwhile is about to change
+            entry = container[self._key]
         record = record_of(entry)
         # The size matters for a packed leaf only: a box stays a box.
         if record is None:
@@ -40,6 +44,8 @@ class Handle(Place):
                 put(self._tree, container, self._key, leaf_with(entry, own, True))
             else:
                 self._put_in_box(record, own)
+                if self._tree.journal is not None:
+                    self._tree.journal.here(container, self._key)
         else:
             children = self._children_to_write()
             held = children[OWN_KEY]
@@ -49,6 +55,9 @@ class Handle(Place):
                 boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
                 put(self._tree, children, OWN_KEY, Box(own) if boxed else own)
 
+    def _check_own(self, own: Own, type_name: str | None = None) -> None:
+        """Have the class of the node's type refuse *own*, if it does; *type_name* is a new type."""
+
     def _put_in_box(self, box: Box, own: Own) -> None:
         steps = self._tree.steps
         if steps is not None:
@@ -56,8 +65,16 @@ class Handle(Place):
         box.own = own
 
     def _put_type(self, type_name: str) -> None:
+        if type_name not in self._tree.plugins.unchecked:
+            self._check_own(own_of(self._entry()), type_name)
         container = self._container_to_write()
         put(self._tree, container, self._key, with_type(container[self._key], type_name))
+
+    def _tell(self, event: str, **about: Any) -> None:
+        """Tell the listeners of *event* about the node, within the change, which they may refuse."""
+        plugins = self._tree.plugins
+        if event not in plugins.unheard:
+            plugins.emit(event, node=self, database=self._tree.database, **about)
 
 
 @contextmanager

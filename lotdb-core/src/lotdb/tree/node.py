@@ -17,7 +17,7 @@ from lotdb.tree.rings import refuse_ring
 from lotdb.tree.tree import Tree
 from lotdb.tree.whole import put
 
-__all__ = ["Node", "class_of", "set_classes"]
+__all__ = ["Node", "class_for", "class_of", "set_classes"]
 
 # How many of its children a handle remembers.
 _KNOWN = 128
@@ -51,7 +51,7 @@ class Node(Handle):
         """The child *key*, whose *entry* was found in *container* in that epoch and version of the tree."""
         # The functions of records/entries.py would take a tenth of the time of a walk.
         type_name = entry[0]
-        cls: Any = _installed_class(self._tree.plugins, type_name) if type_name else _plain
+        cls: Any = class_for(self._tree.plugins, type_name) if type_name else _plain
         # As in _at, without the call: walks make hundreds of thousands of these.
         node: Self = object.__new__(cls)
         node._tree = self._tree
@@ -195,19 +195,17 @@ class Node(Handle):
     def _create(self, key: str, entry: Entry) -> Self:
         children = self._children_to_write()
         tree = self._tree
+        if "lotdb_node_created" not in tree.plugins.unheard:
+            with tree.whole():
+                put(tree, children, key, entry)
+                node = self._child(key, entry, children, tree.epoch, tree.version)
+                node._tell("lotdb_node_created")
+            return node
         if tree.steps is None:  # as it mostly is, and leaves are made by the hundred thousand
             children[key] = entry
         else:
             put(tree, children, key, entry)
-        node = self._child(key, entry, children, tree.epoch, tree.version)
-        if "lotdb_node_created" not in tree.plugins.unheard:
-            tree.plugins.emit("lotdb_node_created", node=node)
-        return node
-
-    def _announce(self) -> None:
-        """Tell the listeners that the node is there."""
-        if "lotdb_node_created" not in self._tree.plugins.unheard:
-            self._tree.plugins.emit("lotdb_node_created", node=self)
+        return self._child(key, entry, children, tree.epoch, tree.version)
 
     def _no_child(self, key: str) -> NodeNotFoundError:
         place = repr(self._path()) if self._parent else "the root"
@@ -253,7 +251,7 @@ def class_of(plugins: Loader, type_name: str) -> type[Node]:
     return cls
 
 
-def _installed_class(plugins: Loader, type_name: str) -> type[Node]:
+def class_for(plugins: Loader, type_name: str) -> type[Node]:
     """The class for nodes of type *type_name*, also if it is missing or broken."""
     try:
         return class_of(plugins, type_name)

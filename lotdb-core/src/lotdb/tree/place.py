@@ -166,6 +166,8 @@ class Place:
             entry = container[self._key] = branch
             children = children_of(entry)
         tree.depend_on(guard_of(entry))
+        if tree.journal is not None:
+            tree.journal.below(container, self._key, children)
         return children  # type: ignore[return-value]  # a branch by now
 
     def _children_to_write(self) -> Children:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import replace
+from functools import partial
 from threading import get_ident
 from typing import Any
 
 import numpy as np
 
 from lotdb.interfaces.installed import plugin_errors
-from lotdb.interfaces.loader import Loader
+from lotdb.interfaces.loader import Database, Loader
 from lotdb.records import Box, Children, Entry
 from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
+from lotdb.tree.journal import Journal
 from lotdb.tree.whole import Whole
 from lotdb.values import values
 
@@ -30,6 +32,10 @@ class Tree:
 
     #: Backend of payloads that name none.
     default_backend = "memory"
+    #: The database that it is the tree of a connection of; listeners are told.
+    database: Database | None = None
+    #: What the transaction did to places; None if nobody listens to commits, and in memory.
+    journal: Journal | None = None
 
     def __init__(self, plugins: Loader) -> None:
         self.plugins = plugins
@@ -125,6 +131,14 @@ class Tree:
         self.epoch += 1
         self.version += 1
 
+    def discard_with_steps(self, mark: int) -> None:
+        """Delete what the stage has written since *mark* if the change that is being made is taken back.
+
+        Not if it fails in another way: what the tree names must stay.
+        """
+        if self.steps is not None:
+            self.steps.append(partial(self.stage.discard_since, mark))
+
     def whole(self) -> Whole:
         """A context in which a change of several steps is made, whole or not at all."""
         return Whole(self)
@@ -141,6 +155,9 @@ class Tree:
 
     def pin(self, copy: Tree) -> None:
         """Keep what *copy* reads from here as long as it lives."""
+
+    def peek(self, record: Any) -> Any:
+        """The stored state of *record*, if it is not in memory; else None. It is not put into memory."""
 
     def trim_cache(self) -> None:
         """Let go of records that were read and are not in use."""

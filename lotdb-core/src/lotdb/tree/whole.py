@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from lotdb.records import Entry
 from lotdb.storage.signals import uninterrupted
+from lotdb.tree.journal import Journal
 
 __all__ = ["Stepwise", "Whole", "put", "steps_noted", "take"]
 
@@ -25,6 +26,8 @@ class Stepwise(Protocol):
 
     #: What takes back the steps of the change that is being made; None while there is none.
     steps: list[Callable[[], Any]] | None
+    #: What the transaction did to places, if anybody asks.
+    journal: Journal | None
 
     def new_epoch(self) -> None:
         """Have all handles look up their places again."""
@@ -51,6 +54,8 @@ class Whole:
             tree.steps = []
         else:
             self._keep = len(tree.steps)
+        if tree.journal is not None:
+            tree.steps.append(partial(tree.journal.take_back, len(tree.journal)))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -66,6 +71,8 @@ class Whole:
 def steps_noted(tree: Stepwise, change: Callable[..., T], *args: Any) -> T:
     """Call *change*, whose steps are all made or none; quicker than the context where little is changed."""
     tree.steps = []
+    if tree.journal is not None:
+        tree.steps.append(partial(tree.journal.take_back, len(tree.journal)))
     try:
         return change(*args)
     except BaseException:
@@ -108,6 +115,8 @@ def take(tree: Stepwise, container: Any, key: str) -> Entry:
         # reading fails, the empty bucket stays in the list, which BTrees cannot stand.
         _put_back(tree, container, key, entry)
         raise
+    if tree.journal is not None:
+        tree.journal.gone(container, key)
     return entry
 
 

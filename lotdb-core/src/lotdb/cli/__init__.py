@@ -1,0 +1,1 @@
+"""The command ``lotdb``: databases from the shell, by what every program can call (``lotdb-core[cli]``)."""

@@ -1,0 +1,162 @@
+"""``lotdb ingest`` and ``lotdb export``: files in, files out."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from lotdb.cli.screen import progress
+from lotdb.cli.targets import (
+    as_example,
+    changing,
+    database_options,
+    json_option,
+    node_at,
+    path_argument,
+    payload_of,
+    reading,
+    timeout_option,
+)
+from lotdb.cli.text import dump, emit, plain_lines
+
+__all__ = ["export_command", "ingest_command"]
+
+
+@click.command(
+    "ingest",
+    epilog=as_example("lotdb ingest archive recordings '{speaker}/{take}.wav' --attributes"),
+)
+@database_options
+@click.argument("folder", type=click.Path())
+@click.argument("pattern", required=False)
+@click.option("--at", metavar="PATH", help="Node below which the files are stored (the root).")
+@click.option("--to", metavar="PATH", help="Nodes of the files: '{speaker}/{session}/{take}'.")
+@click.option("--data-attribute", metavar="NAME", help="Name of the payloads (data).")
+@click.option("--attributes", "all_fields", is_flag=True, help="Store all fields as attributes of the nodes.")
+@click.option("--attribute", "fields", multiple=True, metavar="FIELD", help="Store this; may be repeated.")
+@click.option("--sidecar", metavar="PATH", help="csv, tsv or json file with metadata: 'notes.csv'.")
+@click.option("--backend", help="Where payloads are stored: blob or zarr (blob).")
+@click.option("--samplerate-hz", type=float, metavar="HZ", help="Rows per second, instead of the file's.")
+@click.option("--format", "format_", help="Name of a format, or auto: by content (by suffix).")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=100, show_default=True, help="Files per commit."
+)
+@click.option("--always-hash", is_flag=True, help="Compare contents even if sizes and times are the same.")
+@click.option("--again", is_flag=True, help="Ingest unchanged files again.")
+@click.option("--stop-on-error", is_flag=True, help="Stop at the first file that fails.")
+@timeout_option
+@json_option
+def ingest_command(
+    database: str,
+    name: str,
+    settings: tuple[str, ...],
+    folder: str,
+    pattern: str | None,
+    at: str | None,
+    to: str | None,
+    data_attribute: str | None,
+    all_fields: bool,
+    fields: tuple[str, ...],
+    sidecar: str | None,
+    backend: str | None,
+    samplerate_hz: float | None,
+    format_: str | None,
+    batch_size: int,
+    always_hash: bool,
+    again: bool,
+    stop_on_error: bool,
+    timeout: float | None,
+    as_json_: bool,
+) -> int:
+    """Store the files of a FOLDER, whose paths are like PATTERN, in the database, which is created if needed.
+
+    Files that are stored already and have not changed are skipped: an interrupted run goes on where it was.
+    """
+    if not os.path.isdir(folder):  # before there is a database: the two may be the wrong way round
+        raise click.UsageError(
+            f"{folder!r} is not a folder; the folder of the files comes after the database",
+            click.get_current_context(),
+        )
+    how: dict[str, Any] = {"backend": backend, "samplerate_hz": samplerate_hz, "format": format_}
+    with changing(database, name, settings, timeout=timeout, create=True) as (db, root):
+        node = root.get_node_path(at.strip("/")) if at and at.strip("/") else root
+        db.commit(root)  # the new node: ingest_tree refuses to start with uncommitted changes
+        with progress("ingesting") as advance:
+            report = node.ingest_tree(
+                folder,
+                pattern,
+                to=to,
+                data_attribute=data_attribute,
+                attributes=all_fields or fields,
+                sidecar=sidecar,
+                skip_unchanged=not again,
+                always_hash=always_hash,
+                on_error="raise" if stop_on_error else "report",
+                batch_size=batch_size,
+                progress=advance,
+                **{each: value for each, value in how.items() if value is not None},
+            )
+    if as_json_:
+        failed = {path: str(error) for path, error in report.failed.items()}
+        emit(dump({**vars(report), "failed": failed}))
+    else:
+        emit(plain_lines(str(report)))
+    if not (report.added or report.replaced or report.unchanged or report.failed):
+        if not report.unmatched:
+            raise click.ClickException("there are no files in the folder")
+        raise click.ClickException(
+            f"no file matches the pattern {pattern!r}; paths look like {report.unmatched[0]!r}"
+        )
+    return 1 if report.failed else 0
+
+
+@click.command(
+    "export",
+    epilog=as_example(
+        "lotdb export results sensor_01/capture_0001 imu.npy",
+        "lotdb export results sensor_01/capture_0001 imu imu.csv --replace",
+    ),
+)
+@database_options
+@path_argument
+@click.argument("names", nargs=-1, required=True, metavar="[PAYLOAD] FILE")
+@click.option("--format", "format_", help="Name of the format (the suffix of FILE).")
+@click.option("--replace", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the format.")
+def export_command(
+    database: str,
+    name: str,
+    settings: tuple[str, ...],
+    path: str,
+    names: tuple[str, ...],
+    format_: str | None,
+    replace: bool,
+    options: tuple[str, ...],
+) -> None:
+    """Write a PAYLOAD of the node PATH (its default one) to a FILE, in a format that ingest reads."""
+    if len(names) > 2:
+        raise click.UsageError(
+            "there are too many arguments; name one payload and one file", click.get_current_context()
+        )
+    with reading(database, name, settings) as (_, root):
+        payload = payload_of(node_at(root, path), names[0] if len(names) == 2 else None)
+        payload.export(
+            names[-1],
+            format=format_,
+            if_exists="replace" if replace else "error",
+            **dict(_option(each) for each in options),
+        )
+
+
+def _option(text: str) -> tuple[str, Any]:
+    import json
+
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE", param_hint="--option")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

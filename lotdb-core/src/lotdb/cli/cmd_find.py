@@ -1,0 +1,148 @@
+"""``lotdb find`` and ``lotdb diff``: which nodes meet a condition, and what differs between two."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import click
+
+from lotdb.cli.screen import line, table
+from lotdb.cli.targets import (
+    as_example,
+    attributes_of,
+    database_options,
+    json_option,
+    node_at,
+    paths,
+    reading,
+)
+from lotdb.cli.text import as_json, dump, emit
+
+__all__ = ["diff_command", "find_command"]
+
+
+@click.command(
+    "find",
+    epilog=as_example(
+        "lotdb find results '**/capture_*' --where 'label == \"walk\" and subject.height_m > 1.7'",
+        "lotdb find results --where 'payload(\"imu\").rows > 1000' --count",
+        "lotdb find results --distinct label",
+    ),
+)
+@database_options
+@click.argument("pattern", default="**")
+@click.option("--where", metavar="CONDITION", help="What the nodes must meet.")
+@click.option("--type", "node_type", metavar="NAME", help="Type of the nodes, such as data.")
+@click.option(
+    "--under", default="", metavar="PATH", shell_complete=paths, help="Node to look below (the root)."
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after so many.")
+@click.option("--count", "is_count", is_flag=True, help="Print how many there are.")
+@click.option("--distinct", metavar="NAME", help="Count the values of an attribute.")
+@json_option
+def find_command(
+    database: str,
+    name: str,
+    settings: tuple[str, ...],
+    pattern: str,
+    where: str | None,
+    node_type: str | None,
+    under: str,
+    limit: int | None,
+    is_count: bool,
+    distinct: str | None,
+    as_json_: bool,
+) -> None:
+    """Find the nodes whose paths match PATTERN (**, all): a path a line, with --json an object a line.
+
+    In a pattern * stands for any part of a key, and ** for any number of levels.
+    """
+    if is_count + (distinct is not None) + (limit is not None) > 1:
+        raise click.UsageError("use one of --count, --distinct and --limit")
+    with reading(database, name, settings) as (_, root):
+        found = node_at(root, under).find(pattern, where, node_type=node_type)
+        if is_count:
+            emit(str(found.count()))
+        elif distinct is not None:
+            counts = found.distinct(distinct)
+            if as_json_:
+                for value, number in counts.items():
+                    emit(dump({"value": as_json(value), "count": number}))
+            else:
+                table(("count", distinct), [(str(number), str(value)) for value, number in counts.items()])
+        else:
+            for node in islice(found, limit):
+                if as_json_:
+                    emit(
+                        dump(
+                            {
+                                "path": node.path,
+                                "type": node.node_type,
+                                "attributes": as_json(attributes_of(node)),
+                            }
+                        )
+                    )
+                else:
+                    line(node.path or ".")
+
+
+@click.command(
+    "diff",
+    epilog=as_example(
+        "lotdb diff results sensor_01 filtered",
+        "lotdb diff results sensor_01 sensor_01 --other copy_of_results",
+    ),
+)
+@database_options
+@click.argument("path", shell_complete=paths)
+@click.argument("other_path", shell_complete=paths)
+@click.option(
+    "--other", type=click.Path(), metavar="DATABASE", help="Database of OTHER_PATH, if it is another."
+)
+@json_option
+def diff_command(
+    database: str,
+    name: str,
+    settings: tuple[str, ...],
+    path: str,
+    other_path: str,
+    other: str | None,
+    as_json_: bool,
+) -> None:
+    """Say what differs between the nodes PATH and OTHER_PATH, with all below them; the root is a dot."""
+    import lotdb
+
+    with reading(database, name, settings) as (_, root):
+        if other is None:
+            _show(lotdb.diff(node_at(root, path), node_at(root, other_path)), as_json_)
+        else:
+            with reading(other, name, settings) as (_, other_root):
+                _show(lotdb.diff(node_at(root, path), node_at(other_root, other_path)), as_json_)
+
+
+def _show(differences: Any, as_json_: bool) -> None:
+    for each in differences:
+        if as_json_:
+            document = {
+                "kind": each.kind,
+                "path": each.path,
+                "old_path": each.old_path,
+                "name": each.name,
+                "before": _plain(each.before),
+                "after": _plain(each.after),
+                "rows": each.rows,
+                "fields": each.fields,
+            }
+            emit(dump(document))
+        else:
+            line(str(each))
+
+
+def _plain(value: Any) -> Any:
+    """*value*, or of a payload what it is."""
+    from lotdb import Payload
+
+    if not isinstance(value, Payload):
+        return as_json(value)
+    return {"shape": value.shape, "dtype": str(value.dtype), "samplerate_hz": value.samplerate_hz}

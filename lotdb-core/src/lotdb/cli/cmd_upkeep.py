@@ -1,0 +1,57 @@
+"""``lotdb verify`` and ``lotdb pack``: upkeep."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from lotdb.cli.screen import line, waiting
+from lotdb.cli.targets import as_example, changing, database_options, json_option, reading, timeout_option
+from lotdb.cli.text import dump, emit, size_text
+
+__all__ = ["pack_command", "verify_command"]
+
+
+@click.command("verify", epilog=as_example("lotdb verify results"))
+@database_options
+@json_option
+def verify_command(database: str, name: str, settings: tuple[str, ...], as_json_: bool) -> int:
+    """Read every byte, and list the damage, a line each; the exit code is 1 if there is any."""
+    with reading(database, name, settings) as (db, _), waiting("reading everything"):
+        found = db.verify()
+    for damage in found:
+        if as_json_:
+            emit(dump({"path": damage.path, "name": damage.name, "reason": damage.reason}))
+        else:
+            line(f"{damage.path or '.'}{f' {damage.name!r}' if damage.name else ''}: ", "red", damage.reason)
+    if not found and not as_json_:
+        line("no damage")
+    return 1 if found else 0
+
+
+@click.command("pack", epilog=as_example("lotdb pack results"))
+@database_options
+@timeout_option
+@json_option
+def pack_command(
+    database: str, name: str, settings: tuple[str, ...], timeout: float | None, as_json_: bool
+) -> None:
+    """Free the disk space of data that no node, branch or reader can reach any more."""
+    with changing(database, name, settings, timeout=timeout) as (db, _):
+        before = _size(db.path)
+        with waiting("packing"):
+            db.pack()
+    after = _size(Path(db.path))
+    if as_json_:
+        emit(dump({"bytes_before": before, "bytes_after": after, "freed_bytes": before - after}))
+    else:
+        line(f"{size_text(max(before - after, 0))} freed, {size_text(after)} left")
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files in *folder*."""
+    return sum(
+        os.lstat(os.path.join(above, file)).st_size for above, _, files in os.walk(folder) for file in files
+    )

@@ -1,0 +1,230 @@
+"""What a command line names: a database, a node in it, a payload of that; opened, or refused with advice."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from lotdb import LOTDB, BaseNode, Payload
+
+__all__ = [
+    "as_example",
+    "attributes_of",
+    "changing",
+    "database_options",
+    "json_option",
+    "node_at",
+    "path_argument",
+    "payload_of",
+    "reading",
+    "timeout_option",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+# Of how many children the nearest name is looked for, and how many are named.
+_LOOKED_AT, _NAMED = 10_000, 8
+
+json_option = click.option("--json", "as_json_", is_flag=True, help="Print JSON, for programs.")
+timeout_option = click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="S", help="Seconds to wait for another writer (0)."
+)
+
+
+def database_options(function: Command) -> Command:
+    """The argument DATABASE, and the options that say how to open it."""
+    for decorate in (
+        click.option(
+            "--setting",
+            "settings",
+            multiple=True,
+            metavar="BACKEND.NAME=VALUE",
+            help="Setting of a backend, such as zarr.store=/data/arrays.zarr; may be repeated.",
+        ),
+        click.option("--name", default="lotdb.fs", show_default=True, help="Data file in the folder."),
+        click.argument("database", type=click.Path()),
+    ):
+        function = decorate(function)
+    return function
+
+
+def path_argument(function: Command, *, required: bool = False) -> Command:
+    """The argument PATH: a node, by default the root."""
+    return click.argument("path", default=None if required else "", required=required, shell_complete=paths)(
+        function
+    )
+
+
+def as_example(*lines: str) -> str:
+    """The examples of a command, below its help."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+# -- databases ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def reading(database: str, name: str, settings: Iterable[str] = ()) -> Iterator[tuple[LOTDB, BaseNode]]:
+    """The database, opened for reading, and its root: it may be in use by a writer."""
+    from lotdb import LOTDB
+
+    folder, name = _place(database, name)
+    with LOTDB(folder, name, read_only=True, backends=_settings(settings)) as db, db.connection() as root:
+        yield db, root
+
+
+@contextmanager
+def changing(
+    database: str,
+    name: str,
+    settings: Iterable[str] = (),
+    *,
+    timeout: float | None = None,
+    create: bool = False,
+) -> Iterator[tuple[LOTDB, BaseNode]]:
+    """The database and its root in one transaction, which is committed at the end of the block."""
+    from lotdb import LOTDB
+
+    folder, name = _place(database, name, create=create)
+    with LOTDB(folder, name, timeout=timeout, backends=_settings(settings)) as db, db.connection() as root:
+        yield db, root
+
+
+def _place(database: str, name: str, *, create: bool = False) -> tuple[str, str]:
+    """The folder and the name of a database that is there, if it need not be created."""
+    folder = database
+    if os.path.isfile(database):  # somebody named the data file
+        folder, name = os.path.dirname(database) or ".", os.path.basename(database)
+        if not create and not os.path.lexists(os.path.join(folder, f"{name}.lotdb")):
+            raise click.UsageError(f"{database!r} is not a folder; a database is a folder", _here())
+    if create:
+        return folder, name
+    if not os.path.exists(folder):
+        raise click.ClickException(f"there is no folder {folder!r}{_alike_folder(folder)}")
+    if not any(os.path.lexists(os.path.join(folder, name + end)) for end in ("", ".old", ".lotdb", ".blobs")):
+        others = sorted(each.removesuffix(".lotdb") for each in os.listdir(folder) if each.endswith(".lotdb"))
+        advice = (
+            f"use --name {others[0]}" if others else f"make one with: lotdb ingest {folder} FOLDER_OF_FILES"
+        )
+        raise click.ClickException(f"there is no database {name!r} in {folder!r}; {advice}")
+    return folder, name
+
+
+def _alike_folder(folder: str) -> str:
+    above, last = os.path.split(os.path.normpath(folder))
+    try:
+        alike = get_close_matches(last, os.listdir(above or "."), 1)
+    except OSError:
+        return ""
+    return f"; did you mean {os.path.join(above, alike[0])!r}?" if alike else ""
+
+
+def _settings(given: Iterable[str]) -> dict[str, dict[str, Any]]:
+    settings: dict[str, dict[str, Any]] = {}
+    for each in given:
+        option, equals, text = each.partition("=")
+        backend, dot, name = option.partition(".")
+        if not (equals and dot and backend and name):
+            raise click.BadParameter(
+                f"{each!r} is not of the form BACKEND.NAME=VALUE", param_hint="--setting"
+            )
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        settings.setdefault(backend, {})[name] = value
+    return settings
+
+
+def _here() -> click.Context | None:
+    return click.get_current_context(silent=True)
+
+
+# -- nodes and payloads ---------------------------------------------------------------------------
+
+
+def node_at(root: BaseNode, path: str) -> BaseNode:
+    """The node at *path*, written as a/b/c; the root for an empty one."""
+    from lotdb import NodeNotFoundError
+
+    path = path.strip("/")
+    if path in ("", "."):
+        return root
+    try:
+        return root[path]
+    except NodeNotFoundError:
+        raise click.ClickException(f"there is no node {path!r}; {_advice(root, path)}") from None
+
+
+def _advice(root: BaseNode, path: str) -> str:
+    found, (missing, *_) = deepest(root, path.split("/"))
+    children = list(islice(found, _LOOKED_AT))
+    where = f"{found.path}/" if found.path else ""
+    if alike := get_close_matches(missing, children, 1):
+        return f"did you mean {where + alike[0]!r}?"
+    of = repr(found.path) if found.path else "the root"
+    if not children:
+        return f"{of} has no children"
+    more = " …" if len(children) > _NAMED else ""
+    return f"{of} has: {', '.join(children[:_NAMED])}{more}"
+
+
+def deepest(root: BaseNode, keys: list[str]) -> tuple[BaseNode, list[str]]:
+    """The last node on the way along *keys* that is there, and the keys that are left."""
+    node = root
+    for at, key in enumerate(keys):
+        child = node.get(key) if key else None
+        if child is None:
+            return node, keys[at:]
+        node = child
+    return node, []
+
+
+def attributes_of(node: BaseNode) -> dict[str, Any]:
+    """The attributes of *node* that are no payloads."""
+    payloads = set(node.payloads)
+    return {name: node.attrs[name] for name in node.attrs if name not in payloads}
+
+
+def payload_of(node: BaseNode, name: str | None) -> Payload:
+    """The payload *name* of *node*; without a name its only one, or the one that is its default."""
+    payloads = node.payloads
+    place = repr(node.path) if node.path else "the root"
+    if name is None:
+        names = list(islice(payloads, _NAMED + 1))
+        default = node.data_attribute if node.node_type == "data" else "data"
+        name = names[0] if len(names) == 1 else default
+        if name not in payloads:
+            if not names:
+                raise click.ClickException(f"{place} has no payload")
+            raise click.ClickException(f"{place} has several payloads; name one: {', '.join(names[:_NAMED])}")
+    elif name not in payloads:
+        there = list(payloads)
+        alike = get_close_matches(name, there, 1)
+        what = f"did you mean {alike[0]!r}?" if alike else f"it has: {', '.join(there[:_NAMED]) or 'none'}"
+        raise click.ClickException(f"{place} has no payload {name!r}; {what}")
+    return payloads[name]
+
+
+# -- completion -----------------------------------------------------------------------------------
+
+
+def paths(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The paths that a shell offers for what was *begun*."""
+    above, slash, _last = begun.rpartition("/")
+    try:
+        with reading(ctx.params["database"], ctx.params.get("name") or "lotdb.fs") as (_db, root):
+            node = root[above] if above else root
+            found = (above + slash + key for key in islice(node, _LOOKED_AT))
+            return [CompletionItem(path) for path in found if path.startswith(begun)]
+    except Exception:  # completing must not disturb the line that somebody is writing
+        return []

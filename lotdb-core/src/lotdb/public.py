@@ -1,0 +1,138 @@
+"""The public names, from the rooms that define them. ``lotdb`` hands them on; take them from there."""
+
+from lotdb.content.payload import Payload, StoredSegment, read_many
+from lotdb.content.usage import Usage
+from lotdb.database import LOTDB
+from lotdb.database.session import Savepoint
+from lotdb.database.stats import Stats
+from lotdb.database.upkeep import Damage
+from lotdb.errors import (
+    AttributeNotFoundError,
+    ClosedError,
+    CommitInDoubtError,
+    ConflictError,
+    DamagedError,
+    DatabaseBusyError,
+    DatabaseExistsError,
+    DatabaseFormatError,
+    DatabaseNotFoundError,
+    DataMismatchError,
+    ExportError,
+    FileSystemError,
+    IngestError,
+    InvalidConditionError,
+    InvalidDataError,
+    InvalidIndexError,
+    InvalidKeyError,
+    InvalidMoveError,
+    InvalidOptionError,
+    InvalidRangeError,
+    ListenerWarning,
+    LotdbError,
+    MissingPluginError,
+    NoAxisError,
+    NodeExistsError,
+    NodeNotFoundError,
+    PayloadExistsError,
+    PayloadNotFoundError,
+    PluginError,
+    ReadOnlyError,
+    StaleNodeError,
+    UnavailableError,
+    UnsafeRecordError,
+    UnsupportedValueError,
+    ValueTooLargeError,
+    WaitTimeoutError,
+    WrongNodeError,
+    WrongNodeTypeError,
+    WrongThreadError,
+)
+from lotdb.files.folders import IngestReport
+from lotdb.hookspecs import hookimpl
+from lotdb.interfaces.backend import Backend, BackendContext
+from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
+from lotdb.interfaces.sources import SourceFile
+from lotdb.node_api.nodes import BaseNode, DataNode
+from lotdb.node_api.reader_writer import DataReader, DataWriter
+from lotdb.queries.conditions import attr, payload
+from lotdb.queries.diff import diff
+from lotdb.registry.listing import PluginInfo
+from lotdb.registry.registry import Plugins, plugins
+from lotdb.storage.parts import open_part
+from lotdb.tree.changes import Change, Changes, PayloadInfo
+from lotdb.values.values import Undecodable, ValueType
+
+__all__ = [
+    "LOTDB",
+    "AttributeNotFoundError",
+    "Backend",
+    "BackendContext",
+    "BaseNode",
+    "Blocks",
+    "Change",
+    "Changes",
+    "ClosedError",
+    "CommitInDoubtError",
+    "ConflictError",
+    "Damage",
+    "DamagedError",
+    "DataMismatchError",
+    "DataNode",
+    "DataReader",
+    "DataWriter",
+    "DatabaseBusyError",
+    "DatabaseExistsError",
+    "DatabaseFormatError",
+    "DatabaseNotFoundError",
+    "ExportError",
+    "FileSystemError",
+    "IngestError",
+    "IngestReport",
+    "Ingested",
+    "IngestedNode",
+    "InvalidConditionError",
+    "InvalidDataError",
+    "InvalidIndexError",
+    "InvalidKeyError",
+    "InvalidMoveError",
+    "InvalidOptionError",
+    "InvalidRangeError",
+    "ListenerWarning",
+    "LotdbError",
+    "MissingPluginError",
+    "NoAxisError",
+    "NodeExistsError",
+    "NodeNotFoundError",
+    "Payload",
+    "PayloadExistsError",
+    "PayloadInfo",
+    "PayloadNotFoundError",
+    "PluginError",
+    "PluginInfo",
+    "Plugins",
+    "ReadOnlyError",
+    "Savepoint",
+    "SourceFile",
+    "StaleNodeError",
+    "Stats",
+    "StoredSegment",
+    "TargetFile",
+    "UnavailableError",
+    "Undecodable",
+    "UnsafeRecordError",
+    "UnsupportedValueError",
+    "Usage",
+    "ValueTooLargeError",
+    "ValueType",
+    "WaitTimeoutError",
+    "WrongNodeError",
+    "WrongNodeTypeError",
+    "WrongThreadError",
+    "attr",
+    "diff",
+    "hookimpl",
+    "open_part",
+    "payload",
+    "plugins",
+    "read_many",
+]

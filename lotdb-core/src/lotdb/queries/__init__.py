@@ -1,0 +1,1 @@
+"""Queries: finding nodes by paths and conditions, and telling how two trees differ."""

@@ -1,0 +1,246 @@
+"""Going through the stored records below a node, in the order of paths, along a pattern.
+
+No handle is made of a node that is passed by: only of those whose children are looked at, and of what is
+found. The stored states of records that are not in memory are looked at without making records of them, so
+that a search of a large tree neither fills the cache nor keeps Python's garbage collector busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, TypeAlias
+
+from lotdb.errors import DamagedError, StaleNodeError
+from lotdb.queries.globs import Step
+from lotdb.queries.matching import EntryTest, Tests
+from lotdb.records import NO_TREE, OWN_KEY, Box, Children, Entry
+from lotdb.records.children import child_items, parts
+from lotdb.records.entries import own_of
+from lotdb.tree import rings
+from lotdb.tree.node import Node
+from lotdb.tree.tree import Tree
+
+__all__ = ["Found", "laid_out", "scan"]
+
+_BATCH = 256
+
+# A node that was found, as its parent holds it: the parent's handle, which is None for the node at which the
+# search began, key and entry, and the container with its epoch and version.
+Found: TypeAlias = tuple[Any, str, Entry, Any, int, int]
+
+
+def scan(top: Node, first: Step, tests: Tests, node_type: str | None) -> Iterator[Found]:
+    """What is found at and below *top*, depth first, in the order of the keys.
+
+    Parameters
+    ----------
+    first
+        The place in the pattern that *top* is at.
+    tests
+        What the entries must pass.
+    node_type
+        Name of the type that the nodes must have; None for any.
+    """
+    tree = top._tree
+    entry = top._entry()
+    if first.finds and _is_found(entry, tests, node_type, tree):
+        yield None, top._key, entry, top._container, tree.epoch, tree.version
+    if not first.leads:
+        return
+    select = tests.select if node_type is None else None
+    stack = [_Level(top, first, select)]
+    while stack:
+        level = stack[-1]
+        if level.hits is not None:
+            hits, level.hits = level.hits, None
+            node, container, removals = level.node, level.container, level.removals
+            epoch, version = level.epoch, level.version
+            for key, entry in hits:
+                if tree.removals == removals or key in container:
+                    yield node, key, entry, container, epoch, version
+        same, after = level.step.same, level.step.after
+        # The test that fits the tuple of names of the last leaf; in a bucket all leaves mostly have the same.
+        names: Any = None
+        test: EntryTest | None = None
+        for key, entry in level.pairs:
+            at = same or after(key)
+            if at is None:
+                continue
+            record = entry[1]
+            if record is names or type(record) is tuple:
+                if record is not names:
+                    names, test = record, tests.of(record)
+                if (
+                    test is not None
+                    and at.finds
+                    and test(entry)
+                    and (node_type is None or entry[0] == node_type)
+                    and level.is_there(key)
+                ):
+                    yield level.node, key, entry, level.container, level.epoch, level.version
+                continue
+            flat, version = _peek_children(record, tree), tree.version
+            if at.finds and _is_found(entry, tests, node_type, tree, flat) and level.is_there(key):
+                yield level.node, key, entry, level.container, level.epoch, level.version
+            if at.leads and type(record) is Children and level.is_there(key):
+                child = level.node._child(key, entry, level.container, level.epoch, level.version)
+                _refuse_endless(child, record, len(stack))
+                stack.append(_Level(child, at, select, flat if version == tree.version else None))
+                break  # and go on with the rest of these later
+        else:
+            if not level.fetch():
+                stack.pop()
+
+
+def _is_found(
+    entry: Entry, tests: Tests, node_type: str | None, tree: Tree, flat: tuple[Any, ...] | None = None
+) -> bool:
+    if node_type is not None and entry[0] != node_type:
+        return False
+    return tests.asks_nothing or tests.match(laid_out(entry, tree, flat))
+
+
+def laid_out(entry: Entry, tree: Tree, flat: tuple[Any, ...] | None = None) -> Entry:
+    """*entry* with its names and values where a packed leaf has them.
+
+    *flat* is what :func:`_peek_children` gave for its record, if that was asked for already.
+    """
+    record = entry[1]
+    if type(record) is tuple:
+        return entry
+    own: Any = None
+    if type(record) is Children:
+        flat = flat or _peek_children(record, tree)
+        if flat is not None and flat[0] == OWN_KEY:
+            record = own = flat[1]
+    if type(record) is Box:
+        own = tree.peek(record)
+    return (entry[0], *(own if type(own) is tuple else own_of(entry)))
+
+
+def _peek_children(record: Any, tree: Tree) -> tuple[Any, ...] | None:
+    """Keys and entries, one after the other, of the children that *record* holds, if it is not in memory.
+
+    None if it is, or if they lie in several records.
+    """
+    state = tree.peek(record) if type(record) is Children else None
+    for _ in range(3):
+        if type(state) is not tuple or len(state) != 1:
+            return None
+        state = state[0]
+    return state if type(state) is tuple and state else None
+
+
+class _Level:
+    """The children of one node that the pattern reaches, fetched bit by bit."""
+
+    __slots__ = (
+        "_batches",
+        "_flat",
+        "_last",
+        "_select",
+        "container",
+        "epoch",
+        "hits",
+        "node",
+        "pairs",
+        "removals",
+        "step",
+        "version",
+    )
+
+    def __init__(self, node: Node, step: Step, select: Callable[..., Any] | None, flat: Any = None) -> None:
+        self.node = node
+        self.step = step
+        self.pairs: Iterator[tuple[str, Entry]] = iter(())
+        #: Those of the batch that are found, if that could be told of all at once.
+        self.hits: list[tuple[str, Entry]] | None = None
+        # It can where the keys do not matter.
+        self._select = select if step.same is not None and step.same.finds else None
+        self.container: Any = None
+        self.epoch = self.version = self.removals = -1
+        # What was read of the children already.
+        self._flat = flat
+        self._batches: Iterator[None] | None = None
+        self._last = OWN_KEY
+
+    def is_there(self, key: str) -> bool:
+        """Whether *key* was not taken away since it was fetched."""
+        return self.node._tree.removals == self.removals or key in self.container
+
+    def fetch(self) -> bool:
+        """Have the next children in ``pairs`` or ``hits``; False if there are no more."""
+        try:
+            container = self.node._children()
+        except StaleNodeError:
+            return False
+        if container is None:
+            return False
+        tree = self.node._tree
+        is_first = self.container is None
+        is_unchanged = is_first or self.version == tree.version
+        self.container = container
+        self.epoch, self.version, self.removals = tree.epoch, tree.version, tree.removals
+        if self.step.literal is not None:
+            return is_first and self._look_up(self.step.literal)
+        if is_first and not self.step.prefix:
+            self._batches = self._by_bucket(container, tree)
+        if self._batches is not None and is_unchanged:
+            return next(self._batches, self) is None
+        # What was changed meanwhile may be in another bucket by now, so the rest is fetched by keys.
+        self._batches = None
+        return self._by_key(container)
+
+    def _by_bucket(self, container: Any, tree: Tree) -> Iterator[None]:
+        flat, self._flat = self._flat or _peek_children(container, tree), None
+        if flat is not None:
+            if self._take(flat):
+                yield
+            return
+        for bucket in parts(container):
+            state: Any = tree.peek(bucket) or bucket.__getstate__()
+            if self._take(state[0]):
+                yield
+            tree.trim_cache()
+
+    def _take(self, flat: tuple[Any, ...]) -> bool:
+        """Have the keys and entries that stand one after the other in *flat*."""
+        start = 2 if flat and flat[0] == OWN_KEY else 0
+        keys, entries = flat[start::2], flat[start + 1 :: 2]
+        if not keys:
+            return False
+        self._go_on(keys[0], keys[-1])
+        self.hits = None if self._select is None else self._select(keys, entries)
+        self.pairs = zip(keys, entries, strict=True) if self.hits is None else iter(())
+        return True
+
+    def _by_key(self, container: Any) -> bool:
+        prefix = self.step.prefix
+        # Keys are ordered by their characters, so those with the prefix stand together.
+        items = container.items(min=prefix) if prefix > self._last else child_items(container, self._last)
+        batch: list[tuple[str, Entry]] = list(islice(items, _BATCH))
+        if batch:
+            self._go_on(batch[0][0], batch[-1][0])
+            if prefix and not self._last.startswith(prefix):
+                batch = [pair for pair in batch if pair[0].startswith(prefix)]
+        self.pairs = iter(batch)
+        self.node._tree.trim_cache()
+        return bool(batch)
+
+    def _look_up(self, key: str) -> bool:
+        entry = self.container.get(key)
+        self.pairs = iter(() if entry is None else ((key, entry),))
+        return entry is not None
+
+    def _go_on(self, first: str, last: str) -> None:
+        # In a stranger's file the records may lead back.
+        if not self._last < first <= last:
+            raise DamagedError(f"the children of {self.node._place()} cannot be listed: {NO_TREE}")
+        self._last = last
+
+
+def _refuse_endless(node: Node, children: Children, depth: int) -> None:
+    """Raise ``DamagedError`` if the search would go on for ever, as a walk does."""
+    if depth >= rings.LEVELS and depth & (depth - 1) == 0:
+        rings.refuse_ring(node, children, levels=None)

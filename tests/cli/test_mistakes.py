@@ -1,0 +1,87 @@
+"""What a user gets wrong is one line that says what to type."""
+
+import pytest
+
+from lotdb import LOTDB
+
+MISTAKES = [
+    (["tre", "DB"], 2, "did you mean: lotdb tree"),
+    (["wxyz", "DB"], 2, "lotdb --help"),
+    (["tree"], 2, "missing argument 'DATABASE'"),
+    (["tree", "DB", "--dept", "2"], 2, "--depth"),
+    (["tree", "DB", "--depth", "two"], 2, "'two' is not a valid integer"),
+    (["tree", "DB", "--depth", "-1"], 2, "-1"),
+    (["tree", "DB", "sensr"], 1, "did you mean 'sensor'?"),
+    (["show", "DB", "sensor/captur_1"], 1, "did you mean 'sensor/capture_1'?"),
+    (["show", "DB", "sensor/zzz"], 1, "'sensor' has: capture_0, capture_1, capture_2"),
+    (["show", "DB", "zzz"], 1, "the root has: kinds, sensor, variant"),
+    (["show", "DB", "kinds/a/b"], 1, "'kinds' has no children"),
+    (["show", "DB", "sensor//x"], 2, "sensor//x"),
+    (["get", "DB", "sensor/capture_0", "lable"], 1, "did you mean 'label'?"),
+    (["get", "DB", "sensor/capture_0", "imu"], 1, "lotdb cat"),
+    (["cat", "DB", "sensor/capture_0", "ium"], 1, "did you mean 'imu'?"),
+    (["cat", "DB", "sensor"], 1, "'sensor' has no payload"),
+    (["cat", "DB", "kinds"], 1, "name one: text, bytes"),
+    (["cat", "DB", "sensor/capture_0", "--rows", "5"], 2, "START:STOP"),
+    (["cat", "DB", "sensor/capture_0", "--rows", "9:3"], 2, "capture_0"),
+    (["cat", "DB", "sensor/capture_0", "--seconds", "-3:1"], 2, "capture_0"),
+    (["cat", "DB", "kinds", "small", "--seconds", "0:1"], 2, "rate"),
+    (["cat", "DB", "kinds", "small", "--seconds", "0:1", "--rows", "0:1"], 2, "not both"),
+    (["set", "DB", "sensor"], 2, "NAME=VALUE"),
+    (["set", "DB", "sensor", "label"], 2, "NAME=VALUE"),
+    (["set", "DB", "sensor", "n=x", "--type", "int"], 2, "'x' is no int"),
+    (["set", "DB", "sensor", "n={", "--type", "json"], 2, "is no json"),
+    (["set", "DB", "sensor/capture_0", "imu=1"], 1, "payload"),
+    (["set", "DB", "senser", "n=1"], 1, "did you mean 'sensor'?"),
+    (["export", "DB", "sensor/capture_0", "/tmp/nothing.xyz"], 1, "xyz"),
+    (["export", "DB", "sensor/capture_0", "a", "b", "c"], 2, "one payload and one file"),
+    (["branch", "DB", "sensor", "variant"], 1, "variant"),
+    (["branch", "DB", "sensor", "a/b"], 2, "'a/b'"),
+    (["move", "DB", "sensor", "sensor/capture_0/x"], 2, "below itself"),
+    (["stats", "DB", "--file", "nothing"], 1, "there is no file 'nothing'"),
+    (["tree", "DB", "--setting", "zarr"], 2, "BACKEND.NAME=VALUE"),
+    (["tree", "DB", "--setting", "zar.store=x"], 1, "zar"),
+    (["tree", "DB", "--name", "other.fs"], 1, "use --name lotdb.fs"),
+    (["tree", "DB/lotdb.fs.end"], 2, "is not a folder"),
+    (["tree", "DBX"], 1, "did you mean"),
+    (["tree", "EMPTY"], 1, "there is no database 'lotdb.fs' in"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected", "words"), MISTAKES, ids=lambda each: str(each)[:60])
+def test_a_mistake_is_one_line_that_says_what_to_type(arguments, expected, words, database, lotdb, tmp_path):
+    (tmp_path / "empty").mkdir()
+    places = {"DB": database, "EMPTY": tmp_path / "empty"}
+    code, out, err = lotdb(*(str(places.get(each, each)).replace("DB", database) for each in arguments))
+    assert (code, out) == (expected, "")
+    assert err.startswith("lotdb")
+    assert err.count("\n") == 1
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_without_a_command_the_help_is_shown(lotdb):
+    code, out, err = lotdb()
+    assert (code, out) == (2, "")
+    assert "Commands:\n" in err
+
+
+def test_a_mistake_changes_nothing(database, lotdb, printed):
+    before = printed("tree", database, "--json")
+    for arguments, _, _ in MISTAKES:
+        lotdb(*(each.replace("DB", database) for each in arguments))
+    assert printed("tree", database, "--json") == before
+
+
+def test_a_database_in_use_is_said_to_be(database, lotdb):
+    with LOTDB(database):
+        code, _, err = lotdb("set", database, "sensor", "a=1")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "lotdb.fs" in err
+
+
+@pytest.mark.parametrize("place", ["lotdb.fs", "./lotdb.fs"])
+def test_the_data_file_stands_for_its_folder(database, printed, monkeypatch, place):
+    monkeypatch.chdir(database)
+    assert printed("ls", place) == "kinds\nsensor\nvariant\n"
