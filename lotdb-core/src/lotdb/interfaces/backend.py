@@ -137,7 +137,7 @@ class Backend(ABC):
 
     #: True says that whatever :meth:`read_into` and :meth:`read_selection` read was checked against a
     #: checksum of the backend's own, so that altered bytes are a ``DamagedError`` in any window. Of a backend
-    #: that does not say so the core checks the windows: it keeps checksums of blocks of rows of about 64 KiB,
+    #: that does not say so the core checks the windows: it keeps checksums of blocks of rows of about 32 KiB,
     #: and reads such blocks whole.
     checks_windows: bool = False
 

@@ -12,6 +12,7 @@ from lotdb.errors import (
     LotdbError,
     MissingPluginError,
     PluginError,
+    shown,
     store_error,
     system_errors,
 )
@@ -87,6 +88,7 @@ class Backends:
         if name in _TAKEN:
             raise PluginError(f"no backend can be called {name!r}: a part of the database has that name")
         cls = self._plugins.backend(name)
+        _check_number(cls, "format_version")
         noted = self._formats.get(name, 1)
         if noted > cls.format_version:
             raise DatabaseFormatError(
@@ -97,7 +99,7 @@ class Backends:
         with system_errors():
             check_folder(str(folder))
         try:
-            return cls(
+            backend = cls(
                 BackendContext(
                     folder=folder,
                     read_only=self._read_only,
@@ -115,6 +117,13 @@ class Backends:
             raise PluginError(
                 f"backend {with_versions(name)} failed to open in {folder.name!r}: {error!r}"
             ) from error
+        try:
+            for number in ("format_version", "concurrent_reads"):  # its __init__ may have set them
+                _check_number(backend, number)
+        except PluginError:
+            backend.close()
+            raise
+        return backend
 
     def in_use(self) -> Iterator[Backend]:
         """The backends that are open, configured, or keep files beside the database."""
@@ -135,3 +144,12 @@ class Backends:
         """Close all that are open."""
         while self._open:
             self._open.popitem()[1].close()
+
+
+def _check_number(backend: Backend | type[Backend], name: str) -> None:
+    """Raise ``PluginError`` if what *backend* declares makes no sense; its version would be noted."""
+    number = getattr(backend, name)
+    if type(number) is not int or number < 1:
+        raise PluginError(
+            f"backend {backend.name!r} has {name} = {shown(number)}; it must be an int from 1 on"
+        )

@@ -50,6 +50,7 @@ SUM_BYTES = 8
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 _WORDS = BLOCK_BYTES // 8
+_AT_ONCE = 64  # blocks
 _WORD = np.dtype("<u8")
 _MASK = (1 << 64) - 1
 # Rows of more bytes than a block has, and blocks of larger segments, are summed in parts.
@@ -207,7 +208,10 @@ def _sums(data: Bytes, size: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
         return sums
     whole = len(data) // size
     words = data[: whole * size].view(_WORD).reshape(whole, size // 8)
-    np.matmul(words, _numbers()[: size // 8], out=sums[:whole])
+    # numpy copies what does not begin at a multiple of eight bytes, so it gets some blocks at a time.
+    for first in range(0, whole, _AT_ONCE):
+        part = slice(first, min(first + _AT_ONCE, whole))
+        np.matmul(words[part], _numbers()[: size // 8], out=sums[part])
     if whole < count:
         sums[whole] = _sum_part(data[whole * size :])
     return sums

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
@@ -66,12 +66,13 @@ class Reader:
         self._pending: dict[int, Pack] = {}  # what is not written yet, by the identity of its locator
         # What was undone last, to tell it from what is damaged.
         self._undone: deque[Any] = deque(maxlen=1000)
-        # By locator, first row and rows: what is known of the blocks of segments, and rows read ahead.
+        # By locator, first row and rows: what is known of the blocks of segments, and rows read ahead, with
+        # the number of payloads that want them.
         self._blocks: dict[tuple[Any, ...], Blocks] = {}
         self._scratch = _NO_ROOM
         # By its name, whether a backend may be asked for several things at once.
         self._at_once: dict[str, bool] = {}
-        self._ahead: OrderedDict[tuple[Any, ...], Array] = OrderedDict()
+        self._ahead: OrderedDict[tuple[Any, ...], tuple[Array, int]] = OrderedDict()
         self._ahead_bytes = 0
         #: Where the payload was that was read whole last, of a backend that is read ahead.
         self.last_read: tuple[Any, str, str] | None = None
@@ -212,7 +213,8 @@ class Reader:
 
         Errors are left to who does.
         """
-        steps: list[tuple[Reader, Segment, Request]] = []
+        steps: dict[tuple[int, Any], tuple[Reader, Segment, Request]] = {}
+        times: Counter[tuple[int, Any]] = Counter()
         for layout, segment in wanted:
             if not self.reads_at_once(layout, (segment,)):
                 continue
@@ -220,23 +222,33 @@ class Reader:
             size = segment.rows * layout.row_bytes
             if id(segment.locator) in keeper._pending or segment[:3] in keeper._ahead or size > AHEAD_BYTES:
                 continue
+            name = id(keeper), segment[:3]
+            times[name] += 1
+            if name in steps:  # of a branch that shares it
+                continue
             rows = np.empty((segment.rows, *layout.row_shape), layout.dtype)
             backend = keeper._backends(layout.backend)
-            steps.append((keeper, segment, Request(backend, segment.locator, segment.first, rows)))
-        run_all([request for _, _, request in steps])
-        for keeper, segment, request in steps:
+            steps[name] = keeper, segment, Request(backend, segment.locator, segment.first, rows)
+        run_all([request for _, _, request in steps.values()])
+        for name, (keeper, segment, request) in steps.items():
             if request.error is None:
-                keeper._put_ahead(segment, request.out)
+                keeper._put_ahead(segment, request.out, times[name])
 
-    def _put_ahead(self, segment: Segment, rows: Array) -> None:
-        self._ahead[segment[:3]] = rows
+    def _put_ahead(self, segment: Segment, rows: Array, times: int) -> None:
+        self._ahead[segment[:3]] = rows, times
         self._ahead_bytes += rows.nbytes
         while self._ahead_bytes > 2 * FETCHED_BYTES:
-            self._ahead_bytes -= self._ahead.popitem(last=False)[1].nbytes
+            self._ahead_bytes -= self._ahead.popitem(last=False)[1][0].nbytes
 
     def _take_ahead(self, segment: Segment) -> Array | None:
-        rows = self._ahead.pop(segment[:3], None)
-        if rows is not None:
+        found = self._ahead.get(segment[:3])
+        if found is None:
+            return None
+        rows, times = found
+        if times > 1:
+            self._ahead[segment[:3]] = rows, times - 1
+        else:
+            del self._ahead[segment[:3]]
             self._ahead_bytes -= rows.nbytes
         return rows
 
@@ -304,26 +316,31 @@ class Reader:
         """Fill *out* with rows of blocks of which some were not looked at yet."""
         step, end = blocks.step, skip + len(out)
         begin, stop = skip // step * step, min(-(-end // step) * step, segment.rows)
-        if (stop - begin) * layout.row_bytes > len(self._scratch):
+        scratch = self._scratch
+        if (stop - begin) * layout.row_bytes > len(scratch):
             requests, finish = self._begin_checked(backend, layout, segment, blocks, skip, out)
             run_all(requests)
             finish()
             return
         # Memory that is in the processor's cache already, for what most windows are.
         row_bytes = layout.row_bytes
-        room = self._scratch[: (stop - begin) * row_bytes]
+        room = scratch[: (stop - begin) * row_bytes]
         rows = room.view(layout.dtype)
         if layout.row_shape:
             rows = rows.reshape(stop - begin, *layout.row_shape)
+        self._scratch = _NO_ROOM  # it is in use: a backend may read from this database, too
         try:
-            backend.read_into(segment.locator, segment.first + begin, rows)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise self._read_error(backend, segment.locator, error) from error
-        if not blocks.check(begin, room):
-            raise self._checksum_error(layout, segment)
-        as_bytes(out)[...] = room[(skip - begin) * row_bytes : (end - begin) * row_bytes]
+            try:
+                backend.read_into(segment.locator, segment.first + begin, rows)
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise self._read_error(backend, segment.locator, error) from error
+            if not blocks.check(begin, room):
+                raise self._checksum_error(layout, segment)
+            as_bytes(out)[...] = room[(skip - begin) * row_bytes : (end - begin) * row_bytes]
+        finally:
+            self._scratch = scratch
 
     def _begin(
         self, layout: Layout, segment: Segment, skip: int, out: Array

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from persistent import Persistent
 
+from lotdb.errors import DamagedError, system_error
 from lotdb.interfaces.backend import Backend
 from lotdb.segments.layout import Array
 from lotdb.segments.small_arrays import copy_rows
@@ -56,6 +57,13 @@ def run_all(requests: Sequence[Request]) -> None:
             if isinstance(each[0].locator, Persistent):
                 _read(each)
         _at_once(_read, shared, backend.concurrent_reads)
+        for each in shared:
+            for request in each:
+                if request.error is not None and not _is_final(request.error):
+                    # What failed may be of use in the user's thread only, as a connection of sqlite3 is. That
+                    # says nothing about the data.
+                    request.error = None
+                    _read([request])
 
 
 def _joined(requests: Iterable[Request]) -> Iterator[list[Request]]:
@@ -100,14 +108,24 @@ def _read(group: list[Request]) -> None:
     try:
         rows = np.empty((last - one.first, *one.out.shape[1:]), one.out.dtype)
         one.backend.read_into(one.locator, one.first, rows)
-    except Exception:
-        # Of one of them, perhaps: each is asked for by itself, for an error of its own.
+    except Exception as error:
+        # Of one of them, perhaps: each is asked for by itself, for an error of its own. But who waited in
+        # vain for the store does not wait once more for each.
+        is_out_of_reach = system_error(error, of_a_store=True) is not None
         for each in group:
-            _read([each])
+            if is_out_of_reach:
+                each.error = error
+            else:
+                _read([each])
         return
     for each in group:
         at = each.first - one.first
         copy_rows(rows[at : at + len(each.out)], each.out)
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether *error* would be the same in another thread."""
+    return isinstance(error, DamagedError | MemoryError) or system_error(error, of_a_store=True) is not None
 
 
 def _at_once(job: Callable[[Any], None], several: Sequence[Any], threads: int) -> None:
