@@ -181,3 +181,19 @@ def test_a_connection_that_could_not_be_opened_is_forgotten_though_its_error_is_
         assert db._open_connections() == []
         db.pack()
         assert db.run(lambda root: root.attrs["label"]) == "right"
+
+
+def test_a_connection_is_closed_by_any_of_its_nodes(tmp_path):
+    with LOTDB(tmp_path / "db") as db:
+        node = db.open_connection("mine").get_node("a")
+        db.close_connection(node)
+        with pytest.raises(ClosedError, match="'mine'"):
+            db.commit("mine")
+
+
+def test_a_block_closes_its_own_connection(tmp_path):
+    with LOTDB(tmp_path / "db") as db:
+        with db.connection() as root, pytest.raises(WrongNodeError, match="closes its connection at its end"):
+            db.close_connection(root.get_node("a"))
+        with db.connection() as root:
+            assert "a" in root

@@ -281,10 +281,20 @@ class LOTDB(Opened):
         """A point within a connection's transaction; its ``rollback()`` discards later changes."""
         return self._session(connection).savepoint()
 
-    def close_connection(self, connection_id: str = "standard") -> None:
-        """Close a connection; uncommitted changes are discarded."""
-        self._session(connection_id).close()
-        del self._sessions[connection_id]
+    def close_connection(self, connection_id: str | BaseNode = "standard") -> None:
+        """Close a connection that ``open_connection`` opened; uncommitted changes are discarded.
+
+        *connection_id* is the id that it was opened with, or any of its nodes.
+        """
+        session = self._session(connection_id)
+        opened = [each for each, open_session in self._sessions.items() if open_session is session]
+        if not opened:
+            raise WrongNodeError(
+                f"{connection_id!r} belongs to a `with db.connection() as root:` block, which closes its "
+                "connection at its end"
+            )
+        session.close()
+        del self._sessions[opened[0]]
 
     def _session(self, connection: str | BaseNode) -> Session:
         self._check()
