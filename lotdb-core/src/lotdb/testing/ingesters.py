@@ -424,9 +424,11 @@ class IngesterTests(Kit):
                     )
                 assert got.samplerate_hz in (rate, None), f"{about}: the rate is {got.samplerate_hz}"
 
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_a_node_that_came_in_goes_out_again(
         self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
+        """A node that is exported and taken in again has the same payloads, with the same rates."""
         if not hasattr(plugin, "lotdb_export_node"):
             pytest.skip("the plugin writes no nodes")
         for sample in samples:
