@@ -34,10 +34,14 @@ def read_lotdb(folder: str, backend: str, again: bool = False, checked: bool = T
         from lotdb_backend_blob.backend import BlobBackend
 
         BlobBackend.checks_windows = True  # so that the core leaves it to it
-    with LOTDB(folder) as db, db.connection() as root:
-        if again:
-            timed(root["speech"].read_data, **size)
-        return timed(root["speech"].read_data, **size)
+    try:
+        with LOTDB(folder) as db, db.connection() as root:
+            if again:
+                timed(root["speech"].read_data, **size)
+            return timed(root["speech"].read_data, **size)
+    finally:
+        if not checked:
+            BlobBackend.checks_windows = False
 
 
 def read_lotdb1(folder: str, backend: str, **size: int) -> Figures:

@@ -32,6 +32,14 @@ def test_distinct_counts_values(database, printed):
     assert printed("find", database, "--distinct", "label").split() == ["count", "label", "6", "walk"]
 
 
+def test_distinct_counts_what_payloads_are_like(database, lotdb, printed):
+    shown = printed("find", database, "--distinct", "payload('imu').dtype", "--json")
+    assert json.loads(shown) == {"value": "float32", "count": 6}
+    code, out, err = lotdb("find", database, "--distinct", "payload('imu').dtyp")
+    assert (code, out) == (2, "")
+    assert "dtype" in err
+
+
 def test_a_condition_that_means_nothing_is_misuse(database, lotdb):
     code, out, err = lotdb("find", database, "--where", "label = 3")
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -47,7 +55,7 @@ def test_diff_says_what_differs(database, printed):
         root["variant/capture_1"].append_data(np.zeros((5, 3), "f4"))
         root["variant"].delete_node("capture_2")
     lines = printed("diff", database, "sensor", "variant").splitlines()
-    assert lines[0] == "~ capture_0: attribute 'label' 'walk' is 'run'"
+    assert lines[0] == "~ capture_0: attribute 'label' 'walk' -> 'run'"
     assert "rows 2000:2005" in lines[1]
     assert lines[2] == "- capture_2"
     first, second, third = map(
@@ -68,7 +76,7 @@ def test_diff_compares_two_databases(database, tmp_path, printed):
         there.add_tree(root["sensor"], copy=True)
         there["sensor/capture_1"].attrs["label"] = "sit"
     out = printed("diff", database, "sensor", "sensor", "--other", tmp_path / "copy")
-    assert out == "~ capture_1: attribute 'label' 'walk' is 'sit'\n"
+    assert out == "~ capture_1: attribute 'label' 'walk' -> 'sit'\n"
 
 
 def test_diff_as_json_tells_arrays_and_none(database, printed):

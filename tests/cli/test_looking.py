@@ -103,3 +103,10 @@ def test_what_commands_a_terminal_is_shown_as_what_it_is(tmp_path, printed):
     ):  # fmt: skip
         out = printed(arguments[0], tmp_path / "evil", *arguments[1:])
         assert out.replace("\n", "").isprintable(), arguments
+
+
+def test_show_tells_what_a_payload_is_when_its_backend_is_not_there(database, printed, monkeypatch):
+    monkeypatch.setenv("LOTDB_PLUGINS_OFF", "blob")
+    assert "float32  1000 Hz" in printed("show", database, "sensor/capture_0")
+    about = json.loads(printed("show", database, "sensor/capture_0", "--json"))["payloads"]["imu"]
+    assert (about["shape"], about["backend"], about["bytes_on_disk"]) == ([2000, 3], "blob", None)

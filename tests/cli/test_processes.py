@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -88,7 +89,7 @@ def test_a_reader_that_goes_away_is_no_error(database):
         for number in range(1500):
             root.get_node_path(f"many/{number}{'_' * 200}")
     for line in ("ls DB many | head -1", "tree DB --max-children 100000 | head -1"):
-        shell = f"set -o pipefail; {' '.join(COMMAND)} {line.replace('DB', database)}"
+        shell = f"set -o pipefail; {shlex.join(COMMAND)} {line.replace('DB', shlex.quote(database))}"
         done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120)
         assert done.stderr == ""
         assert len(done.stdout.splitlines()) == 1

@@ -685,3 +685,14 @@ def test_a_torn_commit_of_before_opens(old):
     file.write_bytes(whole[:start] + bytes(len(whole) - start))
     with LOTDB(old) as db, db.connection() as root:
         assert list(root) == [f"node{n}" for n in range(4)]
+
+
+def test_no_damage_is_its_own_cause(tmp_path):
+    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+        root.get_data_node("a").write_data(np.zeros(100_000))
+        (file,) = [Path(name) for name, _ in root["a"].payloads["data"].files()]
+    file.unlink()
+    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+        with pytest.raises(DamagedError) as caught:
+            root["a"].read_data()
+        assert caught.value.__cause__ is not caught.value

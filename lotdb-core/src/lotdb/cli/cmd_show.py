@@ -80,14 +80,14 @@ def _row(name: str, payload: Payload) -> tuple[str, ...]:
         "" if about["seconds"] is None else f"{about['seconds']:g}",
         "" if about["unit"] is None else value_text(about["unit"]),
         size_text(about["bytes"]),
-        size_text(about["bytes_on_disk"]),
+        "" if about["bytes_on_disk"] is None else size_text(about["bytes_on_disk"]),
         payload.backend,
     )
 
 
 def _about(payload: Payload) -> dict[str, Any]:
-    """What is known of a payload; the files of segments are counted once each."""
-    files = {file for segment in payload.segments() for file in segment.files}
+    """What is known of a payload."""
+    on_disk = _bytes_on_disk(payload)
     return {
         "kind": payload.kind,
         "shape": list(payload.shape),
@@ -96,12 +96,21 @@ def _about(payload: Payload) -> dict[str, Any]:
         "seconds": payload.duration_s if payload.samplerate_hz else None,
         "unit": as_json(payload.metadata.get("unit")),
         "bytes": payload.nbytes,
-        "bytes_on_disk": sum(size for _, size in files),
-        "segments": len(payload.segments()),
+        "bytes_on_disk": on_disk,
         "backend": payload.backend,
         "content_type": payload.content_type,
         "metadata": as_json(payload.metadata),
     }
+
+
+def _bytes_on_disk(payload: Payload) -> int | None:
+    """The size of its files, each counted once; None if its backend is not there to tell."""
+    from lotdb import MissingPluginError
+
+    try:
+        return sum(size for _, size in {file for segment in payload.segments() for file in segment.files})
+    except MissingPluginError:
+        return None
 
 
 def _document(node: BaseNode) -> dict[str, Any]:

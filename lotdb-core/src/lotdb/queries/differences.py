@@ -96,7 +96,7 @@ class Difference:
         if sign:
             return f"{sign} {self.path or '.'}"
         if self.kind == "retyped":
-            return f"~ {self.path or '.'}: type {self.before!r} is {self.after!r}"
+            return f"~ {self.path or '.'}: type {self.before!r} -> {self.after!r}"
         what, _, how = self.kind.partition("_")
         about = f"{what} {self.name!r}"
         if how == "added":
@@ -104,9 +104,9 @@ class Difference:
         if how == "removed":
             return f"~ {self.path or '.'}: - {about} {_brief(self.before)}"
         if what != "payload":
-            return f"~ {self.path or '.'}: {about} {_brief(self.before)} is {_brief(self.after)}"
+            return f"~ {self.path or '.'}: {about} {_brief(self.before)} -> {_brief(self.after)}"
         parts = [
-            f"{name} {getattr(self.before, name)!r} is {getattr(self.after, name)!r}" for name in self.fields
+            f"{name} {getattr(self.before, name)!r} -> {getattr(self.after, name)!r}" for name in self.fields
         ]
         if self.rows:
             some = ", ".join(f"{first}:{last}" for first, last in self.rows[:5])

@@ -225,6 +225,10 @@ def _field(name: object, what: str) -> Field:
         raise InvalidConditionError(
             f"{what} takes names of attributes, or fields such as lotdb.payload('imu').dtype, not {name!r}"
         )
+    if isinstance(name, str) and name.startswith("payload("):  # as in a condition that is a text
+        from lotdb.queries.parsing import parse_field
+
+        return parse_field(name)
     return attr(cast("str", name))
 
 

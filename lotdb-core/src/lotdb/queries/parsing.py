@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from lotdb.errors import InvalidConditionError, InvalidKeyError, shown
 from lotdb.queries.conditions import Both, Condition, Either, Field, PayloadFields, attr, payload
 
-__all__ = ["parse"]
+__all__ = ["parse", "parse_field"]
 
 # Python's parser, too, takes some of the stack for each level.
 _LONGEST = 4096
@@ -42,6 +42,8 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">": lambda field, value: field > value,
     ">=": lambda field, value: field >= value,
 }
+T = TypeVar("T")
+
 _METHODS = ("exists", "is_in", "matches", "contains")
 
 
@@ -58,6 +60,21 @@ def parse(text: str) -> Condition:
     >>> parse("1.5 < height_m <= 1.8 and not label in ('walk', 'run')")
     (attr('height_m') > 1.5) & (attr('height_m') <= 1.8) & ~attr('label').is_in(['walk', 'run'])
     """
+    return _translated(text, _Translator.condition)
+
+
+def parse_field(text: str) -> Field:
+    """The field that *text* names, such as ``payload('imu').dtype``.
+
+    Raises
+    ------
+    InvalidConditionError
+        If it names none.
+    """
+    return _translated(text, _Translator.field)
+
+
+def _translated(text: str, translate: Callable[[_Translator, ast.expr], T]) -> T:
     text = str.__str__(text).strip()
     if not text:
         raise InvalidConditionError(f"the condition is empty; {_ALLOWED}")
@@ -76,7 +93,7 @@ def parse(text: str) -> Condition:
     except (ValueError, RecursionError, MemoryError) as error:
         raise InvalidConditionError(f"the condition {shown(text)} cannot be read: {error}") from None
     try:
-        return _Translator(text).condition(parsed)
+        return translate(_Translator(text), parsed)
     except RecursionError:
         raise InvalidConditionError(f"the condition {shown(text)} is nested too deeply") from None
 
@@ -120,10 +137,10 @@ class _Translator:
     ) -> Condition:
         if isinstance(operator, ast.In | ast.NotIn):
             if self._is_field(left):
-                field, value = self._field(left), self._literal(right)
+                field, value = self.field(left), self._literal(right)
                 condition: Condition = self._made(node, lambda: field.is_in(value))
             else:
-                field, value = self._field(right), self._literal(left)
+                field, value = self.field(right), self._literal(left)
                 condition = self._made(node, lambda: field.contains(value))
             return ~condition if isinstance(operator, ast.NotIn) else condition
         sign = _OPERATORS[type(operator)]
@@ -131,13 +148,13 @@ class _Translator:
             left, right, sign = right, left, _TURNED[sign]
         if self._is_field(right):
             self._refuse(right, "both sides are fields; a text stands in quotes")
-        field, value = self._field(left), self._literal(right)
+        field, value = self.field(left), self._literal(right)
         made: Condition = self._made(node, lambda: _COMPARE[sign](field, value))
         return made
 
     # -- fields and methods ------------------------------------------------------------------------
 
-    def _field(self, node: ast.expr) -> Field:
+    def field(self, node: ast.expr) -> Field:
         found: object = None
         match node:
             case ast.Name() | ast.Attribute():
@@ -148,7 +165,7 @@ class _Translator:
                     above = self._payload_or_field(node.value)
                     found = self._made(node, lambda: getattr(above, node.attr))
             case ast.Subscript():
-                inner, part = self._field(node.value), self._literal(node.slice)
+                inner, part = self.field(node.value), self._literal(node.slice)
                 found = self._made(node, lambda: inner[part])
             case ast.Call():
                 found = self._call(node)
@@ -163,7 +180,7 @@ class _Translator:
             found = self._call(node)
             if not isinstance(found, Condition):
                 return found
-        return self._field(node)
+        return self.field(node)
 
     def _dotted(self, node: ast.expr) -> str | None:
         names: list[str] = []

@@ -6,7 +6,7 @@ import weakref
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -176,7 +176,7 @@ class Reader:
         except MemoryError:
             raise
         except Exception as error:
-            raise self._read_error(backend, segment.locator, error) from error
+            self._raise_as_read_error(backend, segment.locator, error)
         copy_rows(box, out)
 
     def reads_boxes(self, layout: Layout, segments: tuple[Segment, ...]) -> bool:
@@ -306,7 +306,7 @@ class Reader:
         except MemoryError:
             raise
         except Exception as error:
-            raise self._read_error(backend, segment.locator, error) from error
+            self._raise_as_read_error(backend, segment.locator, error)
         if is_whole and (summed if in_parts else checksum(out)) != segment.checksum:
             raise self._checksum_error(layout, segment)
 
@@ -335,7 +335,7 @@ class Reader:
             except MemoryError:
                 raise
             except Exception as error:
-                raise self._read_error(backend, segment.locator, error) from error
+                self._raise_as_read_error(backend, segment.locator, error)
             if not blocks.check(begin, room):
                 raise self._checksum_error(layout, segment)
             as_bytes(out)[...] = room[(skip - begin) * row_bytes : (end - begin) * row_bytes]
@@ -412,7 +412,7 @@ class Reader:
             return
         if isinstance(error, MemoryError):
             raise error
-        raise self._read_error(request.backend, request.locator, error) from error
+        self._raise_as_read_error(request.backend, request.locator, error)
 
     def _blocks_of(self, layout: Layout, segment: Segment) -> Blocks:
         if len(self._blocks) >= KNOWN_BLOCKS:
@@ -425,6 +425,12 @@ class Reader:
     def _keeper(self, locator: Any) -> Reader:
         """The reader of *locator*; a tree that was copied has others, and overrides this."""
         return self
+
+    def _raise_as_read_error(self, backend: Backend, locator: Any, error: Exception) -> NoReturn:
+        found = self._read_error(backend, locator, error)
+        if found is error:  # which must not be its own cause: whoever follows the causes would never end
+            raise found
+        raise found from error
 
     def _read_error(self, backend: Backend, locator: Any, error: Exception) -> LotdbError:
         if isinstance(error, LotdbError) and not isinstance(error, DamagedError):

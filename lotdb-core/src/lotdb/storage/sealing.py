@@ -183,6 +183,8 @@ class ChecksummedRecords(FileStorage):
         try:
             data, tid = super().load(oid, version)
             self._check(data, oid, tid)
+        except LotdbError:
+            raise
         except (CorruptedError, OSError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
         return data, tid
@@ -200,6 +202,8 @@ class ChecksummedRecords(FileStorage):
                 self._check_way(oid, tid)
             if crc32(data) != _RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
                 self._check(data, oid, serial)
+        except LotdbError:
+            raise
         except (CorruptedError, OSError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
         return found
@@ -209,6 +213,8 @@ class ChecksummedRecords(FileStorage):
         try:
             data: bytes = super().loadSerial(oid, serial)
             self._check(data, oid, serial)
+        except LotdbError:
+            raise
         except (CorruptedError, OSError, ValueError, struct.error) as error:
             raise self._read_error(oid, error) from error
         return data
@@ -316,8 +322,6 @@ class ChecksummedRecords(FileStorage):
         )
 
     def _read_error(self, oid: bytes, error: Exception) -> LotdbError:
-        if isinstance(error, LotdbError):
-            return error
         if self._files.closed:
             return self._closed_error()
         if isinstance(error, OSError) and not is_gone(error):

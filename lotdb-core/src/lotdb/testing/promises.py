@@ -26,7 +26,7 @@ CLASS = "docs/how-to-write-a-backend.md#the-class"
 INGESTER = "docs/how-to.md#write-an-ingester"
 NODE_TYPE = "docs/how-to.md#write-a-node-type"
 HOOKS = "docs/how-to.md#publish-a-plugin"
-LISTENER = NODE_TYPE
+LISTENER = "docs/how-to.md#keep-an-index-right"
 VALUE_TYPE = "docs/how-to.md#write-an-attribute-type"
 STORAGE = "docs/design.md#promises"
 
@@ -191,9 +191,10 @@ def _place(error: BaseException) -> str:
         return _place(error.exceptions[0])
     if isinstance(error, AssertionError | pytest.fail.Exception | Overdue):
         return ""
-    innermost = error
-    while innermost.__cause__ is not None:
-        innermost = innermost.__cause__
+    causes = [error]  # a plugin's may go in a circle
+    while (cause := causes[-1].__cause__) is not None and cause not in causes:
+        causes.append(cause)
+    innermost = causes[-1]
     trace = traceback.extract_tb(innermost.__traceback__)
     lines = [line for line in trace if not is_of_the_kit(line.filename)]
     return ", ".join(f"{line.filename}:{line.lineno} in {line.name}" for line in lines[-3:])
