@@ -52,7 +52,9 @@ class TestCalibration(ValueTypeTests):
 class TestSubjects(ListenerTests):
     @pytest.fixture
     def plugin(self, tmp_path):
-        return Subjects(tmp_path / "subjects.sqlite")
+        subjects = Subjects(tmp_path / "subjects.sqlite")
+        yield subjects
+        subjects.sql.close()
 
 
 @pytest.fixture
@@ -87,9 +89,10 @@ def test_the_first_version_of_a_calibration_is_read(tmp_path, plugins):
                 )
             ]
 
-    old = Plugins(plugins_off=["mrec", "mrec.recording"])
+    old = Plugins()
     old.register(First())
-    with LOTDB(tmp_path / "study", plugins=old) as db, db.connection() as root:
+    off = ["mrec", "mrec.recording"]
+    with LOTDB(tmp_path / "study", plugins=old, plugins_off=off) as db, db.connection() as root:
         root.attrs["calibration"] = Calibration(2.0, 1.0, "V")
     with LOTDB(tmp_path / "study", plugins=plugins) as db, db.connection() as root:
         assert root.attrs["calibration"] == Calibration(2.0, 1.0, "V")
@@ -109,3 +112,4 @@ def test_the_index_follows_commits_and_no_aborts(tmp_path, plugins):
             root.get_node("d").attrs["subject"] = "never"
             raise RuntimeError
         assert sorted(index.rows(db)) == [("b/1", "S01"), ("c/1", "S01")]
+    index.sql.close()
