@@ -89,10 +89,9 @@ def test_the_first_version_of_a_calibration_is_read(tmp_path, plugins):
                 )
             ]
 
-    old = Plugins()
+    old = Plugins(off=["mrec", "mrec.recording"])
     old.register(First())
-    off = ["mrec", "mrec.recording"]
-    with LOTDB(tmp_path / "study", plugins=old, plugins_off=off) as db, db.connection() as root:
+    with LOTDB(tmp_path / "study", plugins=old) as db, db.connection() as root:
         root.attrs["calibration"] = Calibration(2.0, 1.0, "V")
     with LOTDB(tmp_path / "study", plugins=plugins) as db, db.connection() as root:
         assert root.attrs["calibration"] == Calibration(2.0, 1.0, "V")

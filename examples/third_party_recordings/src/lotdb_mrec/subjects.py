@@ -27,7 +27,7 @@ class Subjects:
         if self._last(database) != changes.previous_id:
             self.catch_up(database)
             return
-        rows = {path: subject for path, subject in self.rows(database)}
+        rows = dict(self.rows(database))
         moved = {path: changes.new_path(path) for path in rows}
         rows = {new: rows[old] for old, new in moved.items() if new is not None}
         for change in changes.each():
@@ -43,7 +43,11 @@ class Subjects:
         if self._last(database) == str(last):
             return
         with database.connection() as root:
-            found = {node.path: str(node.attrs["subject"]) for node in root.iterate_tree() if "subject" in node.attrs}
+            found = {
+                node.path: str(node.attrs["subject"])
+                for node in root.iterate_tree()
+                if "subject" in node.attrs
+            }
         self._store(database, found, str(last))
 
     def rows(self, database: LOTDB) -> list[tuple[str, str]]:
@@ -58,5 +62,7 @@ class Subjects:
     def _store(self, database: LOTDB, rows: dict[str, str], last: str) -> None:
         with self.sql:  # the rows and the commit that they belong to, together
             self.sql.execute("DELETE FROM nodes WHERE database = ?", (database.id,))
-            self.sql.executemany("INSERT INTO nodes VALUES (?, ?, ?)", [(database.id, *row) for row in rows.items()])
+            self.sql.executemany(
+                "INSERT INTO nodes VALUES (?, ?, ?)", [(database.id, *row) for row in rows.items()]
+            )
             self.sql.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (database.id, last))
