@@ -1,7 +1,7 @@
 """The format: a text of suffix ``.mrec``, and the samples in the ``.mdat`` file beside it.
 
-The text begins with ``MREC1`` and the subject. Each further line is a signal: name, rate in Hz, rows, gain, offset, unit.
-The samples are int16, one signal after another.
+The text begins with ``MREC1`` and the subject. Each further line is a signal: name, rate in Hz, rows, gain,
+offset, unit. The samples are int16, one signal after another.
 """
 
 import numpy as np
