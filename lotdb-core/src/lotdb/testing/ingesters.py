@@ -144,6 +144,8 @@ class OnlyThis(Plugins):
     def __init__(self, plugin: Any) -> None:
         super().__init__()
         self.plugin = plugin
+        if hasattr(plugin, "lotdb_get_value_types"):  # what it gives may hold values of its own types
+            self.register(plugin, name="lotdb.testing")
 
     def ingesters(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
         """The plugin's function for *hook*, if it has one."""

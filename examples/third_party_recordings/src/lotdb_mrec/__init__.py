@@ -1,0 +1,1 @@
+"""Recordings of suffix ``.mrec`` in LOTDB."""
