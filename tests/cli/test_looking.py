@@ -1,6 +1,9 @@
 """tree, ls, show and get: what is in a database."""
 
 import json
+import os
+import subprocess
+import sys
 
 from lotdb import LOTDB
 
@@ -105,8 +108,12 @@ def test_what_commands_a_terminal_is_shown_as_what_it_is(tmp_path, printed):
         assert out.replace("\n", "").isprintable(), arguments
 
 
-def test_show_tells_what_a_payload_is_when_its_backend_is_not_there(database, printed, monkeypatch):
-    monkeypatch.setenv("LOTDB_PLUGINS_OFF", "blob")
-    assert "float32  1000 Hz" in printed("show", database, "sensor/capture_0")
-    about = json.loads(printed("show", database, "sensor/capture_0", "--json"))["payloads"]["imu"]
+def test_show_tells_what_a_payload_is_when_its_backend_is_not_there(database):
+    def show(*how):
+        command = [sys.executable, "-m", "lotdb.cli", "show", database, "sensor/capture_0", *how]
+        switched_off = {**os.environ, "LOTDB_PLUGINS_OFF": "blob"}
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=switched_off).stdout
+
+    assert "float32  1000 Hz" in show()
+    about = json.loads(show("--json"))["payloads"]["imu"]
     assert (about["shape"], about["backend"], about["bytes_on_disk"]) == ([2000, 3], "blob", None)

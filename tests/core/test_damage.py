@@ -690,8 +690,9 @@ def test_a_torn_commit_of_before_opens(old):
 def test_no_damage_is_its_own_cause(tmp_path):
     with LOTDB(tmp_path / "db") as db, db.connection() as root:
         root.get_data_node("a").write_data(np.zeros(100_000))
-        (file,) = [Path(name) for name, _ in root["a"].payloads["data"].files()]
-    file.unlink()
+    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+        ((file, _),) = root["a"].payloads["data"].segments()[0].files
+    Path(file).unlink()
     with LOTDB(tmp_path / "db") as db, db.connection() as root:
         with pytest.raises(DamagedError) as caught:
             root["a"].read_data()

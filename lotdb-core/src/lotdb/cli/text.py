@@ -74,7 +74,9 @@ def as_json(value: Any) -> Any:
             return as_json(value.astype(str).tolist())
         return as_json(value.tolist())
     return (
-        str(value) if type(value).__module__ in ("decimal", "fractions", "uuid", "pathlib") else repr(value)
+        str(value)
+        if type(value).__module__ in ("decimal", "fractions", "uuid", "pathlib", "numpy.dtypes")
+        else repr(value)
     )
 
 
