@@ -16,7 +16,7 @@ from lotdb.errors import DamagedError
 from lotdb.queries.row_ranges import differing_rows
 from lotdb.records import Children, Entry
 from lotdb.records.children import all_items
-from lotdb.records.entries import children_of, own_of, record_of, type_of
+from lotdb.records.entries import children_of, is_same_entry, own_of, record_of, type_of
 from lotdb.segments.payload_record import PLACE, PayloadRecord, is_payload
 from lotdb.tree.graft import check_node
 from lotdb.tree.node import Node
@@ -163,7 +163,7 @@ class _Comparison:
             path, was, now, depth = stack.pop()
             self._old.check()
             self._new.check()
-            if self._is_same_node(was, now):
+            if is_same_entry(was, now):
                 continue
             yield from self._nodes(path, was, now)
             old, new = children_of(was), children_of(now)
@@ -180,19 +180,6 @@ class _Comparison:
             self._old.trim_cache()
             self._new.trim_cache()
         yield from self._structure()
-
-    def _is_same_node(self, was: Entry, now: Entry) -> bool:
-        """Whether both are one and the same, with all that is below; nothing is read."""
-        if was is now:
-            return True
-        one, other = record_of(was), record_of(now)
-        return one is not None and one is other and type_of(was) == type_of(now)
-
-    def _is_equal(self, was: Entry, now: Entry) -> bool:
-        """Whether nothing differs, as far as the entries tell."""
-        if record_of(was) is None and record_of(now) is None:
-            return values.is_same(was, now)
-        return self._is_same_node(was, now)
 
     def _children(
         self, path: str, old: Children | None, new: Children | None
@@ -211,7 +198,7 @@ class _Comparison:
                 self._added.append((_below(path, now[0]), now[1]))
                 now = next(afters, None)
             else:
-                if not self._is_equal(was[1], now[1]):
+                if not is_same_entry(was[1], now[1]):
                     both.append((_below(path, now[0]), was[1], now[1]))
                 was, now = next(befores, None), next(afters, None)
         return both

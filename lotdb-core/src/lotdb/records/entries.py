@@ -11,8 +11,12 @@ from typing import Any
 from lotdb.records import OWN_KEY, Box, Children, Entry, Guard, Own
 from lotdb.records.children import all_items
 from lotdb.records.own import EMPTY_OWN
+from lotdb.values import values
 
 EMPTY_ENTRY: Entry = ("", *EMPTY_OWN)
+
+# Types whose values are the same if they are equal.
+_EQUAL = frozenset((str, int, bool, bytes, type(None)))
 
 
 def own_of(entry: Entry) -> Own:
@@ -49,6 +53,28 @@ def record_of(entry: Entry) -> Box | Children | None:
 def packed_values(entry: Entry) -> tuple[Any, ...] | None:
     """The stored values of a packed leaf; None for an entry of another form."""
     return entry[2:] if type(entry[1]) is tuple else None
+
+
+def is_same_entry(one: Any, other: Any) -> bool:
+    """Whether two entries, or two owns, are the same but for what their records hold, and who shares them."""
+    if one is other:
+        return True
+    if type(one) is not tuple or type(other) is not tuple or len(one) == 1 or len(other) == 1:
+        return bool(one == other)
+    if type(one[1]) in (Box, Children):
+        return bool(one[0] == other[0] and one[1] is other[1])
+    # All entries of a record that has changed come here, and most values are plain and equal.
+    head = 2 if type(one[0]) is str else 1  # type and names, or names: texts alone
+    if len(one) != len(other) or one[:head] != other[:head]:
+        return False
+    for mine, theirs in zip(one[head:], other[head:], strict=True):
+        kind = type(mine)
+        if kind in _EQUAL and kind is type(theirs):
+            if mine != theirs:
+                return False
+        elif not values.is_same(mine, theirs):
+            return False
+    return True
 
 
 def is_shared(entry: Entry) -> bool:

@@ -12,12 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lotdb.records import OWN_KEY, Box, Bucket, Children, Entry, Own
-from lotdb.values import values
+from lotdb.records.entries import is_same_entry
 
-__all__ = ["Before", "is_same_entry"]
-
-# Types whose values are the same if they are equal.
-_EQUAL = frozenset((str, int, bool, bytes, type(None)))
+__all__ = ["Before"]
 
 
 class Before:
@@ -104,28 +101,6 @@ class Before:
             elif state is not None and (unchanged or self._is_changed(part)):
                 found.append(state[0][0][0])
         return found
-
-
-def is_same_entry(one: Any, other: Any) -> bool:
-    """Whether two entries, or two owns, are the same but for what their records hold, and who shares them."""
-    if one is other:
-        return True
-    if type(one) is not tuple or type(other) is not tuple or len(one) == 1 or len(other) == 1:
-        return bool(one == other)
-    if type(one[1]) in (Box, Children):
-        return bool(one[0] == other[0] and one[1] is other[1])
-    # All entries of a record that has changed come here, and most values are plain and equal.
-    head = 2 if type(one[0]) is str else 1  # type and names, or names: texts alone
-    if len(one) != len(other) or one[:head] != other[:head]:
-        return False
-    for mine, theirs in zip(one[head:], other[head:], strict=True):
-        kind = type(mine)
-        if kind in _EQUAL and kind is type(theirs):
-            if mine != theirs:
-                return False
-        elif not values.is_same(mine, theirs):
-            return False
-    return True
 
 
 def _changed_now(children: Children, is_changed: Callable[[Any], bool]) -> Iterator[tuple[Any, ...]]:
