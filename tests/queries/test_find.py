@@ -360,7 +360,7 @@ def test_a_frame_has_a_row_for_each_node(root):
 
 def test_a_frame_without_pandas_says_what_to_install(root, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(lotdb.MissingPluginError, match=re.escape("pip install 'lotdb-core[pandas]'")):
+    with pytest.raises(lotdb.MissingPluginError, match=re.escape('pip install "lotdb-core[pandas]"')):
         root.find().to_frame()
 
 

@@ -5,7 +5,6 @@ Only ``to_frame`` imports pandas: a program that passes an object of pandas has 
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Collection
 from typing import Any
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from lotdb.content.items import array_of
-from lotdb.errors import InvalidDataError, MissingPluginError, shown
+from lotdb.errors import InvalidDataError, shown
+from lotdb.extras import import_extra
 
 __all__ = ["as_series", "check_frame", "check_labels", "check_said", "is_frame", "to_frame", "values_of"]
 
@@ -154,13 +154,7 @@ def to_frame(rows: Array, missing: dict[str, Array]) -> Any:
     MissingPluginError
         If pandas is not installed.
     """
-    try:
-        pandas = importlib.import_module("pandas")
-    except ImportError as error:
-        raise MissingPluginError(
-            "a DataFrame needs pandas, which is not installed; "
-            'install it with: pip install "lotdb-core[pandas]"'
-        ) from error
+    pandas = import_extra("pandas", "lotdb-core[pandas]", "a DataFrame")
     columns = {
         name: _for_pandas(pandas, np.ascontiguousarray(rows[name]), gone) for name, gone in missing.items()
     }

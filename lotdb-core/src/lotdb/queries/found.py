@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar, cast, overload
 
 import numpy as np
 
-from lotdb.errors import InvalidConditionError, InvalidOptionError, MissingPluginError, shown
+from lotdb.errors import InvalidConditionError, InvalidOptionError, shown
+from lotdb.extras import import_extra
 from lotdb.queries.conditions import Condition, Field, PayloadFields, attr
 from lotdb.queries.globs import first_step
 from lotdb.queries.matching import MISSING, Names, Reader, Tests, reader
@@ -128,13 +129,7 @@ class Matches(Generic[N]):
             If pandas is not installed; install the extra ``lotdb-core[pandas]``.
         """
         fields = None if columns is None else [_field(each, "columns") for each in _listed(columns)]
-        try:
-            import pandas  # type: ignore[import-untyped,unused-ignore]
-        except ModuleNotFoundError as error:
-            raise MissingPluginError(
-                "to_frame makes a pandas DataFrame, and pandas is not installed; install it with: "
-                "pip install 'lotdb-core[pandas]'"
-            ) from error
+        pandas = import_extra("pandas", "lotdb-core[pandas]", "to_frame()")
         paths: list[str] = []
         table: dict[str, list[Any]] = {}
         reads: dict[str, _Column] = {}
