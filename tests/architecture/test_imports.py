@@ -41,6 +41,7 @@ ROOMS = {
         "registry",
         "files",
         "queries",
+        "interop",
         "node_api",
         "database",
         "public",

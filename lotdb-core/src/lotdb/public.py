@@ -52,6 +52,7 @@ from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
 from lotdb.interfaces.sources import SourceFile
+from lotdb.interop.labels import NodeDataset, NodeVariable
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
 from lotdb.queries.conditions import attr, payload
@@ -101,8 +102,10 @@ __all__ = [
     "LotdbError",
     "MissingPluginError",
     "NoAxisError",
+    "NodeDataset",
     "NodeExistsError",
     "NodeNotFoundError",
+    "NodeVariable",
     "Payload",
     "PayloadExistsError",
     "PayloadInfo",

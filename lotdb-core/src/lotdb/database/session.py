@@ -91,6 +91,10 @@ class ConnectedTree(Tree):
         if not self.is_here():
             raise self._session._why_refused()
 
+    def check_open(self) -> None:
+        if self.owner == NOBODY:
+            raise self._session._why_refused()
+
     def check_writable(self) -> None:
         self.check()
         if self._session.database.read_only:
@@ -147,7 +151,7 @@ class ConnectedTree(Tree):
     def savepoint(self) -> Callable[[], None]:
         return self._session.savepoint().rollback
 
-    def pin(self, copy: Tree) -> None:
+    def pin(self, copy: object) -> None:
         pinned = self._session.pinned
         pinned[weakref.ref(copy, lambda gone: pinned.pop(gone, None))] = self._session.snapshot
 
@@ -178,9 +182,9 @@ class Session:
         self.torn: BaseException | None = None
         #: The records that the transaction depends on, into which nothing may be merged, and their serials.
         self.exact: dict[bytes, bytes] = {}
-        #: Trees in memory that read their payloads from here, and the snapshot that they were copied from.
+        #: What reads payloads from here, such as trees in memory, and the snapshot that they were copied from.
         #: Unlike a WeakKeyDictionary, it can be listed by a thread that packs while this one adds to it.
-        self.pinned: dict[weakref.ref[Tree], bytes] = {}
+        self.pinned: dict[weakref.ref[object], bytes] = {}
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
         # The connection will read at this moment or at a later one; it is known once the connection is open.

@@ -40,6 +40,8 @@ __all__ = ["BaseNode", "DataNode"]
 T = TypeVar("T")
 
 if TYPE_CHECKING:
+    from lotdb.content.payload import Payload
+    from lotdb.interop.labels import NodeDataset
     from lotdb.queries.conditions import Condition
     from lotdb.queries.found import Matches
 
@@ -662,6 +664,143 @@ class BaseNode(PerhapsData):
         from lotdb.queries.found import matches  # which not every program needs
 
         return matches(self, pattern, where, node_type)
+
+    # -- other libraries -----------------------------------------------------------------------------
+
+    def iterate_datasets(self) -> Iterator[NodeDataset]:
+        """What this node and each node below it are to libraries with labelled axes, those above first.
+
+        A payload is a variable with named axes, the rows of a payload with a rate have a coordinate of their
+        times, and a table is a dataset of its own, of its columns. The names are such that the datasets can
+        be groups of a DataTree or of a zarr store. Any thread may read the variables, as long as the
+        connection is open.
+
+        Yields
+        ------
+        NodeDataset
+        """
+        from lotdb.interop.labels import datasets  # which not every program needs
+
+        return datasets(self)
+
+    def to_datatree(self, chunks: Any = None) -> Any:
+        """This node and all below it as a DataTree of xarray; data are read when they are needed.
+
+        Payloads are its variables, as :meth:`lotdb.Payload.to_xarray` has them, and attributes its
+        attributes. A table is a group of its own. Where two payloads call different axes by one name, each
+        axis gets the name of its payload, too: ``time_imu``.
+
+        Parameters
+        ----------
+        chunks
+            As for :meth:`lotdb.Payload.to_xarray`.
+
+        Returns
+        -------
+        xarray.DataTree
+
+        Raises
+        ------
+        MissingPluginError
+            If xarray is not installed; install the extra ``lotdb-core[xarray]``.
+        """
+        from lotdb.interop.xarray_out import to_datatree  # which not every program needs
+
+        return to_datatree(self, chunks)
+
+    def write_xarray(
+        self,
+        data: Any,
+        *,
+        data_attribute: str | None = None,
+        backend: str | None = None,
+        if_exists: Literal["replace", "error"] = "replace",
+        **options: Any,
+    ) -> None:
+        """Store what xarray holds: all of it, or nothing if a part cannot be stored.
+
+        Arrays become payloads, and groups nodes. Dims, coordinates, attributes, and what encodings say of the
+        values come back with :meth:`lotdb.Payload.to_xarray` and :meth:`to_datatree`. Times along the first
+        axis that are exactly index / rate become a rate, and a start if they are datetimes; other coordinates
+        are payloads. What is lazy is written in blocks.
+
+        Parameters
+        ----------
+        data
+            A DataArray, a Dataset or a DataTree.
+        data_attribute
+            Name of the payload of a DataArray; by default its own name, or ``"data"``.
+        backend
+            Name of the backend; by default the database's.
+        if_exists : {"replace", "error"}
+            What to do if payloads of those names exist.
+        **options
+            The backend's own options.
+
+        Raises
+        ------
+        InvalidDataError
+            If a part cannot be stored: objects, a MultiIndex, names that are no texts or not unique.
+        UnsupportedValueError
+            If an attribute is of a type that attributes cannot hold.
+        PayloadExistsError
+            If a payload exists and *if_exists* is ``"error"``, or attributes and payloads share a name.
+        """
+        from lotdb.interop.xarray_in import write_xarray  # which not every program needs
+
+        write_xarray(
+            self, data, data_attribute=data_attribute, backend=backend, if_exists=if_exists, options=options
+        )
+
+    def write_frame(
+        self,
+        frame: Any,
+        *,
+        data_attribute: str = "data",
+        backend: str | None = None,
+        samplerate_hz: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        if_exists: payloads.IfExists = "replace",
+        **options: Any,
+    ) -> Payload:
+        """Store a DataFrame as a table that :meth:`lotdb.Payload.to_pandas` gives back as it was.
+
+        The index becomes columns unless it counts the rows. Categories with their order, pandas' types for
+        missing cells, and time zones are noted in the metadata.
+
+        Parameters
+        ----------
+        frame
+            A DataFrame whose columns have texts as names.
+        data_attribute
+            Name of the payload.
+        samplerate_hz
+            Rows a second (Hz), if the rows are samples.
+        backend, metadata, if_exists, **options
+            As for :meth:`lotdb.DataNode.write_data`.
+
+        Returns
+        -------
+        Payload
+            The new payload.
+
+        Raises
+        ------
+        InvalidDataError
+            If a part cannot be stored, such as columns of one name, of periods, or of any other objects.
+        """
+        from lotdb.interop.frames_in import write_frame  # which not every program needs
+
+        return write_frame(
+            self,
+            frame,
+            data_attribute=data_attribute,
+            backend=backend,
+            samplerate_hz=samplerate_hz,
+            metadata=metadata,
+            if_exists=if_exists,
+            options=options,
+        )
 
     # -- what it takes -------------------------------------------------------------------------------
 

@@ -228,7 +228,14 @@ class DetachedCopy(Tree):
     def __init__(self, plugins: Loader, origin: Tree) -> None:
         super().__init__(plugins)
         self.stage = _CopiedStage(self, origin)
+        self._origin = origin
         origin.pin(self)
+
+    def check_open(self) -> None:
+        self._origin.check_open()
+
+    def pin(self, copy: object) -> None:
+        self._origin.pin(copy)
 
 
 class _CopiedStage(Stage):

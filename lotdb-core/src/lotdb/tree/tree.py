@@ -99,6 +99,9 @@ class Tree:
     def check(self) -> None:
         """Raise the right error if the tree cannot be used here and now."""
 
+    def check_open(self) -> None:
+        """Raise the right error if the tree is closed; in any thread."""
+
     def check_writable(self) -> None:
         """Raise the right error if the tree cannot be changed here and now."""
 
@@ -153,7 +156,7 @@ class Tree:
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call *undo* if the transaction is aborted, or rolled back to before now."""
 
-    def pin(self, copy: Tree) -> None:
+    def pin(self, copy: object) -> None:
         """Keep what *copy* reads from here as long as it lives."""
 
     def peek(self, record: Any) -> Any:

@@ -1,0 +1,210 @@
+"""What payloads read from in any thread: without the connection that they were found through.
+
+A payload's segments never change once they are written, and several threads may call a backend at once. What
+ties a payload to its connection's thread is what ZODB loads when it is touched: blobs, and records of
+checksums. Here both are looked up once, in that thread, and copies are kept that load nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from ZODB.blob import Blob
+
+from lotdb.errors import DamagedError, UnsupportedValueError
+from lotdb.segments.blocks import sums_of
+from lotdb.segments.layout import Array, Layout, Segment
+from lotdb.segments.payload_record import PayloadRecord
+from lotdb.segments.reader import Reader
+
+if TYPE_CHECKING:
+    from lotdb.interfaces.backend import Backend
+    from lotdb.tree.handle import Handle
+    from lotdb.tree.tree import Tree
+
+__all__ = ["Unbound", "UnboundNode"]
+
+
+class _Source(NamedTuple):
+    """Where the rows of a locator are."""
+
+    locator: Any  # that loads nothing
+    backend: Backend
+    original: Any
+    stage: Reader  # which knows what was undone
+    where: str  # tells its rows from those of all other locators
+    held: Array | None = None  # rows that wait to be written
+
+    def check(self) -> None:
+        """Raise ``StaleNodeError`` if what has written the rows was undone."""
+        self.stage.check_not_undone(self.original)
+
+
+class Unbound:
+    """Stands in place of the tree of payloads that any thread may read.
+
+    As long as it lives, and its connection is open, a pack leaves what it reads from.
+
+    Parameters
+    ----------
+    tree
+        The tree of the payloads, whose thread this is.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        tree.check()
+        self._tree = tree
+        self.plugins = tree.plugins
+        self.decode_options = tree.decode_options
+        self._here = threading.local()
+        # By the locator, or the identity of one that is an object.
+        self._sources: dict[Any, _Source] = {}
+        self._originals: dict[Any, _Source] = {}
+        self._staged: list[tuple[Blob, Blob]] = []  # what is not committed, and its copy
+        self._turn = threading.Lock()
+        tree.pin(self)
+
+    def __str__(self) -> str:
+        return str(self._tree)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise UnsupportedValueError(
+            f"what reads from {self} cannot be pickled, because it works in this process only; compute with "
+            "threads (dask: scheduler='threads'), or open the database in the other process"
+        )
+
+    def check(self) -> None:
+        """Raise the right error if the connection is closed; any thread may call it."""
+        self._tree.check_open()
+
+    @property
+    def stage(self) -> Reader:
+        """The calling thread's reader. It remembers what it has checked, and is for one thread at a time."""
+        reader: Reader | None = getattr(self._here, "reader", None)
+        if reader is None:
+            reader = self._here.reader = _ThreadReader(self)
+        return reader
+
+    def free(self, record: PayloadRecord) -> PayloadRecord:
+        """*record* with segments that these readers can read; call it in the tree's thread."""
+        segments = tuple([self._freed(record.layout, segment) for segment in record.segments])
+        return replace(record, segments=segments)
+
+    def source(self, locator: Any) -> _Source:
+        """Where the rows of a freed *locator* are."""
+        return self._sources[_name(locator)]
+
+    def _freed(self, layout: Layout, segment: Segment) -> Segment:
+        sums = segment.sums if segment.sums is None or isinstance(segment.sums, bytes) else sums_of(segment)
+        stage = self._tree.stage.keeper_of(segment)
+        rows = stage.waiting(segment)
+        if rows is not None:
+            where = f"waiting-{len(self._sources)}-{blake2b(rows.tobytes(), digest_size=16).hexdigest()}"
+            source = _Source(where, stage.backend_of(layout), segment.locator, stage, where, rows)
+            self._sources[where] = source
+            return segment._replace(locator=where, first=0, sums=sums)
+        found = self._originals.get(_name(segment.locator))
+        if found is None:
+            locator, where = segment.locator, str(segment.locator)
+            if isinstance(locator, Blob):
+                locator, where = self._copied(locator)
+            found = _Source(locator, stage.backend_of(layout), segment.locator, stage, where)
+            self._originals[_name(segment.locator)] = self._sources[_name(locator)] = found
+        return segment._replace(locator=found.locator, sums=sums)
+
+    def _copied(self, blob: Blob) -> tuple[Blob, str]:
+        blob._p_activate()
+        copy = Blob()  # in no database, so it loads nothing
+        copy._p_blob_committed, copy._p_blob_uncommitted = blob._p_blob_committed, blob._p_blob_uncommitted
+        if not _is_final(copy):
+            self._staged.append((blob, copy))
+        return copy, str(blob._p_blob_uncommitted or blob._p_blob_committed)
+
+    def follow(self) -> bool:
+        """Note where a commit or a savepoint has moved files to; whether it did."""
+        moved = False
+        with self._turn:
+            for blob, copy in list(self._staged):
+                # They are plain attributes, which load nothing.
+                there = blob._p_blob_committed, blob._p_blob_uncommitted
+                if there != (copy._p_blob_committed, copy._p_blob_uncommitted):
+                    copy._p_blob_committed, copy._p_blob_uncommitted = there
+                    moved = True
+                if _is_final(copy):
+                    self._staged.remove((blob, copy))
+        return moved
+
+
+def _name(locator: Any) -> Any:
+    return locator if isinstance(locator, str) else id(locator)
+
+
+def _is_final(blob: Blob) -> bool:
+    return not blob._p_blob_uncommitted and str(blob._p_blob_committed).endswith(".blob")
+
+
+class _ThreadReader(Reader):
+    """Reads freed segments, for one thread."""
+
+    def __init__(self, unbound: Unbound) -> None:
+        super().__init__(_no_backend)
+        self._unbound = unbound
+        self._keepers: dict[int, Reader] = {}
+
+    def read_into(self, layout: Layout, segments: tuple[Segment, ...], first: int, out: Array) -> None:
+        self._unbound.follow()
+        try:
+            super().read_into(layout, segments, first, out)
+        except DamagedError:
+            self._check(segments)
+            if not self._unbound.follow():  # a commit may have moved a file at this very moment
+                raise
+            super().read_into(layout, segments, first, out)
+
+    def read_box(
+        self, layout: Layout, segments: tuple[Segment, ...], box: tuple[slice, ...], out: Array
+    ) -> None:
+        try:
+            super().read_box(layout, segments, box, out)
+        except DamagedError:
+            self._check(segments)
+            raise
+
+    def _check(self, segments: tuple[Segment, ...]) -> None:
+        for segment in segments:
+            self._unbound.source(segment.locator).check()
+
+    def _keeper(self, locator: Any) -> Reader:
+        source = self._unbound.source(locator)
+        keeper = self._keepers.get(id(source.backend))
+        if keeper is None:
+            keeper = self._keepers[id(source.backend)] = Reader(lambda name: source.backend)
+        if source.held is not None:
+            source.check()
+            keeper.hold(locator, source.held)
+        return keeper
+
+
+def _no_backend(name: str) -> NoReturn:
+    raise AssertionError(f"every locator has a keeper, and nothing but a keeper reads from {name!r}")
+
+
+class UnboundNode:
+    """Stands in place of the node of such payloads: its path, for messages."""
+
+    __slots__ = ("_container", "_key", "_said", "_tree", "_where")
+
+    def __init__(self, node: Handle, unbound: Unbound) -> None:
+        self._tree = unbound
+        self._container, self._key = object(), ""  # it has no neighbours that could be read ahead
+        self._where = node._path()
+        self._said = node._place()
+
+    def _path(self) -> str:
+        return self._where
+
+    def _place(self) -> str:
+        return self._said

@@ -1,0 +1,377 @@
+"""What nodes are to libraries with labelled axes: a dataset each, of variables with dims and coordinates.
+
+A payload says in its metadata, under ``dims``, what its axes are called. What ``write_xarray`` has stored has
+under ``_xarray`` what else is needed to give back the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lotdb.content import attributes
+from lotdb.content.payload import Payload, decode_record
+from lotdb.content.unbound import Unbound, UnboundNode
+from lotdb.errors import InvalidDataError
+from lotdb.interop.time_axis import START_NAMES, TimeAxis, as_start, start_of
+from lotdb.records.entries import own_of
+from lotdb.records.own import get_value
+from lotdb.segments.payload_record import is_payload
+from lotdb.tree import walk
+
+if TYPE_CHECKING:
+    from lotdb.tree.node import Node
+
+__all__ = ["NOTES", "NodeDataset", "NodeVariable", "datasets", "safe_name", "token_of", "variables_of"]
+
+Array = np.ndarray[Any, Any]
+
+#: The name in a payload's metadata of what ``write_xarray`` keeps there.
+NOTES = "_xarray"
+
+# What is read where no cell is, of the kinds of columns that have something for that.
+_MISSING: dict[str, Any] = {"f": np.nan, "c": complex(np.nan, np.nan), "m": "NaT", "M": "NaT"}
+
+
+@dataclass(frozen=True, eq=False)
+class NodeVariable:
+    """An array with named axes: a payload, a column of a table, or the times of rows.
+
+    Any thread may read it, as long as the connection is open.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    is_coordinate: bool = False
+    payload: Payload | None = None
+    column: str | None = None
+    axis: TimeAxis | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def read(self, first: int, last: int) -> Array:
+        """The rows from *first* to before *last*; all of an array without axes, as one row.
+
+        Raises
+        ------
+        ClosedError
+            If the connection is closed.
+        DamagedError
+            If the stored bytes are missing or altered.
+        InvalidDataError
+            If cells of a column are missing, and it is of a type that has nothing for that.
+        """
+        if not self.shape:
+            return np.asarray(self[()])[None]
+        return np.asarray(self[first:last])
+
+    def __getitem__(self, index: Any) -> Any:
+        if self.payload is None:
+            assert self.axis is not None
+            return self.axis.at(np.arange(self.shape[0])[index])
+        if self.payload.kind == "text":
+            return _as_text(self.payload, self.dtype)[index]
+        if self.payload.kind == "bytes":
+            return np.frombuffer(self.payload.read(), np.uint8)[index]
+        if self.column is None:
+            return self.payload[index]
+        head, rest = (index[0], index[1:]) if isinstance(index, tuple) and index else (index, ())
+        cells = self._filled(self.payload[head][self.column])
+        return cells[rest if np.ndim(head) == 0 and not isinstance(head, slice) else (slice(None), *rest)]
+
+    def _filled(self, cells: Any) -> Any:
+        if not isinstance(cells, np.ma.MaskedArray) and cells is not np.ma.masked:
+            return cells
+        if not np.any(np.ma.getmaskarray(cells)):
+            return np.ma.getdata(cells)
+        if self.dtype.kind not in _MISSING:
+            raise InvalidDataError(
+                f"column {self.column!r} of {self._place()} has missing cells, which an array of "
+                f"{self.dtype} cannot tell; use to_pandas()"
+            )
+        filled = np.array(np.ma.getdata(cells))
+        filled[np.ma.getmaskarray(cells)] = _MISSING[self.dtype.kind]
+        return filled
+
+    def _place(self) -> str:
+        return f"payload {self.payload.name!r}" if self.payload is not None else "an axis of times"
+
+    def token(self) -> str:
+        """A text that is the same for the same values, in any process, and for no others."""
+        about = [self.column, str(self.dtype), self.shape, self.axis]
+        about.append(None if self.payload is None else token_of(self.payload))
+        return blake2b(repr(about).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class NodeDataset:
+    """What a node, or a table of one, holds: its attributes, and its variables by name.
+
+    ``path`` is that below the node that was asked, ``""`` for itself. All variables that name an axis alike
+    have the same coordinate there, and so have the datasets above.
+    """
+
+    path: str
+    attrs: dict[str, Any]
+    variables: dict[str, NodeVariable]
+
+
+def token_of(payload: Payload) -> str:
+    """What tells the rows of *payload* from all others; two of the same token are equal."""
+    record, unbound = payload._record, payload._tree
+    parts = [record.kind, str(record.layout.dtype), record.layout.dtype.descr if record.layout.dtype.names
+             else "", record.shape]
+    assert isinstance(unbound, Unbound)
+    parts += [(unbound.source(each.locator).where, *each[1:4]) for each in record.segments]
+    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def safe_name(name: str) -> str:
+    """*name* without ``/``, which xarray and zarr take for the end of a group's name.
+
+    >>> safe_name("left/x"), safe_name("100%")
+    ('left%2Fx', '100%25')
+    """
+    return name.replace("%", "%25").replace("/", "%2F") if "/" in name or "%" in name else name
+
+
+def _as_text(payload: Payload, dtype: np.dtype[Any]) -> Array:
+    text = payload.read()
+    if text.endswith("\0"):
+        raise InvalidDataError(
+            f"{payload._place} ends in a null character, which numpy's texts cannot; use read()"
+        )
+    return np.array(text, dtype)
+
+
+# -- one payload ----------------------------------------------------------------------------------
+
+
+def variables_of(
+    payload: Payload, node_attributes: Mapping[str, Any] | None = None
+) -> list[NodeVariable]:
+    """The variable that an unbound *payload* is, or those of its columns, and then the times of its rows."""
+    attrs = payload.metadata
+    notes = attrs.pop(NOTES, None)
+    written = isinstance(notes, dict)
+    notes = notes if isinstance(notes, dict) else {}
+    dims = _dims(attrs, payload)
+    axis = _axis(payload, attrs, notes if written else None, node_attributes or {})
+    attrs.update(notes.get("attrs", {}))
+    common: dict[str, Any] = {"payload": payload, "notes": {**notes, "written": written}}
+    shape, dtype = payload.shape, payload.dtype
+    if payload.kind == "text":
+        shape, dtype = (), np.dtype(f"U{max(1, payload.shape[0])}")
+    found = []
+    if dtype.names and payload.shape:
+        for column in dtype.names:
+            inner = dtype[column]
+            more = tuple(f"{column}_{axis}" for axis in range(len(inner.shape)))
+            found.append(
+                NodeVariable(
+                    column, (*dims, *more), (*shape, *inner.shape), inner.base, {}, column=column, **common
+                )
+            )
+    else:
+        found.append(
+            NodeVariable(
+                payload.name,
+                dims[: len(shape)],
+                shape,
+                dtype,
+                attrs,
+                is_coordinate=notes.get("role") == "coordinate",
+                **common,
+            )
+        )
+    if axis is not None:
+        about = dict(notes.get("time_attrs", axis.attrs))
+        found.append(NodeVariable(dims[0], dims[:1], shape[:1], axis.dtype, about, True, axis=axis))
+    return found
+
+
+def _dims(attrs: dict[str, Any], payload: Payload) -> tuple[str, ...]:
+    """What the axes are called, as the metadata say or as is usual."""
+    axes = 0 if payload.kind == "text" else len(payload.shape)
+    said = attrs.get("dims")
+    if isinstance(said, list | tuple) and len(said) == axes == len({each for each in said if _is_name(each)}):
+        del attrs["dims"]
+        return tuple(said)
+    if payload.kind == "bytes":
+        return ("byte",)
+    if payload.samplerate_hz is None:
+        return ("row",) if payload.dtype.names and axes == 1 else tuple(f"dim_{axis}" for axis in range(axes))
+    return tuple(["time", "channel", *(f"dim_{axis}" for axis in range(2, axes))][:axes])
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and bool(name)
+
+
+def _axis(
+    payload: Payload, attrs: dict[str, Any], notes: Mapping[str, Any] | None, of_node: Mapping[str, Any]
+) -> TimeAxis | None:
+    if payload.samplerate_hz is None or not payload.shape or payload.kind in ("text", "bytes"):
+        return None
+    if notes is not None:
+        return TimeAxis(payload.samplerate_hz, as_start(attrs.pop("start_time", None)))
+    start = start_of(attrs, of_node)
+    for name in START_NAMES:
+        if start is not None and as_start(attrs.get(name)) is not None:
+            del attrs[name]  # the coordinate says it
+    return TimeAxis(payload.samplerate_hz, start)
+
+
+# -- a node, and all below it ---------------------------------------------------------------------
+
+# Of an axis of a name: its length, and what tells its coordinate from others, if it has one.
+_Spec = tuple[int, Any]
+
+
+def datasets(node: Node) -> Iterator[NodeDataset]:
+    """What *node* and each node below it hold, those above first."""
+    unbound = Unbound(node._tree)
+    top = node._path()
+    known: dict[str, Mapping[str, _Spec]] = {}
+    for found in walk.everything(node):
+        path = found._path()[len(top) :].lstrip("/") if found is not node else ""
+        above = known.get(path.rpartition("/")[0], {}) if path else {}
+        dataset, tables = _dataset(found, path, unbound, above)
+        known[path] = {**above, **_specs(dataset)} if dataset.variables else above
+        yield dataset
+        for name, table in tables.items():
+            below = NodeDataset(f"{path}/{name}".lstrip("/"), table.attrs, {})
+            _settle(below, [table.variables], known[path])
+            yield below
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    attrs: dict[str, Any]
+    variables: list[NodeVariable]
+
+
+def _dataset(
+    node: Node, path: str, unbound: Unbound, above: Mapping[str, _Spec]
+) -> tuple[NodeDataset, dict[str, _Table]]:
+    own = own_of(node._entry())
+    names = own[0]
+    hidden = node._hidden
+    stored = [name for name, value in zip(names, own[1:], strict=True) if is_payload(value)]
+    attrs = {
+        name: attributes.as_read(node, name, value) if type(value) is tuple else value
+        for name, value in zip(names, own[1:], strict=True)
+        if name not in hidden and not is_payload(value)
+    }
+    place = UnboundNode(node, unbound)
+    groups, tables = [], {}
+    for name in stored:
+        record = decode_record(node, name, get_value(own, name))
+        payload = Payload(place, name, unbound.free(record))  # type: ignore[arg-type]
+        variables = variables_of(payload, attrs)
+        if variables[0].column is not None:
+            tables[_free_name(safe_name(name), node, stored)] = _Table(payload.metadata, variables)
+        else:
+            variables[0] = replace(variables[0], name=_free_name(safe_name(name), node, ()))
+            groups.append(variables)
+    dataset = NodeDataset(path, attrs, {})
+    _settle(dataset, groups, above)
+    return dataset, tables
+
+
+def _free_name(name: str, node: Node, others: Any) -> str:
+    """*name*, or one like it that no child of *node* has: groups and arrays share their names."""
+    while (name,) in node:  # type: ignore[operator]
+        name += "_data"
+    return name
+
+
+def _specs(dataset: NodeDataset) -> dict[str, _Spec]:
+    found: dict[str, _Spec] = {}
+    for variable in dataset.variables.values():
+        for dim, length in zip(variable.dims, variable.shape, strict=True):
+            found.setdefault(dim, (length, None))
+    for variable in dataset.variables.values():
+        if variable.is_coordinate and variable.dims == (variable.name,):
+            found[variable.name] = (variable.shape[0], _coordinate_token(variable))
+    return found
+
+
+def _coordinate_token(variable: NodeVariable) -> Any:
+    return variable.axis if variable.axis is not None else variable.token()
+
+
+def _settle(
+    dataset: NodeDataset, groups: list[list[NodeVariable]], above: Mapping[str, _Spec]
+) -> None:
+    """Put the variables of *groups*, each of one payload, into *dataset*; axes that differ get own names."""
+    by_payload = {
+        variables[0].payload.name: variables[0]
+        for variables in groups
+        if variables[0].is_coordinate and variables[0].payload is not None
+    }
+    wanted: dict[str, set[_Spec]] = {}
+    of_group: list[tuple[str, list[NodeVariable], dict[str, _Spec], dict[str, NodeVariable]]] = []
+    for variables in groups:
+        first = variables[0]
+        if first.is_coordinate and first.notes.get("of"):
+            continue  # those of one array come with it
+        assert first.payload is not None
+        coordinates = {
+            name: replace(by_payload[stored], name=name)
+            for name, stored in first.notes.get("coords", {}).items()
+            if stored in by_payload
+        }
+        coordinates |= {each.name: each for each in variables[1:] if each.is_coordinate}
+        specs: dict[str, _Spec] = {}
+        for variable in variables:
+            for dim, length in zip(variable.dims, variable.shape, strict=True):
+                specs.setdefault(dim, (length, None))
+        for name, variable in coordinates.items():
+            if variable.dims == (name,):
+                specs[name] = (variable.shape[0], _coordinate_token(variable))
+        if first.is_coordinate and first.dims == (first.name,):
+            specs[first.name] = (first.shape[0], _coordinate_token(first))
+        of_group.append((first.payload.name, variables, specs, coordinates))
+    for _, _, specs, _ in of_group:
+        for dim, spec in specs.items():
+            wanted.setdefault(dim, set()).add(spec)
+    for name, variables, specs, coordinates in of_group:
+        written = bool(variables[0].notes.get("written"))
+        renamed = {}
+        for dim, spec in specs.items():
+            there = wanted[dim] | ({above[dim]} if dim in above else set())
+            if written:  # what has no coordinate of its own takes that of the others
+                there = {each for each in there if each[1] is not None or each[0] != spec[0]} or {spec}
+                if spec[1] is None and len(there) == 1 and next(iter(there))[0] == spec[0]:
+                    continue
+            if there != {spec}:
+                renamed[dim] = _new_dim(f"{dim}_{safe_name(name)}", spec, dataset, above)
+        for variable in [*variables, *coordinates.values()]:
+            _put(dataset, variable, renamed)
+
+
+def _new_dim(name: str, spec: _Spec, dataset: NodeDataset, above: Mapping[str, _Spec]) -> str:
+    while above.get(name, spec) != spec or name in dataset.variables:
+        name += "_2"
+    return name
+
+
+def _put(dataset: NodeDataset, variable: NodeVariable, renamed: Mapping[str, str]) -> None:
+    dims = tuple(renamed.get(dim, dim) for dim in variable.dims)
+    name = variable.name
+    if variable.is_coordinate and name in renamed:
+        name = renamed[name]
+    variable = replace(variable, name=name, dims=dims)
+    there = dataset.variables.get(name)
+    if there is not None and _coordinate_token(there) != _coordinate_token(variable):
+        while name in dataset.variables:
+            name += "_data" if variable.axis is None else "_2"
+        variable = replace(variable, name=name)
+    dataset.variables[name] = variable
