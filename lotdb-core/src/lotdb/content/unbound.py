@@ -8,6 +8,7 @@ checksums. Here both are looked up once, in that thread, and copies are kept tha
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from ZODB.blob import Blob
 
 from lotdb.errors import DamagedError, UnsupportedValueError
+from lotdb.records import Box
 from lotdb.segments.blocks import sums_of
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord
@@ -22,7 +24,6 @@ from lotdb.segments.reader import Reader
 
 if TYPE_CHECKING:
     from lotdb.interfaces.backend import Backend
-    from lotdb.tree.handle import Handle
     from lotdb.tree.tree import Tree
 
 __all__ = ["Unbound", "UnboundNode"]
@@ -32,11 +33,16 @@ class _Source(NamedTuple):
     """Where the rows of a locator are."""
 
     locator: Any  # that loads nothing
-    backend: Backend
+    backend_name: str
     original: Any
-    stage: Reader  # which knows what was undone
+    stage: Reader  # which knows the backends, and what was undone
     where: str  # tells its rows from those of all other locators
     held: Array | None = None  # rows that wait to be written
+
+    @property
+    def backend(self) -> Backend:
+        """The open backend; any thread may open it."""
+        return self.stage.backend_of(self.backend_name)
 
     def check(self) -> None:
         """Raise ``StaleNodeError`` if what has written the rows was undone."""
@@ -63,6 +69,8 @@ class Unbound:
         # By the locator, or the identity of one that is an object.
         self._sources: dict[Any, _Source] = {}
         self._originals: dict[Any, _Source] = {}
+        self._waiting: dict[tuple[Any, int], Segment] = {}  # by the locator and the first row
+        self._sums: dict[int, tuple[Box, bytes]] = {}
         self._staged: list[tuple[Blob, Blob]] = []  # what is not committed, and its copy
         self._turn = threading.Lock()
         tree.pin(self)
@@ -88,31 +96,52 @@ class Unbound:
             reader = self._here.reader = _ThreadReader(self)
         return reader
 
+    def look_up(self, backend: str, segments: Iterable[tuple[Any, ...]]) -> None:
+        """Look up what it takes to read *segments*, in their stored form, so that any thread can free them.
+
+        Call it in the tree's thread.
+        """
+        for stored in segments:
+            # Most small payloads share a pack with one that was looked up already.
+            if _name(stored[0]) not in self._originals or (len(stored) > 5 and isinstance(stored[5], Box)):
+                self._freed(backend, Segment(*stored))
+
     def free(self, record: PayloadRecord) -> PayloadRecord:
-        """*record* with segments that these readers can read; call it in the tree's thread."""
-        segments = tuple([self._freed(record.layout, segment) for segment in record.segments])
+        """*record* with segments that these readers can read.
+
+        Call it in the tree's thread, or in any if the segments were looked up.
+        """
+        segments = tuple([self._freed(record.layout.backend, segment) for segment in record.segments])
         return replace(record, segments=segments)
 
     def source(self, locator: Any) -> _Source:
         """Where the rows of a freed *locator* are."""
         return self._sources[_name(locator)]
 
-    def _freed(self, layout: Layout, segment: Segment) -> Segment:
-        sums = segment.sums if segment.sums is None or isinstance(segment.sums, bytes) else sums_of(segment)
-        stage = self._tree.stage.keeper_of(segment)
-        rows = stage.waiting(segment)
-        if rows is not None:
-            where = f"waiting-{len(self._sources)}-{blake2b(rows.tobytes(), digest_size=16).hexdigest()}"
-            source = _Source(where, stage.backend_of(layout), segment.locator, stage, where, rows)
-            self._sources[where] = source
-            return segment._replace(locator=where, first=0, sums=sums)
-        found = self._originals.get(_name(segment.locator))
+    def _freed(self, backend: str, segment: Segment) -> Segment:
+        name = _name(segment.locator)
+        if (name, segment.first) in self._waiting:
+            return self._waiting[name, segment.first]
+        sums = segment.sums
+        if isinstance(sums, Box):
+            if id(sums) not in self._sums:
+                self._sums[id(sums)] = (sums, sums_of(segment))
+            sums = self._sums[id(sums)][1]
+        found = self._originals.get(name)
         if found is None:
+            stage = self._tree.stage.keeper_of(segment)
+            rows = stage.waiting(segment)
+            if rows is not None:
+                where = f"waiting-{len(self._sources)}-{blake2b(rows.tobytes(), digest_size=16).hexdigest()}"
+                self._sources[where] = _Source(where, backend, segment.locator, stage, where, rows)
+                freed = segment._replace(locator=where, first=0, sums=sums)
+                self._waiting[name, segment.first] = freed
+                return freed
             locator, where = segment.locator, str(segment.locator)
             if isinstance(locator, Blob):
                 locator, where = self._copied(locator)
-            found = _Source(locator, stage.backend_of(layout), segment.locator, stage, where)
-            self._originals[_name(segment.locator)] = self._sources[_name(locator)] = found
+            found = _Source(locator, backend, segment.locator, stage, where)
+            self._originals[name] = self._sources[_name(locator)] = found
         return segment._replace(locator=found.locator, sums=sums)
 
     def _copied(self, blob: Blob) -> tuple[Blob, str]:
@@ -179,9 +208,10 @@ class _ThreadReader(Reader):
 
     def _keeper(self, locator: Any) -> Reader:
         source = self._unbound.source(locator)
-        keeper = self._keepers.get(id(source.backend))
+        stage = source.stage
+        keeper = self._keepers.get(id(stage))
         if keeper is None:
-            keeper = self._keepers[id(source.backend)] = Reader(lambda name: source.backend)
+            keeper = self._keepers[id(stage)] = Reader(stage.backend_of)
         if source.held is not None:
             source.check()
             keeper.hold(locator, source.held)
@@ -195,16 +225,15 @@ def _no_backend(name: str) -> NoReturn:
 class UnboundNode:
     """Stands in place of the node of such payloads: its path, for messages."""
 
-    __slots__ = ("_container", "_key", "_said", "_tree", "_where")
+    __slots__ = ("_container", "_key", "_tree", "_where")
 
-    def __init__(self, node: Handle, unbound: Unbound) -> None:
+    def __init__(self, path: str, unbound: Unbound) -> None:
         self._tree = unbound
         self._container, self._key = object(), ""  # it has no neighbours that could be read ahead
-        self._where = node._path()
-        self._said = node._place()
+        self._where = path
 
     def _path(self) -> str:
         return self._where
 
     def _place(self) -> str:
-        return self._said
+        return f"node {self._where!r}" if self._where else "the root"

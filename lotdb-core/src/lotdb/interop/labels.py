@@ -9,24 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lotdb.content import attributes
-from lotdb.content.payload import Payload, decode_record
+from lotdb.content.payload import Payload
 from lotdb.content.unbound import Unbound, UnboundNode
-from lotdb.errors import InvalidDataError
+from lotdb.errors import DamagedError, InvalidDataError, NodeNotFoundError
 from lotdb.interop.time_axis import START_NAMES, TimeAxis, as_start, start_of
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
-from lotdb.segments.payload_record import is_payload
+from lotdb.segments.payload_record import PLACE, PayloadRecord, is_payload
 from lotdb.tree import walk
+from lotdb.values import values
 
 if TYPE_CHECKING:
     from lotdb.tree.node import Node
 
-__all__ = ["NOTES", "NodeDataset", "NodeVariable", "datasets", "safe_name", "token_of", "variables_of"]
+__all__ = ["NOTES", "NodeDataset", "NodeDatasets", "NodeVariable", "safe_name", "token_of", "variables_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -54,6 +54,15 @@ class NodeVariable:
     column: str | None = None
     axis: TimeAxis | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def chunk_rows(self) -> int:
+        """How many rows are read at once at least, such as those of a chunk of a zarr array; 1 for any."""
+        if self.payload is None or not self.payload._record.segments:
+            return 1
+        unbound: Any = self.payload._tree
+        source = unbound.source(self.payload._record.segments[0].locator)
+        return 1 if source.held is not None else source.backend.chunk_rows(source.original)  # type: ignore[no-any-return]
 
     def read(self, first: int, last: int) -> Array:
         """The rows from *first* to before *last*; all of an array without axes, as one row.
@@ -234,62 +243,138 @@ def _axis(
 _Spec = tuple[int, Any]
 
 
-def datasets(node: Node) -> Iterator[NodeDataset]:
-    """What *node* and each node below it hold, those above first."""
-    unbound = Unbound(node._tree)
-    top = node._path()
-    known: dict[str, Mapping[str, _Spec]] = {}
-    for found in walk.everything(node):
-        path = found._path()[len(top) :].lstrip("/") if found is not node else ""
-        above = known.get(path.rpartition("/")[0], {}) if path else {}
-        dataset, tables = _dataset(found, path, unbound, above)
-        known[path] = {**above, **_specs(dataset)} if dataset.variables else above
-        yield dataset
-        for name, table in tables.items():
-            below = NodeDataset(f"{path}/{name}".lstrip("/"), table.attrs, {})
-            _settle(below, [table.variables], known[path])
-            yield below
+_BACKEND, _SEGMENTS = PLACE["backend"], PLACE["segments"]
 
 
-@dataclass(frozen=True, eq=False)
-class _Table:
-    attrs: dict[str, Any]
-    variables: list[NodeVariable]
+class _Held(NamedTuple):
+    """What a node holds, as it is stored, and its path in its tree."""
+
+    own: Any
+    hidden: frozenset[str]
+    path: str
 
 
-def _dataset(
-    node: Node, path: str, unbound: Unbound, above: Mapping[str, _Spec]
-) -> tuple[NodeDataset, dict[str, _Table]]:
-    own = own_of(node._entry())
-    names = own[0]
-    hidden = node._hidden
-    stored = [name for name, value in zip(names, own[1:], strict=True) if is_payload(value)]
-    attrs = {
-        name: attributes.as_read(node, name, value) if type(value) is tuple else value
-        for name, value in zip(names, own[1:], strict=True)
-        if name not in hidden and not is_payload(value)
-    }
-    place = UnboundNode(node, unbound)
-    groups, tables = [], {}
-    for name in stored:
-        record = decode_record(node, name, get_value(own, name))
-        payload = Payload(place, name, unbound.free(record))  # type: ignore[arg-type]
-        variables = variables_of(payload, attrs)
-        if variables[0].column is not None:
-            tables[_free_name(safe_name(name), node, stored)] = _Table(payload.metadata, variables)
-        else:
-            variables[0] = replace(variables[0], name=_free_name(safe_name(name), node, ()))
-            groups.append(variables)
-    dataset = NodeDataset(path, attrs, {})
-    _settle(dataset, groups, above)
-    return dataset, tables
+class NodeDatasets(Mapping[str, NodeDataset]):
+    """What a node and those below it are to libraries with labelled axes, by their paths, those above first.
+
+    It shows what is there when it is made. Each is put together when it is first asked for, by any thread.
+    """
+
+    def __init__(self, node: Node) -> None:
+        unbound = Unbound(node._tree)
+        top = node._path()
+        cut = len(top) + 1 if top else 0
+        self._plugins = node._tree.plugins
+        self._nodes: dict[str, _Held] = {}
+        self._tables: dict[str, tuple[str, str]] = {}  # their node, and their name there
+        self._paths: list[str] = []
+        #: How many payloads there are.
+        self.payloads = 0
+        self._known: dict[str, NodeDataset] = {}
+        structured: list[tuple[str, str]] = []
+        for found in walk.everything(node):
+            whole = found._path()
+            path = whole[cut:]
+            own = own_of(found._entry())
+            self._nodes[path] = _Held(own, found._hidden, whole)
+            self._paths.append(path)
+            for name, stored in zip(own[0], own[1:], strict=True):
+                if type(stored) is tuple and is_payload(stored):
+                    self.payloads += 1
+                    unbound.look_up(stored[_BACKEND], stored[_SEGMENTS])
+                    if _is_structured(stored):
+                        structured.append((path, name))
+        for path, name in structured:
+            table = self._free_name(path, name)
+            self._tables[table] = (path, name)
+            self._paths.append(table)
+        self._unbound = unbound
+
+    def __getitem__(self, path: str) -> NodeDataset:
+        found = self._known.get(path)
+        if found is None:
+            if path not in self._nodes and path not in self._tables:
+                raise NodeNotFoundError(f"there was no {path!r} when these datasets were made")
+            # Those above first, from the top: each axis has to know what is called alike there.
+            keys = path.split("/") if path else []
+            for depth in range(len(keys) + 1):
+                above = "/".join(keys[:depth])
+                if above not in self._known and (above in self._nodes or above in self._tables):
+                    self._known[above] = self._made(above)
+            found = self._known[path]
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._nodes or path in self._tables
+
+    def _free_name(self, path: str, name: str) -> str:
+        """The path of payload *name*, or one like it that no node has: groups and arrays share their names."""
+        found = f"{path}/{safe_name(name)}" if path else safe_name(name)
+        while found in self._nodes:
+            found += "_data"
+        return found
+
+    def _specs_above(self, path: str) -> dict[str, _Spec]:
+        specs: dict[str, _Spec] = {}
+        keys = path.split("/") if path else []
+        for depth in range(len(keys)):
+            specs.update(_specs(self._known["/".join(keys[:depth])]))
+        return specs
+
+    def _made(self, path: str) -> NodeDataset:
+        above = self._specs_above(path)
+        if path in self._tables:
+            node, name = self._tables[path]
+            payload = self._payload(node, name)
+            attrs = {key: value for key, value in payload.metadata.items() if key not in (NOTES, "dims")}
+            table = NodeDataset(path, attrs, {})
+            _settle(table, [variables_of(payload, self._attributes(node))], above)
+            return table
+        attrs = self._attributes(path)
+        groups = []
+        own = self._nodes[path].own
+        for name, stored in zip(own[0], own[1:], strict=True):
+            if is_payload(stored) and not _is_structured(stored):
+                variables = variables_of(self._payload(path, name), attrs)
+                shown = self._free_name(path, name).rpartition("/")[2]
+                groups.append([replace(variables[0], name=shown), *variables[1:]])
+        dataset = NodeDataset(path, attrs, {})
+        _settle(dataset, groups, above)
+        return dataset
+
+    def _attributes(self, path: str) -> dict[str, Any]:
+        held = self._nodes[path]
+        return {
+            name: values.decode(stored, extra=self._plugins) if type(stored) is tuple else stored
+            for name, stored in zip(held.own[0], held.own[1:], strict=True)
+            if name not in held.hidden and not is_payload(stored)
+        }
+
+    def _payload(self, path: str, name: str) -> Payload:
+        held = self._nodes[path]
+        try:
+            record = PayloadRecord.decode(get_value(held.own, name))
+        except DamagedError as error:
+            raise DamagedError(f"payload {name!r} of node {held.path!r}: {error}") from error
+        place: Any = UnboundNode(held.path, self._unbound)
+        return Payload(place, name, self._unbound.free(record))
 
 
-def _free_name(name: str, node: Node, others: Any) -> str:
-    """*name*, or one like it that no child of *node* has: groups and arrays share their names."""
-    while (name,) in node:  # type: ignore[operator]
-        name += "_data"
-    return name
+def _is_structured(stored: Any) -> bool:
+    """Whether a stored payload is a table, or an array of structures with an axis."""
+    if stored[PLACE["kind"]] == "table":
+        return True
+    dtype = stored[PLACE["dtype"]]
+    if type(dtype) is str or not stored[PLACE["shape"]]:
+        return False
+    decoded: Any = values.decode(dtype)
+    return bool(decoded.names)
 
 
 def _specs(dataset: NodeDataset) -> dict[str, _Spec]:

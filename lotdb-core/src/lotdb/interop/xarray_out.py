@@ -12,7 +12,7 @@ from lotdb.content.payload import Payload
 from lotdb.errors import InvalidOptionError, LotdbError, shown
 from lotdb.extras import import_extra
 from lotdb.interop.dask_arrays import dask_array
-from lotdb.interop.labels import NodeDataset, NodeVariable, datasets, variables_of
+from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable, variables_of
 from lotdb.keys import check_name
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
@@ -89,7 +89,7 @@ def to_datatree(node: Node, chunks: Any) -> Any:
     """See :meth:`lotdb.BaseNode.to_datatree`."""
     xarray = import_extra("xarray", EXTRA, "to_datatree()")
     _check_chunks(chunks)
-    groups = {f"/{each.path}": _dataset(xarray, each, chunks) for each in datasets(node)}
+    groups = {f"/{each.path}": _dataset(xarray, each, chunks) for each in NodeDatasets(node).values()}
     return xarray.DataTree.from_dict(groups, name=node._key)
 
 

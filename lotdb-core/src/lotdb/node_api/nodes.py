@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from lotdb.content.payload import Payload
-    from lotdb.interop.labels import NodeDataset
+    from lotdb.interop.labels import NodeDatasets
     from lotdb.queries.conditions import Condition
     from lotdb.queries.found import Matches
 
@@ -667,21 +667,22 @@ class BaseNode(PerhapsData):
 
     # -- other libraries -----------------------------------------------------------------------------
 
-    def iterate_datasets(self) -> Iterator[NodeDataset]:
-        """What this node and each node below it are to libraries with labelled axes, those above first.
+    def datasets(self) -> NodeDatasets:
+        """What this node and each node below it are to libraries with labelled axes, by their paths.
 
         A payload is a variable with named axes, the rows of a payload with a rate have a coordinate of their
         times, and a table is a dataset of its own, of its columns. The names are such that the datasets can
-        be groups of a DataTree or of a zarr store. Any thread may read the variables, as long as the
-        connection is open.
+        be groups of a DataTree or of a zarr store.
 
-        Yields
-        ------
-        NodeDataset
+        Returns
+        -------
+        NodeDatasets
+            A mapping of what is there now. Any thread may use it and read the variables, as long as the
+            connection is open.
         """
-        from lotdb.interop.labels import datasets  # which not every program needs
+        from lotdb.interop.labels import NodeDatasets  # which not every program needs
 
-        return datasets(self)
+        return NodeDatasets(self)
 
     def to_datatree(self, chunks: Any = None) -> Any:
         """This node and all below it as a DataTree of xarray; data are read when they are needed.

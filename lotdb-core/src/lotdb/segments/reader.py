@@ -194,9 +194,9 @@ class Reader:
         """The reader that knows where *segment* is."""
         return self._keeper(segment.locator)
 
-    def backend_of(self, layout: Layout) -> Backend:
-        """The open backend of what this reader itself keeps."""
-        return self._backends(layout.backend)
+    def backend_of(self, name: str) -> Backend:
+        """The open backend called *name* that holds what this reader itself keeps."""
+        return self._backends(name)
 
     def waiting(self, segment: Segment) -> Array | None:
         """A copy of the rows of *segment* if they are not written yet."""
