@@ -1,4 +1,4 @@
-"""Attribute values as JSON, in which zarr keeps attributes: what JSON does not have becomes a list or a text."""
+"""Attribute values as JSON, in which zarr keeps attributes: what it lacks becomes a list or a text."""
 
 from __future__ import annotations
 

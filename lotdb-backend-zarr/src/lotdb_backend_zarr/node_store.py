@@ -36,7 +36,7 @@ __all__ = ["NodeStore"]
 #: Chunks have about so many bytes.
 CHUNK_BYTES = 4 << 20
 
-#: Of more groups and arrays than these, the metadata are not consolidated: zarr makes an object of each when it
+#: Of more groups and payloads, the metadata are not consolidated: zarr makes an object of each array when it
 #: opens the group, which takes longer than asking for those that are used.
 CONSOLIDATED = 1000
 
@@ -90,7 +90,7 @@ class NodeStore(Store):
             name = _zarr_name(key) if path else ""
             place = names[path] = _joined(names[above], name) if path else ""
             if place in self._groups:
-                raise InvalidKeyError(f"{self._groups[place]!r} and {path!r} are one name in zarr; rename one")
+                raise InvalidKeyError(f"{self._groups[place]!r} and {path!r} are both {place!r} in zarr")
             self._groups[place] = path
             self._below[place] = []
             if path:
@@ -253,7 +253,7 @@ class NodeStore(Store):
         for group in self._groups:
             yield _joined(group, _DOCUMENT)
             for name, array in self._arrays(group).items():
-                yield from (_joined(_joined(group, name), key) for key in array.keys())
+                yield from (_joined(_joined(group, name), key) for key in array.own_keys())
 
     # -- writing -------------------------------------------------------------------------------------
 
@@ -361,7 +361,7 @@ class _StoredArray:
             out[: len(data)] = data
         return out
 
-    def keys(self) -> Iterator[str]:
+    def own_keys(self) -> Iterator[str]:
         """The keys of the array, below its own."""
         yield _DOCUMENT
         if 0 in self.shape:

@@ -388,7 +388,8 @@ class Payload:
         if isinstance(self._tree, Unbound):
             return self
         unbound = Unbound(self._tree)
-        return Payload(cast("Handle", UnboundNode(self._node._path(), unbound)), self.name, unbound.free(self._record))
+        place = cast("Handle", UnboundNode(self._node._path(), unbound))
+        return Payload(place, self.name, unbound.free(self._record))
 
     def to_dask(self, chunks: Any = None) -> Any:
         """The payload as a dask array, which reads its chunks when they are computed, in any thread.

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ZODB.blob import Blob
+from ZODB.POSException import POSError
 
 from lotdb.errors import DamagedError, UnsupportedValueError
 from lotdb.records import Box
@@ -147,24 +149,38 @@ class Unbound:
     def _copied(self, blob: Blob) -> tuple[Blob, str]:
         blob._p_activate()
         copy = Blob()  # in no database, so it loads nothing
-        copy._p_blob_committed, copy._p_blob_uncommitted = blob._p_blob_committed, blob._p_blob_uncommitted
+        _put_file(blob, copy)
         if not _is_final(copy):
             self._staged.append((blob, copy))
-        return copy, str(blob._p_blob_uncommitted or blob._p_blob_committed)
+        return copy, str(copy._p_blob_uncommitted or copy._p_blob_committed)
 
     def follow(self) -> bool:
-        """Note where a commit or a savepoint has moved files to; whether it did."""
+        """Note where files have moved, as a commit and a savepoint do with new ones; whether there were any.
+
+        The connection calls it after these. Other threads may call it, too, and see what needs no loading.
+        """
         moved = False
         with self._turn:
             for blob, copy in list(self._staged):
-                # They are plain attributes, which load nothing.
-                there = blob._p_blob_committed, blob._p_blob_uncommitted
-                if there != (copy._p_blob_committed, copy._p_blob_uncommitted):
-                    copy._p_blob_committed, copy._p_blob_uncommitted = there
-                    moved = True
+                if self._tree.is_here() and blob._p_jar is not None:
+                    with suppress(POSError):  # it was never stored; who reads it says so
+                        blob._p_activate()
+                moved |= _put_file(blob, copy)
                 if _is_final(copy):
                     self._staged.remove((blob, copy))
         return moved
+
+
+def _put_file(blob: Blob, copy: Blob) -> bool:
+    """Give *copy* the file of *blob*, if that is known; whether it had another one."""
+    committed, uncommitted = blob._p_blob_committed, blob._p_blob_uncommitted
+    if committed and not uncommitted and not committed.endswith(".blob"):
+        committed, uncommitted = None, committed  # of a savepoint: for all others it is not committed
+    there = copy._p_blob_committed, copy._p_blob_uncommitted
+    if (committed, uncommitted) in ((None, None), there):
+        return False
+    copy._p_blob_committed, copy._p_blob_uncommitted = committed, uncommitted
+    return True
 
 
 def _name(locator: Any) -> Any:
@@ -179,7 +195,7 @@ class _ThreadReader(Reader):
     """Reads freed segments, for one thread."""
 
     def __init__(self, unbound: Unbound) -> None:
-        super().__init__(_no_backend)
+        super().__init__(unbound._tree.stage.backend_of)
         self._unbound = unbound
         self._keepers: dict[int, Reader] = {}
 
@@ -216,10 +232,6 @@ class _ThreadReader(Reader):
             source.check()
             keeper.hold(locator, source.held)
         return keeper
-
-
-def _no_backend(name: str) -> NoReturn:
-    raise AssertionError(f"every locator has a keeper, and nothing but a keeper reads from {name!r}")
 
 
 class UnboundNode:

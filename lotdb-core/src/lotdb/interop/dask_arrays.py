@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dask_array", "stored_rows", "to_dask"]
 
-#: Chunks have about so many bytes: a few of them fit into the memory of each thread, and each is worth a task.
+#: Chunks have about so many bytes: a thread has room for a few, and each is worth a task.
 CHUNK_BYTES = 16 << 20
 
 
@@ -68,7 +68,7 @@ class _Indexable:
         self.ndim = len(variable.shape)
 
     def __getitem__(self, index: Any) -> Any:
-        return np.asarray(self._variable[index])
+        return np.asarray(self._variable[index], self.dtype)
 
     def __dask_tokenize__(self) -> str:
         return self._variable.token()

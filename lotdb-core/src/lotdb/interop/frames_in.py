@@ -65,7 +65,7 @@ def write_frame(
 
 def _check(pandas: Any, frame: Any) -> None:
     if frame.columns.nlevels > 1:
-        raise InvalidDataError("the DataFrame has columns of several levels; join their names to one text each")
+        raise InvalidDataError("the DataFrame has columns of several levels; give each one text as its name")
     if not frame.columns.is_unique:
         raise InvalidDataError(
             f"the DataFrame has columns of the same name: {shown(list(frame.columns))}; rename them"
@@ -110,7 +110,7 @@ def _index_to_columns(pandas: Any, plain: Any, index: Any) -> list[dict[str, Any
 def _attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     for name, value in attrs.items():
         if not isinstance(name, str):
-            raise InvalidDataError(f"the DataFrame has an attribute {shown(name)}, which is no text; rename it")
+            raise InvalidDataError(f"the DataFrame has an attribute {shown(name)}, which is no text")
         values.encode(value, name=name)
     return dict(attrs)
 
@@ -122,7 +122,6 @@ def _plain(pandas: Any, name: str, series: Any) -> tuple[Any, dict[str, Any] | N
         return series, None
     if isinstance(dtype, pandas.CategoricalDtype):
         categories = dtype.categories
-        inner, _ = _plain(pandas, name, pandas.Series(categories))
         if not isinstance(categories.dtype, np.dtype | pandas.StringDtype):
             raise _refused(name, dtype, f"its categories are of type {categories.dtype}")
         said = {"ordered": bool(dtype.ordered), "of": str(categories.dtype)}

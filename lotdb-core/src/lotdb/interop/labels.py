@@ -62,7 +62,7 @@ class NodeVariable:
             return 1
         unbound: Any = self.payload._tree
         source = unbound.source(self.payload._record.segments[0].locator)
-        return 1 if source.held is not None else source.backend.chunk_rows(source.original)  # type: ignore[no-any-return]
+        return 1 if source.held is not None else int(source.backend.chunk_rows(source.original))
 
     def read(self, first: int, last: int) -> Array:
         """The rows from *first* to before *last*; all of an array without axes, as one row.
@@ -77,8 +77,8 @@ class NodeVariable:
             If cells of a column are missing, and it is of a type that has nothing for that.
         """
         if not self.shape:
-            return np.asarray(self[()])[None]
-        return np.asarray(self[first:last])
+            return np.asarray(self[()], self.dtype)[None]
+        return np.asarray(self[first:last], self.dtype)
 
     def __getitem__(self, index: Any) -> Any:
         if self.payload is None:
@@ -133,12 +133,12 @@ class NodeDataset:
 
 def token_of(payload: Payload) -> str:
     """What tells the rows of *payload* from all others; two of the same token are equal."""
-    record, unbound = payload._record, payload._tree
-    parts = [record.kind, str(record.layout.dtype), record.layout.dtype.descr if record.layout.dtype.names
-             else "", record.shape]
-    assert isinstance(unbound, Unbound)
-    parts += [(unbound.source(each.locator).where, *each[1:4]) for each in record.segments]
-    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+    record = payload._record
+    unbound: Any = payload._tree
+    layout = record.layout
+    about = [record.kind, layout.dtype.descr if layout.dtype.names else layout.dtype.str, record.shape]
+    rows = [(unbound.source(each.locator).where, *each[1:4]) for each in record.segments]
+    return blake2b(repr((about, rows)).encode(), digest_size=16).hexdigest()
 
 
 def safe_name(name: str) -> str:
@@ -314,7 +314,7 @@ class NodeDatasets(Mapping[str, NodeDataset]):
         return path in self._nodes or path in self._tables
 
     def _free_name(self, path: str, name: str) -> str:
-        """The path of payload *name*, or one like it that no node has: groups and arrays share their names."""
+        """The path of payload *name*, or one like it that no node has: arrays and groups share names."""
         found = f"{path}/{safe_name(name)}" if path else safe_name(name)
         while found in self._nodes:
             found += "_data"

@@ -32,7 +32,7 @@ class _Stored(BackendArray):
         )
 
     def _read(self, index: tuple[Any, ...]) -> Any:
-        return np.asarray(self._variable[index])
+        return np.asarray(self._variable[index], self.dtype)
 
     def __dask_tokenize__(self) -> str:
         return self._variable.token()

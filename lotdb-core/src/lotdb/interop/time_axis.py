@@ -61,7 +61,8 @@ class TimeAxis:
         unit, _ = np.datetime_data(self.start.dtype)
         a_second = 1_000_000_000 if unit == "ns" else 1_000_000
         ticks = whole.astype("i8") * a_second + np.rint(rest / self.rate * a_second).astype("i8")
-        return self.start + ticks.astype(f"m8[{unit}]")
+        times: Array = self.start + ticks.astype(f"m8[{unit}]")
+        return times
 
     def rows_at(self, times: Any) -> Array:
         """The places of *times* among the rows, with fractions."""
@@ -69,7 +70,8 @@ class TimeAxis:
             return np.asarray(times, float) * self.rate
         unit, _ = np.datetime_data(self.start.dtype)
         passed = np.asarray(times, f"M8[{unit}]") - self.start
-        return passed / np.timedelta64(1, "s").astype(f"m8[{unit}]") * self.rate
+        places: Array = passed / np.timedelta64(1, "s").astype(f"m8[{unit}]") * self.rate
+        return places
 
 
 def start_of(*mappings: Mapping[str, Any]) -> np.datetime64 | None:
@@ -89,10 +91,11 @@ def as_start(value: Any) -> np.datetime64 | None:
         except ValueError:
             return None
     if isinstance(value, dt.datetime) and value.tzinfo is not None:
-        value = value.astimezone(dt.timezone.utc).replace(tzinfo=None)
+        value = value.astimezone(dt.UTC).replace(tzinfo=None)
     if not isinstance(value, np.datetime64 | dt.datetime) or np.isnat(np.datetime64(value)):
         return None
     moment = np.datetime64(value)
     year = int(moment.astype("M8[Y]").astype(int)) + 1970
     unit = "ns" if _FIRST_YEAR <= year <= _LAST_YEAR else "us"
-    return moment.astype(f"M8[{unit}]")
+    start: np.datetime64 = moment.astype(f"M8[{unit}]")
+    return start

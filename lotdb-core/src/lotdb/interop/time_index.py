@@ -152,11 +152,11 @@ class TimeIndex(CoordinateTransformIndex):
         places = np.clip(places, 0, max(last, 0)).astype(np.int64)
         times = self.transform.forward({self._dim: places})[self._name]
         if method is None:
-            is_there = np.all(times == wanted)
+            is_there = bool(np.all(times == wanted))
         else:
-            is_there = tolerance is None or np.all(abs(times - wanted) <= tolerance)
+            is_there = tolerance is None or bool(np.all(abs(times - wanted) <= tolerance))
         if last < 0 or not is_there:
-            raise NoSuchTimeError(f"no rows have the times {shown(wanted)}; method='nearest' takes the nearest ones")
+            raise NoSuchTimeError(f"no row has the time {shown(wanted)}; method='nearest' takes one nearby")
         return places
 
     def equals(self, other: Index, **kwargs: Any) -> bool:
@@ -164,7 +164,7 @@ class TimeIndex(CoordinateTransformIndex):
             return bool(self.to_pandas_index().equals(other.index))
         return isinstance(other, TimeIndex) and self.transform.equals(other.transform)
 
-    def join(self, other: Index, how: Any = "inner") -> Index:
+    def join(self, other: Index, how: Any = "inner") -> TimeIndex:
         """Of two stretches of one recording: the rows that both have, or either has."""
         mine, theirs = self.transform.rows, other.transform.rows  # type: ignore[attr-defined]
         same = isinstance(other, TimeIndex) and self.transform.axis == other.transform.axis

@@ -85,8 +85,8 @@ def write_xarray(
         groups = list(_tree_groups(data))
     else:
         raise InvalidDataError(
-            f"{type(data).__name__} is no DataArray, Dataset or DataTree of xarray; write_data stores arrays, "
-            "write_frame a DataFrame"
+            f"{type(data).__name__} is no DataArray, Dataset or DataTree of xarray; write_data stores "
+            "arrays, write_frame a DataFrame"
         )
     for group in groups:
         _check_place(node, group, if_exists)
@@ -273,7 +273,7 @@ def _check_dtype(variable: Any, what: str) -> None:
         if dtype.itemsize == 0:
             raise InvalidDataError(f"{what} is of type {dtype}, with elements of no bytes; convert it")
         return
-    kind = "objects" if dtype == object else f"type {dtype}"
+    kind = "objects" if getattr(dtype, "kind", "") == "O" else f"type {dtype}"
     raise InvalidDataError(
         f"{what} holds {kind}, which cannot be stored as they are; convert it, texts with .astype('U')"
     )

@@ -38,7 +38,8 @@ def to_xarray(payload: Payload, chunks: Any) -> Any:
     attrs = {} if notes["written"] else dict(of_node)
     if first.column is not None:
         columns = {each.name: each for each in variables if each.axis is None}
-        rows = {each.dims[0]: each for each in variables if each.axis is not None and each.name not in columns}
+        times = [each for each in variables if each.axis is not None]
+        rows = {each.name: each for each in times if each.name not in columns}
         attrs.update({name: value for name, value in free.metadata.items() if name != "dims"})
         return _dataset(xarray, NodeDataset("", attrs, {**columns, **rows}), chunks)
     coordinates = {each.name: each for each in variables[1:]}
@@ -48,11 +49,9 @@ def to_xarray(payload: Payload, chunks: Any) -> Any:
             coordinates[name] = coordinate
     own_name = notes.get("name", first.name)
     is_index = first.is_coordinate and first.dims == (own_name,)
-    array = xarray.DataArray(
-        _variable(xarray, first, chunks),
-        coords=_coordinates(xarray, coordinates, chunks),
-        name=own_name,
-    )
+    variable = _variable(xarray, first, chunks)
+    array = xarray.DataArray(variable, _coordinates(xarray, coordinates, chunks), name=own_name)
+    array.encoding = variable.encoding
     if is_index:
         array = array.assign_coords({own_name: array.variable})
     array.attrs = {**attrs, **first.attrs}

@@ -761,7 +761,7 @@ class BaseNode(PerhapsData):
         backend: str | None = None,
         samplerate_hz: float | None = None,
         metadata: Mapping[str, Any] | None = None,
-        if_exists: payloads.IfExists = "replace",
+        if_exists: Literal["replace", "error", "append"] = "replace",
         **options: Any,
     ) -> Payload:
         """Store a DataFrame as a table that :meth:`lotdb.Payload.to_pandas` gives back as it was.

@@ -28,7 +28,7 @@ from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.reader import Reader, Wanted, read_ahead
 from lotdb.segments.stage import Stage
-from lotdb.tree.tree import Tree
+from lotdb.tree.tree import Pinned, Tree
 from lotdb.values import values
 
 __all__ = [
@@ -234,7 +234,7 @@ class DetachedCopy(Tree):
     def check_open(self) -> None:
         self._origin.check_open()
 
-    def pin(self, copy: object) -> None:
+    def pin(self, copy: Pinned) -> None:
         self._origin.pin(copy)
 
 
