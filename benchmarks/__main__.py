@@ -21,6 +21,7 @@ THEMES = (
     "startup",
     "tree",
     "queries",
+    "interop",
     "branches",
     "commits",
     "payloads",

@@ -14,6 +14,7 @@ THEMES = [
     "startup",
     "tree",
     "queries",
+    "interop",
     "branches",
     "commits",
     "payloads",
