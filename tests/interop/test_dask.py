@@ -34,7 +34,9 @@ def test_it_has_the_values_wherever_they_are(place):
     assert array[7].compute(scheduler="sync").tolist() == SIGNAL[7].tolist()
 
 
-@pytest.mark.parametrize("data", [np.array(2.5), np.zeros((0, 3)), np.array(["a", "bc"]), np.arange(5, dtype=">i8")])
+@pytest.mark.parametrize(
+    "data", [np.array(2.5), np.zeros((0, 3)), np.array(["a", "bc"]), np.arange(5, dtype=">i8")]
+)
 def test_it_has_the_values_of_any_array(data):
     node = BaseNode("m").get_data_node("a")
     array = node.write_data(data).to_dask().compute()

@@ -169,7 +169,10 @@ def test_every_key_that_is_listed_is_there_and_no_other():
     assert listed(store.list_dir("")) == ["study", "zarr.json"]
     assert listed(store.list_dir("study/node/cube/")) == ["c", "zarr.json"]
     assert listed(store.list_dir("study/node/events")) == ["label", "onset", "zarr.json"]
-    assert listed(store.list_prefix("study/node/cube/")) == ["study/node/cube/c/0/0/0", "study/node/cube/zarr.json"]
+    assert listed(store.list_prefix("study/node/cube/")) == [
+        "study/node/cube/c/0/0/0",
+        "study/node/cube/zarr.json",
+    ]
 
 
 @settings(max_examples=25, deadline=None)
@@ -265,7 +268,8 @@ def test_types_that_zarr_has_not_are_bytes():
     values = np.zeros(3, "V5")
     values.view("u1")[:] = range(15)
     DataWriter.write_array(root, values)
-    assert zarr.open_group(NodeStore(root), mode="r")["data"][:].tolist() == np.arange(15).reshape(3, 5).tolist()
+    found = zarr.open_group(NodeStore(root), mode="r")["data"]
+    assert found[:].tolist() == np.arange(15).reshape(3, 5).tolist()
 
 
 def test_only_a_node_is_shown():

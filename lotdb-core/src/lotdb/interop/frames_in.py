@@ -119,7 +119,7 @@ def _plain(pandas: Any, name: str, series: Any) -> tuple[Any, dict[str, Any] | N
     """*series* as a table can hold it, and what gives back its type."""
     dtype = series.dtype
     if isinstance(dtype, np.dtype):
-        return series, None
+        return series, None if dtype.kind != "O" else _objects(pandas, name, series)
     if isinstance(dtype, pandas.CategoricalDtype):
         categories = dtype.categories
         if not isinstance(categories.dtype, np.dtype | pandas.StringDtype):
@@ -142,6 +142,23 @@ def _plain(pandas: Any, name: str, series: Any) -> tuple[Any, dict[str, Any] | N
             is_same = False
         return series, {"dtype": str(dtype) if is_same else _string_name(name, dtype)}
     raise _refused(name, dtype, "a table holds numbers, texts, times and categories of these")
+
+
+def _objects(pandas: Any, name: str, series: Any) -> dict[str, Any]:
+    """What gives back a column of objects that a table can hold: texts, bytes and numbers."""
+    gone = series.isna().to_numpy(bool)
+    kinds = {type(each) for each, is_gone in zip(series, gone, strict=True) if not is_gone}
+    if len(kinds) > 1 or not kinds <= {str, bytes, bool, int, float}:
+        there = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise _refused(name, series.dtype, f"it holds objects ({there}); give them one type with astype")
+    missing = {_MISSING_NAMES.get(type(each), "") for each in series[gone]}
+    if len(missing) > 1 or "" in missing:
+        raise _refused(name, series.dtype, "its missing cells are not all of one kind: None, NaN or NA")
+    return {"dtype": "object", "missing": next(iter(missing), "None")}
+
+
+# What stands for a missing cell among objects.
+_MISSING_NAMES = {type(None): "None", float: "NaN"}
 
 
 def _string_name(name: str, dtype: Any) -> str:

@@ -268,8 +268,7 @@ class NodeDatasets(Mapping[str, NodeDataset]):
         self._nodes: dict[str, _Held] = {}
         self._tables: dict[str, tuple[str, str]] = {}  # their node, and their name there
         self._paths: list[str] = []
-        #: How many payloads there are.
-        self.payloads = 0
+        self._payloads = 0
         self._known: dict[str, NodeDataset] = {}
         structured: list[tuple[str, str]] = []
         for found in walk.everything(node):
@@ -280,7 +279,7 @@ class NodeDatasets(Mapping[str, NodeDataset]):
             self._paths.append(path)
             for name, stored in zip(own[0], own[1:], strict=True):
                 if type(stored) is tuple and is_payload(stored):
-                    self.payloads += 1
+                    self._payloads += 1
                     unbound.look_up(stored[_BACKEND], stored[_SEGMENTS])
                     if _is_structured(stored):
                         structured.append((path, name))
@@ -312,6 +311,11 @@ class NodeDatasets(Mapping[str, NodeDataset]):
 
     def __contains__(self, path: object) -> bool:
         return path in self._nodes or path in self._tables
+
+    @property
+    def payloads(self) -> int:
+        """How many payloads there are."""
+        return self._payloads
 
     def _free_name(self, path: str, name: str) -> str:
         """The path of payload *name*, or one like it that no node has: arrays and groups share names."""

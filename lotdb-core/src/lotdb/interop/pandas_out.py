@@ -87,4 +87,8 @@ def _as_noted(pandas: Any, series: Any, said: dict[str, Any]) -> Any:
         return series.astype(object).astype(dtype)
     if "zone" in said:
         return series.dt.tz_localize("UTC").dt.tz_convert(said["zone"])
-    return series.astype(said["dtype"])
+    if said["dtype"] != "object":
+        return series.astype(said["dtype"])
+    objects = series.astype(object)
+    objects[series.isna()] = None if said["missing"] == "None" else np.nan
+    return objects
