@@ -131,6 +131,18 @@ def test_a_dataset_comes_back(place):
     assert node.payloads["imu"].samplerate_hz == 100
 
 
+def test_coordinates_stay_with_their_array_beside_others(node):
+    node.write_data(np.zeros(9), samplerate_hz=5, data_attribute="other")
+    stored = xarray.Dataset(
+        {"q": ("time", np.zeros(4))}, {"time": np.arange(4) / 100, "number": ("time", np.arange(4))}
+    )
+    node.write_xarray(stored)
+    back = node.to_datatree().to_dataset()
+    assert back["q"].dims == back["number"].dims == ("time_q",)
+    assert back["time_q"].values.tolist() == stored["time"].values.tolist()
+    assert back["other"].dims == ("time_other",)
+
+
 def test_a_tree_comes_back(place):
     tree = xarray.DataTree.from_dict(
         {

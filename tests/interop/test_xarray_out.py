@@ -215,6 +215,21 @@ def test_payloads_on_the_same_axis_share_it(node):
     assert set(dataset.coords) == {"time"}
 
 
+def test_stretches_are_put_together(node):
+    array = node.write_data(np.arange(200_000), samplerate_hz=300).to_xarray()
+    whole = xarray.concat([array[:5], array[5:70_000]], "time")
+    assert whole.identical(array[:70_000].load())
+    apart = xarray.concat([array[:2], array[9:11]], "time")
+    assert apart.time.values.tolist() == (np.array([0, 1, 9, 10]) / 300).tolist()
+
+
+def test_payloads_on_one_of_several_axes_share_that(node):
+    for name, rows in (("left", 100), ("right", 100), ("slow", 10)):
+        node.write_data(SIGNAL[:rows], data_attribute=name, samplerate_hz=100)
+    dataset = node.to_datatree().to_dataset()
+    assert [dataset[name].dims[0] for name in ("left", "right", "slow")] == ["time_left"] * 2 + ["time_slow"]
+
+
 def test_an_axis_that_differs_from_the_one_above_has_its_own_name(node):
     node.write_data(SIGNAL, samplerate_hz=100)
     node.get_data_node("below").write_data(SIGNAL[:10], samplerate_hz=100)

@@ -6,7 +6,7 @@ under ``_xarray`` what else is needed to give back the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -428,26 +428,34 @@ def _settle(
         if first.is_coordinate and first.dims == (first.name,):
             specs[first.name] = (first.shape[0], _coordinate_token(first))
         of_group.append((first.payload.name, variables, specs, coordinates))
+    for dim, spec in above.items():
+        wanted.setdefault(dim, set()).add(spec)
     for _, _, specs, _ in of_group:
         for dim, spec in specs.items():
             wanted.setdefault(dim, set()).add(spec)
-    for name, variables, specs, coordinates in of_group:
-        written = bool(variables[0].notes.get("written"))
-        renamed = {}
-        for dim, spec in specs.items():
-            there = wanted[dim] | ({above[dim]} if dim in above else set())
-            if written:  # what has no coordinate of its own takes that of the others
-                there = {each for each in there if each[1] is not None or each[0] != spec[0]} or {spec}
-                if spec[1] is None and len(there) == 1 and next(iter(there))[0] == spec[0]:
-                    continue
-            if there != {spec}:
-                renamed[dim] = _new_dim(f"{dim}_{safe_name(name)}", spec, dataset, above)
+    for _, variables, specs, _ in of_group:
+        if variables[0].notes.get("written"):
+            # Without a coordinate of its own, it was stored beside what has that of the axis.
+            for dim, (length, token) in specs.items():
+                like = [each for each in wanted[dim] if each[0] == length and each[1] is not None]
+                if token is None and len(like) == 1:
+                    specs[dim] = like[0]
+    names: dict[tuple[str, _Spec], str] = {}
+    for dim in wanted:
+        found = {specs[dim] for _, _, specs, _ in of_group if dim in specs}
+        for name, _, specs, _ in of_group:
+            if dim in specs and found | {above.get(dim, specs[dim])} != {specs[dim]}:
+                spec = specs[dim]
+                if (dim, spec) not in names:
+                    names[dim, spec] = _new_dim(f"{dim}_{safe_name(name)}", spec, names.values(), above)
+    for _, variables, specs, coordinates in of_group:
+        renamed = {dim: names[dim, spec] for dim, spec in specs.items() if (dim, spec) in names}
         for variable in [*variables, *coordinates.values()]:
             _put(dataset, variable, renamed)
 
 
-def _new_dim(name: str, spec: _Spec, dataset: NodeDataset, above: Mapping[str, _Spec]) -> str:
-    while above.get(name, spec) != spec or name in dataset.variables:
+def _new_dim(name: str, spec: _Spec, taken: Collection[str], above: Mapping[str, _Spec]) -> str:
+    while above.get(name, spec) != spec or name in taken:
         name += "_2"
     return name
 

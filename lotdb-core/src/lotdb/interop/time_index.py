@@ -5,7 +5,8 @@ xarray's own RangeIndex adds a step to a start, which misses index / rate by som
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,19 @@ class TimeIndex(CoordinateTransformIndex):
         else:
             first, last = min(mine.start, theirs.start), max(mine.stop, theirs.stop)
         return self._with_rows(range(first, max(first, last)))
+
+    @classmethod
+    def concat(cls, indexes: Sequence[Any], dim: Any, positions: Any = None) -> Any:
+        """Of stretches that follow each other, one; of others, an index of pandas."""
+        first = indexes[0].transform
+        rows = [each.transform.rows for each in indexes]
+        follow = all(each.step == 1 for each in rows) and all(
+            one.stop == other.start for one, other in pairwise(rows)
+        )
+        if positions is None and follow and all(each.transform.axis == first.axis for each in indexes):
+            return indexes[0]._with_rows(range(rows[0].start, rows[-1].stop))
+        plain = [each._pandas(np.arange(len(each.transform.rows)), dim) for each in indexes]
+        return PandasIndex.concat(plain, dim, positions)
 
     def reindex_like(self, other: Index) -> dict[Any, Any]:
         mine, theirs = self.transform.rows, other.transform.rows  # type: ignore[attr-defined]

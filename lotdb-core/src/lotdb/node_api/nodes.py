@@ -688,8 +688,8 @@ class BaseNode(PerhapsData):
         """This node and all below it as a DataTree of xarray; data are read when they are needed.
 
         Payloads are its variables, as :meth:`lotdb.Payload.to_xarray` has them, and attributes its
-        attributes. A table is a group of its own. Where two payloads call different axes by one name, each
-        axis gets the name of its payload, too: ``time_imu``.
+        attributes. A table is a group of its own. Where payloads call different axes by one name, each axis
+        gets the name of the first payload that has it, too: ``time_imu``.
 
         Parameters
         ----------
