@@ -110,6 +110,26 @@ def test_rewriting_an_array_leaves_no_coordinate_behind(node):
     assert set(node.payloads) == {"q"}
 
 
+def test_a_payload_of_its_own_is_no_coordinate_to_replace(node):
+    array = xarray.DataArray([1, 2], {"x": ["a", "b"]}, "x", name="q")
+    node.write_data([5.0], data_attribute="q.x")
+    with pytest.raises(PayloadExistsError, match=r"'q\.x'"):
+        node.write_xarray(array)
+    node.delete_data("q.x")
+    node.write_xarray(array)
+    node.write_xarray(array)
+    node.write_data([5.0], data_attribute="q.x")
+    node.write_xarray(xarray.DataArray([1, 2], dims="x", name="q"))
+    assert node.payloads["q.x"].read().tolist() == [5.0]
+
+
+def test_labels_end_where_rows_are_appended(node):
+    node.write_xarray(xarray.DataArray([1, 2], {"x": ["a", "b"]}, "x", name="q"))
+    node.append_data([3], data_attribute="q")
+    assert not node.payloads["q"].to_xarray().coords
+    assert node.to_datatree()["q"].values.tolist() == [1, 2, 3]
+
+
 def dataset():
     return xarray.Dataset(
         {

@@ -150,6 +150,14 @@ def test_stretches_of_a_recording_align(node):
         array + node.write_data(np.arange(200_000), samplerate_hz=301).to_xarray()
 
 
+def test_assigning_changes_a_copy(node):
+    payload = node.write_data(SIGNAL, samplerate_hz=10)
+    array = payload.to_xarray()
+    array[0, 0] = -1
+    assert array.values[0, 0] == -1
+    assert payload[0, 0] == 0
+
+
 def test_with_chunks_it_is_a_dask_array(node):
     pytest.importorskip("dask")
     payload = node.write_data(SIGNAL, samplerate_hz=10)

@@ -15,7 +15,7 @@ import numpy as np
 
 from lotdb.content.payload import Payload
 from lotdb.content.unbound import Unbound, UnboundNode
-from lotdb.errors import DamagedError, InvalidDataError, NodeNotFoundError
+from lotdb.errors import DamagedError, InvalidDataError, LotdbError, NodeNotFoundError
 from lotdb.interop.time_axis import START_NAMES, TimeAxis, as_start, start_of
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
@@ -280,9 +280,16 @@ class NodeDatasets(Mapping[str, NodeDataset]):
             for name, stored in zip(own[0], own[1:], strict=True):
                 if type(stored) is tuple and is_payload(stored):
                     self._payloads += 1
-                    unbound.look_up(stored[_BACKEND], stored[_SEGMENTS])
-                    if _is_structured(stored):
-                        structured.append((path, name))
+                    try:
+                        unbound.look_up(stored[_BACKEND], stored[_SEGMENTS])
+                        if _is_structured(stored):
+                            structured.append((path, name))
+                    except (TypeError, ValueError, LookupError, AttributeError) as error:
+                        if isinstance(error, LotdbError):
+                            raise
+                        raise DamagedError(
+                            f"payload {name!r} of {found._place()}: its record makes no sense: {error}"
+                        ) from error
         for path, name in structured:
             table = self._free_name(path, name)
             self._tables[table] = (path, name)
@@ -422,6 +429,12 @@ def _settle(
         for variable in variables:
             for dim, length in zip(variable.dims, variable.shape, strict=True):
                 specs.setdefault(dim, (length, None))
+        # What was appended to since then has no labels there any more.
+        coordinates = {
+            name: each
+            for name, each in coordinates.items()
+            if all(specs.get(dim, [size])[0] == size for dim, size in zip(each.dims, each.shape, strict=True))
+        }
         for name, variable in coordinates.items():
             if variable.dims == (name,):
                 specs[name] = (variable.shape[0], _coordinate_token(variable))

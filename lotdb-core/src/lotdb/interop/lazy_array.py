@@ -15,7 +15,9 @@ __all__ = ["lazy_array"]
 
 def lazy_array(variable: NodeVariable) -> Any:
     """*variable* as data of an xarray Variable."""
-    return indexing.LazilyIndexedArray(_Stored(variable))
+    # Who assigns to a part of it gets a copy in memory.
+    lazy: Any = indexing.LazilyIndexedArray(_Stored(variable))
+    return indexing.CopyOnWriteArray(lazy)
 
 
 class _Stored(BackendArray):

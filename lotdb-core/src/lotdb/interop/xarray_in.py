@@ -294,6 +294,12 @@ def _check_place(node: Node, group: _Group, if_exists: IfExists) -> None:
                 f"attribute {plan.name!r} of {there._place()} is a value, and a variable has its name; "
                 "rename the variable, or delete_attribute it"
             )
+        owner = plan.metadata[NOTES].get("of")
+        if owner is not None and _owner_of(there, plan.name) != owner:
+            raise PayloadExistsError(
+                f"{there._place()} has a payload {plan.name!r} already, and a coordinate of {owner!r} would "
+                "have its name; rename one, or pass another data_attribute="
+            )
         if if_exists == "error":
             raise PayloadExistsError(
                 f"{there._place()} has a payload {plan.name!r} already; use if_exists='replace'"
@@ -314,8 +320,14 @@ def _remove_old(node: Any, group: _Group) -> None:
         notes = payloads.get(node, plan.name).metadata.get(NOTES)
         old = notes.get("coords", {}) if isinstance(notes, dict) else {}
         for name in old.values():
-            if name.startswith(f"{plan.name}.") and payloads.has(node, name):
+            if payloads.has(node, name) and _owner_of(node, name) == plan.name:
                 payloads.delete(node, name)
+
+
+def _owner_of(node: Any, name: str) -> Any:
+    """The array that payload *name* is a coordinate of, and of no other."""
+    notes = payloads.get(node, name).metadata.get(NOTES)
+    return notes.get("of") if isinstance(notes, dict) else None
 
 
 # -- regular times --------------------------------------------------------------------------------

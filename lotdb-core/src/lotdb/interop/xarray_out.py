@@ -13,6 +13,7 @@ from lotdb.errors import InvalidOptionError, LotdbError, shown
 from lotdb.extras import import_extra
 from lotdb.interop.dask_arrays import dask_array
 from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable, variables_of
+from lotdb.interop.time_axis import START_NAMES, as_start
 from lotdb.keys import check_name
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
@@ -36,6 +37,9 @@ def to_xarray(payload: Payload, chunks: Any) -> Any:
     notes = first.notes
     _check_chunks(chunks)
     attrs = {} if notes["written"] else dict(of_node)
+    if any(each.axis is not None and each.axis.start is not None for each in variables):
+        # The coordinate says it, and a datetime among attributes keeps xarray from writing files.
+        attrs = {name: each for name, each in attrs.items() if name not in START_NAMES or not as_start(each)}
     if first.column is not None:
         columns = {each.name: each for each in variables if each.axis is None}
         times = [each for each in variables if each.axis is not None]
@@ -45,7 +49,11 @@ def to_xarray(payload: Payload, chunks: Any) -> Any:
     coordinates = {each.name: each for each in variables[1:]}
     for name, stored in notes.get("coords", {}).items():
         coordinate = _sibling(payload, stored)
-        if coordinate is not None:
+        # What was appended to since then has no labels there any more.
+        lengths = dict(zip(first.dims, first.shape, strict=True))
+        if coordinate is not None and all(
+            lengths.get(dim) == size for dim, size in zip(coordinate.dims, coordinate.shape, strict=True)
+        ):
             coordinates[name] = coordinate
     own_name = notes.get("name", first.name)
     is_index = first.is_coordinate and first.dims == (own_name,)

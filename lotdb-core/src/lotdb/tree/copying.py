@@ -234,6 +234,9 @@ class DetachedCopy(Tree):
     def check_open(self) -> None:
         self._origin.check_open()
 
+    def is_here(self) -> bool:
+        return self._origin.is_here()
+
     def pin(self, copy: Pinned) -> None:
         self._origin.pin(copy)
 
