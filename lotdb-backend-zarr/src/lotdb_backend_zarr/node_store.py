@@ -98,6 +98,7 @@ class NodeStore(Store):
         if consolidated is None:
             consolidated = len(self._groups) + self._datasets.payloads <= CONSOLIDATED
         self._consolidated = consolidated
+        self._root: bytes | None = None
         self._is_open = True
 
     def _arrays(self, group: str) -> dict[str, _StoredArray]:
@@ -189,6 +190,8 @@ class NodeStore(Store):
             array = self._array(path)
             return None if array is None else _dumped(array.document())
         document = self._group(path)
+        if path == "" and self._root is not None:
+            return self._root
         if path == "" and self._consolidated:
             members: dict[str, Any] = {each: self._group(each) for each in self._groups if each}
             for group in self._groups:
@@ -199,7 +202,10 @@ class NodeStore(Store):
                 "must_understand": False,
                 "metadata": dict(sorted(members.items())),
             }
-        return _dumped(document)
+        found = _dumped(document)
+        if path == "":
+            self._root = found  # it takes a while, and is asked for at each opening
+        return found
 
     def _group(self, path: str) -> dict[str, Any]:
         return {"zarr_format": 3, "node_type": "group", "attributes": as_json(self._attrs(path))}
