@@ -7,6 +7,9 @@ from lotdb import Blocks, DataNode
 
 PADDED = np.dtype([("a", "u1"), ("b", "f8"), ("c", "<U1")], align=True)
 NESTED = np.dtype([("x", PADDED, (2,)), ("y", "u1")], align=True)
+# Of these numpy copies the fields alone.
+PLACED = np.dtype({"names": ["a", "b"], "formats": ["u1", "f8"], "offsets": [0, 8], "itemsize": 16})
+ENDING = np.dtype({"names": ["a", "s"], "formats": ["i4", "S3"], "offsets": [0, 9], "itemsize": 20})
 
 
 def soil(size):
@@ -15,7 +18,7 @@ def soil(size):
     del soiled
 
 
-@pytest.mark.parametrize("dtype", [PADDED, NESTED])
+@pytest.mark.parametrize("dtype", [PADDED, NESTED, PLACED, ENDING])
 @pytest.mark.parametrize("count", [9, 6001])
 @pytest.mark.parametrize("axes", [slice(None, None, 2), slice(None, None, -1), "order F"])
 def test_copies_have_zeros_between_the_fields(dtype, count, axes):
