@@ -43,8 +43,8 @@ __all__ = [
 # Names of the notes by which LOTDB recognizes a file.
 SIZE, TIME, INODE = "_source_size_bytes", "_source_modified_ns", "_source_inode"
 SHA256 = "_source_sha256"
-# The other files that the ingester opened, by their paths below the folder of the file: such notes, or None if
-# the file was missing.
+# The other files that the ingester opened, by their paths below the folder of the file: such notes, or None
+# if the file was missing.
 BESIDE = "_source_beside"
 
 SETTLED_NS = 2_000_000_000
@@ -138,8 +138,8 @@ def about_beside(source: SourceFile) -> dict[str, Any]:
 def notes_of(about: os.stat_result) -> dict[str, Any]:
     """The size, time and inode of a file, which show later whether it has changed.
 
-    File systems round times, to up to two seconds. A file that was just written could be written again and keep
-    its time. So the time of such a file is not noted.
+    File systems round times, to up to two seconds. A file that was just written could be written again and
+    keep its time. So the time of such a file is not noted.
     """
     notes = {SIZE: about.st_size}
     if about.st_ino and time.time_ns() - about.st_mtime_ns > SETTLED_NS:
@@ -366,7 +366,7 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
     except (KeyboardInterrupt, InvalidOptionError):
         raise
     except BaseException as error:
-        # Libraries of file formats raise all kinds of exceptions, even SystemExit. All become one typed error.
+        # Libraries of file formats raise any kind of exception, even SystemExit. All become one typed error.
         reason = text_of(error)
         if not isinstance(error, IngestError):
             reason = f"{type(error).__name__}: {reason}"

@@ -1,7 +1,7 @@
 """Ingest one file: store its contents as payloads, with notes that say which file they came from.
 
-The metadata of each payload hold the notes about its own files. The node has attributes of the same names. They
-are the notes of the first payload that came from a file; a second file does not overwrite them.
+The metadata of each payload hold the notes about its own files. The node has attributes of the same names.
+They are the notes of the first payload that came from a file; a second file does not overwrite them.
 """
 
 from __future__ import annotations
@@ -371,7 +371,7 @@ class _Taking:
                 _hand_over(marks)
             for name in gone:
                 own = without_value(own, name)
-            # The node was made with this one default. Any other default was set by the user, and keeps the node.
+            # The node was made with this one default. Another default was set by the user, and keeps the node.
             if mark.get("made") and set(own[0]) <= {DATA_ATTRIBUTE} and not has_children(node._entry()):
                 parent = node._parent
                 assert isinstance(parent, Node)
