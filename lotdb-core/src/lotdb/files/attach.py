@@ -371,7 +371,7 @@ class _Taking:
                 _hand_over(marks)
             for name in gone:
                 own = without_value(own, name)
-            # The node was made with this one default. Another default was set by the user, and keeps the node.
+            # The node was made with this one default. Another default is the user's, and keeps the node.
             if mark.get("made") and set(own[0]) <= {DATA_ATTRIBUTE} and not has_children(node._entry()):
                 parent = node._parent
                 assert isinstance(parent, Node)
