@@ -95,8 +95,8 @@ class BlobBackend(Backend):
         if locator._p_jar is None:
             os.remove(uncommitted)
         else:
-            # The blob is still part of the transaction, so a commit stores its file. The file is emptied here,
-            # and pack removes it, because nothing refers to it.
+            # The blob is still part of the transaction, so a commit stores its file. It is emptied here, and
+            # pack removes it, because nothing refers to it.
             os.truncate(uncommitted, 0)
 
     def files(self, locator: Blob) -> list[tuple[str, int]]:
