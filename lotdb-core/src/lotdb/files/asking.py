@@ -295,9 +295,7 @@ class _Meter:
 _END: Any = object()
 
 
-def _guarded(
-    ingested: Ingested, source: SourceFile, plugin: str, plugins: Loader, meter: _Meter
-) -> Ingested:
+def _guarded(ingested: Ingested, source: SourceFile, plugin: str, plugins: Loader, meter: _Meter) -> Ingested:
     """*ingested*, checked. Its blocks are checked when they are read."""
     _check_answer(ingested, plugins)
     data = ingested.data
