@@ -35,6 +35,7 @@ _NODE_DEPTH, _NODE_CHILDREN = 2, 10
 _TREE_NODES, _TREE_DEPTH = 500, 40
 
 _FAINT = "opacity:.65"
+_TABLE = "border-collapse:collapse;margin:0;border:none;font-size:inherit;color:inherit"
 _CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;background:none;border:none"
 _INDENT = "margin-left:1.2em"
 _BESIDE = "display:flex;flex-wrap:wrap;align-items:flex-start"
@@ -91,7 +92,7 @@ def _rows(rows: list[tuple[str, str]]) -> str:
         f'<td style="{_CELL}">{value}</td></tr>'
         for name, value in rows
     )
-    return f'<table style="border-collapse:collapse;margin:0">{body}</table>'
+    return f'<table style="{_TABLE}">{body}</table>'
 
 
 # -- what a node has ------------------------------------------------------------------------------

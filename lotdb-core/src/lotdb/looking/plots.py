@@ -95,7 +95,10 @@ def _dtype_text(payload: LookedPayload) -> str:
 def _picked(payload: LookedPayload, channels: Any, *, kind: str) -> Channels:
     """The channels to draw: those that were named by number or name, or the first ones."""
     if channels is None:
-        return channels_of(payload, 1 if kind == "spectrogram" else _CHANNELS)
+        first = channels_of(payload, 1 if kind == "spectrogram" else _CHANNELS)
+        if kind == "spectrogram" and not first.names:
+            raise InvalidDataError(f"{payload._place} has no channels: its shape is {payload.shape}")
+        return first
     wanted = [channels] if isinstance(channels, int | str) else channels
     try:
         wanted = list(wanted)

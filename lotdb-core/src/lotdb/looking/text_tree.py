@@ -51,7 +51,7 @@ class TextTree:
             child, more, is_last = found
             branch, below = ("└── ", "    ") if is_last else ("├── ", "│   ")
             if child is None:
-                yield f"{indents[-1]}{branch}", more
+                yield f"{indents[-1]}{branch}{more}", ""
                 continue
             yield f"{indents[-1]}{branch}{child.key}", _about(child)
             if len(stack) < self._depth:

@@ -1,15 +1,15 @@
 """A small picture of a payload as HTML, for a read that ends, however large the payload is.
 
-What is small is read whole. Of more, windows of about 32 KiB are read, spread evenly over all of it, and the
-picture says so. A backend may read a little more than it is asked for: the blocks of 32 KiB that have
-checksums, or the chunks in which a window lies.
+What is small is read whole. Of more, windows of 32 KiB are read, spread evenly over all of it, and the
+picture says so. A backend may read more than it is asked for: the chunk in which a window lies, or the second
+block that it reaches into, if the rows were appended bit by bit.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
 from html import escape
-from math import prod
+from math import gcd, prod
 
 import numpy as np
 
@@ -24,10 +24,11 @@ from lotdb.looking.wording import plain, short, size_text, value_text
 
 __all__ = ["READ_BYTES", "thumbnail"]
 
-#: What is asked of a backend for a picture is at most so much, checked blocks around it included.
+#: So much is read for a picture, unless a backend reads more than it is asked for.
 READ_BYTES = 1 << 20
-_WINDOW_BYTES = 32 << 10
-_WINDOWS = READ_BYTES // (2 * _WINDOW_BYTES) - 1  # a window may lie in two blocks
+# The blocks of rows that have checksums, which a window is read with: as segments/blocks.py makes them.
+_BLOCK_BYTES, _MOST_BLOCKS = 32 << 10, 1 << 17
+_WINDOWS, _FEWEST_WINDOWS = 30, 4
 
 _WIDTH, _HEIGHT = 320, 56  # of a waveform
 _COLUMNS = 160
@@ -53,7 +54,7 @@ def thumbnail(payload: LookedPayload) -> str:
     row_bytes = payload.nbytes // payload.shape[0]
     if kind == "image":
         return _image(payload, frame_of(payload))
-    if row_bytes > READ_BYTES // 2:
+    if row_bytes > READ_BYTES // _FEWEST_WINDOWS:
         return _sentence(f"no picture: a single row has {size_text(row_bytes)}")
     if kind == "table":
         return _table(payload)
@@ -80,7 +81,8 @@ def _table(payload: LookedPayload) -> str:
     body = "".join(f"<tr>{''.join(f'<td {cell}>{escape(each)}</td>' for each in row)}</tr>" for row in rows)
     more = payload.shape[0] - len(rows)
     below = _sentence(f"… and {more} more rows") if more > 0 else ""
-    return f'<table style="border-collapse:collapse"><tr>{head}</tr>{body}</table>{below}'
+    style = "border-collapse:collapse;margin:0;font-size:inherit;color:inherit"
+    return f'<table style="{style}"><tr>{head}</tr>{body}</table>{below}'
 
 
 # -- images ---------------------------------------------------------------------------------------
@@ -91,7 +93,7 @@ def _image(payload: LookedPayload, frame: Frame) -> str:
     said = f"the first of {frame.frames}" if frame.before else ""
     if row_bytes * frame.height * (prod(payload.shape[1 : frame.before]) or 1) <= READ_BYTES:
         values = frame.rows(payload, 0, 0, frame.height)
-    elif frame.before or row_bytes > READ_BYTES // 8:
+    elif frame.before or row_bytes > READ_BYTES // _FEWEST_WINDOWS:
         return _sentence(f"no picture: {size_text(row_bytes * frame.height)} would have to be read")
     else:
         values = np.concatenate(
@@ -108,10 +110,13 @@ def _image(payload: LookedPayload, frame: Frame) -> str:
 
 
 def _windows(rows: int, row_bytes: int) -> list[tuple[int, int]]:
-    """Windows of about 32 KiB, spread evenly; each begins where a block is likely to begin."""
-    size = max(_WINDOW_BYTES // row_bytes, 1)
-    count = min(_WINDOWS, READ_BYTES // (2 * size * row_bytes))
-    starts = {(rows - size) * each // max(count - 1, 1) // size * size for each in range(count)}
+    """Windows of a block each, spread evenly; each begins where a block begins, if it is one segment."""
+    size = max(_BLOCK_BYTES // row_bytes, 1)
+    whole_words = 8 // gcd(8, row_bytes)
+    size -= size % whole_words if size > whole_words else 0
+    block = max(size, rows // _MOST_BLOCKS)
+    count = max(min(_WINDOWS, READ_BYTES // (block * row_bytes)), _FEWEST_WINDOWS)
+    starts = {(rows - size) * each // (count - 1) // block * block for each in range(count)}
     return [(start, min(start + size, rows)) for start in sorted(starts)]
 
 
