@@ -28,7 +28,7 @@ from lotdb.storage.sealing import belongs, is_intact
 from lotdb.storage.transactions import DataFile, NotWholeError, Transaction, time_of
 from lotdb.storage.watermark import EMPTY, End, Watermark, create_watermark
 
-__all__ = ["CheckedOpening"]
+__all__ = ["CheckedOpening", "Scan"]
 
 _log = logging.getLogger(__name__)
 _COPIED_BYTES = 1 << 20
@@ -63,7 +63,7 @@ class CheckedOpening(FileStorage):
         # told that nothing is there to be scanned.
         # First, so that a process that writes meanwhile is never behind what it wrote down.
         self._watermark = Watermark(self._file_name + ".end", read_only=self._is_read_only)
-        scan = _Scan(self._file_name, self._file, self._watermark.ends, read_only=self._is_read_only)
+        scan = Scan(self._file_name, self._file, self._watermark.ends, read_only=self._is_read_only)
         if scan.end.transactions == 0:
             DatabaseFolder(*os.path.split(self._file_name)).refuse_lost_commits()
         if self._is_read_only:
@@ -94,7 +94,7 @@ class _Scanned(BytesIO):
         self.raw = file.raw  # what is closed if the opening fails
 
 
-class _Scan:
+class Scan:
     """Index and end of a data file, and what is to be done about the rest; looking changes nothing.
 
     Raises
