@@ -20,6 +20,7 @@ THEMES = [
     "windows",
     "slow_store",
     "appends",
+    "pictures",
     "neighbours",
     "memory",
     "growth",

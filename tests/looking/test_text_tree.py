@@ -76,7 +76,7 @@ def test_the_line_of_a_node_tells_the_number_of_children(root):
 
 
 def test_of_very_many_children_only_some_are_counted(wide, monkeypatch):
-    for module in ("wording", "text_tree", "markup"):
+    for module in ("wording", "first_children", "markup"):
         monkeypatch.setattr(f"lotdb.looking.{module}.COUNTED", 500)
     assert "over 500 children" in repr(wide)
     lines = str(wide.tree()).splitlines()

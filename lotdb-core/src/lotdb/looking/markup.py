@@ -11,8 +11,8 @@ from html import escape
 from itertools import islice
 from typing import Any
 
+from lotdb.looking.first_children import first_children
 from lotdb.looking.looked_at import LookedNode, LookedPayload
-from lotdb.looking.text_tree import first_children
 from lotdb.looking.thumbnails import thumbnail
 from lotdb.looking.wording import (
     COUNTED,
@@ -30,6 +30,7 @@ __all__ = ["node_html", "payload_html", "tree_html"]
 
 _ATTRIBUTES, _PAYLOADS, _PICTURES = 20, 12, 6
 _VALUE_WIDTH = 200
+_FEW = 3  # metadata are shown beside the facts, more are folded
 _NODE_DEPTH, _NODE_CHILDREN = 2, 10
 # Of a tree, so many nodes are shown, and so many levels: browsers do not nest deeper.
 _TREE_NODES, _TREE_DEPTH = 500, 40
@@ -38,7 +39,9 @@ _FAINT = "opacity:.65"
 _TABLE = "border-collapse:collapse;margin:0;border:none;font-size:inherit;color:inherit"
 _CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;background:none;border:none"
 _INDENT = "margin-left:1.2em"
+_LEAF = "padding-left:1.1em"  # below the texts of those that open
 _BESIDE = "display:flex;flex-wrap:wrap;align-items:flex-start"
+_REST = "flex:1 1 16em;min-width:0"
 
 
 def node_html(node: LookedNode, place: str) -> str:
@@ -89,7 +92,7 @@ def _rows(rows: list[tuple[str, str]]) -> str:
     """A table of two columns, of texts that are escaped already."""
     body = "".join(
         f'<tr style="background:none"><td style="{_CELL};{_FAINT}">{name}</td>'
-        f'<td style="{_CELL}">{value}</td></tr>'
+        f'<td style="{_CELL};overflow-wrap:anywhere">{value}</td></tr>'
         for name, value in rows
     )
     return f'<table style="{_TABLE}">{body}</table>'
@@ -104,11 +107,16 @@ def _attributes(node: LookedNode) -> Iterator[str]:
     count = len(attributes) - len(payloads)
     if not count:
         return
-    names = islice((name for name in attributes if name not in payloads), _ATTRIBUTES)
+    # Those that LOTDB has noted itself come last.
+    names = islice(sorted((name for name in attributes if name not in payloads), key=_is_noted), _ATTRIBUTES)
     rows = [(_text(name), _value(attributes, name)) for name in names]
     if count > len(rows):
         rows.append((_faint(f"… and {count - len(rows)} more"), ""))
     yield _folded(f"{count} attribute{'s' if count > 1 else ''}", _rows(rows), is_open=True)
+
+
+def _is_noted(name: str) -> bool:
+    return name.startswith("_")
 
 
 def _value(mapping: Any, name: str) -> str:
@@ -140,15 +148,16 @@ def _payload_part(payload: LookedPayload, place: int) -> str:
 
 
 def _payload(payload: LookedPayload, *, with_picture: bool) -> list[str]:
-    facts = _guarded(lambda: [_rows(_facts(payload))])
+    facts = _guarded(lambda: [_facts(payload)])
     if not with_picture:
         return facts
     picture = "".join(_guarded(lambda: [thumbnail(payload)]))
     side = f'<div style="margin:2px 24px 6px 0">{picture}</div>'
-    return [f'<div style="{_BESIDE}">{side}<div>{"".join(facts)}</div></div>']
+    return [f'<div style="{_BESIDE}">{side}<div style="{_REST}">{"".join(facts)}</div></div>']
 
 
-def _facts(payload: LookedPayload) -> list[tuple[str, str]]:
+def _facts(payload: LookedPayload) -> str:
+    """What is known of a payload, and its metadata: folded if they are many."""
     rate, duration = payload.samplerate_hz, payload.duration_s
     facts = [
         ("shape", _text(payload.shape)),
@@ -159,17 +168,22 @@ def _facts(payload: LookedPayload) -> list[tuple[str, str]]:
         ("backend", _text(payload.backend)),
         ("content type", _text(payload.content_type)),
     ]
+    facts = [fact for fact in facts if fact[1]]
     metadata = payload.metadata
-    shown = islice(metadata.items(), _ATTRIBUTES)
-    facts += [(_text(name), escape(value_text(value, _VALUE_WIDTH))) for name, value in shown]
-    if len(metadata) > _ATTRIBUTES:
-        facts.append((_faint(f"… and {len(metadata) - _ATTRIBUTES} more"), ""))
-    return [fact for fact in facts if fact[1]]
+    shown = islice(sorted(metadata, key=_is_noted), _ATTRIBUTES)
+    rows = [(_text(name), escape(value_text(metadata[name], _VALUE_WIDTH))) for name in shown]
+    if len(metadata) > len(rows):
+        rows.append((_faint(f"… and {len(metadata) - len(rows)} more"), ""))
+    if len(rows) <= _FEW:
+        return _rows([*facts, *rows])
+    return _rows(facts) + _folded(f"{len(metadata)} metadata", _rows(rows))
 
 
 def _children(node: LookedNode) -> Iterator[str]:
     if count := node._count_children(COUNTED):
-        yield _folded(escape(count_text(count)), "".join(_below(node, _NODE_DEPTH, _NODE_CHILDREN)))
+        yield _folded(
+            escape(count_text(count)), "".join(_below(node, _NODE_DEPTH, _NODE_CHILDREN)), is_open=True
+        )
 
 
 # -- trees ----------------------------------------------------------------------------------------
@@ -215,7 +229,7 @@ def _below(node: LookedNode, depth: int, most: int) -> Iterator[str]:
             continue
         child, said = found
         if child is None:
-            yield f"<div>{_faint(said)}</div>"
+            yield f'<div style="{_LEAF}">{_faint(said)}</div>'
             continue
         left -= 1
         about = "".join(_guarded(lambda child=child: [_faint(about_node(child))]))  # type: ignore[misc]
@@ -225,7 +239,7 @@ def _below(node: LookedNode, depth: int, most: int) -> Iterator[str]:
             yield f'<details{is_open}><summary>{head}</summary><div style="{_INDENT}">'
             stack.append(_limited(child, most))
         else:
-            yield f'<div style="padding-left:1.1em">{head}</div>'
+            yield f'<div style="{_LEAF}">{head}</div>'
 
 
 def _limited(node: LookedNode, most: int) -> Iterator[tuple[LookedNode | None, str]]:

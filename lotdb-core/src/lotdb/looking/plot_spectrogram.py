@@ -20,7 +20,9 @@ from lotdb.looking.plot_axes import blocks, label_rows, literal, pixels_across, 
 
 __all__ = ["draw_spectrogram"]
 
-_ROWS, _WINDOWS = 512, 600
+# Rows of a window: few enough that some windows stand side by side, and a power of two in the usual case.
+_FEWEST_ROWS, _ROWS, _ACROSS = 32, 512, 50
+_WINDOWS = 600
 _DECIBEL = 80  # what is fainter than the loudest by more is black
 _WHOLE_BYTES = 64 << 20
 
@@ -32,11 +34,13 @@ def draw_spectrogram(ax: Any, payload: LookedPayload, channels: Channels, first:
     ax.set_ylabel("frequency in Hz" if rate else "frequency in cycles per row")
     said = f"channel {literal(channels.names[0])}" if channels.number > 1 else ""
     title(ax, payload, said)
-    size = min(_ROWS, last - first)
-    if size < 2:
+    rows = last - first
+    if rows < 2:
         return
-    count = max(min(_WINDOWS, pixels_across(ax)[0], 2 * (last - first) // size - 1), 1)
-    starts = [(last - first - size) * each // max(count - 1, 1) for each in range(count)]
+    fitting = 1 << (rows // _ACROSS).bit_length() >> 1
+    size = min(max(fitting, _FEWEST_ROWS), _ROWS, rows)
+    count = max(min(_WINDOWS, pixels_across(ax)[0], 2 * rows // size - 1), 1)
+    starts = [(rows - size) * each // max(count - 1, 1) for each in range(count)]
     windows = _windows(payload, channels, first, last, starts, size)
     power = np.stack([_power(window, rate or 1.0) for window in windows])
     with np.errstate(divide="ignore"):

@@ -103,7 +103,7 @@ def _label(ax: Any, payload: LookedPayload, channels: Channels, shifts: list[flo
         ax.set_yticks(shifts, names)
         if unit:
             step = shifts[0] - shifts[1] if len(shifts) > 1 else 1.0
-            ax.set_ylabel(f"channels, {step:.3g} {unit} apart")
+            ax.set_ylabel(f"channels, {float(f'{step:.3g}'):g} {unit} apart")
     else:
         name = names[0] if one and channels.number > 1 else ""
         ax.set_ylabel(f"{name} in {unit}" if name and unit else name or (f"in {unit}" if unit else ""))

@@ -16,6 +16,7 @@ from lotdb.looking.plot_image import draw_image
 from lotdb.looking.plot_spectrogram import draw_spectrogram
 from lotdb.looking.plot_table import draw_table
 from lotdb.looking.plot_waveform import draw_waveform
+from lotdb.looking.wording import dtype_text
 
 __all__ = ["PLOTS", "PlotKind", "plot"]
 
@@ -77,19 +78,15 @@ def _checked_kind(payload: LookedPayload, kind: str | None) -> str:
     dtype = payload.dtype
     if chosen == "image" and (dtype.names or not holds_numbers(dtype) or len(payload.shape) < 2):
         raise InvalidDataError(
-            f"{place} is no image: its shape is {payload.shape}, and its dtype {_dtype_text(payload)}; "
+            f"{place} is no image: its shape is {payload.shape}, and its dtype {dtype_text(payload.dtype)}; "
             "an image has two axes of numbers, or more"
         )
     if chosen != "image" and not (numeric_columns(dtype) if dtype.names else holds_numbers(dtype)):
         raise InvalidDataError(
-            f"{place} holds no numbers that could be a {chosen}, but {_dtype_text(payload)}; use kind='table'"
+            f"{place} holds no numbers that could be a {chosen}, but {dtype_text(payload.dtype)}; "
+            "use kind='table'"
         )
     return chosen
-
-
-def _dtype_text(payload: LookedPayload) -> str:
-    text = str(payload.dtype)
-    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _picked(payload: LookedPayload, channels: Any, *, kind: str) -> Channels:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from lotdb.errors import InvalidOptionError, LotdbError, shown
+from lotdb.looking.first_children import first_children
 from lotdb.looking.looked_at import LookedNode
-from lotdb.looking.wording import COUNTED, about_node, error_text, plain
+from lotdb.looking.wording import about_node, error_text, plain
 
-__all__ = ["DEPTH", "MAX_CHILDREN", "TextTree", "first_children"]
-
-DEPTH, MAX_CHILDREN = 3, 20
+__all__ = ["TextTree"]
 
 
 class TextTree:
@@ -57,20 +56,6 @@ class TextTree:
             if len(stack) < self._depth:
                 stack.append(first_children(child, self._most))
                 indents.append(indents[-1] + below)
-
-
-def first_children(node: LookedNode, most: int) -> Iterator[tuple[LookedNode | None, str, bool]]:
-    """The first children, then a text that says how many more there are; each with whether it is the last."""
-    children = iter(node.values())
-    ahead = next(children, None)
-    for _ in range(most):
-        if ahead is None:
-            return
-        child, ahead = ahead, next(children, None)
-        yield child, "", ahead is None
-    if ahead is not None:
-        count = node._count_children(COUNTED)
-        yield None, f"… and {f'over {COUNTED}' if count > COUNTED else count - most} more", True
 
 
 def _about(node: LookedNode) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from lotdb.errors import LotdbError, shown, text_of
 from lotdb.looking.looked_at import LookedNode, LookedPayload
 
@@ -13,6 +15,7 @@ __all__ = [
     "COUNTED",
     "about_node",
     "count_text",
+    "dtype_text",
     "duration_text",
     "error_text",
     "payload_text",
@@ -26,6 +29,7 @@ __all__ = [
 COUNTED = 100_000
 _NAMED_PAYLOADS = 4
 _ERROR_WIDTH = 160
+_DTYPE_WIDTH = 60
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -82,7 +86,17 @@ def value_text(value: Any, width: int) -> str:
 def payload_text(payload: LookedPayload) -> str:
     """What a payload is: its kind, shape, dtype and rate."""
     rate = f" {payload.samplerate_hz:g} Hz" if payload.samplerate_hz else ""
-    return f"{payload.kind} {payload.shape} {payload.dtype}{rate}"
+    return f"{payload.kind} {payload.shape} {dtype_text(payload.dtype)}{rate}"
+
+
+def dtype_text(dtype: np.dtype[Any]) -> str:
+    """A dtype in a few words: of many columns, only how many there are.
+
+    >>> dtype_text(np.dtype([(f"column_{number}", "f8") for number in range(9)]))
+    '9 columns'
+    """
+    text = str(dtype)
+    return text if len(text) <= _DTYPE_WIDTH or not dtype.names else f"{len(dtype.names)} columns"
 
 
 def error_text(error: BaseException) -> str:
