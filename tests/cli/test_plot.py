@@ -1,8 +1,11 @@
 """lotdb plot: a payload as a picture in a file, and what is said of mistakes."""
 
 import os
+import sys
 
 import pytest
+
+from lotdb import LOTDB
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: lotdb-core[plot]")
 
@@ -63,3 +66,17 @@ def test_a_mistake_is_one_line(arguments, expected, words, database, lotdb, tmp_
     assert words in err
     assert err.count("\n") == 1
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_without_matplotlib_it_says_how_to_get_it(database, lotdb, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    code, out, err = lotdb("plot", database, "sensor/capture_0", "--output", tmp_path / "x.png")
+    assert (code, out) == (1, "")
+    assert 'pip install "lotdb-core[plot]"' in err
+
+
+def test_a_picture_beside_a_writer(database, printed, tmp_path):
+    with LOTDB(database):
+        printed("plot", database, "sensor/capture_0", "--output", tmp_path / "x.png")
+    assert (tmp_path / "x.png").stat().st_size > 1000

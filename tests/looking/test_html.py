@@ -157,6 +157,7 @@ LARGE = {
     "wide rows": np.zeros((10, 1_000_000), "f4"),
     "text": "word " * 1_000_000,
     "bytes": b"12345678" * 500_000,
+    "one value": np.array("x" * 1_000_000),
 }
 
 

@@ -121,10 +121,12 @@ def test_of_a_closed_database_nothing_is_offered(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def ipython():
+def ipython(tmp_path_factory):
     shell = pytest.importorskip("IPython.core.interactiveshell", reason="IPython is not installed")
-    yield shell.InteractiveShell.instance()
-    shell.InteractiveShell.clear_instance()
+    with pytest.MonkeyPatch.context() as patch:  # it keeps its history there
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        yield shell.InteractiveShell.instance()
+        shell.InteractiveShell.clear_instance()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ _CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;background:no
 _INDENT = "margin-left:1.2em"
 _LEAF = "padding-left:1.1em"  # below the texts of those that open
 _BESIDE = "display:flex;flex-wrap:wrap;align-items:flex-start"
+_PICTURE = "margin:2px 24px 6px 0;max-width:100%;overflow-x:auto"
 _REST = "flex:1 1 16em;min-width:0"
 
 
@@ -152,7 +153,7 @@ def _payload(payload: LookedPayload, *, with_picture: bool) -> list[str]:
     if not with_picture:
         return facts
     picture = "".join(_guarded(lambda: [thumbnail(payload)]))
-    side = f'<div style="margin:2px 24px 6px 0">{picture}</div>'
+    side = f'<div style="{_PICTURE}">{picture}</div>'
     return [f'<div style="{_BESIDE}">{side}<div style="{_REST}">{"".join(facts)}</div></div>']
 
 

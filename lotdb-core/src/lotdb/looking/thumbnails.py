@@ -43,6 +43,8 @@ _COLOURS = ("#3b82c4", "#d9822b", "#3f9b5f", "#b4508f")
 def thumbnail(payload: LookedPayload) -> str:
     """The picture, or a sentence in its place."""
     kind = kind_of(payload)
+    if kind == "value" and payload.nbytes > READ_BYTES:
+        return _sentence(f"a single value of {size_text(payload.nbytes)}")
     if kind == "value":
         return f"<code>{escape(value_text(payload.read()[()], _CHARACTERS))}</code>"
     if not payload.nbytes:
@@ -76,7 +78,7 @@ def _text(payload: LookedPayload) -> str:
 
 def _table(payload: LookedPayload) -> str:
     names, rows = head_of(payload, 0, min(_ROWS, payload.shape[0]))
-    cell = 'style="text-align:left;padding:1px 8px 1px 0;background:none"'
+    cell = 'style="text-align:left;padding:1px 8px 1px 0;background:none;white-space:nowrap"'
     head = "".join(f"<th {cell}>{escape(name)}</th>" for name in names)
     body = "".join(f"<tr>{''.join(f'<td {cell}>{escape(each)}</td>' for each in row)}</tr>" for row in rows)
     more = payload.shape[0] - len(rows)
