@@ -1,7 +1,7 @@
 """A process that reads a database while another one writes and packs it; started by ``test_live_readers``.
 
-Each commit of the writer has a number, which stands in all that it wrote. Two numbers, or a payload that is not
-there, were at no moment in the database.
+Each commit of the writer has a number, which stands in all that it wrote. Two numbers, or a payload that is
+not there, were at no moment in the database.
 """
 
 import random

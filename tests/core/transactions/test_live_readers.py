@@ -282,19 +282,21 @@ def test_readers_see_whole_moments_beside_a_process_that_writes_and_packs(tmp_pa
         subprocess.Popen(
             [sys.executable, str(WORKER), str(tmp_path), str(seconds), str(seed)],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         for seed in range(3)
     ]
     for reader in readers:
-        assert reader.stdout.readline() == "ready\n", reader.communicate()[1]
+        assert reader.stdout.readline() == "ready\n", reader.stdout.read()
     packs = write_and_pack(
         tmp_path, lambda: any(each.poll() is None for each in readers), backend, random.Random(1)
     )
-    outputs = [each.communicate(timeout=60) for each in readers]
-    assert [error for _, error in outputs] == ["", "", ""]
-    assert all(int(output) > 0 for output, _ in outputs)
+    outputs = [each.stdout.read() for each in readers]
+    for each, output in zip(readers, outputs, strict=True):
+        each.stdout.close()
+        assert each.wait(60) == 0, output
+        assert int(output) > 0
     assert packs > 0
     with LOTDB(tmp_path, read_only=True) as db:
         assert db.verify() == []

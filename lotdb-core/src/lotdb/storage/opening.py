@@ -109,6 +109,7 @@ def _open_for_reading(folder: DatabaseFolder, disk: Disk) -> SafeFileStorage:
                 raise
         else:
             if not was_packed(folder.data_file, before):
+                storage.warn()
                 return storage
             storage.close()
         before = identity(folder.data_file)
