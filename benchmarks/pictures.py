@@ -63,6 +63,11 @@ def cases(sizes: Sizes) -> list[Case]:
             )
         )
     found.append(
-        Case("a small picture of them in a notebook", drawn.but(figure="html"), unit="ms"),
+        Case(
+            "a small picture of them in a notebook",
+            drawn.but(figure="html"),
+            (Against(drawn.but(label="reading them", figure="reading")),),
+            unit="ms",
+        ),
     )
     return found
