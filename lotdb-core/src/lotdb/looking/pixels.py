@@ -64,7 +64,7 @@ def as_pixels(values: Array, metadata: Mapping[str, Any]) -> Array:
         values = values[:, :, 0]
     if values.dtype.kind == "c":
         values = np.abs(values)
-    mode = metadata.get("mode")
+    mode = str(metadata.get("mode"))
     palette: Any = metadata.get("palette")
     if _fits(palette, values):
         colours = palette if palette.dtype == np.uint8 else (palette >> 8).astype(np.uint8)

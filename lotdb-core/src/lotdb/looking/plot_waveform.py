@@ -38,7 +38,7 @@ def draw_waveform(
             x,
             line + shift,
             linewidth=0.8,
-            label=literal(name),
+            label=_legend_text(name),
             marker="." if alone else None,
             markersize=2,
             markevery=alone or None,
@@ -67,6 +67,11 @@ def _points(
     middles = (envelope.edges[:-1] + envelope.edges[1:] - 1) / 2 + first
     both = zip(envelope.low, envelope.high, strict=True)
     return np.repeat(middles, _POINTS), [np.column_stack(pair).astype("f8").ravel() for pair in both]
+
+
+def _legend_text(name: str) -> str:
+    # Matplotlib leaves out of a legend what begins with an underscore.
+    return f" {literal(name)}" if name.startswith("_") else literal(name)
 
 
 def _alone(line: Array) -> list[int]:
