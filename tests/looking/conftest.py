@@ -36,6 +36,8 @@ SORTS = {
     "texts": np.array(["<b>a", "b", "c\x1b[1m"]),
     "byte strings": np.array([b"a\xff", b"b"]),
     "fields": np.array([(1, 0.5, "x"), (2, 1.5, "y")], [("n", "i4"), ("x", "f8"), ("s", "U2")]),
+    "fields of two axes": np.zeros((30, 2), [("n", "i4"), ("x", "f8"), ("three", "f4", 3)]),
+    "fields without rows": np.zeros((0, 2), [("n", "i4")]),
     "no numbers": np.array([("a",), ("b",)], [("s", "U2")]),
     "table": table_with_a_gap(),
     "grey": np.arange(400, dtype="u1").reshape(20, 20),

@@ -16,6 +16,7 @@ from lotdb import (
     InvalidRangeError,
     MissingPluginError,
 )
+from lotdb.looking.plots import PLOTS
 
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed: lotdb-core[plot]")
 Figure = pytest.importorskip("matplotlib.figure").Figure
@@ -55,6 +56,30 @@ def test_all_sorts_of_data_are_drawn(name, sorts):
     assert f"'{name}' of node 'all/sorts'" in ax.get_title()
     for line in ax.lines:
         assert len(line.get_xdata()) <= 2 * WIDTH
+
+
+@pytest.mark.parametrize("name", [name for name in SORTS if name not in NO_PLOT])
+def test_all_sorts_of_data_are_drawn_in_each_way_or_refused(name, sorts):
+    payload, refused = sorts.payloads[name], []
+    for kind in PLOTS:
+        ax = axes()
+        try:
+            payload.plot(ax, kind)
+        except InvalidDataError as error:
+            refused.append(str(error))
+        assert draw(ax) is ax
+    assert all(f"payload '{name}' of node 'all/sorts'" in said for said in refused)
+    assert len(refused) < len(PLOTS)
+
+
+def test_each_element_of_a_field_is_a_channel(sorts):
+    lines = sorts.payloads["fields of two axes"].plot(axes(), "waveform").lines
+    assert [line.get_label() for line in lines] == ["n 0", "n 1", "x 0", "x 1"]
+
+
+def test_a_name_that_begins_with_an_underscore_is_in_the_legend():
+    ax = draw(write(np.zeros((9, 2)), metadata={"channels": ["_a", "b"]}).plot(axes()))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [" _a", "b"]
 
 
 @pytest.mark.parametrize("name", NO_PLOT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import prod
 from typing import Any
 
@@ -33,17 +34,13 @@ def numeric_columns(dtype: np.dtype[Any]) -> list[str]:
 class Channels:
     """Which channels of a payload are drawn.
 
-    ``names`` are those of the chosen channels, and ``places`` where they are: the numbers of columns, or the
-    names of the fields of a table. ``number`` is how many the payload has.
+    ``names`` are those of the chosen channels, and ``places`` where they are: the numbers of columns, of a
+    table each with the name of a field. ``number`` is how many the payload has.
     """
 
     names: tuple[str, ...]
     places: tuple[Any, ...]
     number: int
-
-    def first(self, most: int) -> Channels:
-        """The first ones."""
-        return Channels(self.names[:most], self.places[:most], self.number)
 
     def take(self, places: Sequence[int]) -> Channels:
         """Those at *places* among all."""
@@ -55,9 +52,10 @@ class Channels:
 
     def of(self, rows: Any) -> list[Array]:
         """Each channel of *rows*, contiguous and in its own dtype; a missing cell is NaN."""
+        rows = rows.reshape(len(rows), prod(rows.shape[1:]))
         if rows.dtype.names:
-            return [_filled(rows[name]) for name in self.places]
-        flat = np.asarray(rows).reshape(len(rows), -1)
+            return [_filled(rows[name][:, each]) for name, each in self.places]
+        flat = np.asarray(rows)
         if flat.dtype.kind == "c":
             parts = flat.real, flat.imag
             return [_drawable(parts[each % 2][:, each // 2]) for each in self.places]
@@ -70,10 +68,12 @@ def channels_of(payload: LookedPayload, most: int) -> Channels:
     A complex number is two: its real and its imaginary part.
     """
     dtype = payload.dtype
+    elements = prod(payload.shape[1:])
     if dtype.names:
         columns = numeric_columns(dtype)
-        return Channels(tuple(columns), tuple(columns), len(columns)).first(most)
-    elements = prod(payload.shape[1:])
+        fields = tuple(islice(((name, each) for name in columns for each in range(elements)), most))
+        named_so = tuple(name if elements == 1 else f"{name} {each}" for name, each in fields)
+        return Channels(named_so, fields, len(columns) * elements)
     named = _named(payload, elements)
     count = elements * (2 if dtype.kind == "c" else 1)
     places = tuple(range(min(count, most)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,10 @@ def head_of(payload: LookedPayload, first: int, last: int) -> Head:
         columns = [[_cell(each) for each in rows[name]] for name in names]
         cut = len(rows.dtype.names) > MAX_COLUMNS
     else:
-        flat = rows.reshape(len(rows), -1)[:, :MAX_COLUMNS] if rows.ndim > 1 else rows.reshape(-1, 1)
+        flat = rows.reshape(len(rows), prod(rows.shape[1:]))[:, :MAX_COLUMNS]
         names = [payload.name] if rows.ndim == 1 else [str(each) for each in range(flat.shape[1])]
         columns = [[_cell(each) for each in column] for column in flat.T]
-        cut = rows.ndim > 1 and rows[:1].size > MAX_COLUMNS
+        cut = prod(rows.shape[1:]) > MAX_COLUMNS
     if cut:
         names, columns = [*names, "…"], [*columns, ["…"] * len(rows)]
     texts = [list(cells) for cells in zip(*columns, strict=True)] if columns else []
