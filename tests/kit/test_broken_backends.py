@@ -93,6 +93,7 @@ def test_each_broken_backend_is_noticed(tmp_path):
     check_noticed(outcomes_of(tmp_path, TESTS, chosen), BROKEN)
 
 
+@pytest.mark.slow  # ours pass them, too
 def test_a_good_backend_passes_all_that_the_broken_ones_fail(tmp_path):
     tests = {test for tests in BROKEN.values() for test in tests if "kill" not in test}
     chosen = [("TestGoodBackend", test) for test in tests]

@@ -1,5 +1,6 @@
 """Each ingester that breaks a promise fails the test of that promise, and the good ones none."""
 
+import pytest
 from tests.kit.noticed import check_noticed, outcomes_of
 
 BROKEN = {
@@ -84,6 +85,7 @@ def test_each_broken_ingester_is_noticed(tmp_path):
     check_noticed(outcomes_of(tmp_path, TESTS, chosen), BROKEN)
 
 
+@pytest.mark.slow  # ours pass them, too
 def test_good_ingesters_pass(tmp_path):
     found = outcomes_of(tmp_path, TESTS, [(f"Test{plugin}", "test") for plugin in GOOD])
     assert {outcome for outcome, _ in found.values()} == {"passed", "skipped"}, found

@@ -1,5 +1,6 @@
 """Each node type, value type and listener that breaks a promise fails its test, and the good ones none."""
 
+import pytest
 from tests.kit.noticed import check_noticed, outcomes_of
 
 NODE_TYPES = {
@@ -99,6 +100,7 @@ def test_each_broken_plugin_of_nodes_is_noticed(tmp_path):
     check_noticed(outcomes_of(tmp_path, TESTS, chosen), broken)
 
 
+@pytest.mark.slow
 def test_good_plugins_of_nodes_pass(tmp_path):
     found = outcomes_of(tmp_path, TESTS, [(f"Test{plugin}", "test") for plugin in GOOD])
     assert {outcome for outcome, _ in found.values()} <= {"passed", "skipped"}, found

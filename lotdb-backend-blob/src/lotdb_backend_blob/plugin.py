@@ -1,4 +1,4 @@
-"""The door through which LOTDB finds this backend."""
+"""The hook by which LOTDB finds this backend."""
 
 from __future__ import annotations
 

@@ -71,6 +71,8 @@ class DataReader:
         )
 
 
+# Each method names its keywords, so that type checkers and editors know them. A TypedDict could name them all
+# at once. But Unpack[...] allows no others beside them, and the options of backends and formats are open.
 class DataWriter:
     """Writes payloads to any node.
 
