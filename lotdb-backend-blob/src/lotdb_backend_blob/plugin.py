@@ -17,3 +17,8 @@ def lotdb_get_backend(name: str) -> type[Backend] | None:
     from lotdb_backend_blob.backend import BlobBackend
 
     return BlobBackend
+
+
+@hookimpl
+def lotdb_get_backend_settings(name: str) -> tuple[str, ...] | None:
+    return () if name == "blob" else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from lotdb.errors import (
     IngestError,
     InvalidDataError,
     InvalidKeyError,
+    PayloadExistsError,
     UnsupportedValueError,
     ValueTooLargeError,
 )
@@ -42,6 +43,7 @@ from lotdb.files.provenance import (
     OPTIONS,
     PATH,
     PAYLOADS,
+    ROWS,
     Earlier,
     digest,
     earlier,
@@ -52,6 +54,7 @@ from lotdb.files.provenance import (
     is_unchanged,
     mark_of,
     noted_options,
+    rows_of_others,
     says,
 )
 from lotdb.files.rates import Asked, Place, agree, check_asked
@@ -80,12 +83,14 @@ def attach_file(
     use_defaults: bool = False,
     format: str | None = None,
     skip_unchanged: bool = False,
+    keeps_rows: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Payload:
     """Let an ingester read a file, and store the result. If that fails, the tree does not change.
 
     The options of *request* go to the ingester. *samplerate_hz* replaces the rate of *request*. With
-    *use_defaults*, the defaults of the nodes apply where the caller gives no value.
+    *use_defaults*, the defaults of the nodes apply where the caller gives no value. With *keeps_rows*, a
+    payload to which others have appended rows is not replaced.
     """
     name = check_name(request.name, "payload")
     asked = check_asked(samplerate_hz)
@@ -101,7 +106,7 @@ def attach_file(
             skip = skip_unchanged and (appended or is_in(node, name, request.backend))
             if skip and is_unchanged(node, name, source, options, appended=appended):
                 return first_of(node, name)
-            taking = _Taking(node, filepath, source, request, asked, options, use_defaults)
+            taking = _Taking(node, filepath, source, request, asked, options, use_defaults, keeps_rows)
             taking.read(ask(source, tree.plugins))
         taking.put()
         return taking.announce()  # within the block, because a listener may raise, which undoes all
@@ -135,11 +140,13 @@ class _Taking:
         asked: Asked,
         options: Mapping[str, Any],
         use_defaults: bool,
+        keeps_rows: bool,
     ) -> None:
         self._node, self._filepath, self._source = node, filepath, source
         self._request, self._asked, self._use_defaults = request, asked, use_defaults
         self._name = request.name
         self._replaces = request.if_exists == "replace"
+        self._keeps_rows = keeps_rows and self._replaces
         self._notes: dict[str, Any] = {PATH: os.fspath(filepath), **about_source(source)}
         if options:
             self._notes[OPTIONS] = dict(options)
@@ -163,6 +170,7 @@ class _Taking:
         for target in self._targets:
             if self._replaces:
                 target.gone = self._earlier.gone(target.part.path, target.node)
+            self._check_rows(target.node, (*target.several, *target.gone))
             self._prepare(target)
             notes = dict(self._notes)
             if target.several and list(target.several) != [self._name]:
@@ -173,6 +181,16 @@ class _Taking:
                 self._write(target, name, ingested, {**notes, **_about_format(ingested)}, rate, answer)
         answer.check_options()
         self._note_what_came_late()
+
+    def _check_rows(self, node: Node, names: Iterable[str]) -> None:
+        """Raise if one of these payloads has rows that no file gave it, and that nobody asked to replace."""
+        for name in names if self._keeps_rows else ():
+            if more := rows_of_others(node, name):
+                raise PayloadExistsError(
+                    f"{_what(self._filepath, self._source.format)}: it would replace payload {name!r} of "
+                    f"{node._place()}, to which rows were appended that are in no file ({more}); pass "
+                    "if_exists='replace' to delete them, or another data_attribute= to keep both"
+                )
 
     def _target(self, part: Part, several: dict[str, Ingested]) -> _Target:
         """The node for *part*; it is created if it does not exist."""
@@ -312,7 +330,9 @@ class _Taking:
         target.said.append(request)
 
     def _note_what_came_late(self) -> None:
-        """Add notes about the files that the ingester opened only while its blocks were read."""
+        """Note how many rows there are, and the files that the ingester opened only while its blocks were
+        read.
+        """
         beside = about_beside(self._source)
         self._notes |= beside
         for target in self._targets:
@@ -321,7 +341,10 @@ class _Taking:
                 latest = metadata[APPENDED][-1] if APPENDED in metadata else metadata
                 if beside and latest.get(BESIDE) != beside[BESIDE]:
                     latest.update(beside)
-                    target.written[number] = payloads.with_metadata(target.node, written, metadata)
+                if written.record.shape:
+                    others = rows_of_others(target.node, written.name) if APPENDED in metadata else 0
+                    latest[ROWS] = written.record.rows - others
+                target.written[number] = payloads.with_metadata(target.node, written, metadata)
 
     # -- recording ---------------------------------------------------------------------------------
 
@@ -360,6 +383,7 @@ class _Taking:
             if path in here or not self._earlier.is_replaced(mark):
                 continue
             gone = self._earlier.gone(path, node)
+            self._check_rows(node, sorted(gone))
             gone |= set(earlier(node, {}, mark)) - self._others_give(node, path)
             own = own_of(node._entry())
             if attributes.read(node, ABOUT, None) in gone:
