@@ -29,6 +29,7 @@ THEMES = (
     "slow_store",
     "appends",
     "looking_on",
+    "pictures",
     "neighbours",
     "memory",
     "growth",

@@ -30,6 +30,7 @@ ROOMS = {
         "extras",
         "keys",
         "ranges",
+        "looking",
         "storage",
         "values",
         "interfaces",

@@ -21,6 +21,7 @@ THEMES = [
     "windows",
     "slow_store",
     "appends",
+    "pictures",
     "neighbours",
     "memory",
     "growth",

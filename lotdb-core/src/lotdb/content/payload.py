@@ -461,6 +461,63 @@ class Payload:
         """
         return interop("pandas_out").to_pandas(self)
 
+    # -- looking -------------------------------------------------------------------------------------
+
+    def plot(
+        self,
+        ax: Any = None,
+        kind: Literal["waveform", "spectrogram", "image", "table"] | None = None,
+        *,
+        start: Number | None = None,
+        stop: Number | None = None,
+        unit: Unit = "samples",
+        channels: Any = None,
+        stacked: bool | None = None,
+    ) -> Any:
+        """Draw the data, or a window of them, with matplotlib.
+
+        It reads in bounded memory, and draws no more points than can be seen: of a waveform, two for each
+        column of pixels, the least and the greatest value of its rows. NaN and missing cells are gaps.
+
+        Parameters
+        ----------
+        ax
+            The ``Axes`` to draw on; None for new ones, in a new figure.
+        kind : {"waveform", "spectrogram", "image", "table"}
+            What to draw; None for what suits the dtype, shape, rate and content type. A waveform of a table
+            shows its columns of numbers. A table shows the first rows as texts.
+        start, stop, unit
+            The window, as in :meth:`read`. Of a payload of several images, *start* is the one to draw.
+        channels
+            Number or name of a channel, or a list of these; None for the first 32, of a spectrogram for the
+            first one. The axes behind the first are channels, and so are columns of a table; a complex number
+            is two.
+        stacked
+            Whether to draw the channels one above the other; None for more than four.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            With labels, in the unit that the metadata name (``unit``).
+
+        Raises
+        ------
+        InvalidDataError
+            If data of this kind cannot be drawn so, as texts, bytes and single values.
+        InvalidOptionError, InvalidRangeError
+            For an unknown kind or channel, or an invalid window.
+        MissingPluginError
+            If matplotlib is not installed; install the extra ``lotdb-core[plot]``.
+        """
+        from lotdb.looking.plots import plot  # which not every program needs
+
+        return plot(self, ax, kind, start, stop, unit, channels, stacked)
+
+    def _repr_html_(self) -> str:
+        from lotdb.looking.markup import payload_html
+
+        return payload_html(self)
+
     def _block(self, rows: np.ndarray[Any, Any]) -> Any:
         return rows.tobytes() if self.kind == "bytes" else self._given_out(rows)
 

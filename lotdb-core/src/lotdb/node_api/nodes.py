@@ -26,7 +26,7 @@ from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.records import Own
-from lotdb.records.children import count_children
+from lotdb.records.children import child_items, count_children, count_up_to
 from lotdb.records.entries import own_of, type_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import BUILT_IN_NODE_TYPES, Plugins, check_plugins
@@ -40,6 +40,7 @@ __all__ = ["BaseNode", "DataNode"]
 T = TypeVar("T")
 
 if TYPE_CHECKING:
+    from lotdb.looking.text_tree import TextTree
     from lotdb.content.payload import Payload
     from lotdb.interop.labels import NodeDatasets
     from lotdb.queries.conditions import Condition
@@ -109,8 +110,17 @@ class BaseNode(PerhapsData):
 
     def __repr__(self) -> str:
         entry = self._container.get(self._key) if self._epoch == self._tree.epoch else None
-        gone = "" if entry is not None or self._is_there() else ", gone"
-        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{gone}>"
+        is_there = entry is not None or self._is_there()
+        about = self._number_of_children() if is_there else ", gone"
+        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{about}>"
+
+    def _number_of_children(self) -> str:
+        from lotdb.looking.wording import COUNTED, count_text
+
+        try:
+            return f", {count_text(self._count_children(COUNTED))}"
+        except Exception:  # of another thread, closed or damaged: the calls that read it say so
+            return ""
 
     def __bool__(self) -> bool:
         return True
@@ -198,6 +208,23 @@ class BaseNode(PerhapsData):
         """Number of children; their keys are counted, so a wide node takes a moment."""
         children = self._children()
         return 0 if children is None else count_children(children)
+
+    def _count_children(self, most: int) -> int:
+        """As ``len``, but counting ends above *most*."""
+        children = self._children()
+        return 0 if children is None else count_up_to(children, most)
+
+    def _keys_from(self, beginning: str) -> Iterator[str]:
+        """The keys of the children that are not before *beginning*, in order."""
+        children = self._children()
+        if children is None:
+            return iter(())
+        return iter(children.keys(min=beginning)) if beginning else (key for key, _ in child_items(children))
+
+    def _ipython_key_completions_(self) -> list[str]:
+        from lotdb.looking.completions import path_completions
+
+        return path_completions(self)
 
     def keys(self) -> KeysView[str]:
         """The keys of the children, in order, as a view that always shows the current children."""
@@ -626,6 +653,40 @@ class BaseNode(PerhapsData):
             plugins=self._tree.plugins,
             node=self,
         )
+
+    # -- looking -------------------------------------------------------------------------------------
+
+    def tree(self, depth: int = 3, max_children: int = 20) -> TextTree:
+        """The node and what is below it, to print: ``print(root.tree())``.
+
+        Parameters
+        ----------
+        depth
+            How many levels below this node are shown.
+        max_children
+            How many children of each node are shown; a line says how many more there are.
+
+        Returns
+        -------
+        TextTree
+            As a text, a line a node, with its payloads and the number of its attributes and children. In a
+            notebook, parts of it open and close. It shows what is there when it is printed.
+
+        Raises
+        ------
+        InvalidOptionError
+            If one of the two is no whole number from 0 on.
+        """
+        from lotdb.looking.text_tree import TextTree  # which not every program needs
+
+        self._entry()  # right thread, and still there
+        return TextTree(self, depth, max_children)
+
+    def _repr_html_(self) -> str:
+        from lotdb.looking.markup import node_html
+
+        where = f"at {self._path()!r}" if self._parent is not None else "the root"
+        return node_html(self, f"{type(self).__name__}, {where} of {self._tree}")
 
     # -- finding -------------------------------------------------------------------------------------
 
