@@ -43,6 +43,7 @@ ROOMS = {
         "queries",
         "node_api",
         "database",
+        "upgrading",
         "public",
         "cli",
         "testing",

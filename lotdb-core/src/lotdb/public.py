@@ -60,6 +60,8 @@ from lotdb.registry.listing import PluginInfo
 from lotdb.registry.registry import Plugins, plugins
 from lotdb.storage.parts import open_part
 from lotdb.tree.changes import Change, Changes, PayloadInfo
+from lotdb.upgrading.report import UpgradeNote, UpgradeReport
+from lotdb.upgrading.upgrade import upgrade
 from lotdb.values.values import Undecodable, ValueType
 
 __all__ = [
@@ -121,6 +123,8 @@ __all__ = [
     "Undecodable",
     "UnsafeRecordError",
     "UnsupportedValueError",
+    "UpgradeNote",
+    "UpgradeReport",
     "Usage",
     "ValueTooLargeError",
     "ValueType",
@@ -135,4 +139,5 @@ __all__ = [
     "payload",
     "plugins",
     "read_many",
+    "upgrade",
 ]
