@@ -179,7 +179,7 @@ class _Copier:
     def copy(self, node: _Node) -> None:
         """Make *node*, whose parent was made before, and what it holds."""
         path, report = "/".join(node.path), self._report
-        del self._above[len(node.path) :]
+        del self._above[max(len(node.path), 1) :]
         is_data = "data_attribute" in node.state or node.kind == _NODE_CLASSES[1]
         new = self._root
         if node.path:
