@@ -62,13 +62,13 @@ def compare(old, new, report):
                 where = (node.path, name)
                 if isinstance(value, str) and value == "LOST":
                     assert where in missed
+                elif name in ("", "new\nline"):
+                    assert value in node.attrs.values()
                 elif name in node.payloads:
                     assert any((note.path, note.name) == where and "too large" in note.reason for note in report.changed)
                     same(node.payloads[name].read(), value)
                 elif name == "_source_filepath":
                     assert node.attrs[name] == str(value)
-                elif name in ("", "new\nline"):
-                    assert value in node.attrs.values()
                 else:
                     same(node.attrs[name], value)
             for name, (data, rate) in payloads.items():
@@ -89,8 +89,9 @@ def compare(old, new, report):
 
 def same(found, value):
     if isinstance(value, np.ndarray):
-        assert (found.dtype, found.shape) == (value.dtype, value.shape)
-        assert found.tobytes() == value.tobytes()
+        # Unpickling an array, which 1.1.3 does and so does this test, makes its byte order the machine's.
+        assert (found.dtype.newbyteorder("="), found.shape) == (value.dtype.newbyteorder("="), value.shape)
+        assert found.astype(found.dtype.newbyteorder("=")).tobytes() == value.tobytes()
     else:
         assert type(found) is type(value)
         assert found == value or value != value
@@ -109,3 +110,198 @@ def test_everything_is_carried_value_for_value_and_the_old_one_is_left_as_it_is(
     assert len(report.missed) == expected, report.missed
     with LOTDB(tmp_path / "new") as db:
         assert db.verify() == []
+
+
+def test_the_order_of_bytes_is_kept(written, tmp_path):
+    lotdb.upgrade(written / "blobs", tmp_path / "new")
+
+    with LOTDB(tmp_path / "new", read_only=True) as db, db.connection() as root:
+        assert root["type_4"].read_data().dtype == ">i2"
+        assert root["odd"].get_data("raw").content_type == "image/x-raw"
+        assert dict(root["type_4"].get_data().metadata) == {"unit": "g", "gain": [1, 2.5]}
+
+
+@pytest.mark.parametrize("name", ["blobs", "blobs_packed"])
+@pytest.mark.parametrize("how", [{}, {"read_only": True}, {"new": True}])
+@pytest.mark.parametrize("names_file", [False, True])
+def test_an_old_database_opened_by_mistake_is_named_and_left_as_it_is(written, name, how, names_file):
+    before = snapshot(written / name)
+    file = "LOTDB" if name.endswith("packed") else "lotdb.fs"
+    place = {"path": written / name / file} if names_file else {"path": written / name, "name": file}
+
+    with pytest.raises(DatabaseFormatError, match=r"lotdb 1\.x.*lotdb upgrade "):
+        LOTDB(**place, **how)
+
+    assert snapshot(written / name) == before
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_an_old_database_of_the_old_default_name_is_found(written, read_only):
+    before = snapshot(written / "blobs_packed")
+
+    with pytest.raises(DatabaseFormatError, match=r"LOTDB is a database of lotdb 1\.x"):
+        LOTDB(written / "blobs_packed", read_only=read_only)
+
+    assert snapshot(written / "blobs_packed") == before
+
+
+@pytest.mark.parametrize("command", ["tree", "ls", "show", "find", "du", "stats", "verify", "pack"])
+@pytest.mark.parametrize("name", ["blobs", "blobs_packed", "blobs/lotdb.fs"])
+def test_each_command_says_what_to_type(written, name, command, capsys):
+    before = snapshot(written / "blobs")
+
+    assert main([command, str(written / name)]) == 1
+
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert "lotdb upgrade " in printed.err
+    assert snapshot(written / "blobs") == before
+
+
+def test_the_command_copies_and_reports(written, tmp_path, capsys):
+    new = tmp_path / "new"
+
+    assert main(["upgrade", str(written / "attributes"), str(new), "--dry-run"]) == 1
+    assert not new.exists()
+    assert "nothing was written" in capsys.readouterr().out
+    assert main(["upgrade", str(written / "attributes/lotdb.fs"), str(new), "--json"]) == 1
+    assert '"name": "custom", "reason": "it is of the class __main__.Custom, which was not run"' in capsys.readouterr().out
+    assert main(["upgrade", str(written / "attributes"), str(new)]) == 1
+    assert "exists" in capsys.readouterr().err
+    assert main(["upgrade", str(written / "blobs"), str(tmp_path / "blobs")]) == 0
+
+
+def test_what_is_no_old_database_is_refused(written, tmp_path):
+    (tmp_path / "file").write_text("FS30")
+    with LOTDB(tmp_path / "db", new=True):
+        pass
+    for old, error in ((tmp_path / "none", DatabaseNotFoundError), (tmp_path / "file", DatabaseFormatError),
+                       (tmp_path / "db", DatabaseNotFoundError), (tmp_path / "db/lotdb.fs", DatabaseFormatError)):
+        with pytest.raises(error):
+            lotdb.upgrade(old, tmp_path / "new")
+    (tmp_path / "new").mkdir()
+    with pytest.raises(DatabaseExistsError, match="exists"):
+        lotdb.upgrade(written / "blobs", tmp_path / "new")
+    assert sorted(os.listdir(tmp_path)) == ["db", "file", "new"]
+
+
+def test_a_database_that_a_program_writes_to_is_refused(written, tmp_path):
+    old = shutil.copytree(written / "blobs", tmp_path / "old")
+    code = f"import zc.lockfile, sys; lock = zc.lockfile.LockFile({str(old / 'lotdb.fs.lock')!r}); print(); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        writer.stdout.readline()
+        with pytest.raises(DatabaseBusyError, match="open for writing"):
+            lotdb.upgrade(old, tmp_path / "new")
+        writer.stdin.close()
+    lotdb.upgrade(old, tmp_path / "new")
+
+
+def test_a_database_that_changed_meanwhile_is_copied_anew(written, tmp_path):
+    old = shutil.copytree(written / "blobs", tmp_path / "old")
+
+    def append(done, total, path):
+        if done == 3:
+            with open(old / "lotdb.fs", "ab") as file:
+                file.write(b"\0")
+
+    with pytest.raises(DatabaseBusyError, match="written to"):
+        lotdb.upgrade(old, tmp_path / "new", progress=append)
+    assert os.listdir(tmp_path) == ["old"]
+
+
+def test_a_killed_upgrade_leaves_nothing_that_looks_whole_and_is_run_again(written, tmp_path):
+    code = (
+        "import lotdb, os, signal, sys\n"
+        "def kill(done, total, path):\n"
+        "    if done == 10: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"lotdb.upgrade({str(written / 'blobs')!r}, {str(tmp_path / 'new')!r}, progress=kill)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert os.listdir(tmp_path) == [".new.upgrading"]
+
+    report = lotdb.upgrade(written / "blobs", tmp_path / "new")
+
+    assert os.listdir(tmp_path) == ["new"]
+    assert compare(written / "blobs", tmp_path / "new", report)
+
+
+def test_ctrl_c_leaves_nothing(written, tmp_path):
+    def interrupt(done, total, path):
+        if done == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lotdb.upgrade(written / "blobs", tmp_path / "new", progress=interrupt)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_blob_and_a_missing_store_are_reported_and_the_rest_is_carried(written, tmp_path):
+    old = shutil.copytree(written / "blobs", tmp_path / "blobs")
+    blob = sorted(old.rglob("*.blob"))[0]
+    blob.unlink()
+    report = lotdb.upgrade(old, tmp_path / "new_blobs")
+    assert [("missing" in note.reason) for note in report.missed] == [True]
+    store = shutil.copytree(written / "zarrs", tmp_path / "zarrs")
+    shutil.rmtree(store / "lotdb.fs.data.zarr")
+    report = lotdb.upgrade(store, tmp_path / "new_zarrs")
+    assert len(report.missed) > 10
+    assert all("zarr store" in note.reason for note in report.missed)
+
+
+def test_without_zarr_nothing_is_written(written, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(lotdb.MissingPluginError, match="pip install lotdb-backend-zarr"):
+        lotdb.upgrade(written / "zarrs", tmp_path / "new")
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_old_database_that_may_not_be_written_is_read(written, tmp_path):
+    old = shutil.copytree(written / "blobs", tmp_path / "old")
+    for path in [*old.rglob("*"), old]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        assert lotdb.upgrade(old, tmp_path / "new").missed == []
+    finally:
+        for path in [old, *old.rglob("*")]:
+            path.chmod(0o755)
+
+
+class Marks:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def test_what_a_pickle_names_is_neither_imported_nor_called(written, tmp_path, monkeypatch):
+    # The module would leave a file behind when it is imported.
+    (tmp_path / "modules").mkdir()
+    mark = tmp_path / "mark"
+    (tmp_path / "modules/leaves_a_mark.py").write_text(f"open({str(mark)!r}, 'w')\nclass Thing: pass\n")
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    from lotdb.upgrading.pickles import load_record
+
+    hostile = pickle.dumps(None, 2) + pickle.dumps([Marks(str(mark))], 2)
+    kind, state = load_record(hostile)
+    assert not mark.exists()
+    assert state[0].named.endswith(".open")
+    kind, state = load_record(b"cleaves_a_mark\nThing\n." + b"cleaves_a_mark\nThing\n)R}b.")
+    assert kind == "leaves_a_mark.Thing"
+    assert state.named == "leaves_a_mark.Thing"
+    assert not mark.exists()
+    assert "leaves_a_mark" not in sys.modules
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PEER.exists(), reason="make .venv/peer/.installed sets up lotdb 1.1.3")
+def test_what_1_1_3_writes_now_is_carried(tmp_path):
+    old = tmp_path / "old"
+    old.mkdir()
+    environment = {**os.environ, "MANY": "20000"}
+    subprocess.run([PEER, "-W", "ignore", HERE / "old_databases.py", old], check=True, env=environment)
+    for name in NAMES:
+        report = lotdb.upgrade(old / name, tmp_path / f"new_{name}")
+        assert compare(old / name, tmp_path / f"new_{name}", report)
