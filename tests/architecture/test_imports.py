@@ -27,6 +27,7 @@ PUBLIC_MODULES = ["lotdb.hookspecs", "lotdb.testing"]
 ROOMS = {
     "lotdb": [
         "errors",
+        "renamed",
         "extras",
         "keys",
         "ranges",
