@@ -72,6 +72,7 @@ def test_a_node_type_may_have_such_a_name():
     assert Shown.display(None) == "shown"
 
 
+@pytest.mark.slow
 def test_type_checkers_do_not_know_them(tmp_path):
     (tmp_path / "program.py").write_text("from lotdb import BaseNode\nBaseNode().gn('a')\n")
     done = subprocess.run(
