@@ -10,6 +10,9 @@ Beside each database it writes ``expected.pickle``: for each path the type of th
 and its payloads, as 1.1.3 itself reads them back. It names nothing but types of numpy and of the standard library.
 """
 
+# mypy: ignore-errors
+# ruff: noqa: E501, I001
+
 import datetime as dt
 import decimal
 import fractions
@@ -75,7 +78,7 @@ def attributes(root, db, folder):
         "text": "Grüße \U0001f40d", "empty": "", "bytes": b"\0\xff", "bytearray": bytearray(b"abc"),
         "complex": 1 - 2j, "list": [1, "a", [2.5, None]], "tuple": (1, (2, 3)), "set": {1, 2, "x"},
         "frozenset": frozenset({1, 2}), "dict": {"a": 1, 2: {"b": [1]}, (1, 2): "t"}, "range": range(2, 9, 3),
-        "datetime": dt.datetime(2024, 2, 29, 1, 2, 3, 4), "aware": dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc),
+        "datetime": dt.datetime(2024, 2, 29, 1, 2, 3, 4), "aware": dt.datetime(2024, 1, 1, tzinfo=dt.UTC),
         "offset": dt.datetime(2024, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=2), "X")),
         "date": dt.date(1999, 12, 31), "time": dt.time(1, 2, 3), "delta": dt.timedelta(days=-1, microseconds=5),
         "decimal": decimal.Decimal("1.10"), "fraction": fractions.Fraction(3, -7),

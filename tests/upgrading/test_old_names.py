@@ -15,7 +15,9 @@ from lotdb.renamed import DATA_NODE, DATABASE, MODULE, NODE, PAYLOAD
 @pytest.mark.parametrize("name", [*NODE, *DATA_NODE])
 def test_an_old_name_of_a_node_is_answered_with_the_new_one(name):
     for node in (BaseNode(), BaseNode().get_data_node("a")):
-        with pytest.raises(RenamedError, match=rf"'{type(node).__name__}' has no '{name}'; lotdb 1\.x called it so: use "):
+        with pytest.raises(
+            RenamedError, match=rf"'{type(node).__name__}' has no '{name}'; lotdb 1\.x called it so: use "
+        ):
             getattr(node, name)
         assert not hasattr(node, name)
         assert name not in dir(node)

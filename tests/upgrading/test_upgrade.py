@@ -17,7 +17,9 @@ from lotdb import LOTDB, DatabaseBusyError, DatabaseExistsError, DatabaseFormatE
 from lotdb.cli.__main__ import main
 
 HERE = Path(__file__).parent
-NAMES = [f"{name}{end}" for name in ("attributes", "blobs", "zarrs", "shapes", "files") for end in ("", "_packed")]
+NAMES = [
+    f"{name}{end}" for name in ("attributes", "blobs", "zarrs", "shapes", "files") for end in ("", "_packed")
+]
 PEER = Path(sys.prefix) / "peer/bin/python"
 
 
@@ -33,7 +35,10 @@ def written(tmp_path_factory):
 def snapshot(folder):
     """Every file with its content and its time."""
     return {
-        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.is_file() and hashlib.md5(path.read_bytes()).hexdigest())
+        str(path.relative_to(folder)): (
+            path.stat().st_mtime_ns,
+            path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
         for path in [folder, *folder.rglob("*")]
     }
 
@@ -65,7 +70,8 @@ def compare(old, new, report):
                 elif name in ("", "new\nline"):
                     assert value in node.attrs.values()
                 elif name in node.payloads:
-                    assert any((note.path, note.name) == where and "too large" in note.reason for note in report.changed)
+                    notes = [note.reason for note in report.changed if (note.path, note.name) == where]
+                    assert "too large" in notes[0]
                     same(node.payloads[name].read(), value)
                 elif name == "_source_filepath":
                     assert node.attrs[name] == str(value)
@@ -165,7 +171,8 @@ def test_the_command_copies_and_reports(written, tmp_path, capsys):
     assert not new.exists()
     assert "nothing was written" in capsys.readouterr().out
     assert main(["upgrade", str(written / "attributes/lotdb.fs"), str(new), "--json"]) == 1
-    assert '"name": "custom", "reason": "it is of the class __main__.Custom, which was not run"' in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert '"name": "custom", "reason": "it is of the class __main__.Custom, which was not run"' in told
     assert main(["upgrade", str(written / "attributes"), str(new)]) == 1
     assert "exists" in capsys.readouterr().err
     assert main(["upgrade", str(written / "blobs"), str(tmp_path / "blobs")]) == 0
@@ -175,10 +182,12 @@ def test_what_is_no_old_database_is_refused(written, tmp_path):
     (tmp_path / "file").write_text("FS30")
     with LOTDB(tmp_path / "db", new=True):
         pass
-    for old, error in ((tmp_path / "none", DatabaseNotFoundError), (tmp_path / "file", DatabaseFormatError),
-                       (tmp_path / "db", DatabaseNotFoundError), (tmp_path / "db/lotdb.fs", DatabaseFormatError)):
-        with pytest.raises(error):
-            lotdb.upgrade(old, tmp_path / "new")
+    for old in ("none", "db"):
+        with pytest.raises(DatabaseNotFoundError):
+            lotdb.upgrade(tmp_path / old, tmp_path / "new")
+    for old in ("file", "db/lotdb.fs"):
+        with pytest.raises(DatabaseFormatError):
+            lotdb.upgrade(tmp_path / old, tmp_path / "new")
     (tmp_path / "new").mkdir()
     with pytest.raises(DatabaseExistsError, match="exists"):
         lotdb.upgrade(written / "blobs", tmp_path / "new")
@@ -187,8 +196,12 @@ def test_what_is_no_old_database_is_refused(written, tmp_path):
 
 def test_a_database_that_a_program_writes_to_is_refused(written, tmp_path):
     old = shutil.copytree(written / "blobs", tmp_path / "old")
-    code = f"import zc.lockfile, sys; lock = zc.lockfile.LockFile({str(old / 'lotdb.fs.lock')!r}); print(); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+    code = (
+        f"import zc.lockfile, sys; lock = zc.lockfile.LockFile({str(old / 'lotdb.fs.lock')!r})\n"
+        "print(); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as writer:
         writer.stdout.readline()
         with pytest.raises(DatabaseBusyError, match="open for writing"):
             lotdb.upgrade(old, tmp_path / "new")

@@ -115,6 +115,8 @@ def _error(owner: str, name: str, instead: str) -> RenamedError:
 
 
 def _advice(instead: str) -> str:
-    return f"lotdb 1.x called it so: use {instead}" if not instead.startswith("nothing") else (
-        f"lotdb 1.x had it, and now there is {instead}"
+    return (
+        f"lotdb 1.x called it so: use {instead}"
+        if not instead.startswith("nothing")
+        else (f"lotdb 1.x had it, and now there is {instead}")
     )

@@ -30,7 +30,7 @@ from lotdb.errors import (
     is_gone,
 )
 from lotdb.storage.compat import FILESTORAGE_MAGIC
-from lotdb.storage.older import NAME, refuse_older
+from lotdb.storage.older import NAME, older_in, refuse_older
 from lotdb.storage.parts import check_file, check_folder, is_there, read_part
 
 __all__ = ["FORMAT", "LAYOUT", "MARKER", "DatabaseFolder"]
@@ -188,7 +188,7 @@ class DatabaseFolder:
             )
         return kind
 
-    def refuse_older(self, *, new: bool = False) -> None:
+    def refuse_older(self, *, new: bool, read_only: bool) -> None:
         """Raise if the data file was written by lotdb 1.x, or if one would be created beside such a file.
 
         To be called before anything is locked: a lock leaves a file there.
@@ -196,9 +196,10 @@ class DatabaseFolder:
         if is_there(self.marker):
             return
         refuse_older(self.data_file)
-        default = os.path.join(self.path, NAME)
         if not new and not is_there(self.data_file) and not self.remains():
-            refuse_older(default)
+            # Who creates a database does not wait until all files of a large folder were looked at.
+            for name in older_in(self.path) if read_only else [NAME]:
+                refuse_older(os.path.join(self.path, name))
 
     def refuse_unmarked(self) -> None:
         """Raise if the data file has no marker beside it and was not written by this LOTDB."""

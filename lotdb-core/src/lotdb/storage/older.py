@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lotdb.errors import DatabaseFormatError, DamagedError
+from lotdb.errors import DamagedError, DatabaseFormatError
 from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.parts import open_part
 

@@ -83,7 +83,7 @@ def _open(
 ) -> SafeFileStorage:
     if read_only and new:
         raise InvalidOptionError("new=True and read_only=True do not go together")
-    folder.refuse_older(new=new)
+    folder.refuse_older(new=new, read_only=read_only)
     if read_only:
         folder.check_plain()
         return patiently(partial(_open_for_reading, folder, disk), timeout)

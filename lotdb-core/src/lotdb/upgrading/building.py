@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from lotdb.database import LOTDB
 from lotdb.errors import DatabaseBusyError, DatabaseExistsError, system_errors
-from lotdb.upgrading.copying import Progress, copy_all, survey
+from lotdb.upgrading.carrying import Progress, copy_all, survey
 from lotdb.upgrading.old import OldDatabase, data_file_of
 from lotdb.upgrading.report import UpgradeReport
 
@@ -74,7 +74,9 @@ def _place_for(target: str) -> Iterator[str]:
     folder = os.path.join(above, f".{last}.upgrading")
     if os.path.lexists(folder):  # of an upgrade that was killed, or that is under way
         if not os.path.isfile(os.path.join(folder, _MARK)) and os.listdir(folder):
-            raise DatabaseExistsError(f"{folder} is in the way, and is none that an upgrade left; move it away")
+            raise DatabaseExistsError(
+                f"{folder} is in the way, and is none that an upgrade left; move it away"
+            )
         with _held(folder):
             shutil.rmtree(folder)
     os.mkdir(folder)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lotdb.upgrading.copying import Progress
+    from lotdb.upgrading.carrying import Progress
     from lotdb.upgrading.report import UpgradeReport
 
 __all__ = ["upgrade"]

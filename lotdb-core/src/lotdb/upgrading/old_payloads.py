@@ -11,13 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from lotdb.errors import DamagedError, InvalidRangeError, LotdbError, MissingPluginError, UnsupportedValueError
+from lotdb.errors import (
+    DamagedError,
+    InvalidRangeError,
+    LotdbError,
+    MissingPluginError,
+    UnsupportedValueError,
+)
 from lotdb.extras import import_extra
 from lotdb.interfaces.ingester import Blocks
 from lotdb.ranges import check_rate
 from lotdb.upgrading.old import OldDatabase
+from lotdb.upgrading.old_values import path_of, plain
 from lotdb.upgrading.pickles import Ref
-from lotdb.upgrading.values import path_of, plain
 
 __all__ = ["CLASSES", "OldPayload", "check_pandas", "check_zarr", "needs_of", "payload_of"]
 
@@ -198,11 +204,13 @@ def _rows(path: str, count: int | None) -> Any:
     """The rows of an ``.npy`` file, as lotdb 1.x read them: no more than *count*."""
     try:
         try:
-            array: Any = np.lib.format.open_memmap(path, mode="r")  # type: ignore[no-untyped-call]
+            array: Any = np.lib.format.open_memmap(path, mode="r")
         except ValueError:  # nothing can be mapped of an empty array, and objects are refused both ways
             array = np.load(path, allow_pickle=False)
     except (ValueError, OSError) as error:
-        raise DamagedError(f"its blob file {os.path.basename(path)} is no array of numbers: {error}") from error
+        raise DamagedError(
+            f"its blob file {os.path.basename(path)} is no array of numbers: {error}"
+        ) from error
     shape, dtype = array.shape, array.dtype
     if not shape:
         return np.asarray(array)

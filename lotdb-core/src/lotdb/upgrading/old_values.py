@@ -63,9 +63,7 @@ def _referred(old: OldDatabase, ref: Ref, depth: int) -> Any:
         if short == "Length":
             return plain(old, state, depth + 1)
         if short.endswith(("BTree", "Bucket")):
-            return {
-                plain(old, key, depth + 1): plain(old, part, depth + 1) for key, part in old.items(ref)
-            }
+            return {plain(old, key, depth + 1): plain(old, part, depth + 1) for key, part in old.items(ref)}
         if short.endswith(("TreeSet", "Set")):
             return {plain(old, key, depth + 1) for key in old.keys(ref)}
     if is_node(state):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from lotdb.content import payloads as content
 from lotdb.content.defaults import POLICY
@@ -12,10 +12,10 @@ from lotdb.errors import DamagedError, InvalidKeyError, LotdbError, ValueTooLarg
 from lotdb.keys import check_key, check_name
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.upgrading.old import OldDatabase, is_node
-from lotdb.upgrading.payloads import CLASSES, OldPayload, check_pandas, check_zarr, needs_of, payload_of
+from lotdb.upgrading.old_payloads import CLASSES, OldPayload, check_pandas, check_zarr, needs_of, payload_of
+from lotdb.upgrading.old_values import plain
 from lotdb.upgrading.pickles import Array, Ref
 from lotdb.upgrading.report import UpgradeNote, UpgradeReport
-from lotdb.upgrading.values import plain
 
 __all__ = ["Progress", "copy_all", "survey"]
 
@@ -77,7 +77,9 @@ def copy_all(
     nodes = 0
     for name in old.roots():
         if name != _ROOT:
-            report.missed.append(UpgradeNote("", str(name), "it stands beside the tree, where lotdb keeps nothing"))
+            report.missed.append(
+                UpgradeNote("", str(name), "it stands beside the tree, where lotdb keeps nothing")
+            )
     for node in _walk(old, report):
         copier.copy(node)
         nodes += 1
@@ -154,7 +156,9 @@ def _children(
 def _mended(name: str, used: set[str], *, is_key: bool) -> str:
     """A key, or a name, like *name*, that may be used and is not in *used*."""
     allowed = "".join(
-        f"%{ord(each):02X}" if ord(each) < 32 or 127 <= ord(each) < 160 or 0xD800 <= ord(each) < 0xE000 else each
+        f"%{ord(each):02X}"
+        if ord(each) < 32 or 127 <= ord(each) < 160 or 0xD800 <= ord(each) < 0xE000
+        else each
         for each in name
     )
     if is_key:
@@ -187,7 +191,11 @@ class _Copier:
             self._above.append(new)
         report.nodes += 1
         if node.kind not in _NODE_CLASSES:
-            self._changed(path, "", f"it was of the class {node.kind}, and became a {'data' if is_data else 'plain'} node")
+            self._changed(
+                path,
+                "",
+                f"it was of the class {node.kind}, and became a {'data' if is_data else 'plain'} node",
+            )
         if isinstance(new, DataNode):
             report.data_nodes += 1
             self._defaults(new, path, node.state)
@@ -195,14 +203,18 @@ class _Copier:
             self._value(new, path, name, value)
 
     def _defaults(self, new: DataNode, path: str, state: dict[str, Any]) -> None:
-        for old, name in (("samplerate_hz", "samplerate_hz"), ("data_backend", "backend"), ("data_attribute", "data_attribute")):
+        for old, name in (
+            ("samplerate_hz", "samplerate_hz"),
+            ("data_backend", "backend"),
+            ("data_attribute", "data_attribute"),
+        ):
             value = state.get(old)
             if value is None:
                 continue
             try:
                 if name == "data_attribute":
                     value = self._name(path, value, set(), note=False)
-                new.configure_data(**{name: value})
+                new.configure_data(**cast(Any, {name: value}))
             except LotdbError as error:
                 self._missed(path, "", f"its default {name}={value!r} was not carried: {error}")
 
@@ -290,4 +302,3 @@ class _Copier:
 
     def _changed(self, path: str, name: str, reason: str) -> None:
         self._report.changed.append(UpgradeNote(path, name, reason))
-
