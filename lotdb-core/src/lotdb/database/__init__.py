@@ -476,8 +476,9 @@ def _check_backends(plugins: Plugins, default: Any, configs: Any) -> None:
         isinstance(name, str) and isinstance(each, Mapping) for name, each in configs.items()
     ):
         raise InvalidOptionError(f"backends is {configs!r}; use a mapping of names to mappings of settings")
-    for name in configs:
+    for name, config in configs.items():
         plugins.check_backend(name)
+        plugins.check_backend_settings(name, config)
 
 
 def _nothing() -> None:

@@ -23,11 +23,13 @@ from lotdb.errors import (
     CommitInDoubtError,
     ConflictError,
     DamagedError,
+    DatabaseFormatError,
     FileSystemError,
     InvalidOptionError,
     LotdbError,
     ReadOnlyError,
     WrongThreadError,
+    shown,
     system_error,
     system_errors,
 )
@@ -51,6 +53,12 @@ ROOT_KEY = "root"
 
 # What the database notes of backends whose form is not of the first version.
 FORMATS_KEY = "formats"
+
+# The name under which the form of the payloads' own records is noted there, if it is not the first. A release
+# that writes another, such as segments with one more part, notes a higher number before it does so, and this
+# one says which, in place of taking what it cannot decode for damage. No backend can have this name.
+OWN = "lotdb"
+PAYLOADS_FORMAT = 1
 
 # The records that a change of the tree changes. Blobs are left out, because some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
@@ -415,6 +423,11 @@ def check_formats(stored: Any) -> dict[str, int]:
     """What is noted of the forms that backends have written in; a stranger may have written it."""
     if stored is None:
         return {}
+    if type(stored) is dict and stored.get(OWN, PAYLOADS_FORMAT) != PAYLOADS_FORMAT:
+        raise DatabaseFormatError(
+            f"its payloads have records of version {shown(stored[OWN])}, and this LOTDB reads version "
+            f"{PAYLOADS_FORMAT}; install a newer release of lotdb"
+        )
     is_right = type(stored) is dict and all(type(each) is int for each in stored.values())
     if not is_right or not all(type(name) is str for name in stored):
         raise DamagedError("what is noted of the backends' forms makes no sense")
