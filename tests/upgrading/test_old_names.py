@@ -47,7 +47,7 @@ def test_an_old_name_of_the_package_is_answered(name):
 
 def test_other_names_are_as_unknown_as_ever():
     with pytest.raises(AttributeError) as caught:
-        BaseNode().something
+        BaseNode().something  # noqa: B018
     assert not isinstance(caught.value, RenamedError)
     with pytest.raises(ImportError, match="cannot import name 'something'"):
         exec("from lotdb import something")

@@ -21,7 +21,7 @@ _BLOCK, _MOST = 1 << 20, 1 << 28
 def is_older(data_file: str) -> bool:
     """Whether *data_file* was written by lotdb 1.x."""
     try:
-        file = open(open_part(data_file), "rb", buffering=0)
+        file = open(open_part(data_file), "rb", buffering=0)  # noqa: SIM115
     except (OSError, DamagedError):
         return False
     with file:

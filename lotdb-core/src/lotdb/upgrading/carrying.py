@@ -74,15 +74,13 @@ def copy_all(
     """Copy all of *old* into *db*, which is new, and note in *report* what was done."""
     root = db.open_connection()
     copier = _Copier(old, root, report)
-    nodes = 0
     for name in old.roots():
         if name != _ROOT:
             report.missed.append(
                 UpgradeNote("", str(name), "it stands beside the tree, where lotdb keeps nothing")
             )
-    for node in _walk(old, report):
+    for nodes, node in enumerate(_walk(old, report), 1):
         copier.copy(node)
-        nodes += 1
         if nodes % _NODES == 0 or copier.pending > _BYTES:
             db.commit()
             copier.pending = 0

@@ -1,4 +1,4 @@
-"""Reading a database of lotdb 1.x: its records, trees of keys and blobs. Nothing is written, locked or run."""
+"""Reading a database of lotdb 1.x: its records, trees of keys and blobs. Nothing is written or run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def data_file_of(old: str | os.PathLike[str], name: str | None) -> str:
         found = [name] if name else older_in(path)
         if len(found) > 1:
             raise InvalidOptionError(
-                f"{path} has several databases of lotdb 1.x: {', '.join(found)}; name one of these files, as in"
+                f"{path} has several databases of lotdb 1.x: {', '.join(found)}; name one, as in"
                 f" {os.path.join(path, found[0])}"
             )
         if not found:
@@ -61,7 +61,7 @@ def data_file_of(old: str | os.PathLike[str], name: str | None) -> str:
 
 
 class _Reading(FileStorage):
-    """A FileStorage that only reads, and believes no index: that is a pickle, and may be of another moment."""
+    """A FileStorage that only reads, and believes no index: that is a pickle, and may be older."""
 
     def _restore_index(self) -> None:
         return None
@@ -116,7 +116,7 @@ class OldDatabase:
         """Raise ``DatabaseBusyError`` if somebody has written to the database since it was opened."""
         if _stamp(self.data_file) != self._before:
             raise DatabaseBusyError(
-                f"{self.data_file} was written to while it was copied; close the program that does, and upgrade again"
+                f"{self.data_file} was written to while it was copied; close what does that, and upgrade again"
             )
 
     def __len__(self) -> int:

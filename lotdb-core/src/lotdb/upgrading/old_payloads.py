@@ -249,7 +249,7 @@ def _zarr_rows(old: OldDatabase, state: dict[str, Any], shape: Any) -> tuple[Blo
     note = ""
     if tuple(array.shape) != tuple(shape):
         note = (
-            f"its array in the zarr store has the shape {tuple(array.shape)}, and its record says {tuple(shape)}:"
+            f"its zarr array has the shape {tuple(array.shape)}, and its record says {tuple(shape)}:"
             " another node wrote to the same place; what lotdb 1.x read of it was carried"
         )
     step = _step(math.prod(array.shape[1:]) * dtype.itemsize, array.chunks[0])

@@ -1,7 +1,7 @@
 """Pickles of lotdb 1.x as plain data: what they name is never imported, and never called.
 
-Each class that a pickle names gets a stand-in, which keeps the name and the state. A few harmless types of the
-standard library, and numpy's arrays, are made from their parts by functions of this file.
+Each class that a pickle names gets a stand-in, which keeps the name and the state. A few harmless types of
+the standard library, and numpy's arrays, are made from their parts by functions of this file.
 """
 
 from __future__ import annotations

@@ -56,5 +56,6 @@ class UpgradeReport:
     def __str__(self) -> str:
         return (
             f"{self.nodes} nodes ({self.data_nodes} data nodes), {self.attributes} attributes and"
-            f" {self.payloads} payloads copied; {len(self.missed)} not carried, {len(self.changed)} in another form"
+            f" {self.payloads} payloads copied; {len(self.missed)} not carried,"
+            f" {len(self.changed)} in another form"
         )
