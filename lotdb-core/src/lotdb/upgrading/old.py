@@ -116,7 +116,7 @@ class OldDatabase:
         """Raise ``DatabaseBusyError`` if somebody has written to the database since it was opened."""
         if _stamp(self.data_file) != self._before:
             raise DatabaseBusyError(
-                f"{self.data_file} was written to while it was copied; close what does that, and upgrade again"
+                f"{self.data_file} was written to while it was copied; close what does so, and upgrade again"
             )
 
     def __len__(self) -> int:
