@@ -41,9 +41,9 @@ __all__ = ["BaseNode", "DataNode"]
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    from lotdb.looking.text_tree import TextTree
     from lotdb.content.payload import Payload
     from lotdb.interop.labels import NodeDatasets
+    from lotdb.looking.text_tree import TextTree
     from lotdb.queries.conditions import Condition
     from lotdb.queries.found import Matches
 
