@@ -27,6 +27,7 @@ PUBLIC_MODULES = ["lotdb.hookspecs", "lotdb.testing"]
 ROOMS = {
     "lotdb": [
         "errors",
+        "renamed",
         "extras",
         "keys",
         "ranges",
@@ -45,6 +46,7 @@ ROOMS = {
         "interop",
         "node_api",
         "database",
+        "upgrading",
         "public",
         "cli",
         "testing",

@@ -37,6 +37,7 @@ from lotdb.errors import (
     PayloadNotFoundError,
     PluginError,
     ReadOnlyError,
+    RenamedError,
     StaleNodeError,
     UnavailableError,
     UnsafeRecordError,
@@ -61,6 +62,8 @@ from lotdb.registry.listing import PluginInfo
 from lotdb.registry.registry import Plugins, plugins
 from lotdb.storage.parts import open_part
 from lotdb.tree.changes import Change, Changes, PayloadInfo
+from lotdb.upgrading.report import UpgradeNote, UpgradeReport
+from lotdb.upgrading.upgrade import upgrade
 from lotdb.values.values import Undecodable, ValueType
 
 __all__ = [
@@ -115,6 +118,7 @@ __all__ = [
     "PluginInfo",
     "Plugins",
     "ReadOnlyError",
+    "RenamedError",
     "Savepoint",
     "SourceFile",
     "StaleNodeError",
@@ -125,6 +129,8 @@ __all__ = [
     "Undecodable",
     "UnsafeRecordError",
     "UnsupportedValueError",
+    "UpgradeNote",
+    "UpgradeReport",
     "Usage",
     "ValueTooLargeError",
     "ValueType",
@@ -139,4 +145,5 @@ __all__ = [
     "payload",
     "plugins",
     "read_many",
+    "upgrade",
 ]

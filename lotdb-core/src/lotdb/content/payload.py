@@ -28,6 +28,7 @@ from lotdb.errors import (
     shown,
 )
 from lotdb.ranges import Number, Unit
+from lotdb.renamed import PAYLOAD, hide
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.values import values
@@ -636,3 +637,6 @@ class Payload:
     @property
     def _place(self) -> str:
         return f"payload {self.name!r} of {self._node._place()}"
+
+
+hide(Payload, PAYLOAD)

@@ -43,6 +43,7 @@ from lotdb.records import Children
 from lotdb.records.entries import new_branch
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
+from lotdb.renamed import DATABASE, hide
 from lotdb.segments.backends import Backends
 from lotdb.storage import (
     SafeFileStorage,
@@ -539,3 +540,6 @@ def _refuse_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_refuse_in_child)
+
+
+hide(LOTDB, DATABASE)

@@ -30,6 +30,7 @@ from lotdb.records.children import child_items, count_children, count_up_to
 from lotdb.records.entries import own_of, type_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import BUILT_IN_NODE_TYPES, Plugins, check_plugins
+from lotdb.renamed import DATA_NODE, NODE, Renamed, hide
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
 from lotdb.tree.node import Node, class_of, set_classes
@@ -126,7 +127,8 @@ class BaseNode(PerhapsData):
         return True
 
     def __dir__(self) -> list[str]:
-        left = {name for name, value in vars(BaseNode).items() if isinstance(value, LeftToDataNodes)}
+        kinds = LeftToDataNodes, Renamed
+        left = {name for name, value in vars(BaseNode).items() if isinstance(value, kinds)}
         return [name for name in object.__dir__(self) if name not in left or hasattr(type(self), name)]
 
     # -- children ------------------------------------------------------------------------------------
@@ -915,6 +917,8 @@ class UninstalledNode(BaseNode):
     _hidden = POLICY  # it may be a data node
 
     def __getattr__(self, name: str) -> Any:
+        if name in NODE or name in DATA_NODE:  # found, and refused; this loses what was said
+            return vars(BaseNode)[name].__get__(self, type(self))
         if not name.startswith("_"):
             try:
                 class_of(self._tree.plugins, self.node_type)
@@ -990,3 +994,6 @@ BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
 # A newcomer's first mistake is to ask a plain node for its data: it says what to do.
 for _member in [name for name in vars(DataMethods) if not (name.startswith("_") or hasattr(BaseNode, name))]:
     setattr(BaseNode, _member, LeftToDataNodes(_member))
+
+hide(BaseNode, NODE)
+hide(BaseNode, DATA_NODE)
