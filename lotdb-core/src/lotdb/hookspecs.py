@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import click
 
     from lotdb.content.payload import Payload
+    from lotdb.files.tree_index import IngestedTree
     from lotdb.interfaces.backend import Backend
     from lotdb.interfaces.ingester import Answer, TargetFile
     from lotdb.interfaces.loader import Database
@@ -111,6 +112,14 @@ class IngesterSpec:
 
         None for other formats. It is called for ``node.export(path)``; otherwise it is as
         ``lotdb_export_file``.
+        """
+
+    @hookspec(firstresult=True)
+    def lotdb_ingest_tree(self, source: SourceFile) -> IngestedTree | None:
+        """What ``node.export`` wrote to *source*, for ``node.ingest``; None for all other files.
+
+        Return a ``lotdb.IngestedTree``: the ``lotdb.TreeIndex`` that was stored in the file, and a function
+        that reads the rows of a payload.
         """
 
 

@@ -352,6 +352,7 @@ class Plugins:
                 "lotdb_identify_file",
                 "lotdb_export_file",
                 "lotdb_export_node",
+                "lotdb_ingest_tree",
             },
             "node type": {"lotdb_get_node_type"},
             "value types": {"lotdb_get_value_types"},
