@@ -293,9 +293,7 @@ class _Meter:
 _END: Any = object()
 
 
-def _guarded(
-    ingested: Ingested, source: SourceFile, plugin: str, plugins: Loader, meter: _Meter
-) -> Ingested:
+def _guarded(ingested: Ingested, source: SourceFile, plugin: str, plugins: Loader, meter: _Meter) -> Ingested:
     """What an ingester gave, if it is what it should be; whatever is read of it later is checked then."""
     _check_answer(ingested, plugins)
     data = ingested.data

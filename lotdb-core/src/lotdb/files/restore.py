@@ -28,7 +28,7 @@ from lotdb.errors import (
     text_of,
 )
 from lotdb.files.asking import open_source
-from lotdb.files.tree_folder import read_folder
+from lotdb.files.tree_folder import UNFINISHED, read_folder
 from lotdb.files.tree_index import IngestedTree, Progress, from_json, stored_value
 from lotdb.interfaces.ingester import Blocks
 from lotdb.interfaces.options import MAX_BYTES
@@ -53,6 +53,10 @@ def ingest(
     """
     tree = node._tree
     tree.check_writable()
+    if os.fspath(source).rstrip("/").endswith(UNFINISHED):
+        raise IngestError(
+            f"cannot ingest {os.fspath(source)!r}: an export that was killed left it; remove it"
+        )
     with tree.whole(), tree.stage.all_or_nothing():
         if os.path.isdir(source):
             with _of(source):

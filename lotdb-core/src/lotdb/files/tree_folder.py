@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
@@ -23,12 +24,23 @@ from lotdb.interfaces.sources import open_regular
 from lotdb.storage.durable import Disk
 from lotdb.tree.node import Node
 
-__all__ = ["INDEX", "is_folder", "read_folder", "write_folder"]
+__all__ = ["INDEX", "UNFINISHED", "is_export", "is_folder", "read_folder", "write_folder"]
 
 INDEX = "index.json"
+# The end of the name of what is being written, here and for files.
+UNFINISHED = ".lotdb-export"
 _SUFFIXES = {"text": ".txt", "bytes": ".bin"}
 # The index ends with its own checksum: a cut one is known.
+_BEGIN = b'{"format": "lotdb-tree"'
 _SUM = b"\nsha256 "
+
+
+def is_export(path: str) -> bool:
+    """Whether there is, at *path*, a file, or a folder with the index of an export."""
+    if os.path.isdir(path):
+        with contextlib.suppress(OSError), open(os.path.join(path, INDEX), "rb") as file:
+            return file.read(len(_BEGIN)) == _BEGIN
+    return os.path.isfile(path)
 
 
 def is_folder(path: Any, format: Any) -> bool:
@@ -58,7 +70,7 @@ def write_folder(
     if if_exists not in ("error", "replace"):
         raise InvalidOptionError(f"if_exists is {shown(if_exists)}; use 'error' or 'replace'")
     place = Path(os.path.realpath(path))
-    unfinished = place.with_name(f".{uuid.uuid4().hex[:16]}.lotdb-export")
+    unfinished = place.with_name(f".{uuid.uuid4().hex[:16]}{UNFINISHED}")
     try:
         _check_place(place, if_exists)
         try:
@@ -122,7 +134,7 @@ def _fill(node: Node, folder: Path, progress: Progress | None) -> None:
 def _give_name(unfinished: Path, place: Path, if_exists: str) -> None:
     if if_exists == "replace" and place.exists():
         # No system puts one folder in the place of another in one step: the old one stands aside meanwhile.
-        old = place.with_name(f".{uuid.uuid4().hex[:16]}.lotdb-export")
+        old = place.with_name(f".{uuid.uuid4().hex[:16]}{UNFINISHED}")
         os.rename(place, old)
         try:
             os.rename(unfinished, place)

@@ -214,4 +214,3 @@ def stored_value(value: Any) -> Any:
     if isinstance(stored, tuple) and (flaw := flaw_of(stored)):
         raise IngestError(f"its index holds a damaged value: {flaw}")
     return stored
-

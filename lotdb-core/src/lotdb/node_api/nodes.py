@@ -12,6 +12,7 @@ from lotdb.content import attributes, payloads
 from lotdb.content.attributes import Attributes
 from lotdb.content.defaults import POLICY, check_policy
 from lotdb.content.export import export_file
+from lotdb.content.payloads import Request
 from lotdb.content.usage import Usage, usage, usage_of_children
 from lotdb.errors import (
     InvalidMoveError,
@@ -21,7 +22,6 @@ from lotdb.errors import (
     WrongNodeTypeError,
     refusing,
 )
-from lotdb.content.payloads import Request
 from lotdb.files.attach import attach_file
 from lotdb.files.folders import IngestReport, ingest_tree
 from lotdb.files.restore import ingest

@@ -58,7 +58,7 @@ def from_file(rows: Array, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Arra
 
 def _converted(rows: Array, dtype: np.dtype[Any], *, to: bool) -> Array:
     if rows.dtype == dtype:
-        return rows
+        return rows.view(dtype)  # without what h5py notes in dtypes
     if dtype.names:
         result = np.zeros(rows.shape, dtype)
         for name in dtype.names:

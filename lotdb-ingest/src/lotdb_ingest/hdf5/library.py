@@ -33,6 +33,6 @@ def opened(source: SourceFile) -> Any:
 
 
 def check_inside(dataset: Any) -> None:
-    """Raise ``IngestError`` if the data of *dataset* are in other files: none is opened that was not named."""
+    """Raise ``IngestError`` if the data of *dataset* are in other files: only what was named is opened."""
     if dataset.external or dataset.is_virtual:
         raise IngestError(f"the data of dataset {dataset.name} are in other files, which are not read")

@@ -38,7 +38,9 @@ class _Reader:
         for key in group:
             link, path = group.get(key, getlink=True), f"{name.rstrip('/')}/{key}"
             if isinstance(link, self._h5py.ExternalLink):
-                raise IngestError(f"{path} is a link to another file, {link.filename!r}, which is not followed")
+                raise IngestError(
+                    f"{path} is a link to another file, {link.filename!r}, which is not followed"
+                )
             try:
                 found = group[key]
             except KeyError as error:
@@ -117,7 +119,7 @@ def _blocks(dataset: Any, dtype: np.dtype[Any]) -> Iterator[np.ndarray[Any, Any]
     row_bytes = max(1, dtype.itemsize * math.prod(dataset.shape[1:]))
     step = max(1, BLOCK_BYTES // row_bytes)
     for first in range(0, len(dataset), step):
-        yield dataset[first : first + step].astype(dtype, copy=False)
+        yield dataset[first : first + step].astype(dtype, copy=False).view(dtype)
 
 
 def _without_notes(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
