@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lotdb import LOTDB, BaseNode, DataNode, ExportError, IngestError, InvalidOptionError
@@ -142,7 +142,7 @@ def stored(node):
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(nodes=NODES)
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 def test_what_leaves_comes_in_again(tmp_path_factory, target, nodes):
     root = BaseNode()
     top = grow(root, [([], {}, {}, None), *nodes])

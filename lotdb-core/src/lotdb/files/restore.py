@@ -100,7 +100,9 @@ def _restore(node: Node, given: IngestedTree, backend: str | None, progress: Pro
             f"{node._place()} holds something already; ingest into a new node, such as get_node('copy')"
         )
     count = sum(len(each["payloads"]) for each in given.index.nodes)
-    done, seen, told = 0, set(), []
+    done = 0
+    seen: set[tuple[str, ...]] = set()
+    told: list[tuple[Node, list[Written]]] = []
     for each in given.index.nodes:
         path = tuple(check_key(key) for key in each["path"])
         if path in seen or (not seen) != (not path) or (path and path[:-1] not in seen):

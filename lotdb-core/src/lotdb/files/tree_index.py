@@ -139,9 +139,9 @@ def _split(node: Node) -> tuple[dict[str, Any], list[str]]:
 def _rows(payload: Payload) -> Rows:
     record = payload._record
     step = max(1, BLOCK_BYTES // max(1, record.layout.row_bytes))
-    edges = ((first, min(first + step, record.rows)) for first in range(0, record.rows, step))
-    for block in payload._read_runs(edges):
-        yield block.reshape(-1, *record.layout.row_shape)
+    edges = [(first, min(first + step, record.rows)) for first in range(0, record.rows, step)]
+    for (first, last), block in zip(edges, payload._read_runs(edges), strict=True):
+        yield block.reshape(last - first, *record.layout.row_shape)
 
 
 def _about(payload: Payload) -> dict[str, Any]:
