@@ -12,6 +12,10 @@ JOBS ?= 2
 
 VENV := .venv$(patsubst %,-%,$(filter-out python3,$(notdir $(PYTHON))))$(patsubst %,-%,$(filter-out newest,$(RELEASES)))
 
+# Python keeps what it has compiled, also where that is switched off for the shell. The tests start some hundred
+# processes, and pytest rewrites each file of tests: without it, all of that is compiled anew by each of them.
+export PYTHONDONTWRITEBYTECODE :=
+
 PACKAGES := lotdb-core lotdb-backend-blob lotdb-backend-zarr lotdb-ingest
 PROJECTS := pyproject.toml $(PACKAGES:%=%/pyproject.toml)
 VENV_PYTHON := $(VENV)/bin/python

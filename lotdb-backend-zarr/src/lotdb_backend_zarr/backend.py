@@ -32,6 +32,7 @@ from lotdb import (
 from lotdb_backend_zarr import compat
 from lotdb_backend_zarr import options as zarr_options
 from lotdb_backend_zarr.fast import open_fast
+from lotdb_backend_zarr.settings import SETTINGS
 from lotdb_backend_zarr.shards import CHUNK_KEYS, Sharded, ShardReader, ShardWriter, chunk_key, places
 from lotdb_backend_zarr.store import StrictStore, local_folder, open_store
 
@@ -65,7 +66,7 @@ class ZarrBackend(Backend):
     takes_notes = True
     syncs = True
     checks_windows = True  # each chunk has a CRC-32C
-    settings = ("store",)
+    settings = SETTINGS
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)

@@ -46,6 +46,7 @@ __all__ = ["export_command", "ingest_command"]
 )
 @click.option("--always-hash", is_flag=True, help="Compare contents even if sizes and times are the same.")
 @click.option("--again", is_flag=True, help="Ingest unchanged files again.")
+@click.option("--replace", is_flag=True, help="Replace payloads to which rows were appended, too.")
 @click.option("--stop-on-error", is_flag=True, help="Stop at the first file that fails.")
 @timeout_option
 @json_option
@@ -67,6 +68,7 @@ def ingest_command(
     batch_size: int,
     always_hash: bool,
     again: bool,
+    replace: bool,
     stop_on_error: bool,
     timeout: float | None,
     as_json_: bool,
@@ -88,6 +90,7 @@ def ingest_command(
             click.get_current_context(),
         )
     how: dict[str, Any] = {"backend": backend, "samplerate_hz": samplerate_hz, "format": format_}
+    how["if_exists"] = "replace" if replace else None
     with changing(database, name, settings, timeout=timeout, create=True) as (db, root):
         node = root.get_node_path(at.strip("/")) if at and at.strip("/") else root
         db.commit(root)  # the new node: ingest_tree refuses to start with uncommitted changes
@@ -151,28 +154,43 @@ def export_command(
         raise click.UsageError(
             "there are too many arguments; name one payload and one file", click.get_current_context()
         )
+    from lotdb import ExportError
+
     if tree:
         if len(names) > 1:
             raise click.UsageError(
                 "--tree writes all payloads; name the target alone", click.get_current_context()
             )
         with reading(database, name, settings) as (_, root), progress("exporting") as advance:
-            node_at(root, path).export(
-                names[0],
-                format=format_,
-                if_exists="replace" if replace else "error",
-                progress=advance,
-                **dict(_option(each) for each in options),
-            )
+            try:
+                node_at(root, path).export(
+                    names[0],
+                    format=format_,
+                    if_exists="replace" if replace else "error",
+                    progress=advance,
+                    **dict(_option(each) for each in options),
+                )
+            except ExportError as error:
+                raise ExportError(_for_a_command(str(error))) from error
         return
     with reading(database, name, settings) as (_, root):
         payload = payload_of(node_at(root, path), names[0] if len(names) == 2 else None)
-        payload.export(
-            names[-1],
-            format=format_,
-            if_exists="replace" if replace else "error",
-            **dict(_option(each) for each in options),
-        )
+        try:
+            payload.export(
+                names[-1],
+                format=format_,
+                if_exists="replace" if replace else "error",
+                **dict(_option(each) for each in options),
+            )
+        except ExportError as error:
+            raise ExportError(_for_a_command(str(error))) from error
+
+
+def _for_a_command(message: str) -> str:
+    """*message*, with options of the command in place of arguments of the method."""
+    for argument, option in (("pass if_exists='replace'", "pass --replace"), ("format=", "--format")):
+        message = message.replace(argument, option)
+    return message
 
 
 def _option(text: str) -> tuple[str, Any]:

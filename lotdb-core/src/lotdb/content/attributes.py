@@ -160,15 +160,14 @@ def encode(node: Handle, named: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _encoded(node: Handle, own: Own, named: Mapping[str, Any]) -> dict[str, Any]:
-    stored = {}
+    stored, names, plugins = {}, own[0], node._tree.plugins
     for name, value in named.items():
         name = check_name(name)
         if name in POLICY:
             raise _is_default_error(node, name)
-        place = position(own[0], name)
-        if place >= 0 and is_payload(own[place + 1]):
+        if names and (place := position(names, name)) >= 0 and is_payload(own[place + 1]):
             raise _is_payload_error(node, name)
-        stored[name] = values.encode(value, name=name, extra=node._tree.plugins)
+        stored[name] = values.encode(value, name=name, extra=plugins)
     return stored
 
 

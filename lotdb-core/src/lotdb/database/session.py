@@ -23,11 +23,13 @@ from lotdb.errors import (
     CommitInDoubtError,
     ConflictError,
     DamagedError,
+    DatabaseFormatError,
     FileSystemError,
     InvalidOptionError,
     LotdbError,
     ReadOnlyError,
     WrongThreadError,
+    shown,
     system_error,
     system_errors,
 )
@@ -51,6 +53,12 @@ ROOT_KEY = "root"
 
 # What the database notes of backends whose form is not of the first version.
 FORMATS_KEY = "formats"
+
+# The name under which the form of the payloads' own records is noted there, if it is not the first. A release
+# that writes another, such as segments with one more part, notes a higher number before it does so, and this
+# one says which, in place of taking what it cannot decode for damage. No backend can have this name.
+OWN = "lotdb"
+PAYLOADS_FORMAT = 1
 
 # The records that a change of the tree changes. Blobs are left out, because some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
@@ -188,9 +196,12 @@ class Session:
         database._register(self)
         try:
             with uninterrupted():
+                database._hold_snapshots()
+                database._follow()
                 self.connection: Connection = database._zodb.open(self._manager)
                 self.tree = ConnectedTree(self)
                 self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
+                self._see_formats()
         except BaseException:  # also Ctrl-C, which comes when all is open
             # The exception may keep this object alive. It must not be closed again, because ZODB may give its
             # connection to others by then; and it must not keep pack from what it would have seen.
@@ -199,6 +210,7 @@ class Session:
                 self.tree.owner = NOBODY
             if "connection" in self.__dict__:
                 self.connection.close()
+            database._hold_snapshots()
             raise
 
     # -- used by the tree and the stage --------------------------------------------------------------
@@ -347,6 +359,7 @@ class Session:
             finally:
                 self.tree.owner = NOBODY
                 self.connection.close()
+                self.database._hold_snapshots()
 
     def check_closable(self) -> None:
         """Raise ``WrongThreadError`` while another thread that is alive may use the connection."""
@@ -360,7 +373,20 @@ class Session:
             self._begin()
 
     def _begin(self) -> None:
-        self._manager.begin()
+        try:
+            self.database._follow()
+        finally:
+            self._manager.begin()
+            self._see_formats()
+            self._start_afresh()
+
+    def _see_formats(self) -> None:
+        """At the beginning of a transaction: note what another process may have changed."""
+        if self.database.read_only:
+            self.database._hold_snapshots()
+            self.database._backends.note_formats(check_formats(self.connection.root().get(FORMATS_KEY)))
+
+    def _start_afresh(self) -> None:
         self.tree.steps = None
         self.tree.journal = None
         self.tree.new_epoch()
@@ -397,6 +423,11 @@ def check_formats(stored: Any) -> dict[str, int]:
     """What is noted of the forms that backends have written in; a stranger may have written it."""
     if stored is None:
         return {}
+    if type(stored) is dict and stored.get(OWN, PAYLOADS_FORMAT) != PAYLOADS_FORMAT:
+        raise DatabaseFormatError(
+            f"its payloads have records of version {shown(stored[OWN])}, and this LOTDB reads version "
+            f"{PAYLOADS_FORMAT}; install a newer release of lotdb"
+        )
     is_right = type(stored) is dict and all(type(each) is int for each in stored.values())
     if not is_right or not all(type(name) is str for name in stored):
         raise DamagedError("what is noted of the backends' forms makes no sense")
