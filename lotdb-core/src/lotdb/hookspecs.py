@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import click
 
     from lotdb.content.payload import Payload
-    from lotdb.files.tree_index import IngestedTree
     from lotdb.interfaces.backend import Backend
     from lotdb.interfaces.ingester import Answer, TargetFile
     from lotdb.interfaces.loader import Database
@@ -127,7 +126,7 @@ class IngesterSpec:
         """
 
     @hookspec(firstresult=True)
-    def lotdb_ingest_tree(self, source: SourceFile) -> IngestedTree | None:
+    def lotdb_ingest_tree(self, source: SourceFile) -> object | None:
         """What ``node.export`` wrote to *source*, for ``node.ingest``; None for all other files.
 
         Return a ``lotdb.IngestedTree``: the ``lotdb.TreeIndex`` that was stored in the file, and a function

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,7 @@ VALUES = st.recursive(
 )
 TABLE = [("i", "i4"), ("ü", "U3"), ("a b", "f8"), ("t", "M8[ms]"), ("s", "S2"), ("b", "?")]
 ROWS = [(1, "ü", 0.5, 7, b"x", True), (2, "", np.nan, 8, b"", False)]
+MASK: Any = [(0, 1) * 3, (1, 0) * 3]
 PAYLOADS = st.sampled_from(
     [
         np.arange(6.0).reshape(3, 2),
@@ -76,7 +78,7 @@ PAYLOADS = st.sampled_from(
         b"",
         np.array(ROWS, TABLE),
         np.array([], TABLE),
-        np.ma.array(np.array(ROWS, TABLE), mask=[(0, 1, 0, 1, 0, 1), (1, 0, 1, 0, 1, 0)]),
+        np.ma.array(np.array(ROWS, TABLE), mask=MASK),
     ]
 )  # fmt: skip
 NODES = st.lists(

@@ -20,7 +20,6 @@ from lotdb.cli.targets import (
     timeout_option,
 )
 from lotdb.cli.text import dump, emit, plain_lines
-from lotdb.files.tree_folder import is_export
 
 __all__ = ["export_command", "ingest_command"]
 
@@ -78,7 +77,7 @@ def ingest_command(
     What "lotdb export" wrote of a whole node, a folder or an HDF5 file, comes in as the node was.
     Files that are stored already and have not changed are skipped: an interrupted run goes on where it was.
     """
-    if pattern is None and is_export(folder):
+    if pattern is None and _is_export(folder):
         with changing(database, name, settings, timeout=timeout, create=True) as (_, root):
             node = root.get_node_path(at.strip("/")) if at and at.strip("/") else root
             with progress("ingesting") as advance:
@@ -203,3 +202,15 @@ def _option(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _is_export(path: str) -> bool:
+    """Whether *path* is an HDF5 file, or a folder that a node was exported to."""
+    if os.path.isfile(path):
+        return path.lower().endswith((".h5", ".hdf5", ".hdf", ".he5"))
+    begin = b'{"format": "lotdb-tree"'
+    try:
+        with open(os.path.join(path, "index.json"), "rb") as file:
+            return file.read(len(begin)) == begin
+    except OSError:
+        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import os
@@ -24,23 +23,14 @@ from lotdb.interfaces.sources import open_regular
 from lotdb.storage.durable import Disk
 from lotdb.tree.node import Node
 
-__all__ = ["INDEX", "UNFINISHED", "is_export", "is_folder", "read_folder", "write_folder"]
+__all__ = ["INDEX", "UNFINISHED", "is_folder", "read_folder", "write_folder"]
 
 INDEX = "index.json"
 # The end of the name of what is being written, here and for files.
 UNFINISHED = ".lotdb-export"
 _SUFFIXES = {"text": ".txt", "bytes": ".bin"}
 # The index ends with its own checksum: a cut one is known.
-_BEGIN = b'{"format": "lotdb-tree"'
 _SUM = b"\nsha256 "
-
-
-def is_export(path: str) -> bool:
-    """Whether there is, at *path*, a file, or a folder with the index of an export."""
-    if os.path.isdir(path):
-        with contextlib.suppress(OSError), open(os.path.join(path, INDEX), "rb") as file:
-            return file.read(len(_BEGIN)) == _BEGIN
-    return os.path.isfile(path)
 
 
 def is_folder(path: Any, format: Any) -> bool:
