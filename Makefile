@@ -31,7 +31,7 @@ MOVED := --clear
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all kits lint types check bench build clean
+.PHONY: help venv demo test test-all kits lint types check bench pictures build clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -92,6 +92,9 @@ $(PEER): $(INSTALLED)
 	@$(VENV_PYTHON) -m venv --clear $(VENV)/peer
 	@$(PEER_PYTHON) -m pip install --quiet 'lotdb[measurements]==1.1.3'
 	@touch $(PEER)
+
+pictures: $(INSTALLED)  ## the pictures of docs/looking.md; those of HTML need Chromium
+	@$(VENV_PYTHON) docs/make_pictures.py
 
 build: $(INSTALLED)  ## sdists and wheels of the five distributions, in dist/
 	@rm -rf dist

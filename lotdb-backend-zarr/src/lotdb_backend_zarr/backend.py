@@ -286,6 +286,13 @@ class ZarrBackend(Backend):
         self._check_files(locator, array, window)
         _select(array, window, target)
 
+    def chunk_rows(self, locator: str) -> int:
+        opened = self._opened(locator)
+        if opened.array is not None:
+            return int(opened.array.chunks[0])
+        assert opened.reader is not None
+        return opened.reader.array.chunks[0]
+
     def delete(self, locator: str) -> None:
         with self._lock:
             self._arrays.pop(locator, None)

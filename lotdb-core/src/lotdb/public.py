@@ -53,6 +53,7 @@ from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
 from lotdb.interfaces.sources import SourceFile
+from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
 from lotdb.queries.conditions import attr, payload
@@ -103,8 +104,11 @@ __all__ = [
     "LotdbError",
     "MissingPluginError",
     "NoAxisError",
+    "NodeDataset",
+    "NodeDatasets",
     "NodeExistsError",
     "NodeNotFoundError",
+    "NodeVariable",
     "Payload",
     "PayloadExistsError",
     "PayloadInfo",

@@ -68,6 +68,11 @@ class Attributes(MutableMapping[str, Any]):
         name = check_name(name)
         return position(own_of(self._node._entry())[0], name) >= 0 and name not in self._node._hidden
 
+    def _ipython_key_completions_(self) -> list[str]:
+        from lotdb.looking.completions import first
+
+        return first(self)
+
     def update(self, other: Any = (), /, **named: Any) -> None:
         """Set several attributes at once: all of them, or none if one is refused."""
         if type(other) is dict and not named:  # the usual case

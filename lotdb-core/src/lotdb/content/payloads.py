@@ -428,6 +428,8 @@ def _as_array(data: Any, said: Collection[str]) -> tuple[str, np.ndarray[Any, An
         return "bytes", np.frombuffer(bytes(data), np.uint8)
     if data is None or isinstance(data, Mapping | set | frozenset):
         more = "; DataWriter.write_table stores columns" if isinstance(data, Mapping) else ""
+        if type(data).__module__.partition(".")[0] == "xarray":
+            more = "; node.write_xarray stores it, with its labels"
         raise InvalidDataError(f"{type(data).__name__} is not an array, text or bytes{more}")
     array = as_array(data, said=said)
     if array.dtype.itemsize == 0:

@@ -41,7 +41,7 @@ from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.tree.journal import Journal
-from lotdb.tree.tree import Tree
+from lotdb.tree.tree import Pinned, Tree
 
 if TYPE_CHECKING:
     from ZODB.Connection import Connection
@@ -97,6 +97,10 @@ class ConnectedTree(Tree):
 
     def check(self) -> None:
         if not self.is_here():
+            raise self._session._why_refused()
+
+    def check_open(self) -> None:
+        if self.owner == NOBODY:
             raise self._session._why_refused()
 
     def check_writable(self) -> None:
@@ -155,7 +159,7 @@ class ConnectedTree(Tree):
     def savepoint(self) -> Callable[[], None]:
         return self._session.savepoint().rollback
 
-    def pin(self, copy: Tree) -> None:
+    def pin(self, copy: Pinned) -> None:
         pinned = self._session.pinned
         pinned[weakref.ref(copy, lambda gone: pinned.pop(gone, None))] = self._session.snapshot
 
@@ -186,9 +190,9 @@ class Session:
         self.torn: BaseException | None = None
         #: The records that the transaction depends on, into which nothing may be merged, and their serials.
         self.exact: dict[bytes, bytes] = {}
-        #: Trees in memory that read their payloads from here, and the snapshot that they were copied from.
+        #: What reads payloads from here, such as trees in memory, and the snapshot that it was made in.
         #: Unlike a WeakKeyDictionary, it can be listed by a thread that packs while this one adds to it.
-        self.pinned: dict[weakref.ref[Tree], bytes] = {}
+        self.pinned: dict[weakref.ref[Pinned], bytes] = {}
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
         # The connection will read at this moment or at a later one; it is known once the connection is open.
@@ -344,6 +348,7 @@ class Session:
             except BaseException:  # ZODB has discarded all changes, and accepts no more
                 self._forget_all()
                 raise
+            self._let_follow()
             journal = self.tree.journal
             steps = 0 if journal is None else len(journal)
             return Savepoint(self, savepoint, len(self.undos), steps)
@@ -393,6 +398,12 @@ class Session:
         self.exact.clear()
         self.changed = False
         self.torn = None
+        self._let_follow()
+
+    def _let_follow(self) -> None:
+        for reference in list(self.pinned):
+            if (copy := reference()) is not None:
+                copy.follow()
 
     def _depend_again(self) -> None:
         # ZODB forgets that a transaction depends on a record once it stores a change of it, also if that goes

@@ -249,6 +249,14 @@ class Backend(ABC):
         """
         raise NotImplementedError
 
+    def chunk_rows(self, locator: Any) -> int:
+        """How many rows of *locator* are read or decoded at once at least, such as those of a file or chunk.
+
+        Who reads an array in pieces, as dask does, then cuts between them. The default, 1, is for arrays of
+        which any window is as good as another.
+        """
+        return 1
+
     @abstractmethod
     def delete(self, locator: Any) -> None:
         """Delete the array *locator*, which may be missing or incomplete."""

@@ -31,7 +31,7 @@ from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.records import Own
-from lotdb.records.children import count_children
+from lotdb.records.children import child_items, count_children, count_up_to
 from lotdb.records.entries import own_of, type_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import BUILT_IN_NODE_TYPES, Plugins, check_plugins
@@ -45,6 +45,9 @@ __all__ = ["BaseNode", "DataNode"]
 T = TypeVar("T")
 
 if TYPE_CHECKING:
+    from lotdb.content.payload import Payload
+    from lotdb.interop.labels import NodeDatasets
+    from lotdb.looking.text_tree import TextTree
     from lotdb.queries.conditions import Condition
     from lotdb.queries.found import Matches
 
@@ -112,8 +115,17 @@ class BaseNode(PerhapsData):
 
     def __repr__(self) -> str:
         entry = self._container.get(self._key) if self._epoch == self._tree.epoch else None
-        gone = "" if entry is not None or self._is_there() else ", gone"
-        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{gone}>"
+        is_there = entry is not None or self._is_there()
+        about = self._number_of_children() if is_there else ", gone"
+        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{about}>"
+
+    def _number_of_children(self) -> str:
+        from lotdb.looking.wording import COUNTED, count_text
+
+        try:
+            return f", {count_text(self._count_children(COUNTED))}"
+        except Exception:  # of another thread, closed or damaged: the calls that read it say so
+            return ""
 
     def __bool__(self) -> bool:
         return True
@@ -201,6 +213,23 @@ class BaseNode(PerhapsData):
         """Number of children; their keys are counted, so a wide node takes a moment."""
         children = self._children()
         return 0 if children is None else count_children(children)
+
+    def _count_children(self, most: int) -> int:
+        """As ``len``, but counting ends above *most*."""
+        children = self._children()
+        return 0 if children is None else count_up_to(children, most)
+
+    def _keys_from(self, beginning: str) -> Iterator[str]:
+        """The keys of the children that are not before *beginning*, in order."""
+        children = self._children()
+        if children is None:
+            return iter(())
+        return iter(children.keys(min=beginning)) if beginning else (key for key, _ in child_items(children))
+
+    def _ipython_key_completions_(self) -> list[str]:
+        from lotdb.looking.completions import path_completions
+
+        return path_completions(self)
 
     def keys(self) -> KeysView[str]:
         """The keys of the children, in order, as a view that always shows the current children."""
@@ -676,6 +705,40 @@ class BaseNode(PerhapsData):
             request = Request("data", backend=backend)
             attach_file(self, source, request)
 
+    # -- looking -------------------------------------------------------------------------------------
+
+    def tree(self, depth: int = 3, max_children: int = 20) -> TextTree:
+        """The node and what is below it, to print: ``print(root.tree())``.
+
+        Parameters
+        ----------
+        depth
+            How many levels below this node are shown.
+        max_children
+            How many children of each node are shown; a line says how many more there are.
+
+        Returns
+        -------
+        TextTree
+            As a text, a line a node, with its payloads and the number of its attributes and children. In a
+            notebook, parts of it open and close. It shows what is there when it is printed.
+
+        Raises
+        ------
+        InvalidOptionError
+            If one of the two is no whole number from 0 on.
+        """
+        from lotdb.looking.text_tree import TextTree  # which not every program needs
+
+        self._entry()  # right thread, and still there
+        return TextTree(self, depth, max_children)
+
+    def _repr_html_(self) -> str:
+        from lotdb.looking.markup import node_html
+
+        where = f"at {self._path()!r}" if self._parent is not None else "the root"
+        return node_html(self, f"{type(self).__name__}, {where} of {self._tree}")
+
     # -- finding -------------------------------------------------------------------------------------
 
     def find(
@@ -713,6 +776,144 @@ class BaseNode(PerhapsData):
         from lotdb.queries.found import matches  # which not every program needs
 
         return matches(self, pattern, where, node_type)
+
+    # -- other libraries -----------------------------------------------------------------------------
+
+    def datasets(self) -> NodeDatasets:
+        """What this node and each node below it are to libraries with labelled axes, by their paths.
+
+        A payload is a variable with named axes, the rows of a payload with a rate have a coordinate of their
+        times, and a table is a dataset of its own, of its columns. The names are such that the datasets can
+        be groups of a DataTree or of a zarr store.
+
+        Returns
+        -------
+        NodeDatasets
+            A mapping of what is there now. Any thread may use it and read the variables, as long as the
+            connection is open.
+        """
+        from lotdb.interop.labels import NodeDatasets  # which not every program needs
+
+        return NodeDatasets(self)
+
+    def to_datatree(self, chunks: Any = None) -> Any:
+        """This node and all below it as a DataTree of xarray; data are read when they are needed.
+
+        Payloads are its variables, as :meth:`lotdb.Payload.to_xarray` has them, and attributes its
+        attributes. A table is a group of its own. Where payloads call different axes by one name, each axis
+        gets the name of the first payload that has it, too: ``time_imu``.
+
+        Parameters
+        ----------
+        chunks
+            As for :meth:`lotdb.Payload.to_xarray`.
+
+        Returns
+        -------
+        xarray.DataTree
+
+        Raises
+        ------
+        MissingPluginError
+            If xarray is not installed; install the extra ``lotdb-core[xarray]``.
+        """
+        from lotdb.interop.xarray_out import to_datatree  # which not every program needs
+
+        return to_datatree(self, chunks)
+
+    def write_xarray(
+        self,
+        data: Any,
+        *,
+        data_attribute: str | None = None,
+        backend: str | None = None,
+        if_exists: Literal["replace", "error"] = "replace",
+        **options: Any,
+    ) -> None:
+        """Store what xarray holds: all of it, or nothing if a part cannot be stored.
+
+        Arrays become payloads, and groups nodes. Dims, coordinates, attributes, and what encodings say of the
+        values come back with :meth:`lotdb.Payload.to_xarray` and :meth:`to_datatree`. Times along the first
+        axis that are exactly index / rate become a rate, and a start if they are datetimes; other coordinates
+        are payloads. What is lazy is written in blocks.
+
+        Parameters
+        ----------
+        data
+            A DataArray, a Dataset or a DataTree.
+        data_attribute
+            Name of the payload of a DataArray; by default its own name, or ``"data"``.
+        backend
+            Name of the backend; by default the database's.
+        if_exists : {"replace", "error"}
+            What to do if payloads of those names exist.
+        **options
+            The backend's own options.
+
+        Raises
+        ------
+        InvalidDataError
+            If a part cannot be stored: objects, a MultiIndex, names that are no texts or not unique.
+        UnsupportedValueError
+            If an attribute is of a type that attributes cannot hold.
+        PayloadExistsError
+            If a payload exists and *if_exists* is ``"error"``, or attributes and payloads share a name.
+        """
+        from lotdb.interop.xarray_in import write_xarray  # which not every program needs
+
+        write_xarray(
+            self, data, data_attribute=data_attribute, backend=backend, if_exists=if_exists, options=options
+        )
+
+    def write_frame(
+        self,
+        frame: Any,
+        *,
+        data_attribute: str = "data",
+        backend: str | None = None,
+        samplerate_hz: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        if_exists: Literal["replace", "error", "append"] = "replace",
+        **options: Any,
+    ) -> Payload:
+        """Store a DataFrame as a table that :meth:`lotdb.Payload.to_pandas` gives back as it was.
+
+        The index becomes columns unless it counts the rows. Categories with their order, pandas' types for
+        missing cells, and time zones are noted in the metadata.
+
+        Parameters
+        ----------
+        frame
+            A DataFrame whose columns have texts as names.
+        data_attribute
+            Name of the payload.
+        samplerate_hz
+            Rows a second (Hz), if the rows are samples.
+        backend, metadata, if_exists, **options
+            As for :meth:`lotdb.DataNode.write_data`.
+
+        Returns
+        -------
+        Payload
+            The new payload.
+
+        Raises
+        ------
+        InvalidDataError
+            If a part cannot be stored, such as columns of one name, of periods, or of any other objects.
+        """
+        from lotdb.interop.frames_in import write_frame  # which not every program needs
+
+        return write_frame(
+            self,
+            frame,
+            data_attribute=data_attribute,
+            backend=backend,
+            samplerate_hz=samplerate_hz,
+            metadata=metadata,
+            if_exists=if_exists,
+            options=options,
+        )
 
     # -- what it takes -------------------------------------------------------------------------------
 
