@@ -125,6 +125,14 @@ class IngesterSpec:
         ``lotdb_export_file``.
         """
 
+    @hookspec(firstresult=True)
+    def lotdb_ingest_tree(self, source: SourceFile) -> object | None:
+        """What ``node.export`` wrote to *source*, for ``node.ingest``; None for all other files.
+
+        Return a ``lotdb.IngestedTree``: the ``lotdb.TreeIndex`` that was stored in the file, and a function
+        that reads the rows of a payload.
+        """
+
 
 class NodeSpec:
     """Group ``lotdb.node``: behaviour of nodes.

@@ -49,6 +49,7 @@ from lotdb.errors import (
     WrongThreadError,
 )
 from lotdb.files.folders import IngestReport
+from lotdb.files.tree_index import IngestedTree, TreeIndex
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
@@ -94,6 +95,7 @@ __all__ = [
     "IngestReport",
     "Ingested",
     "IngestedNode",
+    "IngestedTree",
     "InvalidConditionError",
     "InvalidDataError",
     "InvalidIndexError",
@@ -125,6 +127,7 @@ __all__ = [
     "Stats",
     "StoredSegment",
     "TargetFile",
+    "TreeIndex",
     "UnavailableError",
     "Undecodable",
     "UnsafeRecordError",

@@ -12,6 +12,7 @@ from lotdb.content import attributes, payloads
 from lotdb.content.attributes import Attributes
 from lotdb.content.defaults import POLICY, check_policy
 from lotdb.content.export import export_file
+from lotdb.content.payloads import Request
 from lotdb.content.usage import Usage, usage, usage_of_children
 from lotdb.errors import (
     InvalidMoveError,
@@ -21,7 +22,11 @@ from lotdb.errors import (
     WrongNodeTypeError,
     refusing,
 )
+from lotdb.files.attach import attach_file
 from lotdb.files.folders import IngestReport, ingest_tree
+from lotdb.files.restore import ingest
+from lotdb.files.tree_folder import is_folder, write_folder
+from lotdb.interfaces.options import check_known
 from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
@@ -622,28 +627,39 @@ class BaseNode(PerhapsData):
         *,
         format: str | None = None,
         if_exists: Literal["error", "replace"] = "error",
+        progress: Callable[[int, int, str], None] | None = None,
         **options: Any,
     ) -> None:
-        """Write the node, with all its payloads and what is below it, to a file.
+        """Write the node, with all its payloads and what is below it, to a file or a folder.
 
         Parameters
         ----------
         path
-            The file. It appears, durably, when it is complete.
+            The file, or the folder. It appears, durably, when it is complete.
         format
-            Name of the format; by default the file name's suffix.
+            Name of the format; by default the suffix of *path*. ``"folder"``, the format of a path without
+            a suffix, is a folder of files with an index.
         if_exists : {"error", "replace"}
-            What to do if the file exists.
+            What to do if it exists. A folder that is no export is never replaced.
+        progress
+            Function that is called after each payload with the number of payloads done, the number of all,
+            and the path of the payload; for a folder, and for formats that know it as an option.
         **options
             Options of the format.
 
         Raises
         ------
         ExportError
-            If the file exists or cannot be written, or no installed plugin writes nodes in this format, or
-            the format cannot hold what the node has; the file at *path* has not changed.
+            If the target exists or cannot be written, or no installed plugin writes nodes in this format, or
+            the format cannot hold what the node has; the target has not changed.
+        FileSystemError
+            If there is no space, or there are too many open files.
         """
         self._entry()  # right thread, and still there
+        if is_folder(path, format):
+            check_known("writing 'folder'", options, (), ("format", "if_exists", "progress"))
+            write_folder(self, path, if_exists=if_exists, progress=progress)
+            return
         export_file(
             path,
             hook="lotdb_export_node",
@@ -651,10 +667,45 @@ class BaseNode(PerhapsData):
             what="a node with all that it has",
             format=format,
             if_exists=if_exists,
-            options=options,
+            options=options if progress is None else {**options, "progress": progress},
             plugins=self._tree.plugins,
             node=self,
         )
+
+    def ingest(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        backend: str | None = None,
+        progress: Callable[[int, int, str], None] | None = None,
+    ) -> None:
+        """Put into this node, which must be empty, what :meth:`export` has written.
+
+        Node types, attributes, defaults, payloads, rates and metadata come back as they were. A file of
+        another kind, such as HDF5 of another program, is attached as :meth:`DataNode.attach_file` does, and
+        may then go to a node that holds something.
+
+        Parameters
+        ----------
+        source
+            The file, or the folder.
+        backend
+            Backend of all payloads; by default, each gets the one that it had.
+        progress
+            Function that is called after each payload with the number of payloads done, the number of all,
+            and the path of the payload.
+
+        Raises
+        ------
+        IngestError
+            If the source is damaged, or the node is not empty; the tree has not changed.
+        MissingPluginError
+            If the backend of a payload is not installed, and *backend* is None.
+        """
+        self._entry()
+        if not ingest(self, source, backend=backend, progress=progress):
+            request = Request("data", backend=backend)
+            attach_file(self, source, request)
 
     # -- looking -------------------------------------------------------------------------------------
 
