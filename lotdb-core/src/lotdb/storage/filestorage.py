@@ -18,6 +18,7 @@ from lotdb.storage.durable import Disk
 from lotdb.storage.durable_pack import DurablePack
 from lotdb.storage.folder import LAYOUT
 from lotdb.storage.lock import ReadersLock
+from lotdb.storage.peeking import PeekedRecords
 from lotdb.storage.reading import SteadyReads
 from lotdb.storage.recovery import CheckedOpening
 from lotdb.storage.restricted import RestrictedLoading
@@ -33,6 +34,7 @@ class SafeFileStorage(
     CheckedOpening,
     ChecksummedRecords,
     SteadyReads,
+    PeekedRecords,
     RestrictedLoading,
     PlainBlobs,
 ):

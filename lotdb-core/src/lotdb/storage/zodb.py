@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Callable
 from importlib.metadata import version
 from io import BufferedReader, BytesIO
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 
 import ZODB
 from ZODB.Connection import Connection
+from ZODB.mvccadapter import MVCCAdapterInstance
 from ZODB.POSException import POSError, POSKeyError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
 from ZODB.serialize import ObjectReader
@@ -53,6 +55,13 @@ class _Unpickler(compat.Unpickler):
             raise error.__cause__ or error from None
 
 
+class _StateUnpickler(pickle.Unpickler):
+    """Python's own, which takes less time than ZODB's for the same, and is as restricted by what it asks."""
+
+    find_class: Any
+    persistent_load: Any
+
+
 class _Reader(ObjectReader):
     """Unpickles records from a file that can be looked ahead into.
 
@@ -65,6 +74,14 @@ class _Reader(ObjectReader):
         unpickler.find_class = self._get_class
         unpickler.persistent_load = self._persistent_load
         return unpickler
+
+    def peek(self, pickle: bytes) -> Any:
+        """The state in a record, for a look at it."""
+        unpickler = _StateUnpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
+        unpickler.find_class = self._get_class
+        unpickler.persistent_load = self._persistent_load
+        unpickler.load()  # the class
+        return unpickler.load()
 
     def _persistent_load(self, reference: Any) -> Any:
         # An id and a class, as all of our own references are: decided here without a detour.
@@ -128,6 +145,27 @@ class _Connection(Connection):
         except POSKeyError:
             return None
         return self._reader.getState(pickle)
+
+    def peek(self, record: Any) -> Any:
+        """The state of *record*, which is not in memory, as this transaction sees it.
+
+        None if it cannot be had; loading the record then fails with the right error.
+        """
+        reader, storage = self._reader, self._storage
+        try:
+            if type(storage) is MVCCAdapterInstance and type(reader) is _Reader:
+                # After a savepoint it is another one, which knows what was changed before.
+                peek = getattr(storage._storage, "peek", None)
+                if peek is not None and (pickle := peek(record._p_oid, storage._start)) is not None:
+                    return reader.peek(pickle)
+            return reader.getState(storage.load(record._p_oid)[0])
+        except SystemError as error:
+            # It may be about Ctrl-C; see _Unpickler.
+            if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
+                raise error.__cause__ from None
+            return None
+        except Exception:
+            return None
 
     def beforeCompletion(self, txn: Any) -> None:
         """Called by the transaction when it is about to be committed or aborted."""
