@@ -14,11 +14,11 @@ from lotdb.errors import ReadOnlyError, WrongThreadError
 from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.commit import DurableCommits
 from lotdb.storage.compat import check_release
+from lotdb.storage.current import CurrentRecords
 from lotdb.storage.durable import Disk
 from lotdb.storage.durable_pack import DurablePack
 from lotdb.storage.folder import LAYOUT
 from lotdb.storage.lock import ReadersLock
-from lotdb.storage.peeking import PeekedRecords
 from lotdb.storage.reading import SteadyReads
 from lotdb.storage.recovery import CheckedOpening
 from lotdb.storage.restricted import RestrictedLoading
@@ -32,9 +32,9 @@ class SafeFileStorage(
     DurablePack,
     DurableCommits,
     CheckedOpening,
+    CurrentRecords,
     ChecksummedRecords,
     SteadyReads,
-    PeekedRecords,
     RestrictedLoading,
     PlainBlobs,
 ):

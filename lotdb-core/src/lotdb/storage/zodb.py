@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 
 import ZODB
 from ZODB.Connection import Connection
-from ZODB.mvccadapter import MVCCAdapterInstance
 from ZODB.POSException import POSError, POSKeyError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
 from ZODB.serialize import ObjectReader
@@ -56,7 +55,7 @@ class _Unpickler(compat.Unpickler):
 
 
 class _StateUnpickler(pickle.Unpickler):
-    """Python's own, which takes less time than ZODB's for the same, and is as restricted by what it asks."""
+    """Python's own, which is quicker than ZODB's, and like that one asks for all that a record names."""
 
     find_class: Any
     persistent_load: Any
@@ -75,13 +74,17 @@ class _Reader(ObjectReader):
         unpickler.persistent_load = self._persistent_load
         return unpickler
 
-    def peek(self, pickle: bytes) -> Any:
-        """The state in a record, for a look at it."""
+    def getState(self, pickle: bytes) -> Any:
         unpickler = _StateUnpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
         unpickler.find_class = self._get_class
         unpickler.persistent_load = self._persistent_load
-        unpickler.load()  # the class
-        return unpickler.load()
+        try:
+            unpickler.load()  # the class
+            return unpickler.load()
+        except Exception as error:
+            if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
+                raise error.__cause__ from None  # Ctrl-C, as _Unpickler says
+        return super().getState(pickle)  # which reads it in its own way, or says what is wrong
 
     def _persistent_load(self, reference: Any) -> Any:
         # An id and a class, as all of our own references are: decided here without a detour.
@@ -151,19 +154,8 @@ class _Connection(Connection):
 
         None if it cannot be had; loading the record then fails with the right error.
         """
-        reader, storage = self._reader, self._storage
         try:
-            if type(storage) is MVCCAdapterInstance and type(reader) is _Reader:
-                # After a savepoint it is another one, which knows what was changed before.
-                peek = getattr(storage._storage, "peek", None)
-                if peek is not None and (pickle := peek(record._p_oid, storage._start)) is not None:
-                    return reader.peek(pickle)
-            return reader.getState(storage.load(record._p_oid)[0])
-        except SystemError as error:
-            # It may be about Ctrl-C; see _Unpickler.
-            if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
-                raise error.__cause__ from None
-            return None
+            return self._reader.getState(self._storage.load(record._p_oid)[0])
         except Exception:
             return None
 
