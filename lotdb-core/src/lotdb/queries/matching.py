@@ -47,8 +47,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 
-# Keys and entries whose value at one place compares so, and those that must be looked at once more. Written out,
-# because a call for each entry would take most of the time.
+# The keys and entries whose value at one place compares so, and those that must be looked at once more: of other
+# names, or with a tuple. Written out, because a call for each entry would take most of the time.
 _SELECT: dict[str, Callable[[Any, Names, int, Any], list[tuple[str, Entry]]]] = {
     "==": lambda pairs, names, at, value: [
         pair
@@ -97,7 +97,7 @@ class Tests:
     def select(self, keys: tuple[str, ...], entries: tuple[Entry, ...]) -> list[tuple[str, Entry]] | None:
         """The keys and entries that match, if they can be told at once: of leaves that have the same names.
 
-        It calls nothing of Python's for a leaf, and so takes a third of the time of a test for each.
+        It calls nothing for a leaf, and so takes a fifth of the time of a test for each.
         """
         names = entries[0][1]
         if not self._is_simple or type(names) is not tuple:

@@ -151,9 +151,8 @@ def _select(flat: tuple[Any, ...], select: Callable[..., Any]) -> list[tuple[str
     keys, entries = _pairs(flat)
     if not keys:
         return []
-    found: list[tuple[str, Entry]] | None = None
-    if OWN_KEY < keys[0] <= keys[-1]:
-        found = select(keys, entries)
+    # If they are not in order, a level of them says so.
+    found: list[tuple[str, Entry]] | None = select(keys, entries) if OWN_KEY < keys[0] <= keys[-1] else None
     return found
 
 
@@ -182,7 +181,9 @@ class _Level:
         "version",
     )
 
-    def __init__(self, node: Node, step: Step, select: Callable[..., Any] | None, flat: Any = None, hits: Any = None) -> None:
+    def __init__(
+        self, node: Node, step: Step, select: Callable[..., Any] | None, flat: Any = None, hits: Any = None
+    ) -> None:
         self.node = node
         self.step = step
         self.pairs: Iterator[tuple[str, Entry]] = iter(())
@@ -192,7 +193,7 @@ class _Level:
         self._select = select if step.same is not None and step.same.finds else None
         self.container: Any = None
         self.epoch = self.version = self.removals = -1
-        # What was read of the children already.
+        # What was read of the children already, and found among them.
         self._flat, self._first_hits = flat, hits
         self._batches: Iterator[None] | None = None
         self._last = OWN_KEY
