@@ -47,8 +47,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 
-# The keys and entries whose value at one place compares so, and those that must be looked at once more: of other
-# names, or with a tuple. Written out, because a call for each entry would take most of the time.
+# The keys and entries whose value at one place compares so, and those that must be looked at once more: those
+# of other names, and tuples. Written out, because a call for each entry would take most of the time.
 _SELECT: dict[str, Callable[[Any, Names, int, Any], list[tuple[str, Entry]]]] = {
     "==": lambda pairs, names, at, value: [
         pair
@@ -110,6 +110,7 @@ class Tests:
             if condition is None:
                 return list(zip(keys, entries, strict=True))
             return None if "." in condition.field.name else []
+        assert isinstance(condition, Test)
         value = condition.value
         try:
             found = _SELECT[condition.operator](zip(keys, entries, strict=True), names, at, value)

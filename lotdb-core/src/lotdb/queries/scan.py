@@ -53,10 +53,10 @@ def scan(top: Node, first: Step, tests: Tests, node_type: str | None) -> Iterato
     while stack:
         level = stack[-1]
         if level.hits is not None:
-            hits, level.hits = level.hits, None
+            found, level.hits = level.hits, None
             node, container, removals = level.node, level.container, level.removals
             epoch, version = level.epoch, level.version
-            for key, entry in hits:
+            for key, entry in found:
                 if tree.removals == removals or key in container:
                     yield node, key, entry, container, epoch, version
         same, after = level.step.same, level.step.after

@@ -57,8 +57,13 @@ class _Unpickler(compat.Unpickler):
 class _StateUnpickler(pickle.Unpickler):
     """Python's own, which is quicker than ZODB's, and like that one asks for all that a record names."""
 
-    find_class: Any
-    persistent_load: Any
+    reader: _Reader
+
+    def find_class(self, module: str, name: str) -> Any:
+        return self.reader._get_class(module, name)
+
+    def persistent_load(self, reference: Any) -> Any:
+        return self.reader._persistent_load(reference)
 
 
 class _Reader(ObjectReader):
@@ -76,8 +81,7 @@ class _Reader(ObjectReader):
 
     def getState(self, pickle: bytes) -> Any:
         unpickler = _StateUnpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
-        unpickler.find_class = self._get_class
-        unpickler.persistent_load = self._persistent_load
+        unpickler.reader = self
         try:
             unpickler.load()  # the class
             return unpickler.load()
