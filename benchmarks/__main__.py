@@ -27,6 +27,7 @@ THEMES = (
     "windows",
     "slow_store",
     "appends",
+    "looking_on",
     "neighbours",
     "memory",
     "growth",

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, BaseNode, ClosedError, LotdbError, Plugins, WaitTimeoutError
+from lotdb import LOTDB, BaseNode, ClosedError, FileSystemError, Plugins, WaitTimeoutError
 from lotdb.hookspecs import hookimpl
 
 # How many moments lie between two that are tried. 1 tries them all, which takes a quarter of an hour.
@@ -508,11 +508,17 @@ def test_a_refresh_that_was_interrupted_or_failed_leaves_a_database_that_reads(t
             assert root.attrs["n"] == 1
         if done:
             break
+    root = reader.open_connection()
     (tmp_path / "db/lotdb.fs").rename(tmp_path / "db/away")
-    with pytest.raises(LotdbError):
-        reader.refresh()
-    with reader.connection() as root:
+    for use in (reader.refresh, reader.abort):
+        with pytest.raises(FileSystemError, match="the newest commits cannot be read"):
+            use()
         assert root.attrs["n"] == 1
+    with pytest.raises(FileSystemError), reader.connection():
+        pass
+    (tmp_path / "db/away").rename(tmp_path / "db/lotdb.fs")
+    with reader.connection() as other:
+        assert other.attrs["n"] == root.attrs["n"] == 1
     reader.close()
 
 

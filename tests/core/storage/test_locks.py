@@ -8,7 +8,7 @@ import pytest
 from tests.core.storage.databases import database, get, put, worker
 
 from lotdb.errors import DatabaseBusyError, WrongThreadError
-from lotdb.storage import open_storage, pack_database
+from lotdb.storage import open_storage
 
 
 @contextlib.contextmanager
@@ -74,10 +74,3 @@ def test_a_forked_child_can_neither_commit_nor_free_the_lock(tmp_path):
         put(db, value=3)
     with database(tmp_path) as db:
         assert get(db, "value") == 3
-
-
-def test_pack_waits_for_readers_to_go(tmp_path):
-    with database(tmp_path) as db:
-        with ready_worker("read", tmp_path), pytest.raises(DatabaseBusyError, match="read_only=True"):
-            pack_database(db)
-        pack_database(db)

@@ -7,6 +7,7 @@ import gc
 import math
 import os
 import random
+import threading
 import time
 import uuid
 import weakref
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from weakref import WeakValueDictionary
 
@@ -75,8 +77,8 @@ class LOTDB(Opened):
         True to create a database, and to raise an error if one exists. By default, a database that exists is
         opened, and is created if none exists.
     read_only
-        True to open a database that cannot be changed. It shows the last commit before the opening; see
-        :meth:`refresh`.
+        True to open a database that cannot be changed, beside a process that writes. Each transaction shows
+        the last commit before it began; see :meth:`refresh`.
     durability : {"full", "process"}
         ``"full"``: a commit survives a power cut. ``"process"``: it survives a killed process only, and costs
         less.
@@ -136,6 +138,7 @@ class LOTDB(Opened):
         self._sessions: dict[str, Session] = {}
         self._connections = WeakValueDictionary()
         self._refusal = None
+        self._holding = threading.Lock()
         self._turn = LimitedLock("another commit and its listeners")
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
@@ -171,6 +174,7 @@ class LOTDB(Opened):
                 raise
             self._id = database_id
             self._zodb, self._backends = zodb, backends
+            self._hold_snapshots()
             # It must not keep the database itself in use.
             self._let_go = weakref.finalize(self, _let_go, zodb, backends)
             self._let_go.atexit = False
@@ -324,10 +328,13 @@ class LOTDB(Opened):
     def pack(self) -> None:
         """Free the disk space of data that no transaction, copy or open reader can reach any more.
 
+        What a reader of any process sees is kept until its transaction ends. Nobody waits.
+
         Raises
         ------
         DatabaseBusyError
-            If another process has the database open for reading.
+            If the database is open for reading, on a system that cannot lock parts of files (others than
+            Linux).
         ReadOnlyError
             If it was opened read-only.
         DamagedError
@@ -376,20 +383,29 @@ class LOTDB(Opened):
             session.close()
 
     def refresh(self) -> None:
-        """See what other processes have committed since a read-only database was opened.
+        """See what other processes have committed, in the open connections of this thread.
 
-        Closes open connections.
+        For a read-only database. Each transaction that begins sees it anyway: the next block of
+        ``connection()``, and in a connection that stays open, what follows ``abort()``. Nodes that you
+        hold show the newest state then; of a payload, get the node's new one.
+
+        Raises
+        ------
+        InvalidOptionError
+            If the database is open for writing.
+        DamagedError, FileSystemError
+            If the newest commits cannot be read. Then all stays as it was.
         """
         self._check()
         if not self.read_only:
             raise InvalidOptionError(
                 "refresh() is for read_only=True; a writer sees new commits after abort()"
             )
-        sessions = self._closable_sessions()
         with uninterrupted():
-            zodb, backends, let_go = self._zodb, self._backends, self._let_go
-            self._open(new=False)  # if it fails, all stays as it is
-            self._close_parts(sessions, zodb, backends, let_go)
+            self._follow()
+            for session in self._open_sessions():
+                if session.tree.owner == get_ident():
+                    session.abort()
 
     def close(self) -> None:
         """Close all connections and the database; uncommitted changes are discarded. May be repeated.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +12,10 @@ from weakref import WeakValueDictionary
 
 from ZODB.utils import p64, u64
 
-from lotdb.errors import LotdbError
+from lotdb.errors import LotdbError, system_errors
 from lotdb.registry.registry import Plugins
 from lotdb.segments.backends import Backends
+from lotdb.storage import uninterrupted
 from lotdb.storage.waiting import LimitedLock
 from lotdb.tree.tree import Tree
 
@@ -61,6 +63,7 @@ class Opened:
     _backends: Backends
     _connections: WeakValueDictionary[int, Connected]  # all that were made and are in use, by their id
     _refusal: LotdbError | None
+    _holding: threading.Lock
     _turn: LimitedLock  # held from a commit until its listeners have returned
     _telling: int | None = None  # the thread that is telling listeners of a commit
 
@@ -80,8 +83,8 @@ class Opened:
     def last_commit(self) -> str:
         """The id of the last commit, 16 hexadecimal digits; a later commit has a greater one.
 
-        Opened read-only, that of the last commit before the opening. Whoever keeps something beside the
-        database, such as an index, keeps the id with it, and sees whether it has missed a commit.
+        Opened read-only, that of the last commit that a transaction has seen. Whoever keeps something beside
+        the database, such as an index, keeps the id with it, and sees whether it has missed a commit.
         """
         self._check()
         return self._zodb.storage.lastTransaction().hex()  # type: ignore[no-any-return]
@@ -108,6 +111,28 @@ class Opened:
     def _open_connections(self) -> list[Connected]:
         """The connections that are open."""
         return [connection for connection in self._known_connections() if connection.is_open]
+
+    def _follow(self) -> None:
+        """See from the next transaction on what other processes have committed, if opened read-only.
+
+        Raises
+        ------
+        DamagedError, FileSystemError
+            If that cannot be read. All stays as it was.
+        """
+        if self.read_only:
+            with uninterrupted(), system_errors("the newest commits cannot be read", self._data_file):
+                self._zodb.storage.follow()
+
+    def _hold_snapshots(self) -> None:
+        """Keep packs of other processes from dropping what this database's connections see.
+
+        Called whenever a connection begins to read at a moment, and when it no longer does.
+        """
+        if self.read_only:
+            with self._holding:
+                starts = [each.oldest for each in self._known_connections() if not each.is_closed]
+                self._zodb.storage.hold(p64(u64(min(starts)) - 1) if starts else None)
 
     def _why_refused(self) -> LotdbError | None:
         """The error that says why the database can no longer be used, or None."""

@@ -184,9 +184,12 @@ class Session:
         database._register(self)
         try:
             with uninterrupted():
+                database._hold_snapshots()
+                database._follow()
                 self.connection: Connection = database._zodb.open(self._manager)
                 self.tree = ConnectedTree(self)
                 self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
+                self._see_formats()
         except BaseException:  # also Ctrl-C, which comes when all is open
             # The exception may keep this object alive. It must not be closed again, because ZODB may give its
             # connection to others by then; and it must not keep pack from what it would have seen.
@@ -195,6 +198,7 @@ class Session:
                 self.tree.owner = NOBODY
             if "connection" in self.__dict__:
                 self.connection.close()
+            database._hold_snapshots()
             raise
 
     # -- used by the tree and the stage --------------------------------------------------------------
@@ -343,6 +347,7 @@ class Session:
             finally:
                 self.tree.owner = NOBODY
                 self.connection.close()
+                self.database._hold_snapshots()
 
     def check_closable(self) -> None:
         """Raise ``WrongThreadError`` while another thread that is alive may use the connection."""
@@ -356,7 +361,20 @@ class Session:
             self._begin()
 
     def _begin(self) -> None:
-        self._manager.begin()
+        try:
+            self.database._follow()
+        finally:
+            self._manager.begin()
+            self._see_formats()
+            self._start_afresh()
+
+    def _see_formats(self) -> None:
+        """At the beginning of a transaction: note what another process may have changed."""
+        if self.database.read_only:
+            self.database._hold_snapshots()
+            self.database._backends.note_formats(check_formats(self.connection.root().get(FORMATS_KEY)))
+
+    def _start_afresh(self) -> None:
         self.tree.steps = None
         self.tree.journal = None
         self.tree.new_epoch()

@@ -64,6 +64,7 @@ class Backends:
         self._configs = configs
         self._formats = formats
         self._open: dict[str, Backend] = {}
+        self._outdated: list[Backend] = []
         self._lock = LimitedLock("another thread to open a backend")
 
     def __call__(self, name: str) -> Backend:
@@ -83,6 +84,15 @@ class Backends:
                 backend = self._open.get(name) or self._open_one(name)
                 self._open[name] = backend
         return backend
+
+    def note_formats(self, formats: Mapping[str, int]) -> None:
+        """Open backends anew, when next used, for which another process has noted another version since."""
+        if formats != self._formats:
+            with uninterrupted(), self._lock:
+                changed = [name for name in self._open if formats.get(name) != self._formats.get(name)]
+                # Another thread may be reading from it.
+                self._outdated += [self._open.pop(name) for name in changed]
+                self._formats = formats
 
     def _open_one(self, name: str) -> Backend:
         if name in _TAKEN:
@@ -142,6 +152,8 @@ class Backends:
 
     def close(self) -> None:
         """Close all that are open."""
+        while self._outdated:
+            self._outdated.pop().close()
         while self._open:
             self._open.popitem()[1].close()
 

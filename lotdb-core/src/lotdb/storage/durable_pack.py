@@ -22,10 +22,10 @@ from ZODB.utils import oid_repr
 from lotdb.errors import DamagedError, ReadOnlyError
 from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.durable import Disk
-from lotdb.storage.lock import ReadersLock
 from lotdb.storage.packer import SealingPacker
 from lotdb.storage.parts import check_file, check_tree, is_there
 from lotdb.storage.sealing import is_intact
+from lotdb.storage.snapshots import oldest_snapshot
 from lotdb.storage.watermark import End, Watermark
 
 __all__ = ["DurablePack"]
@@ -50,14 +50,16 @@ class DurablePack(PlainBlobs):
         Parameters
         ----------
         oldest_tid : bytes or None
-            The last transaction that the oldest open snapshot sees, or None when no snapshot is open.
+            The last transaction that the oldest open snapshot of this process sees; None if only what is
+            current is to be kept. What readers in other processes see is kept in any case; the last
+            transaction must have been looked up before this call.
         references : callable
             Gives the object ids that a record refers to; ``ZODB.DB.references``.
 
         Raises
         ------
         DatabaseBusyError
-            The database is open for reading only somewhere.
+            The database is open for reading only somewhere, on a system without locks on parts of files.
         DamagedError
             A record cannot be read. Nothing was changed.
         """
@@ -65,7 +67,8 @@ class DurablePack(PlainBlobs):
         # future, and packing at the time of day would keep them all.
         ahead = max(time.time(), TimeStamp(self.lastTransaction()).timeTime()) + 1
         until = _tid_at(ahead)
-        self._pack_until = until if oldest_tid is None else min(until, oldest_tid)
+        readers_tid = oldest_snapshot(self._file_name + ".readers")
+        self._pack_until = min([until, *filter(None, (oldest_tid, readers_tid))])
         try:
             self.pack(ahead, references)
         finally:
@@ -91,7 +94,7 @@ class DurablePack(PlainBlobs):
         return True
 
     def pack(self, t: float, referencesf: References, gc: bool | None = None) -> None:
-        """Pack as of the time *t*, as ZODB does it, unless somebody reads."""
+        """Pack as of the time *t*, as ZODB does it."""
 
         def checked_references(record: bytes) -> list[bytes]:
             if not is_intact(record):
@@ -101,7 +104,6 @@ class DurablePack(PlainBlobs):
         self._refuse_when_closed()
         if self._is_read_only:
             raise ReadOnlyError(f"{self._file_name} was opened with read_only=True; it was not packed")
-        lock = ReadersLock(self._file_name + ".readers", exclusive=True)
         try:
             self._check_plain()
             self._has_unsealed = self.check_headers()
@@ -111,8 +113,6 @@ class DurablePack(PlainBlobs):
             if self._file.closed:  # between the two renames; opening it again brings the old file back
                 self._condemn(error)
             raise
-        finally:
-            lock.close()
 
     def _check_plain(self) -> None:
         """Raise ``DamagedError`` if a pack would write to, or remove, what is not the database's own."""

@@ -18,11 +18,10 @@ from lotdb.storage.current import CurrentRecords
 from lotdb.storage.durable import Disk
 from lotdb.storage.durable_pack import DurablePack
 from lotdb.storage.folder import LAYOUT
-from lotdb.storage.lock import ReadersLock
-from lotdb.storage.reading import SteadyReads
-from lotdb.storage.recovery import CheckedOpening
+from lotdb.storage.following import Following, last_acknowledged
 from lotdb.storage.restricted import RestrictedLoading
 from lotdb.storage.sealing import ChecksummedRecords
+from lotdb.storage.snapshots import SnapshotLock
 from lotdb.storage.waiting import LimitedLock
 
 __all__ = ["SafeFileStorage"]
@@ -31,10 +30,9 @@ __all__ = ["SafeFileStorage"]
 class SafeFileStorage(
     DurablePack,
     DurableCommits,
-    CheckedOpening,
     CurrentRecords,
     ChecksummedRecords,
-    SteadyReads,
+    Following,
     RestrictedLoading,
     PlainBlobs,
 ):
@@ -50,7 +48,7 @@ class SafeFileStorage(
     disk : Disk
         What is synced.
     read_only : bool
-        True for a look at the state of this moment, beside a process that writes.
+        True for a look at the last commit, and with ``follow`` at later ones, beside a process that writes.
     prepare : callable
         Called with the writer's lock held and no other file open, to create or to mend the database.
 
@@ -67,10 +65,11 @@ class SafeFileStorage(
         self._disk = disk
         self._prepare = prepare
         self._process = os.getpid()
-        self._readers_lock: ReadersLock | None = None
         if read_only:
-            self._readers_lock = ReadersLock(data_file + ".readers")
+            self._snapshot_lock = SnapshotLock(data_file + ".readers")
         try:
+            if read_only:
+                self.hold(last_acknowledged(data_file))  # what is seen is not older
             super().__init__(data_file, read_only=read_only, blob_dir=blob_dir, pack_keep_old=False)
             self.read_steadily()
             self._limit_waiting()
@@ -136,8 +135,8 @@ class SafeFileStorage(
             self._lock_file._fp.close()
             del self._lock_file
         super()._release()
-        if self._readers_lock is not None:
-            self._readers_lock.close()
+        if self._snapshot_lock is not None:
+            self._snapshot_lock.close()
 
 
 def _close_unwritten_lock(error: BaseException) -> None:

@@ -24,6 +24,7 @@ from lotdb.errors import (
 from lotdb.storage.durable import Disk, disk_for, make_folders
 from lotdb.storage.filestorage import SafeFileStorage
 from lotdb.storage.folder import DatabaseFolder
+from lotdb.storage.following import identity, was_packed
 from lotdb.storage.lock import is_held, patiently, writer_busy
 from lotdb.storage.parts import is_there
 from lotdb.storage.prepare import prepare
@@ -51,7 +52,7 @@ def open_storage(
     new : bool
         True refuses to open what is there. False opens it, or creates it if nothing is there.
     read_only : bool
-        True looks at the state of this moment, and changes nothing. It needs no lock that a writer holds.
+        True looks at the last commit, and changes nothing. It needs no lock that a writer holds.
     durability : {"full", "process"}
         ``"full"`` survives a power cut. ``"process"`` is quicker, and survives a kill.
     timeout : float, optional
@@ -93,12 +94,25 @@ def _open(
 
 
 def _open_for_reading(folder: DatabaseFolder, disk: Disk) -> SafeFileStorage:
+    before = identity(folder.data_file)
     if not is_there(folder.readers_file):
         folder.check_readable()  # before the lock leaves a file there
-    with _data_errors(folder):
-        return SafeFileStorage(
-            folder.data_file, folder.blobs, disk, read_only=True, prepare=folder.check_readable
-        )
+    while True:
+        try:
+            with _data_errors(folder):
+                storage = SafeFileStorage(
+                    folder.data_file, folder.blobs, disk, read_only=True, prepare=folder.check_readable
+                )
+        except (LotdbError, OSError):
+            # Halfway between the data file from before a pack and the one from after it, nothing fits.
+            if not was_packed(folder.data_file, before):
+                raise
+        else:
+            if not was_packed(folder.data_file, before):
+                storage.warn()
+                return storage
+            storage.close()
+        before = identity(folder.data_file)
 
 
 def _open_for_writing(folder: DatabaseFolder, disk: Disk, new: bool) -> SafeFileStorage:

@@ -17,20 +17,20 @@ from ZODB.FileStorage import FileStorage
 from lotdb.storage.parts import open_part
 from lotdb.storage.waiting import wait_until
 
-__all__ = ["AHEAD", "ReadFile", "SteadyReads"]
+__all__ = ["AHEAD", "Descriptor", "ReadFile", "SteadyReads"]
 
 #: Bytes that are read at once, in hope that they hold the whole record.
 AHEAD = 8192
 
 
-class _Descriptor:
+class Descriptor:
     """An open file; the last of its readers closes it."""
 
     __slots__ = ("number",)
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, file: str | int) -> None:
         self.number = -1
-        self.number = open_part(path)
+        self.number = open_part(file) if isinstance(file, str) else os.dup(file)
 
     def __del__(self) -> None:
         if self.number >= 0:
@@ -42,7 +42,7 @@ class _Place:
 
     __slots__ = ("_ahead", "_at", "_descriptor", "_start")
 
-    def __init__(self, descriptor: _Descriptor) -> None:
+    def __init__(self, descriptor: Descriptor) -> None:
         self._descriptor = descriptor
         self._at = self._start = 0
         self._ahead = b""
@@ -100,7 +100,7 @@ class ReadFile:
         #: Whether a commit is at its last step, or a pack puts another file in place.
         self.writing = False
         #: What is read from; None while another file is put in place.
-        self.descriptor: _Descriptor | None = _Descriptor(path)
+        self.descriptor: Descriptor | None = Descriptor(path)
 
     def get(self) -> _Place:
         """A place to read from."""
@@ -126,7 +126,7 @@ class ReadFile:
     ) -> None:
         try:
             if self.descriptor is None and not self.closed:
-                self.descriptor = _Descriptor(self._path)
+                self.descriptor = Descriptor(self._path)
         except OSError:
             if error is None:
                 raise

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -28,7 +29,7 @@ from lotdb.storage.sealing import belongs, is_intact
 from lotdb.storage.transactions import DataFile, NotWholeError, Transaction, time_of
 from lotdb.storage.watermark import EMPTY, End, Watermark, create_watermark
 
-__all__ = ["CheckedOpening"]
+__all__ = ["CheckedOpening", "Scan"]
 
 _log = logging.getLogger(__name__)
 _COPIED_BYTES = 1 << 20
@@ -46,6 +47,8 @@ class CheckedOpening(FileStorage):
     #: The data file, where it ends, and whether the index was used.
     _scanned: tuple[Any, int, int]
     _watermark: Watermark | None = None
+    #: Says what was odd at the opening for reading, once it is known that no pack was the cause.
+    warn: Callable[[], None]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -63,11 +66,12 @@ class CheckedOpening(FileStorage):
         # told that nothing is there to be scanned.
         # First, so that a process that writes meanwhile is never behind what it wrote down.
         self._watermark = Watermark(self._file_name + ".end", read_only=self._is_read_only)
-        scan = _Scan(self._file_name, self._file, self._watermark.ends, read_only=self._is_read_only)
+        scan = Scan(self._file_name, self._file, self._watermark.ends, read_only=self._is_read_only)
         if scan.end.transactions == 0:
             DatabaseFolder(*os.path.split(self._file_name)).refuse_lost_commits()
         if self._is_read_only:
             self._watermark.close()
+            self.warn = scan.warn
         else:
             scan.cut_off(self._disk)
             if not scan.is_marked:
@@ -94,7 +98,7 @@ class _Scanned(BytesIO):
         self.raw = file.raw  # what is closed if the opening fails
 
 
-class _Scan:
+class Scan:
     """Index and end of a data file, and what is to be done about the rest; looking changes nothing.
 
     Raises
@@ -105,6 +109,8 @@ class _Scan:
 
     def __init__(self, path: str, file: Any, marks: tuple[End, ...] | None, *, read_only: bool) -> None:
         self._path = path
+        self._read_only = read_only
+        self._warnings: list[str] = []
         self._descriptor = file.fileno()
         self._marks = marks
         cached = read_index(path + ".index")
@@ -119,7 +125,7 @@ class _Scan:
             self._file = DataFile(self._descriptor, os.fstat(self._descriptor).st_size)
             self.rest = self._read_on()
         self._refuse_damage()
-        self._warn_of_watermark()
+        self._look_at_watermark()
 
     def _start_from(self, cached: tuple[Any, End] | None) -> None:
         self.used_index = False
@@ -130,9 +136,9 @@ class _Scan:
         if self._file.ends_at(end) and (z64 in index or end.transactions == 0):
             self.index, self.end, self.used_index = index, end, True
         else:
-            _log.warning(
-                "%s.index does not belong to the data file and was dropped; the data file is scanned instead",
-                self._path,
+            self._say(
+                f"{self._path}.index does not belong to the data file and was dropped;"
+                " the data file is scanned instead"
             )
 
     def _read_on(self) -> NotWholeError | None:
@@ -203,14 +209,27 @@ class _Scan:
             f" {name}.end"
         )
 
-    def _warn_of_watermark(self) -> None:
+    def _look_at_watermark(self) -> None:
         path = self._path + ".end"
+        unknown = "LOTDB cannot tell whether the data file was cut at its end"
         if self._marks is None and self._file.is_sealed_at(self.end):
-            _log.warning("%s is missing: LOTDB cannot tell whether the data file was cut at its end", path)
+            self._say(f"{path} is missing: {unknown}")
         elif self._marks == ():
-            _log.warning("%s is damaged: LOTDB cannot tell whether the data file was cut at its end", path)
+            self._say(f"{path} is damaged: {unknown}")
         elif self._marks and not self.is_marked:
-            _log.warning("%s is of another data file than the one beside it, which is no older", path)
+            self._say(f"{path} is of another data file than the one beside it, which is no older")
+
+    def _say(self, warning: str) -> None:
+        if self._read_only:
+            # A pack may put another file in place meanwhile, which explains it.
+            self._warnings.append(warning)
+        else:
+            _log.warning("%s", warning)
+
+    def warn(self) -> None:
+        """Say what was odd and did no harm, once it is known that no pack was the cause."""
+        for warning in self._warnings:
+            _log.warning("%s", warning)
 
     # -- what is done, by the one who writes ----------------------------------------------------------
 

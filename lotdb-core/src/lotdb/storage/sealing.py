@@ -256,7 +256,9 @@ class ChecksummedRecords(FileStorage):
             if self._files.closed:
                 raise self._closed_error()
             with system_errors("the data file cannot be read", self._file_name):
-                descriptor = open_part(self._file_name)
+                # Where it can be had, the file that is read from: at its path may be the next one by now.
+                known = getattr(self._files, "descriptor", None)
+                descriptor = open_part(self._file_name) if known is None else os.dup(known.number)
             size = self._pos  # what is being committed stands behind it
         try:
             yield DataFile(descriptor, size)

@@ -1,0 +1,164 @@
+"""What readers in other processes still see, so that a pack keeps it: locks on bytes of ``lotdb.fs.readers``.
+
+A reader sees the state after one transaction, and holds a shared lock on the byte of the file whose position
+is the id of that transaction; the file stays empty. So the writer can ask for the lowest position that is
+locked, whoever locked it. Nothing has to be written, which a reader may not be allowed to, and the system
+lets go of the locks of a process that is killed. The locks are those of an open file (Linux's "open file
+description locks"), so that several databases of one process do not undo each other's.
+
+A reader begins a transaction in this order: it locks an id that is not later than what it is going to see,
+reads where the data file ends, and locks that. A pack asks for the end of the data file first, and for the
+locks afterwards. If it does not find the first lock, then the reader looked later, and sees no less than what
+the pack keeps.
+
+Systems without such locks have one on the whole file instead; a pack is refused as long as anybody reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+
+from ZODB.utils import p64, u64
+
+from lotdb.errors import DatabaseBusyError
+from lotdb.storage.parts import is_there, open_part, open_plain
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows, where there are no such locks at all
+    fcntl = None  # type: ignore[assignment, unused-ignore]
+
+__all__ = ["FIRST", "SnapshotLock", "oldest_snapshot"]
+
+#: The id of a transaction before all others: to keep everything.
+FIRST = p64(1)
+
+# struct flock: kind of lock, what the position counts from, position, length, process.
+_FLOCK = struct.Struct("@hhqqi4x")
+_LAST = (1 << 63) - 1
+
+
+class SnapshotLock:
+    """A lock that keeps a pack from dropping what is seen after one transaction.
+
+    Parameters
+    ----------
+    path : str
+        The file to lock; made if it is missing and can be made.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._tid: bytes | None = None
+        self._descriptor = _open(path)
+        if self._descriptor is not None and not _has_byte_locks():
+            _lock_whole(self._descriptor, exclusive=False)
+
+    def move(self, tid: bytes | None) -> None:
+        """Keep what is seen after the transaction *tid* in place of what was kept; nothing if it is None."""
+        held, self._tid = self._tid, tid
+        if self._descriptor is None or held == tid or not _has_byte_locks():
+            return
+        if tid is not None:
+            _set(self._descriptor, fcntl.F_RDLCK, tid)
+        if held is not None:
+            _set(self._descriptor, fcntl.F_UNLCK, held)
+
+    def close(self) -> None:
+        """Let go; more than once does no harm."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def oldest_snapshot(path: str) -> bytes | None:
+    """The transaction after which the reader sees that is the furthest behind; None if nobody reads.
+
+    Parameters
+    ----------
+    path : str
+        The file that the readers lock.
+
+    Raises
+    ------
+    DatabaseBusyError
+        On systems without locks on bytes: somebody reads.
+    """
+    descriptor = _open(path)
+    if descriptor is None:
+        return None
+    try:
+        if _has_byte_locks():
+            return _lowest(descriptor)
+        if not _lock_whole(descriptor, exclusive=True):
+            raise DatabaseBusyError(
+                f"{path.removesuffix('.readers')} cannot be packed while somebody has it open with"
+                " read_only=True, here or in another process"
+            )
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: str) -> int | None:
+    try:
+        if not is_there(path):
+            open_plain(path, "ab").close()
+        return open_part(path, os.O_RDONLY)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        # Read-only media and read-only folders: nobody can pack there, so there is nothing to keep off.
+        return None
+
+
+def _has_byte_locks() -> bool:
+    return hasattr(fcntl, "F_OFD_SETLK")
+
+
+def _set(descriptor: int, kind: int, tid: bytes) -> None:
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, _position(tid), 1, 0))
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+
+
+def _lowest(descriptor: int) -> bytes | None:
+    """The lowest position that is locked. The system names any one of them, so it is asked for lower ones."""
+    found = None
+    while found is None or found > 1:
+        before = _LAST if found is None else found
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 1, before - 1, 0)
+        try:
+            kind, _, position, _, _ = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked))
+        except OSError as error:
+            if error.errno not in _WITHOUT_LOCKS:
+                raise
+            return None
+        if kind == fcntl.F_UNLCK:
+            break
+        found = position
+    return None if found is None else p64(found)
+
+
+def _lock_whole(descriptor: int, *, exclusive: bool) -> bool:
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _position(tid: bytes) -> int:
+    position: int = min(max(u64(tid), 1), _LAST - 1)
+    return position
+
+
+# What a file system says that has no locks, or none for this file.
+_WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
