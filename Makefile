@@ -12,6 +12,10 @@ JOBS ?= 2
 
 VENV := .venv$(patsubst %,-%,$(filter-out python3,$(notdir $(PYTHON))))$(patsubst %,-%,$(filter-out newest,$(RELEASES)))
 
+# Python keeps what it has compiled, also where that is switched off for the shell. The tests start some hundred
+# processes, and pytest rewrites each file of tests: without it, all of that is compiled anew by each of them.
+export PYTHONDONTWRITEBYTECODE :=
+
 PACKAGES := lotdb-core lotdb-backend-blob lotdb-backend-zarr lotdb-ingest
 PROJECTS := pyproject.toml $(PACKAGES:%=%/pyproject.toml)
 VENV_PYTHON := $(VENV)/bin/python
@@ -27,7 +31,7 @@ MOVED := --clear
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all kits lint types check bench build clean
+.PHONY: help venv demo test test-all kits lint types check bench pictures build clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -86,8 +90,11 @@ bench: $(INSTALLED) $(PEER)  ## compare speed and size with other libraries and 
 $(PEER): $(INSTALLED)
 	@echo "setting up lotdb 1.1.3, to compare with"
 	@$(VENV_PYTHON) -m venv --clear $(VENV)/peer
-	@$(PEER_PYTHON) -m pip install --quiet 'lotdb[measurements]==1.1.3'
+	@$(PEER_PYTHON) -m pip install --quiet 'lotdb[io,measurements]==1.1.3'
 	@touch $(PEER)
+
+pictures: $(INSTALLED)  ## the pictures of docs/looking.md; those of HTML need Chromium
+	@$(VENV_PYTHON) docs/make_pictures.py
 
 build: $(INSTALLED)  ## sdists and wheels of the five distributions, in dist/
 	@rm -rf dist

@@ -47,8 +47,8 @@ class Runner:
         self.pythons = {False: python, True: peer_python}
         self.repeats = repeats
         self.say = say
-        # Modules are compiled once, and not into the folders of the sources.
-        self._environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "pycache")}
+        # Modules are compiled once, and not by each process.
+        self._environment = dict(os.environ)
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self._figures: dict[str, list[Figures]] = {}
         self._data: dict[str, Path] = {}

@@ -1,15 +1,36 @@
 """What all tests share."""
 
+import gc
 import os
 import signal
 
+import pytest
 from hypothesis import settings
 
 # Disks are slow at times, so no deadline. Examples are the same in each run, so that no change passes by
 # luck; LOTDB_TEST_RANDOM=1 takes others each time, and a failure prints how to repeat it.
 RANDOM = os.environ.get("LOTDB_TEST_RANDOM") == "1"
 settings.register_profile("lotdb", deadline=None, derandomize=not RANDOM, print_blob=True)
+settings.register_profile("quick", settings.get_profile("lotdb"), max_examples=30)
 settings.load_profile("lotdb")
+
+
+def pytest_configure(config):
+    """Let `make test` try a third of the examples, where a test does not say how many."""
+    if "not slow" in config.option.markexpr and not RANDOM:
+        settings.load_profile("quick")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep the garbage collector from looking through ten thousand tests, again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
 
 # A shell starts what goes on in the background with Ctrl-C ignored. That is inherited, here by tests that
 # send themselves one, and by the processes that they start.

@@ -27,9 +27,11 @@ PUBLIC_MODULES = ["lotdb.hookspecs", "lotdb.testing"]
 ROOMS = {
     "lotdb": [
         "errors",
+        "renamed",
         "extras",
         "keys",
         "ranges",
+        "looking",
         "storage",
         "values",
         "interfaces",
@@ -41,13 +43,15 @@ ROOMS = {
         "registry",
         "files",
         "queries",
+        "interop",
         "node_api",
         "database",
+        "upgrading",
         "public",
         "cli",
         "testing",
     ],
-    "lotdb_ingest": ["marks", "unread", "text", "npy", "table", "audio", "image", "raw", "__main__"],
+    "lotdb_ingest": ["marks", "unread", "text", "npy", "table", "audio", "image", "hdf5", "raw", "__main__"],
 }
 # Those whose own file has more than one line that says what the room is for.
 FILLED = {

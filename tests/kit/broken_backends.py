@@ -556,3 +556,50 @@ class KeepsOneList(GoodBackend):
 
     def locators(self):
         return [pair for pair in super().locators() if pair[0] != "list"]
+
+
+class SyncsNoBlocks(GoodBackend):
+    """What comes in blocks is on the disk some time later."""
+
+    syncs = True
+
+    def write_blocks(self, locator, blocks, shape, options):
+        self.context.folder.mkdir(exist_ok=True)
+        with open(self.path(locator), "xb") as file:
+            for block in blocks:
+                block.tofile(file)
+
+
+class ListsTheTimeOfNow(GoodBackend):
+    def locators(self):
+        return [(locator, time.time()) for locator, _ in super().locators()]
+
+
+class HidesThatItMayNotRead(GoodBackend):
+    def read_into(self, locator, first_row, out):
+        try:
+            super().read_into(locator, first_row, out)
+        except OSError:
+            raise DamagedError(f"{self.path(locator)} cannot be read") from None
+
+
+class SweepsWhenOpened(GoodBackend):
+    """It takes what is not whole for what a killed process has left."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        for path in context.folder.glob("*.part"):
+            path.unlink()
+
+    def write_blocks(self, locator, blocks, shape, options):
+        self.context.folder.mkdir(exist_ok=True)
+        part = self.path(locator).with_suffix(".part")
+        try:
+            with open(part, "xb") as file:
+                for block in blocks:
+                    block.tofile(file)
+                os.fsync(file.fileno())
+            part.rename(self.path(locator))
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise

@@ -165,6 +165,72 @@ class ExportsNothing(GoodIngester):
         raise ExportError("not today")
 
 
+class KeepsWhatItReadByPath(GoodIngester):
+    """It reads no path a second time."""
+
+    known: ClassVar[dict[str, Ingested]] = {}
+
+    def read(self, file, source):
+        if source.path not in self.known:
+            self.known[source.path] = super().read(file, source)
+        found = self.known[source.path]
+        return Ingested(found.data, format="pair", samplerate_hz=5, metadata=found.metadata)
+
+
+class SharesWhatItReads(GoodIngester):
+    """Threads share the bytes that it works on."""
+
+    def read(self, file, source):
+        self.numbers = super().read(file, source).data
+        time.sleep(0.001)
+        return Ingested(self.numbers, format="pair", samplerate_hz=5, metadata={"unit": "mV"})
+
+
+class MakesAnIndexBesideTheFile(GoodIngester):
+    def read(self, file, source):
+        if source.path.parent.exists():
+            source.path.with_suffix(".index").write_text("1")
+        return super().read(file, source)
+
+
+class TouchesTheFile(GoodIngester):
+    def read(self, file, source):
+        if source.path.exists():
+            source.path.write_bytes(source.path.read_bytes())
+        return super().read(file, source)
+
+
+# -- files beside it ------------------------------------------------------------------------------
+
+
+class GoodBeside:
+    """Files of suffix .head: how many numbers; the numbers, as bytes, are in the file .body beside it."""
+
+    @hookimpl
+    def lotdb_ingest_file(self, source):
+        if source.format != "head":
+            return None
+        head, beside = source.file.read(), source.beside(".body")
+        if len(head) != 1:
+            raise IngestError("it is not one byte long")
+        return self.numbers(head[0], beside)
+
+    def numbers(self, count, beside):
+        if beside.size != count:
+            raise IngestError(f"{beside.name} has {beside.size} bytes, and not {count}")
+        return Ingested(np.frombuffer(beside.file.read(), "u1"), format="head")
+
+
+class IgnoresThatTheBodyIsShort(GoodBeside):
+    def numbers(self, count, beside):
+        return Ingested(np.frombuffer(beside.file.read(count), "u1"), format="head")
+
+
+class FillsUpTheBody(GoodBeside):
+    def numbers(self, count, beside):
+        return Ingested(np.frombuffer(beside.file.read(count).ljust(count, b"\0"), "u1"), format="head")
+
+
 # -- several payloads -----------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import defaultdict
 
-from lotdb import BaseNode, ValueType, hookimpl
+from lotdb import BaseNode, DataNode, ValueType, hookimpl
 
 # -- node types -----------------------------------------------------------------------------------
 
@@ -70,6 +70,55 @@ class MakesChildrenOfItsType(BaseNode):
 
     def get_node(self, key, **arguments):
         return super().get_node(key, **{"node_type": "good.node", **arguments})
+
+
+class HidesChildren(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def items(self):
+        return [(key, node) for key, node in super().items() if not key.startswith("a")]
+
+
+class EqualsNodesOfItsKey(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def __eq__(self, other):
+        return isinstance(other, BaseNode) and self.key == other.key
+
+    def __hash__(self):
+        return hash(self.key)
+
+
+class GoodDataNode(DataNode):
+    """A label is a text."""
+
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def check_write(self, written, removed):
+        if not isinstance(written.get("label", ""), str):
+            raise TypeError("a label is a text")
+
+
+class LosesMetadata(GoodDataNode):
+    __slots__ = ()
+
+    def write_data(self, data, database=None, *, metadata=None, **how):
+        return super().write_data(data, database, **how)
+
+
+class ChecksOneWay(DataNode):
+    """Who does not call set_attribute() is not checked."""
+
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def set_attribute(self, name, value):
+        if name == "label" and not isinstance(value, str):
+            raise TypeError("a label is a text")
+        super().set_attribute(name, value)
 
 
 class NodePlugin:
@@ -203,6 +252,35 @@ class SharesItsParts(GoodValues):
         return self.value.number, self.value.unit
 
 
+class ForgetsTheFirstVersion(GoodValues):
+    @hookimpl
+    def lotdb_get_value_types(self):
+        return [ValueType(self.name, Length, self.encode, self.decode, version=2)]
+
+
+class Name:
+    """A text that is found in sets as long as it is in one piece."""
+
+    def __init__(self, text):
+        self.text = text
+        self.hash = id(self)
+
+    def __eq__(self, other):
+        return isinstance(other, Name) and self.text == other.text
+
+    def __hash__(self):
+        return self.hash
+
+    def __repr__(self):
+        return f"Name({self.text!r})"
+
+
+class LosesTheHash:
+    @hookimpl
+    def lotdb_get_value_types(self):
+        return [ValueType("good.name", Name, lambda name: name.text, Name)]
+
+
 # -- listeners ------------------------------------------------------------------------------------
 
 
@@ -300,3 +378,102 @@ class StopsAfterTheFirstCommit(GoodListener):
     def lotdb_committed(self, database, changes):
         if not self.paths[database.id]:
             super().lotdb_committed(database, changes)
+
+
+class GoodLabels:
+    """The label of each node that has one, kept right by what commits tell."""
+
+    def __init__(self):
+        self.labels, self.seen = defaultdict(dict), {}
+
+    @hookimpl
+    def lotdb_committed(self, database, changes):
+        if self.seen.get(database.id) != changes.previous_id:
+            self.read(database)
+        else:
+            self.apply(self.labels[database.id], changes)
+        self.seen[database.id] = changes.commit_id
+
+    def read(self, database):
+        with database.connection() as root:
+            self.labels[database.id] = {
+                node.path: node.attrs["label"] for node in root.iterate_tree() if "label" in node.attrs
+            }
+
+    def apply(self, labels, changes):
+        moved = {path: changes.new_path(path) for path in labels}
+        there = {moved[path]: label for path, label in labels.items() if moved[path] is not None}
+        labels.clear()
+        labels.update(there)
+        for change in changes.each():
+            if change.name == "label" and change.kind == "attribute_set":
+                labels[change.path] = change.value
+            elif change.name == "label" and change.kind == "attribute_removed":
+                del labels[change.path]
+
+    def known(self, db):
+        return self.labels[db.id]
+
+
+class KeepsTheFirstLabel(GoodLabels):
+    """It knows which nodes have a label, and not that one was changed."""
+
+    def apply(self, labels, changes):
+        before = dict(labels)
+        super().apply(labels, changes)
+        labels.update({path: label for path, label in before.items() if path in labels})
+
+
+class MissesCommits(GoodLabels):
+    """It takes what it hears for all that there is."""
+
+    @hookimpl
+    def lotdb_committed(self, database, changes):
+        if database.id not in self.seen:
+            self.read(database)
+            self.seen[database.id] = True
+        else:
+            self.apply(self.labels[database.id], changes)
+
+
+class MovesOneAfterTheOther(GoodLabels):
+    """Two nodes that change places lose a label."""
+
+    def apply(self, labels, changes):
+        for change in changes.each():
+            if change.kind == "moved":
+                old = change.old_path
+                for path in [path for path in labels if path == old or path.startswith(f"{old}/")]:
+                    labels[change.path + path[len(old) :]] = labels.pop(path)
+            elif change.kind == "deleted":
+                for path in [
+                    path for path in labels if path == change.path or path.startswith(f"{change.path}/")
+                ]:
+                    del labels[path]
+            elif change.name == "label" and change.kind == "attribute_set":
+                labels[change.path] = change.value
+            elif change.name == "label" and change.kind == "attribute_removed":
+                labels.pop(change.path, None)
+
+
+class KeepsWhatWasRemoved(GoodLabels):
+    def apply(self, labels, changes):
+        before = dict(labels)
+        super().apply(labels, changes)
+        for change in changes.each():
+            if change.kind == "attribute_removed" and change.path in before:
+                labels[change.path] = before[change.path]
+
+
+class HearsNoLabelsOfWhatIsAdded(GoodLabels):
+    """It goes through the changes without asking for each one of a tree that is added."""
+
+    def apply(self, labels, changes):
+        class Told:
+            new_path = staticmethod(changes.new_path)
+
+            @staticmethod
+            def each():
+                return iter(changes)
+
+        super().apply(labels, Told)

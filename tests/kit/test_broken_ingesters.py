@@ -1,5 +1,6 @@
 """Each ingester that breaks a promise fails the test of that promise, and the good ones none."""
 
+import pytest
 from tests.kit.noticed import check_noticed, outcomes_of
 
 BROKEN = {
@@ -26,8 +27,14 @@ BROKEN = {
     "ExportsSeveralWithoutTheirRates": ["what_came_in_goes_out_again"],
     "ReadsAllAtOnce": ["blocks_are_read_when_they_are_needed"],
     "RepeatsABlock": ["a_file_gives_just_what_it_holds"],
+    "KeepsWhatItReadByPath": ["an_empty_file_is_taken_in_or_refused"],
+    "SharesWhatItReads": ["threads_may_take_files_in_at_once"],
+    "MakesAnIndexBesideTheFile": ["files_are_left_alone"],
+    "TouchesTheFile": ["files_are_left_alone"],
+    "IgnoresThatTheBodyIsShort": ["files_beside_that_are_missing_or_cut_are_taken_in_or_refused"],
+    "FillsUpTheBody": ["files_beside_that_are_missing_or_cut_are_taken_in_or_refused"],
 }
-GOOD = ["GoodIngester", "GoodSeveral", "GoodBlocks"]
+GOOD = ["GoodIngester", "GoodSeveral", "GoodBlocks", "GoodBeside"]
 
 TESTS = f"""
 import broken_ingesters
@@ -51,6 +58,9 @@ SAMPLES = {{
             samplerate_hz={{"p0": 5, "p1": 100, "p2": None}},
             metadata={{"p0": {{"name": "p0"}}, "p1": {{"name": "p1"}}}},
         ),
+    ],
+    "GoodBeside": [
+        Sample("a.head", content=b"\\x05", data=np.frombuffer(b"body5", "u1"), beside={{"a.body": b"body5"}}),
     ],
     "GoodBlocks": [Sample("half.long", content=LONG, data=np.frombuffer(LONG, "u1"))],
 }}
@@ -84,6 +94,7 @@ def test_each_broken_ingester_is_noticed(tmp_path):
     check_noticed(outcomes_of(tmp_path, TESTS, chosen), BROKEN)
 
 
+@pytest.mark.slow  # ours pass them, too
 def test_good_ingesters_pass(tmp_path):
     found = outcomes_of(tmp_path, TESTS, [(f"Test{plugin}", "test") for plugin in GOOD])
     assert {outcome for outcome, _ in found.values()} == {"passed", "skipped"}, found

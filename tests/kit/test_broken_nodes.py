@@ -1,5 +1,6 @@
 """Each node type, value type and listener that breaks a promise fails its test, and the good ones none."""
 
+import pytest
 from tests.kit.noticed import check_noticed, outcomes_of
 
 NODE_TYPES = {
@@ -12,6 +13,10 @@ NODE_TYPES = {
     "LosesArgumentsOfDataNodes": ["a_node_takes_what_any_node_takes"],
     "SwallowsAttributes": ["a_node_takes_what_any_node_takes"],
     "MakesChildrenOfItsType": ["a_node_takes_what_any_node_takes"],
+    "HidesChildren": ["a_node_takes_what_any_node_takes"],
+    "EqualsNodesOfItsKey": ["nodes_carry_no_state_of_their_own"],
+    "LosesMetadata": ["data_are_written_and_read_as_by_any_data_node"],
+    "ChecksOneWay": ["what_it_refuses_is_refused_whichever_way_it_comes"],
 }
 VALUES = {
     "Rounds": ["every_value_comes_back"],
@@ -23,6 +28,8 @@ VALUES = {
     "NamesItsClass": ["classes_are_not_in_the_file"],
     "HasAShortName": ["names_are_permanent_and_ones_own"],
     "GivesTypesUnmarked": ["the_plugin_gives_value_types"],
+    "ForgetsTheFirstVersion": ["earlier_versions_are_read"],
+    "LosesTheHash": ["every_value_comes_back"],
     "SharesItsParts": ["threads_may_encode_and_decode_at_once"],
 }
 LISTENERS = {
@@ -35,8 +42,14 @@ LISTENERS = {
     "SeesTheTopOnly": ["it_keeps_up_with_every_change"],
     "MixesDatabases": ["databases_are_told_apart"],
     "StopsAfterTheFirstCommit": ["it_keeps_up_with_every_change"],
+    "KeepsTheFirstLabel": ["it_keeps_up_with_every_change"],
+    "MissesCommits": ["missed_commits_are_noticed"],
+    "MovesOneAfterTheOther": ["it_keeps_up_with_every_change"],
+    "KeepsWhatWasRemoved": ["it_keeps_up_with_every_change"],
+    "HearsNoLabelsOfWhatIsAdded": ["it_keeps_up_with_every_change"],
 }
-GOOD = ["GoodNode", "GoodValues", "GoodListener"]
+GOOD_NODES = ["GoodNode", "GoodDataNode"]
+GOOD = ["GoodValues", "GoodListener", "GoodLabels"]
 
 TESTS = f"""
 import broken_nodes
@@ -54,6 +67,10 @@ def node_tests_of(name):
         @pytest.fixture
         def node_type(self):
             return "good.node"
+
+        @pytest.fixture
+        def refused(self):
+            return {{"label": 1}} if name in ("GoodDataNode", "ChecksOneWay") else {{}}
     return It
 
 def value_tests_of(name):
@@ -64,6 +81,8 @@ def value_tests_of(name):
 
         @pytest.fixture
         def values(self):
+            if name == "LosesTheHash":
+                return [broken_nodes.Name("a"), broken_nodes.Name("b")]
             return [broken_nodes.Length(each.number, each.unit) for each in broken_nodes.LENGTHS]
     return It
 
@@ -78,12 +97,21 @@ def listener_tests_of(name):
         @pytest.fixture
         def mirror(self, plugin):
             return getattr(plugin, "known", None)
+
+        @pytest.fixture
+        def known_of(self, plugin):
+            if isinstance(plugin, broken_nodes.GoodLabels):
+                return lambda node: node.attrs.get("label")
+
+        @pytest.fixture
+        def watched(self, plugin):
+            return {{"label": ["rest", "walk"]}} if isinstance(plugin, broken_nodes.GoodLabels) else {{}}
     return It
 
 for names, made in (
-    ({[*NODE_TYPES, GOOD[0]]!r}, node_tests_of),
-    ({[*VALUES, GOOD[1]]!r}, value_tests_of),
-    ({[*LISTENERS, GOOD[2]]!r}, listener_tests_of),
+    ({[*NODE_TYPES, *GOOD_NODES]!r}, node_tests_of),
+    ({[*VALUES, GOOD[0]]!r}, value_tests_of),
+    ({[*LISTENERS, *GOOD[1:]]!r}, listener_tests_of),
 ):
     for name in names:
         It = made(name)
@@ -99,6 +127,7 @@ def test_each_broken_plugin_of_nodes_is_noticed(tmp_path):
     check_noticed(outcomes_of(tmp_path, TESTS, chosen), broken)
 
 
+@pytest.mark.slow
 def test_good_plugins_of_nodes_pass(tmp_path):
-    found = outcomes_of(tmp_path, TESTS, [(f"Test{plugin}", "test") for plugin in GOOD])
+    found = outcomes_of(tmp_path, TESTS, [(f"Test{plugin}", "test") for plugin in GOOD_NODES + GOOD])
     assert {outcome for outcome, _ in found.values()} <= {"passed", "skipped"}, found

@@ -46,6 +46,7 @@ class TestRigs(IngesterTests):
                 rig(payloads={"": {"from": ".dat"}, "more": {"from": "sub/more.dat", "required": False}}),
                 {"data": np.array([1.0, 2]), "more": np.array([3.0])},
                 beside={"pair.dat": b"\1\2", "sub/more.dat": b"\3"},
+                open_ended=["pair.dat", "sub/more.dat"],
                 exported=False,
             ),
         ]

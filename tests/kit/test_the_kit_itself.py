@@ -154,6 +154,7 @@ class TestElsewhere(BackendTests):
 """
 
 
+@pytest.mark.slow
 def test_a_store_elsewhere_is_damaged_by_a_fixture_and_configured_by_objects(tmp_path):
     words = ("damage", "lost", "abort", "killed", "read_back", "moved")
     found = outcomes_of(tmp_path, STORES, [("TestElsewhere", word) for word in words])

@@ -60,7 +60,9 @@ def test_mypy_finds_each_planted_mistake_and_nothing_in_what_is_right_or_in_the_
 
 def test_what_a_type_checker_takes_on_a_plain_node_is_refused_when_it_is_asked():
     root = BaseNode("root")
-    names = [name for name in dir(DataNode) if not hasattr(BaseNode, name) and not name.startswith("_")]
+    # What lotdb 1.x called otherwise is listed, too, but no class has it.
+    there = [name for name in dir(DataNode) if hasattr(DataNode, name) and not name.startswith("_")]
+    names = [name for name in there if not hasattr(BaseNode, name)]
     assert {"read_data", "write_data", "samplerate_hz", "get_data"} < set(names)
     for name in names:
         with pytest.raises(LotdbError, match=f"the root is not a data node, so it has no '{name}'"):

@@ -56,6 +56,22 @@ class TestSubjects(ListenerTests):
         yield subjects
         subjects.sql.close()
 
+    @pytest.fixture
+    def mirror(self, plugin):
+        return lambda db: dict(plugin.rows(db))
+
+    @pytest.fixture
+    def known_of(self):
+        return lambda node: node.attrs.get("subject")
+
+    @pytest.fixture
+    def watched(self):
+        return {"subject": ["S01", "S02"]}
+
+    @pytest.fixture
+    def catch_up(self, plugin):
+        return plugin.catch_up
+
 
 @pytest.fixture
 def plugins():

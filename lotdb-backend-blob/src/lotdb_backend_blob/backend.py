@@ -1,7 +1,7 @@
 """Payloads in ZODB blobs, each a file in NumPy's ``.npy`` format.
 
-A committed blob's file never changes, so it is read where it lies: a window is one ``pread`` into the
-result. Any program that reads ``.npy`` files can read the blob folder.
+The file of a committed blob never changes, so rows are read directly from it: a window is one ``pread`` into
+the result. Any program that reads ``.npy`` files can read the blob folder.
 
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
@@ -22,10 +22,10 @@ from lotdb_backend_blob.reading import READ_BYTES, read_at
 
 __all__ = ["BlobBackend"]
 
-# The files of larger arrays are synced when they are written, and not only by the commit.
+# Files of at least this size are synced when they are written. The commit syncs the smaller ones.
 SYNCED_BYTES = 1 << 20
 
-# Files that are kept open: opening one costs several times what reading a small window does.
+# How many files stay open. Opening a file takes several times as long as reading a small window.
 OPEN_FILES = 128
 
 
@@ -36,12 +36,12 @@ class _OpenFile(NamedTuple):
 
 
 class BlobBackend(Backend):
-    """Payloads in ZODB blobs. Their locators are the blobs, so ZODB's pack collects them."""
+    """Payloads in ZODB blobs. The locator of a payload is its blob, so ZODB's pack removes unused ones."""
 
     name = "blob"
     reads_in_parts = True
-    syncs = True  # the commit does
-    concurrent_reads = 1  # in a local folder
+    syncs = True  # the commit syncs the files
+    concurrent_reads = 1  # a local folder answers at once
     settings = ()
 
     def __init__(self, context: BackendContext) -> None:
@@ -71,14 +71,14 @@ class BlobBackend(Backend):
                 size += _write_all(descriptor, block.reshape(-1).view(np.uint8).data)
             if os.fstat(descriptor).st_size != size:
                 raise OSError(f"{file.name} is shorter than what was written to it")
-            # The commit syncs the file of every blob once it has its name. That of a large one should not
-            # take long then, since others may wait to commit.
+            # The commit syncs each file after renaming it. A large file is synced here as well, so that the
+            # commit is short: other threads may be waiting to commit.
             if size >= SYNCED_BYTES:
                 self.context.sync(descriptor)
 
     def read_into(self, locator: Blob, first_row: int, out: np.ndarray[Any, Any]) -> None:
         offset = first_row * (out.nbytes // len(out))
-        # Of some dtypes numpy gives out no memory, but of their bytes.
+        # NumPy gives no buffer of arrays of some dtypes (dates, texts), so their bytes are used.
         target = out if out.dtype.kind in "biufc" else out.reshape(-1).view(np.uint8)
         path = _committed(locator)
         if path is None:
@@ -95,8 +95,8 @@ class BlobBackend(Backend):
         if locator._p_jar is None:
             os.remove(uncommitted)
         else:
-            # The blob is still part of the transaction, which stores its file if it is committed all the
-            # same. Nothing refers to it then, so pack removes it.
+            # The blob is still part of the transaction, so a commit stores its file. It is emptied here, and
+            # pack removes it, because nothing refers to it.
             os.truncate(uncommitted, 0)
 
     def files(self, locator: Blob) -> list[tuple[str, int]]:
@@ -123,16 +123,16 @@ class BlobBackend(Backend):
 
 
 def _committed(locator: Blob) -> str | None:
-    """The file of a blob that is committed: no other ever has its name. None before the commit."""
+    """The file of a committed blob, or None before the commit. No other blob ever gets this file name."""
     locator._p_activate()
     path: str | None = locator._p_blob_committed
     return path if path and not locator._p_blob_uncommitted and path.endswith(".blob") else None
 
 
 def _read_staged(locator: Blob, target: np.ndarray[Any, Any], offset: int) -> None:
-    """Read a blob that this transaction has written."""
+    """Read a blob that this transaction has written and not committed."""
     if not locator._p_blob_uncommitted and not locator._p_blob_committed:
-        # Opened for reading, it would make itself an empty file.
+        # ZODB would create an empty file if such a blob were opened.
         raise DamagedError("nothing is stored in this blob")
     try:
         with locator.open("r") as file:
@@ -171,17 +171,17 @@ def _descr(dtype: np.dtype[Any]) -> Any:
     try:
         return np.lib.format.dtype_to_descr(dtype)
     except ValueError:
-        # Fields that overlap or stand in another order than in memory have no place in the format.
+        # The format cannot describe fields that overlap, or whose order differs from that in memory.
         return f"|V{dtype.itemsize}"
 
 
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """The ``.npy`` header of an array: version 1.0, or 3.0 where field names or size ask for it."""
+    """The ``.npy`` header of an array: version 1.0, or 3.0 if the field names or the size need it."""
     described = {"descr": _descr(dtype), "fortran_order": False, "shape": shape}
     text = repr(described)
     old = text.isascii() and len(text) < 60_000
     prefix, encoded = (10, text.encode("ascii")) if old else (12, text.encode("utf-8"))
-    # Padded so that the rows begin at a multiple of 64 bytes, as the format asks.
+    # The header is padded: the format requires that the rows begin at a multiple of 64 bytes.
     length = -(-(prefix + len(encoded) + 1) // 64) * 64 - prefix
     version, width = (b"\x01\x00", 2) if old else (b"\x03\x00", 4)
     return b"\x93NUMPY" + version + length.to_bytes(width, "little") + encoded.ljust(length - 1) + b"\n"
@@ -189,7 +189,7 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 
 def _write_all(descriptor: int, data: memoryview) -> int:
     size = len(data)
-    # One call writes at most 2 GiB, and less on a full disk, without an error.
+    # One call writes at most 2 GiB. On a full disk it writes less, without an error.
     while data:
         data = data[os.write(descriptor, data) :]
     return size

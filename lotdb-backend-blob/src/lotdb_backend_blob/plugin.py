@@ -1,4 +1,4 @@
-"""The door through which LOTDB finds this backend."""
+"""The hook by which LOTDB finds this backend."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def lotdb_get_backend(name: str) -> type[Backend] | None:
     from lotdb_backend_blob.backend import BlobBackend
 
     return BlobBackend
+
+
+@hookimpl
+def lotdb_get_backend_settings(name: str) -> tuple[str, ...] | None:
+    return () if name == "blob" else None

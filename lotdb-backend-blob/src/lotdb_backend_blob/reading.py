@@ -1,4 +1,4 @@
-"""Reading at a place in an open file, whichever operating system this is."""
+"""Read from an open file at an offset, on any operating system."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 __all__ = ["READ_BYTES", "read_at"]
 
-#: What one call may be asked for: macOS refuses more than 2 GiB, and Linux gives less than that.
+#: Most bytes that one call asks for. macOS refuses to read more than 2 GiB at once, and Linux returns less.
 READ_BYTES = 1 << 30
 
 
 def _preadv(descriptor: int, buffer: Any, offset: int) -> int:
-    """Read into *buffer* from *offset* on; how many bytes were read, which may be fewer than it takes."""
+    """Fill *buffer* from *offset* on. Returns the number of bytes read, which may be less than its size."""
     return os.preadv(descriptor, [buffer], offset)
 
 
 def _seek_and_read(descriptor: int, buffer: Any, offset: int) -> int:
-    # Windows has no call that does both, so who calls this holds a lock.
+    # Windows has no call that does both. So callers must hold a lock.
     with io.FileIO(descriptor, closefd=False) as file:
         file.seek(offset)
         return file.readinto(buffer) or 0

@@ -32,6 +32,7 @@ from lotdb import (
 from lotdb_backend_zarr import compat
 from lotdb_backend_zarr import options as zarr_options
 from lotdb_backend_zarr.fast import open_fast
+from lotdb_backend_zarr.settings import SETTINGS
 from lotdb_backend_zarr.shards import CHUNK_KEYS, Sharded, ShardReader, ShardWriter, chunk_key, places
 from lotdb_backend_zarr.store import StrictStore, local_folder, open_store
 
@@ -65,7 +66,7 @@ class ZarrBackend(Backend):
     takes_notes = True
     syncs = True
     checks_windows = True  # each chunk has a CRC-32C
-    settings = ("store",)
+    settings = SETTINGS
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
@@ -284,6 +285,13 @@ class ZarrBackend(Backend):
             opened.reader.check_sizes(window)
         self._check_files(locator, array, window)
         _select(array, window, target)
+
+    def chunk_rows(self, locator: str) -> int:
+        opened = self._opened(locator)
+        if opened.array is not None:
+            return int(opened.array.chunks[0])
+        assert opened.reader is not None
+        return opened.reader.array.chunks[0]
 
     def delete(self, locator: str) -> None:
         with self._lock:

@@ -1,5 +1,6 @@
 """LOTDB, the Light Object Tree DB: a persistent tree for results, their metadata and their arrays."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ if not TYPE_CHECKING:
             globals().update({each: getattr(public, each) for each in public.__all__}, __all__=public.__all__)
             if name in globals():
                 return globals()[name]
+            if hint := import_module("lotdb.renamed").import_hint(name):
+                # `from lotdb import name` asks so, and makes a message of its own of an AttributeError.
+                asks = sys._getframe(1).f_code.co_name == "_handle_fromlist"
+                raise ImportError(hint, name=__name__) if asks else public.RenamedError(hint)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:

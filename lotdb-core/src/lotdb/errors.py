@@ -26,7 +26,8 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── InvalidConditionError      ValueError, TypeError, AttributeError  a pattern or condition of find
     │   ├── InvalidMoveError           ValueError    a node moved below itself, the root moved
     │   ├── WrongNodeError             TypeError     not a node, or one of another tree
-    │   └── WrongNodeTypeError         AttributeError  what only nodes of another type have
+    │   ├── WrongNodeTypeError         AttributeError  what only nodes of another type have
+    │   └── RenamedError               AttributeError  a name that lotdb 1.x had
     ├── install or repair a plugin
     │   ├── MissingPluginError         LookupError   not installed
     │   ├── PluginError                RuntimeError  installed, but it failed
@@ -90,6 +91,7 @@ __all__ = [
     "PayloadNotFoundError",
     "PluginError",
     "ReadOnlyError",
+    "RenamedError",
     "StaleNodeError",
     "UnavailableError",
     "UnsafeRecordError",
@@ -205,6 +207,10 @@ class WrongNodeError(LotdbError, TypeError):
 
 class WrongNodeTypeError(LotdbError, AttributeError):
     """A node was asked for something that its type does not have."""
+
+
+class RenamedError(LotdbError, AttributeError):
+    """A name that lotdb 1.x had; the message says what to use instead."""
 
 
 # -- plugins --------------------------------------------------------------------------------------

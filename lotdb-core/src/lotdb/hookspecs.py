@@ -15,7 +15,7 @@ LOTDB loads several plugins and uses only one of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -57,6 +57,14 @@ class BackendSpec:
     @hookspec(firstresult=True)
     def lotdb_get_backend(self, name: str) -> type[Backend] | None:
         """The class of the backend called *name*, or None for other names."""
+
+    @hookspec(firstresult=True)
+    def lotdb_get_backend_settings(self, name: str) -> Collection[str] | None:
+        """The names of the settings of the backend called *name*, or None for other names.
+
+        It is for a backend whose class takes long to import: with it, ``LOTDB(backends=...)`` refuses other
+        settings at once, and not when the backend is first used. Give the class the same :attr:`settings`.
+        """
 
 
 class IngesterSpec:
@@ -105,12 +113,24 @@ class IngesterSpec:
         Any exception becomes an ``ExportError``; then no file is written.
         """
 
+    @hookspec
+    def lotdb_get_export_formats(self) -> Iterable[str] | None:
+        """Names of the formats that the plugin writes, for the message about one that nobody writes."""
+
     @hookspec(firstresult=True)
     def lotdb_export_node(self, target: TargetFile, node: Handle) -> bool | None:
         """Write *node*, with all its payloads and what is below it, to ``target.file``, and return True.
 
         None for other formats. It is called for ``node.export(path)``; otherwise it is as
         ``lotdb_export_file``.
+        """
+
+    @hookspec(firstresult=True)
+    def lotdb_ingest_tree(self, source: SourceFile) -> object | None:
+        """What ``node.export`` wrote to *source*, for ``node.ingest``; None for all other files.
+
+        Return a ``lotdb.IngestedTree``: the ``lotdb.TreeIndex`` that was stored in the file, and a function
+        that reads the rows of a payload.
         """
 
 

@@ -37,6 +37,7 @@ from lotdb.errors import (
     PayloadNotFoundError,
     PluginError,
     ReadOnlyError,
+    RenamedError,
     StaleNodeError,
     UnavailableError,
     UnsafeRecordError,
@@ -48,10 +49,12 @@ from lotdb.errors import (
     WrongThreadError,
 )
 from lotdb.files.folders import IngestReport
+from lotdb.files.tree_index import IngestedTree, TreeIndex
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
 from lotdb.interfaces.sources import SourceFile
+from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
 from lotdb.queries.conditions import attr, payload
@@ -60,6 +63,8 @@ from lotdb.registry.listing import PluginInfo
 from lotdb.registry.registry import Plugins, plugins
 from lotdb.storage.parts import open_part
 from lotdb.tree.changes import Change, Changes, PayloadInfo
+from lotdb.upgrading.report import UpgradeNote, UpgradeReport
+from lotdb.upgrading.upgrade import upgrade
 from lotdb.values.values import Undecodable, ValueType
 
 __all__ = [
@@ -90,6 +95,7 @@ __all__ = [
     "IngestReport",
     "Ingested",
     "IngestedNode",
+    "IngestedTree",
     "InvalidConditionError",
     "InvalidDataError",
     "InvalidIndexError",
@@ -101,8 +107,11 @@ __all__ = [
     "LotdbError",
     "MissingPluginError",
     "NoAxisError",
+    "NodeDataset",
+    "NodeDatasets",
     "NodeExistsError",
     "NodeNotFoundError",
+    "NodeVariable",
     "Payload",
     "PayloadExistsError",
     "PayloadInfo",
@@ -111,16 +120,20 @@ __all__ = [
     "PluginInfo",
     "Plugins",
     "ReadOnlyError",
+    "RenamedError",
     "Savepoint",
     "SourceFile",
     "StaleNodeError",
     "Stats",
     "StoredSegment",
     "TargetFile",
+    "TreeIndex",
     "UnavailableError",
     "Undecodable",
     "UnsafeRecordError",
     "UnsupportedValueError",
+    "UpgradeNote",
+    "UpgradeReport",
     "Usage",
     "ValueTooLargeError",
     "ValueType",
@@ -135,4 +148,5 @@ __all__ = [
     "payload",
     "plugins",
     "read_many",
+    "upgrade",
 ]

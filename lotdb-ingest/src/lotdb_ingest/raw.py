@@ -26,6 +26,12 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
     return Ingested(data, format=format, content_type="application/octet-stream", metadata=about)
 
 
+@hookimpl
+def lotdb_get_export_formats() -> list[str]:
+    """The format that arrays and texts can be written in; bytes are written in any."""
+    return ["raw"]
+
+
 @hookimpl(trylast=True)
 def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     """Write bytes, whatever the format is called.

@@ -67,6 +67,12 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
 
 
 @hookimpl
+def lotdb_get_export_formats() -> list[str]:
+    """The formats that :func:`lotdb_export_file` writes."""
+    return [*FORMATS]
+
+
+@hookimpl
 def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     """Write a text as it came in: in the encoding of its file, with its byte order mark.
 

@@ -2,6 +2,8 @@
 
 import runpy
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,14 @@ import numpy as np
 import pytest
 
 from lotdb import (
+    LOTDB,
     DatabaseFormatError,
     InvalidOptionError,
     MissingPluginError,
     PluginError,
+    Plugins,
     ReadOnlyError,
+    hookimpl,
 )
 
 raw_backend = runpy.run_path(str(Path(__file__).with_name("raw_backend.py")))
@@ -32,16 +37,52 @@ def use(folder, backend, **how):
 
 
 @pytest.mark.parametrize(
-    ("backend", "message"),
+    ("name", "message"),
     [
         ("zarr", r"backend 'zarr' has no setting 'stroe' \(it has: store\); did you mean 'store'\?"),
         ("blob", r"backend 'blob' has no setting 'stroe' \(it has none\)"),
-        (RawBackend, r"backend 'raw' has no setting 'stroe' \(it has none\)"),
     ],
 )
-def test_a_setting_that_there_is_not_is_refused_with_the_nearest_name(tmp_path, backend, message):
-    name = backend if isinstance(backend, str) else backend.name
-    with opened(tmp_path, backend, backends={name: {"stroe": "x"}}) as db:
+def test_a_setting_that_there_is_not_is_refused_at_once_with_the_nearest_name(tmp_path, name, message):
+    with pytest.raises(InvalidOptionError, match=message):
+        LOTDB(tmp_path / "new", backends={name: {"stroe": "x"}})
+    assert not (tmp_path / "new").exists()
+
+
+def test_settings_are_looked_at_without_the_library_of_the_backend(tmp_path):
+    code = """if True:
+        import sys
+        from lotdb import LOTDB
+        LOTDB("db", backends={"zarr": {"store": "x"}}).close()
+        assert "zarr" not in sys.modules
+    """
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0
+
+
+def test_what_the_plugin_says_of_settings_is_what_the_class_has():
+    plugins = Plugins()
+    for name in ("blob", "zarr"):
+        said = plugins._find("lotdb.backend", name, "lotdb_get_backend_settings")
+        assert said == plugins.backend(name).settings
+
+
+def test_a_registered_backend_looks_itself(tmp_path):
+    class Other:
+        @hookimpl
+        def lotdb_get_backend(self, name):
+            return fresh(name="blob", settings=("level",)) if name == "blob" else None
+
+    plugins = Plugins()
+    plugins.register(Other())
+    with LOTDB(tmp_path, backends={"blob": {"level": 3}}, plugins=plugins) as db, db.connection() as root:
+        assert root.get_data_node("a").write_data(ARRAY).backend == "blob"
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"), [(RawBackend, r"backend 'raw' has no setting 'stroe' \(it has none\)")]
+)
+def test_a_setting_that_there_is_not_is_refused_when_the_backend_is_used(tmp_path, backend, message):
+    with opened(tmp_path, backend, backends={backend.name: {"stroe": "x"}}) as db:
         with pytest.raises(InvalidOptionError, match=message), db.connection() as root:
             root.get_data_node("a").write_data(ARRAY)
         with db.connection() as root:

@@ -45,6 +45,7 @@ __all__ = ["export_command", "ingest_command"]
 )
 @click.option("--always-hash", is_flag=True, help="Compare contents even if sizes and times are the same.")
 @click.option("--again", is_flag=True, help="Ingest unchanged files again.")
+@click.option("--replace", is_flag=True, help="Replace payloads to which rows were appended, too.")
 @click.option("--stop-on-error", is_flag=True, help="Stop at the first file that fails.")
 @timeout_option
 @json_option
@@ -66,20 +67,29 @@ def ingest_command(
     batch_size: int,
     always_hash: bool,
     again: bool,
+    replace: bool,
     stop_on_error: bool,
     timeout: float | None,
     as_json_: bool,
 ) -> int:
     """Store the files of a FOLDER, whose paths are like PATTERN, in the database, which is created if needed.
 
+    What "lotdb export" wrote of a whole node, a folder or an HDF5 file, comes in as the node was.
     Files that are stored already and have not changed are skipped: an interrupted run goes on where it was.
     """
+    if pattern is None and _is_export(folder):
+        with changing(database, name, settings, timeout=timeout, create=True) as (_, root):
+            node = root.get_node_path(at.strip("/")) if at and at.strip("/") else root
+            with progress("ingesting") as advance:
+                node.ingest(folder, backend=backend, progress=advance)
+        return 0
     if not os.path.isdir(folder):  # before there is a database: the two may be the wrong way round
         raise click.UsageError(
             f"{folder!r} is not a folder; the folder of the files comes after the database",
             click.get_current_context(),
         )
     how: dict[str, Any] = {"backend": backend, "samplerate_hz": samplerate_hz, "format": format_}
+    how["if_exists"] = "replace" if replace else None
     with changing(database, name, settings, timeout=timeout, create=True) as (db, root):
         node = root.get_node_path(at.strip("/")) if at and at.strip("/") else root
         db.commit(root)  # the new node: ingest_tree refuses to start with uncommitted changes
@@ -117,6 +127,7 @@ def ingest_command(
     epilog=as_example(
         "lotdb export results sensor_01/capture_0001 imu.npy",
         "lotdb export results sensor_01/capture_0001 imu imu.csv --replace",
+        "lotdb export results sensor_01 --tree sensor_01.h5",
     ),
 )
 @database_options
@@ -124,6 +135,7 @@ def ingest_command(
 @click.argument("names", nargs=-1, required=True, metavar="[PAYLOAD] FILE")
 @click.option("--format", "format_", help="Name of the format (the suffix of FILE).")
 @click.option("--replace", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--tree", is_flag=True, help="Write the node with all below it: to a folder, or x.h5.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the format.")
 def export_command(
     database: str,
@@ -133,6 +145,7 @@ def export_command(
     names: tuple[str, ...],
     format_: str | None,
     replace: bool,
+    tree: bool,
     options: tuple[str, ...],
 ) -> None:
     """Write a PAYLOAD of the node PATH (its default one) to a FILE, in a format that ingest reads."""
@@ -140,14 +153,43 @@ def export_command(
         raise click.UsageError(
             "there are too many arguments; name one payload and one file", click.get_current_context()
         )
+    from lotdb import ExportError
+
+    if tree:
+        if len(names) > 1:
+            raise click.UsageError(
+                "--tree writes all payloads; name the target alone", click.get_current_context()
+            )
+        with reading(database, name, settings) as (_, root), progress("exporting") as advance:
+            try:
+                node_at(root, path).export(
+                    names[0],
+                    format=format_,
+                    if_exists="replace" if replace else "error",
+                    progress=advance,
+                    **dict(_option(each) for each in options),
+                )
+            except ExportError as error:
+                raise ExportError(_for_a_command(str(error))) from error
+        return
     with reading(database, name, settings) as (_, root):
         payload = payload_of(node_at(root, path), names[0] if len(names) == 2 else None)
-        payload.export(
-            names[-1],
-            format=format_,
-            if_exists="replace" if replace else "error",
-            **dict(_option(each) for each in options),
-        )
+        try:
+            payload.export(
+                names[-1],
+                format=format_,
+                if_exists="replace" if replace else "error",
+                **dict(_option(each) for each in options),
+            )
+        except ExportError as error:
+            raise ExportError(_for_a_command(str(error))) from error
+
+
+def _for_a_command(message: str) -> str:
+    """*message*, with options of the command in place of arguments of the method."""
+    for argument, option in (("pass if_exists='replace'", "pass --replace"), ("format=", "--format")):
+        message = message.replace(argument, option)
+    return message
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -160,3 +202,15 @@ def _option(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _is_export(path: str) -> bool:
+    """Whether *path* is an HDF5 file, or a folder that a node was exported to."""
+    if os.path.isfile(path):
+        return path.lower().endswith((".h5", ".hdf5", ".hdf", ".he5"))
+    begin = b'{"format": "lotdb-tree"'
+    try:
+        with open(os.path.join(path, "index.json"), "rb") as file:
+            return file.read(len(begin)) == begin
+    except OSError:
+        return False

@@ -17,7 +17,7 @@ from lotdb.cli.targets import (
     paths,
     reading,
 )
-from lotdb.cli.text import as_json, dump, emit
+from lotdb.cli.text import as_json, dump, emit, plain
 
 __all__ = ["diff_command", "find_command"]
 
@@ -62,10 +62,14 @@ def find_command(
         raise click.UsageError("use one of --count, --distinct and --limit")
     with reading(database, name, settings) as (_, root):
         found = node_at(root, under).find(pattern, where, node_type=node_type)
+        there = False
         if is_count:
-            emit(str(found.count()))
+            count = found.count()
+            emit(str(count))
+            there = count > 0
         elif distinct is not None:
             counts = found.distinct(distinct)
+            there = bool(counts)
             if as_json_:
                 for value, number in counts.items():
                     emit(dump({"value": as_json(value), "count": number}))
@@ -73,6 +77,7 @@ def find_command(
                 table(("count", distinct), [(str(number), str(value)) for value, number in counts.items()])
         else:
             for node in islice(found, limit):
+                there = True
                 if as_json_:
                     emit(
                         dump(
@@ -85,6 +90,13 @@ def find_command(
                     )
                 else:
                     line(node.path or ".")
+        if not there:
+            asked = [f"has a path like {pattern!r}"] if pattern != "**" else []
+            asked += [f"is of type {node_type!r}"] if node_type is not None else []
+            asked += [f"meets {where!r}"] if where is not None else []
+            asked += [f"has {distinct!r}"] if distinct is not None else []
+            place = f" below {under!r}" if under else ""
+            click.echo(plain(f"lotdb: no node{place} {' and '.join(asked) or 'is there'}"), err=True)
 
 
 @click.command(

@@ -48,13 +48,26 @@ def du_command(
                 size_text(usage.alone_bytes),
                 size_text(usage.shared_bytes),
                 size_text(usage.tree_bytes + usage.shared_tree_bytes),
-                size_text(usage.payload_bytes + usage.shared_payload_bytes),
+                _payload_text(usage),
                 str(usage.nodes),
                 each or ".",
             )
             for each, usage in ordered
         ],
     )
+    if unknown := sum(usage.unknown_arrays for _, usage in ordered):
+        click.echo(
+            f"lotdb: {unknown} stored arrays are not counted, since their backend is not installed and their "
+            "size is not known; lotdb plugins lists what is",
+            err=True,
+        )
+
+
+def _payload_text(usage: Usage) -> str:
+    known = usage.payload_bytes + usage.shared_payload_bytes
+    if not usage.unknown_arrays:
+        return size_text(known)
+    return f"> {size_text(known)}" if known else "unknown"
 
 
 def _sizes(usage: Usage) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from lotdb.cli.targets import as_example, database_options, json_option, node_at
 from lotdb.cli.text import dump, emit
 
 if TYPE_CHECKING:
-    from lotdb import BaseNode, Payload
+    from lotdb import BaseNode
 
 __all__ = ["ls_command", "tree_command"]
 
@@ -41,58 +40,8 @@ def tree_command(
         if as_json_:
             emit(dump(_document(node, depth, max_children)))
             return
-        line(node.path or ".", "bold", _about(node))
-        _show_below(node, "", depth, max_children)
-
-
-def _show_below(node: BaseNode, indent: str, depth: int, most: int) -> None:
-    stack = [_limited(node, most)] if depth else []
-    indents = [indent]
-    while stack:
-        found = next(stack[-1], None)
-        if found is None:
-            stack.pop()
-            indents.pop()
-            continue
-        child, more, is_last = found
-        branch, below = ("└── ", "    ") if is_last else ("├── ", "│   ")
-        if child is None:
-            line(f"{indents[-1]}{branch}", "", f"… and {more} more")
-            continue
-        line(f"{indents[-1]}{branch}{child.key}", "", _about(child))
-        if len(stack) < depth:
-            stack.append(_limited(child, most))
-            indents.append(indents[-1] + below)
-
-
-def _limited(node: BaseNode, most: int) -> Iterator[tuple[BaseNode | None, int, bool]]:
-    """The first children, then how many more there are; each with whether it is the last line."""
-    children = iter(node.values())
-    ahead = next(children, None)
-    for _ in range(most):
-        if ahead is None:
-            return
-        child, ahead = ahead, next(children, None)
-        yield child, 0, ahead is None
-    if ahead is not None:
-        yield None, len(node) - most, True
-
-
-def _about(node: BaseNode) -> str:
-    """Payloads and the number of attributes and children of a node."""
-    parts = [_payload_text(name, payload) for name, payload in islice(node.payloads.items(), 4)]
-    if len(node.payloads) > len(parts):
-        parts.append(f"… {len(node.payloads)} payloads")
-    if attributes := len(node.attrs) - len(node.payloads):
-        parts.append(f"{attributes} attribute{'s' if attributes > 1 else ''}")
-    if children := len(node):
-        parts.append(f"{children} child{'ren' if children > 1 else ''}")
-    return f"  {', '.join(parts)}" if parts else ""
-
-
-def _payload_text(name: str, payload: Payload) -> str:
-    rate = f" {payload.samplerate_hz:g} Hz" if payload.samplerate_hz else ""
-    return f"{name}: {payload.kind} {payload.shape} {payload.dtype}{rate}"
+        for number, (text, about) in enumerate(node.tree(depth, max_children).lines()):
+            line(text, "" if number else "bold", f"  {about}" if about else "")
 
 
 def _document(node: BaseNode, depth: int, most: int) -> dict[str, Any]:
@@ -134,3 +83,9 @@ def ls_command(
                 emit(dump({"key": child.key, **_row(child)}))
             else:
                 line(child.key, "", _about(child) if is_long else "")
+
+
+def _about(node: BaseNode) -> str:
+    """Payloads and the number of attributes and children of a node."""
+    _, about = next(node.tree(0).lines())
+    return f"  {about}" if about else ""

@@ -27,6 +27,7 @@ COMMANDS = {
     "find": ("cmd_find", "Find nodes by their paths and what they hold."),
     "diff": ("cmd_find", "Say what differs between two nodes."),
     "cat": ("cmd_cat", "Print the rows of a payload, or its text."),
+    "plot": ("cmd_plot", "Draw a payload as a picture."),
     "export": ("cmd_files", "Write a payload to a file."),
     "ingest": ("cmd_files", "Store the files of a folder."),
     "branch": ("cmd_edit", "Copy a subtree, without its data."),
@@ -36,6 +37,7 @@ COMMANDS = {
     "stats": ("cmd_sizes", "Say what a database takes, and what a pack would free."),
     "verify": ("cmd_upkeep", "Read everything, and list the damage."),
     "pack": ("cmd_upkeep", "Free the disk space of data that nothing can reach."),
+    "upgrade": ("cmd_upgrade", "Copy a database of lotdb 1.x into a new one."),
     "plugins": ("cmd_plugins", "List what is installed."),
 }
 

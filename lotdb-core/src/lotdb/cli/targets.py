@@ -105,18 +105,33 @@ def _place(database: str, name: str, *, create: bool = False) -> tuple[str, str]
     if os.path.isfile(database):  # somebody named the data file
         folder, name = os.path.dirname(database) or ".", os.path.basename(database)
         if not create and not os.path.lexists(os.path.join(folder, f"{name}.lotdb")):
+            _refuse_older(folder, name)
             raise click.UsageError(f"{database!r} is not a folder; a database is a folder", _here())
     if create:
         return folder, name
     if not os.path.exists(folder):
         raise click.ClickException(f"there is no folder {folder!r}{_alike_folder(folder)}")
     if not any(os.path.lexists(os.path.join(folder, name + end)) for end in ("", ".old", ".lotdb", ".blobs")):
+        _refuse_older(folder, name)
         others = sorted(each.removesuffix(".lotdb") for each in os.listdir(folder) if each.endswith(".lotdb"))
         advice = (
             f"use --name {others[0]}" if others else f"make one with: lotdb ingest {folder} FOLDER_OF_FILES"
         )
         raise click.ClickException(f"there is no database {name!r} in {folder!r}; {advice}")
     return folder, name
+
+
+def _refuse_older(folder: str, name: str) -> None:
+    """Raise ``DatabaseFormatError`` for a database of lotdb 1.x; the message says what to type."""
+    from lotdb import LOTDB, DatabaseFormatError, LotdbError
+
+    try:
+        LOTDB(folder, name, read_only=True).close()
+    except DatabaseFormatError as error:
+        if "lotdb upgrade" in str(error):
+            raise
+    except LotdbError:
+        pass
 
 
 def _alike_folder(folder: str) -> str:

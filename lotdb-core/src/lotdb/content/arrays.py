@@ -257,10 +257,15 @@ def _check_labels(data: Any, said: Collection[str]) -> None:
         except Exception:
             continue  # what cannot be read cannot be lost
         if more:
+            keeps = "node.write_xarray(x) keeps it; or " if _is_xarrays(data) else ""
             raise InvalidDataError(
                 f"{_name(data)} has a part that an array cannot hold: {name} ({_told(value)}) would be lost; "
-                "pass numpy.asarray(x), and the rest as metadata="
+                f"{keeps}pass numpy.asarray(x), and the rest as metadata="
             )
+
+
+def _is_xarrays(data: Any) -> bool:
+    return type(data).__module__.partition(".")[0] == "xarray"
 
 
 def _told(value: Any) -> str:

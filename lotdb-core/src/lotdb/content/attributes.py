@@ -68,6 +68,11 @@ class Attributes(MutableMapping[str, Any]):
         name = check_name(name)
         return position(own_of(self._node._entry())[0], name) >= 0 and name not in self._node._hidden
 
+    def _ipython_key_completions_(self) -> list[str]:
+        from lotdb.looking.completions import first
+
+        return first(self)
+
     def update(self, other: Any = (), /, **named: Any) -> None:
         """Set several attributes at once: all of them, or none if one is refused."""
         if type(other) is dict and not named:  # the usual case
@@ -160,15 +165,14 @@ def encode(node: Handle, named: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _encoded(node: Handle, own: Own, named: Mapping[str, Any]) -> dict[str, Any]:
-    stored = {}
+    stored, names, plugins = {}, own[0], node._tree.plugins
     for name, value in named.items():
         name = check_name(name)
         if name in POLICY:
             raise _is_default_error(node, name)
-        place = position(own[0], name)
-        if place >= 0 and is_payload(own[place + 1]):
+        if names and (place := position(names, name)) >= 0 and is_payload(own[place + 1]):
             raise _is_payload_error(node, name)
-        stored[name] = values.encode(value, name=name, extra=node._tree.plugins)
+        stored[name] = values.encode(value, name=name, extra=plugins)
     return stored
 
 

@@ -87,8 +87,11 @@ def _ask(target: TargetFile, *, hook: str, what: str, plugins: Loader, exported:
             raise ExportError(
                 f"plugin {plugin!r} failed: {type(error).__name__}: {text_of(error)}"
             ) from error
-    formats = plugins.ingesters("lotdb_export_file")
-    more = "" if formats else ", or install file formats with: pip install lotdb-ingest"
+    if not exporters and not plugins.ingesters("lotdb_export_file"):
+        more = ", or install file formats with: pip install lotdb-ingest"
+    else:
+        formats = [] if hook != "lotdb_export_file" else plugins.export_formats()
+        more = f" (there are: {', '.join(formats)})" if formats else ""
     raise ExportError(
         f"no installed plugin writes {what} as {target.format!r}; choose another suffix or format={more}"
     )

@@ -49,7 +49,8 @@ def check_frame(frame: Any, said: Collection[str] = ()) -> None:
 
     *said* are the names of what the caller gives as metadata.
     """
-    _check_index(frame, "the DataFrame", "a table", "make it a column with reset_index()")
+    advice = "make it a column with reset_index(), or use node.write_frame"
+    _check_index(frame, "the DataFrame", "a table", advice)
     if not frame.columns.is_unique:
         raise InvalidDataError(
             f"the DataFrame has columns of the same name: {shown(list(frame.columns))}; rename them"

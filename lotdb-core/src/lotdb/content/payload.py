@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, cast, overload
 
@@ -13,6 +14,7 @@ import numpy as np
 import lotdb.ranges as ranges
 from lotdb.content import ahead, selection, tables
 from lotdb.content.export import export_file
+from lotdb.content.unbound import Unbound, UnboundNode
 from lotdb.errors import (
     DamagedError,
     FileSystemError,
@@ -26,6 +28,7 @@ from lotdb.errors import (
     shown,
 )
 from lotdb.ranges import Number, Unit
+from lotdb.renamed import PAYLOAD, hide
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.values import values
@@ -38,6 +41,12 @@ __all__ = ["Payload", "StoredSegment", "decode_record", "read_many"]
 Kind = Literal["array", "bytes", "table", "text"]
 
 _NAMED = (DamagedError, FileSystemError, InvalidRangeError, InvalidOptionError, StaleNodeError)
+
+
+def interop(module: str) -> Any:
+    """The module of other libraries' forms, which stands above this one, and is loaded when it is needed."""
+    return import_module(f"lotdb.interop.{module}")
+
 
 # Of rows of which only a part is wanted, so many bytes are in memory at a time.
 _SELECTED_BYTES = 4 << 20
@@ -364,6 +373,152 @@ class Payload:
             payload=self,
         )
 
+    # -- other libraries -----------------------------------------------------------------------------
+
+    def for_threads(self) -> Payload:
+        """The same payload, to be read in any thread as long as this connection is open.
+
+        A payload belongs to the thread of its connection. This one does not: what it takes to read it was
+        looked up already. A pack leaves what it reads from, as long as it lives.
+
+        Raises
+        ------
+        WrongThreadError, ClosedError
+            If this is not the thread of the connection, or the connection is closed.
+        """
+        if isinstance(self._tree, Unbound):
+            return self
+        unbound = Unbound(self._tree)
+        place = cast("Handle", UnboundNode(self._node._path(), unbound))
+        return Payload(place, self.name, unbound.free(self._record))
+
+    def to_dask(self, chunks: Any = None) -> Any:
+        """The payload as a dask array, which reads its chunks when they are computed, in any thread.
+
+        Its name is the same for the same data, so dask finds what it has computed before. It can be computed
+        as long as the connection is open, by the schedulers of this process.
+
+        Parameters
+        ----------
+        chunks
+            As dask takes them; by default whole rows, about 16 MiB of them, cut where they are stored apart.
+
+        Returns
+        -------
+        dask.array.Array
+
+        Raises
+        ------
+        InvalidDataError
+            If it is a text or a table; :meth:`to_xarray` gives the columns of a table.
+        InvalidOptionError
+            If *chunks* do not fit the shape.
+        MissingPluginError
+            If dask is not installed; install the extra ``lotdb-core[dask]``.
+        """
+        return interop("dask_arrays").to_dask(self, chunks)
+
+    def to_xarray(self, chunks: Any = None) -> Any:
+        """The payload as a DataArray, or as a Dataset of its columns; data are read when they are needed.
+
+        The axes are called as ``metadata["dims"]`` says; by default ``time``, ``channel``, ``dim_2``, … if
+        there is a rate, and ``dim_0``, … otherwise. The time of row *k* is *k* / rate, in seconds; it is a
+        datetime in UTC if the metadata or the node say when the first row was recorded, under ``start_time``
+        or ``recorded_at``. The metadata become attributes, and so do the attributes of the node, unless
+        ``write_xarray`` has stored the payload: then all is as it was.
+
+        Parameters
+        ----------
+        chunks
+            For dask arrays within: those of :meth:`to_dask`, or ``{}`` for such as the rows are stored in.
+
+        Returns
+        -------
+        xarray.DataArray or xarray.Dataset
+
+        Raises
+        ------
+        MissingPluginError
+            If xarray is not installed; install the extra ``lotdb-core[xarray]``.
+        """
+        return interop("xarray_out").to_xarray(self, chunks)
+
+    def to_pandas(self) -> Any:
+        """The payload in pandas: a DataFrame of a table or of an array with two axes, a Series of one axis.
+
+        Rows with a rate are indexed by their times, as :meth:`to_xarray` has them. What ``write_frame`` has
+        stored comes back with its index and its types.
+
+        Returns
+        -------
+        pandas.DataFrame or pandas.Series
+
+        Raises
+        ------
+        InvalidDataError
+            If it is a text or bytes, or has no axis, or more than two.
+        MissingPluginError
+            If pandas is not installed; install the extra ``lotdb-core[pandas]``.
+        """
+        return interop("pandas_out").to_pandas(self)
+
+    # -- looking -------------------------------------------------------------------------------------
+
+    def plot(
+        self,
+        ax: Any = None,
+        kind: Literal["waveform", "spectrogram", "image", "table"] | None = None,
+        *,
+        start: Number | None = None,
+        stop: Number | None = None,
+        unit: Unit = "samples",
+        channels: Any = None,
+        stacked: bool | None = None,
+    ) -> Any:
+        """Draw the data, or a window of them, with matplotlib.
+
+        It reads in bounded memory, and draws no more points than can be seen: of a waveform, two for each
+        column of pixels, the least and the greatest value of its rows. NaN and missing cells are gaps.
+
+        Parameters
+        ----------
+        ax
+            The ``Axes`` to draw on; None for new ones, in a new figure.
+        kind : {"waveform", "spectrogram", "image", "table"}
+            What to draw; None for what suits the dtype, shape, rate and content type. A waveform of a table
+            shows its columns of numbers. A table shows the first rows as texts.
+        start, stop, unit
+            The window, as in :meth:`read`. Of a payload of several images, *start* is the one to draw.
+        channels
+            Number or name of a channel, or a list of these; None for the first 32, of a spectrogram for the
+            first one. The axes behind the first are channels, and so are columns of a table; a complex number
+            is two.
+        stacked
+            Whether to draw the channels one above the other; None for more than four.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            With labels, in the unit that the metadata name (``unit``).
+
+        Raises
+        ------
+        InvalidDataError
+            If data of this kind cannot be drawn so, as texts, bytes and single values.
+        InvalidOptionError, InvalidRangeError
+            For an unknown kind or channel, or an invalid window.
+        MissingPluginError
+            If matplotlib is not installed; install the extra ``lotdb-core[plot]``.
+        """
+        from lotdb.looking.plots import plot  # which not every program needs
+
+        return plot(self, ax, kind, start, stop, unit, channels, stacked)
+
+    def _repr_html_(self) -> str:
+        from lotdb.looking.markup import payload_html
+
+        return payload_html(self)
+
     def _block(self, rows: np.ndarray[Any, Any]) -> Any:
         return rows.tobytes() if self.kind == "bytes" else self._given_out(rows)
 
@@ -482,3 +637,6 @@ class Payload:
     @property
     def _place(self) -> str:
         return f"payload {self.name!r} of {self._node._place()}"
+
+
+hide(Payload, PAYLOAD)

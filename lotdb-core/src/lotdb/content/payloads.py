@@ -38,6 +38,7 @@ from lotdb.tree.copying import rewrite_payload, wanted_of
 from lotdb.tree.handle import Handle, all_or_nothing
 from lotdb.tree.node import Node
 from lotdb.values import values
+from lotdb.values.numpy_types import contiguous
 
 __all__ = [
     "IfExists",
@@ -129,8 +130,8 @@ def has(node: Handle, name: str) -> bool:
     return is_payload(get_value(own_of(node._entry()), check_name(name, "payload")))
 
 
-def get(node: Handle, name: str) -> Payload:
-    """Payload *name*, to be read.
+def get(node: Handle, name: str, *, by_default: bool = False) -> Payload:
+    """Payload *name*, to be read; *by_default* if nobody has named it.
 
     Raises
     ------
@@ -139,16 +140,17 @@ def get(node: Handle, name: str) -> Payload:
     """
     found = find(node, name)
     if found is None:
-        raise not_found(node, name)
+        raise not_found(node, name, by_default=by_default)
     return Payload(node, name, found)
 
 
-def not_found(node: Handle, name: str) -> PayloadNotFoundError:
-    """The error for a payload that is not there."""
+def not_found(node: Handle, name: str, *, by_default: bool = False) -> PayloadNotFoundError:
+    """The error for a payload that is not there; *by_default* if nobody has named it."""
     own = own_of(node._entry())
-    there = (key for key, value in zip(own[0], own[1:], strict=True) if is_payload(value))
+    there = [key for key, value in zip(own[0], own[1:], strict=True) if is_payload(value)]
     name = check_name(name, "payload")
-    return PayloadNotFoundError(f"{node._place()} has no payload {name!r} (there: {some(there)})")
+    advice = "; say which one, with data_attribute=" if by_default and there else ""
+    return PayloadNotFoundError(f"{node._place()} has no payload {name!r} (there: {some(there)}){advice}")
 
 
 def write(node: Handle, data: Any, request: Request) -> Payload:
@@ -426,13 +428,15 @@ def _as_array(data: Any, said: Collection[str]) -> tuple[str, np.ndarray[Any, An
         return "bytes", np.frombuffer(bytes(data), np.uint8)
     if data is None or isinstance(data, Mapping | set | frozenset):
         more = "; DataWriter.write_table stores columns" if isinstance(data, Mapping) else ""
+        if type(data).__module__.partition(".")[0] == "xarray":
+            more = "; node.write_xarray stores it, with its labels"
         raise InvalidDataError(f"{type(data).__name__} is not an array, text or bytes{more}")
     array = as_array(data, said=said)
     if array.dtype.itemsize == 0:
         raise InvalidDataError(f"dtype {array.dtype} has elements of no bytes")
     if array.dtype.type is np.record:
         array = array.view(np.dtype((np.void, array.dtype)))
-    return "array", np.asarray(array, order="C")
+    return "array", contiguous(array)
 
 
 def _check_dtype(dtype: np.dtype[Any], where: Callable[[], str]) -> None:

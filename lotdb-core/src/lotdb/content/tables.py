@@ -246,8 +246,9 @@ def _check_mapping(columns: Mapping[Any, Any]) -> None:
         notes = getattr(columns, name, None)
         if isinstance(notes, Mapping) and notes:
             raise InvalidDataError(
-                f"{type(columns).__name__} has {name} ({shown(list(notes))}), which would be lost; pass "
-                "{name: numpy.asarray(values), ...}, and the rest as metadata="
+                f"{type(columns).__name__} has {name} ({shown(list(notes))}), which would be lost; "
+                f"{'node.write_xarray(x) keeps it; or ' if type(columns).__module__[:6] == 'xarray' else ''}"
+                "pass {name: numpy.asarray(values), ...}, and the rest as metadata="
             )
 
 

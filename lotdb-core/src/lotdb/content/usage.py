@@ -52,6 +52,9 @@ class Usage:
     shared_tree_bytes, shared_payload_bytes
         What others use, too: the branches of the subtree, or payloads that are stored in one array with
         some of it.
+    unknown_arrays
+        How many stored arrays have a size that is not known, since their backend is not installed. They count
+        as 0 bytes.
     """
 
     nodes: int
@@ -61,6 +64,7 @@ class Usage:
     payload_bytes: int
     shared_tree_bytes: int
     shared_payload_bytes: int
+    unknown_arrays: int = 0
 
     @property
     def alone_bytes(self) -> int:
@@ -103,9 +107,11 @@ class Counts:
 
     def __init__(self) -> None:
         self.nodes, self.payloads, self.segments = array("Q"), array("Q"), array("Q")
+        self.unknown: list[set[int]] = []  # the numbers of arrays whose size is not known
 
     def begin(self) -> None:
         """Begin another group."""
+        self.unknown.append(set())
         for counts in (self.nodes, self.payloads, self.segments):
             counts.append(0)
 
@@ -118,7 +124,7 @@ class Walk:
         self._note = note
         self._counts = counts
         self._seen: set[int] = set()
-        self._sizes: dict[Any, int] = {}
+        self._sizes: dict[Any, int | None] = {}
 
     def through(self, tops: Iterable[Entry], *, shared: bool = False) -> None:
         """Note all that is in and below the nodes of these entries, which may be *shared* with others."""
@@ -187,18 +193,21 @@ class Walk:
             if self._counts is not None:
                 self._counts.segments[-1] += 1
             number = locator_number(record.layout.backend, segment.locator)
-            size = self._sizes.get(number)
-            if size is None:
+            if number not in self._sizes:
                 if len(self._sizes) >= _SIZES:
                     self._sizes.clear()
-                size = self._sizes[number] = self._size(record.layout, segment)
-            self._note(number, size, True)
+                self._sizes[number] = self._size(record.layout, segment)
+            size = self._sizes[number]
+            if size is None and self._counts is not None:
+                self._counts.unknown[-1].add(number)
+            self._note(number, size or 0, True)
 
-    def _size(self, layout: Layout, segment: Segment) -> int:
+    def _size(self, layout: Layout, segment: Segment) -> int | None:
+        """What an array takes; None if nobody knows."""
         try:
             return sum(size for _, size in self._tree.stage.files(layout, segment))
         except MissingPluginError:
-            return 0
+            return None
         except FileSystemError as error:
             if error.__cause__ is not None and is_gone(error.__cause__):
                 return 0  # which verify() names
@@ -325,5 +334,6 @@ class _Found(Counts):
             total(arrays & ~shared),
             total(~arrays & shared),
             total(arrays & shared),
+            [len(each) for each in self.unknown],
         )
         return [Usage(*row) for row in zip(*columns, strict=True)]

@@ -43,6 +43,7 @@ from lotdb.records import Children
 from lotdb.records.entries import new_branch
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
+from lotdb.renamed import DATABASE, hide
 from lotdb.segments.backends import Backends
 from lotdb.storage import (
     SafeFileStorage,
@@ -475,8 +476,9 @@ def _check_backends(plugins: Plugins, default: Any, configs: Any) -> None:
         isinstance(name, str) and isinstance(each, Mapping) for name, each in configs.items()
     ):
         raise InvalidOptionError(f"backends is {configs!r}; use a mapping of names to mappings of settings")
-    for name in configs:
+    for name, config in configs.items():
         plugins.check_backend(name)
+        plugins.check_backend_settings(name, config)
 
 
 def _nothing() -> None:
@@ -538,3 +540,6 @@ def _refuse_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_refuse_in_child)
+
+
+hide(LOTDB, DATABASE)

@@ -23,11 +23,13 @@ from lotdb.errors import (
     CommitInDoubtError,
     ConflictError,
     DamagedError,
+    DatabaseFormatError,
     FileSystemError,
     InvalidOptionError,
     LotdbError,
     ReadOnlyError,
     WrongThreadError,
+    shown,
     system_error,
     system_errors,
 )
@@ -39,7 +41,7 @@ from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.tree.journal import Journal
-from lotdb.tree.tree import Tree
+from lotdb.tree.tree import Pinned, Tree
 
 if TYPE_CHECKING:
     from ZODB.Connection import Connection
@@ -51,6 +53,12 @@ ROOT_KEY = "root"
 
 # What the database notes of backends whose form is not of the first version.
 FORMATS_KEY = "formats"
+
+# The name under which the form of the payloads' own records is noted there, if it is not the first. A release
+# that writes another, such as segments with one more part, notes a higher number before it does so, and this
+# one says which, in place of taking what it cannot decode for damage. No backend can have this name.
+OWN = "lotdb"
+PAYLOADS_FORMAT = 1
 
 # The records that a change of the tree changes. Blobs are left out, because some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
@@ -89,6 +97,10 @@ class ConnectedTree(Tree):
 
     def check(self) -> None:
         if not self.is_here():
+            raise self._session._why_refused()
+
+    def check_open(self) -> None:
+        if self.owner == NOBODY:
             raise self._session._why_refused()
 
     def check_writable(self) -> None:
@@ -147,7 +159,7 @@ class ConnectedTree(Tree):
     def savepoint(self) -> Callable[[], None]:
         return self._session.savepoint().rollback
 
-    def pin(self, copy: Tree) -> None:
+    def pin(self, copy: Pinned) -> None:
         pinned = self._session.pinned
         pinned[weakref.ref(copy, lambda gone: pinned.pop(gone, None))] = self._session.snapshot
 
@@ -174,9 +186,9 @@ class Session:
         self.torn: BaseException | None = None
         #: The records that the transaction depends on, into which nothing may be merged, and their serials.
         self.exact: dict[bytes, bytes] = {}
-        #: Trees in memory that read their payloads from here, and the snapshot that they were copied from.
+        #: What reads payloads from here, such as trees in memory, and the snapshot that it was made in.
         #: Unlike a WeakKeyDictionary, it can be listed by a thread that packs while this one adds to it.
-        self.pinned: dict[weakref.ref[Tree], bytes] = {}
+        self.pinned: dict[weakref.ref[Pinned], bytes] = {}
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
         # The connection will read at this moment or at a later one; it is known once the connection is open.
@@ -332,6 +344,7 @@ class Session:
             except BaseException:  # ZODB has discarded all changes, and accepts no more
                 self._forget_all()
                 raise
+            self._let_follow()
             journal = self.tree.journal
             steps = 0 if journal is None else len(journal)
             return Savepoint(self, savepoint, len(self.undos), steps)
@@ -381,6 +394,12 @@ class Session:
         self.exact.clear()
         self.changed = False
         self.torn = None
+        self._let_follow()
+
+    def _let_follow(self) -> None:
+        for reference in list(self.pinned):
+            if (copy := reference()) is not None:
+                copy.follow()
 
     def _depend_again(self) -> None:
         # ZODB forgets that a transaction depends on a record once it stores a change of it, also if that goes
@@ -411,6 +430,11 @@ def check_formats(stored: Any) -> dict[str, int]:
     """What is noted of the forms that backends have written in; a stranger may have written it."""
     if stored is None:
         return {}
+    if type(stored) is dict and stored.get(OWN, PAYLOADS_FORMAT) != PAYLOADS_FORMAT:
+        raise DatabaseFormatError(
+            f"its payloads have records of version {shown(stored[OWN])}, and this LOTDB reads version "
+            f"{PAYLOADS_FORMAT}; install a newer release of lotdb"
+        )
     is_right = type(stored) is dict and all(type(each) is int for each in stored.values())
     if not is_right or not all(type(name) is str for name in stored):
         raise DamagedError("what is noted of the backends' forms makes no sense")

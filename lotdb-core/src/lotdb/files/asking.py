@@ -1,4 +1,4 @@
-"""Taking in a file: what an ingester is given, what it gives back, and asking for it."""
+"""Open a file, ask the ingesters for its contents, and check what they return."""
 
 from __future__ import annotations
 
@@ -40,21 +40,22 @@ __all__ = [
     "open_source",
 ]
 
-# Notes by which a file is known again.
+# Names of the notes by which LOTDB recognizes a file.
 SIZE, TIME, INODE = "_source_size_bytes", "_source_modified_ns", "_source_inode"
 SHA256 = "_source_sha256"
-# The files beside it, by their paths below its folder, each with such notes; None for one that was missing.
+# The other files that the ingester opened, by their paths below the folder of the file: such notes, or None
+# if the file was missing.
 BESIDE = "_source_beside"
 
 SETTLED_NS = 2_000_000_000
 
-# A tree of more levels is one that contains itself.
+# A tree with more levels most likely contains itself.
 MAX_LEVELS = 1000
 
 
 @dataclass(frozen=True)
 class Part:
-    """A node of what an ingester gave: its place below the first, and what it holds."""
+    """A node that an ingester returned: its path below the first node, and its contents."""
 
     path: tuple[str, ...]
     payloads: dict[str, Ingested]
@@ -64,13 +65,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Answered:
-    """What the ingester *plugin* made of a file: its nodes, each behind the one above it."""
+    """What the ingester *plugin* returned for a file: its nodes, each after its parent."""
 
     plugin: str
     parts: list[Part]
-    #: Raises ``InvalidOptionError`` for an option that the ingester has not looked at until now.
+    #: Raises ``InvalidOptionError`` for an option that the ingester has not used so far.
     check_options: Callable[[], None]
-    #: Raises ``IngestError`` if so many bytes more than what was measured is too much.
+    #: Counts that many more bytes; raises ``IngestError`` if the file exceeds its limit then.
     count: Callable[[int], None]
 
 
@@ -82,7 +83,7 @@ def open_source(
     options: Mapping[str, Any],
     max_bytes: int = MAX_BYTES,
 ) -> Iterator[SourceFile]:
-    """The file at *path*, open to be taken in.
+    """The file at *path*, open for an ingester.
 
     Raises
     ------
@@ -104,14 +105,14 @@ def open_source(
             try:
                 yield source
             except IngestError as error:
-                # Whatever else is wrong with it may have come of that.
+                # A file that changes meanwhile may cause any other error, so this is said instead.
                 _check_unchanged(source, cause=error)
                 raise
             _check_unchanged(source)
 
 
 def about_source(source: SourceFile) -> dict[str, Any]:
-    """What is kept of where a payload came from, by the names under which it is kept."""
+    """The notes about the file of a payload, by name."""
     with _named(source):
         about = os.fstat(source.file.fileno())
         return {
@@ -124,7 +125,7 @@ def about_source(source: SourceFile) -> dict[str, Any]:
 
 
 def about_beside(source: SourceFile) -> dict[str, Any]:
-    """What is kept of the files that were asked for beside *source* until now."""
+    """The notes about the other files that the ingester has opened so far."""
     beside: dict[str, Any] = {}
     for name, other in sorted(source._together.beside.items()):
         beside[name] = None
@@ -135,10 +136,10 @@ def about_beside(source: SourceFile) -> dict[str, Any]:
 
 
 def notes_of(about: os.stat_result) -> dict[str, Any]:
-    """By what a file is known to be unchanged later, as far as that can be told.
+    """The size, time and inode of a file, which show later whether it has changed.
 
-    A file that was written just now may be written again without getting another time: clocks of disks have
-    steps, of up to two seconds. So nothing is said of its time.
+    File systems round times, to up to two seconds. A file that was just written could be written again and
+    keep its time. So the time of such a file is not noted.
     """
     notes = {SIZE: about.st_size}
     if about.st_ino and time.time_ns() - about.st_mtime_ns > SETTLED_NS:
@@ -147,14 +148,14 @@ def notes_of(about: os.stat_result) -> dict[str, Any]:
 
 
 def ask(source: SourceFile, plugins: Loader) -> Answered:
-    """What the ingester that knows *source* makes of it.
+    """Ask the ingesters for the contents of *source*; the first one that reads it answers.
 
-    Blocks are read later, as they are asked for.
+    The rows of ``Blocks`` are read later, when they are written.
 
     Raises
     ------
     IngestError
-        If it is known to no ingester, or its ingester failed; the message names the file, the format, the
+        If no ingester reads the file, or its ingester failed. The message names the file, the format, the
         plugin and the reason.
     """
     claimed = None
@@ -189,12 +190,13 @@ def ask(source: SourceFile, plugins: Loader) -> Answered:
 
 
 def _answer(source: SourceFile, plugins: Loader, claimed: str | None) -> tuple[str, Any]:
-    """The name of the plugin that knows *source*, and what it gives."""
+    """The name of the plugin that reads *source*, and what it returns."""
     identifying = dict(plugins.ingesters("lotdb_identify_file"))
     passed: list[str] = []
     for plugin, function in plugins.ingesters("lotdb_ingest_file"):
         for other in passed:
-            # What one ingester knows by its mark, and does not read, is damaged: none behind it takes that.
+            # The other ingester recognized the file by its first bytes, and did not read it. So the file is
+            # damaged, and no later ingester may read it as something else.
             if other == claimed or _claims(identifying.get(other), source):
                 with _named(source, other):
                     raise IngestError(f"{_declined(other)}; format='raw' keeps its bytes")
@@ -227,19 +229,19 @@ def _declined(plugin: str) -> str:
 
 
 def _claims(identify: Callable[..., Any] | None, source: SourceFile) -> bool:
-    """Whether a plugin's *identify* says of *source* that it is of the format that it is taken in as."""
+    """Whether a plugin's *identify* recognizes *source* as the format in which it is being ingested."""
     if identify is None or source.format == "raw":
         return False
     try:
         source.file.seek(0)
         format = identify(source=source)
     except Exception:
-        return False  # as far as it can tell, it is not its own
+        return False  # it cannot recognize the file
     return isinstance(format, str) and format.lower() == source.format
 
 
 def identify(source: SourceFile, plugins: Loader) -> tuple[str | None, str | None]:
-    """The plugin that knows the mark by which *source* begins, and its format; None if none knows it."""
+    """The plugin that recognizes *source* by its first bytes, and the format; None for both if none does."""
     for plugin, function in plugins.ingesters("lotdb_identify_file"):
         with _named(source, plugin):
             source.file.seek(0)
@@ -250,14 +252,14 @@ def identify(source: SourceFile, plugins: Loader) -> tuple[str | None, str | Non
 
 
 def _as_format(source: SourceFile, format: str) -> SourceFile:
-    """*source* as one of another format, with all that is known of it."""
+    """A copy of *source* with another format; all else is kept."""
     other = replace(source, format=format)
     other.__dict__.update({name: value for name, value in vars(source).items() if name not in vars(other)})
     return other
 
 
 def _parts(answer: Any, plugins: Loader) -> Iterator[Part]:
-    """The nodes of *answer*, each behind the one above it; each is checked, its payloads are not."""
+    """The nodes of *answer*, each after its parent. Each node is checked, but not its payloads."""
     waiting: list[tuple[tuple[str, ...], Any]] = [((), answer)]
     while waiting:
         path, given = waiting.pop()
@@ -279,13 +281,13 @@ def _parts(answer: Any, plugins: Loader) -> Iterator[Part]:
 
 
 class _Meter:
-    """How many bytes of data a file has become, against its limit."""
+    """Counts the bytes of data that come from a file, and checks them against its limit."""
 
     def __init__(self, source: SourceFile) -> None:
         self._source, self._bytes = source, 0
 
     def add(self, nbytes: int) -> None:
-        """Count *nbytes* more; ``IngestError`` if that is too much."""
+        """Count *nbytes* more; ``IngestError`` if the sum exceeds the limit."""
         self._bytes += nbytes
         self._source.check_bytes(self._bytes)
 
@@ -293,10 +295,8 @@ class _Meter:
 _END: Any = object()
 
 
-def _guarded(
-    ingested: Ingested, source: SourceFile, plugin: str, plugins: Loader, meter: _Meter
-) -> Ingested:
-    """What an ingester gave, if it is what it should be; whatever is read of it later is checked then."""
+def _guarded(ingested: Ingested, source: SourceFile, plugin: str, plugins: Loader, meter: _Meter) -> Ingested:
+    """*ingested*, checked. Its blocks are checked when they are read."""
     _check_answer(ingested, plugins)
     data = ingested.data
     if isinstance(data, Blocks):
@@ -311,14 +311,14 @@ def _guarded(
 
 
 def measured(data: Any) -> int:
-    """How many bytes *data* take, as far as that can be told before they are stored."""
+    """The bytes that *data* take; 0 if that is known only after they are stored."""
     if isinstance(data, str | bytes | bytearray):
         return len(data)
     return data.nbytes if isinstance(data, np.ndarray | memoryview) else 0
 
 
 def _without_rows(data: Any) -> str:
-    """What *data* are called that have no rows which could be so many a second; an empty text for others."""
+    """What to call *data* that cannot have a sample rate; an empty text for data that can."""
     kind = data.kind if isinstance(data, Blocks) else ""
     if isinstance(data, str) or kind == "text":
         return "a text"
@@ -328,7 +328,7 @@ def _without_rows(data: Any) -> str:
 def _checked_blocks(
     data: Blocks, source: SourceFile, plugin: str, meter: _Meter
 ) -> Iterator[np.ndarray[Any, Any]]:
-    """The blocks of *data*; whatever goes wrong in them is an ``IngestError`` that says where."""
+    """The blocks of *data*, each checked; each failure becomes an ``IngestError`` that names the file."""
     rows = 0
     utf_8 = codecs.getincrementaldecoder("utf-8")("surrogatepass")
     with _named(source, plugin):
@@ -342,7 +342,7 @@ def _checked_blocks(
                 utf_8.decode(b"", final=True)
                 return
             _check_block(block, data)
-            if data.kind == "text":  # or else nobody could read it
+            if data.kind == "text":  # bytes that are no UTF-8 could not be read later
                 utf_8.decode(block.tobytes())
             rows += len(block)
             if data.rows is not None and rows > data.rows:
@@ -358,13 +358,13 @@ def _row_bytes(data: Blocks) -> int:
 
 @contextlib.contextmanager
 def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
-    """Turns whatever is raised into an ``IngestError`` that names the file, the format and the plugin."""
+    """Turn every exception into an ``IngestError`` that names the file, the format and the plugin."""
     try:
         yield
     except (KeyboardInterrupt, InvalidOptionError):
         raise
     except BaseException as error:
-        # The plugin border: what a file format's library raises becomes one error, SystemExit included.
+        # Libraries of file formats raise any kind of exception, even SystemExit. All become one typed error.
         reason = text_of(error)
         if not isinstance(error, IngestError):
             reason = f"{type(error).__name__}: {reason}"
@@ -380,7 +380,7 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
 
 
 def _short(plugin: str) -> str:
-    """The name of a plugin without that of its group."""
+    """The name of a plugin without the name of its group."""
     return plugin.rpartition(":")[2]
 
 

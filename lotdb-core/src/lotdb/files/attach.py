@@ -1,14 +1,14 @@
-"""Taking a file in: its contents become payloads, and notes with them say where they came from.
+"""Ingest one file: store its contents as payloads, with notes that say which file they came from.
 
-Each payload keeps the notes of its own files. The attributes of the same names on the node tell of the first
-payload that came from a file, so that a second one does not overwrite them.
+The metadata of each payload hold the notes about its own files. The node has attributes of the same names.
+They are the notes of the first payload that came from a file; a second file does not overwrite them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from lotdb.errors import (
     IngestError,
     InvalidDataError,
     InvalidKeyError,
+    PayloadExistsError,
     UnsupportedValueError,
     ValueTooLargeError,
 )
@@ -42,6 +43,7 @@ from lotdb.files.provenance import (
     OPTIONS,
     PATH,
     PAYLOADS,
+    ROWS,
     Earlier,
     digest,
     earlier,
@@ -52,6 +54,7 @@ from lotdb.files.provenance import (
     is_unchanged,
     mark_of,
     noted_options,
+    rows_of_others,
     says,
 )
 from lotdb.files.rates import Asked, Place, agree, check_asked
@@ -67,7 +70,7 @@ from lotdb.tree.walk import has_children
 
 __all__ = ["attach_file"]
 
-# The notes that a node has as well.
+# The notes that are also attributes of the node.
 ON_NODE = (PATH, "_source_filename", "_source_format", "_source_samplerate_hz")
 
 
@@ -80,12 +83,14 @@ def attach_file(
     use_defaults: bool = False,
     format: str | None = None,
     skip_unchanged: bool = False,
+    keeps_rows: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Payload:
-    """Have a file read by its ingester, and store what it gives; the tree is as it was if that fails.
+    """Let an ingester read a file, and store the result. If that fails, the tree does not change.
 
-    The options of *request* are those of the ingester, and its rate is *samplerate_hz*. With *use_defaults*,
-    what is not said is what the nodes have as defaults.
+    The options of *request* go to the ingester. *samplerate_hz* replaces the rate of *request*. With
+    *use_defaults*, the defaults of the nodes apply where the caller gives no value. With *keeps_rows*, a
+    payload to which others have appended rows is not replaced.
     """
     name = check_name(request.name, "payload")
     asked = check_asked(samplerate_hz)
@@ -101,21 +106,21 @@ def attach_file(
             skip = skip_unchanged and (appended or is_in(node, name, request.backend))
             if skip and is_unchanged(node, name, source, options, appended=appended):
                 return first_of(node, name)
-            taking = _Taking(node, filepath, source, request, asked, options, use_defaults)
+            taking = _Taking(node, filepath, source, request, asked, options, use_defaults, keeps_rows)
             taking.read(ask(source, tree.plugins))
         taking.put()
-        return taking.announce()  # within the block: a listener may refuse it
+        return taking.announce()  # within the block, because a listener may raise, which undoes all
 
 
 @dataclass
 class _Target:
-    """A node that a file is about to give something."""
+    """A node that gets something from the file."""
 
     part: Part
     several: dict[str, Ingested]
     node: Node
     made: bool
-    #: What the node gets, in its stored form, beside the payloads.
+    #: The attributes that the node gets, in their stored form.
     stored: dict[str, Any] = field(default_factory=dict)
     mark: dict[str, Any] | None = None
     gone: set[str] = field(default_factory=set)
@@ -124,7 +129,7 @@ class _Target:
 
 
 class _Taking:
-    """One file on its way into the tree: first all that it holds is written, then the nodes are told."""
+    """The ingestion of one file: `read` writes all rows, then `put` records them on the nodes."""
 
     def __init__(
         self,
@@ -135,11 +140,13 @@ class _Taking:
         asked: Asked,
         options: Mapping[str, Any],
         use_defaults: bool,
+        keeps_rows: bool,
     ) -> None:
         self._node, self._filepath, self._source = node, filepath, source
         self._request, self._asked, self._use_defaults = request, asked, use_defaults
         self._name = request.name
         self._replaces = request.if_exists == "replace"
+        self._keeps_rows = keeps_rows and self._replaces
         self._notes: dict[str, Any] = {PATH: os.fspath(filepath), **about_source(source)}
         if options:
             self._notes[OPTIONS] = dict(options)
@@ -148,9 +155,9 @@ class _Taking:
     # -- reading -----------------------------------------------------------------------------------
 
     def read(self, answer: Answered) -> None:
-        """Write the rows of all that the ingester gave; no node knows of them yet."""
+        """Write the rows of all payloads of *answer*. The nodes do not change yet."""
         several = {part.path: _by_payload(self._name, part.payloads, self._filepath) for part in answer.parts}
-        # What gives attributes is marked as well, so that they can be told from the user's.
+        # Nodes also get marks if the file sets attributes. A mark tells these attributes from the user's.
         gives: list[Mapping[str, Any]] = [part.attributes for part in answer.parts]
         gives += [ingested.attributes for own in several.values() for ingested in own.values()]
         self._is_marked = len(answer.parts) > 1 or any(gives)
@@ -163,6 +170,7 @@ class _Taking:
         for target in self._targets:
             if self._replaces:
                 target.gone = self._earlier.gone(target.part.path, target.node)
+            self._check_rows(target.node, (*target.several, *target.gone))
             self._prepare(target)
             notes = dict(self._notes)
             if target.several and list(target.several) != [self._name]:
@@ -174,8 +182,18 @@ class _Taking:
         answer.check_options()
         self._note_what_came_late()
 
+    def _check_rows(self, node: Node, names: Iterable[str]) -> None:
+        """Raise if one of these payloads has rows that no file gave it, and that nobody asked to replace."""
+        for name in names if self._keeps_rows else ():
+            if more := rows_of_others(node, name):
+                raise PayloadExistsError(
+                    f"{_what(self._filepath, self._source.format)}: it would replace payload {name!r} of "
+                    f"{node._place()}, to which rows were appended that are in no file ({more}); pass "
+                    "if_exists='replace' to delete them, or another data_attribute= to keep both"
+                )
+
     def _target(self, part: Part, several: dict[str, Ingested]) -> _Target:
-        """The node for *part*, made if need be."""
+        """The node for *part*; it is created if it does not exist."""
         node, made, wanted = self._node, False, part.node_type
         if part.path:
             made = part.path not in node
@@ -184,13 +202,13 @@ class _Taking:
             wanted = "data"
         old = mark_of(node, self._name, part.path) or {}
         if wanted and old.get("made") and old.get("type") == type_of(node._entry()) != wanted:
-            node._put_type(wanted)  # it was the file that chose the other one
+            node._put_type(wanted)  # the file chose the old type, so it may change it
         if wanted:
             node = self._as_kind_of(node, wanted)
         return _Target(part, several, node, made)
 
     def _as_kind_of(self, node: Node, node_type: str) -> Node:
-        """*node* as one of *node_type*, unless it is of another type that is none of that kind."""
+        """*node* as a node of *node_type*; ``IngestError`` if its type is unrelated to *node_type*."""
         there = type_of(node._entry())
         if there and there != node_type:
             wanted, own = class_of(node._tree.plugins, node_type), class_of(node._tree.plugins, there)
@@ -207,7 +225,7 @@ class _Taking:
             for name, ingested in target.several.items():
                 place = (target.part.path, name)
                 found[place] = ingested
-                # What is appended takes its rate from the payload that is there.
+                # Appended rows take the rate of the existing payload.
                 if self._use_defaults and not self._is_appended(target.node, name):
                     defaults[place] = _default(target.node, SAMPLERATE)
         return agree(found, self._asked, defaults, data_attribute=self._name, filepath=self._filepath)
@@ -216,7 +234,7 @@ class _Taking:
         return self._request.if_exists == "append" and payloads.has(node, name)
 
     def _shifts(self) -> dict[tuple[str, ...], float]:
-        """By how many seconds the events of each node come later, as what is sampled is so long already."""
+        """Seconds to add to the appended events of each node: the duration of its sampled payload."""
         if self._request.if_exists != "append":
             return {}
         durations: dict[tuple[str, ...], float | None] = {}
@@ -229,7 +247,7 @@ class _Taking:
         return {path: seconds for path, seconds in shifts.items() if seconds}
 
     def _prepare(self, target: _Target) -> None:
-        """What the node gets beside its payloads, each checked."""
+        """Check and encode the attributes that the node gets, and make its mark."""
         node, path = target.node, target.part.path
         named = dict(target.part.attributes)
         for ingested in target.several.values():
@@ -250,7 +268,7 @@ class _Taking:
             stored = attributes.encode(node, named)
             target.stored = self._unless_the_users(target, stored) | attributes.encode(node, on_node)
         if target.made and self._name != "data" and DATA_ATTRIBUTE in node._hidden:
-            target.stored[DATA_ATTRIBUTE] = self._name  # as on the node that the file was given to
+            target.stored[DATA_ATTRIBUTE] = self._name  # as on the node to which the file is attached
         if self._is_marked:
             old = mark_of(node, self._name, path) or {}
             kept = {} if self._replaces else dict(old.get("attributes", {}))
@@ -259,16 +277,16 @@ class _Taking:
                 SHA256: self._notes[SHA256],
                 "made": target.made or bool(old.get("made")),
                 "type": type_of(node._entry()),
-                # As the file gives them: what a user has set is another, and so is known to be the user's.
+                # Digests of the values in the file. A value with another digest was set by the user.
                 "attributes": kept | {name: digest(value) for name, value in stored.items()},
             }
-            # Below there may be nodes of another file that is not replaced.
+            # There may be nodes below that came from another file, which is not replaced.
             stays = not self._replaces or not self._earlier.is_replaced(old)
             if path in self._with_children or (old.get("children") and stays):
                 target.mark["children"] = True
 
     def _unless_the_users(self, target: _Target, stored: dict[str, Any]) -> dict[str, Any]:
-        """*stored* without the attributes that a user has set since the file was here before."""
+        """*stored* without the attributes that the user has set since the file was last ingested."""
         mark = mark_of(target.node, self._name, target.part.path)
         if mark is None and not any(hashes(target.node, name) for name in target.several):
             return stored
@@ -312,7 +330,9 @@ class _Taking:
         target.said.append(request)
 
     def _note_what_came_late(self) -> None:
-        """Note the files beside the first for which an ingester asked while its blocks were read."""
+        """Note how many rows there are, and the files that the ingester opened only while its blocks were
+        read.
+        """
         beside = about_beside(self._source)
         self._notes |= beside
         for target in self._targets:
@@ -321,17 +341,20 @@ class _Taking:
                 latest = metadata[APPENDED][-1] if APPENDED in metadata else metadata
                 if beside and latest.get(BESIDE) != beside[BESIDE]:
                     latest.update(beside)
-                    target.written[number] = payloads.with_metadata(target.node, written, metadata)
+                if written.record.shape:
+                    others = rows_of_others(target.node, written.name) if APPENDED in metadata else 0
+                    latest[ROWS] = written.record.rows - others
+                target.written[number] = payloads.with_metadata(target.node, written, metadata)
 
-    # -- and then ----------------------------------------------------------------------------------
+    # -- recording ---------------------------------------------------------------------------------
 
     def put(self) -> None:
-        """Tell all nodes what they have now, and take away what the file no longer gives."""
+        """Record payloads and attributes on all nodes, and delete what the file no longer contains."""
         if self._replaces:
             self._take_away()
         root = self._targets[0].mark
         if root is not None:
-            # By which it is known whether all is there when the file comes again.
+            # When the file is ingested again, these counts show whether all of it is still stored.
             root.update(self._notes)
             root["nodes"] = len(self._targets)
             root["payloads"] = sum(len(target.written) for target in self._targets)
@@ -351,12 +374,16 @@ class _Taking:
             payloads.put(node, target.written, target.stored, gone)
 
     def _take_away(self) -> None:
-        """Take from nodes that the file does not have any more what it gave them, those below first."""
+        """Clear the nodes that the file no longer contains, from the bottom up.
+
+        A node loses what this file gave it, and is deleted if the file made it and nothing else is left.
+        """
         here = {target.part.path for target in self._targets}
         for path, node, mark in reversed(self._earlier.nodes()):
             if path in here or not self._earlier.is_replaced(mark):
                 continue
             gone = self._earlier.gone(path, node)
+            self._check_rows(node, sorted(gone))
             gone |= set(earlier(node, {}, mark)) - self._others_give(node, path)
             own = own_of(node._entry())
             if attributes.read(node, ABOUT, None) in gone:
@@ -368,7 +395,7 @@ class _Taking:
                 _hand_over(marks)
             for name in gone:
                 own = without_value(own, name)
-            # A default that the user gave it is the user's; that name is what it was made with.
+            # The node was made with this one default. Another default is the user's, and keeps the node.
             if mark.get("made") and set(own[0]) <= {DATA_ATTRIBUTE} and not has_children(node._entry()):
                 parent = node._parent
                 assert isinstance(parent, Node)
@@ -378,20 +405,20 @@ class _Taking:
                 payloads.put(node, [], stored, gone)
 
     def _others_give(self, node: Node, path: tuple[str, ...]) -> set[str]:
-        """The attributes that *node* has as another file gives them, too."""
+        """The attributes of *node* that another file gave it as well, with the same values."""
         own, given = own_of(node._entry()), given_on(node, but=(self._name, path))
         return {
             name for name, of in given if position(own[0], name) >= 0 and digest(get_value(own, name)) == of
         }
 
     def announce(self) -> Payload:
-        """Tell the listeners; the first payload of the file."""
+        """Tell the listeners, and return the first payload of the file."""
         told = [payloads.announce(target.node, target.written) for target in self._targets]
         return next(payload for several in told for payload in several)
 
 
 def _marks(node: Node, name: str, path: tuple[str, ...], mark: Mapping[str, Any] | None) -> Any:
-    """The marks of *node* with *mark* among them, or without; None if there are none then."""
+    """All marks of *node*, with *mark* for this file and path, or without one; None if none are left."""
     given = attributes.read(node, GIVEN, None)
     given = dict(given) if isinstance(given, dict) else {}
     marks = dict(given.pop(name, {}))
@@ -404,14 +431,14 @@ def _marks(node: Node, name: str, path: tuple[str, ...], mark: Mapping[str, Any]
 
 
 def _hand_over(marks: dict[str, dict[str, dict[str, Any]]]) -> None:
-    """Have the node taken away with the last of the files that give it, whichever of them has made it."""
+    """Note another file as the maker of the node, so that the node is deleted with the last of its files."""
     of_trees = [mark for those in marks.values() for path, mark in those.items() if path]
     for mark in of_trees[:1]:
         mark["made"] = True
 
 
 def _default(node: Node, name: str) -> Any:
-    """The default of *node* that is kept as *name*, or None."""
+    """The default of *node* that is stored under *name*, or None."""
     value = attributes.read(node, name, None) if name in node._hidden else None
     if value is None or (isinstance(value, str) and not value):
         return None
@@ -419,7 +446,7 @@ def _default(node: Node, name: str) -> Any:
 
 
 def _by_payload(data_attribute: str, several: Mapping[str, Ingested], filepath: Any) -> dict[str, Ingested]:
-    """What was read, by the names that the payloads get."""
+    """What was read, under the names of the payloads to write."""
     named: dict[str, Ingested] = {}
     for name, ingested in several.items():
         try:
@@ -436,7 +463,7 @@ def _by_payload(data_attribute: str, several: Mapping[str, Ingested], filepath: 
 
 @contextlib.contextmanager
 def _in_the_file(filepath: Any, format: str) -> Iterator[None]:
-    """Says which file it was that holds what cannot be stored."""
+    """Name the file in the error if something in it cannot be stored."""
     try:
         yield
     except (InvalidDataError, UnsupportedValueError, ValueTooLargeError) as error:
@@ -450,11 +477,11 @@ def _what(filepath: Any, format: str) -> str:
 
 
 def _with_notes(node: Node, ingested: Ingested, notes: dict[str, Any], request: Request) -> Request:
-    """*request* with all that is kept beside the data."""
+    """*request* with the metadata to store: those of the file, those of the caller, and the notes."""
     said = request.metadata or {}
     if request.if_exists != "append" or not payloads.has(node, request.name):
         return replace(request, metadata={**ingested.metadata, **said, **notes})
-    # What is known of the file that was there first stays; what this one says otherwise, with its notes.
+    # The metadata of the first file stay. Those of the new file that differ go into its notes.
     there = payloads.get(node, request.name).metadata
     others = {key: value for key, value in ingested.metadata.items() if not says(there, key, value)}
     appended = [*there.get(APPENDED, []), {**others, **notes}]
@@ -469,7 +496,7 @@ def _about_format(ingested: Ingested) -> dict[str, Any]:
 
 
 def _later(ingested: Ingested, seconds: float | None) -> Ingested:
-    """*ingested*, if it is events, that many seconds later."""
+    """*ingested* with *seconds* added to ``onset_s``, if it is a table of events."""
     names = getattr(getattr(ingested.data, "dtype", None), "names", None) or ()
     if not seconds or "onset_s" not in names or ingested.samplerate_hz is not None:
         return ingested

@@ -32,6 +32,7 @@ __all__ = [
     "OPTIONS",
     "PATH",
     "PAYLOADS",
+    "ROWS",
     "Earlier",
     "digest",
     "earlier",
@@ -47,12 +48,15 @@ __all__ = [
     "marked",
     "noted_options",
     "notes_on",
+    "rows_of_others",
     "says",
 ]
 
 PATH = "_source_filepath"
 # The payloads that a file became, if not just the one that was asked for.
 PAYLOADS = "_source_payloads"
+# How many rows of the payload its files have given it.
+ROWS = "_source_rows"
 # Notes of the files that were appended to a payload.
 APPENDED = "_source_appended"
 # What the user passed that the file was read by.
@@ -84,6 +88,15 @@ def hashes(node: Node, name: str) -> set[Any]:
 def files_of(node: Node, name: str) -> list[str]:
     """Paths of the files that payload *name* came from, as they were given."""
     return [about[PATH] for about in notes_on(node, name) if PATH in about]
+
+
+def rows_of_others(node: Node, name: str) -> int:
+    """How many rows payload *name* has that were appended to those of its files; 0 if it is of no file."""
+    notes = notes_on(node, name)
+    noted = notes[-1].get(ROWS) if notes else None
+    if type(noted) is not int:
+        return 0
+    return max(payloads.get(node, name).shape[0] - noted, 0) if payloads.get(node, name).shape else 0
 
 
 def from_file(node: Node, name: str) -> Iterator[tuple[tuple[str, ...], Node, str]]:

@@ -142,8 +142,8 @@ class Backend(ABC):
     checks_windows: bool = False
 
     #: Names of the settings that ``LOTDB(backends={name: {...}})`` may have for this backend; others are
-    #: refused when it is opened. None for a class with an ``__init__`` of its own that refuses them itself,
-    #: and for one that takes no settings.
+    #: refused when it is first used, or at once if the plugin has ``lotdb_get_backend_settings``. None for a
+    #: class with an ``__init__`` of its own that refuses them itself, and for one that takes no settings.
     settings: Collection[str] | None = None
 
     #: Version of the form in which the arrays are stored; raise it when an older release of the backend could
@@ -165,15 +165,7 @@ class Backend(ABC):
     def _check_settings(self, config: Mapping[str, Any]) -> None:
         if self.settings is None and type(self).__init__ is not Backend.__init__:
             return  # it looks itself
-        from difflib import get_close_matches  # it takes a while, and is for a message
-
-        known = tuple(self.settings or ())
-        for setting in config:
-            if setting not in known:
-                close = get_close_matches(str(setting), known, n=1)
-                there = f"it has: {', '.join(known)}" if known else "it has none"
-                meant = f"; did you mean {close[0]!r}?" if close else ""
-                raise InvalidOptionError(f"backend {self.name!r} has no setting {setting!r} ({there}){meant}")
+        check_settings(self.name, self.settings or (), config)
 
     def new_locator(self) -> Any:
         """A unique name for a new array; it writes nothing.
@@ -257,6 +249,14 @@ class Backend(ABC):
         """
         raise NotImplementedError
 
+    def chunk_rows(self, locator: Any) -> int:
+        """How many rows of *locator* are read or decoded at once at least, such as those of a file or chunk.
+
+        Who reads an array in pieces, as dask does, then cuts between them. The default, 1, is for arrays of
+        which any window is as good as another.
+        """
+        return 1
+
     @abstractmethod
     def delete(self, locator: Any) -> None:
         """Delete the array *locator*, which may be missing or incomplete."""
@@ -288,6 +288,19 @@ class Backend(ABC):
 
     def close(self) -> None:
         """Close all open files and release caches. The core calls nothing else afterwards."""
+
+
+def check_settings(name: str, known: Iterable[str], config: Iterable[Any]) -> None:
+    """Raise ``InvalidOptionError`` for a setting that backend *name*, which has those *known*, has not."""
+    known = tuple(known)
+    for setting in config:
+        if setting not in known:
+            from difflib import get_close_matches  # it takes a while, and is for a message
+
+            close = get_close_matches(str(setting), known, n=1)
+            there = f"it has: {', '.join(known)}" if known else "it has none"
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            raise InvalidOptionError(f"backend {name!r} has no setting {setting!r} ({there}){meant}")
 
 
 def is_locator(text: str) -> bool:

@@ -46,6 +46,9 @@ class Loader(ValueTypes, Protocol):
     def check_backend(self, name: str) -> None:
         """Raise ``MissingPluginError`` if no backend called *name* is installed."""
 
+    def export_formats(self) -> list[str]:
+        """The names of the formats that plugins say they write, in order."""
+
     def node_type(self, name: str) -> type[Any] | None:
         """The class for nodes of type *name*, or None if it is not installed."""
 

@@ -191,7 +191,7 @@ class DataMethods(Node):
         samplerate_hz: float | Mapping[str, float | None] | None = None,
         format: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        if_exists: IfExists = "replace",
+        if_exists: IfExists | None = None,
         skip_unchanged: bool = False,
         max_bytes: int = MAX_BYTES,
         **options: Any,
@@ -230,11 +230,16 @@ class DataMethods(Node):
             decoded data; 16 GiB by default.
         **options
             Options of the ingester, such as ``encoding``.
-        database, data_attribute, backend, metadata, if_exists
+        if_exists
+            As for :meth:`write_data`. By default what is there is replaced, unless rows were appended to what
+            came from a file.
+        database, data_attribute, backend, metadata
             As for :meth:`write_data`.
 
         Raises
         ------
+        PayloadExistsError
+            If rows were appended to a payload that the file would replace, and *if_exists* is not given.
         IngestError
             If the file cannot be read in its format; the node has not changed.
         InvalidOptionError
@@ -249,12 +254,17 @@ class DataMethods(Node):
             self,
             filepath,
             Request(
-                self._name(data_attribute), backend, metadata=metadata, if_exists=if_exists, options=options
+                self._name(data_attribute),
+                backend,
+                metadata=metadata,
+                if_exists="replace" if if_exists is None else if_exists,
+                options=options,
             ),
             samplerate_hz=samplerate_hz,
             use_defaults=True,
             format=format,
             skip_unchanged=skip_unchanged,
+            keeps_rows=if_exists is None,
             max_bytes=max_bytes,
         )
 
@@ -314,7 +324,7 @@ class DataMethods(Node):
         except AttributeError:
             version = -1
         if version != tree.version or name != data_attribute or payload._tree is not tree:
-            payload = payloads.get(self, self._name(data_attribute))
+            payload = payloads.get(self, self._name(data_attribute), by_default=data_attribute is None)
             self._found = data_attribute, self._tree.version, payload
         return payload
 

@@ -48,6 +48,11 @@ class Payloads(Mapping[str, Payload]):
     def __len__(self) -> int:
         return len(self._names())
 
+    def _ipython_key_completions_(self) -> list[str]:
+        from lotdb.looking.completions import first
+
+        return first(self)
+
     def _names(self) -> list[str]:
         own = own_of(self._node._entry())
         return [name for name, value in zip(own[0], own[1:], strict=True) if payloads.is_payload(value)]

@@ -12,6 +12,7 @@ from lotdb.content import attributes, payloads
 from lotdb.content.attributes import Attributes
 from lotdb.content.defaults import POLICY, check_policy
 from lotdb.content.export import export_file
+from lotdb.content.payloads import Request
 from lotdb.content.usage import Usage, usage, usage_of_children
 from lotdb.errors import (
     InvalidMoveError,
@@ -21,15 +22,20 @@ from lotdb.errors import (
     WrongNodeTypeError,
     refusing,
 )
+from lotdb.files.attach import attach_file
 from lotdb.files.folders import IngestReport, ingest_tree
+from lotdb.files.restore import ingest
+from lotdb.files.tree_folder import is_folder, write_folder
+from lotdb.interfaces.options import check_known
 from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.records import Own
-from lotdb.records.children import count_children
+from lotdb.records.children import child_items, count_children, count_up_to
 from lotdb.records.entries import own_of, type_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import BUILT_IN_NODE_TYPES, Plugins, check_plugins
+from lotdb.renamed import DATA_NODE, NODE, Renamed, hide
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
 from lotdb.tree.node import Node, class_of, set_classes
@@ -40,6 +46,9 @@ __all__ = ["BaseNode", "DataNode"]
 T = TypeVar("T")
 
 if TYPE_CHECKING:
+    from lotdb.content.payload import Payload
+    from lotdb.interop.labels import NodeDatasets
+    from lotdb.looking.text_tree import TextTree
     from lotdb.queries.conditions import Condition
     from lotdb.queries.found import Matches
 
@@ -107,14 +116,24 @@ class BaseNode(PerhapsData):
 
     def __repr__(self) -> str:
         entry = self._container.get(self._key) if self._epoch == self._tree.epoch else None
-        gone = "" if entry is not None or self._is_there() else ", gone"
-        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{gone}>"
+        is_there = entry is not None or self._is_there()
+        about = self._number_of_children() if is_there else ", gone"
+        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{about}>"
+
+    def _number_of_children(self) -> str:
+        from lotdb.looking.wording import COUNTED, count_text
+
+        try:
+            return f", {count_text(self._count_children(COUNTED))}"
+        except Exception:  # of another thread, closed or damaged: the calls that read it say so
+            return ""
 
     def __bool__(self) -> bool:
         return True
 
     def __dir__(self) -> list[str]:
-        left = {name for name, value in vars(BaseNode).items() if isinstance(value, LeftToDataNodes)}
+        kinds = LeftToDataNodes, Renamed
+        left = {name for name, value in vars(BaseNode).items() if isinstance(value, kinds)}
         return [name for name in object.__dir__(self) if name not in left or hasattr(type(self), name)]
 
     # -- children ------------------------------------------------------------------------------------
@@ -196,6 +215,23 @@ class BaseNode(PerhapsData):
         """Number of children; their keys are counted, so a wide node takes a moment."""
         children = self._children()
         return 0 if children is None else count_children(children)
+
+    def _count_children(self, most: int) -> int:
+        """As ``len``, but counting ends above *most*."""
+        children = self._children()
+        return 0 if children is None else count_up_to(children, most)
+
+    def _keys_from(self, beginning: str) -> Iterator[str]:
+        """The keys of the children that are not before *beginning*, in order."""
+        children = self._children()
+        if children is None:
+            return iter(())
+        return iter(children.keys(min=beginning)) if beginning else (key for key, _ in child_items(children))
+
+    def _ipython_key_completions_(self) -> list[str]:
+        from lotdb.looking.completions import path_completions
+
+        return path_completions(self)
 
     def keys(self) -> KeysView[str]:
         """The keys of the children, in order, as a view that always shows the current children."""
@@ -591,28 +627,39 @@ class BaseNode(PerhapsData):
         *,
         format: str | None = None,
         if_exists: Literal["error", "replace"] = "error",
+        progress: Callable[[int, int, str], None] | None = None,
         **options: Any,
     ) -> None:
-        """Write the node, with all its payloads and what is below it, to a file.
+        """Write the node, with all its payloads and what is below it, to a file or a folder.
 
         Parameters
         ----------
         path
-            The file. It appears, durably, when it is complete.
+            The file, or the folder. It appears, durably, when it is complete.
         format
-            Name of the format; by default the file name's suffix.
+            Name of the format; by default the suffix of *path*. ``"folder"``, the format of a path without
+            a suffix, is a folder of files with an index.
         if_exists : {"error", "replace"}
-            What to do if the file exists.
+            What to do if it exists. A folder that is no export is never replaced.
+        progress
+            Function that is called after each payload with the number of payloads done, the number of all,
+            and the path of the payload; for a folder, and for formats that know it as an option.
         **options
             Options of the format.
 
         Raises
         ------
         ExportError
-            If the file exists or cannot be written, or no installed plugin writes nodes in this format, or
-            the format cannot hold what the node has; the file at *path* has not changed.
+            If the target exists or cannot be written, or no installed plugin writes nodes in this format, or
+            the format cannot hold what the node has; the target has not changed.
+        FileSystemError
+            If there is no space, or there are too many open files.
         """
         self._entry()  # right thread, and still there
+        if is_folder(path, format):
+            check_known("writing 'folder'", options, (), ("format", "if_exists", "progress"))
+            write_folder(self, path, if_exists=if_exists, progress=progress)
+            return
         export_file(
             path,
             hook="lotdb_export_node",
@@ -620,10 +667,79 @@ class BaseNode(PerhapsData):
             what="a node with all that it has",
             format=format,
             if_exists=if_exists,
-            options=options,
+            options=options if progress is None else {**options, "progress": progress},
             plugins=self._tree.plugins,
             node=self,
         )
+
+    def ingest(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        backend: str | None = None,
+        progress: Callable[[int, int, str], None] | None = None,
+    ) -> None:
+        """Put into this node, which must be empty, what :meth:`export` has written.
+
+        Node types, attributes, defaults, payloads, rates and metadata come back as they were. A file of
+        another kind, such as HDF5 of another program, is attached as :meth:`DataNode.attach_file` does, and
+        may then go to a node that holds something.
+
+        Parameters
+        ----------
+        source
+            The file, or the folder.
+        backend
+            Backend of all payloads; by default, each gets the one that it had.
+        progress
+            Function that is called after each payload with the number of payloads done, the number of all,
+            and the path of the payload.
+
+        Raises
+        ------
+        IngestError
+            If the source is damaged, or the node is not empty; the tree has not changed.
+        MissingPluginError
+            If the backend of a payload is not installed, and *backend* is None.
+        """
+        self._entry()
+        if not ingest(self, source, backend=backend, progress=progress):
+            request = Request("data", backend=backend)
+            attach_file(self, source, request)
+
+    # -- looking -------------------------------------------------------------------------------------
+
+    def tree(self, depth: int = 3, max_children: int = 20) -> TextTree:
+        """The node and what is below it, to print: ``print(root.tree())``.
+
+        Parameters
+        ----------
+        depth
+            How many levels below this node are shown.
+        max_children
+            How many children of each node are shown; a line says how many more there are.
+
+        Returns
+        -------
+        TextTree
+            As a text, a line a node, with its payloads and the number of its attributes and children. In a
+            notebook, parts of it open and close. It shows what is there when it is printed.
+
+        Raises
+        ------
+        InvalidOptionError
+            If one of the two is no whole number from 0 on.
+        """
+        from lotdb.looking.text_tree import TextTree  # which not every program needs
+
+        self._entry()  # right thread, and still there
+        return TextTree(self, depth, max_children)
+
+    def _repr_html_(self) -> str:
+        from lotdb.looking.markup import node_html
+
+        where = f"at {self._path()!r}" if self._parent is not None else "the root"
+        return node_html(self, f"{type(self).__name__}, {where} of {self._tree}")
 
     # -- finding -------------------------------------------------------------------------------------
 
@@ -662,6 +778,144 @@ class BaseNode(PerhapsData):
         from lotdb.queries.found import matches  # which not every program needs
 
         return matches(self, pattern, where, node_type)
+
+    # -- other libraries -----------------------------------------------------------------------------
+
+    def datasets(self) -> NodeDatasets:
+        """What this node and each node below it are to libraries with labelled axes, by their paths.
+
+        A payload is a variable with named axes, the rows of a payload with a rate have a coordinate of their
+        times, and a table is a dataset of its own, of its columns. The names are such that the datasets can
+        be groups of a DataTree or of a zarr store.
+
+        Returns
+        -------
+        NodeDatasets
+            A mapping of what is there now. Any thread may use it and read the variables, as long as the
+            connection is open.
+        """
+        from lotdb.interop.labels import NodeDatasets  # which not every program needs
+
+        return NodeDatasets(self)
+
+    def to_datatree(self, chunks: Any = None) -> Any:
+        """This node and all below it as a DataTree of xarray; data are read when they are needed.
+
+        Payloads are its variables, as :meth:`lotdb.Payload.to_xarray` has them, and attributes its
+        attributes. A table is a group of its own. Where payloads call different axes by one name, each axis
+        gets the name of the first payload that has it, too: ``time_imu``.
+
+        Parameters
+        ----------
+        chunks
+            As for :meth:`lotdb.Payload.to_xarray`.
+
+        Returns
+        -------
+        xarray.DataTree
+
+        Raises
+        ------
+        MissingPluginError
+            If xarray is not installed; install the extra ``lotdb-core[xarray]``.
+        """
+        from lotdb.interop.xarray_out import to_datatree  # which not every program needs
+
+        return to_datatree(self, chunks)
+
+    def write_xarray(
+        self,
+        data: Any,
+        *,
+        data_attribute: str | None = None,
+        backend: str | None = None,
+        if_exists: Literal["replace", "error"] = "replace",
+        **options: Any,
+    ) -> None:
+        """Store what xarray holds: all of it, or nothing if a part cannot be stored.
+
+        Arrays become payloads, and groups nodes. Dims, coordinates, attributes, and what encodings say of the
+        values come back with :meth:`lotdb.Payload.to_xarray` and :meth:`to_datatree`. Times along the first
+        axis that are exactly index / rate become a rate, and a start if they are datetimes; other coordinates
+        are payloads. What is lazy is written in blocks.
+
+        Parameters
+        ----------
+        data
+            A DataArray, a Dataset or a DataTree.
+        data_attribute
+            Name of the payload of a DataArray; by default its own name, or ``"data"``.
+        backend
+            Name of the backend; by default the database's.
+        if_exists : {"replace", "error"}
+            What to do if payloads of those names exist.
+        **options
+            The backend's own options.
+
+        Raises
+        ------
+        InvalidDataError
+            If a part cannot be stored: objects, a MultiIndex, names that are no texts or not unique.
+        UnsupportedValueError
+            If an attribute is of a type that attributes cannot hold.
+        PayloadExistsError
+            If a payload exists and *if_exists* is ``"error"``, or attributes and payloads share a name.
+        """
+        from lotdb.interop.xarray_in import write_xarray  # which not every program needs
+
+        write_xarray(
+            self, data, data_attribute=data_attribute, backend=backend, if_exists=if_exists, options=options
+        )
+
+    def write_frame(
+        self,
+        frame: Any,
+        *,
+        data_attribute: str = "data",
+        backend: str | None = None,
+        samplerate_hz: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        if_exists: Literal["replace", "error", "append"] = "replace",
+        **options: Any,
+    ) -> Payload:
+        """Store a DataFrame as a table that :meth:`lotdb.Payload.to_pandas` gives back as it was.
+
+        The index becomes columns unless it counts the rows. Categories with their order, pandas' types for
+        missing cells, and time zones are noted in the metadata.
+
+        Parameters
+        ----------
+        frame
+            A DataFrame whose columns have texts as names.
+        data_attribute
+            Name of the payload.
+        samplerate_hz
+            Rows a second (Hz), if the rows are samples.
+        backend, metadata, if_exists, **options
+            As for :meth:`lotdb.DataNode.write_data`.
+
+        Returns
+        -------
+        Payload
+            The new payload.
+
+        Raises
+        ------
+        InvalidDataError
+            If a part cannot be stored, such as columns of one name, of periods, or of any other objects.
+        """
+        from lotdb.interop.frames_in import write_frame  # which not every program needs
+
+        return write_frame(
+            self,
+            frame,
+            data_attribute=data_attribute,
+            backend=backend,
+            samplerate_hz=samplerate_hz,
+            metadata=metadata,
+            if_exists=if_exists,
+            options=options,
+        )
 
     # -- what it takes -------------------------------------------------------------------------------
 
@@ -714,6 +968,8 @@ class UninstalledNode(BaseNode):
     _hidden = POLICY  # it may be a data node
 
     def __getattr__(self, name: str) -> Any:
+        if name in NODE or name in DATA_NODE:  # found, and refused; this loses what was said
+            return vars(BaseNode)[name].__get__(self, type(self))
         if not name.startswith("_"):
             try:
                 class_of(self._tree.plugins, self.node_type)
@@ -789,3 +1045,6 @@ BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
 # A newcomer's first mistake is to ask a plain node for its data: it says what to do.
 for _member in [name for name in vars(DataMethods) if not (name.startswith("_") or hasattr(BaseNode, name))]:
     setattr(BaseNode, _member, LeftToDataNodes(_member))
+
+hide(BaseNode, NODE)
+hide(BaseNode, DATA_NODE)

@@ -71,6 +71,8 @@ class DataReader:
         )
 
 
+# Each method names its keywords, so that type checkers and editors know them. A TypedDict could name them all
+# at once. But Unpack[...] allows no others beside them, and the options of backends and formats are open.
 class DataWriter:
     """Writes payloads to any node.
 
@@ -205,7 +207,7 @@ class DataWriter:
         *,
         format: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        if_exists: IfExists = "replace",
+        if_exists: IfExists | None = None,
         skip_unchanged: bool = False,
         max_bytes: int = MAX_BYTES,
         **options: Any,
@@ -215,10 +217,17 @@ class DataWriter:
         return attach_file(
             node,
             filepath,
-            Request(data_attribute, backend, metadata=metadata, if_exists=if_exists, options=options),
+            Request(
+                data_attribute,
+                backend,
+                metadata=metadata,
+                if_exists="replace" if if_exists is None else if_exists,
+                options=options,
+            ),
             samplerate_hz=samplerate_hz,
             format=format,
             skip_unchanged=skip_unchanged,
+            keeps_rows=if_exists is None,
             max_bytes=max_bytes,
         )
 

@@ -59,6 +59,16 @@ def count_children(children: Children) -> int:
     return sum(map(len, buckets(children))) - 1
 
 
+def count_up_to(children: Children, most: int) -> int:
+    """How many children there are, or a number above *most* if they are more."""
+    counted = -1
+    for bucket in buckets(children):
+        counted += len(bucket)
+        if counted > most:
+            break
+    return counted
+
+
 def all_items(children: Children) -> Iterator[tuple[str, Entry]]:
     """Key and entry of each child."""
     for bucket in buckets(children):

@@ -91,6 +91,8 @@ def with_values(own: Own, values: dict[str, Any]) -> Own:
     for name, value in values.items():
         at = position(names, name)
         if at < 0:
+            if len(values) == 1:  # one attribute more, as a new node gets them
+                return (_same_names((*names, name)), *own[1:], value)
             break
         changed[at + 1] = value
     else:  # as it mostly is: the names stay as they are

@@ -6,7 +6,7 @@ import functools
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -22,7 +22,7 @@ from lotdb.errors import (
     shown,
     system_error,
 )
-from lotdb.interfaces.backend import Backend
+from lotdb.interfaces.backend import Backend, check_settings
 from lotdb.interfaces.installed import BACKEND, INGESTER, NODE, distribution_of, look_up
 from lotdb.registry.listing import PluginInfo, PluginTable, State
 from lotdb.segments.memory import MemoryBackend
@@ -178,6 +178,22 @@ class Plugins:
         if name not in self._backends and (name in self._off or not self._entry_points(BACKEND, name)):
             self.backend(name)
 
+    def check_backend_settings(self, name: str, config: Mapping[str, Any]) -> None:
+        """Raise ``InvalidOptionError`` for a setting that backend *name* has not, if its plugin can say so.
+
+        The class is not loaded: it may take long to import, and looks itself when it is opened. So it does if
+        a registered plugin may have another backend of that name.
+        """
+        asked = self._implementations("lotdb_get_backend")
+        if not config or any(each.plugin_name in self._registered for each in asked):
+            return
+        try:
+            known = self._find(BACKEND, name, "lotdb_get_backend_settings")
+        except PluginError:
+            return  # which is told when the backend is first used: what it does not hold can be read
+        if known is not None:
+            check_settings(name, known, config)
+
     # -- node types and attribute types ------------------------------------------------------------
 
     def node_type(self, name: str) -> type[Any] | None:
@@ -252,6 +268,17 @@ class Plugins:
         self._load_all(INGESTER)
         # Asked one by one, it is known which of them failed.
         return [(each.plugin_name, _by_name(each)) for each in self._implementations(hook)]
+
+    def export_formats(self) -> list[str]:
+        """The names of the formats that plugins say they write, in order."""
+        found: set[str] = set()
+        for name, function in self.ingesters("lotdb_get_export_formats"):
+            try:
+                found.update(map(str, function() or ()))
+            except Exception as error:  # it is for a message, which says more than this
+                reason = f"lotdb_get_export_formats of {name} failed: {error!r}"
+                warnings.warn(reason, RuntimeWarning, stacklevel=2)
+        return sorted(found)
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -352,6 +379,8 @@ class Plugins:
                 "lotdb_identify_file",
                 "lotdb_export_file",
                 "lotdb_export_node",
+                "lotdb_ingest_tree",
+                "lotdb_get_export_formats",
             },
             "node type": {"lotdb_get_node_type"},
             "value types": {"lotdb_get_value_types"},
@@ -441,20 +470,21 @@ class Plugins:
         found.sort(key=lambda each: (each.trylast - each.tryfirst, each.plugin_name not in self._registered))
         return found
 
-    def _find(self, group: str, name: Any) -> Any:
+    def _find(self, group: str, name: Any, hook: str = "") -> Any:
         """What the plugin of that name gives, a registered or else the installed one; None if there is none.
 
         An installed plugin is asked for the name of its entry point, and for no other. Else what there is
         would depend on what happens to be loaded.
         """
-        implementations = self._implementations(_ASKED[group])
+        hook = hook or _ASKED[group]
+        implementations = self._implementations(hook)
         for each in implementations:
             if each.plugin_name in self._registered and (found := self._ask(group, name, each)) is not None:
                 return found
         if not self._entry_points(group, name) or name in self._off:
             return None
         plugin = self._load(group, name)
-        for each in self._implementations(_ASKED[group]):
+        for each in self._implementations(hook):
             if each.plugin is plugin and (found := self._ask(group, name, each)) is not None:
                 return found
         return None

@@ -6,7 +6,7 @@ import weakref
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class Reader:
 
     def __init__(self, backends: Callable[[str], Backend]) -> None:
         self._backends = backends
-        self._pending: dict[int, Pack] = {}  # what is not written yet, by the identity of its locator
+        self._pending: dict[int, Pack | Held] = {}  # what is not written yet, by the identity of its locator
         # What was undone last, to tell it from what is damaged.
         self._undone: deque[Any] = deque(maxlen=1000)
         # By locator, first row and rows: what is known of the blocks of segments, and rows read ahead, with
@@ -187,6 +187,36 @@ class Reader:
     def _backend_of(self, layout: Layout, segments: tuple[Segment, ...]) -> Backend:
         keeper = self._keeper(segments[0].locator) if segments else self
         return keeper._backends(layout.backend)
+
+    # -- for readers of other threads --------------------------------------------------------------
+
+    def keeper_of(self, segment: Segment) -> Reader:
+        """The reader that knows where *segment* is."""
+        return self._keeper(segment.locator)
+
+    def backend_of(self, name: str) -> Backend:
+        """The open backend called *name* that holds what this reader itself keeps."""
+        return self._backends(name)
+
+    def waiting(self, segment: Segment) -> Array | None:
+        """A copy of the rows of *segment* if they are not written yet."""
+        pack = self._pending.get(id(segment.locator))
+        if pack is None:
+            return None
+        rows = pack.array[segment.first : segment.first + segment.rows]
+        copy = np.empty(rows.shape, rows.dtype)
+        copy_rows(rows, copy)
+        return copy
+
+    def hold(self, locator: Any, rows: Array) -> None:
+        """Read *rows* wherever *locator* is asked for."""
+        self._pending[id(locator)] = Held(rows)
+
+    def check_not_undone(self, locator: Any) -> None:
+        """Raise ``StaleNodeError`` if what is at *locator* was undone lately."""
+        undone = (each() if isinstance(each, weakref.ref) else each for each in list(self._undone))
+        if any(locator is each for each in undone):
+            raise StaleNodeError("it was written in a transaction, or after a savepoint, that was undone")
 
     # -- several at once ---------------------------------------------------------------------------
 
@@ -435,9 +465,10 @@ class Reader:
     def _read_error(self, backend: Backend, locator: Any, error: Exception) -> LotdbError:
         if isinstance(error, LotdbError) and not isinstance(error, DamagedError):
             return error
-        undone = (each() if isinstance(each, weakref.ref) else each for each in self._undone)
-        if any(locator is each for each in undone):
-            return StaleNodeError("it was written in a transaction, or after a savepoint, that was undone")
+        try:
+            self.check_not_undone(locator)
+        except StaleNodeError as stale:
+            return stale
         where = place_of(backend, locator)
         if failure := store_error(error, f"cannot read {where}", where):
             return failure
@@ -456,6 +487,12 @@ class Reader:
             return []
         with system_errors(), plugin_errors(layout.backend):
             return list(self._backends(layout.backend).files(segment.locator))
+
+
+class Held(NamedTuple):
+    """Rows in memory, in place of a pack."""
+
+    array: Array
 
 
 Wanted = tuple["Reader", Layout, Segment]

@@ -31,6 +31,7 @@ from lotdb.segments.durability import make_durable
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.reader import Reader, place_of
 from lotdb.segments.small_arrays import PACK_BYTES, PACKED_BYTES, Pack, copy_rows
+from lotdb.values.numpy_types import contiguous
 
 if TYPE_CHECKING:
     from lotdb.interfaces.backend import Backend
@@ -133,7 +134,7 @@ class Stage(Reader):
 
         def summed() -> Iterator[Array]:
             nonlocal running
-            for block in map(np.ascontiguousarray, blocks):
+            for block in map(contiguous, blocks):
                 running = checksum(block, running)
                 if sums is not None:
                     sums.add(block)
@@ -154,7 +155,7 @@ class Stage(Reader):
         waiting = Pack(None, layout)
         streamed: tuple[Segment, ...] = ()
         for block in blocks:
-            waiting.add(np.ascontiguousarray(block))  # a copy: the memory of a block may be used for the next
+            waiting.add(contiguous(block))  # a copy: the memory of a block may be used for the next
             if waiting.array.nbytes >= STREAMED_BYTES:
                 streamed += (self._write_large(layout, waiting.array),)
                 waiting.rows = 0

@@ -30,6 +30,7 @@ from lotdb.errors import (
     is_gone,
 )
 from lotdb.storage.compat import FILESTORAGE_MAGIC
+from lotdb.storage.older import NAME, older_in, refuse_older
 from lotdb.storage.parts import check_file, check_folder, is_there, read_part
 
 __all__ = ["FORMAT", "LAYOUT", "MARKER", "DatabaseFolder"]
@@ -187,16 +188,26 @@ class DatabaseFolder:
             )
         return kind
 
+    def refuse_older(self, *, new: bool, read_only: bool) -> None:
+        """Raise if the data file was written by lotdb 1.x, or if one would be created beside such a file.
+
+        To be called before anything is locked: a lock leaves a file there.
+        """
+        if is_there(self.marker):
+            return
+        refuse_older(self.data_file)
+        if not new and not is_there(self.data_file) and not self.remains():
+            # Who creates a database does not wait until all files of a large folder were looked at.
+            for name in older_in(self.path) if read_only else [NAME]:
+                refuse_older(os.path.join(self.path, name))
+
     def refuse_unmarked(self) -> None:
         """Raise if the data file has no marker beside it and was not written by this LOTDB."""
         head = read_part(self.data_file, 1 << 20)
         # A creation that was cut short leaves the magic bytes alone; a lost marker, our own records.
         if len(head) <= len(FILESTORAGE_MAGIC) or b"lotdb.records" in head:
             return
-        older = (
-            "; it looks like one of lotdb 1.x, which this version does not read" if b"lotdb." in head else ""
-        )
-        raise DatabaseFormatError(f"{self.data_file} is not a LOTDB database{older}; choose another name")
+        raise DatabaseFormatError(f"{self.data_file} is not a LOTDB database; choose another name")
 
     def refuse_lost_data(self) -> None:
         """Raise if the data file is gone and other parts are left."""
@@ -277,6 +288,7 @@ def _folder_path(path: str | os.PathLike[str], name: str) -> str:
     while not is_there(nearest):
         nearest = os.path.dirname(nearest)
     if not _is_folder(nearest):
+        refuse_older(nearest)
         raise InvalidOptionError(
             f"{nearest} is not a folder; path= takes the folder and name= the file in it, as in"
             f" path={os.path.dirname(nearest)!r}, name={name!r}"

@@ -81,9 +81,10 @@ def open_storage(
 def _open(
     folder: DatabaseFolder, disk: Disk, *, new: bool, read_only: bool, timeout: float | None
 ) -> SafeFileStorage:
+    if read_only and new:
+        raise InvalidOptionError("new=True and read_only=True do not go together")
+    folder.refuse_older(new=new, read_only=read_only)
     if read_only:
-        if new:
-            raise InvalidOptionError("new=True and read_only=True do not go together")
         folder.check_plain()
         return patiently(partial(_open_for_reading, folder, disk), timeout)
     if new:

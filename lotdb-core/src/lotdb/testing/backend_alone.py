@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import errno
+import io
 import os
 import re
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -19,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lotdb import Backend, BaseNode, DamagedError, InvalidDataError, InvalidOptionError
+from lotdb.errors import store_error
 from lotdb.testing.arrays import DTYPES, OPTIONAL, ROWS, filled
 from lotdb.testing.backend_fixtures import BackendFixtures
 from lotdb.testing.bench import Alone, open_files_in
@@ -340,6 +344,60 @@ class AloneTests(BackendFixtures):
             backend.read_into(locator, row, out)
             check_same(out, np.full((1, 1024), row // 64, "float64"), f"row {row} of the blocks")
 
+    @promise(CLASS, "blocks_become_one_array")
+    def test_a_reader_may_be_opened_while_blocks_come(self, alone: Alone) -> None:
+        """Whoever opens the folder to read leaves alone what another process is writing."""
+        alone.needs_a_folder()
+        backend, array = alone.open(), filled("float64", (1000, 2))
+        alone.write(backend, array[:5])
+
+        def blocks() -> Iterator[np.ndarray[Any, Any]]:
+            for first in range(0, 1000, 250):
+                yield array[first : first + 250]
+                reader = alone.open(read_only=True)
+                list(reader.locators())
+                reader.close()
+
+        locator = backend.new_locator()
+        backend.write_blocks(locator, blocks(), array.shape, {})
+        got = alone.read(backend, locator, array, 0, 1000)
+        check_same(got, array, "what was written while another instance was opened to read")
+
+    @promise(CLASS, "one_array_is_read_back")
+    def test_what_may_not_be_read_is_no_damage(self, alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A store that may not be read is not damaged: let PermissionError pass, or raise
+        UnavailableError, so that nobody takes what is there for lost.
+        """
+        alone.needs_a_folder()
+        backend, array = alone.open(), filled("float64", (1000, 2))
+        locator = alone.write(backend, array)
+        alone.close()
+        backend = alone.open()
+        inside = os.fspath(alone.folder)
+
+        def refusing(real: Callable[..., Any]) -> Callable[..., Any]:
+            def refuse(file: Any, *args: Any, **kwargs: Any) -> Any:
+                if isinstance(file, str | os.PathLike) and os.fspath(file).startswith(inside):
+                    raise PermissionError(errno.EACCES, "Permission denied", os.fspath(file))
+                return real(file, *args, **kwargs)
+
+            return refuse
+
+        with monkeypatch.context() as patched:
+            for module, name in ((builtins, "open"), (io, "open"), (os, "open")):
+                patched.setattr(module, name, refusing(getattr(module, name)))
+            try:
+                alone.read(backend, locator, array, 0, 10)
+            except DamagedError as error:
+                if store_error(error, "it cannot be read", None) is None:
+                    pytest.fail(
+                        f"Backend.read_into: a PermissionError became {error!r}; let it pass, or raise "
+                        "DamagedError from it"
+                    )
+            except Exception:
+                pass  # which the core tells from damage
+        check_same(alone.read(backend, locator, array, 0, 10), array[:10], "once it may be read again")
+
     @pytest.mark.parametrize("error", [OSError, Interruption])
     @promise(CLASS, "one_array_is_read_back")
     def test_delete_removes_what_a_failed_write_has_left(
@@ -376,7 +434,10 @@ class AloneTests(BackendFixtures):
         for seed in range(6):  # a single file need not shrink, but what was free in it is used again
             backend.delete(alone.write(backend, filled("float64", (100_000,), seed)))
         grown = sum(alone.left(backend).values()) - before
-        assert grown < 1_700_000, f"{grown} of 4800000 bytes that were deleted are left in the folder"
+        assert grown < 1_700_000, (
+            f"{grown} of 4800000 bytes that were deleted are left in the folder; a single file need not "
+            "shrink, but Backend.write puts new arrays where deleted ones were"
+        )
         got = alone.read(backend, locator_kept, kept, 0, 1000)
         check_same(got, kept, "deleting one array changed another")
         for locator, seed in others.items():
@@ -436,6 +497,10 @@ class AloneTests(BackendFixtures):
         if not alone.in_memory:
             late = {at for at in listed.values() if not started - 5 < at < time.time() + 5}
             assert not late, f"Backend.locators: its times are not those of the writes: {late}"
+            time.sleep(0.02)
+            assert dict(backend.locators()) == listed, (
+                "Backend.locators: the time is that of the array's last change, not that of the listing"
+            )
         backend.delete(locators[0])
         assert sorted(dict(backend.locators())) == sorted(locators[1:]), (
             "Backend.locators: it lists what was deleted, or not what is left"

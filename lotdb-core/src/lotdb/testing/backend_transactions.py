@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lotdb import Backend, ConflictError, DataNode
+from lotdb import Backend, Blocks, ConflictError, DataNode
 from lotdb.testing import another_process
 from lotdb.testing.arrays import filled
 from lotdb.testing.backend_fixtures import BackendFixtures
@@ -28,6 +28,11 @@ __all__ = ["TransactionTests"]
 LARGE = (200_000, 2)  # float64: over 1 MiB, so it is written at once; smaller ones wait for the commit
 LEFT = "Backend.delete: what an undone transaction wrote is removed"
 
+BY_LIBRARY = (
+    "call context.sync, context.sync_file and context.sync_folder, or, if a library syncs by itself, set "
+    "syncs_with_os_fsync = False in the class of the tests"
+)
+
 
 class TransactionTests(BackendFixtures):
     """Commit, abort, exceptions, savepoints, conflicts, full disks and killed processes."""
@@ -36,7 +41,7 @@ class TransactionTests(BackendFixtures):
     def test_a_commit_is_on_the_disk(
         self, bench: Bench, backend_class: type[Backend], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """write() puts the bytes, and the folders that lead to them, on the disk before it returns, if
+        """write() and write_blocks() put the bytes, and the folders that lead to them, on the disk, if
         context.durable: call context.sync and context.sync_folder. A power cut loses the rest.
         """
         bench.needs_a_database()
@@ -47,18 +52,22 @@ class TransactionTests(BackendFixtures):
         with synced_inodes(monkeypatch) as synced:
             bench.node("small").write_data(filled("float64", (10,)))
             bench.node("large").write_data(filled("float64", LARGE))
+            array = filled("float64", LARGE, 1)  # by write_blocks()
+            blocks = Blocks([array[:150_000], array[150_000:]], array.dtype, (2,), len(array))
+            bench.node("blocks").write_data(blocks)
             bench.commit()
-        for key in ("small", "large"):
+        for key in ("small", "large", "blocks"):
             for file in bench.files_of(bench.node(key).get_data()):
                 status = file.stat()
                 assert (status.st_dev, status.st_ino) in synced, (
                     f"BackendContext.durable: {file} was not fsynced before the commit; a power cut loses it"
+                    f"; {BY_LIBRARY}"
                 )
                 for folder in _folders_of(file, bench):
                     status = folder.stat()
                     assert os.name == "nt" or (status.st_dev, status.st_ino) in synced, (
                         f"BackendContext.durable: {folder}, the way to {file}, was not fsynced; "
-                        "a power cut loses it"
+                        f"a power cut loses it; {BY_LIBRARY}"
                     )
 
     @promise(CLASS, "a_committed_payload_is_read_back", "deleting_gives_the_space_back")

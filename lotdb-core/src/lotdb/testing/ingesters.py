@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import io
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from lotdb import (
     SourceFile,
 )
 from lotdb.testing.bench import open_files_in
+from lotdb.testing.limits import at_once, switching_often
 from lotdb.testing.promises import INGESTER, Kit, promise
 from lotdb.testing.seen import check_same, picture
 
@@ -91,7 +92,10 @@ class Sample:
     options
         Further arguments of ``attach_file``.
     beside
-        The files that belong to it, as a mapping of their names to their bytes.
+        The files that belong to it, as a mapping of their names to their bytes. One that is cut off must be
+        an ``IngestError``.
+    open_ended
+        Names of those of them that may end anywhere, such as a text with notes: nothing says how long it is.
     exported
         Whether the plugin's ``lotdb_export_file``, if it has one, makes a file of the same data. Formats
         that are lossy, or are only read, do not. Of several payloads each is exported on its own; some may be
@@ -107,6 +111,7 @@ class Sample:
     options: Mapping[str, Any] = field(default_factory=dict)
     exported: bool = True
     beside: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    open_ended: Collection[str] = ()
 
     @property
     def kind(self) -> str:
@@ -340,6 +345,41 @@ class IngesterTests(Kit):
             assert pictures[0] == pictures[1], f"{sample.name} gives something else the second time"
 
     @promise(INGESTER, "a_file_gives_just_what_it_holds")
+    def test_files_are_left_alone(self, node: DataNode, samples: Sequence[Sample], tmp_path: Path) -> None:
+        """It changes no file, and makes none: folders of recordings are often shared, or read-only."""
+        for sample in samples:
+            folder = tmp_path / f"folder of {sample.name}"
+            folder.mkdir(exist_ok=True)
+            _write_beside(sample, folder)
+            _write(folder / sample.name, sample.content)
+            before = _files_in(folder)
+            _attach(node, sample, sample.content, folder)
+            after = _files_in(folder)
+            more = sorted(after.keys() - before.keys())
+            assert not more, f"reading {sample.name} makes {more} beside it; use a temporary folder"
+            changed = sorted(path for path in before if after.get(path) != before[path])
+            assert not changed, f"reading {sample.name} changes {changed}"
+
+    @promise(INGESTER, "it_gives_the_same_every_time")
+    def test_threads_may_take_files_in_at_once(
+        self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        """Several threads may take files in at once, each into a tree of its own."""
+        for sample in samples:
+            _write_beside(sample, tmp_path)
+            _write(tmp_path / sample.name, sample.content)
+        pairs = [(sample, number) for number in range(2) for sample in samples]
+
+        def take(sample: Sample) -> None:
+            for _ in range(3):
+                node = DataNode("node", plugins=OnlyThis(plugin))
+                node.attach_file(tmp_path / sample.name, format=sample.format, **sample.options)
+                _check_holds(node, sample, f"among threads, {sample.name} gives what it holds")
+
+        with switching_often():
+            at_once([partial(take, sample) for sample, _ in pairs[:6]])
+
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_what_files_hold_goes_into_any_backend(
         self, plugin: Any, samples: Sequence[Sample], backends: Sequence[str], tmp_path: Path
     ) -> None:
@@ -467,9 +507,17 @@ class IngesterTests(Kit):
     def test_an_empty_file_is_taken_in_or_refused(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
-        """An empty file is taken in, or is an IngestError; it comes back in time."""
+        """An empty file is taken in as one, or is an IngestError; it comes back in time."""
         for sample in samples:
+            _attach(node, sample, sample.content, tmp_path)
+            before = dict(_payloads(node, sample))
             self._check(node, sample, b"", tmp_path)
+            for name, payload in _payloads(node, sample).items():
+                is_new = payload.metadata.get("_source_sha256") != before[name].metadata["_source_sha256"]
+                assert not (is_new and payload.nbytes), (
+                    f"{sample.name}, emptied, gives {payload.nbytes} bytes of data: keep nothing of what an "
+                    "earlier file at its path held"
+                )
 
     @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_a_truncated_file_is_taken_in_or_refused(
@@ -550,12 +598,20 @@ class IngesterTests(Kit):
     def test_files_beside_that_are_missing_or_cut_are_taken_in_or_refused(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
-        """A file beside it that is missing or cut off is taken in as it is, or is an IngestError."""
+        """A file beside it that is cut off is an IngestError: compare what the header says with beside.size.
+        One that is missing may be left out, if it need not be there.
+        """
         for sample in samples:
             for name, content in sample.beside.items():
                 for length in [None, 0, *self._places(len(content))]:
                     damaged = {**sample.beside, name: None if length is None else content[:length]}
-                    self._check(node, sample, sample.content, tmp_path, damaged)
+                    is_taken = self._check(node, sample, sample.content, tmp_path, damaged)
+                    if is_taken and length is not None and length < len(content):
+                        assert name in sample.open_ended, (
+                            f"{name} beside {sample.name} was cut to {length} of {len(content)} bytes and "
+                            "taken in; compare what the header says with beside.size, and raise "
+                            "IngestError. If nothing says how long it is: Sample(open_ended=[name])"
+                        )
 
     @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_a_change_of_a_file_beside_is_noticed(
@@ -576,11 +632,13 @@ class IngesterTests(Kit):
         content: bytes,
         folder: Path,
         beside: Mapping[str, bytes | None] | None = None,
-    ) -> None:
+    ) -> bool:
+        """Whether it was taken in; what is neither that nor an ``IngestError`` fails the test."""
         before = picture(node)
+        failure: LotdbError | None = None
 
         def attach() -> None:
-            failure: LotdbError | None = None
+            nonlocal failure
             try:
                 _attach(node, sample, content, folder, beside=beside)
                 # Altered, it may give several payloads in place of one, or others.
@@ -601,6 +659,16 @@ class IngesterTests(Kit):
             assert picture(node) == before, "after an IngestError the node is as it was"
 
         _within(self.seconds, attach)
+        return failure is None
+
+
+def _files_in(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Time of change and contents of each file below *folder*."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def _with_its_arguments(function: Callable[..., Any], **about: Any) -> Any:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, BaseNode, MissingPluginError, Plugins
+from lotdb import LOTDB, BaseNode, DataNode, MissingPluginError, PayloadExistsError, Plugins
 from lotdb.testing.bench import NAME
 from lotdb.testing.plugin_fixtures import PluginFixtures
 from lotdb.testing.promises import NODE_TYPE, promise
@@ -49,7 +50,15 @@ class NodeTypeTests(PluginFixtures):
         The module or object with the hook ``lotdb_get_node_type``.
     node_type
         The registered name of the type.
+    refused
+        For a type that checks what is written: attributes with a value that it refuses for each. They must be
+        refused whichever way they come.
     """
+
+    @pytest.fixture
+    def refused(self) -> Mapping[str, Any]:
+        """Attributes that nodes of the type refuse, each with such a value."""
+        return {}
 
     @pytest.fixture
     def node_type(self) -> str:
@@ -202,6 +211,17 @@ class NodeTypeTests(PluginFixtures):
             )
             assert child.parent == node, "its child has another parent"
             assert node["a child of its own"] == child, "it does not find its child"
+            key, path = child.key, child.path
+            assert key in node, f"its child {key!r} is not in it"
+            for way, there in (
+                ("iter()", list(node)),
+                ("keys()", [*node.keys()]),
+                ("items()", [each for each, _ in node.items()]),
+                ("values()", [each.key for each in node.values()]),
+                ("iterate_tree()", [each.key for each in node.iterate_tree() if each.path == path]),
+            ):
+                assert key in there, f"{way} leaves its child {key!r} out"
+            assert node.get(key) == child, f"get() does not find its child {key!r}"
             data = node.get_data_node("data", samplerate_hz=50, data_attribute="emg")
             assert (data.samplerate_hz, data.data_attribute) == (50, "emg"), "get_data_node() loses arguments"
             data.write_data(np.arange(3))
@@ -227,6 +247,73 @@ class NodeTypeTests(PluginFixtures):
         assert named or not lost, f"__init__ does not take {sorted(lost)}; leave it as it is"
         node = node_class(plugins=plugins)
         assert node.get_node("child")._tree.plugins is plugins, "__init__ loses plugins="
+
+    @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
+    def test_data_are_written_and_read_as_by_any_data_node(
+        self, root: BaseNode, node_class: type[BaseNode]
+    ) -> None:
+        """What a type of data nodes overrides of writing and reading passes all arguments on."""
+        if not issubclass(node_class, DataNode):
+            pytest.skip("it is no type of data nodes")
+        node, array = root["group/typed"], np.arange(12.0).reshape(6, 2)
+        assert isinstance(node, DataNode)
+        written = node.write_data(
+            array, data_attribute="any data", samplerate_hz=50, metadata={"unit": "any"}, content_type="a/b"
+        )
+        there = node.get_data("any data")
+        for payload in (written, there, node.payloads["any data"]):
+            about = (payload.samplerate_hz, payload.metadata, payload.content_type)
+            assert about == (50, {"unit": "any"}, "a/b"), f"write_data() loses what it is given: {about}"
+        assert node.has_data("any data"), "has_data() does not find what was written"
+        assert np.array_equal(node.read_data(1, 3, data_attribute="any data"), array[1:3]), (
+            "read_data() gives other rows"
+        )
+        seconds = node.read_seconds(0.02, 0.06, data_attribute="any data")
+        assert np.array_equal(seconds, array[1:3]), "read_seconds() gives other rows"
+        node.append_data(array[:1], data_attribute="any data")
+        assert len(node.get_data("any data")) == 7, "append_data() loses its rows, or the name"
+        node.replace_data(array[:2], data_attribute="any data")
+        replaced = node.read_data(data_attribute="any data")
+        assert np.array_equal(replaced, array[:2]), "replace_data() loses data, or the name"
+        with pytest.raises(PayloadExistsError):
+            node.write_data(array, data_attribute="any data", if_exists="error")
+            pytest.fail("write_data() loses if_exists=")
+        node.delete_data("any data")
+        assert not node.has_data("any data"), "delete_data() leaves it"
+
+    @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
+    def test_what_it_refuses_is_refused_whichever_way_it_comes(
+        self, root: BaseNode, node_type: str, refused: Mapping[str, Any], plugins: Plugins
+    ) -> None:
+        """What the type refuses is refused in check_write(), which sees each write whichever way it comes;
+        overriding set_attribute() leaves the other ways open.
+        """
+        if not refused:
+            pytest.skip("it checks nothing: the fixture refused says what it refuses")
+        for name, value in refused.items():
+            others = BaseNode("group", plugins=plugins)
+            others.get_node("typed").attrs[name] = value
+            plain = root.get_node(f"plain with {name}")
+            plain.attrs[name] = value
+            node = root["group/typed"]
+            before = picture(root["group"])
+            ways: list[tuple[str, Callable[[], object]]] = [
+                ("set_attribute()", partial(node.set_attribute, name, value)),
+                ("attrs[...] = ", partial(node.attrs.__setitem__, name, value)),
+                ("attrs.update()", partial(node.attrs.update, {"another": 1, name: value})),
+                ("merge_tree()", partial(root["group"].merge_tree, others, overwrite=True)),
+                (
+                    "get_node(node_type=), of a plain node that has it",
+                    partial(root.get_node, plain.key, node_type=node_type),
+                ),
+            ]
+            for way, write in ways:
+                try:
+                    write()
+                except Exception:
+                    assert picture(root["group"]) == before, f"{way} is refused, and changes something"
+                    continue
+                pytest.fail(f"{way} takes {name!r} = {value!r}; refuse it in check_write(written, removed)")
 
     # -- behaviour only ----------------------------------------------------------------------------
 
@@ -280,6 +367,8 @@ class NodeTypeTests(PluginFixtures):
         one, two = root["group/typed"], root["group"].get_node("typed")
         assert one == two
         assert hash(one) == hash(two)
+        other = root.get_node_path("elsewhere/typed", node_type=one.node_type)
+        assert one != other, "two nodes are equal if they are the same node, not if their keys are"
         one.attrs["set by one"] = 1
         assert two.attrs["set by one"] == 1
         for node in (one, two, node_class("dataset", plugins=plugins)):

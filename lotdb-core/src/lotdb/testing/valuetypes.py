@@ -97,6 +97,15 @@ class ValueTypeTests(PluginFixtures):
             )
 
     @promise(VALUE_TYPE, "the_plugin_gives_value_types")
+    def test_earlier_versions_are_read(self, types: Sequence[ValueType]) -> None:
+        """ValueType.older has a decoder for each version before the current one: databases hold them."""
+        for each in types:
+            missing = sorted({*range(1, each.version)} - {*each.older})
+            assert not missing, (
+                f"{each.name!r} is in version {each.version}, and older= has no decoder for {missing}"
+            )
+
+    @promise(VALUE_TYPE, "the_plugin_gives_value_types")
     def test_each_type_is_tried(self, types: Sequence[ValueType], values: Sequence[Any]) -> None:
         """The fixture values has values of each type that the plugin gives, and of no other."""
         tried, given = {type(value) for value in values}, {each.type for each in types}
@@ -114,6 +123,10 @@ class ValueTypeTests(PluginFixtures):
             got = node.attrs["value"]
             assert not isinstance(got, Undecodable), f"{value!r} cannot be decoded: {got!r}"
             assert self.same(got, value), f"{value!r} comes back as {got!r}"
+            if _is_constant(value) and got == value:
+                assert hash(got) == hash(value), (
+                    f"{value!r} comes back equal, and with another hash: it is not found in sets and dicts"
+                )
             assert _shown(value) == shown, f"encode() changes the value: {shown} is now {value!r}"
 
     @promise(VALUE_TYPE, FIRST)

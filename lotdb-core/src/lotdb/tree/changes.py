@@ -227,7 +227,8 @@ class Changes(Sequence[Change]):
     def new_path(self, path: str) -> str | None:
         """Where the node is now that was at *path* before the commit; None if it was deleted.
 
-        All paths are to be asked before any is changed: two nodes may have changed places.
+        All paths are to be asked before any is changed: two nodes may have changed places. It knows only what
+        the commit changed: a path at which there was no node is given back as it is.
         """
         if self._places is None:
             gone = {each.path: None for each in self._changes if each.kind == "deleted"}

@@ -28,7 +28,7 @@ from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.reader import Reader, Wanted, read_ahead
 from lotdb.segments.stage import Stage
-from lotdb.tree.tree import Tree
+from lotdb.tree.tree import Pinned, Tree
 from lotdb.values import values
 
 __all__ = [
@@ -228,7 +228,17 @@ class DetachedCopy(Tree):
     def __init__(self, plugins: Loader, origin: Tree) -> None:
         super().__init__(plugins)
         self.stage = _CopiedStage(self, origin)
+        self._origin = origin
         origin.pin(self)
+
+    def check_open(self) -> None:
+        self._origin.check_open()
+
+    def is_here(self) -> bool:
+        return self._origin.is_here()
+
+    def pin(self, copy: Pinned) -> None:
+        self._origin.pin(copy)
 
 
 class _CopiedStage(Stage):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import replace
 from functools import partial
 from threading import get_ident
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,7 +24,14 @@ from lotdb.tree.journal import Journal
 from lotdb.tree.whole import Whole
 from lotdb.values import values
 
-__all__ = ["Tree"]
+__all__ = ["Pinned", "Tree"]
+
+
+class Pinned(Protocol):
+    """What reads from a tree that it was made from."""
+
+    def follow(self) -> bool:
+        """Called when a commit or a savepoint may have moved files."""
 
 
 class Tree:
@@ -99,6 +106,9 @@ class Tree:
     def check(self) -> None:
         """Raise the right error if the tree cannot be used here and now."""
 
+    def check_open(self) -> None:
+        """Raise the right error if the tree is closed; in any thread."""
+
     def check_writable(self) -> None:
         """Raise the right error if the tree cannot be changed here and now."""
 
@@ -153,8 +163,12 @@ class Tree:
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call *undo* if the transaction is aborted, or rolled back to before now."""
 
-    def pin(self, copy: Tree) -> None:
+    def pin(self, copy: Pinned) -> None:
         """Keep what *copy* reads from here as long as it lives."""
+
+    def follow(self) -> bool:
+        """Note where files have moved, in what reads from another tree."""
+        return False
 
     def peek(self, record: Any) -> Any:
         """The stored state of *record*, if it is not in memory; else None. It is not put into memory."""

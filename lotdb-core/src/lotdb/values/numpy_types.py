@@ -26,6 +26,7 @@ from lotdb.errors import UnsupportedValueError
 
 __all__ = [
     "SCALAR_TYPES",
+    "contiguous",
     "make_array",
     "make_dtype",
     "make_scalar",
@@ -55,12 +56,19 @@ def make_scalar(dtype: Any, data: bytes) -> object:
 
 def take_array(array: Any) -> tuple[Any, ...]:
     """Parts of an array: its dtype, shape and bytes in C order."""
-    if array.dtype.names is not None and not array.flags.c_contiguous:
-        # Between its fields, bytes of a copy would be whatever was in memory before.
-        whole = np.zeros(array.shape, array.dtype)
-        whole[...] = array
-        array = whole
-    return take_dtype(array.dtype)[0], tuple(array.shape), array.tobytes()
+    return take_dtype(array.dtype)[0], tuple(array.shape), contiguous(array).tobytes()
+
+
+def contiguous(array: Any) -> np.ndarray[Any, Any]:
+    """*array* in C order: itself, with all of its bytes, or a copy with zeros between the fields of items.
+
+    The bytes between the fields of numpy's own copies are whatever was in memory before.
+    """
+    if array.dtype.names is None or array.flags.c_contiguous:
+        return np.asarray(array, order="C")
+    whole = np.zeros(array.shape, array.dtype)
+    whole[...] = array
+    return whole
 
 
 def make_array(dtype: Any, shape: tuple[int, ...], data: bytes) -> np.ndarray[Any, Any]:

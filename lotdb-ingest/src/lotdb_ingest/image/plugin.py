@@ -70,6 +70,12 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | Mapping[str, Ingested] |
 
 
 @hookimpl
+def lotdb_get_export_formats() -> list[str]:
+    """The formats that :func:`lotdb_export_file` writes."""
+    return [*FORMATS]
+
+
+@hookimpl
 def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     """Write pixels; option ``quality`` for jpeg (95), ``quality`` and ``lossless`` for webp.
 

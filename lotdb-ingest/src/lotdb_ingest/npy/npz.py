@@ -57,6 +57,12 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | Mapping[str, Ingested] |
 
 
 @hookimpl
+def lotdb_get_export_formats() -> list[str]:
+    """The formats that :func:`lotdb_export_file` writes."""
+    return ["npz"]
+
+
+@hookimpl
 def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     """Write an array, or a table without missing cells, as the one member of an archive.
 

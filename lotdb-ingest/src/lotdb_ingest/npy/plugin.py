@@ -42,6 +42,12 @@ def _blocks(source: SourceFile, header: Header) -> Iterator[np.ndarray[Any, Any]
 
 
 @hookimpl
+def lotdb_get_export_formats() -> list[str]:
+    """The formats that :func:`lotdb_export_file` writes."""
+    return ["npy"]
+
+
+@hookimpl
 def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     """Write an array, or a table without missing cells, as ``numpy.save`` would."""
     if target.format != "npy" or payload.kind not in ("array", "table"):

@@ -82,6 +82,12 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
 
 
 @hookimpl
+def lotdb_get_export_formats() -> list[str]:
+    """The formats that :func:`lotdb_export_file` writes."""
+    return [*DELIMITERS]
+
+
+@hookimpl
 def lotdb_export_file(target: TargetFile, payload: Payload) -> bool | None:
     r"""Write a table, or an array of numbers, texts or times with one or two axes.
 

@@ -1,0 +1,5 @@
+"""What ``LOTDB(backends={"zarr": {...}})`` may have; here, so that the plugin can say it without zarr."""
+
+__all__ = ["SETTINGS"]
+
+SETTINGS = ("store",)

@@ -1,0 +1,94 @@
+"""Payloads for pandas, with the index and the types that ``write_frame`` has noted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lotdb.errors import InvalidDataError
+from lotdb.extras import import_extra
+from lotdb.interop.labels import NOTES, variables_of
+from lotdb.interop.xarray_out import _attributes_of
+
+if TYPE_CHECKING:
+    from lotdb.content.payload import Payload
+
+__all__ = ["FRAME_NOTES", "to_pandas"]
+
+#: The name in a payload's metadata of what ``write_frame`` keeps there.
+FRAME_NOTES = "_pandas"
+
+
+def to_pandas(payload: Payload) -> Any:
+    """See :meth:`lotdb.Payload.to_pandas`."""
+    pandas = import_extra("pandas", "lotdb-core[pandas]", "to_pandas()")
+    if payload.kind in ("text", "bytes"):
+        raise InvalidDataError(f"{payload._place} is of kind {payload.kind!r}, and no array; use read()")
+    if payload.kind == "table":
+        return _table(pandas, payload)
+    shape = payload.shape
+    if payload.dtype.names and len(shape) == 1:
+        frame = pandas.DataFrame({name: _native(rows) for name, rows in _fields(payload.read())})
+        return _indexed(pandas, payload, frame)
+    if len(shape) not in (1, 2):
+        raise InvalidDataError(
+            f"{payload._place} has {len(shape)} axes, and a DataFrame two; use to_xarray(), or read()"
+        )
+    data = _native(payload.read())
+    made = pandas.Series(data, name=payload.name) if len(shape) == 1 else pandas.DataFrame(data)
+    return _indexed(pandas, payload, made)
+
+
+def _fields(rows: Any) -> list[tuple[str, Any]]:
+    return [(name, np.ascontiguousarray(rows[name])) for name in rows.dtype.names]
+
+
+def _native(data: Any) -> Any:
+    """*data* in the machine's byte order, which is the only one that pandas works with."""
+    return data.astype(data.dtype.newbyteorder("="), copy=False)
+
+
+def _indexed(pandas: Any, payload: Payload, made: Any) -> Any:
+    times = [each for each in variables_of_here(payload) if each.axis is not None]
+    if times:
+        made.index = pandas.Index(times[0].read(0, len(made)), name=times[0].name)
+    return made
+
+
+def variables_of_here(payload: Payload) -> Any:
+    return variables_of(payload.for_threads(), _attributes_of(payload))
+
+
+def _table(pandas: Any, payload: Payload) -> Any:
+    frame = payload.read_frame()
+    metadata = payload.metadata
+    notes = metadata.pop(FRAME_NOTES, None)
+    metadata.pop(NOTES, None)
+    if not isinstance(notes, dict):
+        return _indexed(pandas, payload, frame)
+    for column, said in notes.get("types", {}).items():
+        frame[column] = _as_noted(pandas, frame[column], said)
+    frame.attrs = metadata
+    levels = notes.get("index")
+    if levels is None:
+        return frame
+    frame = frame.set_index([level["column"] for level in levels])
+    frame.index.names = [level["name"] for level in levels]
+    if len(levels) == 1 and isinstance(frame.index, pandas.DatetimeIndex) and notes.get("freq"):
+        frame.index.freq = notes["freq"]
+    return frame
+
+
+def _as_noted(pandas: Any, series: Any, said: dict[str, Any]) -> Any:
+    if "categories" in said:
+        categories = pandas.Index(said["categories"], dtype=said.get("of"))
+        dtype = pandas.CategoricalDtype(categories, ordered=said["ordered"])
+        return series.astype(object).astype(dtype)
+    if "zone" in said:
+        return series.dt.tz_localize("UTC").dt.tz_convert(said["zone"])
+    if said["dtype"] != "object":
+        return series.astype(said["dtype"])
+    objects = series.astype(object)
+    objects[series.isna()] = None if said["missing"] == "None" else np.nan
+    return objects

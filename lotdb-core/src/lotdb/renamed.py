@@ -1,0 +1,122 @@
+"""What lotdb 1.x called otherwise: each old name, and what to use instead."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from lotdb.errors import RenamedError
+
+__all__ = ["DATABASE", "DATA_NODE", "MODULE", "NODE", "PAYLOAD", "Renamed", "hide", "import_hint"]
+
+NODE: Final = {
+    "add_trees": "node.add_tree(tree) for each tree",
+    "all_attribute_keys": "list(node.attrs)",
+    "all_attributes": "list(node.attrs.values()), and node.payloads",
+    "all_node_keys": "list(node)",
+    "all_nodes": "list(node.values())",
+    "attribute_storage": "node.attrs and node.payloads",
+    "display": "the command: lotdb tree DATABASE",
+    "from_tree": "node.get_data_node(path)",
+    "ga": "node.get_attribute(name), or node.set_attribute(name, value)",
+    "get_main_tree": "the root that db.connection() gives",
+    "get_max_depth": "max(len(each.path.split('/')) for each in node.iterate_tree_leaves())",
+    "get_node_attribute": "node[path].get_attribute(name)",
+    "get_nodes": "[node.get_node(key) for key in keys]",
+    "get_path_keys": "node.path.split('/')",
+    "gn": "node.get_node(key)",
+    "gna": "node[path].get_attribute(name)",
+    "gns": "node.get_node_path(keys)",
+    "gps": "node.path.split('/')",
+    "iterate_tree_crone": "node.iterate_tree_leaves()",
+    "node_storage": "the node itself, which is a mapping of its children",
+    "unconnect": "node.path, and root[path] in another process",
+}
+DATA_NODE: Final = {
+    "configure_data_storage": "node.configure_data(samplerate_hz=…, backend=…, data_attribute=…)",
+    "data_backend": "node.backend",
+}
+DATABASE: Final = {
+    "cache_size": "nothing: the cache has a size that fits",
+    "conn_dict": "db.connection()",
+    "data_store_path": "nothing: each backend keeps its files beside the data file",
+    "db": "nothing: ZODB is behind db.connection(), db.run() and db.pack()",
+    "minimize_cache": "nothing: the cache keeps within its size",
+    "setup_storage_tree_db": "LOTDB(path), which opens the database",
+}
+PAYLOAD: Final = {
+    "blob_object": "payload.read()",
+    "copy_for_tree": "node.copy_tree()",
+    "dataset_path": "payload.segments",
+    "get_metadata": "payload.metadata[name]",
+    "metadata_dict": "dict(payload.metadata)",
+    "read_bytes": "payload.read()",
+    "read_interval": "payload.read(start, stop)",
+    "read_table": "payload.read_frame()",
+    "read_text": "payload.read()",
+    "sample_count": "payload.shape[0]",
+    "set_metadata": "node.write_data(data, metadata=…)",
+    "store_path": "payload.segments",
+}
+MODULE: Final = {
+    "BaseNodeUnconnected": "node.path, and root[path] in another process",
+    "BlobObject": "lotdb.Payload",
+    "BlobReader": "lotdb.DataReader",
+    "BlobWriter": "lotdb.DataWriter",
+    "DataObject": "lotdb.Payload",
+    "NodeConnection": "db.connection()",
+    "PathFileObj": "pathlib.PurePath",
+    "add_blob": "lotdb.DataWriter.write_bytes(node, data)",
+    "apply_args_and_kwargs": "function(node, **arguments)",
+    "filter_node_list": "node.find(pattern, where=…)",
+    "load_files_directory": "node.ingest_tree(folder, pattern)",
+    "load_files_folder": "node.ingest_tree(folder, pattern)",
+    "load_from_file": "LOTDB(path)",
+    "load_small_files_directory": "node.ingest_tree(folder, pattern)",
+    "load_small_files_folder": "node.ingest_tree(folder, pattern)",
+    "node_list_to_dataframe": "node.find(pattern).to_frame(columns=…)",
+    "node_process_cruncher": "concurrent.futures, with LOTDB(path, read_only=True) in each process",
+    "save_to_file": "LOTDB(path)",
+    "starmap_with_kwargs": "concurrent.futures",
+    "test_counter": "a function of your own",
+    "tree_to_dataframe": "node.find(pattern).to_frame(columns=…)",
+}
+
+
+class Renamed:
+    """Stands in a class in place of a member that lotdb 1.x had, so that asking for it says what to use.
+
+    (A ``__getattr__`` could say it, too, and would make every attribute slower to read.)
+    """
+
+    def __init__(self, owner: type, name: str, instead: str) -> None:
+        self._owner, self._name, self._instead = owner, name, instead
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        try:  # a class that stands behind may have it
+            return getattr(super(self._owner, owner if instance is None else instance), self._name)
+        except AttributeError:
+            raise _error(owner.__name__, self._name, self._instead) from None
+
+
+def hide(owner: type, names: dict[str, str]) -> None:
+    """Let *owner* answer the old *names*. They are set here, so that type checkers do not know them."""
+    for name, instead in names.items():
+        if name not in vars(owner):
+            setattr(owner, name, Renamed(owner, name, instead))
+
+
+def import_hint(name: str) -> str:
+    """What to say to a program that imports the old *name* from ``lotdb``; "" if there is no such."""
+    return f"lotdb has no {name!r}; {_advice(MODULE[name])}" if name in MODULE else ""
+
+
+def _error(owner: str, name: str, instead: str) -> RenamedError:
+    return RenamedError(f"{owner!r} has no {name!r}; {_advice(instead)}")
+
+
+def _advice(instead: str) -> str:
+    return (
+        f"lotdb 1.x called it so: use {instead}"
+        if not instead.startswith("nothing")
+        else (f"lotdb 1.x had it, and now there is {instead}")
+    )

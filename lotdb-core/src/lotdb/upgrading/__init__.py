@@ -1,0 +1,1 @@
+"""Copying databases of lotdb 1.x into new ones."""
