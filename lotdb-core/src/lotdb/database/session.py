@@ -167,11 +167,7 @@ class ConnectedTree(Tree):
         if record._p_changed is not None:
             return None
         self.check()
-        connection = self._session.connection
-        try:
-            return connection._reader.getState(connection._storage.load(record._p_oid)[0])
-        except Exception:  # loading it in the usual way then fails with the right error
-            return None
+        return self._session.connection.peek(record)
 
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()

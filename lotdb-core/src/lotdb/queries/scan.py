@@ -53,10 +53,10 @@ def scan(top: Node, first: Step, tests: Tests, node_type: str | None) -> Iterato
     while stack:
         level = stack[-1]
         if level.hits is not None:
-            hits, level.hits = level.hits, None
+            found, level.hits = level.hits, None
             node, container, removals = level.node, level.container, level.removals
             epoch, version = level.epoch, level.version
-            for key, entry in hits:
+            for key, entry in found:
                 if tree.removals == removals or key in container:
                     yield node, key, entry, container, epoch, version
         same, after = level.step.same, level.step.after
@@ -80,13 +80,22 @@ def scan(top: Node, first: Step, tests: Tests, node_type: str | None) -> Iterato
                 ):
                     yield level.node, key, entry, level.container, level.epoch, level.version
                 continue
-            flat, version = _peek_children(record, tree), tree.version
+            # What was found here before this tree was changed may be another record by now.
+            version = tree.version
+            flat = _peek_children(record, tree)
             if at.finds and _is_found(entry, tests, node_type, tree, flat) and level.is_there(key):
                 yield level.node, key, entry, level.container, level.epoch, level.version
             if at.leads and type(record) is Children and level.is_there(key):
+                hits = None
+                if version != tree.version or version != level.version:
+                    flat = None
+                elif flat is not None and select is not None and at.same is not None and at.same.finds:
+                    hits = _select(flat, select)
+                    if hits is not None and not hits:
+                        continue  # as in most branches: all below it are leaves, and none is found
                 child = level.node._child(key, entry, level.container, level.epoch, level.version)
                 _refuse_endless(child, record, len(stack))
-                stack.append(_Level(child, at, select, flat if version == tree.version else None))
+                stack.append(_Level(child, at, select, flat, hits))
                 break  # and go on with the rest of these later
         else:
             if not level.fetch():
@@ -98,7 +107,12 @@ def _is_found(
 ) -> bool:
     if node_type is not None and entry[0] != node_type:
         return False
-    return tests.asks_nothing or tests.match(laid_out(entry, tree, flat))
+    if tests.asks_nothing:
+        return True
+    if flat is not None and flat[0] == OWN_KEY and type(flat[1]) is tuple:
+        test = tests.of(flat[1][0])  # mostly none: branches have other attributes than leaves, or no ones
+        return test is not None and test((entry[0], *flat[1]))
+    return tests.match(laid_out(entry, tree, flat))
 
 
 def laid_out(entry: Entry, tree: Tree, flat: tuple[Any, ...] | None = None) -> Entry:
@@ -132,11 +146,28 @@ def _peek_children(record: Any, tree: Tree) -> tuple[Any, ...] | None:
     return state if type(state) is tuple and state else None
 
 
+def _select(flat: tuple[Any, ...], select: Callable[..., Any]) -> list[tuple[str, Entry]] | None:
+    """What is found among the children in *flat*, if that can be told of all at once."""
+    keys, entries = _pairs(flat)
+    if not keys:
+        return []
+    # If they are not in order, a level of them says so.
+    found: list[tuple[str, Entry]] | None = select(keys, entries) if OWN_KEY < keys[0] <= keys[-1] else None
+    return found
+
+
+def _pairs(flat: tuple[Any, ...]) -> tuple[tuple[str, ...], tuple[Entry, ...]]:
+    """The keys and the entries of the children in *flat*, where they stand one after the other."""
+    start = 2 if flat and flat[0] == OWN_KEY else 0
+    return flat[start::2], flat[start + 1 :: 2]
+
+
 class _Level:
     """The children of one node that the pattern reaches, fetched bit by bit."""
 
     __slots__ = (
         "_batches",
+        "_first_hits",
         "_flat",
         "_last",
         "_select",
@@ -150,7 +181,9 @@ class _Level:
         "version",
     )
 
-    def __init__(self, node: Node, step: Step, select: Callable[..., Any] | None, flat: Any = None) -> None:
+    def __init__(
+        self, node: Node, step: Step, select: Callable[..., Any] | None, flat: Any = None, hits: Any = None
+    ) -> None:
         self.node = node
         self.step = step
         self.pairs: Iterator[tuple[str, Entry]] = iter(())
@@ -160,8 +193,8 @@ class _Level:
         self._select = select if step.same is not None and step.same.finds else None
         self.container: Any = None
         self.epoch = self.version = self.removals = -1
-        # What was read of the children already.
-        self._flat = flat
+        # What was read of the children already, and found among them.
+        self._flat, self._first_hits = flat, hits
         self._batches: Iterator[None] | None = None
         self._last = OWN_KEY
 
@@ -199,19 +232,22 @@ class _Level:
                 yield
             return
         for bucket in parts(container):
-            state: Any = tree.peek(bucket) or bucket.__getstate__()
-            if self._take(state[0]):
+            state: Any = tree.peek(bucket)
+            if state is None:
+                state = bucket.__getstate__()
+                tree.trim_cache()
+            if self._take(state[0]) and (self.hits is None or self.hits):
                 yield
-            tree.trim_cache()
 
     def _take(self, flat: tuple[Any, ...]) -> bool:
         """Have the keys and entries that stand one after the other in *flat*."""
-        start = 2 if flat and flat[0] == OWN_KEY else 0
-        keys, entries = flat[start::2], flat[start + 1 :: 2]
+        keys, entries = _pairs(flat)
         if not keys:
             return False
         self._go_on(keys[0], keys[-1])
-        self.hits = None if self._select is None else self._select(keys, entries)
+        self.hits, self._first_hits = self._first_hits, None
+        if self.hits is None and self._select is not None:
+            self.hits = self._select(keys, entries)
         self.pairs = zip(keys, entries, strict=True) if self.hits is None else iter(())
         return True
 

@@ -14,6 +14,7 @@ from lotdb.errors import ReadOnlyError, WrongThreadError
 from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.commit import DurableCommits
 from lotdb.storage.compat import check_release
+from lotdb.storage.current import CurrentRecords
 from lotdb.storage.durable import Disk
 from lotdb.storage.durable_pack import DurablePack
 from lotdb.storage.folder import LAYOUT
@@ -29,6 +30,7 @@ __all__ = ["SafeFileStorage"]
 class SafeFileStorage(
     DurablePack,
     DurableCommits,
+    CurrentRecords,
     ChecksummedRecords,
     Following,
     RestrictedLoading,

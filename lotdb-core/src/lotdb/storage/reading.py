@@ -17,10 +17,10 @@ from ZODB.FileStorage import FileStorage
 from lotdb.storage.parts import open_part
 from lotdb.storage.waiting import wait_until
 
-__all__ = ["Descriptor", "ReadFile", "SteadyReads"]
+__all__ = ["AHEAD", "Descriptor", "ReadFile", "SteadyReads"]
 
-# What is read at once, in hope that it holds the whole record.
-_AHEAD = 8192
+#: Bytes that are read at once, in hope that they hold the whole record.
+AHEAD = 8192
 
 
 class Descriptor:
@@ -65,11 +65,11 @@ class _Place:
         at, ahead = self._at, self._ahead
         first = at - self._start
         if first < 0 or first + size > len(ahead):
-            if size > _AHEAD:
+            if size > AHEAD:
                 data = self._read_all(size)
                 self._at = at + len(data)
                 return data
-            self._ahead = ahead = os.pread(self._descriptor.number, _AHEAD, at)
+            self._ahead = ahead = os.pread(self._descriptor.number, AHEAD, at)
             self._start, first = at, 0
         data = ahead[first : first + size]
         self._at = at + len(data)

@@ -38,11 +38,12 @@ from lotdb.storage.transactions import (
     transaction_header,
 )
 
-__all__ = ["ChecksummedRecords", "belongs", "is_intact", "seal", "unsealed"]
+__all__ = ["RESIDUE", "ChecksummedRecords", "belongs", "is_intact", "seal", "unsealed"]
 
 _MARK = RECORD_MARK[1:]
 _OLD_MARK = b".\0L"
-_RESIDUE = 0x2144DF1C
+#: The CRC-32 of what ends in its own CRC-32.
+RESIDUE = 0x2144DF1C
 _STATUS = 16  # where a transaction's header has its status
 _unpack_header = struct.Struct(DATA_HDR).unpack
 
@@ -68,7 +69,7 @@ def is_intact(record: bytes) -> bool:
     >>> is_intact(b"}.}.")
     True
     """
-    if crc32(record) == _RESIDUE:
+    if crc32(record) == RESIDUE:
         return True
     marked = record[-11:-8] == RECORD_MARK or record[-7:-4] == _OLD_MARK
     return not marked and is_pickles(record, 2)
@@ -83,7 +84,7 @@ def belongs(record: bytes, oid: bytes, tid: bytes) -> bool:
 
 def unsealed(record: bytes) -> bytes:
     """An intact *record* without its checksums."""
-    if crc32(record) != _RESIDUE:
+    if crc32(record) != RESIDUE:
         return record
     return record[:-6] if record[-7:-4] == _OLD_MARK else record[:-10]
 
@@ -200,7 +201,7 @@ class ChecksummedRecords(FileStorage):
             data, serial, following = found
             if following is not None:
                 self._check_way(oid, tid)
-            if crc32(data) != _RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
+            if crc32(data) != RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
                 self._check(data, oid, serial)
         except LotdbError:
             raise
