@@ -7,19 +7,23 @@ ROOT = Path(__file__).parents[2]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-def seen_from(path, files):
+def dotted_names(files):
+    """The names that each file may be imported by, the shortest being that of the file alone."""
+    by_name = {}
+    for path in files:
+        parts = path.with_suffix("").parts
+        for first in range(1, len(parts)):
+            by_name.setdefault(".".join(parts[first:]), set()).add(path)
+    return by_name
+
+
+def seen_from(path, files, by_name):
     """The files whose definitions *path* knows by their names: itself, what it imports, and conftest.py."""
     modules = {
         node.module for node in ast.walk(files[path]) if isinstance(node, ast.ImportFrom) and node.module
     }
-    above = {folder / "conftest.py" for folder in path.parents}
-    return [
-        other
-        for other in files
-        if other == path
-        or other in above
-        or any(".".join(other.with_suffix("").parts).endswith(f".{module}") for module in modules)
-    ]
+    above = {folder / "conftest.py" for folder in path.parents} & files.keys()
+    return {path} | above | {other for module in modules for other in by_name.get(module, ())}
 
 
 def expects(node):
@@ -50,8 +54,9 @@ def test_each_test_says_what_it_expects():
     }
     told: dict[Path, set[str]] = {path: set() for path in files}
     left = {}
+    by_name = dotted_names(files)
     for path, tree in files.items():
-        seen = seen_from(path, files)
+        seen = seen_from(path, files, by_name)
         for node in (node for node in ast.walk(tree) if isinstance(node, Definition)):
             if expects(node):
                 told[path].add(node.name)

@@ -26,6 +26,7 @@ THEMES = [
     "memory",
     "growth",
 ]
+LONG = ["commits", "slow_store", "appends", "neighbours", "growth"]  # the code of the others is much the same
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -60,7 +61,7 @@ def test_a_theme_is_run_and_reported(tmp_path: Path, cases) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
 @pytest.mark.parametrize(
-    "theme", [pytest.param(theme, marks=[pytest.mark.slow] * (theme == "commits")) for theme in THEMES]
+    "theme", [pytest.param(theme, marks=[pytest.mark.slow] * (theme in LONG)) for theme in THEMES]
 )
 def test_every_side_does_its_work_and_gives_its_figure(cases, theme: str, tmp_path: Path) -> None:
     folders: dict[str, Path] = {}

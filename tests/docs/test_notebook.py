@@ -14,6 +14,7 @@ def test_the_notebook_is_stored_without_outputs():
     assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
 
 
+@pytest.mark.slow
 # What warns within jupyter_client and its loop of events is none of ours.
 @pytest.mark.filterwarnings("ignore")
 def test_the_notebook_runs_and_shows_trees_html_and_plots(monkeypatch, tmp_path):

@@ -324,7 +324,7 @@ def test_whatever_an_ingester_raises_is_an_ingest_error_that_names_the_plugin(db
 
 
 @pytest.mark.parametrize("error", RAISED, ids=named_type)
-@pytest.mark.parametrize("before", [0, 1, 20])
+@pytest.mark.parametrize("before", [0, 1, pytest.param(20, marks=pytest.mark.slow)])
 def test_whatever_the_blocks_of_an_ingester_raise_leaves_no_trace(tmp_path, error, before):
     class Fails:
         def __init__(self):

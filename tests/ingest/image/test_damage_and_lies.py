@@ -306,6 +306,7 @@ def test_where_pillow_insists_on_its_own_limit_that_is_told(node, tmp_path, suff
     assert node.attach_file(tmp_path / f"x.{suffix}").shape == (4, 8, 9, 4)
 
 
+@pytest.mark.slow
 def test_large_images_are_taken_without_a_warning_if_the_limit_is_raised(node, tmp_path):
     Image.new("1", (20_000, 10_000)).save(tmp_path / "x.png")
     assert "200000000 pixels" in refused(node, tmp_path / "x.png")
