@@ -20,7 +20,9 @@ FIRST = [
 ]
 
 
-@pytest.mark.parametrize("code", [*FIRST[:3], *(pytest.param(code, marks=pytest.mark.slow) for code in FIRST[3:])])
+@pytest.mark.parametrize(
+    "code", [*FIRST[:3], *(pytest.param(code, marks=pytest.mark.slow) for code in FIRST[3:])]
+)
 def test_a_name_is_there_whatever_is_asked_for_first(code):
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
