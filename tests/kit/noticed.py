@@ -27,10 +27,11 @@ RECORDER = """
 """
 
 
-def outcomes_of(folder, source, chosen):
+def outcomes_of(folder, source, chosen, *options):
     """What becomes of the tests whose names are chosen: by class and name, the outcome and what is said.
 
-    *source* is a file of tests; *chosen* are pairs of a class and words of pytest's ``-k``.
+    *source* is a file of tests; *chosen* are pairs of a class and words of pytest's ``-k``;
+    *options* are more of pytest's.
     """
     lines = RECORDER.strip("\n").split("\n")
     (folder / "conftest.py").write_text("\n".join(line[4:] for line in lines), encoding="utf-8")
@@ -41,7 +42,10 @@ def outcomes_of(folder, source, chosen):
         begins.setdefault(cls, []).append(test.partition(" and ")[0])
     here = os.fspath(Path(__file__).parent)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-k", words],
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio"),
+            *("-k", words, *options),
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": here, "LOTDB_KIT_EFFORT": "0.1", "CHOSEN": json.dumps(begins)},
         capture_output=True,

@@ -152,7 +152,9 @@ def test_what_stands_on_a_broken_promise_is_skipped(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"NeverCloses"}))
 def test_all_tests_together_notice_each_broken_backend(tmp_path, name):
-    found = outcomes_of(tmp_path, TESTS, [(f"Test{name}", "test")])
+    # The kit goes on after a failure with each fifth of them; with the others the first failure is enough.
+    stop = ["--maxfail=1"] if sorted(BROKEN).index(name) % 5 else []
+    found = outcomes_of(tmp_path, TESTS, [(f"Test{name}", "test")], *stop)
     failed = [name for name, (outcome, _) in found.items() if outcome == "failed"]
     assert failed
     assert all(hasattr(broken_backends, name) for name in BROKEN)
