@@ -37,9 +37,7 @@ def test_times_in_other_units_than_seconds_give_no_rate(db, units):
     assert payload.to_xarray().identical(array)
 
 
-@pytest.mark.parametrize(
-    "start", ["2024-01-01", "1701-01-01", "2239-01-01", "9000-01-01"]
-)
+@pytest.mark.parametrize("start", ["2024-01-01", "1701-01-01", "2239-01-01", "9000-01-01"])
 def test_a_recording_may_end_after_what_nanoseconds_tell(db, start):
     node = db.open_connection().get_data_node("node")
     rate = 1 / (365 * 86_400)
@@ -77,9 +75,11 @@ def long(db):
     "label",
     [
         "2024-05-01", "2024-05-01T23", "2024-05-01T22:05", "2024-05-01T22:00:03", "2024-05",
-        slice("2024-05-01T22:10", "2024-05-01T22:11"), slice(None, "2024-05-01"), slice("2024-05-01T23", None),
+        slice("2024-05-01T22:10", "2024-05-01T22:11"), slice(None, "2024-05-01"),
+        slice("2024-05-01T23", None),
         slice("2024-05-01T22:00:00.1", "2024-05-01T22:00:00.25"), slice("2024-05-02", "2024-05-01"),
-        "2024-05-01T22:00:00.300", slice(np.datetime64("2024-05-01T22:10"), np.datetime64("2024-05-01T22:11")),
+        "2024-05-01T22:00:00.300",
+        slice(np.datetime64("2024-05-01T22:10"), np.datetime64("2024-05-01T22:11")),
         ["2024-05-01T22:00:01", "2024-05-01T22:00:02.100"],
     ],
     ids=str,

@@ -26,7 +26,17 @@ from lotdb.values import values
 if TYPE_CHECKING:
     from lotdb.tree.node import Node
 
-__all__ = ["FRAME_NOTES", "NOTES", "NOT_SHOWN", "NodeDataset", "NodeDatasets", "NodeVariable", "safe_name", "token_of", "variables_of"]
+__all__ = [
+    "FRAME_NOTES",
+    "NOTES",
+    "NOT_SHOWN",
+    "NodeDataset",
+    "NodeDatasets",
+    "NodeVariable",
+    "safe_name",
+    "token_of",
+    "variables_of",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -168,9 +178,7 @@ def _as_text(payload: Payload, dtype: np.dtype[Any]) -> Array:
 # -- one payload ----------------------------------------------------------------------------------
 
 
-def variables_of(
-    payload: Payload, node_attributes: Mapping[str, Any] | None = None
-) -> list[NodeVariable]:
+def variables_of(payload: Payload, node_attributes: Mapping[str, Any] | None = None) -> list[NodeVariable]:
     """The variable that an unbound *payload* is, or those of its columns, and then the times of its rows."""
     attrs = payload.metadata
     notes = attrs.pop(NOTES, None)
@@ -414,9 +422,7 @@ def _coordinate_token(variable: NodeVariable) -> Any:
     return variable.axis if variable.axis is not None else variable.token()
 
 
-def _settle(
-    dataset: NodeDataset, groups: list[list[NodeVariable]], above: Mapping[str, _Spec]
-) -> None:
+def _settle(dataset: NodeDataset, groups: list[list[NodeVariable]], above: Mapping[str, _Spec]) -> None:
     """Put the variables of *groups*, each of one payload, into *dataset*; axes that differ get own names."""
     by_payload = {
         variables[0].payload.name: variables[0]

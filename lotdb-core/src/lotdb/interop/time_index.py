@@ -130,7 +130,9 @@ class TimeIndex(CoordinateTransformIndex):
         if isinstance(label, str) and method is None and self._is_coarse(label):
             span = self._span(slice(label, label))
             if span.start == span.stop:
-                raise NoSuchTimeError(f"no row has the time {shown(label)}; method='nearest' takes one nearby")
+                raise NoSuchTimeError(
+                    f"no row has the time {shown(label)}; method='nearest' takes one nearby"
+                )
             return IndexSelResult({self._dim: span})
         wanted = self._as_times(getattr(label, "values", label))
         places = self._places(wanted, method, tolerance)
