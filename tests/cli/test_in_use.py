@@ -1,15 +1,21 @@
-"""A database in use: what the command says names the command's own option."""
+"""A database in use by another process: what the command says names the command's own option."""
 
-import pytest
+import subprocess
+import sys
 
-from lotdb import LOTDB
+WRITER = "import sys; from lotdb import LOTDB; db = LOTDB(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
 
 
-@pytest.mark.parametrize("arguments", [["set", "{}", ".", "a=1"], ["pack", "{}"], ["rm", "{}", "kinds"]], ids=str)
-def test_a_database_in_use_says_which_option_waits(database, lotdb, arguments):
-    with LOTDB(database):
-        code, out, error = lotdb(*(each.format(database) for each in arguments))
-    assert (code, out) == (1, "")
-    assert error.count("\n") == 1
-    assert "--timeout SECONDS" in error
-    assert "timeout=" not in error and "read_only" not in error
+def test_a_database_in_use_says_which_option_waits(database, lotdb):
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout.readline() == "open\n"
+        for arguments in (["set", database, ".", "a=1"], ["pack", database], ["rm", database, "kinds"]):
+            code, out, error = lotdb(*arguments)
+            assert (code, out) == (1, "")
+            assert error.count("\n") == 1
+            assert "--timeout SECONDS" in error
+            assert "timeout=" not in error
+            assert "read_only" not in error
+        writer.stdin.close()
