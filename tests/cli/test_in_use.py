@@ -3,7 +3,14 @@
 import subprocess
 import sys
 
-WRITER = "import sys; from lotdb import LOTDB; db = LOTDB(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+WRITER = """
+import sys
+from lotdb import LOTDB
+
+with LOTDB(sys.argv[1]):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_a_database_in_use_says_which_option_waits(database, lotdb):
