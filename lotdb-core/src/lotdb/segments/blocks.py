@@ -50,7 +50,6 @@ SUM_BYTES = 8
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 _WORDS = BLOCK_BYTES // 8
-_AT_ONCE = 64  # blocks
 _WORD = np.dtype("<u8")
 _MASK = (1 << 64) - 1
 # Rows of more bytes than a block has, and blocks of larger segments, are summed in parts.
@@ -133,19 +132,26 @@ class Blocks:
 
     def check(self, first: int, data: Bytes) -> bool:
         """Whether *data*, the bytes of whole blocks from row *first* on, are those that were written."""
-        begin = first // self.step
-        if len(data) <= self._bytes:  # one of them, as of most windows
-            is_right = bool(_sum(data) == self._sums[begin])
-            if is_right:
-                self._seen[begin] = 1
-                self.unseen = self._seen.find(0) >= 0
-            return is_right
-        found = _sums(data, self._bytes)
-        end = begin + len(found)
-        if found.tobytes() != self._sums[begin:end].tobytes():
-            return False
-        self._seen[begin:end] = b"\1" * len(found)
-        self.unseen = self._seen.find(0) >= 0
+        begin, seen, size = first // self.step, self._seen, self._bytes
+        if len(data) > size:
+            # Those at the edges may be known already, as of windows that follow each other.
+            end = begin - (-len(data) // size)
+            low, high = seen.find(0, begin, end), seen.rfind(0, begin, end) + 1
+            if not high:
+                return True
+            data = data[(low - begin) * size : (high - begin) * size]
+            begin = low
+        if len(data) <= size:  # one of them, as of most windows
+            if _sum(data) != self._sums.item(begin):
+                return False
+            seen[begin] = 1
+        else:
+            found = _sums(data, size)
+            end = begin + len(found)
+            if found.tobytes() != self._sums[begin:end].tobytes():
+                return False
+            seen[begin:end] = b"\1" * len(found)
+        self.unseen = seen.find(0) >= 0
         return True
 
 
@@ -208,10 +214,8 @@ def _sums(data: Bytes, size: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
         return sums
     whole = len(data) // size
     words = data[: whole * size].view(_WORD).reshape(whole, size // 8)
-    # numpy copies what does not begin at a multiple of eight bytes, so it gets some blocks at a time.
-    for first in range(0, whole, _AT_ONCE):
-        part = slice(first, min(first + _AT_ONCE, whole))
-        np.matmul(words[part], _numbers()[: size // 8], out=sums[part])
+    # It takes half the time of numpy's matmul, and no second memory for what begins at an odd place.
+    np.einsum("ij,j->i", words, _numbers()[: size // 8], out=sums[:whole])
     if whole < count:
         sums[whole] = _sum_part(data[whole * size :])
     return sums
@@ -229,7 +233,7 @@ def _sum(data: Bytes) -> int:
 def _sum_part(data: Bytes) -> int:
     size = len(data)
     if size == BLOCK_BYTES:
-        return int(np.dot(data.view(_WORD), _numbers()))
+        return int(_numbers().dot(data.view(_WORD)))
     words = size // 8
     numbers = _numbers()
     total = int(np.dot(data[: words * 8].view(_WORD), numbers[:words]))
