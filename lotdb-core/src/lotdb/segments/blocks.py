@@ -222,18 +222,19 @@ def _sums(data: Bytes, size: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
 
 
 def _sum(data: Bytes) -> int:
-    if len(data) <= BLOCK_BYTES:
+    size = len(data)
+    if size == BLOCK_BYTES:  # as most blocks have
+        return int(_numbers().dot(data.view(_WORD)))
+    if size < BLOCK_BYTES:
         return _sum_part(data)
     total = 0
-    for first in range(0, len(data), BLOCK_BYTES):
+    for first in range(0, size, BLOCK_BYTES):
         total = (total * _NEXT_PART + _sum_part(data[first : first + BLOCK_BYTES])) & _MASK
     return total
 
 
 def _sum_part(data: Bytes) -> int:
     size = len(data)
-    if size == BLOCK_BYTES:
-        return int(_numbers().dot(data.view(_WORD)))
     words = size // 8
     numbers = _numbers()
     total = int(np.dot(data[: words * 8].view(_WORD), numbers[:words]))

@@ -311,7 +311,7 @@ class Reader:
         if keeper is not self:
             keeper._read_segment(layout, segment, skip, out, checked_later=checked_later)
             return
-        pack = self._pending.get(id(segment.locator))
+        pack = self._pending.get(id(segment.locator)) if self._pending else None
         if pack is not None:
             first = segment.first + skip
             copy_rows(pack.array[first : first + len(out)], out)
@@ -385,8 +385,11 @@ class Reader:
         self._ask(backend, segment, begin, rows)
         if not blocks.check(begin, scratch[: rows.nbytes]):
             raise self._checksum_error(layout, segment)
-        at = (skip - begin) * layout.row_bytes
-        as_bytes(out)[...] = scratch[at : at + out.nbytes]
+        rows = rows[skip - begin : skip - begin + len(out)]
+        if layout.dtype.kind in "biufc":
+            out[...] = rows
+        else:
+            copy_rows(rows, out)
 
     def _read_around(
         self,
