@@ -1,4 +1,4 @@
-"""The files that the blob backend keeps open: many threads read from them, none is read wrongly or left open."""
+"""The files that the blob backend keeps open: threads read the right one, and none is left open."""
 
 import gc
 import os
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lotdb_backend_blob import backend as blob_backend
-from lotdb_backend_blob import reading
 
 from lotdb import LOTDB, DamagedError
+from lotdb_backend_blob import backend as blob_backend
+from lotdb_backend_blob import reading
 
 FILES = 12
 ROWS = 30_000  # more than a pack takes

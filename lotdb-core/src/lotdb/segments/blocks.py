@@ -48,6 +48,7 @@ LARGEST_BYTES = 64 << 20
 SUM_BYTES = 8
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 _WORDS = BLOCK_BYTES // 8
 _WORD = np.dtype("<u8")
@@ -202,11 +203,12 @@ def sums_of(segment: Segment) -> bytes:
     return sums
 
 
-def _sums(data: Bytes, size: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
+def _sums(data: Bytes, size: int) -> Words:
     """The sums of the blocks of *size* bytes in *data*; the last may be shorter."""
     # Einsum takes half the time of numpy's matmul, and no second memory for what begins at an odd place.
     if size == BLOCK_BYTES and not len(data) % size:
-        return np.einsum("ij,j->i", data.view(_WORD).reshape(-1, _WORDS), _numbers())
+        sums: Words = np.einsum("ij,j->i", data.view(_WORD).reshape(-1, _WORDS), _numbers())
+        return sums
     count = -(-len(data) // size)
     sums = np.empty(count, _WORD)
     if size > BLOCK_BYTES or size % 8 or count == 1:
@@ -245,7 +247,7 @@ def _sum_part(data: Bytes) -> int:
 
 
 @cache
-def _numbers() -> np.ndarray[Any, np.dtype[np.uint64]]:
+def _numbers() -> Words:
     """The odd numbers that words are multiplied by."""
     with np.errstate(over="ignore"):
         state = np.arange(1, _WORDS + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
