@@ -66,7 +66,7 @@ def read_in_threads(folder: str, threads: int, seconds: int, rows: int, count: i
             return timer.seconds
 
         run()  # each thread has a reader of its own, but the files and the memory are warm
-        return {"seconds": statistics.median(run() for _ in range(5)) / count}
+        return {"seconds": statistics.median(run() for _ in range(9)) / count}
 
 
 def read_lotdb1(folder: str, backend: str, **size: int) -> Figures:
@@ -156,7 +156,7 @@ def cases(sizes: Sizes) -> list[Case]:
 
     long = blob(second, sizes.windows)
     brief = blob(short, 10 * sizes.windows)
-    longest = min(10, sizes.seconds) * second
+    longest = min(10, sizes.seconds // 2) * second
     few = max(sizes.windows // 5, 4)
     alone, together = (
         Side(
