@@ -199,7 +199,7 @@ def cases(sizes: Sizes) -> list[Case]:
         Case(
             "windows of 10 s in two threads, blob",
             together,
-            (Against(alone, faster(1)),),
+            (Against(alone),),
             unit="µs",
         ),
         Case(
