@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import statistics
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from benchmarks.cases import Against, Case, Figures, Side, at_most, faster, more
-from benchmarks.clock import check, seconds_each
+from benchmarks.clock import Timer, check, seconds_each
 from benchmarks.data import AUDIO_HZ, audio, windows
 from benchmarks.payloads import large, stored_zarr
 from benchmarks.sizes import Sizes
@@ -42,6 +43,30 @@ def read_lotdb(folder: str, backend: str, again: bool = False, checked: bool = T
     finally:
         if not checked:
             BlobBackend.checks_windows = False
+
+
+def read_in_threads(folder: str, threads: int, seconds: int, rows: int, count: int) -> Figures:
+    """All windows, shared out among *threads*; the seconds are those until the last of them is done."""
+    from lotdb import LOTDB
+
+    places = windows(count, rows, seconds * AUDIO_HZ)
+    signal = audio(seconds * AUDIO_HZ)
+    with LOTDB(folder) as db, db.connection() as root:
+        payload = root["speech"].get_data().for_threads()
+        for start, stop in places:
+            check(np.array_equal(payload.read(start, stop), signal[start:stop]), "the rows of the window")
+
+        def read(share: list[tuple[int, int]]) -> None:
+            for start, stop in share:
+                payload.read(start, stop)
+
+        def run() -> float:
+            with Timer() as timer, ThreadPoolExecutor(threads) as pool:
+                list(pool.map(read, [places[first::threads] for first in range(threads)]))
+            return timer.seconds
+
+        run()  # each thread has a reader of its own, but the files and the memory are warm
+        return {"seconds": statistics.median(run() for _ in range(9)) / count}
 
 
 def read_lotdb1(folder: str, backend: str, **size: int) -> Figures:
@@ -131,6 +156,17 @@ def cases(sizes: Sizes) -> list[Case]:
 
     long = blob(second, sizes.windows)
     brief = blob(short, 10 * sizes.windows)
+    longest = min(10, sizes.seconds // 2) * second
+    few = max(sizes.windows // 5, 4)
+    alone, together = (
+        Side(
+            f"LOTDB, blob, {threads} thread{'s' * (threads > 1)}",
+            read_in_threads,
+            {"threads": threads, "seconds": sizes.seconds, "rows": longest, "count": few},
+            write["blob"],
+        )
+        for threads in (1, 2)
+    )
     long_zarr = zarr(second, sizes.windows)
     brief_zarr = zarr(short, sizes.windows)
     return [
@@ -158,6 +194,12 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(brief["contiguous"]),
                 Against(brief["old"]),
             ),
+            unit="µs",
+        ),
+        Case(
+            "windows of 10 s in two threads, blob",
+            together,
+            (Against(alone),),
             unit="µs",
         ),
         Case(

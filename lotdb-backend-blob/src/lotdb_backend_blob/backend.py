@@ -12,13 +12,13 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from ZODB.blob import Blob
 
-from lotdb import Backend, BackendContext, DamagedError, open_part
-from lotdb_backend_blob.reading import READ_BYTES, read_at
+from lotdb import Backend, BackendContext, DamagedError
+from lotdb_backend_blob.reading import READ_BYTES, OpenFile, read_at, rows_of
 
 __all__ = ["BlobBackend"]
 
@@ -27,12 +27,6 @@ SYNCED_BYTES = 1 << 20
 
 # How many files stay open. Opening a file takes several times as long as reading a small window.
 OPEN_FILES = 128
-
-
-class _OpenFile(NamedTuple):
-    descriptor: int
-    offset: int  # of the first row
-    size: int
 
 
 class BlobBackend(Backend):
@@ -46,7 +40,7 @@ class BlobBackend(Backend):
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
-        self._files: OrderedDict[str, _OpenFile] = OrderedDict()
+        self._files: OrderedDict[str, OpenFile] = OrderedDict()
         self._lock = Lock()
 
     def new_locator(self) -> Blob:
@@ -85,8 +79,9 @@ class BlobBackend(Backend):
             _read_staged(locator, target, offset)
             return
         with self._lock:
-            # The lock keeps the file from being closed while it is read.
-            _read_all(self._opened(path), target, offset)
+            opened = self._opened(path)
+        # Other threads may read meanwhile, and forget the file: it is open as long as somebody has it.
+        _read_all(opened.descriptor, target, offset + opened.offset, opened.size)
 
     def delete(self, locator: Blob) -> None:
         uncommitted = locator._p_blob_uncommitted
@@ -108,15 +103,14 @@ class BlobBackend(Backend):
 
     def close(self) -> None:
         with self._lock:
-            while self._files:
-                os.close(self._files.popitem()[1].descriptor)
+            self._files.clear()
 
-    def _opened(self, path: str) -> _OpenFile:
+    def _opened(self, path: str) -> OpenFile:
         opened = self._files.get(path)
         if opened is None:
-            opened = self._files[path] = _open(path)
+            opened = self._files[path] = OpenFile(path)
             if len(self._files) > OPEN_FILES:
-                os.close(self._files.popitem(last=False)[1].descriptor)
+                self._files.popitem(last=False)
         else:
             self._files.move_to_end(path)
         return opened
@@ -136,35 +130,10 @@ def _read_staged(locator: Blob, target: np.ndarray[Any, Any], offset: int) -> No
         raise DamagedError("nothing is stored in this blob")
     try:
         with locator.open("r") as file:
-            _read_all(_examine(file.fileno()), target, offset)
+            first, size = rows_of(file.fileno())
+            _read_all(file.fileno(), target, first + offset, size)
     except FileNotFoundError as error:
         raise DamagedError(f"{error.filename} is missing") from error
-
-
-def _open(path: str) -> _OpenFile:
-    try:
-        descriptor = open_part(path)
-    except FileNotFoundError as error:
-        raise DamagedError(f"{path} is missing") from error
-    try:
-        return _examine(descriptor)
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def _examine(descriptor: int) -> _OpenFile:
-    """Where the rows of an open ``.npy`` file begin."""
-    start = bytearray(12)
-    read_at(descriptor, start, 0)
-    if start[:6] != b"\x93NUMPY":
-        raise DamagedError("the blob does not begin as an .npy file")
-    offset = (
-        10 + int.from_bytes(start[8:10], "little")
-        if start[6] == 1
-        else 12 + int.from_bytes(start[8:12], "little")
-    )
-    return _OpenFile(descriptor, offset, os.fstat(descriptor).st_size)
 
 
 def _descr(dtype: np.dtype[Any]) -> Any:
@@ -195,18 +164,17 @@ def _write_all(descriptor: int, data: memoryview) -> int:
     return size
 
 
-def _read_all(opened: _OpenFile, target: np.ndarray[Any, Any], offset: int) -> None:
-    offset += opened.offset
-    if offset + target.nbytes > opened.size:
-        raise DamagedError(
-            f"the blob's file has {opened.size} bytes, at least {offset + target.nbytes} are recorded"
-        )
-    done = read_at(opened.descriptor, target, offset) if target.nbytes <= READ_BYTES else 0
-    if done == target.nbytes:
+def _read_all(descriptor: int, target: np.ndarray[Any, Any], offset: int, size: int) -> None:
+    """Fill *target* with what begins at *offset* in a file of *size* bytes."""
+    wanted = target.nbytes
+    if offset + wanted > size:
+        raise DamagedError(f"the blob's file has {size} bytes, at least {offset + wanted} are recorded")
+    done = read_at(descriptor, target, offset) if wanted <= READ_BYTES else 0
+    if done == wanted:
         return
     rest = target.reshape(-1).view(np.uint8).data
     while done < len(rest):
-        count = read_at(opened.descriptor, rest[done : done + READ_BYTES], offset + done)
+        count = read_at(descriptor, rest[done : done + READ_BYTES], offset + done)
         if count == 0:
             raise DamagedError("the blob's file ends too early")
         done += count

@@ -1,15 +1,20 @@
-"""Read from an open file at an offset, on any operating system."""
+"""Read from open files at an offset, on any operating system and in any thread."""
 
 from __future__ import annotations
 
 import io
 import os
+from threading import Lock
 from typing import Any
 
-__all__ = ["READ_BYTES", "read_at"]
+from lotdb import DamagedError, open_part
+
+__all__ = ["READ_BYTES", "OpenFile", "read_at", "rows_of"]
 
 #: Most bytes that one call asks for. macOS refuses to read more than 2 GiB at once, and Linux returns less.
 READ_BYTES = 1 << 30
+
+_SEEKING = Lock()
 
 
 def _preadv(descriptor: int, buffer: Any, offset: int) -> int:
@@ -18,10 +23,49 @@ def _preadv(descriptor: int, buffer: Any, offset: int) -> int:
 
 
 def _seek_and_read(descriptor: int, buffer: Any, offset: int) -> int:
-    # Windows has no call that does both. So callers must hold a lock.
-    with io.FileIO(descriptor, closefd=False) as file:
+    # Windows has no call that does both, so one thread does it at a time.
+    with _SEEKING, io.FileIO(descriptor, closefd=False) as file:
         file.seek(offset)
         return file.readinto(buffer) or 0
 
 
 read_at = _preadv if hasattr(os, "preadv") else _seek_and_read
+
+
+class OpenFile:
+    """An open ``.npy`` file; the last one who has it closes it, and so nobody reads from another file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+
+    __slots__ = ("descriptor", "offset", "size")
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = -1
+        try:
+            self.descriptor = open_part(path)
+        except FileNotFoundError as error:
+            raise DamagedError(f"{path} is missing") from error
+        #: Where the rows begin, and the size of the file.
+        self.offset, self.size = rows_of(self.descriptor)
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+def rows_of(descriptor: int) -> tuple[int, int]:
+    """Where the rows of an open ``.npy`` file begin, and the size of the file."""
+    start = bytearray(12)
+    read_at(descriptor, start, 0)
+    if start[:6] != b"\x93NUMPY":
+        raise DamagedError("the blob does not begin as an .npy file")
+    offset = (
+        10 + int.from_bytes(start[8:10], "little")
+        if start[6] == 1
+        else 12 + int.from_bytes(start[8:12], "little")
+    )
+    return offset, os.fstat(descriptor).st_size

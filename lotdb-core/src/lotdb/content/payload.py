@@ -618,12 +618,13 @@ class Payload:
     def _read_rows(self, first: int, last: int) -> np.ndarray[Any, Any]:
         tree, record = self._tree, self._record
         tree.check()
+        stage, layout, segments = tree.stage, record.layout, record.segments
         try:
-            if last - first == record.rows and tree.stage.reads_at_once(record.layout, record.segments):
+            if last - first == record.rows and stage.reads_at_once(layout, segments):
                 ahead.look(self._node, self.name, record)
-            out = tree.stage.room_for(record.layout, record.segments, first, max(last - first, 0))
+            out = stage.room_for(layout, segments, first, max(last - first, 0))
             if out.nbytes:
-                tree.stage.read_into(record.layout, record.segments, first, out)
+                stage.read_into(layout, segments, first, out)
         except _NAMED as error:
             raise self._about(error) from error
         return out

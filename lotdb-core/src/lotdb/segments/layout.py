@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ class Layout:
     #: What the backend is to note beside the rows, as pairs; of no meaning for LOTDB itself.
     notes: tuple[tuple[str, Any], ...] = ()
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """Bytes a row."""
         size = self.dtype.itemsize

@@ -111,6 +111,9 @@ class Reader:
             If bytes are missing, or do not match their checksums.
         """
         wanted, done = len(out), 0
+        if len(segments) == 1 and first + wanted <= segments[0].rows:  # as most windows are
+            self._read_segment(layout, segments[0], first, out)
+            return
         if len(segments) > 1 and self.reads_at_once(layout, segments):
             done = self._read_at_once(layout, segments, first, out)
         else:
@@ -308,7 +311,7 @@ class Reader:
         if keeper is not self:
             keeper._read_segment(layout, segment, skip, out, checked_later=checked_later)
             return
-        pack = self._pending.get(id(segment.locator))
+        pack = self._pending.get(id(segment.locator)) if self._pending else None
         if pack is not None:
             first = segment.first + skip
             copy_rows(pack.array[first : first + len(out)], out)
@@ -344,33 +347,92 @@ class Reader:
         self, backend: Backend, layout: Layout, segment: Segment, blocks: Blocks, skip: int, out: Array
     ) -> None:
         """Fill *out* with rows of blocks of which some were not looked at yet."""
-        step, end = blocks.step, skip + len(out)
+        step, row_bytes, end = blocks.step, layout.row_bytes, skip + len(out)
         begin, stop = skip // step * step, min(-(-end // step) * step, segment.rows)
         scratch = self._scratch
-        if (stop - begin) * layout.row_bytes > len(scratch):
+        is_small = (stop - begin) * row_bytes <= len(scratch)
+        if not is_small and (backend.concurrent_reads > 1 or step * row_bytes > len(scratch)):
             requests, finish = self._begin_checked(backend, layout, segment, blocks, skip, out)
             run_all(requests)
             finish()
             return
-        # Memory that is in the processor's cache already, for what most windows are.
-        row_bytes = layout.row_bytes
-        room = scratch[: (stop - begin) * row_bytes]
-        rows = room.view(layout.dtype)
-        if layout.row_shape:
-            rows = rows.reshape(stop - begin, *layout.row_shape)
         self._scratch = _NO_ROOM  # it is in use: a backend may read from this database, too
         try:
-            try:
-                backend.read_into(segment.locator, segment.first + begin, rows)
-            except MemoryError:
-                raise
-            except Exception as error:
-                self._raise_as_read_error(backend, segment.locator, error)
-            if not blocks.check(begin, room):
-                raise self._checksum_error(layout, segment)
-            as_bytes(out)[...] = room[(skip - begin) * row_bytes : (end - begin) * row_bytes]
+            if is_small:
+                self._read_blocks(backend, layout, segment, blocks, begin, stop, skip, out, scratch)
+            else:
+                self._read_around(backend, layout, segment, blocks, begin, stop, skip, out, scratch)
         finally:
             self._scratch = scratch
+
+    def _read_blocks(
+        self,
+        backend: Backend,
+        layout: Layout,
+        segment: Segment,
+        blocks: Blocks,
+        begin: int,
+        stop: int,
+        skip: int,
+        out: Array,
+        scratch: Array,
+    ) -> None:
+        """Check the blocks of rows *begin* to *stop* and fill *out* with their rows from *skip* on.
+
+        They are read to *scratch*, memory that is in the processor's cache already.
+        """
+        rows = np.ndarray((stop - begin, *layout.row_shape), layout.dtype, scratch)
+        self._ask(backend, segment, begin, rows)
+        if not blocks.check(begin, scratch[: rows.nbytes]):
+            raise self._checksum_error(layout, segment)
+        rows = rows[skip - begin : skip - begin + len(out)]
+        if layout.dtype.kind in "biufc":
+            out[...] = rows
+        else:
+            copy_rows(rows, out)
+
+    def _read_around(
+        self,
+        backend: Backend,
+        layout: Layout,
+        segment: Segment,
+        blocks: Blocks,
+        begin: int,
+        stop: int,
+        skip: int,
+        out: Array,
+        scratch: Array,
+    ) -> None:
+        """As :meth:`_read_blocks`, but only the blocks at the edges are read to *scratch*, if they are cut.
+
+        All others are read to where they belong; and those too, if they were right.
+        """
+        step, end = blocks.step, skip + len(out)
+        low, high, last = skip, end, end // step * step
+        if begin < skip and blocks.has_unseen(begin, 1):
+            low = begin + step
+            head = out[: low - skip]
+            self._read_blocks(backend, layout, segment, blocks, begin, low, skip, head, scratch)
+        if end < stop and blocks.has_unseen(last, 1):
+            high = last
+        if low < high:
+            self._ask(backend, segment, low, out[low - skip : high - skip])
+            first = -(-skip // step) * step
+            whole = out[first - skip : (end if stop == end else last) - skip]
+            if len(whole) and not blocks.check(first, as_bytes(whole)):
+                raise self._checksum_error(layout, segment)
+        if high < end:
+            tail = out[high - skip :]
+            self._read_blocks(backend, layout, segment, blocks, high, stop, high, tail, scratch)
+
+    def _ask(self, backend: Backend, segment: Segment, skip: int, out: Array) -> None:
+        """Fill *out* with rows of *segment*, which are not checked."""
+        try:
+            backend.read_into(segment.locator, segment.first + skip, out)
+        except MemoryError:
+            raise
+        except Exception as error:
+            self._raise_as_read_error(backend, segment.locator, error)
 
     def _begin(
         self, layout: Layout, segment: Segment, skip: int, out: Array
