@@ -21,7 +21,7 @@ from lotdb.keys import is_plain_key
 h5py = pytest.importorskip("h5py")
 
 EXAMPLES = 15  # 500 for a long run
-TARGETS = ["out", "out.h5"]
+TARGETS = ["out", "out.h5", "out.zarr"]
 
 KEYS = st.sampled_from(["a", "a.b", "...", "é", "x" * 200, "__lotdb__", "data", " ", "a\\b", "a~"]) | st.text(
     st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/"), min_size=1, max_size=6

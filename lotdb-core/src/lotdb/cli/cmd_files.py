@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -205,9 +206,14 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 def _is_export(path: str) -> bool:
-    """Whether *path* is an HDF5 file, or a folder that a node was exported to."""
+    """Whether *path* is an HDF5 file, a zarr store, or a folder that a node was exported to."""
     if os.path.isfile(path):
         return path.lower().endswith((".h5", ".hdf5", ".hdf", ".he5"))
+    from lotdb.content.new_folder import recover
+
+    recover(Path(os.path.realpath(path)))
+    if any(os.path.lexists(os.path.join(path, name)) for name in ("zarr.json", ".zgroup", ".zarray")):
+        return True
     begin = b'{"format": "lotdb-tree"'
     try:
         with open(os.path.join(path, "index.json"), "rb") as file:

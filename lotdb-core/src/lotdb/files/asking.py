@@ -38,6 +38,7 @@ __all__ = [
     "measured",
     "notes_of",
     "open_source",
+    "parts_of",
 ]
 
 # Names of the notes by which LOTDB recognizes a file.
@@ -173,7 +174,7 @@ def ask(source: SourceFile, plugins: Loader) -> Answered:
                     for name, ingested in part.payloads.items()
                 },
             )
-            for part in _parts(answer, plugins)
+            for part in parts_of(answer, plugins)
         ]
         if not any(part.payloads for part in parts):
             raise IngestError("there is nothing in it that would be a payload")
@@ -258,7 +259,7 @@ def _as_format(source: SourceFile, format: str) -> SourceFile:
     return other
 
 
-def _parts(answer: Any, plugins: Loader) -> Iterator[Part]:
+def parts_of(answer: Any, plugins: Loader) -> Iterator[Part]:
     """The nodes of *answer*, each after its parent. Each node is checked, but not its payloads."""
     waiting: list[tuple[tuple[str, ...], Any]] = [((), answer)]
     while waiting:
