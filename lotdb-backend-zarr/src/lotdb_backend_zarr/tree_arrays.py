@@ -7,7 +7,6 @@ An array is one of zarr, and so is each column of a table. Each chunk has whole 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +70,7 @@ class Column:
             target = target[field]
         if self.is_bytes:
             shape = data.shape[:-1]
-            data = np.frombuffer(data.tobytes(), self.dtype.base).reshape(shape) if data.size else data[..., 0:0]
-            data = data.reshape(shape) if data.size else np.zeros(shape, self.dtype.base)
+            data = np.frombuffer(data.tobytes(), self.dtype.base).reshape(shape)
         target[self.fields[-1] if self.fields else ...] = data
 
 
@@ -118,9 +116,3 @@ def read_chunk(top: Path, path: Path, nbytes: int | None = None) -> bytes:
     if google_crc32c.value(data[:-_SUM_BYTES]).to_bytes(_SUM_BYTES, "little") != data[-_SUM_BYTES:]:
         raise IngestError(f"{name} is damaged: its CRC32C is not the one at its end")
     return data[:-_SUM_BYTES]
-
-
-def rows_in(count: int, step: int) -> Iterator[tuple[int, int, int]]:
-    """Number, first row and number of rows of each chunk."""
-    for number, first in enumerate(range(0, count, step)):
-        yield number, first, min(step, count - first)

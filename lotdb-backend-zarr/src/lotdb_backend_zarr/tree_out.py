@@ -226,8 +226,6 @@ def _free(folder: Path, name: str) -> Path:
     if len(text.encode()) > NAME_BYTES:
         short = text.encode()[: NAME_BYTES - 20].decode("utf-8", "ignore")
         text = f"{short}_{sha256(text.encode()).hexdigest()[:16]}"
-    if not text or text == "c":
-        text += "_"
     while os.path.lexists(folder / text):
         text += "~"
     return folder / text

@@ -15,7 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from lotdb.errors import FileNotReadError, IngestError, InvalidOptionError, lacking, shown, text_of
+from lotdb.errors import (
+    FileNotReadError,
+    IngestError,
+    InvalidOptionError,
+    MissingPluginError,
+    lacking,
+    shown,
+    text_of,
+)
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode
 from lotdb.interfaces.installed import INGESTER
 from lotdb.interfaces.loader import Loader
@@ -362,7 +370,7 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
     """Turn every exception into an ``IngestError`` that names the file, the format and the plugin."""
     try:
         yield
-    except (KeyboardInterrupt, InvalidOptionError):
+    except (KeyboardInterrupt, InvalidOptionError, MissingPluginError):
         raise
     except BaseException as error:
         # Libraries of file formats raise any kind of exception, even SystemExit. All become one typed error.
