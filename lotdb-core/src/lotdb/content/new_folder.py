@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import os
 import shutil
 import uuid
@@ -68,7 +69,8 @@ def recover(place: Path) -> None:
 
 def _aside(place: Path) -> Path:
     """Where the folder of *place* stands while another one gets its name."""
-    return place.with_name(f".{place.name}.replaced{UNFINISHED}")
+    name = hashlib.sha256(os.fsencode(place.name)).hexdigest()[:24]  # which may be as long as names can be
+    return place.with_name(f".{name}.replaced{UNFINISHED}")
 
 
 def _put_in_place_of(unfinished: Path, place: Path) -> None:

@@ -213,8 +213,13 @@ def _answer(source: SourceFile, plugins: Loader, claimed: str | None) -> tuple[s
         source.file.seek(0)
         if isinstance(source.options, Options):
             source.options.asked.clear()
-        with _named(source, plugin):
-            answer = function(source=source)
+        try:
+            with _named(source, plugin):
+                answer = function(source=source)
+        except IngestError as error:
+            if isinstance(error.__cause__, MissingPluginError):  # its library: that says how to install it
+                raise error.__cause__ from None
+            raise
         if answer is not None:
             return plugin, answer
         passed.append(plugin)
@@ -370,7 +375,7 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
     """Turn every exception into an ``IngestError`` that names the file, the format and the plugin."""
     try:
         yield
-    except (KeyboardInterrupt, InvalidOptionError, MissingPluginError):
+    except (KeyboardInterrupt, InvalidOptionError):
         raise
     except BaseException as error:
         # Libraries of file formats raise any kind of exception, even SystemExit. All become one typed error.

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lotdb.content import payloads
+from lotdb.content.defaults import check_backend
 from lotdb.errors import (
     DataMismatchError,
     IngestError,
     InvalidDataError,
     InvalidKeyError,
     InvalidOptionError,
+    MissingPluginError,
     PayloadExistsError,
     UnsupportedValueError,
     ValueTooLargeError,
