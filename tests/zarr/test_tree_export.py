@@ -15,6 +15,7 @@ import pytest
 import zarr
 
 from lotdb import BaseNode, ExportError, FileSystemError, IngestError
+from lotdb_backend_zarr import NodeStore
 
 xarray = pytest.importorskip("xarray")
 
@@ -110,6 +111,22 @@ def test_a_store_of_something_else_is_never_replaced(root):
     assert zarr.open_array("mine.zarr", mode="r")[:].tolist() == [0, 1, 2]
 
 
+def test_a_store_to_which_something_was_added_is_never_replaced(root):
+    root["S01"].export("x.zarr")
+    root["S01"].export("x.zarr", if_exists="replace")
+    zarr.open_group("x.zarr", mode="a", use_consolidated=False).create_group("mine")
+    with pytest.raises(ExportError, match="no exported folder"):
+        root["S01"].export("x.zarr", if_exists="replace")
+    assert os.path.exists("x.zarr/mine/zarr.json")
+
+
+def test_a_backslash_in_a_name_of_a_live_store():
+    root = BaseNode()
+    root.get_data_node(["a\\b"]).write_data(np.arange(3), data_attribute="c\\d")
+    group = zarr.open_group(NodeStore(root), mode="r", use_consolidated=False)
+    assert group["a%5Cb/c%5Cd"][:].tolist() == [0, 1, 2]
+
+
 def test_a_payload_is_no_store(root):
     with pytest.raises(ExportError, match="'zarr'"):
         root["S01/walk"].payloads["imu"].export("x.zarr")
@@ -117,7 +134,7 @@ def test_a_payload_is_no_store(root):
 
 def test_names_that_zarr_or_the_disk_do_not_allow(root):
     top = root.get_node("top")
-    for key in ("__x", "zarr.json", "a\\b", "ü" * 120, "lotdb_index", "c"):
+    for key in ("__x", "zarr.json", "a\\b", "ü" * 120, "lotdb-index", "c"):
         top.get_data_node([key]).write_data(np.arange(3), data_attribute=key)
     top.export("x.zarr")
     root.get_node("copy").ingest("x.zarr")

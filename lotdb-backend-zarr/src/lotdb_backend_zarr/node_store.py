@@ -417,9 +417,12 @@ def _window(byte_range: ByteRequest | None, size: int) -> tuple[int, int]:
 def zarr_name(name: str) -> str:
     """*name* as zarr allows it: not of dots alone, not beginning with two underscores, and no document's.
 
+    zarr takes a backslash for a slash.
+
     >>> zarr_name("__init"), zarr_name("..."), zarr_name("a.b")
     ('%5F_init', '%2E..', 'a.b')
     """
+    name = name.replace("\\", "%5C")
     if name.startswith("__"):
         return "%5F" + name[1:]
     if not name.strip(".") or name == _DOCUMENT:

@@ -20,7 +20,7 @@ from lotdb_backend_zarr.node_store import data_type
 __all__ = ["INDEX", "Column", "chunk_path", "columns_of", "read_chunk", "write_chunk"]
 
 #: The array of the root group that holds the index, as JSON.
-INDEX = "lotdb_index"
+INDEX = "lotdb-index"
 _SUM_BYTES = 4
 
 Array = np.ndarray[Any, Any]

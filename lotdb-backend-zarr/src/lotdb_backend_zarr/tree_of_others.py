@@ -130,7 +130,8 @@ def _texts(array: Any, path: str) -> Any:
 
 def _text(value: Any, path: str) -> str:
     if not isinstance(value, str):
-        raise IngestError(f"array {path} holds {type(value).__name__} of different lengths, which no array holds")
+        what = type(value).__name__
+        raise IngestError(f"array {path} holds {what} of different lengths, which no array holds")
     return value
 
 

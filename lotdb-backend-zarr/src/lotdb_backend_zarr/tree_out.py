@@ -1,8 +1,8 @@
 """A subtree as a zarr v3 store on the disk: what other programs read, and the index by which all comes back.
 
 Each node is a group, and so is each table; each payload, or column of a table, is an array. The array
-``lotdb_index`` of the root holds the index, as JSON. Attributes are there for other programs as well, as far as
-JSON can say them.
+``lotdb-index`` of the root holds the index, as JSON. Attributes are there for other programs as well, as far
+as JSON can say them.
 
 Format: https://zarr-specs.readthedocs.io/en/latest/v3/core/
 """
@@ -40,8 +40,16 @@ def write_tree(target: TargetFile, node: BaseNode) -> None:
 
 
 def is_export(folder: Path) -> bool:
-    """Whether *folder* is a store that a subtree was exported to."""
-    return (folder / DOCUMENT).is_file() and (folder / INDEX / DOCUMENT).is_file()
+    """Whether *folder* is a store that a subtree was exported to, and to which nothing was added."""
+    try:
+        about = json.loads((folder / INDEX / DOCUMENT).read_bytes())["attributes"]
+        return bool(about["files"] == _files_in(folder))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
+def _files_in(folder: Path) -> int:
+    return sum(len(names) for _, _, names in os.walk(folder))
 
 
 class _Writer:
@@ -82,7 +90,8 @@ class _Writer:
         for number, block in enumerate(rows):
             if not arrays:
                 chunk_rows = len(block)
-                arrays = self._arrays(above, payload, block.dtype, block.shape[1:], chunk_rows, variables, about)
+                shape = block.shape[1:]
+                arrays = self._arrays(above, payload, block.dtype, shape, chunk_rows, variables, about)
             for array in arrays:
                 array.write(number, block)
         if not arrays:  # no rows, of which the dtype is as they would be stored
@@ -130,7 +139,8 @@ class _Writer:
         if self._shown[0] != path:
             found: dict[tuple[str, str | None], tuple[NodeVariable, list[str]]] = {}
             for each in (path, *self._tables.get(path, ())):
-                variables = [one for one in self._datasets[each].variables.values() if one.payload is not None]
+                several = self._datasets[each].variables.values()
+                variables = [one for one in several if one.payload is not None]
                 outer = [one for one in variables if one.is_coordinate and one.dims != (one.name,)]
                 for one in variables:
                     assert one.payload is not None
@@ -158,7 +168,8 @@ class _Writer:
         array = _Array(self._folder / INDEX, Column((), np.dtype(np.uint8)), (len(index),), BLOCK_BYTES)
         for number, first in enumerate(range(0, len(index), BLOCK_BYTES)):
             array.write(number, np.frombuffer(index[first : first + BLOCK_BYTES], np.uint8))
-        self._document(array.folder, array.document([f"{INDEX}_byte"], {"bytes": len(index)}))
+        about = {"bytes": len(index), "files": _files_in(self._folder) + 2}  # with two more documents
+        self._document(array.folder, array.document([f"{INDEX}_byte"], about))
         root: dict[str, Any] = {
             "zarr_format": 3, "node_type": "group", "attributes": _plain(self._datasets[""].attrs)
         }

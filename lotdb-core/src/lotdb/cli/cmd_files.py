@@ -74,7 +74,7 @@ def ingest_command(
 ) -> int:
     """Store the files of a FOLDER, whose paths are like PATTERN, in the database, which is created if needed.
 
-    What "lotdb export" wrote of a whole node, a folder, a zarr store or an HDF5 file, comes in as the node was.
+    What "lotdb export" wrote of a whole node (a folder, a zarr store, an HDF5 file) comes in as the node was.
     Files that are stored already and have not changed are skipped: an interrupted run goes on where it was.
     """
     if pattern is None and _is_export(folder):

@@ -7,7 +7,6 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -64,7 +63,8 @@ def export_file(
         with contextlib.ExitStack() as folders, _written_whole(real, if_exists) as file:
             target = TargetFile(path=path, file=file, format=format, options=Options(options))
             if hook == "lotdb_export_node":
-                target = replace(target, new_folder=partial(_new_folder, folders, file, real, if_exists))
+                make = partial(_new_folder, folders, file, real, if_exists)
+                target.__dict__["_new_folder"] = make
             ask(target)
     except (ExportError, OSError) as error:
         if isinstance(error, LotdbError) and not isinstance(error, ExportError):

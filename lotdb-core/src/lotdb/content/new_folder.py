@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import os
 import shutil
@@ -90,6 +89,8 @@ def _put_in_place_of(unfinished: Path, place: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Let two folders exchange their names in one step; False if the system cannot (``man 2 renameat2``)."""
+    import ctypes  # which not every program needs
+
     rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
     if rename is None:
         return False

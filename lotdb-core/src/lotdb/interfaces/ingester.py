@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -119,15 +119,14 @@ class TargetFile:
         What the user asked for with ``format=``, or else the suffix in lower case without its dot.
     options
         Further arguments of the user, such as ``subtype``.
-    new_folder
-        What :meth:`as_folder` calls.
     """
 
     path: Path
     file: IO[bytes]
     format: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    new_folder: Callable[[Callable[[Path], bool]], Path] | None = field(default=None, repr=False)
+    # What makes a folder, for an exporter of nodes: it is put into the object.
+    _new_folder: ClassVar[Any] = None
 
     def as_folder(self, is_ours: Callable[[Path], bool]) -> Path:
         """A new, empty folder to write to, for ``lotdb_export_node``; it appears in place of the file.
@@ -145,9 +144,10 @@ class TargetFile:
         ExportError
             If something is there that is not to be replaced, or a payload is exported.
         """
-        if self.new_folder is None:
+        if self._new_folder is None:
             raise ExportError(f"format {self.format!r} is a folder, which a payload cannot become")
-        return self.new_folder(is_ours)
+        folder: Path = self._new_folder(is_ours)
+        return folder
 
     def check_options(self, *known: str) -> None:
         """Raise ``InvalidOptionError`` for an option of the user that is not in *known*."""

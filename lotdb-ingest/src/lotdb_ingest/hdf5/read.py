@@ -56,7 +56,7 @@ class _Reader:
         return IngestedNode(payloads, self.attributes(group, name), children=children)
 
     def attributes(self, of: Any, path: str) -> dict[str, Any]:
-        """The attributes of an object, each under a name of its own; ``not_kept`` says what could not be kept."""
+        """The attributes of an object, each under a name of its own; ``not_kept`` says what is lost."""
         named: dict[str, Any] = {}
         lost: list[str] = []
         # Names that begin with "_" are the core's own; those that do not keep theirs.
@@ -72,7 +72,7 @@ class _Reader:
         return named
 
     def attribute(self, of: Any, name: str) -> Any:
-        """The value of an attribute; ``IngestError`` or ``TypeError`` for one that no attribute here holds."""
+        """The value of an attribute; ``IngestError`` or ``TypeError`` for one that cannot be kept."""
         kind = of.attrs.get_id(name).dtype
         if any(self._h5py.check_ref_dtype(each) or self.is_of_references(each) for each in _simple(kind)):
             raise IngestError("it holds references, which mean nothing outside of the file")

@@ -101,7 +101,10 @@ def _write_rows(group: Any, name: str, payload: Payload, rows: Iterator[np.ndarr
 
 
 def _create(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], rows: int) -> Any:
-    """A dataset with a checksum of each *rows* rows (HDF5 File Format Specification, IV.A.2.l, Fletcher-32)."""
+    """A dataset with a checksum of each *rows* rows.
+
+    Source: Fletcher-32, as in HDF5 File Format Specification, section IV.A.2.l.
+    """
     chunk = (min(shape[0], max(1, rows)), *shape[1:])
     checked = 0 not in shape and math.prod(chunk) * dtype.itemsize < CHUNK_BYTES
     return group.create_dataset(name, shape, dtype, chunks=chunk if checked else None, fletcher32=checked)
