@@ -14,6 +14,7 @@ REGISTERED = {
     "lotdb-ingest": {
         ("console_scripts", "lotdb-ingest", "lotdb_ingest.__main__:main"),
         ("lotdb.ingester", "audio", "lotdb_ingest.audio.plugin"),
+        ("lotdb.ingester", "hdf5", "lotdb_ingest.hdf5.plugin"),
         ("lotdb.ingester", "image", "lotdb_ingest.image.plugin"),
         ("lotdb.ingester", "npy", "lotdb_ingest.npy.plugin"),
         ("lotdb.ingester", "npz", "lotdb_ingest.npy.npz"),
