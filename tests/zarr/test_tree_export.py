@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import zarr
 
-from lotdb import BaseNode, ExportError, FileSystemError, IngestError
+from lotdb import LOTDB, BaseNode, ExportError, FileSystemError, IngestError
 from lotdb_backend_zarr import NodeStore
 
 xarray = pytest.importorskip("xarray")
@@ -245,7 +245,7 @@ def test_a_damaged_store_of_others_changes_nothing(tmp_path):
 FULL = """
 import resource, signal, sys
 import numpy as np
-from lotdb import BaseNode, LotdbError
+from lotdb import LOTDB, BaseNode, LotdbError
 root = BaseNode()
 root.get_data_node("a").write_data(np.arange(500_000.0))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -332,3 +332,15 @@ def test_where_names_can_be_exchanged_there_is_no_such_moment(root, monkeypatch)
     root["S01"].export("x", if_exists="replace")
     root.get_node("copy").ingest("x")
     assert root["copy"].attrs["new"] == 1
+
+
+def test_the_command_line_does_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with LOTDB("db") as db, db.connection() as root:
+        root.get_data_node("S01/walk", samplerate_hz=50).write_data(np.arange(6.0))
+    lotdb = [sys.executable, "-m", "lotdb.cli"]
+    for arguments in (["export", "db", "S01", "--tree", "x.zarr"], ["ingest", "db", "x.zarr", "--at", "copy"]):
+        done = subprocess.run([*lotdb, *arguments], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+    with LOTDB("db") as db, db.connection() as root:
+        assert root["copy/walk"].payloads["data"].samplerate_hz == 50

@@ -219,7 +219,7 @@ class _Array:
             "shape": list(self._shape),
             "data_type": name,
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": self._grid}},
-            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
             "fill_value": fill,
             "codecs": [codec, {"name": "crc32c"}],
             "attributes": _plain(attrs),

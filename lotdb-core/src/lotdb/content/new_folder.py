@@ -7,7 +7,9 @@ import hashlib
 import os
 import shutil
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lotdb.errors import ExportError
@@ -98,9 +100,10 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _sync(top: Path) -> None:
-    """Put all files and folders at and below *top* on the disk, those below first."""
+    """Put all files and folders at and below *top* on the disk: file systems sync several at once faster."""
     disk = Disk()
-    for folder, _, names in os.walk(top, topdown=False):
-        for name in names:
-            disk.sync_file(os.path.join(folder, name))
-        disk.sync_folder(folder)
+    found = list(os.walk(top))
+    with ThreadPoolExecutor(16) as threads:
+        files = (os.path.join(folder, name) for folder, _, names in found for name in names)
+        deque(threads.map(disk.sync_file, files), maxlen=0)
+        deque(threads.map(disk.sync_folder, (folder for folder, *_ in found)), maxlen=0)
