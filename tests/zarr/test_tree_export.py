@@ -339,7 +339,8 @@ def test_the_command_line_does_the_same(tmp_path, monkeypatch):
     with LOTDB("db") as db, db.connection() as root:
         root.get_data_node("S01/walk", samplerate_hz=50).write_data(np.arange(6.0))
     lotdb = [sys.executable, "-m", "lotdb.cli"]
-    for arguments in (["export", "db", "S01", "--tree", "x.zarr"], ["ingest", "db", "x.zarr", "--at", "copy"]):
+    out, into = ["export", "db", "S01", "--tree", "x.zarr"], ["ingest", "db", "x.zarr", "--at", "copy"]
+    for arguments in (out, into):
         done = subprocess.run([*lotdb, *arguments], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
     with LOTDB("db") as db, db.connection() as root:

@@ -124,6 +124,7 @@ class _Writer:
             variable, coordinates = variables.get((payload.name, column.name), (None, []))
             known = column.name or (variable.name if variable is not None else payload.name)
             array = _Array(_free(above, known), column, shape, chunk_rows)
+            array.folder.mkdir()
             dims = list(variable.dims) if variable is not None and payload.kind != "text" else []
             attrs = {} if column.name else dict(about)
             if variable is not None and not column.name:
@@ -156,7 +157,6 @@ class _Writer:
         self._document(folder, {"zarr_format": 3, "node_type": "group", "attributes": _plain(attrs)})
 
     def _document(self, folder: Path, document: dict[str, Any]) -> None:
-        folder.mkdir(exist_ok=True)
         (folder / DOCUMENT).write_bytes(_dumped(document))
         if self._members is not None:
             self._members[folder.relative_to(self._folder).as_posix()] = document
