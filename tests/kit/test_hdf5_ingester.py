@@ -32,4 +32,4 @@ class TestHdf5Ingester(IngesterTests):
 
     @pytest.fixture
     def backends(self):
-        return ["blob", "zarr"]
+        return ["blob"]

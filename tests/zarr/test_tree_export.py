@@ -81,7 +81,7 @@ def test_any_flipped_bit_and_any_missing_file_is_noticed(root):
     for path in chunks:
         with open(path, "rb") as file:
             data = file.read()
-        for at in (0, len(data) // 2, len(data) - 1):
+        for at in (0, len(data) - 1):
             with open(path, "wb") as file:
                 file.write(data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :])
             with pytest.raises(IngestError, match="CRC32C"):
@@ -250,20 +250,25 @@ root = BaseNode()
 root.get_data_node("a").write_data(np.arange(500_000.0))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-try:
-    root.export(sys.argv[1], if_exists="replace")
-except LotdbError as error:
-    print(type(error).__name__)
+for target in sys.argv[1:]:
+    try:
+        root.export(target, if_exists="replace")
+    except LotdbError as error:
+        print(type(error).__name__)
 """
 
 
-@pytest.mark.parametrize("target", ["x", "x.h5", "x.zarr"])
-def test_what_cannot_be_written_leaves_the_old_one(root, target):
-    root["S01"].export(target)
-    done = subprocess.run([sys.executable, "-c", FULL, target], capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() in ("ExportError", "FileSystemError"), done.stderr
-    root.get_node("copy").ingest(target)
-    assert root["copy"].attrs["subject"] == "S01"
+def test_what_cannot_be_written_leaves_the_old_one(root):
+    targets = ["x", "x.h5", "x.zarr"]
+    for target in targets:
+        root["S01"].export(target)
+    done = subprocess.run([sys.executable, "-c", FULL, *targets], capture_output=True, text=True, timeout=60)
+    assert len(done.stdout.split()) == 3, done.stderr
+    assert set(done.stdout.split()) <= {"ExportError", "FileSystemError"}
+    for number, target in enumerate(targets):
+        copy = root.get_node(f"copy{number}")
+        copy.ingest(target)
+        assert copy.attrs["subject"] == "S01"
     assert not [name for name in os.listdir() if "lotdb-export" in name]
 
 
