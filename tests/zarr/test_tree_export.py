@@ -339,6 +339,7 @@ def test_where_names_can_be_exchanged_there_is_no_such_moment(root, monkeypatch)
     assert root["copy"].attrs["new"] == 1
 
 
+@pytest.mark.slow
 def test_the_command_line_does_the_same(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with LOTDB("db") as db, db.connection() as root:
