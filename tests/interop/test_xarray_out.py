@@ -72,7 +72,10 @@ def test_a_start_makes_datetimes(node, start, where):
     array = payload.to_xarray()
     expected = np.datetime64("2024-05-01T12", "ns") + np.arange(100_000) * np.timedelta64(4, "ms")
     assert (array.time.values == expected).all()
-    assert array.sel(time=slice("2024-05-01T12:00:01", "2024-05-01T12:00:02")).shape == (251, 3)
+    first, last = np.datetime64("2024-05-01T12:00:01"), np.datetime64("2024-05-01T12:00:02")
+    assert array.sel(time=slice(first, last)).shape == (251, 3)
+    # A text means all of its second.
+    assert array.sel(time=slice(str(first), str(last))).shape == (500, 3)
 
 
 def test_times_of_a_long_recording_lose_no_nanosecond():

@@ -143,13 +143,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _failed(error)
 
 
+# Of a database in use: what to type in a program, and in a shell.
+_WAITING = ("timeout=seconds, or open it with read_only=True", "--timeout SECONDS")
+
+
 def _failed(error: Exception) -> int:
     """What to say of an error; one that is neither ours nor the system's is a mistake of the program."""
     from lotdb import LotdbError
 
     if not isinstance(error, LotdbError | OSError):
         raise error
-    return _say(f"lotdb: {error}", 2 if type(error).__name__ in MISUSE else 1)
+    message = str(error).replace(*_WAITING)
+    return _say(f"lotdb: {message}", 2 if type(error).__name__ in MISUSE else 1)
 
 
 def _warn(message: Warning | str, *_about: Any, **_named: Any) -> None:

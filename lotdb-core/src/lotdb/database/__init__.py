@@ -251,7 +251,8 @@ class LOTDB(Opened):
         """The root, in a connection that stays open until :meth:`close_connection`.
 
         Call :meth:`commit` to keep its changes, or :meth:`abort` to discard them. A connection belongs to
-        the thread that opened it. If a connection of this id is open, its root is returned.
+        the thread that opened it. If a connection of this id is open, its root is returned; in another
+        thread, use another id.
         """
         if not isinstance(connection_id, str):
             raise InvalidOptionError(f"connection_id is {connection_id!r}; use a text")

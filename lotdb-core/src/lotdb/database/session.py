@@ -251,7 +251,9 @@ class Session:
         """The error that says why the tree cannot be used here and now."""
         if self.tree.owner != NOBODY:
             return WrongThreadError(
-                f"this connection to {self.database} belongs to another thread; open one in each thread"
+                f"this connection to {self.database} belongs to another thread; open one in each "
+                "thread, with connection(), or "
+                "open_connection() with an id of its own"
             )
         return self.database._why_refused() or ClosedError(f"this connection to {self.database} is closed")
 

@@ -13,7 +13,7 @@ from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.errors import InvalidDataError, shown
 from lotdb.extras import import_extra
-from lotdb.interop.pandas_out import FRAME_NOTES
+from lotdb.interop.labels import FRAME_NOTES
 from lotdb.keys import check_name
 from lotdb.values import values
 
@@ -46,7 +46,10 @@ def write_frame(
     plain.attrs = {}
     if not _counts_rows(pandas, frame.index):
         notes["index"] = _index_to_columns(pandas, plain, frame.index)
-        if isinstance(frame.index, pandas.DatetimeIndex) and frame.index.freq is not None:
+        if (
+            isinstance(frame.index, pandas.DatetimeIndex | pandas.TimedeltaIndex)
+            and frame.index.freq is not None
+        ):
             notes["freq"] = frame.index.freqstr
         plain = plain.reset_index(drop=True)
         plain.index = pandas.RangeIndex(len(plain))
@@ -85,10 +88,7 @@ def _check(pandas: Any, frame: Any) -> None:
 
 
 def _counts_rows(pandas: Any, index: Any) -> bool:
-    return (
-        isinstance(index, pandas.RangeIndex)
-        and (index.start, index.step, index.name) == (0, 1, None)
-    )
+    return isinstance(index, pandas.RangeIndex) and (index.start, index.step, index.name) == (0, 1, None)
 
 
 def _index_to_columns(pandas: Any, plain: Any, index: Any) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import numpy as np
 from lotdb.content.payload import Payload
 from lotdb.content.unbound import Unbound, UnboundNode
 from lotdb.errors import DamagedError, InvalidDataError, LotdbError, NodeNotFoundError
-from lotdb.interop.time_axis import START_NAMES, TimeAxis, as_start, start_of
+from lotdb.interop.time_axis import START_NAMES, TIME_TYPES, TimeAxis, as_start, fitting, start_of
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
 from lotdb.segments.payload_record import PLACE, PayloadRecord, is_payload
@@ -26,12 +26,28 @@ from lotdb.values import values
 if TYPE_CHECKING:
     from lotdb.tree.node import Node
 
-__all__ = ["NOTES", "NodeDataset", "NodeDatasets", "NodeVariable", "safe_name", "token_of", "variables_of"]
+__all__ = [
+    "FRAME_NOTES",
+    "NOTES",
+    "NOT_SHOWN",
+    "NodeDataset",
+    "NodeDatasets",
+    "NodeVariable",
+    "safe_name",
+    "token_of",
+    "variables_of",
+]
 
 Array = np.ndarray[Any, Any]
 
 #: The name in a payload's metadata of what ``write_xarray`` keeps there.
 NOTES = "_xarray"
+
+#: And of what ``write_frame`` keeps there.
+FRAME_NOTES = "_pandas"
+
+# What of a table's metadata is no attribute of its dataset.
+NOT_SHOWN = (NOTES, FRAME_NOTES, "dims")
 
 # What is read where no cell is, of the kinds of columns that have something for that.
 _MISSING: dict[str, Any] = {"f": np.nan, "c": complex(np.nan, np.nan), "m": "NaT", "M": "NaT"}
@@ -162,9 +178,7 @@ def _as_text(payload: Payload, dtype: np.dtype[Any]) -> Array:
 # -- one payload ----------------------------------------------------------------------------------
 
 
-def variables_of(
-    payload: Payload, node_attributes: Mapping[str, Any] | None = None
-) -> list[NodeVariable]:
+def variables_of(payload: Payload, node_attributes: Mapping[str, Any] | None = None) -> list[NodeVariable]:
     """The variable that an unbound *payload* is, or those of its columns, and then the times of its rows."""
     attrs = payload.metadata
     notes = attrs.pop(NOTES, None)
@@ -228,9 +242,14 @@ def _axis(
 ) -> TimeAxis | None:
     if payload.samplerate_hz is None or not payload.shape or payload.kind in ("text", "bytes"):
         return None
+    seconds = payload.shape[0] / payload.samplerate_hz
     if notes is not None:
-        return TimeAxis(payload.samplerate_hz, as_start(attrs.pop("start_time", None)))
-    start = start_of(attrs, of_node)
+        start = attrs.pop("start_time", None)
+        # The unit as it was written: times that were whole microseconds have no nanoseconds.
+        if getattr(start, "dtype", None) not in TIME_TYPES:
+            start = as_start(start)
+        return TimeAxis(payload.samplerate_hz, fitting(start, seconds))
+    start = fitting(start_of(attrs, of_node), seconds)
     for name in START_NAMES:
         if start is not None and as_start(attrs.get(name)) is not None:
             del attrs[name]  # the coordinate says it
@@ -343,7 +362,7 @@ class NodeDatasets(Mapping[str, NodeDataset]):
         if path in self._tables:
             node, name = self._tables[path]
             payload = self._payload(node, name)
-            attrs = {key: value for key, value in payload.metadata.items() if key not in (NOTES, "dims")}
+            attrs = {key: value for key, value in payload.metadata.items() if key not in NOT_SHOWN}
             table = NodeDataset(path, attrs, {})
             _settle(table, [variables_of(payload, self._attributes(node))], above)
             return table
@@ -403,9 +422,7 @@ def _coordinate_token(variable: NodeVariable) -> Any:
     return variable.axis if variable.axis is not None else variable.token()
 
 
-def _settle(
-    dataset: NodeDataset, groups: list[list[NodeVariable]], above: Mapping[str, _Spec]
-) -> None:
+def _settle(dataset: NodeDataset, groups: list[list[NodeVariable]], above: Mapping[str, _Spec]) -> None:
     """Put the variables of *groups*, each of one payload, into *dataset*; axes that differ get own names."""
     by_payload = {
         variables[0].payload.name: variables[0]

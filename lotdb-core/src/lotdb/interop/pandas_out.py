@@ -8,16 +8,13 @@ import numpy as np
 
 from lotdb.errors import InvalidDataError
 from lotdb.extras import import_extra
-from lotdb.interop.labels import NOTES, variables_of
+from lotdb.interop.labels import FRAME_NOTES, NOTES, variables_of
 from lotdb.interop.xarray_out import _attributes_of
 
 if TYPE_CHECKING:
     from lotdb.content.payload import Payload
 
-__all__ = ["FRAME_NOTES", "to_pandas"]
-
-#: The name in a payload's metadata of what ``write_frame`` keeps there.
-FRAME_NOTES = "_pandas"
+__all__ = ["to_pandas"]
 
 
 def to_pandas(payload: Payload) -> Any:
@@ -75,7 +72,8 @@ def _table(pandas: Any, payload: Payload) -> Any:
         return frame
     frame = frame.set_index([level["column"] for level in levels])
     frame.index.names = [level["name"] for level in levels]
-    if len(levels) == 1 and isinstance(frame.index, pandas.DatetimeIndex) and notes.get("freq"):
+    has_freq = len(levels) == 1 and isinstance(frame.index, pandas.DatetimeIndex | pandas.TimedeltaIndex)
+    if has_freq and notes.get("freq"):
         frame.index.freq = notes["freq"]
     return frame
 

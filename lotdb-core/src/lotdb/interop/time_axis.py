@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["START_NAMES", "TimeAxis", "as_start", "start_of"]
+__all__ = ["START_NAMES", "TIME_TYPES", "TimeAxis", "as_start", "fitting", "start_of"]
 
 Array = np.ndarray[Any, Any]
 
 #: Under these names metadata or attributes say when the first row was recorded; the first one counts.
 START_NAMES = ("start_time", "recorded_at")
 
-_NANOSECONDS = "M8[ns]"
+#: The types of the times of rows with a start.
+TIME_TYPES = (np.dtype("M8[ns]"), np.dtype("M8[us]"))
+
 # What nanoseconds from 1970 on can tell, with room for a recording.
 _FIRST_YEAR, _LAST_YEAR = 1700, 2240
 
@@ -81,6 +83,17 @@ def start_of(*mappings: Mapping[str, Any]) -> np.datetime64 | None:
             if name in mapping and (start := as_start(mapping[name])) is not None:
                 return start
     return None
+
+
+def fitting(start: np.datetime64 | None, seconds: float) -> np.datetime64 | None:
+    """*start* in a unit that also tells what is *seconds* later; None if there is none."""
+    if start is None:
+        return None
+    last = max(int(start.astype("M8[s]").astype("i8")) + seconds, seconds)
+    unit, _ = np.datetime_data(start.dtype)
+    if unit == "ns" and last > 2**63 / 1e9 - 1:
+        start = start.astype("M8[us]")
+    return start if last < 2**63 / 1e6 - 1 else None
 
 
 def as_start(value: Any) -> np.datetime64 | None:

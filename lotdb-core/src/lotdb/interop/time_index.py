@@ -39,6 +39,14 @@ def time_coordinate(variable: NodeVariable) -> Any:
     return coordinates
 
 
+# From so many rows it is known how fine their times are.
+_SOME = 1000
+_UNITS = {
+    "day": "D", "hour": "h", "minute": "min", "second": "s", "millisecond": "ms", "microsecond": "us",
+    "nanosecond": "ns",
+}  # fmt: skip
+
+
 class NoSuchTimeError(InvalidRangeError, KeyError):
     """No row has that time; a KeyError as of xarray's other indexes."""
 
@@ -62,6 +70,15 @@ class _Times(CoordinateTransform):
 
     def equals(self, other: CoordinateTransform, **kwargs: Any) -> bool:
         return isinstance(other, _Times) and (self.axis, self.rows) == (other.axis, other.rows)
+
+
+def _moment(label: Any) -> Any:
+    """*label*, a text or a datetime, as numpy's datetime in UTC."""
+    if isinstance(label, int | float | np.number):
+        raise TypeError(f"{label} is a number")
+    pandas = import_extra("pandas", "lotdb-core[xarray]", "an index of times")
+    moment = pandas.Timestamp(label)
+    return (moment.tz_convert(None) if moment.tzinfo is not None else moment).to_datetime64()
 
 
 class TimeIndex(CoordinateTransformIndex):
@@ -110,9 +127,14 @@ class TimeIndex(CoordinateTransformIndex):
             if method is not None:
                 raise InvalidRangeError(f"a span of times is selected without method={method!r}")
             return IndexSelResult({self._dim: self._span(label)})
-        wanted = np.asarray(getattr(label, "values", label))
-        if self.transform.axis.start is not None:
-            wanted = wanted.astype(self.transform.axis.dtype)
+        if isinstance(label, str) and method is None and self._is_coarse(label):
+            span = self._span(slice(label, label))
+            if span.start == span.stop:
+                raise NoSuchTimeError(
+                    f"no row has the time {shown(label)}; method='nearest' takes one nearby"
+                )
+            return IndexSelResult({self._dim: span})
+        wanted = self._as_times(getattr(label, "values", label))
         places = self._places(wanted, method, tolerance)
         if isinstance(label, xarray.DataArray):
             return IndexSelResult({self._dim: label.copy(data=places)})
@@ -133,8 +155,9 @@ class TimeIndex(CoordinateTransformIndex):
 
     def _bisect(self, time: Any, *, after: bool) -> int:
         """The first place whose time is not below *time*, or above it."""
-        if self.transform.axis.start is not None:
-            time = np.datetime64(time).astype(self.transform.axis.dtype)
+        if isinstance(time, str) and (period := self._period(time)) is not None:
+            time = period.end_time if after else period.start_time
+        time = self._as_times(time)[()]
         low, high = 0, len(self.transform.rows)
         while low < high:
             middle = (low + high) // 2
@@ -144,6 +167,46 @@ class TimeIndex(CoordinateTransformIndex):
             else:
                 high = middle
         return low
+
+    def _as_times(self, label: Any) -> Any:
+        """*label* as an array of times of this index' type."""
+        try:
+            if self.transform.axis.start is None:
+                times = np.asarray(label, float)
+            else:
+                given = np.asarray(label)
+                if given.dtype.kind not in "M":
+                    moments = [_moment(each) for each in given.astype(object).flat]
+                    given = np.array(moments, self.transform.axis.dtype).reshape(given.shape)
+                times = given.astype(self.transform.axis.dtype)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise NoSuchTimeError(f"{shown(label)} is no time of {self.transform.axis.dtype}") from error
+        if np.any(np.isnan(times) if times.dtype.kind == "f" else np.isnat(times)):
+            raise NoSuchTimeError(f"{shown(label)} holds what is no time (NaN or NaT)")
+        return times
+
+    def _period(self, text: str) -> Any:
+        """The time that *text* means in pandas' indexes, such as a whole day; None for a single moment."""
+        pandas = import_extra("pandas", "lotdb-core[xarray]", "an index of times")
+        if self.transform.axis.start is None:
+            return None
+        try:
+            if pandas.Timestamp(text).tzinfo is not None:
+                return None
+            return pandas.Period(text)
+        except (ValueError, OverflowError):
+            return None
+
+    def _is_coarse(self, text: str) -> bool:
+        """Whether *text*, as ``2024-05-01``, means several rows: pandas' rule, which the short ones have."""
+        period = self._period(text)
+        if period is None:
+            return False
+        pandas = import_extra("pandas", "lotdb-core[xarray]", "an index of times")
+        some = self.transform.forward({self._dim: np.arange(min(len(self.transform.rows), _SOME))})
+        finest = pandas.DatetimeIndex(some[self._name]).resolution
+        step = pandas.Timedelta(1, _UNITS[finest])
+        return bool(period.end_time - period.start_time >= step)
 
     def _places(self, wanted: Any, method: Any, tolerance: Any) -> Any:
         if method not in (None, "nearest"):

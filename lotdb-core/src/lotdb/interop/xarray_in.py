@@ -15,7 +15,7 @@ from lotdb.content.payloads import IfExists, Request
 from lotdb.errors import InvalidDataError, InvalidOptionError, NodeNotFoundError, PayloadExistsError, shown
 from lotdb.extras import import_extra
 from lotdb.interfaces.ingester import Blocks
-from lotdb.interop.labels import NOTES
+from lotdb.interop.labels import FRAME_NOTES, NOTES
 from lotdb.interop.time_axis import START_NAMES, TimeAxis
 from lotdb.keys import check_key, check_name
 from lotdb.records.entries import own_of
@@ -36,7 +36,7 @@ BLOCK_BYTES = 16 << 20
 _ENCODINGS = ("_FillValue", "add_offset", "calendar", "dtype", "missing_value", "scale_factor", "units")
 
 # Names in an object's attributes that mean something else in a payload's metadata.
-_TAKEN = (NOTES, "_pandas", "dims", *START_NAMES)
+_TAKEN = (NOTES, FRAME_NOTES, "dims", *START_NAMES)
 
 _SECONDS = ("s", "sec", "second", "seconds")
 
@@ -346,7 +346,9 @@ def _time_axis(
         return index.transform.axis, name
     if len(coordinate) < 2 or type(index).__name__ == "TimeIndex" or _encoding_of(coordinate.encoding):
         return None, None
-    is_seconds = name == "time" or str(coordinate.attrs.get("units")) in _SECONDS
+    units = coordinate.attrs.get("units")
+    # Of milliseconds, or of minutes, the rate would be a wrong one.
+    is_seconds = name == "time" if units is None else str(units).partition(" since ")[0] in _SECONDS
     if coordinate.dtype.kind == "f" and coordinate.dtype.itemsize == 8 and is_seconds:
         start = None
     elif coordinate.dtype in (np.dtype("M8[ns]"), np.dtype("M8[us]")):

@@ -12,7 +12,7 @@ from lotdb.content.payload import Payload
 from lotdb.errors import InvalidOptionError, LotdbError, shown
 from lotdb.extras import import_extra
 from lotdb.interop.dask_arrays import dask_array
-from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable, variables_of
+from lotdb.interop.labels import NOT_SHOWN, NodeDataset, NodeDatasets, NodeVariable, variables_of
 from lotdb.interop.time_axis import START_NAMES, as_start
 from lotdb.keys import check_name
 from lotdb.records.entries import own_of
@@ -44,7 +44,7 @@ def to_xarray(payload: Payload, chunks: Any) -> Any:
         columns = {each.name: each for each in variables if each.axis is None}
         times = [each for each in variables if each.axis is not None]
         rows = {each.name: each for each in times if each.name not in columns}
-        attrs.update({name: value for name, value in free.metadata.items() if name != "dims"})
+        attrs.update({name: value for name, value in free.metadata.items() if name not in NOT_SHOWN})
         return _dataset(xarray, NodeDataset("", attrs, {**columns, **rows}), chunks)
     coordinates = {each.name: each for each in variables[1:]}
     for name, stored in notes.get("coords", {}).items():
