@@ -10,7 +10,10 @@ import pytest
 REGISTERED = {
     "lotdb-core": {("console_scripts", "lotdb", "lotdb.cli.__main__:main")},
     "lotdb-backend-blob": {("lotdb.backend", "blob", "lotdb_backend_blob.plugin")},
-    "lotdb-backend-zarr": {("lotdb.backend", "zarr", "lotdb_backend_zarr.plugin")},
+    "lotdb-backend-zarr": {
+        ("lotdb.backend", "zarr", "lotdb_backend_zarr.plugin"),
+        ("lotdb.ingester", "zarr_tree", "lotdb_backend_zarr.tree_plugin"),
+    },
     "lotdb-ingest": {
         ("console_scripts", "lotdb-ingest", "lotdb_ingest.__main__:main"),
         ("lotdb.ingester", "audio", "lotdb_ingest.audio.plugin"),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
     from zarr.core.buffer import BufferPrototype
 
-__all__ = ["NodeStore"]
+__all__ = ["CONSOLIDATED", "NodeStore", "data_type", "zarr_name"]
 
 #: Chunks have about so many bytes.
 CHUNK_BYTES = 4 << 20
@@ -87,7 +87,7 @@ class NodeStore(Store):
         names: dict[str, str] = {}
         for path in self._datasets:
             above, _, key = path.rpartition("/")
-            name = _zarr_name(key) if path else ""
+            name = zarr_name(key) if path else ""
             place = names[path] = _joined(names[above], name) if path else ""
             if place in self._groups:
                 raise InvalidKeyError(f"{self._groups[place]!r} and {path!r} are both {place!r} in zarr")
@@ -112,7 +112,7 @@ class NodeStore(Store):
                 others = [] if variable.is_coordinate else [
                     each.name for each in outer if set(each.dims) <= set(variable.dims)
                 ]
-                place = _zarr_name(name)
+                place = zarr_name(name)
                 if place in arrays or place in self._below[group]:
                     raise InvalidKeyError(
                         f"two things in {self._groups[group]!r} would be {place!r} in zarr; rename one"
@@ -305,7 +305,7 @@ class _StoredArray:
         self._variable = variable
         self._coordinates = coordinates
         dtype = variable.dtype
-        self._type, self._fill, self._stored = _data_type(dtype)
+        self._type, self._fill, self._stored = data_type(dtype)
         self.shape = variable.shape
         self._dims = list(variable.dims)
         if self._type is None:  # zarr has no such type: the bytes of the elements are stored
@@ -381,7 +381,7 @@ class _StoredArray:
             yield from (f"c/{number}{rest}" for number in range(self.chunks))
 
 
-def _data_type(dtype: np.dtype[Any]) -> tuple[Any, Any, np.dtype[Any]]:
+def data_type(dtype: np.dtype[Any]) -> tuple[Any, Any, np.dtype[Any]]:
     """zarr's name for *dtype*, a value to fill with, and the dtype of what is stored; no name if it has none.
 
     Source: https://zarr-specs.readthedocs.io/en/latest/v3/data-types/,
@@ -414,12 +414,15 @@ def _window(byte_range: ByteRequest | None, size: int) -> tuple[int, int]:
     return 0, size
 
 
-def _zarr_name(name: str) -> str:
+def zarr_name(name: str) -> str:
     """*name* as zarr allows it: not of dots alone, not beginning with two underscores, and no document's.
 
-    >>> _zarr_name("__init"), _zarr_name("..."), _zarr_name("a.b")
+    zarr takes a backslash for a slash.
+
+    >>> zarr_name("__init"), zarr_name("..."), zarr_name("a.b")
     ('%5F_init', '%2E..', 'a.b')
     """
+    name = name.replace("\\", "%5C")
     if name.startswith("__"):
         return "%5F" + name[1:]
     if not name.strip(".") or name == _DOCUMENT:

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import click
 
     from lotdb.content.payload import Payload
@@ -122,7 +124,7 @@ class IngesterSpec:
         """Write *node*, with all its payloads and what is below it, to ``target.file``, and return True.
 
         None for other formats. It is called for ``node.export(path)``; otherwise it is as
-        ``lotdb_export_file``.
+        ``lotdb_export_file``. A format that is a folder is written to ``target.as_folder(...)``.
         """
 
     @hookspec(firstresult=True)
@@ -131,6 +133,15 @@ class IngesterSpec:
 
         Return a ``lotdb.IngestedTree``: the ``lotdb.TreeIndex`` that was stored in the file, and a function
         that reads the rows of a payload.
+        """
+
+    @hookspec(firstresult=True)
+    def lotdb_ingest_folder(self, folder: Path) -> object | None:
+        """What is in *folder*, for ``node.ingest``; None for folders of other kinds.
+
+        Return a ``lotdb.IngestedTree`` for what ``node.export`` wrote, and a ``lotdb.IngestedNode`` for what
+        another program wrote. The contents of the folder show which it is; follow no links that lead out of
+        it.
         """
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lotdb import LOTDB, BaseNode, DataNode, ExportError, IngestError, InvalidOptionError
@@ -20,8 +20,8 @@ from lotdb.keys import is_plain_key
 
 h5py = pytest.importorskip("h5py")
 
-EXAMPLES = 15  # 500 for a long run
-TARGETS = ["out", "out.h5"]
+EXAMPLES = 15  # 300 for a long run
+TARGETS = ["out", "out.h5", "out.zarr"]
 
 KEYS = st.sampled_from(["a", "a.b", "...", "é", "x" * 200, "__lotdb__", "data", " ", "a\\b", "a~"]) | st.text(
     st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/"), min_size=1, max_size=6
@@ -146,12 +146,7 @@ def stored(node):
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(nodes=NODES)
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_leaves_comes_in_again(tmp_path_factory, target, nodes):
     root = BaseNode()
     top = grow(root, [([], {}, {}, None), *nodes])

@@ -74,7 +74,7 @@ def ingest_command(
 ) -> int:
     """Store the files of a FOLDER, whose paths are like PATTERN, in the database, which is created if needed.
 
-    What "lotdb export" wrote of a whole node, a folder or an HDF5 file, comes in as the node was.
+    What "lotdb export" wrote of a whole node (a folder, a zarr store, an HDF5 file) comes in as the node was.
     Files that are stored already and have not changed are skipped: an interrupted run goes on where it was.
     """
     if pattern is None and _is_export(folder):
@@ -135,7 +135,7 @@ def ingest_command(
 @click.argument("names", nargs=-1, required=True, metavar="[PAYLOAD] FILE")
 @click.option("--format", "format_", help="Name of the format (the suffix of FILE).")
 @click.option("--replace", is_flag=True, help="Replace FILE if it exists.")
-@click.option("--tree", is_flag=True, help="Write the node with all below it: to a folder, or x.h5.")
+@click.option("--tree", is_flag=True, help="Write the node with all below it: to a folder, x.h5 or x.zarr.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the format.")
 def export_command(
     database: str,
@@ -205,9 +205,14 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 def _is_export(path: str) -> bool:
-    """Whether *path* is an HDF5 file, or a folder that a node was exported to."""
+    """Whether *path* is an HDF5 file, a zarr store, or a folder that a node was exported to."""
     if os.path.isfile(path):
         return path.lower().endswith((".h5", ".hdf5", ".hdf", ".he5"))
+    if not os.path.lexists(path) and os.path.isdir(above := os.path.dirname(os.path.abspath(path))):
+        # An export that was killed may have put it aside: to take it in brings it back.
+        return any(name.endswith(".replaced.lotdb-export") for name in os.listdir(above))
+    if any(os.path.lexists(os.path.join(path, name)) for name in ("zarr.json", ".zgroup", ".zarray")):
+        return True
     begin = b'{"format": "lotdb-tree"'
     try:
         with open(os.path.join(path, "index.json"), "rb") as file:

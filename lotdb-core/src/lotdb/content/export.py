@@ -6,11 +6,12 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from lotdb.content.new_folder import UNFINISHED, new_folder, recover
 from lotdb.errors import (
     ExportError,
     FileSystemError,
@@ -57,9 +58,14 @@ def export_file(
     try:
         # A link stays a link: the file that it points to is written.
         real = Path(os.path.realpath(path))
-        _check_place(real, path, if_exists)
-        with _written_whole(real, if_exists) as file:
-            ask(TargetFile(path=path, file=file, format=format, options=Options(options)))
+        recover(real)
+        _check_place(real, path, if_exists, may_be_folder=hook == "lotdb_export_node")
+        with contextlib.ExitStack() as folders, _written_whole(real, if_exists) as file:
+            target = TargetFile(path=path, file=file, format=format, options=Options(options))
+            if hook == "lotdb_export_node":
+                make = partial(_new_folder, folders, file, real, if_exists)
+                target.__dict__["_new_folder"] = make
+            ask(target)
     except (ExportError, OSError) as error:
         if isinstance(error, LotdbError) and not isinstance(error, ExportError):
             raise
@@ -112,11 +118,14 @@ def _check(path: Any, format: Any, if_exists: Any) -> tuple[Path, str]:
     return path, format
 
 
-def _check_place(place: Path, path: Path, if_exists: str) -> None:
+def _check_place(place: Path, path: Path, if_exists: str, *, may_be_folder: bool) -> None:
     """Raise ``ExportError`` unless a file may be written at *place*, to which *path* leads."""
     if place.is_dir():
-        raise ExportError("it is a folder; add the name of a file")
-    if os.path.lexists(place) and not place.is_file():
+        if not may_be_folder:
+            raise ExportError(_FOLDER)
+        if if_exists == "error":
+            raise ExportError(f"{_FOLDER}, or pass if_exists='replace' if it is an export")
+    elif os.path.lexists(place) and not place.is_file():
         raise ExportError("it exists and is not a regular file; choose another path")
     if if_exists == "error" and os.path.lexists(path):
         raise ExportError(_THERE)
@@ -124,19 +133,37 @@ def _check_place(place: Path, path: Path, if_exists: str) -> None:
         raise ExportError(f"there is no folder {str(place.parent)!r}; make it first")
 
 
+_FOLDER = "it is a folder; add the name of a file"
 _THERE = "the file already exists; pass if_exists='replace' to replace it"
+
+
+def _new_folder(
+    folders: contextlib.ExitStack,
+    file: IO[bytes],
+    place: Path,
+    if_exists: str,
+    is_ours: Callable[[Path], bool],
+) -> Path:
+    """A folder that appears at *place* when *folders* are closed, in the place of *file*."""
+    folder = folders.enter_context(new_folder(place, if_exists, is_ours))
+    file.close()
+    return folder
 
 
 @contextlib.contextmanager
 def _written_whole(place: Path, if_exists: str) -> Iterator[IO[bytes]]:
     """A new file that appears at *place*, synced to the disk, when the block ends without an error."""
     # In the same folder, so that the file gets its name in one step.
-    unfinished = place.with_name(f".{uuid.uuid4().hex[:16]}.lotdb-export")
+    unfinished = place.with_name(f".{uuid.uuid4().hex[:16]}{UNFINISHED}")
     try:
         with open(unfinished, "x+b") as file:
             yield file
+            if file.closed:  # the exporter has written a folder
+                return
             file.flush()
             os.fsync(file.fileno())
+        if place.is_dir():
+            raise ExportError(_FOLDER)
         if if_exists == "replace":
             if place.exists():
                 shutil.copymode(place, unfinished)

@@ -15,7 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from lotdb.errors import FileNotReadError, IngestError, InvalidOptionError, lacking, shown, text_of
+from lotdb.errors import (
+    FileNotReadError,
+    IngestError,
+    InvalidOptionError,
+    MissingPluginError,
+    lacking,
+    shown,
+    text_of,
+)
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode
 from lotdb.interfaces.installed import INGESTER
 from lotdb.interfaces.loader import Loader
@@ -38,6 +46,7 @@ __all__ = [
     "measured",
     "notes_of",
     "open_source",
+    "parts_of",
 ]
 
 # Names of the notes by which LOTDB recognizes a file.
@@ -173,7 +182,7 @@ def ask(source: SourceFile, plugins: Loader) -> Answered:
                     for name, ingested in part.payloads.items()
                 },
             )
-            for part in _parts(answer, plugins)
+            for part in parts_of(answer, plugins)
         ]
         if not any(part.payloads for part in parts):
             raise IngestError("there is nothing in it that would be a payload")
@@ -204,8 +213,13 @@ def _answer(source: SourceFile, plugins: Loader, claimed: str | None) -> tuple[s
         source.file.seek(0)
         if isinstance(source.options, Options):
             source.options.asked.clear()
-        with _named(source, plugin):
-            answer = function(source=source)
+        try:
+            with _named(source, plugin):
+                answer = function(source=source)
+        except IngestError as error:
+            if isinstance(error.__cause__, MissingPluginError):  # its library: that says how to install it
+                raise error.__cause__ from None
+            raise
         if answer is not None:
             return plugin, answer
         passed.append(plugin)
@@ -258,7 +272,7 @@ def _as_format(source: SourceFile, format: str) -> SourceFile:
     return other
 
 
-def _parts(answer: Any, plugins: Loader) -> Iterator[Part]:
+def parts_of(answer: Any, plugins: Loader) -> Iterator[Part]:
     """The nodes of *answer*, each after its parent. Each node is checked, but not its payloads."""
     waiting: list[tuple[tuple[str, ...], Any]] = [((), answer)]
     while waiting:

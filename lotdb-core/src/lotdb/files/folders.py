@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lotdb.content import payloads
+from lotdb.content.defaults import check_backend
 from lotdb.errors import (
     DataMismatchError,
     IngestError,
     InvalidDataError,
     InvalidKeyError,
     InvalidOptionError,
+    MissingPluginError,
     PayloadExistsError,
     UnsupportedValueError,
     ValueTooLargeError,
@@ -42,6 +44,7 @@ _OF_ONE_FILE = (
     InvalidDataError,
     InvalidKeyError,
     InvalidOptionError,
+    MissingPluginError,
     PayloadExistsError,
     UnsupportedValueError,
     ValueTooLargeError,
@@ -147,6 +150,8 @@ def ingest_tree(
     root = _check_folder(folder)
     node._entry()  # which knows the tree
     node._tree.check_writable()
+    if how.get("backend") is not None:
+        check_backend(node._tree, how["backend"])  # of all files, before the first one
     if batch_size is not None and node._tree.has_changes():
         raise InvalidOptionError(
             "ingest_tree commits after each batch of files, and there are uncommitted changes: "

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from lotdb.content import payloads, tables
+from lotdb.content import attributes, payloads, tables
 from lotdb.content.defaults import POLICY, check_kept
+from lotdb.content.new_folder import UNFINISHED, recover
 from lotdb.content.payloads import Request, Written
 from lotdb.errors import (
     FileNotReadError,
@@ -23,14 +24,15 @@ from lotdb.errors import (
     InvalidOptionError,
     InvalidRangeError,
     LotdbError,
+    MissingPluginError,
     lacking,
     shown,
     text_of,
 )
-from lotdb.files.asking import open_source
-from lotdb.files.tree_folder import UNFINISHED, read_folder
+from lotdb.files.asking import measured, open_source, parts_of
+from lotdb.files.tree_folder import INDEX, read_folder
 from lotdb.files.tree_index import IngestedTree, Progress, from_json, stored_value
-from lotdb.interfaces.ingester import Blocks
+from lotdb.interfaces.ingester import Blocks, IngestedNode
 from lotdb.interfaces.options import MAX_BYTES
 from lotdb.keys import check_key, check_name
 from lotdb.records.entries import own_of, type_of
@@ -57,10 +59,15 @@ def ingest(
         raise IngestError(
             f"cannot ingest {os.fspath(source)!r}: an export that was killed left it; remove it"
         )
+    recover(Path(os.path.realpath(source)))
     with tree.whole(), tree.stage.all_or_nothing():
         if os.path.isdir(source):
             with _of(source):
-                _restore(node, read_folder(Path(source)), backend, progress)
+                given = _in_folder(node, Path(source))
+                if isinstance(given, IngestedTree):
+                    _restore(node, given, backend, progress)
+                else:
+                    _take(node, given, backend, progress)
             return True
         with open_source(source, format=None, options={}, max_bytes=MAX_BYTES) as file:
             for _, function in tree.plugins.ingesters("lotdb_ingest_tree"):
@@ -71,6 +78,25 @@ def ingest(
                         _restore(node, tree_given, backend, progress)
                         return True
     return False
+
+
+def _in_folder(node: Node, folder: Path) -> IngestedTree | IngestedNode:
+    for plugin, function in node._tree.plugins.ingesters("lotdb_ingest_folder"):
+        given = function(folder=folder)
+        if isinstance(given, IngestedTree | IngestedNode):
+            return given
+        if given is not None:
+            raise IngestError(f"plugin {plugin!r} returned {type(given).__name__}")
+    if not os.path.lexists(folder / INDEX) and _is_zarr(folder):
+        raise MissingPluginError(
+            f"cannot ingest {str(folder)!r}: it is a zarr store, and no installed plugin reads such; install "
+            "one with: pip install lotdb-backend-zarr"
+        )
+    return read_folder(folder)
+
+
+def _is_zarr(folder: Path) -> bool:
+    return any(os.path.lexists(folder / name) for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
 @contextlib.contextmanager
@@ -94,11 +120,52 @@ def _of(source: Any) -> Iterator[None]:
         raise IngestError(f"cannot ingest {os.fspath(source)!r}: {about}") from error
 
 
-def _restore(node: Node, given: IngestedTree, backend: str | None, progress: Progress | None) -> None:
+def _check_empty(node: Node) -> None:
     if own_of(node._entry())[0] or has_children(node._entry()):
         raise IngestError(
             f"{node._place()} holds something already; ingest into a new node, such as get_node('copy')"
         )
+
+
+def _take(node: Node, given: IngestedNode, backend: str | None, progress: Progress | None) -> None:
+    """Put into *node* what a folder of another program holds."""
+    _check_empty(node)
+    parts = list(parts_of(given, node._tree.plugins))
+    count, done, nbytes = sum(len(part.payloads) for part in parts), 0, 0
+    told: list[tuple[Node, list[Written]]] = []
+    for part in parts:
+        here = node.get_node_path(list(part.path)) if part.path else node
+        if part.payloads or part.node_type:
+            here = _typed(here, part.node_type or "data")
+        written = []
+        for name, ingested in part.payloads.items():
+            data = ingested.data
+            rows = data.rows or 0 if isinstance(data, Blocks) else 0
+            nbytes += rows * data.dtype.itemsize * math.prod(data.row_shape) if rows else measured(data)
+            if nbytes > MAX_BYTES:
+                raise IngestError(f"it announces {nbytes} bytes of data, the limit is {MAX_BYTES}")
+            request = Request(
+                name or "data",
+                backend=ingested.backend if backend is None else backend,
+                samplerate_hz=ingested.samplerate_hz,
+                metadata=dict(ingested.metadata) or None,
+                content_type=ingested.content_type,
+            )
+            written.append(payloads.write_rows(here, data, request))
+            done += 1
+            if progress is not None:
+                progress(done, count, "/".join((*part.path, request.name)))
+        stored = attributes.encode(here, part.attributes)
+        if twice := stored.keys() & {one.name for one in written}:
+            raise IngestError(f"{min(twice)!r} is an attribute and a payload of node {'/'.join(part.path)!r}")
+        payloads.put(here, written, stored)
+        told.append((here, written))
+    for here, written in told:
+        payloads.announce(here, written)
+
+
+def _restore(node: Node, given: IngestedTree, backend: str | None, progress: Progress | None) -> None:
+    _check_empty(node)
     count = sum(len(each["payloads"]) for each in given.index.nodes)
     done = 0
     seen: set[tuple[str, ...]] = set()

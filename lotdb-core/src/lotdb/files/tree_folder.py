@@ -6,9 +6,7 @@ import hashlib
 import math
 import os
 import re
-import shutil
 import struct
-import uuid
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -16,18 +14,16 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from lotdb.content.new_folder import new_folder
 from lotdb.content.payload import Payload
 from lotdb.errors import ExportError, FileSystemError, IngestError, InvalidOptionError, lacking, shown
 from lotdb.files.tree_index import BLOCK_BYTES, IngestedTree, Progress, TreeIndex
 from lotdb.interfaces.sources import open_regular
-from lotdb.storage.durable import Disk
 from lotdb.tree.node import Node
 
-__all__ = ["INDEX", "UNFINISHED", "is_folder", "read_folder", "write_folder"]
+__all__ = ["INDEX", "is_folder", "read_folder", "write_folder"]
 
 INDEX = "index.json"
-# The end of the name of what is being written, here and for files.
-UNFINISHED = ".lotdb-export"
 _SUFFIXES = {"text": ".txt", "bytes": ".bin"}
 # The index ends with its own checksum: a cut one is known.
 _SUM = b"\nsha256 "
@@ -59,16 +55,9 @@ def write_folder(
     """
     if if_exists not in ("error", "replace"):
         raise InvalidOptionError(f"if_exists is {shown(if_exists)}; use 'error' or 'replace'")
-    place = Path(os.path.realpath(path))
-    unfinished = place.with_name(f".{uuid.uuid4().hex[:16]}{UNFINISHED}")
     try:
-        _check_place(place, if_exists)
-        try:
-            os.mkdir(unfinished)
-            _fill(node, unfinished, progress)
-            _give_name(unfinished, place, if_exists)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        with new_folder(Path(os.path.realpath(path)), if_exists, _is_ours) as folder:
+            _fill(node, folder, progress)
     except (ExportError, OSError) as error:
         if isinstance(error, FileSystemError):
             raise
@@ -79,20 +68,16 @@ def write_folder(
         raise ExportError(f"cannot export {node._place()} to {os.fspath(path)!r}: {reason}") from error
 
 
-def _check_place(place: Path, if_exists: str) -> None:
-    if os.path.lexists(place):
-        if if_exists == "error":
-            raise ExportError("it already exists; pass if_exists='replace' to replace it")
-        # Nothing but an export is ever removed.
-        if not (place / INDEX).is_file() or {each.name for each in place.iterdir()} - {INDEX, "payloads"}:
-            raise ExportError("it exists and is no exported folder; choose another path")
-        TreeIndex.from_bytes(_without_sum((place / INDEX).read_bytes(), ExportError))
-    if not place.parent.is_dir():
-        raise ExportError(f"there is no folder {str(place.parent)!r}; make it first")
+def _is_ours(folder: Path) -> bool:
+    """Whether *folder* holds an export and nothing else."""
+    if not (folder / INDEX).is_file() or {each.name for each in folder.iterdir()} - {INDEX, "payloads"}:
+        return False
+    TreeIndex.from_bytes(_without_sum((folder / INDEX).read_bytes(), ExportError))
+    return True
 
 
 def _fill(node: Node, folder: Path, progress: Progress | None) -> None:
-    disk, number = Disk(), 0
+    number = 0
     os.mkdir(folder / "payloads")
 
     def place(path: tuple[str, ...], payload: Payload, rows: Iterator[np.ndarray[Any, Any]]) -> Any:
@@ -108,35 +93,11 @@ def _fill(node: Node, folder: Path, progress: Progress | None) -> None:
                 file.write(data)
                 digest.update(data)
                 size += len(data)
-            file.flush()
-            os.fsync(file.fileno())
         return {"file": name, "bytes": size, "sha256": digest.hexdigest()}
 
     text = TreeIndex.of(node, place, progress).to_bytes()
     with open(folder / INDEX, "xb") as file:
         file.write(text + _SUM + hashlib.sha256(text).hexdigest().encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    disk.sync_folder(str(folder / "payloads"))
-    disk.sync_folder(str(folder))
-
-
-def _give_name(unfinished: Path, place: Path, if_exists: str) -> None:
-    if if_exists == "replace" and place.exists():
-        # No system puts one folder in the place of another in one step: the old one stands aside meanwhile.
-        old = place.with_name(f".{uuid.uuid4().hex[:16]}{UNFINISHED}")
-        os.rename(place, old)
-        try:
-            os.rename(unfinished, place)
-        except BaseException:
-            os.rename(old, place)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        if os.path.lexists(place):
-            raise ExportError("it already exists; pass if_exists='replace' to replace it")
-        os.rename(unfinished, place)
-    Disk().sync_folder(str(place.parent))
 
 
 def _npy_head(payload: Payload) -> bytes:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
+from lotdb.errors import ExportError
 from lotdb.interfaces.options import Options, check_known
 
 __all__ = ["Answer", "Blocks", "Ingested", "IngestedNode", "TargetFile"]
@@ -124,6 +125,29 @@ class TargetFile:
     file: IO[bytes]
     format: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    # What makes a folder, for an exporter of nodes: it is put into the object.
+    _new_folder: ClassVar[Any] = None
+
+    def as_folder(self, is_ours: Callable[[Path], bool]) -> Path:
+        """A new, empty folder to write to, for ``lotdb_export_node``; it appears in place of the file.
+
+        LOTDB puts it on the disk, and gives it its name, when the exporter returns.
+
+        Parameters
+        ----------
+        is_ours
+            Called with the folder that is at the path, if the user wants it replaced: whether it is an
+            export of the same kind. No other is ever replaced.
+
+        Raises
+        ------
+        ExportError
+            If something is there that is not to be replaced, or a payload is exported.
+        """
+        if self._new_folder is None:
+            raise ExportError(f"format {self.format!r} is a folder, which a payload cannot become")
+        folder: Path = self._new_folder(is_ours)
+        return folder
 
     def check_options(self, *known: str) -> None:
         """Raise ``InvalidOptionError`` for an option of the user that is not in *known*."""

@@ -380,6 +380,7 @@ class Plugins:
                 "lotdb_export_file",
                 "lotdb_export_node",
                 "lotdb_ingest_tree",
+                "lotdb_ingest_folder",
                 "lotdb_get_export_formats",
             },
             "node type": {"lotdb_get_node_type"},

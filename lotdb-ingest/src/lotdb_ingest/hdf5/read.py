@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,17 +56,40 @@ class _Reader:
         return IngestedNode(payloads, self.attributes(group, name), children=children)
 
     def attributes(self, of: Any, path: str) -> dict[str, Any]:
-        """The attributes of an object; those that tie dimension scales together hold only references."""
-        named = {}
-        for name in of.attrs:
-            kind = of.attrs.get_id(name).dtype
-            if name in ("DIMENSION_LIST", "REFERENCE_LIST") or self._h5py.check_ref_dtype(kind):
+        """The attributes of an object, each under a name of its own; ``not_kept`` says what is lost."""
+        named: dict[str, Any] = {}
+        lost: list[str] = []
+        # Names that begin with "_" are the core's own; those that do not keep theirs.
+        for name in sorted(of.attrs, key=lambda name: name.startswith("_")):
+            try:
+                value = self.attribute(of, name)
+            except (IngestError, TypeError) as error:
+                lost.append(f"attribute {name!r} of {path}: {error}")
                 continue
-            if kind.names and any(self._h5py.check_ref_dtype(kind[field]) for field in kind.names):
-                continue
-            # Names that begin with "_" are the core's own.
-            named[name.lstrip("_") or "attribute"] = _value(of.attrs[name], self._h5py)
+            named[_free(named, name.lstrip("_") or "attribute")] = value
+        if lost:
+            named[_free(named, "not_kept")] = lost
         return named
+
+    def attribute(self, of: Any, name: str) -> Any:
+        """The value of an attribute; ``IngestError`` or ``TypeError`` for one that cannot be kept."""
+        kind = of.attrs.get_id(name).dtype
+        if any(self._h5py.check_ref_dtype(each) or self.is_of_references(each) for each in _simple(kind)):
+            raise IngestError("it holds references, which mean nothing outside of the file")
+        return _value(of.attrs[name], self._h5py)
+
+    def is_of_references(self, dtype: np.dtype[Any]) -> bool:
+        """Whether elements of *dtype* are lists of references, such as those of dimension scales."""
+        inner = self._h5py.check_vlen_dtype(dtype)
+        return inner is not None and self._h5py.check_ref_dtype(np.dtype(inner)) is not None
+
+    def names(self, dtype: np.dtype[Any]) -> Any:
+        """The names of an enumeration with their numbers, or those of columns; None if there are none."""
+        if dtype.names:
+            of = {name: self.names(dtype[name]) for name in dtype.names}
+            return {name: names for name, names in of.items() if names} or None
+        found = self._h5py.check_enum_dtype(dtype)
+        return {name: int(number) for name, number in found.items()} if found else None
 
     def dataset(self, dataset: Any, path: str) -> Ingested:
         metadata = self.attributes(dataset, path)
@@ -77,6 +100,8 @@ class _Reader:
             has_rate = False
         if has_rate:
             del metadata["samplerate_hz"]
+        if names := self.names(dataset.dtype):
+            metadata[_free(metadata, "enum")] = names
         return Ingested(data, "h5", float(rate) if has_rate and rate else None, metadata=metadata)
 
     def data(self, dataset: Any, path: str) -> Any:
@@ -90,6 +115,8 @@ class _Reader:
             return self.texts(dataset, path)
         if dtype.kind == "O":
             raise IngestError(f"dataset {path} holds rows of different lengths, which no array holds")
+        if dtype.names and dataset.ndim == 1 and _is_flat(dtype) and self.has_texts(dtype):
+            return self.table_with_texts(dataset, path)
         dtype = _without_notes(dtype, path)
         if not dataset.shape:
             return np.asarray(dataset[()], dtype)
@@ -113,6 +140,54 @@ class _Reader:
                 yield np.array(flat, f"U{width}").reshape(block.shape)
 
         return Blocks(blocks(), np.dtype(f"U{width}"), dataset.shape[1:], len(dataset))
+
+    def has_texts(self, dtype: np.dtype[Any]) -> bool:
+        """Whether a column is of texts of any length."""
+        return any(_is_text(dtype[name], self._h5py) for name in dtype.names or ())
+
+    def table_with_texts(self, dataset: Any, path: str) -> Any:
+        """A table whose columns of texts are as wide as the longest text in them."""
+        dtype, step = dataset.dtype, 4096
+        texts = [name for name in dtype.names if _is_text(dtype[name], self._h5py)]
+        widths = dict.fromkeys(texts, 1)
+        for first in range(0, len(dataset), step):  # a first time, for the lengths
+            block = dataset[first : first + step]
+            for name in texts:
+                widths[name] = max(widths[name], *(len(_text(each)) for each in block[name]))
+        columns = np.dtype([
+            (name, f"U{widths[name]}" if name in widths else _without_notes(dtype[name], path))
+            for name in dtype.names
+        ])
+
+        def blocks() -> Iterator[np.ndarray[Any, Any]]:
+            for first in range(0, len(dataset), step):
+                block = dataset[first : first + step]
+                rows = np.empty(len(block), columns)
+                for name in dtype.names:
+                    rows[name] = [_text(each) for each in block[name]] if name in widths else block[name]
+                yield rows
+
+        return Blocks(blocks(), columns, (), len(dataset), "table")
+
+
+def _is_text(dtype: np.dtype[Any], library: Any) -> bool:
+    return bool(dtype.kind == "O" and library.check_string_dtype(dtype))
+
+
+def _simple(dtype: np.dtype[Any]) -> Iterator[np.dtype[Any]]:
+    """*dtype*, or those of its fields."""
+    if dtype.names:
+        for name in dtype.names:
+            yield from _simple(dtype[name])
+    else:
+        yield dtype.base
+
+
+def _free(taken: Collection[str], name: str) -> str:
+    """*name*, or one like it that is not *taken*."""
+    while name in taken:
+        name += "~"
+    return name
 
 
 def _blocks(dataset: Any, dtype: np.dtype[Any]) -> Iterator[np.ndarray[Any, Any]]:
@@ -146,7 +221,7 @@ def _value(value: Any, library: Any) -> Any:
     if isinstance(value, library.Empty):
         return None
     if isinstance(value, np.ndarray) and value.dtype.kind == "O":
-        return [_text(each) for each in value.ravel()]
+        return [each.tolist() if isinstance(each, np.ndarray) else _text(each) for each in value.ravel()]
     if isinstance(value, np.ndarray):
         return value.astype(_without_notes(value.dtype, "of an attribute"))
     if isinstance(value, np.generic):

@@ -21,6 +21,8 @@ __all__ = ["INDEX", "read_tree", "write_tree"]
 
 INDEX = "__lotdb__"
 BLOCK_BYTES = 4 << 20
+# No chunk is larger: a single row of more has no checksum.
+CHUNK_BYTES = 1 << 32
 # An attribute of more does not fit into the header of an object (HDF5 File Format Specification, IV.A.2.m).
 ATTRIBUTE_BYTES = 32_000
 
@@ -54,7 +56,7 @@ def write_tree(target: TargetFile, node: BaseNode) -> None:
             file.move(INDEX, name)  # a child or payload of that name: the index is found by its own
             index = _moved(index, f"/{INDEX}", f"/{name}")
         text = np.frombuffer(index.to_bytes(), np.uint8)
-        file.create_dataset(INDEX, data=text)
+        _create(file, INDEX, text.shape, text.dtype, BLOCK_BYTES)[:] = text
 
 
 def _moved(index: TreeIndex, old: str, new: str) -> TreeIndex:
@@ -84,9 +86,7 @@ def _write_rows(group: Any, name: str, payload: Payload, rows: Iterator[np.ndarr
         data = to_file(block, dtype)
         if dataset is None:
             whole = (shape[0], *data.shape[1:])
-            chunk = (min(shape[0], max(1, len(data))), *data.shape[1:])
-            large = math.prod(whole) * data.dtype.itemsize > BLOCK_BYTES and 0 not in chunk
-            dataset = group.create_dataset(name, whole, data.dtype, chunks=chunk if large else None)
+            dataset = _create(group, name, whole, data.dtype, len(data))
         if data.size:
             dataset[done : done + len(data)] = data
         done += len(data)
@@ -98,6 +98,16 @@ def _write_rows(group: Any, name: str, payload: Payload, rows: Iterator[np.ndarr
     for key, value in payload.metadata.items():
         if key not in dataset.attrs:
             _tell(dataset, key, value)
+
+
+def _create(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], rows: int) -> Any:
+    """A dataset with a checksum of each *rows* rows.
+
+    Source: Fletcher-32, as in HDF5 File Format Specification, section IV.A.2.l.
+    """
+    chunk = (min(shape[0], max(1, rows)), *shape[1:])
+    checked = 0 not in shape and math.prod(chunk) * dtype.itemsize < CHUNK_BYTES
+    return group.create_dataset(name, shape, dtype, chunks=chunk if checked else None, fletcher32=checked)
 
 
 def _tell(of: Any, name: Any, value: Any) -> None:
@@ -129,7 +139,10 @@ def read_tree(source: SourceFile) -> IngestedTree | None:
     if not isinstance(found, h5py().Dataset) or found.dtype != np.uint8 or found.ndim != 1:
         return None
     check_inside(found)
-    text = found[()].tobytes()
+    try:
+        text = found[()].tobytes()
+    except (OSError, RuntimeError) as error:
+        raise IngestError(f"its index, dataset {INDEX}, is damaged: {error}") from error
     if not text.startswith(b'{"format": "lotdb-tree"'):
         return None
     index = TreeIndex.from_bytes(text)
@@ -142,7 +155,10 @@ def read_tree(source: SourceFile) -> IngestedTree | None:
         row_bytes = max(1, dtype.itemsize * math.prod(shape[1:]))
         step = max(1, BLOCK_BYTES // row_bytes)
         for first in range(0, shape[0], step):
-            data = dataset[first : first + step]
+            try:
+                data = dataset[first : first + step]
+            except (OSError, RuntimeError) as error:
+                raise IngestError(f"dataset {where} is damaged: {error}") from error
             yield from_file(data, dtype, (len(data), *shape[1:]))
 
     return IngestedTree(index, rows)
