@@ -9,7 +9,6 @@ import shutil
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lotdb.errors import ExportError
@@ -103,6 +102,8 @@ def _sync(top: Path) -> None:
     """Put all files and folders at and below *top* on the disk: file systems sync several at once faster."""
     disk = Disk()
     found = list(os.walk(top))
+    from concurrent.futures import ThreadPoolExecutor  # which not every program needs
+
     with ThreadPoolExecutor(16) as threads:
         files = (os.path.join(folder, name) for folder, _, names in found for name in names)
         deque(threads.map(disk.sync_file, files), maxlen=0)
