@@ -5,7 +5,8 @@ import os
 import signal
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 # Disks are slow at times, so no deadline. Examples are the same in each run, so that no change passes by
 # luck; LOTDB_TEST_RANDOM=1 takes others each time, and a failure prints how to repeat it.
@@ -28,8 +29,15 @@ def pytest_collection():
     try:
         return (yield)
     finally:
+        _begin_hypothesis()
         gc.freeze()
         gc.enable()
+
+
+@settings(max_examples=1, database=None)
+@given(st.none())
+def _begin_hypothesis(_):
+    """Let hypothesis note numpy's random numbers: it asks the collector, which passes over what is frozen."""
 
 
 # A shell starts what goes on in the background with Ctrl-C ignored. That is inherited, here by tests that
