@@ -37,7 +37,7 @@ def pytest_collection():
 @settings(max_examples=1, database=None)
 @given(st.none())
 def _begin_hypothesis(_):
-    """Let hypothesis note numpy's random numbers: it asks the collector, which passes over what is frozen."""
+    """Let hypothesis note numpy's random numbers: it asks the collector, which skips what is frozen."""
 
 
 # A shell starts what goes on in the background with Ctrl-C ignored. That is inherited, here by tests that

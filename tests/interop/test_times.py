@@ -8,6 +8,8 @@ from lotdb import InvalidRangeError
 xarray = pytest.importorskip("xarray")
 pandas = pytest.importorskip("pandas")
 
+NOT_A_TIME = np.datetime64("NaT", "s")
+
 
 def written(node, array):
     node.write_xarray(array, data_attribute="it")
@@ -93,7 +95,7 @@ def test_texts_select_the_same_rows_as_of_a_short_recording(long, label):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("label", ["x", "2030-01-01", np.nan, np.datetime64("NaT", "s"), object(), 5], ids=str)
+@pytest.mark.parametrize("label", ["x", "2030-01-01", np.nan, NOT_A_TIME, object(), 5], ids=str)
 @pytest.mark.parametrize("method", [None, "nearest"])
 def test_what_is_no_time_is_an_error_that_says_so(long, label, method):
     if label == "2030-01-01" and method == "nearest":
