@@ -1,4 +1,4 @@
-"""Libraries that a plain install does not bring: imported when they are first needed, or told how to get."""
+"""What a plain install does not bring: imported when it is first needed, or told how to get."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
         raise MissingPluginError(
             f'{needed_by} needs {library}, which is not installed; install it with: pip install "{extra}"'
         ) from error
+
+
+# Of our own packages, those that have a format which not every install of lotdb-ingest has.
+_PACKAGES = {"h5": '"lotdb-ingest[hdf5]"', "hdf5": '"lotdb-ingest[hdf5]"', "zarr": "lotdb-backend-zarr"}
+
+
+def package_of(format: str) -> str | None:
+    """What to install, as pip is told, for a *format* that is not a matter of ``lotdb-ingest`` alone."""
+    return _PACKAGES.get(format)

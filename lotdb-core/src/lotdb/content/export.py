@@ -21,6 +21,7 @@ from lotdb.errors import (
     shown,
     text_of,
 )
+from lotdb.extras import package_of
 from lotdb.interfaces.ingester import TargetFile
 from lotdb.interfaces.loader import Loader
 from lotdb.interfaces.options import Options
@@ -93,7 +94,9 @@ def _ask(target: TargetFile, *, hook: str, what: str, plugins: Loader, exported:
             raise ExportError(
                 f"plugin {plugin!r} failed: {type(error).__name__}: {text_of(error)}"
             ) from error
-    if not exporters and not plugins.ingesters("lotdb_export_file"):
+    if package := package_of(target.format):
+        more = f", or install this one with: pip install {package}"
+    elif not exporters and not plugins.ingesters("lotdb_export_file"):
         more = ", or install file formats with: pip install lotdb-ingest"
     else:
         formats = [] if hook != "lotdb_export_file" else plugins.export_formats()

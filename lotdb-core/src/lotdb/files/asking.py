@@ -24,6 +24,7 @@ from lotdb.errors import (
     shown,
     text_of,
 )
+from lotdb.extras import package_of
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode
 from lotdb.interfaces.installed import INGESTER
 from lotdb.interfaces.loader import Loader
@@ -232,7 +233,8 @@ def _answer(source: SourceFile, plugins: Loader, claimed: str | None) -> tuple[s
                 f"no ingester reads it, and some are switched off: {names}; to use one, take its name out of "
                 "plugins_off= or LOTDB_PLUGINS_OFF"
             )
-        raise IngestError("no installed ingester reads it; install more with: pip install lotdb-ingest")
+        package = package_of(source.format) or "lotdb-ingest"
+        raise IngestError(f"no installed ingester reads it; install more with: pip install {package}")
 
 
 def _declined(plugin: str) -> str:
