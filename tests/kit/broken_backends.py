@@ -238,6 +238,7 @@ class LeavesHalfWritten(GoodBackend):
             os.fsync(file.fileno())
         part.rename(self.path(locator))
 
+
 class ClaimsToCheckWindows(GoodBackend):
     """It leaves no window to the core, and looks at none itself."""
 

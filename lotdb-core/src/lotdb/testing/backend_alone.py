@@ -8,7 +8,6 @@ import errno
 import io
 import os
 import re
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lotdb import Backend, BaseNode, DamagedError, InvalidDataError, InvalidOptionError
@@ -130,6 +129,10 @@ class AloneTests(BackendFixtures):
 
         @settings(max_examples=self.amount(60, 5), deadline=None)
         @given(st.integers(0, 499), st.integers(1, 500))
+        @example(0, 500)
+        @example(1, 499)
+        @example(250, 120)
+        @example(499, 1)
         def check(first: int, rows: int) -> None:
             rows = min(rows, 500 - first)
             got = alone.read(backend, locator, array, first, rows)
@@ -285,6 +288,8 @@ class AloneTests(BackendFixtures):
 
         @settings(max_examples=self.amount(40, 5), deadline=None)
         @given(st.tuples(*(st.tuples(*[st.integers(0, length)] * 2) for length in array.shape)))
+        @example(((0, 60), (0, 7), (0, 5)))
+        @example(((20, 50), (2, 6), (1, 4)))
         def check(edges: tuple[tuple[int, int], ...]) -> None:
             selection = tuple(slice(min(pair), max(*pair, min(pair) + 1)) for pair in edges)
             selection = tuple(
@@ -661,10 +666,8 @@ class AloneTests(BackendFixtures):
         backend = alone.open()
         arrays = [filled("int32", (5000, 2), seed) for seed in range(4)]
         locators = [alone.write(backend, array) for array in arrays]
-        together = threading.Barrier(4)
 
         def read(seed: int) -> None:
-            together.wait(30)
             for number in range(40):
                 which, first = (seed + number) % 4, (seed * 997 + number * 131) % 4000
                 got = alone.read(backend, locators[which], arrays[which], first, 1000)
@@ -679,10 +682,8 @@ class AloneTests(BackendFixtures):
     def test_threads_may_write_at_once(self, alone: Alone) -> None:
         """Several threads may call write() at once."""
         backend = alone.open()
-        together = threading.Barrier(4)
 
         def write(seed: int) -> list[tuple[np.ndarray[Any, Any], Any]]:
-            together.wait(30)
             arrays = [filled("int32", (100, 2), 10 * seed + number) for number in range(5)]
             return [(array, alone.write(backend, array)) for array in arrays]
 

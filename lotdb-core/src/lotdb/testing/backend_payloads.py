@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lotdb import Backend, InvalidOptionError
@@ -89,11 +89,16 @@ class PayloadTests(BackendFixtures):
 
         @settings(max_examples=self.amount(80, 5), deadline=None)
         @given(st.slices(len(array)))
+        @example(slice(None))
+        @example(slice(100, 495))
+        @example(slice(450, 30, -7))
         def check_slice(rows: slice) -> None:
             check_same(payload[rows], array[rows], f"payload[{rows}] is numpy's slice")
 
         @settings(max_examples=self.amount(80, 5), deadline=None)
         @given(st.tuples(st.integers(0, 600), st.integers(0, 600)).map(sorted), st.booleans())
+        @example([0, 501], False)
+        @example([100, 495], True)
         def check_window(window: list[int], from_the_end: bool) -> None:
             start, stop = (place - 601 for place in window) if from_the_end else window
             check_same(

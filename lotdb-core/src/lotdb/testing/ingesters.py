@@ -371,7 +371,7 @@ class IngesterTests(Kit):
         pairs = [(sample, number) for number in range(2) for sample in samples]
 
         def take(sample: Sample) -> None:
-            for _ in range(self.amount(3)):
+            for _ in range(self.amount(3, 2)):
                 node = DataNode("node", plugins=OnlyThis(plugin))
                 node.attach_file(tmp_path / sample.name, format=sample.format, **sample.options)
                 _check_holds(node, sample, f"among threads, {sample.name} gives what it holds")

@@ -106,13 +106,17 @@ def _give_up_unless(done: threading.Event, seconds: float, what: str, config: py
 def at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
     """What the jobs return, each done in a thread of its own; the first error of any is raised.
 
+    None begins before all threads run: short jobs would otherwise be done one after the other.
+
     The threads are no reason to wait at the end of the process: one that hangs is left behind.
     """
     results: list[Any] = [None] * len(jobs)
     raised: list[BaseException] = []
+    together = threading.Barrier(len(jobs))
 
     def run(number: int) -> None:
         try:
+            together.wait(30)
             results[number] = jobs[number]()
         except BaseException as error:
             raised.append(error)
