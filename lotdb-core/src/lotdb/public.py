@@ -3,6 +3,7 @@
 from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
 from lotdb.database import LOTDB
+from lotdb.database.commits import Commit
 from lotdb.database.session import Savepoint
 from lotdb.database.stats import Stats
 from lotdb.database.upkeep import Damage
@@ -30,6 +31,8 @@ from lotdb.errors import (
     ListenerWarning,
     LotdbError,
     MissingPluginError,
+    MomentGoneError,
+    MomentNotFoundError,
     NoAxisError,
     NodeExistsError,
     NodeNotFoundError,
@@ -76,6 +79,7 @@ __all__ = [
     "Blocks",
     "Change",
     "Changes",
+    "Commit",
     "ClosedError",
     "CommitInDoubtError",
     "ConflictError",
@@ -106,6 +110,8 @@ __all__ = [
     "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
+    "MomentGoneError",
+    "MomentNotFoundError",
     "NoAxisError",
     "NodeDataset",
     "NodeDatasets",

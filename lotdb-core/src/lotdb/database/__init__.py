@@ -12,8 +12,10 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -23,9 +25,14 @@ import transaction
 from transaction.interfaces import TransientError
 
 from lotdb.database import upkeep
+from lotdb.database.commits import Commit, When, check_limit, check_note, commits
+from lotdb.database.moments import at
 from lotdb.database.opened import NOBODY, Opened, living
+from lotdb.database.packing import pack
 from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
 from lotdb.database.stats import Stats, stats
+from lotdb.database.tags import Tags
+from lotdb.database.touching import changes_at
 from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     ClosedError,
@@ -50,7 +57,6 @@ from lotdb.storage import (
     may_get_root,
     open_database,
     open_storage,
-    pack_database,
     patiently,
     uninterrupted,
 )
@@ -140,6 +146,7 @@ class LOTDB(Opened):
         self._connections = WeakValueDictionary()
         self._refusal = None
         self._holding = threading.Lock()
+        self._deciding = threading.Lock()
         self._turn = LimitedLock("another commit and its listeners")
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
@@ -210,19 +217,23 @@ class LOTDB(Opened):
     # -- connections ---------------------------------------------------------------------------------
 
     @contextmanager
-    def connection(self) -> Iterator[BaseNode]:
-        """The root, in a new connection that commits when the block ends and aborts on an exception."""
+    def connection(self, *, note: str = "") -> Iterator[BaseNode]:
+        """The root, in a new connection that commits when the block ends and aborts on an exception.
+
+        *note* is the commit's, a text that :meth:`history` shows. A block that changes nothing makes none.
+        """
+        check_note(note)
         session: Session | None = None
         try:
             session = self._new_session()
             yield session.root
-            session.commit()
+            session.commit(note)
         finally:
             if session is not None and session.tree.owner != NOBODY:
                 session.close()
 
-    def run(self, function: Callable[[BaseNode], T], *, attempts: int = 10) -> T:
-        """Call *function* with the root in a new transaction, commit, and return its result.
+    def run(self, function: Callable[[BaseNode], T], *, attempts: int = 10, note: str = "") -> T:
+        """Call *function* with the root in a new transaction, commit with *note*, and return its result.
 
         If another transaction changed the same nodes first, *function* is called again with the new state,
         up to *attempts* times in all. So it should change nothing but the tree.
@@ -238,7 +249,7 @@ class LOTDB(Opened):
             raise InvalidOptionError(f"attempts is {attempts!r}; use a whole number from 1 on")
         for attempt in range(1, attempts + 1):
             try:
-                with self.connection() as root:
+                with self.connection(note=note) as root:
                     return function(root)
             except TransientError:
                 if attempt == attempts:
@@ -262,10 +273,11 @@ class LOTDB(Opened):
         session.tree.check()
         return session.root
 
-    def commit(self, connection: str | BaseNode = "standard") -> None:
+    def commit(self, connection: str | BaseNode = "standard", *, note: str = "") -> None:
         """Make all changes of a connection visible together.
 
-        *connection* is the id that it was opened with, or any of its nodes.
+        *connection* is the id that it was opened with, or any of its nodes. *note* is a text that
+        :meth:`history` shows of the commit. If nothing was changed, there is no commit.
 
         Raises
         ------
@@ -277,7 +289,8 @@ class LOTDB(Opened):
         ClosedError
             If no connection of that id is open.
         """
-        self._session(connection).commit()
+        check_note(note)
+        self._session(connection).commit(note)
 
     def abort(self, connection: str | BaseNode = "standard") -> None:
         """Discard a connection's changes since its last commit. It then sees what others have committed."""
@@ -325,12 +338,91 @@ class LOTDB(Opened):
         self._check()
         return Session(self)
 
+    # -- moments -------------------------------------------------------------------------------------
+
+    def history(
+        self,
+        limit: int | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        path: str | Sequence[str] | None = None,
+    ) -> Iterator[Commit]:
+        """The commits, the newest first; each is looked up when it is asked for.
+
+        Parameters
+        ----------
+        limit
+            How many at most.
+        since, until
+            The first and the last one: a :class:`Commit`, its id, a tag, or an aware time.
+        path
+            The path of a node: only commits that changed what is there, or anything below it.
+
+        Raises
+        ------
+        MomentNotFoundError, MomentGoneError, InvalidOptionError, InvalidKeyError
+            If an argument names no moment, no node, or no number.
+        DamagedError
+            When a commit is asked for, if the data file is damaged there.
+        """
+        self._check()
+        self._follow()
+        found = commits(self, limit if path is None else None, since, until)
+        if path is None:
+            return (commit for commit, _ in found)
+        check_limit(limit)
+        return islice(changes_at(self, found, path), limit)
+
+    def at(self, when: When) -> AbstractContextManager[BaseNode]:
+        """The root of the tree as it was at a moment, in a connection of its own, which changes nothing.
+
+        Payloads of all backends are read as they were. A pack keeps the moment as long as the block lasts.
+
+        Parameters
+        ----------
+        when
+            A :class:`Commit`, its id, a tag, or an aware time, which means the last commit at or before it.
+
+        Raises
+        ------
+        MomentNotFoundError
+            If there is no such commit or tag, or the database is younger.
+        MomentGoneError
+            If a pack has dropped that moment.
+        InvalidOptionError
+            If *when* is none of these.
+        """
+        return at(self, when)
+
+    @property
+    def tags(self) -> Tags:
+        """Names of moments: a mapping to :class:`Commit`, whose changes are transactions of their own.
+
+        ``db.tags["published"] = db.last_commit`` makes one. Packs keep all that was seen since the oldest.
+        ``db.tags.through(root)`` changes them in the transaction of the connection of *root*.
+        """
+        self._check()
+        return Tags(self)
+
     # -- upkeep --------------------------------------------------------------------------------------
 
-    def pack(self) -> None:
+    def pack(self, keep: timedelta | When | None = None) -> int:
         """Free the disk space of data that no transaction, copy or open reader can reach any more.
 
-        What a reader of any process sees is kept until its transaction ends. Nobody waits.
+        What a reader of any process sees is kept until its transaction ends, and all that was seen since the
+        oldest tag. Nobody waits.
+
+        Parameters
+        ----------
+        keep
+            From which moment on all is kept: a :class:`Commit`, its id, a tag, an aware time, or a time span
+            back from now. By default, only what is current is kept. Moments before can no longer be looked
+            at.
+
+        Returns
+        -------
+        int
+            How many bytes the database's folder has become smaller by.
 
         Raises
         ------
@@ -339,6 +431,8 @@ class LOTDB(Opened):
             Linux).
         ReadOnlyError
             If it was opened read-only.
+        MomentNotFoundError, MomentGoneError, InvalidOptionError
+            If *keep* names no moment.
         DamagedError
             If a record cannot be read, or a node is below itself. Then nothing has changed.
         FileSystemError
@@ -348,9 +442,7 @@ class LOTDB(Opened):
         upkeep.check_can_pack(self)
         with uninterrupted(), system_errors("packing was not finished", self._data_file):
             self._refuse_rings()
-            self._unless_dropped(lambda: pack_database(self._zodb, oldest_tid=self._oldest_snapshot()))
-            upkeep.sweep(self)
-            upkeep.tell_backends(self)
+            return pack(self, keep)
 
     def _refuse_rings(self) -> None:
         session = self._new_session()

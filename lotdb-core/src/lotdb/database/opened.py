@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from ZODB.utils import p64, u64
+from ZODB.utils import p64, u64, z64
 
 from lotdb.errors import LotdbError, system_errors
 from lotdb.registry.registry import Plugins
@@ -64,6 +64,8 @@ class Opened:
     _connections: WeakValueDictionary[int, Connected]  # all that were made and are in use, by their id
     _refusal: LotdbError | None
     _holding: threading.Lock
+    _deciding: threading.Lock  # held while it is decided what a pack keeps, and while a moment is taken up
+    _dropping: bytes = z64  # a pack that is under way drops what was seen before this transaction
     _turn: LimitedLock  # held from a commit until its listeners have returned
     _telling: int | None = None  # the thread that is telling listeners of a commit
 
@@ -89,8 +91,12 @@ class Opened:
         self._check()
         return self._zodb.storage.lastTransaction().hex()  # type: ignore[no-any-return]
 
-    def connection(self) -> AbstractContextManager[Any]:
+    def connection(self, *, note: str = "") -> AbstractContextManager[Any]:
         """The root, in a new connection that commits when the block ends and aborts on an exception."""
+        raise NotImplementedError
+
+    def at(self, when: Any) -> AbstractContextManager[Any]:
+        """The root as it was at a moment."""
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -124,15 +130,18 @@ class Opened:
             with uninterrupted(), system_errors("the newest commits cannot be read", self._data_file):
                 self._zodb.storage.follow()
 
-    def _hold_snapshots(self) -> None:
+    def _hold_snapshots(self) -> bool:
         """Keep packs of other processes from dropping what this database's connections see.
 
-        Called whenever a connection begins to read at a moment, and when it no longer does.
+        Called whenever a connection begins to read at a moment, and when it no longer does. False if a pack
+        that is under way drops it; a connection that begins to read at the newest commit sees a later one.
         """
-        if self.read_only:
-            with self._holding:
-                starts = [each.oldest for each in self._known_connections() if not each.is_closed]
-                self._zodb.storage.hold(p64(u64(min(starts)) - 1) if starts else None)
+        if not self.read_only:
+            return True
+        with self._holding:
+            starts = [each.oldest for each in self._known_connections() if not each.is_closed]
+            held: bool = self._zodb.storage.hold(p64(u64(min(starts)) - 1) if starts else None)
+            return held
 
     def _why_refused(self) -> LotdbError | None:
         """The error that says why the database can no longer be used, or None."""

@@ -40,6 +40,7 @@ from lotdb.records.children import buckets
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
+from lotdb.storage.history import above_text
 from lotdb.tree.journal import Journal
 from lotdb.tree.tree import Pinned, Tree
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from ZODB.Connection import Connection
 
 
-__all__ = ["FORMATS_KEY", "ROOT_KEY", "Savepoint", "Session", "check_formats"]
+__all__ = ["FORMATS_KEY", "ROOT_KEY", "Savepoint", "Session", "check_formats", "following"]
 
 ROOT_KEY = "root"
 
@@ -105,8 +106,7 @@ class ConnectedTree(Tree):
 
     def check_writable(self) -> None:
         self.check()
-        if self._session.database.read_only:
-            raise ReadOnlyError(f"{self} was opened with read_only=True; nothing in it can be changed")
+        self._session.check_writable()
         if not self._session.changed:
             self._session.begin_change()
 
@@ -189,16 +189,18 @@ class Session:
         #: What reads payloads from here, such as trees in memory, and the snapshot that it was made in.
         #: Unlike a WeakKeyDictionary, it can be listed by a thread that packs while this one adds to it.
         self.pinned: dict[weakref.ref[Pinned], bytes] = {}
+        #: Transactions before whose ends there is what this transaction brings back; it must stay until then.
+        self.needed: tuple[bytes, ...] = ()
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
         # The connection will read at this moment or at a later one; it is known once the connection is open.
-        self._earliest = _next(database._zodb.storage.lastTransaction())
+        self._earliest = self._first_seen()
         database._register(self)
         try:
             with uninterrupted():
-                database._hold_snapshots()
+                self._hold()
                 database._follow()
-                self.connection: Connection = database._zodb.open(self._manager)
+                self.connection: Connection = self._connect()
                 self.tree = ConnectedTree(self)
                 self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
                 self._see_formats()
@@ -213,6 +215,17 @@ class Session:
             database._hold_snapshots()
             raise
 
+    def _first_seen(self) -> bytes:
+        """The transaction number before which the connection will read, if not before a later one."""
+        return following(self.database._zodb.storage.lastTransaction())
+
+    def _hold(self) -> None:
+        """Keep packs from dropping what the connection will see."""
+        self.database._hold_snapshots()
+
+    def _connect(self) -> Connection:
+        return self.database._zodb.open(self._manager)
+
     # -- used by the tree and the stage --------------------------------------------------------------
 
     def join(self, stage: Stage) -> None:
@@ -223,6 +236,13 @@ class Session:
         """Make a locator that is a persistent object part of the database, before it is written to."""
         if isinstance(locator, Persistent):
             self.connection.add(locator)
+
+    def check_writable(self) -> None:
+        """Raise ``ReadOnlyError`` if nothing can be changed through this connection."""
+        if self.database.read_only:
+            raise ReadOnlyError(
+                f"{self.database} was opened with read_only=True; nothing in it can be changed"
+            )
 
     def begin_change(self) -> None:
         """Called before the first change of a transaction."""
@@ -267,7 +287,7 @@ class Session:
     def oldest(self) -> bytes:
         """The transaction number before which this connection, or a copy made from it, reads."""
         opened = "connection" in self.__dict__
-        return min([self.snapshot if opened else self._earliest, *self.pinned.values()])
+        return min([self.snapshot if opened else self._earliest, *self.pinned.values(), *self.needed])
 
     @property
     def is_open(self) -> bool:
@@ -279,7 +299,7 @@ class Session:
 
     # -- transactions --------------------------------------------------------------------------------
 
-    def commit(self) -> None:
+    def commit(self, note: str = "") -> None:
         """Make all changes visible together; after any error, none of them is stored."""
         self.tree.check()
         if self.torn is not None:
@@ -303,6 +323,8 @@ class Session:
                     held.enter_context(self.database._turn)
                 if telling is not None:
                     telling.begin()
+                made = self._manager.get()
+                made.user, made.description = above_text(self.exact.keys()), note
                 with unmerged(self.exact.keys()):
                     self._manager.commit()
             except CommitInDoubtError as error:
@@ -394,6 +416,7 @@ class Session:
         self.tree.journal = None
         self.tree.new_epoch()
         self.exact.clear()
+        self.needed = ()
         self.changed = False
         self.torn = None
         self._let_follow()
@@ -443,9 +466,10 @@ def check_formats(stored: Any) -> dict[str, int]:
     return dict(stored)
 
 
-def _next(tid: bytes) -> bytes:
-    following: bytes = p64(u64(tid) + 1)
-    return following
+def following(tid: bytes) -> bytes:
+    """The least transaction number after *tid*."""
+    number: bytes = p64(u64(tid) + 1)
+    return number
 
 
 def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from lotdb.interfaces.backend import is_locator
 from lotdb.node_api.nodes import BaseNode
 from lotdb.storage import SafeFileStorage, raw_records
 
-__all__ = ["Stats", "stats"]
+__all__ = ["Stats", "parts_of", "stats"]
 
 # What FileStorage writes for each record, and for each transaction with our checksum, beside the contents.
 _RECORD_BYTES, _TRANSACTION_BYTES, _START_BYTES = 42, 44, 4
@@ -85,7 +85,7 @@ def stats(database: Opened, root: BaseNode) -> Stats:
     for part in records_of(root._container):
         walk.record(part)
     numbers, payload_bytes = live.sorted()
-    parts = _parts(database)
+    parts = parts_of(database)
     tree_bytes = _tree_bytes(database, numbers)
     return Stats(
         parts=parts,
@@ -130,7 +130,7 @@ def _place(live: array[int], number: int) -> int:
     return at if at < len(live) and live[at] == number else -1
 
 
-def _parts(database: Opened) -> dict[str, int]:
+def parts_of(database: Opened) -> dict[str, int]:
     """Size of each file and folder of the database; a dot in the rest of a name means another database."""
     folder, prefix = os.path.dirname(database._data_file), f"{database.name}."
     return {

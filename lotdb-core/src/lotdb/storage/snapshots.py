@@ -9,16 +9,19 @@ description locks"), so that several databases of one process do not undo each o
 A reader begins a transaction in this order: it locks an id that is not later than what it is going to see,
 reads where the data file ends, and locks that. A pack asks for the end of the data file first, and for the
 locks afterwards. If it does not find the first lock, then the reader looked later, and sees no less than what
-the pack keeps.
+the pack keeps. While it drops the rest, the pack locks all before what it keeps against readers: one that wants
+to look at an earlier moment is refused, and one that wants to see the newest commit need not lock an older one.
 
 Systems without such locks have one on the whole file instead; a pack is refused as long as anybody reads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import struct
+from collections.abc import Iterator
 
 from ZODB.utils import p64, u64
 
@@ -30,7 +33,7 @@ try:
 except ModuleNotFoundError:  # Windows, where there are no such locks at all
     fcntl = None  # type: ignore[assignment, unused-ignore]
 
-__all__ = ["FIRST", "SnapshotLock", "oldest_snapshot"]
+__all__ = ["FIRST", "SnapshotLock", "dropping"]
 
 #: The id of a transaction before all others: to keep everything.
 FIRST = p64(1)
@@ -55,15 +58,21 @@ class SnapshotLock:
         if self._descriptor is not None and not _has_byte_locks():
             _lock_whole(self._descriptor, exclusive=False)
 
-    def move(self, tid: bytes | None) -> None:
-        """Keep what is seen after the transaction *tid* in place of what was kept; nothing if it is None."""
-        held, self._tid = self._tid, tid
+    def move(self, tid: bytes | None) -> bool:
+        """Keep what is seen after the transaction *tid* in place of what was kept; nothing if it is None.
+
+        False if a pack that is under way drops that.
+        """
+        held = self._tid
         if self._descriptor is None or held == tid or not _has_byte_locks():
-            return
-        if tid is not None:
-            _set(self._descriptor, fcntl.F_RDLCK, tid)
+            self._tid = tid
+            return True
+        if tid is not None and not _set(self._descriptor, fcntl.F_RDLCK, tid):
+            return False
+        self._tid = tid
         if held is not None:
             _set(self._descriptor, fcntl.F_UNLCK, held)
+        return True
 
     def close(self) -> None:
         """Let go; more than once does no harm."""
@@ -72,13 +81,18 @@ class SnapshotLock:
             os.close(descriptor)
 
 
-def oldest_snapshot(path: str) -> bytes | None:
-    """The transaction after which the reader sees that is the furthest behind; None if nobody reads.
+@contextlib.contextmanager
+def dropping(path: str, until: bytes) -> Iterator[bytes]:
+    """Context in which a pack drops what is seen before the transaction *until*; gives the first that it keeps.
+
+    That is an earlier one if a reader sees it. In the context, no reader can take up what is dropped.
 
     Parameters
     ----------
     path : str
         The file that the readers lock.
+    until : bytes
+        The id of the transaction.
 
     Raises
     ------
@@ -87,16 +101,23 @@ def oldest_snapshot(path: str) -> bytes | None:
     """
     descriptor = _open(path)
     if descriptor is None:
-        return None
+        yield until
+        return
     try:
-        if _has_byte_locks():
-            return _lowest(descriptor)
-        if not _lock_whole(descriptor, exclusive=True):
-            raise DatabaseBusyError(
-                f"{path.removesuffix('.readers')} cannot be packed while somebody has it open with"
-                " read_only=True, here or in another process"
-            )
-        return None
+        if not _has_byte_locks():
+            if not _lock_whole(descriptor, exclusive=True):
+                raise DatabaseBusyError(
+                    f"{path.removesuffix('.readers')} cannot be packed while somebody has it open with"
+                    " read_only=True, here or in another process"
+                )
+            yield until
+            return
+        while True:
+            kept = min(until, _lowest(descriptor) or until)
+            # A reader may have come in between.
+            if _position(kept) == 1 or _set_range(descriptor, fcntl.F_WRLCK, 1, _position(kept) - 1):
+                break
+        yield kept
     finally:
         os.close(descriptor)
 
@@ -105,7 +126,10 @@ def _open(path: str) -> int | None:
     try:
         if not is_there(path):
             open_plain(path, "ab").close()
-        return open_part(path, os.O_RDONLY)
+        try:
+            return open_part(path, os.O_RDWR)
+        except PermissionError:  # it is another user's; who may only read it can lock it for readers
+            return open_part(path, os.O_RDONLY)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
@@ -117,12 +141,22 @@ def _has_byte_locks() -> bool:
     return hasattr(fcntl, "F_OFD_SETLK")
 
 
-def _set(descriptor: int, kind: int, tid: bytes) -> None:
+def _set(descriptor: int, kind: int, tid: bytes) -> bool:
+    return _set_range(descriptor, kind, _position(tid), 1)
+
+
+def _set_range(descriptor: int, kind: int, first: int, length: int) -> bool:
+    """Lock or unlock bytes; False if somebody else has locked one of them."""
     try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, _position(tid), 1, 0))
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, first, length, 0))
     except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        if error.errno == errno.EBADF and kind == fcntl.F_WRLCK:  # it may only be read
+            return True
         if error.errno not in _WITHOUT_LOCKS:
             raise
+    return True
 
 
 def _lowest(descriptor: int) -> bytes | None:

@@ -29,6 +29,7 @@ from lotdb.storage.places import read_at
 from lotdb.storage.watermark import EMPTY, End
 
 __all__ = [
+    "BLOCK",
     "RECORD_MARK",
     "DataFile",
     "NotWholeError",
@@ -47,8 +48,10 @@ RECORD_MARK = b".\0M"
 
 _TRANSACTION = struct.Struct(TRANS_HDR)
 _RECORD = struct.Struct(DATA_HDR)
-_BLOCK = 1 << 18
+#: Bytes that are read at once by who reads all of a file.
+BLOCK = 1 << 18
 _SECTOR = 512
+_NEAR = 1 << 13  # so near together, transactions are gone through one by one
 _MOST_TEXT = 3 * 0xFFFF  # of a transaction's header: user, description, extension
 
 
@@ -131,11 +134,14 @@ class DataFile:
         Of the file, open for reading. Where it stands does not matter, and is not changed.
     size : int
         In bytes.
+    block : int
+        Bytes that are read at once; a large block is for who reads all, a small one for who jumps.
     """
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, block: int = BLOCK) -> None:
         self._descriptor = descriptor
         self.size = size
+        self._block_size = block
         self._block = b""
         self._start = 0
 
@@ -145,15 +151,17 @@ class DataFile:
             return b""
         at = position - self._start
         if at < 0 or at + length > len(self._block):
-            self._block = read_at(self._descriptor, max(length, min(_BLOCK, self.size - position)), position)
+            self._block = read_at(
+                self._descriptor, max(length, min(self._block_size, self.size - position)), position
+            )
             self._start = position
             at = 0
         return self._block[at : at + length]
 
     def blocks(self) -> Iterator[bytes]:
         """All of the file, piece by piece."""
-        for position in range(0, self.size, _BLOCK):
-            yield self.read(position, min(_BLOCK, self.size - position))
+        for position in range(0, self.size, self._block_size):
+            yield self.read(position, min(self._block_size, self.size - position))
 
     def transactions(self, start: int = EMPTY.size) -> Iterator[Transaction]:
         """All transactions from *start* on, up to the end or to the first that is not whole.
@@ -251,6 +259,53 @@ class DataFile:
             at = back if back < at else 0  # it leads back, or was altered
         return at
 
+    def texts(self, position: int) -> tuple[bytes, bytes]:
+        """User and description of the transaction at *position*, which is whole."""
+        *_, user, description, _ = _TRANSACTION.unpack(self.read(position, TRANS_HDR_LEN))
+        text = self.read(position + TRANS_HDR_LEN, user + description)
+        return text[:user], text[user:]
+
+    def last_until(self, tid: bytes) -> int:
+        """Where the last transaction begins whose id is not greater than *tid*; 0 if there is none.
+
+        The place is found by halving: whatever begins behind a byte of the file is found by its checksum's
+        mark. So it takes as long in a large file as in a small one. Transactions without a checksum have no
+        mark, and are gone through one after the other.
+
+        Raises
+        ------
+        NotWholeError
+            A transaction that was gone through is not as it was written.
+        """
+        found, low, high = 0, EMPTY.size, self.size
+        while high - low > _NEAR:
+            middle = (low + high) // 2
+            start = self._first_from(middle, high)
+            if start and self.read(start, 8) <= tid:
+                found = low = start
+            else:
+                high = middle
+        for transaction in self.transactions(low):
+            if transaction.tid > tid:
+                break
+            found = transaction.position
+        return found
+
+    def _first_from(self, position: int, end: int) -> int:
+        """Where the first transaction with a checksum begins from *position* on; 0 if none before *end*."""
+        for mark in self._find(_MARK, position):
+            if mark - _MOST_TEXT > end:
+                break
+            header = self.read(mark + 8, DATA_HDR_LEN)
+            if len(header) < DATA_HDR_LEN:
+                break
+            start: int = _RECORD.unpack(header)[3]
+            if end <= start < mark:
+                break
+            if position <= start < mark and self._is_whole(start):
+                return start
+        return 0
+
     def status(self, position: int) -> bytes:
         """The status of the transaction at *position*."""
         return self.read(position + 16, 1)
@@ -310,7 +365,7 @@ class DataFile:
 
     def _find(self, what: bytes, position: int) -> Iterator[int]:
         while position < self.size:
-            block = read_at(self._descriptor, _BLOCK, position)
+            block = read_at(self._descriptor, self._block_size, position)
             if len(block) < len(what):
                 return
             found = block.find(what)

@@ -1,0 +1,112 @@
+"""Opening the tree as it was at a commit: a connection that reads at that moment, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from lotdb.database.commits import Commit, find_commit
+from lotdb.database.opened import NOBODY, Opened
+from lotdb.database.session import Session, following
+from lotdb.errors import MomentGoneError, ReadOnlyError
+from lotdb.node_api.nodes import BaseNode
+from lotdb.storage import uninterrupted
+
+if TYPE_CHECKING:
+    from ZODB.Connection import Connection
+
+__all__ = ["MomentSession", "at", "keep_for", "open_moment"]
+
+
+class MomentSession(Session):
+    """A connection that sees the tree as it was after one commit; packs keep that as long as it is open.
+
+    Parameters
+    ----------
+    database
+        The database.
+    commit
+        The commit, which :func:`find_commit` has found.
+
+    Raises
+    ------
+    MomentGoneError
+        A pack has dropped it, or is about to.
+    """
+
+    def __init__(self, database: Opened, commit: Commit) -> None:
+        self.commit_seen = commit
+        self._tid = bytes.fromhex(commit.id)
+        super().__init__(database)
+
+    def _first_seen(self) -> bytes:
+        return following(self._tid)
+
+    def _hold(self) -> None:
+        # A pack decides what it keeps, and then drops the rest, which takes a while. This connection is
+        # registered by now: a pack that decides later keeps what it sees.
+        with self.database._deciding:
+            is_dropped = self._tid < self.database._dropping
+        if is_dropped or not self.database._hold_snapshots():
+            raise MomentGoneError(f"a pack of {self.database} that is under way drops {self.commit_seen.id}")
+
+    def _connect(self) -> Connection:
+        self.database._zodb.storage.commit_until(self._tid)  # a pack may have ended since it was found
+        return self.database._zodb.open(self._manager, before=following(self._tid))
+
+    @property
+    def snapshot(self) -> bytes:
+        """The transaction number before which this connection reads."""
+        return following(self._tid)
+
+    def check_writable(self) -> NoReturn:
+        """Raise ``ReadOnlyError``: what was cannot be changed."""
+        raise ReadOnlyError(
+            f"this is {self.database} as it was at commit {self.commit_seen.id}, and cannot be changed; "
+            "node.restore(when) brings a node back from there"
+        )
+
+    def _see_formats(self) -> None:
+        """Nothing to do: the backends read what is current, and that is never of an older form."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self.tree.owner != NOBODY:
+            # ZODB keeps it for a while, in case the same moment is asked for again.
+            self.connection.cacheMinimize()
+        super().close()
+
+
+def open_moment(database: Opened, when: Any) -> MomentSession:
+    """The connection to *database* as it was at *when*; close it."""
+    database._check()
+    with uninterrupted():
+        database._follow()
+        return MomentSession(database, find_commit(database, when))
+
+
+def keep_for(session: Session, commit: Commit) -> None:
+    """Have packs keep the moment of *commit* until the transaction of *session* ends.
+
+    Raises
+    ------
+    MomentGoneError
+        A pack has dropped it, or is about to.
+    """
+    database, tid = session.database, bytes.fromhex(commit.id)
+    session.needed = (*session.needed, following(tid))
+    with database._deciding:
+        if tid < database._dropping:
+            raise MomentGoneError(f"a pack of {database} that is under way drops {commit.id}")
+    database._zodb.storage.commit_until(tid)
+
+
+@contextmanager
+def at(database: Opened, when: Any) -> Iterator[BaseNode]:
+    """The root as it was at *when*; see :meth:`lotdb.LOTDB.at`."""
+    session = open_moment(database, when)
+    try:
+        yield session.root
+    finally:
+        session.close()

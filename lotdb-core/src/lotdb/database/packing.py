@@ -1,0 +1,80 @@
+"""Packing: what is kept, and dropping the rest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ZODB.utils import p64, z64
+
+from lotdb.database import upkeep
+from lotdb.database.commits import find_commit, tid_of
+from lotdb.database.opened import Opened
+from lotdb.database.session import Session
+from lotdb.database.stats import parts_of
+from lotdb.database.tags import tags_in
+from lotdb.errors import InvalidOptionError, MomentGoneError, MomentNotFoundError, shown
+from lotdb.storage import pack_database
+
+__all__ = ["kept_since", "pack", "wanted_since"]
+
+
+def wanted_since(database: Opened, keep: Any) -> bytes | None:
+    """The id of the commit from which on *keep* wants moments to be kept; None for the last one.
+
+    Raises
+    ------
+    MomentGoneError, MomentNotFoundError
+        There is no such moment.
+    InvalidOptionError
+        *keep* is none of what may be said.
+    """
+    if keep is None:
+        return None
+    if not isinstance(keep, timedelta):
+        return bytes.fromhex(find_commit(database, keep).id)
+    if keep < timedelta(0):
+        raise InvalidOptionError(f"keep is {shown(keep)}; use a time span from 0 on")
+    try:
+        since = datetime.now(UTC) - keep
+    except OverflowError:  # longer than there is a calendar
+        return p64(1)
+    try:
+        tid: bytes = database._zodb.storage.commit_until(tid_of(since)).tid
+    except (MomentGoneError, MomentNotFoundError):  # all that there is is younger
+        return p64(1)
+    return tid
+
+
+def kept_since(database: Opened, wanted: bytes | None) -> bytes:
+    """The commit from which on a pack keeps moments: the wanted one, or an earlier one that is in use.
+
+    Connections and copies use what they see; and from the oldest tag on, all is kept.
+    """
+    # The connections come first: one that sets a tag sees its moment until the tag is committed.
+    seen = database._oldest_snapshot()
+    session = Session(database)
+    try:
+        tags = tags_in(session)
+    finally:
+        session.close()
+    return min([seen, *tags.values(), *([] if wanted is None else [wanted])])
+
+
+def pack(database: Any, keep: Any) -> int:
+    """Drop what nobody can see any more, and give how many bytes that gave back."""
+    wanted = wanted_since(database, keep)
+    before = sum(parts_of(database).values())
+
+    def attempt() -> None:
+        try:
+            with database._deciding:
+                database._dropping = kept_since(database, wanted)
+            pack_database(database._zodb, oldest_tid=database._dropping)
+        finally:
+            database._dropping = z64
+
+    database._unless_dropped(attempt)
+    upkeep.sweep(database)
+    upkeep.tell_backends(database)
+    return max(before - sum(parts_of(database).values()), 0)

@@ -1,0 +1,2 @@
+"""Which commits changed a node, or anything below it."""
+def changes_at(*a): raise NotImplementedError
