@@ -29,6 +29,7 @@ from lotdb.database.commits import Commit, When, check_limit, check_note, commit
 from lotdb.database.moments import at
 from lotdb.database.opened import NOBODY, Opened, living
 from lotdb.database.packing import pack
+from lotdb.database.past import PastSession, opened_past
 from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
 from lotdb.database.stats import Stats, stats
 from lotdb.database.tags import Tags
@@ -393,6 +394,10 @@ class LOTDB(Opened):
             If *when* is none of these.
         """
         return at(self, when)
+
+    def _past(self, session: Session, when: When) -> AbstractContextManager[PastSession]:
+        """The tree as it was at a moment, beside that of the connection *session*."""
+        return opened_past(session, when)
 
     @property
     def tags(self) -> Tags:

@@ -6,7 +6,7 @@ import errno
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,7 @@ from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.storage.history import above_text
 from lotdb.tree.journal import Journal
+from lotdb.tree.revive import Past
 from lotdb.tree.tree import Pinned, Tree
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class ConnectedTree(Tree):
     """The tree that one connection sees."""
 
     owner: int
+    database: Opened
 
     def __init__(self, session: Session) -> None:
         super().__init__(session.database.plugins)
@@ -172,6 +174,9 @@ class ConnectedTree(Tree):
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
 
+    def past(self, when: Any) -> AbstractContextManager[Past]:
+        return self.database._past(self._session, when)
+
 
 class Session:
     """A connection with its own transaction, which begins when the one before ends."""
@@ -189,6 +194,8 @@ class Session:
         #: What reads payloads from here, such as trees in memory, and the snapshot that it was made in.
         #: Unlike a WeakKeyDictionary, it can be listed by a thread that packs while this one adds to it.
         self.pinned: dict[weakref.ref[Pinned], bytes] = {}
+        #: Records that were brought back from a moment, with all that is below them; nobody may change them.
+        self.frozen: set[bytes] = set()
         #: Transactions before whose ends there is what this transaction brings back; it must stay until then.
         self.needed: tuple[bytes, ...] = ()
         self._manager = transaction.TransactionManager(explicit=True)
@@ -323,6 +330,8 @@ class Session:
                     held.enter_context(self.database._turn)
                 if telling is not None:
                     telling.begin()
+                if self.frozen:
+                    self._check_frozen()
                 made = self._manager.get()
                 made.user, made.description = above_text(self.exact.keys()), note
                 with unmerged(self.exact.keys()):
@@ -350,6 +359,19 @@ class Session:
             self._begin()
             if telling is not None:
                 telling.tell()
+
+    def _check_frozen(self) -> None:
+        """Raise ``ConflictError`` if what was brought back from a moment is no longer what it was then.
+
+        A record that is shared for the first time may be changed by a transaction that does not know it yet.
+        """
+        seen = p64(u64(self.snapshot) - 1)
+        changed = self.database._zodb.storage.changed_since(seen)
+        if changed.stored and any(map(changed.may_have, self.frozen)):
+            raise ConflictError(
+                f"another transaction changed what this one brings back from an earlier moment of "
+                f"{self.database}; nothing of this one was kept, run it again"
+            )
 
     def abort(self) -> None:
         """Discard all changes since the last commit, and see what others have committed."""
@@ -417,6 +439,7 @@ class Session:
         self.tree.new_epoch()
         self.exact.clear()
         self.needed = ()
+        self.frozen.clear()
         self.changed = False
         self.torn = None
         self._let_follow()
