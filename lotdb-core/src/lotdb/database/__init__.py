@@ -34,6 +34,7 @@ from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, ch
 from lotdb.database.stats import Stats, stats
 from lotdb.database.tags import Tags
 from lotdb.database.touching import changes_at
+from lotdb.database.undo import undo
 from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     ClosedError,
@@ -394,6 +395,30 @@ class LOTDB(Opened):
             If *when* is none of these.
         """
         return at(self, when)
+
+    def undo(self, commit: When, connection: str | BaseNode = "standard") -> None:
+        """Take back what one commit changed, in the transaction of a connection, which is not committed.
+
+        Nodes, their types, attributes, defaults and payloads become what they were before that commit. What
+        was moved is moved back, and what was deleted comes back as a branch of what it was, without a copy of
+        data. Later changes of other places stay.
+
+        Parameters
+        ----------
+        commit
+            A :class:`Commit`, its id, a tag, or an aware time.
+        connection
+            The id that the connection was opened with, or any of its nodes.
+
+        Raises
+        ------
+        ConflictError
+            If a place that the commit changed was changed later; it names the nodes, and nothing was changed.
+        MomentNotFoundError, MomentGoneError, InvalidOptionError
+            If there is no such commit, or the moment before it is gone.
+        ReadOnlyError, ClosedError
+        """
+        undo(self._session(connection), commit)
 
     def _past(self, session: Session, when: When) -> AbstractContextManager[PastSession]:
         """The tree as it was at a moment, beside that of the connection *session*."""

@@ -113,14 +113,15 @@ class EarlierRecords(ChecksummedRecords):
         file = DataFile(descriptor.number, self._pos, _LEAST)
         known, before, last = self._last_before
         if known is not descriptor or before != tid:
-            last = file.last_until((int.from_bytes(tid, "big") - 1).to_bytes(8, "big"))
+            found = file.last_until((int.from_bytes(tid, "big") - 1).to_bytes(8, "big"))
+            last = 0 if found is None else found.position
             self._last_before = descriptor, tid, last
         start = last
         for _ in range(_TRANSACTIONS):
             if start < EMPTY.size or last - start > _BYTES:
                 break
-            for found, position, _ in file.transaction(start).records:
-                if found == oid:
+            for each, position, _ in file.transaction(start).records:
+                if each == oid:
                     return position
             start = file.last_before(start)
         return 0

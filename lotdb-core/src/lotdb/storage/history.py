@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lotdb.errors import DamagedError, FileSystemError, MomentGoneError, MomentNotFoundError
 from lotdb.storage.sealing import ChecksummedRecords
@@ -22,6 +22,7 @@ __all__ = ["Changed", "History", "Stored", "above_text"]
 _PACKED = b"p"
 _SMALL = 1 << 13  # bytes that are read at once: of each transaction the header only
 _MOST = 60_000  # a header has room for 65 535 bytes
+_REMEMBERED = 8
 _NOTHING, _UNKNOWN = "-", "*"
 
 
@@ -74,6 +75,9 @@ def _above(text: bytes) -> set[bytes] | None:
 class History(ChecksummedRecords):
     """A FileStorage that lists its commits, and finds one by its id."""
 
+    #: Commits that were looked up lately, and the files that they were found in.
+    _found: tuple[tuple[Any, Stored], ...] = ()
+
     def commits(self, last: bytes | None = None) -> Iterator[Stored]:
         """The commits whose moments can be looked at, the newest first; each is checked as it is given.
 
@@ -104,8 +108,8 @@ class History(ChecksummedRecords):
         if last is None:
             return file.size
         try:
-            position = file.last_until(last)
-            return file.transaction(position).end if position else EMPTY.size
+            transaction = file.last_until(last)
+            return EMPTY.size if transaction is None else transaction.end
         except NotWholeError as error:
             raise DamagedError(f"{self._file_name}: {error}") from error
 
@@ -135,17 +139,27 @@ class History(ChecksummedRecords):
         DamagedError
             A header is not as it was written.
         """
+        descriptor = getattr(self._files, "descriptor", None)
+        for known, found in self._found:
+            if known is descriptor and found.tid == tid and descriptor is not None:
+                return found
+        found = self._commit_until(tid)
+        # A pack puts another file in place.
+        self._found = ((descriptor, found), *self._found[: _REMEMBERED - 1])
+        return found
+
+    def _commit_until(self, tid: bytes) -> Stored:
         with self._reopened(_SMALL) as file:
             try:
-                position = file.last_until(tid)
-                if not position:
+                transaction = file.last_until(tid)
+                if transaction is None:
                     first = file.transaction(EMPTY.size)
                     if file.status(first.position) == _PACKED:
                         raise self._gone(tid)
                     raise MomentNotFoundError(
                         f"{self._file_name} was made {time_of(first.tid)}, after {time_of(tid)}"
                     )
-                transaction = file.transaction(position)
+                position = transaction.position
                 is_packed = file.status(position) == _PACKED
                 if is_packed and transaction.end < file.size and file.status(transaction.end) == _PACKED:
                     raise self._gone(tid)

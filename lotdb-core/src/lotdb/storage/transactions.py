@@ -51,7 +51,6 @@ _RECORD = struct.Struct(DATA_HDR)
 #: Bytes that are read at once by who reads all of a file.
 BLOCK = 1 << 18
 _SECTOR = 512
-_NEAR = 1 << 13  # so near together, transactions are gone through one by one
 _MOST_TEXT = 3 * 0xFFFF  # of a transaction's header: user, description, extension
 
 
@@ -265,44 +264,69 @@ class DataFile:
         text = self.read(position + TRANS_HDR_LEN, user + description)
         return text[:user], text[user:]
 
-    def last_until(self, tid: bytes) -> int:
-        """Where the last transaction begins whose id is not greater than *tid*; 0 if there is none.
+    def last_until(self, tid: bytes) -> Transaction | None:
+        """The last transaction whose id is not greater than *tid*; None if there is none.
 
-        The place is found by halving: whatever begins behind a byte of the file is found by its checksum's
-        mark. So it takes as long in a large file as in a small one. Transactions without a checksum have no
-        mark, and are gone through one after the other.
+        The place is found by halving: wherever one looks, the next record says where its transaction begins.
+        So it takes as long in a large file as in a small one. What is found is checked, and the transaction
+        after it if *tid* lies between the two. Where records have no checksums, and so no marks to find them
+        by, transactions are gone through from the end.
 
         Raises
         ------
         NotWholeError
-            A transaction that was gone through is not as it was written.
+            One that was looked at is not as it was written.
         """
-        found, low, high = 0, EMPTY.size, self.size
-        while high - low > _NEAR:
-            middle = (low + high) // 2
-            start = self._first_from(middle, high)
-            if start and self.read(start, 8) <= tid:
-                found = low = start
+        low, high = EMPTY.size, self.size
+        if high <= low or self._id(low) > tid:
+            return None
+        start = self._ending_at(high)
+        if self._id(start) <= tid:
+            low = start
+        while (end := self._end(low)) < high:
+            start = self._around((end + high) // 2)
+            if not end <= start < high:
+                start = self._ending_at(high)
+                if start < end:
+                    raise NotWholeError(start, "the length of a transaction makes no sense")
+            if self._id(start) <= tid:
+                low = start
             else:
-                high = middle
-        for transaction in self.transactions(low):
-            if transaction.tid > tid:
-                break
-            found = transaction.position
+                high = start
+        found = self.transaction(low)
+        if found.tid > tid or (found.tid != tid and high < self.size and self.transaction(high).tid <= tid):
+            raise NotWholeError(low, "transactions are not in the order of their ids")
         return found
 
-    def _first_from(self, position: int, end: int) -> int:
-        """Where the first transaction with a checksum begins from *position* on; 0 if none before *end*."""
-        for mark in self._find(_MARK, position):
-            if mark - _MOST_TEXT > end:
-                break
-            header = self.read(mark + 8, DATA_HDR_LEN)
-            if len(header) < DATA_HDR_LEN:
-                break
-            start: int = _RECORD.unpack(header)[3]
-            if end <= start < mark:
-                break
-            if position <= start < mark and self._is_whole(start):
+    def _id(self, position: int) -> bytes:
+        return self.read(position, 8)
+
+    def _end(self, position: int) -> int:
+        """Where the transaction at *position* says that it ends."""
+        length = int.from_bytes(self.read(position + 8, 8), "big")
+        if length < TRANS_HDR_LEN:
+            raise NotWholeError(position, "the length of a transaction makes no sense")
+        return position + length + 8
+
+    def _ending_at(self, position: int) -> int:
+        """Where the transaction begins that ends at *position*."""
+        start = self.last_before(position)
+        if start < 0:
+            raise NotWholeError(position, "the length of a transaction makes no sense")
+        return start
+
+    def _around(self, position: int) -> int:
+        """Where the transaction begins that the next record behind *position* ends in; 0 if none is found."""
+        for mark in self._find(RECORD_MARK, position):
+            end = mark + 11  # of a record: the mark is followed by two checksums
+            header = self.read(end, DATA_HDR_LEN)
+            if len(header) == DATA_HDR_LEN:
+                start: int = _RECORD.unpack(header)[3]
+                length = int.from_bytes(self.read(start + 8, 8), "big") if start < mark else 0
+                if end < start + length and self.read(start, 8) == header[8:16]:
+                    return start
+            start = end - int.from_bytes(header[:8], "big")  # the last one; its transaction's length follows
+            if EMPTY.size <= start < mark and self.read(start + 8, 8) == header[:8]:
                 return start
         return 0
 
