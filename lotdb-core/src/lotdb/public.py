@@ -57,6 +57,7 @@ from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
 from lotdb.interfaces.sources import SourceFile
+from lotdb.interfaces.storage import Storage, StorageContext
 from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
@@ -79,8 +80,8 @@ __all__ = [
     "Blocks",
     "Change",
     "Changes",
-    "Commit",
     "ClosedError",
+    "Commit",
     "CommitInDoubtError",
     "ConflictError",
     "Damage",
@@ -131,6 +132,8 @@ __all__ = [
     "SourceFile",
     "StaleNodeError",
     "Stats",
+    "Storage",
+    "StorageContext",
     "StoredSegment",
     "TargetFile",
     "TreeIndex",

@@ -131,7 +131,7 @@ def find_commit(database: Opened, when: Any) -> Commit:
     InvalidOptionError
         *when* is none of what names a moment.
     """
-    storage = database._zodb.storage
+    storage = database._storage
     with system_errors("the commits cannot be read", database._data_file):
         if isinstance(when, datetime):
             return commit_of(storage.commit_until(tid_of(when)))
@@ -173,7 +173,7 @@ def _last_id(database: Opened, until: Any) -> bytes:
 
 
 def _between(database: Opened, first: bytes | None, last: bytes | None) -> Iterator[tuple[Commit, Stored]]:
-    for stored in database._zodb.storage.commits(last):
+    for stored in database._storage.commits(last):
         if first is not None and stored.tid < first:
             return
         yield commit_of(stored), stored

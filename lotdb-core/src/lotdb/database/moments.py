@@ -52,7 +52,7 @@ class MomentSession(Session):
             raise MomentGoneError(f"a pack of {self.database} that is under way drops {self.commit_seen.id}")
 
     def _connect(self) -> Connection:
-        self.database._zodb.storage.commit_until(self._tid)  # a pack may have ended since it was found
+        self.database._storage.commit_until(self._tid)  # a pack may have ended since it was found
         return self.database._zodb.open(self._manager, before=following(self._tid))
 
     @property
@@ -99,7 +99,7 @@ def keep_for(session: Session, commit: Commit) -> None:
     with database._deciding:
         if tid < database._dropping:
             raise MomentGoneError(f"a pack of {database} that is under way drops {commit.id}")
-    database._zodb.storage.commit_until(tid)
+    database._storage.commit_until(tid)
 
 
 @contextmanager

@@ -5,16 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ZODB.utils import p64, z64
+from ZODB.utils import z64
 
 from lotdb.database import upkeep
-from lotdb.database.commits import find_commit, tid_of
+from lotdb.database.commits import find_commit, tags_in, tid_of
 from lotdb.database.opened import Opened
 from lotdb.database.session import Session
 from lotdb.database.stats import parts_of
-from lotdb.database.tags import tags_in
 from lotdb.errors import InvalidOptionError, MomentGoneError, MomentNotFoundError, shown
-from lotdb.storage import pack_database
+from lotdb.storage.snapshots import FIRST
 
 __all__ = ["kept_since", "pack", "wanted_since"]
 
@@ -38,11 +37,11 @@ def wanted_since(database: Opened, keep: Any) -> bytes | None:
     try:
         since = datetime.now(UTC) - keep
     except OverflowError:  # longer than there is a calendar
-        return p64(1)
+        return FIRST
     try:
-        tid: bytes = database._zodb.storage.commit_until(tid_of(since)).tid
+        tid: bytes = database._storage.commit_until(tid_of(since)).tid
     except (MomentGoneError, MomentNotFoundError):  # all that there is is younger
-        return p64(1)
+        return FIRST
     return tid
 
 
@@ -70,7 +69,7 @@ def pack(database: Any, keep: Any) -> int:
         try:
             with database._deciding:
                 database._dropping = kept_since(database, wanted)
-            pack_database(database._zodb, oldest_tid=database._dropping)
+            database._storage.pack(database._dropping, database._zodb.references)
         finally:
             database._dropping = z64
 

@@ -34,7 +34,7 @@ class PastSession:
     def __init__(self, session: Session, then: MomentSession) -> None:
         self._session = session
         self._then = then
-        self._storage = session.database._zodb.storage
+        self._storage = session.database._storage
         self._changed = self._storage.changed_since(bytes.fromhex(then.commit_seen.id))
         self._is_changed = session.connection.is_changed()
         self._touched = set(session.exact)
@@ -87,18 +87,19 @@ class PastSession:
 
     def _is_put(self, guard: bytes, record: bytes) -> bool:
         """Whether the commit that stored the *guard* last holds a place with *record* that is not shared."""
-        last = self._storage.lastTransaction()
-        found = self._storage.loadBefore(guard, following(last))
+        last = self._storage.last_commit()
+        found = self._storage.load_before(guard, following(last))
         if found is None:
             return True
         for oid in self._storage.commit_until(found[1]).oids:
-            there = self._storage.loadBefore(oid, following(found[1]))
+            there = self._storage.load_before(oid, following(found[1]))
             if there is None or there[1] != found[1]:
                 continue
             kind, state, references = self._states.read(there[0])
-            if kind in (Bucket, Children) and any(each._p_oid == record for each in references):
-                if any(each[1]._p_oid == record and not is_shared(each) for each in _branches(kind, state)):
-                    return True
+            if kind not in (Bucket, Children) or not any(each._p_oid == record for each in references):
+                continue
+            if any(each[1]._p_oid == record and not is_shared(each) for each in _branches(kind, state)):
+                return True
         return False
 
     def here(self, stored: Any) -> Any:

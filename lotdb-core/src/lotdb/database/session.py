@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import transaction
 from persistent import Persistent
+from transaction.interfaces import TransientError
 from ZODB import POSException
 from ZODB.utils import p64, u64, z64
 
@@ -224,7 +225,7 @@ class Session:
 
     def _first_seen(self) -> bytes:
         """The transaction number before which the connection will read, if not before a later one."""
-        return following(self.database._zodb.storage.lastTransaction())
+        return following(self.database._storage.last_commit())
 
     def _hold(self) -> None:
         """Keep packs from dropping what the connection will see."""
@@ -341,7 +342,7 @@ class Session:
                 raise
             except BaseException as error:
                 self._forget_all()
-                if isinstance(error, POSException.ConflictError) and not isinstance(error, LotdbError):
+                if isinstance(error, TransientError) and not isinstance(error, LotdbError):
                     raise ConflictError(
                         f"another transaction changed the same part of {self.database} first; "
                         "nothing of this one was kept, run it again"
@@ -366,7 +367,7 @@ class Session:
         A record that is shared for the first time may be changed by a transaction that does not know it yet.
         """
         seen = p64(u64(self.snapshot) - 1)
-        changed = self.database._zodb.storage.changed_since(seen)
+        changed = self.database._storage.changed_since(seen)
         if changed.stored and any(map(changed.may_have, self.frozen)):
             raise ConflictError(
                 f"another transaction changed what this one brings back from an earlier moment of "
@@ -429,7 +430,7 @@ class Session:
 
     def _see_formats(self) -> None:
         """At the beginning of a transaction: note what another process may have changed."""
-        if self.database.read_only:
+        if self.database.read_only or self.database._storage.many_writers:
             self.database._hold_snapshots()
             self.database._backends.note_formats(check_formats(self.connection.root().get(FORMATS_KEY)))
 

@@ -1,7 +1,7 @@
 """Names of moments, which are stored in the database; packs keep what has one.
 
-They lie in a record of their own beside the tree: name to id, in the order of the names. Two transactions that
-change different tags merge, as changes of different children of a node do.
+They lie in a record of their own beside the tree: name to id, in the order of the names. Two transactions
+that change different tags merge, as changes of different children of a node do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Which commits changed a node, or anything below it.
 
-A commit names the records that it stored. So what is needed is which records lie at and below the node at each
-moment: they are found once, at the newest, and from there on each commit that stored one of them says what
-they were before it. Branches share records, so a record may be reached by several ways, which are counted.
+A commit names the records that it stored. So what is needed is which records lie at and below the node at
+each moment: they are found once, at the newest, and from there on each commit that stored one of them says
+what they were before it. Branches share records, so a record may be reached by several ways, which are
+counted.
 
 A record that was stored need not have changed: a guard is stored again when its node is moved or shared. So
 what it held before and after is compared.
@@ -47,7 +48,7 @@ class _Below:
     """The records at and below a path, at one moment after the other, back in time."""
 
     def __init__(self, database: Opened, keys: tuple[str, ...]) -> None:
-        self._storage = database._zodb.storage
+        self._storage = database._storage
         self._keys = keys
         self._states = States()
         #: What the records below refer to, and how many refer to each.
@@ -87,7 +88,7 @@ class _Below:
         return changed
 
     def _load(self, oid: bytes, before: bytes) -> tuple[Any, Any, list[Any]]:
-        found = self._storage.loadBefore(oid, before)
+        found = self._storage.load_before(oid, before)
         return (None, None, []) if found is None else self._states.read(found[0])
 
     def _look_up(self, before: bytes) -> Any:

@@ -1,8 +1,8 @@
 """Taking back one commit by an ordinary change: what it changed becomes what it was before.
 
-The tree before the commit is compared with the tree after it, where the commit says that it changed something.
-Each difference is taken back if the tree of now is there what the commit has left; else somebody changed it
-later, and nothing is taken back at all.
+The tree before the commit is compared with the tree after it, where the commit says that it changed
+something. Each difference is taken back if the tree of now is there what the commit has left; else somebody
+changed it later, and nothing is taken back at all.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def undo(session: Session, when: Any) -> None:
     database = session.database
     commit = find_commit(database, when)
     tid = bytes.fromhex(commit.id)
-    earlier = database._zodb.storage.commit_until(p64(u64(tid) - 1)).tid.hex()
+    earlier = database._storage.commit_until(p64(u64(tid) - 1)).tid.hex()
     with opened_past(session, commit) as after, opened_past(session, earlier) as before:
-        changed = database._zodb.storage.changed_by(tid)
+        changed = Changed.by([database._storage.commit_until(tid)])
         undoing = _Undoing(session.root, before, after, changed)
         undoing.look()
         if undoing.conflicts:
@@ -152,9 +152,8 @@ class _Undoing:
             if one is None or other is None or type_of(one) != type_of(other):
                 return False
             record = record_of(other)
-            if type(record) is Children and is_same_place(one, other):
-                if not (self.after.is_stored_since(guard_of(other)) or self.after.is_below_changed(other)):
-                    continue
+            if type(record) is Children and is_same_place(one, other) and not self._is_changed_since(other):
+                continue
             if not _is_same_own(_named(one), _named(other)):
                 return False
             mine, theirs = _items(one), _items(other)
@@ -162,6 +161,9 @@ class _Undoing:
                 return False
             stack += [(mine[key], theirs[key]) for key in theirs]
         return True
+
+    def _is_changed_since(self, branch: Entry) -> bool:
+        return self.after.is_stored_since(guard_of(branch)) or self.after.is_below_changed(branch)
 
     # -- what is done ------------------------------------------------------------------------------
 

@@ -47,6 +47,13 @@ class BackendContext:
     format_version
         The :attr:`Backend.format_version` that the database has noted: no array in it is of a newer one. 1 if
         nothing was written yet.
+    store
+        The URL of the place for the arrays of this backend, such as ``s3://bucket/prefix/lotdb.fs.zarr``, if
+        the database keeps its payloads in an object store. Empty: they lie in *folder*.
+    many_writers
+        Several processes may write arrays into the same place at the same time.
+    has_blobs
+        Locators may be ZODB's blobs. If not, the storage of the database keeps none: they must be texts.
     """
 
     folder: Path
@@ -55,6 +62,9 @@ class BackendContext:
     database_id: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     format_version: int = 1
+    store: str = ""
+    many_writers: bool = False
+    has_blobs: bool = True
 
     def sync(self, descriptor: int) -> None:
         """Put the bytes of an open file on the disk, if ``durable``; flush the file first."""

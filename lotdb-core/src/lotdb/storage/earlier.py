@@ -1,7 +1,7 @@
 """Reading a record as it was before a transaction, however often it was stored since.
 
-Each record's header names the place of the revision before. FileStorage goes from one to the next with a dozen
-calls for each; here they are read in blocks, and a step takes less than a microsecond.
+Each record's header names the place of the revision before. FileStorage goes from one to the next with a
+dozen calls for each; here they are read in blocks, and a step takes less than a microsecond.
 
 What an altered header on the way does is noticed without checking the whole way. The record that is found
 has a checksum over its bytes and over the ids of its object and transaction. The header of the next one after
@@ -33,7 +33,8 @@ _beginning = struct.Struct(">8s8sQ").unpack_from  # object, transaction, and pla
 _NEAR = 1 << 14
 _LEAST, _MOST = 1 << 12, 1 << 17
 
-# After so many steps back, this many transactions before the moment are looked at, of this many bytes at most.
+# After so many steps back, this many transactions before the moment are looked at, of this many bytes at
+# most.
 _STEPS = 1000
 _TRANSACTIONS, _BYTES = 64, 1 << 18
 

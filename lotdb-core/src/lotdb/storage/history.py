@@ -8,7 +8,7 @@ was seen after that one and after all later ones is still there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -49,6 +49,17 @@ class Changed:
 
     stored: frozenset[bytes]
     above: frozenset[bytes] | None
+
+    @classmethod
+    def by(cls, commits: Iterable[Stored]) -> Changed:
+        """What these *commits* changed."""
+        stored: set[bytes] = set()
+        above: set[bytes] | None = set()
+        for commit in commits:
+            stored.update(commit.oids)
+            found = _above(commit.above)
+            above = None if above is None or found is None else above | found
+        return cls(frozenset(stored), None if above is None else frozenset(above))
 
     def may_have(self, oid: bytes | None) -> bool:
         """Whether the object *oid*, or what is below it, may have been changed."""
@@ -180,21 +191,3 @@ class History(ChecksummedRecords):
             f"{self._file_name} cannot be looked at as it was {time_of(tid)}: a pack has dropped what was"
             " needed for that; pack(keep=...) and tags keep moments"
         )
-
-    def changed_since(self, tid: bytes) -> Changed:
-        """What was changed by the commits after *tid*; their headers are read, and nothing else."""
-        stored: set[bytes] = set()
-        above: set[bytes] | None = set()
-        for commit in self.commits():
-            if commit.tid <= tid:
-                break
-            stored.update(commit.oids)
-            found = _above(commit.above)
-            above = None if above is None or found is None else above | found
-        return Changed(frozenset(stored), None if above is None else frozenset(above))
-
-    def changed_by(self, tid: bytes) -> Changed:
-        """What the commit *tid* changed."""
-        commit = self.commit_until(tid)
-        above = _above(commit.above)
-        return Changed(frozenset(commit.oids), None if above is None else frozenset(above))

@@ -9,8 +9,9 @@ description locks"), so that several databases of one process do not undo each o
 A reader begins a transaction in this order: it locks an id that is not later than what it is going to see,
 reads where the data file ends, and locks that. A pack asks for the end of the data file first, and for the
 locks afterwards. If it does not find the first lock, then the reader looked later, and sees no less than what
-the pack keeps. While it drops the rest, the pack locks all before what it keeps against readers: one that wants
-to look at an earlier moment is refused, and one that wants to see the newest commit need not lock an older one.
+the pack keeps. While it drops the rest, the pack locks all before what it keeps against readers: one that
+wants to look at an earlier moment is refused, and one that wants to see the newest commit need not lock an
+older one.
 
 Systems without such locks have one on the whole file instead; a pack is refused as long as anybody reads.
 """
@@ -36,7 +37,7 @@ except ModuleNotFoundError:  # Windows, where there are no such locks at all
 __all__ = ["FIRST", "SnapshotLock", "dropping"]
 
 #: The id of a transaction before all others: to keep everything.
-FIRST = p64(1)
+FIRST: bytes = p64(1)
 
 # struct flock: kind of lock, what the position counts from, position, length, process.
 _FLOCK = struct.Struct("@hhqqi4x")
@@ -83,7 +84,7 @@ class SnapshotLock:
 
 @contextlib.contextmanager
 def dropping(path: str, until: bytes) -> Iterator[bytes]:
-    """Context in which a pack drops what is seen before the transaction *until*; gives the first that it keeps.
+    """Context in which a pack drops what is seen before the transaction *until*; gives what it keeps from.
 
     That is an earlier one if a reader sees it. In the context, no reader can take up what is dropped.
 

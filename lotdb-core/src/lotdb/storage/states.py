@@ -1,4 +1,4 @@
-"""Records as plain data: their states without a connection, in which one object stands for each other record."""
+"""Records as plain data: their states without a connection, where one object stands for each other record."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class States:
             if found is None:
                 if not (isinstance(kind, type) and issubclass(kind, Persistent)):
                     raise DamagedError("a record refers to what is none")
-                found = self._objects[oid] = kind.__new__(kind)
+                made: Any = kind
+                found = self._objects[oid] = made.__new__(made)
                 found._p_oid = oid
             references.append(found)
             return found

@@ -157,7 +157,7 @@ class _Connection(Connection):
         """The object *oid*, if it is in memory; else None."""
         return self._cache.get(oid)
 
-    def ghost(self, oid: bytes, kind: type) -> Any:
+    def ghost(self, oid: bytes, kind: Any) -> Any:
         """The object *oid* of this connection, which is of the class *kind*; nothing is loaded."""
         found = self._cache.get(oid)
         if found is None:

@@ -5,16 +5,16 @@ Such records are copied, with what they held then. What has not changed since is
 Payloads are always shared, because segments never change.
 
 A record may be shared only if no place holds it that could change it. Each place that holds a shared record
-must say so. A record that was not shared has one place; moving it, deleting it and sharing it store its guard
-again. So if the guard is that of then, the record is where it was, below what it was below. If not, the commit
-that stored the guard says whether it put the record elsewhere. In that case all of it is copied.
+must say so. A record that was not shared has one place; moving it, deleting it and sharing it store its
+guard again. So if the guard is that of then, the record is where it was, below what it was below. If not, the
+commit that stored the guard says whether it put the record elsewhere. In that case all of it is copied.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
-from lotdb.records import OWN_KEY, Box, Children, Entry
+from lotdb.records import OWN_KEY, Box, Entry
 from lotdb.records.children import all_items
 from lotdb.records.entries import (
     children_of,
