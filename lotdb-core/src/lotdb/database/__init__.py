@@ -28,10 +28,10 @@ from lotdb.database.choosing import choose, mark, where_is
 from lotdb.database.commits import Commit, When, check_limit, check_note, commits
 from lotdb.database.moments import at
 from lotdb.database.opened import NOBODY, Opened, living
-from lotdb.database.packing import pack
+from lotdb.database.packing import pack, stats_of
 from lotdb.database.past import PastSession, opened_past
 from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
-from lotdb.database.stats import Stats, stats
+from lotdb.database.stats import Stats
 from lotdb.database.tags import Tags
 from lotdb.database.touching import changes_at
 from lotdb.database.undo import undo
@@ -512,18 +512,15 @@ class LOTDB(Opened):
         finally:
             session.close()
 
-    def stats(self) -> Stats:
-        """What the database takes on the disk, by part, and what a pack would free.
+    def stats(self, *, keep: timedelta | When | None = None) -> Stats:
+        """What the database takes on the disk, by part, and what ``pack(keep)`` would free.
 
         It reads the data file, and no payload. Arrays that a backend stores outside of the folder count
         where the backend knows their files.
         """
-        session = self._new_session()
-        try:
-            with system_errors(f"the size of {self} cannot be told", self._data_file):
-                return stats(self, session.root)
-        finally:
-            session.close()
+        self._check()
+        with system_errors(f"the size of {self} cannot be told", self._data_file):
+            return stats_of(self, keep)
 
     def refresh(self) -> None:
         """See what other processes have committed, in the open connections of this thread.

@@ -141,7 +141,10 @@ def find_commit(database: Opened, when: Any) -> Commit:
                 f"{shown(when)} names no moment; use a Commit, its id, a tag, or an aware datetime"
             )
         tid = id_of(text) or tagged(database, text)
-        stored = storage.commit_until(tid)
+        try:
+            stored = storage.commit_until(tid)
+        except MomentNotFoundError as error:
+            raise MomentNotFoundError(f"there is no commit {text!r}: {error}") from error
     if stored.tid != tid:
         raise MomentNotFoundError(f"{database} has no commit {text!r}; history() lists them")
     return commit_of(stored)

@@ -9,13 +9,14 @@ from ZODB.utils import z64
 
 from lotdb.database import upkeep
 from lotdb.database.commits import find_commit, tags_in, tid_of
+from lotdb.database.moments import MomentSession, open_moment
 from lotdb.database.opened import Opened
 from lotdb.database.session import Session
-from lotdb.database.stats import parts_of
+from lotdb.database.stats import Stats, parts_of, stats
 from lotdb.errors import InvalidOptionError, MomentGoneError, MomentNotFoundError, shown
 from lotdb.storage.snapshots import FIRST
 
-__all__ = ["kept_since", "pack", "wanted_since"]
+__all__ = ["kept_since", "pack", "stats_of", "wanted_since"]
 
 
 def wanted_since(database: Opened, keep: Any) -> bytes | None:
@@ -58,6 +59,25 @@ def kept_since(database: Opened, wanted: bytes | None) -> bytes:
     finally:
         session.close()
     return min([seen, *tags.values(), *([] if wanted is None else [wanted])])
+
+
+def stats_of(database: Opened, keep: Any) -> Stats:
+    """What *database* takes, and what a pack would free that keeps what *keep* says."""
+    wanted = wanted_since(database, keep)
+    session = Session(database)
+    then: MomentSession | None = None
+    try:
+        horizons = [*tags_in(session).values(), *([] if wanted is None else [wanted])]
+        if not horizons or min(horizons) >= database._storage.last_commit():
+            return stats(database, session.root)
+        *_, oldest = database._storage.commits()
+        since = max(min(horizons), oldest.tid)
+        then = open_moment(database, since.hex())
+        return stats(database, session.root, then.root, since)
+    finally:
+        if then is not None:
+            then.close()
+        session.close()
 
 
 def pack(database: Any, keep: Any) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lotdb.errors import DamagedError, FileSystemError, MomentGoneError, MomentNotFoundError
-from lotdb.storage.sealing import ChecksummedRecords
+from lotdb.storage.sealing import ChecksummedRecords, belongs, is_intact
 from lotdb.storage.transactions import DataFile, NotWholeError, Transaction, time_of
 from lotdb.storage.watermark import EMPTY
 
@@ -185,6 +185,17 @@ class History(ChecksummedRecords):
                 raise FileSystemError.of(error, "the data file cannot be read", self._file_name) from error
         oids = [oid for oid, _, _ in transaction.records]
         return Stored(transaction.tid, description, user, transaction.end - position, oids)
+
+    def damaged_earlier(self) -> Iterator[str]:
+        """What is wrong with records that are not current, and so are read at earlier moments only."""
+        with self._reopened() as file:
+            for transaction in self._whole_transactions(file):
+                for oid, at, length in transaction.records:
+                    if not length or self._index.get(oid) == at:
+                        continue
+                    data = file.data(at)
+                    if not is_intact(data) or not belongs(data, oid, transaction.tid):
+                        yield str(self._altered_error(oid, transaction.tid))
 
     def _gone(self, tid: bytes) -> MomentGoneError:
         return MomentGoneError(

@@ -67,9 +67,13 @@ class FileStorageKind(Storage):
         return self._opened.checked_records()
 
     def damage(self) -> Iterator[str]:
-        """What is wrong with the first transaction in the data file that is not as it was written."""
+        """What is wrong with the first transaction in the data file that is not as it was written.
+
+        If none is: with records that are read at earlier moments only.
+        """
         try:
             self._opened.check_headers()
+            yield from self._opened.damaged_earlier()
         except DamagedError as error:
             yield str(error)
 
