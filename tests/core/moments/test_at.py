@@ -192,7 +192,7 @@ def test_a_record_is_found_however_often_it_was_stored(folder):
         node = root.get_node_path("a/often")
         other = root.get_node_path("b/seldom")
         ids = []
-        for number in range(2600):
+        for number in range(1300):
             node.attrs["number"] = number
             if number % 700 == 0:
                 other.attrs["number"] = number
@@ -202,7 +202,7 @@ def test_a_record_is_found_however_often_it_was_stored(folder):
         calls = []
         check_way = slow._check_way
         slow._check_way = lambda *args: calls.append(args) or check_way(*args)
-        for number in (0, 1, 699, 700, 1300, 1599, 1601, 2100, 2599):
+        for number in (0, 1, 250, 299, 300, 301, 699, 700, 1299):
             with db.at(ids[number]) as then:
                 assert then["a/often"].attrs["number"] == number
                 assert then["b/seldom"].attrs["number"] == number // 700 * 700
