@@ -245,7 +245,61 @@ def _commit_and_die(opening: Opening, countdown: Countdown, number: int, kill_at
         os._exit(3)
 
 
-COMMANDS = {"stage_and_die": stage_and_die, "commit_until_killed": commit_until_killed, "die_at": die_at}
+def count_up_to(opening: Opening, backend_class: type[Any]) -> None:
+    """For a line ``name number`` of the input: commit that often beside others, and say how often."""
+    faulthandler.dump_traceback_later(LIFE_S, exit=True)
+    name, number = map(int, sys.stdin.readline().split())
+    with opening() as db:
+        for each in range(number):
+            db.run(partial(_add_result, name, each), attempts=1000)
+    print(number, flush=True)
+
+
+def _add_result(name: int, number: int, root: Any) -> None:
+    root.attrs["count"] = root.attrs.get("count", 0) + 1
+    root.get_data_node(f"writer {name}/{number}").write_data(np.full(2000, number))
+
+
+def count_for_ever(opening: Opening, backend_class: type[Any]) -> None:
+    """For a line ``name`` of the input: go on from the commit that is there, and say the number of each."""
+    faulthandler.dump_traceback_later(LIFE_S, exit=True)
+    name = int(sys.stdin.readline())
+    with opening() as db:
+        while True:
+            print(db.run(partial(_count, name), attempts=1000), flush=True)
+
+
+def _count(name: int, root: Any) -> int:
+    node = root.get_node(f"writer {name}")
+    node.attrs["count"] = number = node.attrs.get("count", 0) + 1
+    node.get_data_node("data").replace_data(np.full(2000, number))
+    root.attrs["count"] = root.attrs.get("count", 0) + 1
+    return int(number)
+
+
+def look_on(opening: Opening, backend_class: type[Any]) -> None:
+    """Say what a transaction sees; again for each line of the input, after which it may move on."""
+    faulthandler.dump_traceback_later(LIFE_S, exit=True)
+    with opening() as db:
+        root = db.open_connection()
+        while True:
+            value = root["gone"].attrs["value"] if "gone" in root else None
+            print(root.attrs["number"], value, len(root["data"].read_data()), flush=True)
+            line = sys.stdin.readline()
+            if not line:
+                break
+            if line == "move on\n":
+                db.abort()
+
+
+COMMANDS = {
+    "commit_until_killed": commit_until_killed,
+    "count_for_ever": count_for_ever,
+    "count_up_to": count_up_to,
+    "die_at": die_at,
+    "look_on": look_on,
+    "stage_and_die": stage_and_die,
+}
 
 
 def main() -> None:
