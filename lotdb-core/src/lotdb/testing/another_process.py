@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import warnings
@@ -261,19 +262,40 @@ def _add_result(name: int, number: int, root: Any) -> None:
 
 
 def count_for_ever(opening: Opening, backend_class: type[Any]) -> None:
-    """For a line ``name`` of the input: go on from the commit that is there, and say the number of each."""
+    """For each line ``name`` of the input: have a child commit for ever, from the commit on that is there.
+
+    It says ``pid name process`` of each child, and ``did name number`` of each commit. A child is forked from
+    this process, which has imported everything already, and has nothing open.
+    """
+    warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        name = int(line)
+        child = os.fork()
+        if child == 0:
+            _count_for_ever(opening, name)
+        os.write(1, b"pid %d %d\n" % (name, child))
+
+
+def _count_for_ever(opening: Opening, name: int) -> None:
     faulthandler.dump_traceback_later(LIFE_S, exit=True)
-    name = int(sys.stdin.readline())
-    with opening() as db:
-        while True:
-            print(db.run(partial(_count, name), attempts=1000), flush=True)
+    try:
+        with opening() as db:
+            while True:
+                number = db.run(partial(_count, name), attempts=1000)
+                os.write(1, b"did %d %d\n" % (name, number))
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(3)
 
 
 def _count(name: int, root: Any) -> int:
     node = root.get_node(f"writer {name}")
     node.attrs["count"] = number = node.attrs.get("count", 0) + 1
     node.get_data_node("data").replace_data(np.full(2000, number))
-    root.attrs["count"] = root.attrs.get("count", 0) + 1
     return int(number)
 
 
