@@ -26,6 +26,7 @@ from lotdb import (
     ReadOnlyError,
     StaleNodeError,
     UnsupportedValueError,
+    WaitTimeoutError,
     WrongThreadError,
 )
 from lotdb.database import shared
@@ -74,6 +75,7 @@ def root(db):
     node.attrs["name"] = "first"
     node.get_node("child").attrs["name"] = "below"
     root.get_node("plain").attrs["x"] = 1
+    root.get_node("empty")
     db.commit()
     return root
 
@@ -236,6 +238,11 @@ def deleted_attribute(root):
     return [root, root["plain"]], [root["a"], root["a/b"].get_data()]
 
 
+def first_attribute(root):
+    root["empty"].attrs["x"] = 1
+    return [root, root["empty"]], [root["plain"]]
+
+
 def new_child(root):
     new = root["a/b"].get_node("new")
     return [root, root["a/b"], new], [root["plain"], root["a/b/child"]]
@@ -303,7 +310,7 @@ def lifted(root):
 @pytest.mark.parametrize(
     "change",
     [
-        changed_attribute, deleted_attribute, new_child, new_path, deleted_and_made_again, moved, renamed,
+        changed_attribute, deleted_attribute, first_attribute, new_child, new_path, deleted_and_made_again, moved, renamed,
         branched, replaced, merged, taken_over, retyped, appended, lifted,
     ],
 )  # fmt: skip
@@ -438,6 +445,21 @@ def test_a_moment_that_was_packed_away_is_an_error(db, root):
         with pytest.raises(MomentGoneError, match="pack"):
             thing.metadata if isinstance(thing, Payload) else thing.attrs["name"]
     assert sent(root["a/b"]).read_data(0, 2).tolist() == [1, 2]
+
+
+def test_while_a_pack_is_under_way_an_earlier_moment_waits_and_a_current_one_does_not(
+    db, root, monkeypatch
+):
+    earlier = root["a/b"].reference()
+    root["a/b"].attrs["name"] = "second"
+    db.commit()
+    current = root["a/b"].reference()
+    monkeypatch.setattr("lotdb.storage.waiting.WAIT_S", 0.01)
+    with db._storage.packing():
+        assert current.attrs["name"] == "second"
+        with pytest.raises(WaitTimeoutError, match="pack"):
+            earlier.attrs["name"]
+    assert earlier.attrs["name"] == "first"
 
 
 def test_a_commit_that_is_not_there_is_an_error(db, root, tmp_path):

@@ -135,11 +135,10 @@ def _close_all() -> None:
 
 def _forget_in_child() -> None:
     """What a parent has opened is of no use in a child that it forked, which opens its own."""
-    global _turn, _open, _timer
+    global _turn, _timer
     _turn = LimitedLock("another thread to open a database")
-    _open = WeakValueDictionary()
-    _warm.clear()
     _timer = None
+    _warm.clear()
 
 
 atexit.register(_close_all)
