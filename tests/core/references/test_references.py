@@ -310,8 +310,8 @@ def lifted(root):
 @pytest.mark.parametrize(
     "change",
     [
-        changed_attribute, deleted_attribute, first_attribute, new_child, new_path, deleted_and_made_again, moved, renamed,
-        branched, replaced, merged, taken_over, retyped, appended, lifted,
+        changed_attribute, deleted_attribute, first_attribute, new_child, new_path, deleted_and_made_again,
+        moved, renamed, branched, replaced, merged, taken_over, retyped, appended, lifted,
     ],
 )  # fmt: skip
 def test_what_is_changed_and_not_committed_has_no_reference_and_all_else_has(db, root, change, savepoint):
@@ -455,7 +455,7 @@ def test_while_a_pack_is_under_way_an_earlier_moment_waits_and_a_current_one_doe
     db.commit()
     current = root["a/b"].reference()
     monkeypatch.setattr("lotdb.storage.waiting.WAIT_S", 0.01)
-    with db._storage.packing():
+    with db._storage.announcing_pack():
         assert current.attrs["name"] == "second"
         with pytest.raises(WaitTimeoutError, match="pack"):
             earlier.attrs["name"]

@@ -376,7 +376,7 @@ class LOTDB(Opened):
         with (
             uninterrupted(),
             system_errors("packing was not finished", self._data_file),
-            self._storage.packing(),
+            self._storage.announcing_pack(),
         ):
             self._refuse_rings()
             self._unless_dropped(lambda: self._storage.pack(self._oldest_snapshot(), self._zodb.references))

@@ -184,7 +184,7 @@ class Storage(ABC):
         """
         return contextlib.nullcontext()
 
-    def packing(self) -> AbstractContextManager[None]:
+    def announcing_pack(self) -> AbstractContextManager[None]:
         """A context in which the core packs, and sweeps arrays: :meth:`has_moment` waits for its end."""
         return contextlib.nullcontext()
 

@@ -50,7 +50,7 @@ class FileStorageKind(Storage):
         """Lock the byte for *tid*, as readers do."""
         self._opened.hold(tid)
 
-    def packing(self) -> AbstractContextManager[None]:
+    def announcing_pack(self) -> AbstractContextManager[None]:
         """A lock on the byte that stands for packs."""
         return packing(self._opened._file_name + ".readers")
 
