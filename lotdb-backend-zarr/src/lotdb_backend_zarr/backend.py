@@ -34,7 +34,7 @@ from lotdb_backend_zarr import options as zarr_options
 from lotdb_backend_zarr.fast import open_fast
 from lotdb_backend_zarr.settings import SETTINGS
 from lotdb_backend_zarr.shards import CHUNK_KEYS, Sharded, ShardReader, ShardWriter, chunk_key, places
-from lotdb_backend_zarr.store import StrictStore, local_folder, open_store
+from lotdb_backend_zarr.store import StrictStore, local_folder, open_store, store_to_send
 
 __all__ = ["ZarrBackend"]
 
@@ -67,6 +67,10 @@ class ZarrBackend(Backend):
     syncs = True
     checks_windows = True  # each chunk has a CRC-32C
     settings = SETTINGS
+
+    @classmethod
+    def settings_to_send(cls, config: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
+        return store_to_send(config, directory)
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)

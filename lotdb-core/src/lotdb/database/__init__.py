@@ -14,8 +14,9 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import transaction
@@ -34,6 +35,7 @@ from lotdb.errors import (
     DatabaseFormatError,
     InvalidOptionError,
     UnsafeRecordError,
+    UnsupportedValueError,
     WrongNodeError,
     WrongThreadError,
     system_errors,
@@ -142,6 +144,7 @@ class LOTDB(Opened):
         self._choose = partial(choose, self.plugins, storage=storage, timeout=timeout)
         self._durability = durability
         self._backend_configs = dict(backends or {})
+        self._directory = Path.cwd() if backends else Path()
         self._sessions: dict[str, Session] = {}
         self._connections = WeakValueDictionary()
         self._refusal = None
@@ -213,6 +216,12 @@ class LOTDB(Opened):
     def __repr__(self) -> str:
         state = ", closed" if self._refusal else ", read-only" if self.read_only else ""
         return f"<LOTDB {self._shown!r}{state}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise UnsupportedValueError(
+            f"{self} cannot be pickled or copied, because it is open in this process; send its path, or the "
+            "nodes that are to be read, which become references"
+        )
 
     @property
     def closed(self) -> bool:
@@ -364,7 +373,11 @@ class LOTDB(Opened):
         """
         self._check()
         upkeep.check_can_pack(self)
-        with uninterrupted(), system_errors("packing was not finished", self._data_file):
+        with (
+            uninterrupted(),
+            system_errors("packing was not finished", self._data_file),
+            self._storage.announcing_pack(),
+        ):
             self._refuse_rings()
             self._unless_dropped(lambda: self._storage.pack(self._oldest_snapshot(), self._zodb.references))
             upkeep.sweep(self)
@@ -548,7 +561,7 @@ def _refuse_in_child() -> None:
             database._give_up(
                 WrongThreadError(
                     f"{database} was opened by process {database._pid} before this one was forked from it; "
-                    "open it in one process only, after the fork"
+                    "open it in one process only, after the fork, or give the child node.reference()"
                 )
             )
 
