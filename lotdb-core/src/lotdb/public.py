@@ -53,6 +53,7 @@ from lotdb.files.tree_index import IngestedTree, TreeIndex
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
+from lotdb.interfaces.object_store import ObjectStore
 from lotdb.interfaces.sources import SourceFile
 from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable
 from lotdb.node_api.nodes import BaseNode, DataNode
@@ -112,6 +113,7 @@ __all__ = [
     "NodeExistsError",
     "NodeNotFoundError",
     "NodeVariable",
+    "ObjectStore",
     "Payload",
     "PayloadExistsError",
     "PayloadInfo",
