@@ -40,6 +40,7 @@ ROOMS = {
         "tree",
         "content",
         "hookspecs",
+        "storages",
         "registry",
         "files",
         "queries",

@@ -55,6 +55,7 @@ from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
 from lotdb.interfaces.object_store import ObjectStore
 from lotdb.interfaces.sources import SourceFile
+from lotdb.interfaces.storage import Storage, StorageContext
 from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
@@ -127,6 +128,8 @@ __all__ = [
     "SourceFile",
     "StaleNodeError",
     "Stats",
+    "Storage",
+    "StorageContext",
     "StoredSegment",
     "TargetFile",
     "TreeIndex",

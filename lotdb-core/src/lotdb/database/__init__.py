@@ -14,7 +14,6 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from weakref import WeakValueDictionary
@@ -23,6 +22,7 @@ import transaction
 from transaction.interfaces import TransientError
 
 from lotdb.database import upkeep
+from lotdb.database.choosing import choose, mark, where_is
 from lotdb.database.opened import NOBODY, Opened, living
 from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
 from lotdb.database.stats import Stats, stats
@@ -38,6 +38,7 @@ from lotdb.errors import (
     WrongThreadError,
     system_errors,
 )
+from lotdb.interfaces.storage import Storage
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import Children
 from lotdb.records.entries import new_branch
@@ -45,15 +46,7 @@ from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.renamed import DATABASE, hide
 from lotdb.segments.backends import Backends
-from lotdb.storage import (
-    SafeFileStorage,
-    may_get_root,
-    open_database,
-    open_storage,
-    pack_database,
-    patiently,
-    uninterrupted,
-)
+from lotdb.storage import open_database, patiently, uninterrupted
 from lotdb.storage.waiting import LimitedLock
 
 if TYPE_CHECKING:
@@ -72,6 +65,8 @@ class LOTDB(Opened):
     ----------
     path
         The folder; created if it does not exist. While the database is closed, it may be moved and copied.
+        Or the URL of a database on a server, whose scheme is the name of a storage, such as
+        ``"postgresql://user@host/results"``.
     name
         Name of the data file in the folder. The names of all other files of the database begin with it.
     new
@@ -80,6 +75,13 @@ class LOTDB(Opened):
     read_only
         True to open a database that cannot be changed, beside a process that writes. Each transaction shows
         the last commit before it began; see :meth:`refresh`.
+    storage
+        Name of the storage, where the tree lies, such as ``"file"`` or ``"sqlite"``. It is noted in the
+        folder: for a database that exists it may be left out. A new one is in ``"file"`` by default.
+    payloads
+        Where payloads lie, if not in the database's folder: the URL of a store, such as
+        ``"s3://bucket/prefix"``; of a database on a server also a folder. A new database notes it, without a
+        user's name and password. Passed to one that exists, it counts for this opening.
     durability : {"full", "process"}
         ``"full"``: a commit survives a power cut. ``"process"``: it survives a killed process only, and costs
         less.
@@ -120,6 +122,8 @@ class LOTDB(Opened):
         new: bool = False,
         read_only: bool = False,
         *,
+        storage: str | None = None,
+        payloads: str | os.PathLike[str] | None = None,
         durability: Literal["full", "process"] = "full",
         timeout: float | None = None,
         default_backend: str = "blob",
@@ -127,13 +131,15 @@ class LOTDB(Opened):
         plugins: Plugins | None = None,
         plugins_off: Sequence[str] = (),
     ) -> None:
-        self.path = _check_path(path)
+        self._where = where_is(path, name, payloads)
+        self.path = self._where.path
         self.name = name
         self.read_only = read_only
         self.plugins = check_plugins(plugins, plugins_off)
         self.default_backend = default_backend
         _check_timeout(timeout)
         _check_backends(self.plugins, default_backend, backends)
+        self._choose = partial(choose, self.plugins, storage=storage, timeout=timeout)
         self._durability = durability
         self._backend_configs = dict(backends or {})
         self._sessions: dict[str, Session] = {}
@@ -162,22 +168,30 @@ class LOTDB(Opened):
             attempt()
 
     def _open(self, *, new: bool) -> None:
-        with uninterrupted(), system_errors("the database cannot be opened", os.fspath(self.path)):
-            storage = open_storage(
-                self.path, self.name, new=new, read_only=self.read_only, durability=self._durability
+        with uninterrupted(), system_errors("the database cannot be opened", self._where.full):
+            self._storage = self._choose(
+                self._where, new=new, read_only=self.read_only, durability=self._durability
             )
-            zodb = open_database(storage)
             try:
-                database_id, formats = _prepare_root(self, zodb)
-                backends = self._open_backends(database_id, formats)
+                zodb = open_database(self._storage.begin())
+                try:
+                    database_id, formats, payloads = _prepare_root(self, zodb)
+                    self._where = self._where.with_payloads(payloads)
+                    self.path = self._where.path
+                    mark(self._storage)
+                    self._storage.created()
+                    backends = self._open_backends(database_id, formats)
+                except BaseException:
+                    zodb.close()
+                    raise
             except BaseException:
-                zodb.close()
+                self._storage.abandon()
                 raise
             self._id = database_id
             self._zodb, self._backends = zodb, backends
             self._hold_snapshots()
             # It must not keep the database itself in use.
-            self._let_go = weakref.finalize(self, _let_go, zodb, backends)
+            self._let_go = weakref.finalize(self, _let_go, self._storage, backends)
             self._let_go.atexit = False
 
     def _open_backends(self, database_id: str, formats: Mapping[str, int]) -> Backends:
@@ -190,11 +204,15 @@ class LOTDB(Opened):
             database_id=database_id,
             configs=self._backend_configs,
             formats=formats,
+            storage=self._storage.name,
+            store=self._where.store,
+            many_writers=self._storage.many_writers,
+            has_blobs=self._storage.has_blobs,
         )
 
     def __repr__(self) -> str:
         state = ", closed" if self._refusal else ", read-only" if self.read_only else ""
-        return f"<LOTDB {os.fspath(self.path / self.name)!r}{state}>"
+        return f"<LOTDB {self._shown!r}{state}>"
 
     @property
     def closed(self) -> bool:
@@ -348,7 +366,7 @@ class LOTDB(Opened):
         upkeep.check_can_pack(self)
         with uninterrupted(), system_errors("packing was not finished", self._data_file):
             self._refuse_rings()
-            self._unless_dropped(lambda: pack_database(self._zodb, oldest_tid=self._oldest_snapshot()))
+            self._unless_dropped(lambda: self._storage.pack(self._oldest_snapshot(), self._zodb.references))
             upkeep.sweep(self)
             upkeep.tell_backends(self)
 
@@ -448,16 +466,6 @@ class LOTDB(Opened):
                 last_to_first.callback(session.close)
 
 
-def _check_path(path: Any) -> Path:
-    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str) or not os.fspath(path):
-        raise InvalidOptionError(f"path is {path!r}; use the path of a folder, as text")
-    try:
-        os.fsencode(path)
-    except UnicodeEncodeError as error:
-        raise InvalidOptionError(f"path {path!r} cannot be the name of a folder: {error.reason}") from error
-    return Path(path)
-
-
 def _check_timeout(timeout: Any) -> None:
     if timeout is None:
         return
@@ -486,34 +494,39 @@ def _nothing() -> None:
     """Stands for ``_let_go`` before anything is open."""
 
 
-def _let_go(zodb: ZODB.DB, backends: Backends) -> None:
+def _let_go(storage: Storage, backends: Backends) -> None:
     """Free the files and locks of a database that was dropped unclosed, or could not be opened."""
     with uninterrupted(), contextlib.suppress(Exception):
-        if isinstance(storage := zodb.storage, SafeFileStorage):  # none if it is closed
-            storage.abandon()
+        storage.abandon()
         backends.close()
 
 
 def _is_same(one: LOTDB, other: LOTDB) -> bool:
-    return one.name == other.name and one.path.absolute() == other.path.absolute()
+    return one._where.full == other._where.full
 
 
-def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int]]:
-    """Create the root of an empty database; of any, its id, and the forms that backends have written in."""
+def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int], str]:
+    """Create the root of an empty database.
+
+    Of any, its id, the forms that backends have written in, and where payloads are if not in the folder.
+    """
     manager = transaction.TransactionManager(explicit=True)
     connection = zodb.open(manager)
     try:
         with manager:
             root = connection.root()
-            if len(root) == 0 and not may_get_root(zodb.storage):
+            if len(root) == 0 and not database._storage.may_create_root():
                 raise DamagedError(f"{database} holds commits, but no tree; nothing was changed")
             if len(root) == 0 and not database.read_only:
                 root["lotdb"] = FORMAT
                 root["id"] = uuid.uuid4().hex
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
+                if database._where.noted:
+                    root["payloads"] = database._where.noted
             found, database_id = root.get("lotdb"), root.get("id")
             formats = check_formats(root.get(FORMATS_KEY))
+            payloads = root.get("payloads", "")
     except UnsafeRecordError as error:
         raise DatabaseFormatError(f"{database} is not a LOTDB database: {error}") from error
     finally:
@@ -521,7 +534,7 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int
     if found != FORMAT:
         what = "it is not a LOTDB database" if found is None else f"its format is {found!r}"
         raise DatabaseFormatError(f"{database} cannot be opened: {what}; this version reads format {FORMAT}")
-    return str(database_id), formats
+    return str(database_id), formats, payloads if type(payloads) is str else ""
 
 
 # A forked child has copies of all these objects. If both processes used them, the data file would be damaged.
@@ -531,6 +544,7 @@ _open_databases: WeakValueDictionary[int, LOTDB] = WeakValueDictionary()
 def _refuse_in_child() -> None:
     for database in living(_open_databases):
         if database._why_refused() is None:
+            database._storage.forsake()
             database._give_up(
                 WrongThreadError(
                     f"{database} was opened by process {database._pid} before this one was forked from it; "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import transaction
 from persistent import Persistent
+from transaction.interfaces import TransientError
 from ZODB import POSException
 from ZODB.utils import p64, u64, z64
 
@@ -192,7 +193,7 @@ class Session:
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
         # The connection will read at this moment or at a later one; it is known once the connection is open.
-        self._earliest = _next(database._zodb.storage.lastTransaction())
+        self._earliest = _next(database._storage.last_commit())
         database._register(self)
         try:
             with uninterrupted():
@@ -310,7 +311,7 @@ class Session:
                 raise
             except BaseException as error:
                 self._forget_all()
-                if isinstance(error, POSException.ConflictError) and not isinstance(error, LotdbError):
+                if isinstance(error, TransientError) and not isinstance(error, LotdbError):
                     raise ConflictError(
                         f"another transaction changed the same part of {self.database} first; "
                         "nothing of this one was kept, run it again"
@@ -385,7 +386,7 @@ class Session:
 
     def _see_formats(self) -> None:
         """At the beginning of a transaction: note what another process may have changed."""
-        if self.database.read_only:
+        if self.database.read_only or self.database._storage.many_writers:
             self.database._hold_snapshots()
             self.database._backends.note_formats(check_formats(self.connection.root().get(FORMATS_KEY)))
 

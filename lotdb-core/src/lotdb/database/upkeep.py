@@ -34,7 +34,6 @@ from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.segments.stage import Stage
-from lotdb.storage import damaged_headers, raw_records
 from lotdb.tree.copying import BLOCK_BYTES
 from lotdb.tree.rings import refuse_ring
 from lotdb.values.values import Undecodable, decode
@@ -180,7 +179,7 @@ _NO_CHILD: tuple[str, Entry] = ("", ("", ()))
 
 def verify_data_file(database: Opened) -> Iterator[Damage]:
     """Damage of the data file by which transactions would be lost, whatever nodes they changed."""
-    if reason := damaged_headers(database._zodb.storage):
+    for reason in database._storage.damage():
         yield Damage("", "", reason)
 
 
@@ -273,7 +272,7 @@ def sweep(database: Opened) -> None:
     if not stored:
         return
     used = {locator for each in database._open_connections() for locator in each.tree.stage.locators}
-    for _, _, record in raw_records(database._zodb.storage):
+    for _, _, record in database._storage.records():
         used.update(iter_locators(record))
     for backend, locator in stored:
         if locator not in used:

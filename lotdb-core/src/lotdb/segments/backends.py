@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -43,6 +44,12 @@ class Backends:
         What each backend is told of its own, by its name.
     formats
         The version of its form that each backend has written, by its name, if it is not the first.
+    storage
+        The name of the database's storage: no backend can have its name.
+    store
+        The URL of the place for payloads, if they are not beside the data file.
+    many_writers, has_blobs
+        See :class:`lotdb.BackendContext`.
     """
 
     def __init__(
@@ -55,6 +62,10 @@ class Backends:
         database_id: str,
         configs: Mapping[str, Mapping[str, Any]],
         formats: Mapping[str, int],
+        storage: str = "file",
+        store: str = "",
+        many_writers: bool = False,
+        has_blobs: bool = True,
     ) -> None:
         self._plugins = plugins
         self._data_file = data_file
@@ -63,6 +74,10 @@ class Backends:
         self._database_id = database_id
         self._configs = configs
         self._formats = formats
+        self._taken = {*_TAKEN, storage}
+        self._store = store
+        self._many_writers = many_writers
+        self._has_blobs = has_blobs
         self._open: dict[str, Backend] = {}
         self._outdated: list[Backend] = []
         self._lock = LimitedLock("another thread to open a backend")
@@ -95,7 +110,7 @@ class Backends:
                 self._formats = formats
 
     def _open_one(self, name: str) -> Backend:
-        if name in _TAKEN:
+        if name in self._taken:
             raise PluginError(f"no backend can be called {name!r}: a part of the database has that name")
         cls = self._plugins.backend(name)
         _check_number(cls, "format_version")
@@ -117,6 +132,9 @@ class Backends:
                     database_id=self._database_id,
                     config=self._configs.get(name, {}),
                     format_version=noted,
+                    store=f"{self._store}/{folder.name}" if self._store else "",
+                    many_writers=self._many_writers,
+                    has_blobs=self._has_blobs,
                 )
             )
         except LotdbError:
@@ -138,13 +156,14 @@ class Backends:
     def in_use(self) -> Iterator[Backend]:
         """The backends that are open, configured, or keep files beside the database."""
         prefix = f"{self._data_file.name}."
-        with os.scandir(self._data_file.parent) as entries:
+        folders = set()
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._data_file.parent) as entries:
             folders = {
                 entry.name.removeprefix(prefix)
                 for entry in entries
                 if entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False)
             }
-        for name in sorted((folders | self._configs.keys() | self._open.keys()) - _TAKEN):
+        for name in sorted((folders | self._configs.keys() | self._open.keys()) - self._taken):
             try:
                 yield self(name)
             except MissingPluginError:
