@@ -135,7 +135,7 @@ class BlobBackend(Backend):
         return not isinstance(locator, str) or self._place.is_stored(locator)
 
     def now(self) -> float:
-        return super().now() if self._objects is None else self._objects.now()
+        return self._place.now()
 
     def files(self, locator: Blob | str) -> list[tuple[str, int]]:
         if isinstance(locator, str):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -81,12 +83,8 @@ class Files:
     def claim(self) -> None:
         """Note the database's id in a place of the user's choice, or raise if there is that of another."""
         path, note = self._prefix + NAME, note_of(self._context.database_id)
-        try:
-            with open(path, "rb", opener=open_part) as file:
-                found = file.read()
-        except FileNotFoundError:
-            found = b""
-        if not found:  # or a power cut left it empty
+        found = self._note()
+        if not found:
             # Made under a name of its own: nobody sees it in part, and only one process gives it its name.
             made = f"{path}.{os.urandom(8).hex()}.new"
             with open(made, "xb") as file:
@@ -99,9 +97,15 @@ class Files:
             finally:
                 os.remove(made)
             self._context.sync_folder(self.folder)
-            with open(path, "rb", opener=open_part) as file:
-                found = file.read()
+            found = self._note()
         check_note(found, self._context.database_id, self.folder)
+
+    def _note(self) -> bytes:
+        try:
+            with open(self._prefix + NAME, "rb", opener=open_part) as file:
+                return file.read()
+        except FileNotFoundError:
+            return b""
 
     def delete(self, locator: str) -> None:
         """Remove the file, if it is there."""
@@ -120,8 +124,23 @@ class Files:
         """Whether the file is there."""
         return bool(self.files(locator))
 
+    def now(self) -> float:
+        """The time by the clock of the folder, which may be another machine's."""
+        if not self.folder.is_dir():
+            return time.time()
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+
     def locators(self) -> Iterator[tuple[str, float]]:
-        """Each stored locator, with the time when its file was last written to."""
+        """Each stored locator, with the time when its file was last written to.
+
+        Raises
+        ------
+        InvalidOptionError
+            If the place is that of another database.
+        """
+        if self.folder != self._context.folder and (note := self._note()):
+            check_note(note, self._context.database_id, self.folder)
         try:
             entries = os.scandir(self.folder)
         except FileNotFoundError:

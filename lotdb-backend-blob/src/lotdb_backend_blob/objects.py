@@ -109,7 +109,17 @@ class Objects:
         return self._store.size(_key(locator)) is not None
 
     def locators(self) -> Iterator[tuple[str, float]]:
-        """Each stored locator, with the time when it was stored, by the store's clock."""
+        """Each stored locator, with the time when it was stored, by the store's clock.
+
+        Raises
+        ------
+        InvalidOptionError
+            If the place is that of another database.
+        """
+        note = self._store.get(NAME)
+        if note is None:  # nothing was ever written
+            return
+        check_note(note, self._context.database_id, self._store.url)
         for key, _, changed in self._store.list():
             if found := _NAME.fullmatch(key):
                 yield found[1], changed

@@ -163,9 +163,10 @@ class Backend(ABC):
     format_version: int = 1
 
     #: Whether the arrays lie in a place that is not moved and copied with the database, as a setting may
-    #: choose one. Set it in ``__init__``. Nothing there is ever garbage to ``LOTDB.pack``, for a copy of the
-    #: database may use it. So that two databases do not share such a place by mistake, note
-    #: ``context.database_id`` in it, and refuse another one's with ``InvalidOptionError``.
+    #: choose one. Set it in ``__init__``. ``LOTDB.pack`` takes nothing there for garbage unless it is called
+    #: with ``sweep_outside=True``, for a copy of the database may use it. So that two databases do not share
+    #: such a place by mistake, note ``context.database_id`` in it, and refuse another one's with
+    #: ``InvalidOptionError``.
     is_outside: bool = False
 
     def __init__(self, context: BackendContext) -> None:
