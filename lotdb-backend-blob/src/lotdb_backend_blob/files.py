@@ -48,9 +48,7 @@ class Files:
         """The file of *locator*."""
         return f"{self._prefix}{locator}.npy"
 
-    def write(
-        self, locator: str, blocks: Iterable[np.ndarray[Any, Any]], shape: tuple[int, ...]
-    ) -> None:
+    def write(self, locator: str, blocks: Iterable[np.ndarray[Any, Any]], shape: tuple[int, ...]) -> None:
         """Store an array of *shape*, given as *blocks* of its rows; the file and its folder are synced."""
         if self._context.read_only:
             raise ReadOnlyError(f"{self.folder} was opened to be read only")

@@ -52,9 +52,7 @@ class Objects:
         """The URL of the object, for messages."""
         return self._store.where(_key(locator))
 
-    def write(
-        self, locator: str, blocks: Iterable[np.ndarray[Any, Any]], shape: tuple[int, ...]
-    ) -> None:
+    def write(self, locator: str, blocks: Iterable[np.ndarray[Any, Any]], shape: tuple[int, ...]) -> None:
         """Store an array of *shape*, given as *blocks* of its rows, as one object."""
         if self._context.read_only:
             raise ReadOnlyError(f"{self._store.url} was opened to be read only")

@@ -120,9 +120,7 @@ class ObjectStore:
                 self._obstore.put(self.native, key, b"".join(copied()), use_multipart=False)
             else:
                 part = max(_PART_BYTES, -(-size // _PARTS))
-                self._obstore.put(
-                    self.native, key, copied(), chunk_size=part, max_concurrency=_PARTS_AT_ONCE
-                )
+                self._obstore.put(self.native, key, copied(), chunk_size=part, max_concurrency=_PARTS_AT_ONCE)
 
         try:
             self._ask("write", key, send)
@@ -147,9 +145,10 @@ class ObjectStore:
 
     def delete(self, keys: list[str]) -> None:
         """Delete objects, which may be missing."""
-        for key in keys:
-            with contextlib.suppress(DamagedError):  # it is missing
-                self._ask("delete", key, partial(self._obstore.delete, self.native, key))
+        if keys:
+            with contextlib.suppress(DamagedError):  # they are missing
+                what = keys[0] if len(keys) == 1 else keys
+                self._ask("delete", keys[0], partial(self._obstore.delete, self.native, what))
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -181,6 +180,23 @@ class ObjectStore:
         """
         obstore, native = self._obstore, self.native
         data = self._ask("read", key, lambda: obstore.get_range(native, key, start=start, length=size))
+        if len(data) != size:
+            raise DamagedError(f"{self.where(key)} ends too early")
+        return data
+
+    def end_of(self, key: str, size: int) -> Any:
+        """The last *size* bytes of an object, as a buffer.
+
+        Raises
+        ------
+        DamagedError, UnavailableError
+            As :meth:`get_range`.
+        """
+
+        def read() -> Any:
+            return self._obstore.get(self.native, key, options={"range": {"suffix": size}}).bytes()
+
+        data = self._ask("read", key, read)
         if len(data) != size:
             raise DamagedError(f"{self.where(key)} ends too early")
         return data
@@ -250,10 +266,14 @@ class ObjectStore:
         try:
             return call()
         except Exception as error:
-            failure = self._failure(what, key, error)
+            failure = self.error_of(what, key, error)
         raise failure
 
-    def _failure(self, what: str, key: str, error: Exception) -> LotdbError:
+    def error_of(self, what: str, key: str, error: Exception) -> LotdbError:
+        """What to raise, out of its ``except``, for an *error* of obstore: it may hold what is secret.
+
+        *what* was to be done with the object *key*: ``"read"`` it, ``"write"`` it, and so on.
+        """
         where = self.where(key)
         if isinstance(error, LotdbError):
             return error
