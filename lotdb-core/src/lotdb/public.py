@@ -55,6 +55,7 @@ from lotdb.files.tree_index import IngestedTree, TreeIndex
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
+from lotdb.interfaces.object_store import ObjectStore
 from lotdb.interfaces.sources import SourceFile
 from lotdb.interfaces.storage import Storage, StorageContext
 from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable
@@ -117,6 +118,7 @@ __all__ = [
     "NodeExistsError",
     "NodeNotFoundError",
     "NodeVariable",
+    "ObjectStore",
     "Payload",
     "PayloadExistsError",
     "PayloadInfo",

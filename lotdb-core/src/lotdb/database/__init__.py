@@ -22,7 +22,7 @@ from weakref import WeakValueDictionary
 import transaction
 from transaction.interfaces import TransientError
 
-from lotdb.database import upkeep
+from lotdb.database import sweeping, upkeep
 from lotdb.database.choosing import choose, mark, where_is
 from lotdb.database.opened import NOBODY, Opened, living
 from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
@@ -354,10 +354,21 @@ class LOTDB(Opened):
 
     # -- upkeep --------------------------------------------------------------------------------------
 
-    def pack(self) -> None:
+    def pack(self, *, grace_s: float | None = None, sweep_outside: bool = False) -> None:
         """Free the disk space of data that no transaction, copy or open reader can reach any more.
 
         What a reader of any process sees is kept until its transaction ends. Nobody waits.
+
+        Parameters
+        ----------
+        grace_s
+            Where several processes write: arrays that were stored less than so many seconds ago are left
+            alone, since another process may be about to commit them; by default those of the last hour. A
+            transaction that took longer, and whose arrays are gone, fails with a ``ConflictError``.
+        sweep_outside
+            True says that no copy of this database uses the places outside of its folder where settings
+            such as ``store`` put arrays: then they are swept, too. A copy has the same id, and what it has
+            written there since would look unused.
 
         Raises
         ------
@@ -373,6 +384,7 @@ class LOTDB(Opened):
         """
         self._check()
         upkeep.check_can_pack(self)
+        sweeping.check_grace(grace_s)
         with (
             uninterrupted(),
             system_errors("packing was not finished", self._data_file),
@@ -380,7 +392,7 @@ class LOTDB(Opened):
         ):
             self._refuse_rings()
             self._unless_dropped(lambda: self._storage.pack(self._oldest_snapshot(), self._zodb.references))
-            upkeep.sweep(self)
+            sweeping.sweep(self, grace_s=grace_s, outside=sweep_outside)
             upkeep.tell_backends(self)
 
     def _refuse_rings(self) -> None:
