@@ -100,6 +100,11 @@ class Backends:
                 self._open[name] = backend
         return backend
 
+    @property
+    def formats(self) -> Mapping[str, int]:
+        """The version of its form that each backend has written, by its name, if it is not the first."""
+        return self._formats
+
     def note_formats(self, formats: Mapping[str, int]) -> None:
         """Open backends anew, when next used, for which another process has noted another version since."""
         if formats != self._formats:
