@@ -105,6 +105,11 @@ class Backends:
         """The database's file, by its absolute path."""
         return self._data_file
 
+    @property
+    def formats(self) -> Mapping[str, int]:
+        """The version of its form that each backend has written, by its name, if it is not the first."""
+        return self._formats
+
     def note_formats(self, formats: Mapping[str, int]) -> None:
         """Open backends anew, when next used, for which another process has noted another version since."""
         # Versions only rise; an earlier moment has noted lower ones.
