@@ -160,32 +160,6 @@ with LOTDB({str(folder)!r}, read_only=True) as db:
     assert printed == f"['one'] 3\n1 {[1] * 11}\n"
 
 
-def test_a_pack_that_is_under_way_takes_no_moment_from_under_a_reader(db, folder, monkeypatch):
-    ids = [write(db, number) for number in range(3)]
-    storage = db._storage.opened
-    refused = []
-    pack = storage.pack
-
-    def look_meanwhile(*args):
-        for database in (db, reader):
-            try:
-                with database.at(ids[0]) as root:
-                    root["payload"].read_data()
-            except MomentGoneError as error:
-                refused.append(str(error))
-        with reader.connection() as root:
-            assert root["a/b"].attrs["number"] == 2
-        pack(*args)
-
-    monkeypatch.setattr(storage, "pack", look_meanwhile)
-    with LOTDB(folder, read_only=True) as reader:
-        db.pack()
-        assert len(refused) == 2
-        assert all("under way" in each for each in refused)
-        with reader.at(ids[2]) as root:
-            assert root["payload"].read_data().tolist() == [2] * 12
-
-
 def test_a_record_is_found_however_often_it_was_stored(folder):
     with LOTDB(folder, durability="process") as db:
         root = db.open_connection()

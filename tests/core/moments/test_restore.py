@@ -1,4 +1,4 @@
-"""Bringing a node back from a moment: what it costs, what it shares, and that it stays apart from the rest."""
+"""Bringing a node back from a moment: what it costs, what it shares, and what it stays apart from."""
 
 import threading
 
@@ -223,7 +223,7 @@ def test_a_pack_keeps_what_is_restored_until_it_is_committed(db):
 
 
 def test_who_changes_what_another_one_restores_first_makes_it_conflict(db):
-    """The first to commit writes deep below, in a list of children that the second shares for the first time."""
+    """The first to commit writes into a list of children that the second shares for the first time."""
     made = fill(db, groups=3, leaves=3)
     with db.connection() as root:
         before = picture(root["big"])

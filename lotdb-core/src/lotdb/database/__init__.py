@@ -15,17 +15,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
+from importlib import import_module
 from itertools import islice
+from pathlib import Path
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import transaction
 from transaction.interfaces import TransientError
 
-from lotdb.database import upkeep
+from lotdb.database import sweeping, upkeep
 from lotdb.database.choosing import choose, mark, where_is
 from lotdb.database.commits import Commit, When, check_limit, check_note, commits
+from lotdb.database.copied import BackupReport, Progress
 from lotdb.database.moments import at
 from lotdb.database.opened import NOBODY, Opened, living
 from lotdb.database.packing import pack, stats_of
@@ -43,6 +46,7 @@ from lotdb.errors import (
     DatabaseFormatError,
     InvalidOptionError,
     UnsafeRecordError,
+    UnsupportedValueError,
     WrongNodeError,
     WrongThreadError,
     system_errors,
@@ -151,11 +155,11 @@ class LOTDB(Opened):
         self._choose = partial(choose, self.plugins, storage=storage, timeout=timeout)
         self._durability = durability
         self._backend_configs = dict(backends or {})
+        self._directory = Path.cwd() if backends else Path()
         self._sessions: dict[str, Session] = {}
         self._connections = WeakValueDictionary()
         self._refusal = None
         self._holding = threading.Lock()
-        self._deciding = threading.Lock()
         self._turn = LimitedLock("another commit and its listeners")
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
@@ -223,6 +227,12 @@ class LOTDB(Opened):
     def __repr__(self) -> str:
         state = ", closed" if self._refusal else ", read-only" if self.read_only else ""
         return f"<LOTDB {self._shown!r}{state}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise UnsupportedValueError(
+            f"{self} cannot be pickled or copied, because it is open in this process; send its path, or the "
+            "nodes that are to be read, which become references"
+        )
 
     @property
     def closed(self) -> bool:
@@ -455,7 +465,13 @@ class LOTDB(Opened):
 
     # -- upkeep --------------------------------------------------------------------------------------
 
-    def pack(self, keep: timedelta | When | None = None) -> int:
+    def pack(
+        self,
+        keep: timedelta | When | None = None,
+        *,
+        grace_s: float | None = None,
+        sweep_outside: bool = False,
+    ) -> int:
         """Free the disk space of data that no transaction, copy or open reader can reach any more.
 
         What a reader of any process sees is kept until its transaction ends, and all that was seen since the
@@ -467,6 +483,14 @@ class LOTDB(Opened):
             From which moment on all is kept: a :class:`Commit`, its id, a tag, an aware time, or a time span
             back from now. By default, only what is current is kept. Moments before can no longer be looked
             at.
+        grace_s
+            Where several processes write: arrays that were stored less than so many seconds ago are left
+            alone, since another process may be about to commit them; by default those of the last hour. A
+            transaction that took longer, and whose arrays are gone, fails with a ``ConflictError``.
+        sweep_outside
+            True says that no copy of this database uses the places outside of its folder where settings
+            such as ``store`` put arrays: then they are swept, too. A copy has the same id, and what it has
+            written there since would look unused.
 
         Returns
         -------
@@ -489,9 +513,14 @@ class LOTDB(Opened):
         """
         self._check()
         upkeep.check_can_pack(self)
-        with uninterrupted(), system_errors("packing was not finished", self._data_file):
+        sweeping.check_grace(grace_s)
+        with (
+            uninterrupted(),
+            system_errors("packing was not finished", self._data_file),
+            self._storage.announcing_pack(),
+        ):
             self._refuse_rings()
-            return pack(self, keep)
+            return pack(self, keep, grace_s=grace_s, sweep_outside=sweep_outside)
 
     def _refuse_rings(self) -> None:
         session = self._new_session()
@@ -521,6 +550,60 @@ class LOTDB(Opened):
         self._check()
         with system_errors(f"the size of {self} cannot be told", self._data_file):
             return stats_of(self, keep)
+
+    def backup(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        verify: bool = False,
+        progress: Progress | None = None,
+        backends: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> BackupReport:
+        """Copy the last commit, and all before it, to another folder, while commits go on.
+
+        The folder is a database itself, which can be opened. If it has an earlier backup of this database,
+        only what is new is copied, also after a pack. A backup that is interrupted, however it is, leaves the
+        earlier one as it was; the next one goes on. A pack that runs meanwhile frees nothing. It can be made
+        in another process than the one that writes, from a database that was opened read-only.
+
+        Parameters
+        ----------
+        target
+            The folder; made if it does not exist.
+        verify
+            True to read the whole copy afterwards, every byte of it.
+        progress
+            Function that is called with the number of bytes copied, the number of all that are to be copied,
+            and the last file.
+        backends
+            Settings for backends of the copy, as for :class:`LOTDB`. A backend that stores its arrays outside
+            of this database's folder copies them to the store that is named here. If none is, they are not
+            copied, and a warning says so.
+
+        Returns
+        -------
+        BackupReport
+            How much was copied.
+
+        Raises
+        ------
+        DatabaseExistsError
+            If the folder has something else: another database, a copy that was changed since, or commits
+            that this database has lost. Nothing was changed.
+        DatabaseBusyError
+            If another backup, or a program, writes to the folder.
+        DamagedError
+            If a record, or with *verify* anything, is damaged.
+        FileSystemError
+            If the system could not read or write a file, for instance because the disk is full.
+        InvalidOptionError
+            If the folder lies in that of the database.
+        """
+        self._check()
+        made: BackupReport = import_module("lotdb.backups.backup").backup(  # it stands above this one
+            self, target, verify=verify, progress=progress, backends=backends
+        )
+        return made
 
     def refresh(self) -> None:
         """See what other processes have committed, in the open connections of this thread.
@@ -668,7 +751,7 @@ def _refuse_in_child() -> None:
             database._give_up(
                 WrongThreadError(
                     f"{database} was opened by process {database._pid} before this one was forked from it; "
-                    "open it in one process only, after the fork"
+                    "open it in one process only, after the fork, or give the child node.reference()"
                 )
             )
 

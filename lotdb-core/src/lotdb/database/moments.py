@@ -32,7 +32,9 @@ class MomentSession(Session):
     Raises
     ------
     MomentGoneError
-        A pack has dropped it, or is about to.
+        A pack has dropped it.
+    WaitTimeoutError
+        A pack was under way for a minute.
     """
 
     def __init__(self, database: Opened, commit: Commit) -> None:
@@ -43,16 +45,8 @@ class MomentSession(Session):
     def _first_seen(self) -> bytes:
         return following(self._tid)
 
-    def _hold(self) -> None:
-        # A pack decides what it keeps, and then drops the rest, which takes a while. This connection is
-        # registered by now: a pack that decides later keeps what it sees.
-        with self.database._deciding:
-            is_dropped = self._tid < self.database._dropping
-        if is_dropped or not self.database._hold_snapshots():
-            raise MomentGoneError(f"a pack of {self.database} that is under way drops {self.commit_seen.id}")
-
     def _connect(self) -> Connection:
-        self.database._storage.commit_until(self._tid)  # a pack may have ended since it was found
+        _refuse_dropped(self.database, self.commit_seen)  # a pack may have ended since it was found
         return self.database._zodb.open(self._manager, before=following(self._tid))
 
     @property
@@ -92,14 +86,21 @@ def keep_for(session: Session, commit: Commit) -> None:
     Raises
     ------
     MomentGoneError
-        A pack has dropped it, or is about to.
+        A pack has dropped it.
     """
-    database, tid = session.database, bytes.fromhex(commit.id)
-    session.needed = (*session.needed, following(tid))
-    with database._deciding:
-        if tid < database._dropping:
-            raise MomentGoneError(f"a pack of {database} that is under way drops {commit.id}")
-    database._storage.commit_until(tid)
+    session.needed = (*session.needed, following(bytes.fromhex(commit.id)))
+    session.database._hold_snapshots()
+    _refuse_dropped(session.database, commit)
+
+
+def _refuse_dropped(database: Opened, commit: Commit) -> None:
+    """Raise ``MomentGoneError`` if a pack has dropped *commit*, which is held by now.
+
+    A pack decides what it keeps, and then drops the rest, which takes a while; its end is waited for.
+    """
+    tid = bytes.fromhex(commit.id)
+    if tid < database._storage.last_commit() and not database._storage.has_moment(tid):
+        raise MomentGoneError(f"a pack has dropped {database} as it was at commit {commit.id}")
 
 
 @contextmanager

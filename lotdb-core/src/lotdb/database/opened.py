@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from ZODB.utils import p64, u64, z64
+from ZODB.utils import p64, u64
 
 from lotdb.database.choosing import Where
 from lotdb.errors import LotdbError, system_errors
@@ -63,11 +64,11 @@ class Opened:
     _zodb: ZODB.DB
     _storage: Storage
     _backends: Backends
+    _backend_configs: dict[str, Mapping[str, Any]]
+    _directory: Path  # where relative paths in these begin
     _connections: WeakValueDictionary[int, Connected]  # all that were made and are in use, by their id
     _refusal: LotdbError | None
     _holding: threading.Lock
-    _deciding: threading.Lock  # held while it is decided what a pack keeps, and while a moment is taken up
-    _dropping: bytes = z64  # a pack that is under way drops what was seen before this transaction
     _turn: LimitedLock  # held from a commit until its listeners have returned
     _telling: int | None = None  # the thread that is telling listeners of a commit
 
@@ -140,17 +141,15 @@ class Opened:
             with uninterrupted(), system_errors("the newest commits cannot be read", self._data_file):
                 self._storage.follow()
 
-    def _hold_snapshots(self) -> bool:
+    def _hold_snapshots(self) -> None:
         """Keep packs of other processes from dropping what this database's connections see.
 
-        Called whenever a connection begins to read at a moment, and when it no longer does. False if a pack
-        that is under way drops it; a connection that begins to read at the newest commit sees a later one.
+        Called whenever a connection begins to read at a moment, and when it no longer does.
         """
-        if not (self.read_only or self._storage.many_writers):
-            return True
-        with self._holding:
-            starts = [each.oldest for each in self._known_connections() if not each.is_closed]
-            return self._storage.hold(p64(u64(min(starts)) - 1) if starts else None) is not False
+        if self.read_only or self._storage.many_writers:
+            with self._holding:
+                starts = [each.oldest for each in self._known_connections() if not each.is_closed]
+                self._storage.hold(p64(u64(min(starts)) - 1) if starts else None)
 
     def _why_refused(self) -> LotdbError | None:
         """The error that says why the database can no longer be used, or None."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ZODB.utils import z64
-
-from lotdb.database import upkeep
+from lotdb.database import sweeping, upkeep
 from lotdb.database.commits import find_commit, tags_in, tid_of
 from lotdb.database.moments import MomentSession, open_moment
 from lotdb.database.opened import Opened
@@ -80,20 +78,14 @@ def stats_of(database: Opened, keep: Any) -> Stats:
         session.close()
 
 
-def pack(database: Any, keep: Any) -> int:
+def pack(database: Any, keep: Any, *, grace_s: float | None, sweep_outside: bool) -> int:
     """Drop what nobody can see any more, and give how many bytes that gave back."""
     wanted = wanted_since(database, keep)
     before = sum(parts_of(database).values())
 
-    def attempt() -> None:
-        try:
-            with database._deciding:
-                database._dropping = kept_since(database, wanted)
-            database._storage.pack(database._dropping, database._zodb.references)
-        finally:
-            database._dropping = z64
-
-    database._unless_dropped(attempt)
-    upkeep.sweep(database)
+    database._unless_dropped(
+        lambda: database._storage.pack(kept_since(database, wanted), database._zodb.references)
+    )
+    sweeping.sweep(database, grace_s=grace_s, outside=sweep_outside)
     upkeep.tell_backends(database)
     return max(before - sum(parts_of(database).values()), 0)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import threading
 import weakref
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
+from importlib import import_module
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.interfaces.backend import Backend
+from lotdb.interfaces.installed import plugin_errors
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Bucket, Children
 from lotdb.records.children import buckets
@@ -44,6 +46,7 @@ from lotdb.storage import uninterrupted, unmerged
 from lotdb.storage.history import above_text
 from lotdb.tree.journal import Journal
 from lotdb.tree.revive import Past
+from lotdb.tree.touched import Touched
 from lotdb.tree.tree import Pinned, Tree
 
 if TYPE_CHECKING:
@@ -80,6 +83,7 @@ class ConnectedTree(Tree):
         self.database = session.database
         self.default_backend = session.database.default_backend
         self.roots = session.connection.root()["tree"]
+        self.touched = Touched()
         self.stage = Stage(
             session.database._backends,
             join=session.join,
@@ -177,6 +181,11 @@ class ConnectedTree(Tree):
 
     def past(self, when: Any) -> AbstractContextManager[Past]:
         return self.database._past(self._session, when)
+
+    def reference(self, kind: type[Any], keys: tuple[str, ...], payload: Any = None) -> Any:
+        self.check_open()
+        # It stands above, for it opens databases.
+        return import_module("lotdb.database.references").refer(self._session, kind, keys, payload)
 
 
 class Session:
@@ -335,7 +344,7 @@ class Session:
                     self._check_frozen()
                 made = self._manager.get()
                 made.user, made.description = above_text(self.exact.keys()), note
-                with unmerged(self.exact.keys()):
+                with self._publishing(), unmerged(self.exact.keys()):
                     self._manager.commit()
             except CommitInDoubtError as error:
                 self.database._give_up(error)
@@ -373,6 +382,29 @@ class Session:
                 f"another transaction changed what this one brings back from an earlier moment of "
                 f"{self.database}; nothing of this one was kept, run it again"
             )
+
+    @contextmanager
+    def _publishing(self) -> Iterator[None]:
+        """A context for a commit, in which no other process's sweep takes what it has written.
+
+        Raises
+        ------
+        ConflictError
+            If a sweep has taken it before.
+        """
+        written = [each for each in self.tree.stage.written if isinstance(each[1], str)]
+        if not self.database._storage.many_writers or not written:
+            yield
+            return
+        with self.database._storage.publishing():
+            for backend, locator in written:
+                with plugin_errors(backend.name):
+                    if not backend.is_stored(locator):
+                        raise ConflictError(
+                            f"what this transaction had written to {self.database} lay uncommitted for so "
+                            "long that a pack has removed it; nothing of this one was kept, run it again"
+                        )
+            yield
 
     def abort(self) -> None:
         """Discard all changes since the last commit, and see what others have committed."""
@@ -437,6 +469,7 @@ class Session:
     def _start_afresh(self) -> None:
         self.tree.steps = None
         self.tree.journal = None
+        self.tree.touched = Touched()
         self.tree.new_epoch()
         self.exact.clear()
         self.needed = ()

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from ZODB.utils import as_bytes
 
-from lotdb.errors import MomentGoneError
+from lotdb.errors import MomentGoneError, MomentNotFoundError
 from lotdb.storage.history import Changed, Stored
 from lotdb.storage.restricted import check_merge
 from lotdb.storage.transactions import time_of
@@ -175,12 +175,11 @@ class Storage(ABC):
     def follow(self) -> None:
         """Let transactions that begin from now on see what other processes have committed."""
 
-    def hold(self, tid: bytes | None) -> bool | None:
+    def hold(self, tid: bytes | None) -> None:
         """Keep packs of other processes from dropping what is seen after the transaction *tid*.
 
         Nothing is kept any more if it is None. Called when a connection begins to read at a moment, with the
-        oldest one of all connections, and when it ends. False if a pack that is under way drops it; what was
-        kept before is kept on then.
+        oldest one of all connections, and when it ends.
         """
 
     def publishing(self, *, exclusive: bool = False) -> AbstractContextManager[None]:
@@ -242,6 +241,22 @@ class Storage(ABC):
     def changed_since(self, tid: bytes) -> Changed:
         """What was changed by the commits after *tid*."""
         return Changed.by(takewhile(lambda each: each.tid > tid, self.commits()))
+
+    def announcing_pack(self) -> AbstractContextManager[None]:
+        """A context in which the core packs, and sweeps arrays: :meth:`has_moment` waits for its end."""
+        return contextlib.nullcontext()
+
+    def has_moment(self, tid: bytes) -> bool:
+        """Whether all that was seen after the transaction *tid* is there, or a pack has dropped some of it.
+
+        It is called when :meth:`hold` keeps that moment. A pack that is under way may have decided before, so
+        wait for it; ``WaitTimeoutError`` if it takes too long.
+        """
+        try:
+            self.commit_until(tid)
+        except (MomentGoneError, MomentNotFoundError):
+            return False
+        return True
 
     # -- upkeep ------------------------------------------------------------------------------------
 

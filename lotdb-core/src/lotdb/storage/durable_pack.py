@@ -25,7 +25,7 @@ from lotdb.storage.durable import Disk
 from lotdb.storage.packer import SealingPacker
 from lotdb.storage.parts import check_file, check_tree, is_there
 from lotdb.storage.sealing import is_intact
-from lotdb.storage.snapshots import dropping
+from lotdb.storage.snapshots import oldest_snapshot
 from lotdb.storage.watermark import End, Watermark
 
 __all__ = ["DurablePack"]
@@ -67,12 +67,12 @@ class DurablePack(PlainBlobs):
         # future, and packing at the time of day would keep them all.
         ahead = max(time.time(), TimeStamp(self.lastTransaction()).timeTime()) + 1
         until = _tid_at(ahead)
-        until = min(until, oldest_tid or until)
-        with dropping(self._file_name + ".readers", until) as self._pack_until:
-            try:
-                self.pack(ahead, references)
-            finally:
-                self._pack_until = None
+        readers_tid = oldest_snapshot(self._file_name + ".readers")
+        self._pack_until = min([until, *filter(None, (oldest_tid, readers_tid))])
+        try:
+            self.pack(ahead, references)
+        finally:
+            self._pack_until = None
         self.remove_orphaned_blobs()
 
     def remove_orphaned_blobs(self) -> None:

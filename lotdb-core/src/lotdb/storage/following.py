@@ -48,12 +48,10 @@ class Following(CheckedOpening, SteadyReads):
         """Remember the database that is told which objects have changed."""
         self._adapter = weakref.ref(db)
 
-    def hold(self, tid: bytes | None) -> bool:
-        """Keep packs of other processes from dropping what is seen after the transaction *tid*.
-
-        False if a pack that is under way drops it; what was held before is then held on.
-        """
-        return self._snapshot_lock is None or self._snapshot_lock.move(tid)
+    def hold(self, tid: bytes | None) -> None:
+        """Keep packs of other processes from dropping what is seen after the transaction *tid*."""
+        if self._snapshot_lock is not None:
+            self._snapshot_lock.move(tid)
 
     def follow(self) -> None:
         """See all transactions that are whole by now; for a storage that was opened for reading only.

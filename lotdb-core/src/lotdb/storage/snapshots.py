@@ -9,9 +9,11 @@ description locks"), so that several databases of one process do not undo each o
 A reader begins a transaction in this order: it locks an id that is not later than what it is going to see,
 reads where the data file ends, and locks that. A pack asks for the end of the data file first, and for the
 locks afterwards. If it does not find the first lock, then the reader looked later, and sees no less than what
-the pack keeps. While it drops the rest, the pack locks all before what it keeps against readers: one that
-wants to look at an earlier moment is refused, and one that wants to see the newest commit need not lock an
-older one.
+the pack keeps.
+
+A moment that is already past may be given up by a pack that did not find its lock. So a pack holds a lock on
+byte 0 from before it asks until it is done, and who wants to read at such a moment waits for it, and looks
+then whether the moment is still there.
 
 Systems without such locks have one on the whole file instead; a pack is refused as long as anybody reads.
 """
@@ -34,10 +36,13 @@ try:
 except ModuleNotFoundError:  # Windows, where there are no such locks at all
     fcntl = None  # type: ignore[assignment, unused-ignore]
 
-__all__ = ["FIRST", "SnapshotLock", "dropping"]
+__all__ = ["FIRST", "SnapshotLock", "is_packing", "oldest_snapshot", "packing"]
 
 #: The id of a transaction before all others: to keep everything.
 FIRST: bytes = p64(1)
+
+# In place of a transaction: the byte that a pack locks.
+_PACKING = b""
 
 # struct flock: kind of lock, what the position counts from, position, length, process.
 _FLOCK = struct.Struct("@hhqqi4x")
@@ -59,21 +64,15 @@ class SnapshotLock:
         if self._descriptor is not None and not _has_byte_locks():
             _lock_whole(self._descriptor, exclusive=False)
 
-    def move(self, tid: bytes | None) -> bool:
-        """Keep what is seen after the transaction *tid* in place of what was kept; nothing if it is None.
-
-        False if a pack that is under way drops that.
-        """
-        held = self._tid
+    def move(self, tid: bytes | None) -> None:
+        """Keep what is seen after the transaction *tid* in place of what was kept; nothing if it is None."""
+        held, self._tid = self._tid, tid
         if self._descriptor is None or held == tid or not _has_byte_locks():
-            self._tid = tid
-            return True
-        if tid is not None and not _set(self._descriptor, fcntl.F_RDLCK, tid):
-            return False
-        self._tid = tid
+            return
+        if tid is not None:
+            _set(self._descriptor, fcntl.F_RDLCK, tid)
         if held is not None:
             _set(self._descriptor, fcntl.F_UNLCK, held)
-        return True
 
     def close(self) -> None:
         """Let go; more than once does no harm."""
@@ -82,18 +81,13 @@ class SnapshotLock:
             os.close(descriptor)
 
 
-@contextlib.contextmanager
-def dropping(path: str, until: bytes) -> Iterator[bytes]:
-    """Context in which a pack drops what is seen before the transaction *until*; gives what it keeps from.
-
-    That is an earlier one if a reader sees it. In the context, no reader can take up what is dropped.
+def oldest_snapshot(path: str) -> bytes | None:
+    """The transaction after which the reader sees that is the furthest behind; None if nobody reads.
 
     Parameters
     ----------
     path : str
         The file that the readers lock.
-    until : bytes
-        The id of the transaction.
 
     Raises
     ------
@@ -102,35 +96,60 @@ def dropping(path: str, until: bytes) -> Iterator[bytes]:
     """
     descriptor = _open(path)
     if descriptor is None:
-        yield until
-        return
+        return None
     try:
-        if not _has_byte_locks():
-            if not _lock_whole(descriptor, exclusive=True):
-                raise DatabaseBusyError(
-                    f"{path.removesuffix('.readers')} cannot be packed while somebody has it open with"
-                    " read_only=True, here or in another process"
-                )
-            yield until
-            return
-        while True:
-            kept = min(until, _lowest(descriptor) or until)
-            # A reader may have come in between.
-            if _position(kept) == 1 or _set_range(descriptor, fcntl.F_WRLCK, 1, _position(kept) - 1):
-                break
-        yield kept
+        if _has_byte_locks():
+            return _lowest(descriptor)
+        if not _lock_whole(descriptor, exclusive=True):
+            raise DatabaseBusyError(
+                f"{path.removesuffix('.readers')} cannot be packed while somebody has it open with"
+                " read_only=True, here or in another process"
+            )
+        return None
     finally:
         os.close(descriptor)
 
 
-def _open(path: str) -> int | None:
+@contextlib.contextmanager
+def packing(path: str) -> Iterator[None]:
+    """Let readers know that a pack is under way.
+
+    Parameters
+    ----------
+    path : str
+        The file that the readers lock.
+    """
+    descriptor = _open(path, os.O_RDWR) if _has_byte_locks() else None
+    try:
+        if descriptor is not None:
+            _set(descriptor, fcntl.F_WRLCK, _PACKING)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def is_packing(path: str) -> bool:
+    """Whether a pack is under way, in any process."""
+    descriptor = _open(path) if _has_byte_locks() else None
+    if descriptor is None:
+        return False
+    asked = _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 1, 0)
+    try:
+        return bool(_FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked))[0] != fcntl.F_UNLCK)
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: str, how: int = os.O_RDONLY) -> int | None:
     try:
         if not is_there(path):
             open_plain(path, "ab").close()
-        try:
-            return open_part(path, os.O_RDWR)
-        except PermissionError:  # it is another user's; who may only read it can lock it for readers
-            return open_part(path, os.O_RDONLY)
+        return open_part(path, how)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
@@ -142,22 +161,13 @@ def _has_byte_locks() -> bool:
     return hasattr(fcntl, "F_OFD_SETLK")
 
 
-def _set(descriptor: int, kind: int, tid: bytes) -> bool:
-    return _set_range(descriptor, kind, _position(tid), 1)
-
-
-def _set_range(descriptor: int, kind: int, first: int, length: int) -> bool:
-    """Lock or unlock bytes; False if somebody else has locked one of them."""
+def _set(descriptor: int, kind: int, tid: bytes) -> None:
+    position = 0 if tid is _PACKING else _position(tid)
     try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, first, length, 0))
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, position, 1, 0))
     except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            return False
-        if error.errno == errno.EBADF and kind == fcntl.F_WRLCK:  # it may only be read
-            return True
         if error.errno not in _WITHOUT_LOCKS:
             raise
-    return True
 
 
 def _lowest(descriptor: int) -> bytes | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from lotdb.errors import DamagedError
 from lotdb.interfaces.storage import Storage
 from lotdb.storage import SafeFileStorage, open_storage
 from lotdb.storage.history import Stored
+from lotdb.storage.snapshots import is_packing, packing
+from lotdb.storage.waiting import wait_until
 
 __all__ = ["FileStorageKind"]
 
@@ -46,9 +49,9 @@ class FileStorageKind(Storage):
         """See what the process that writes has committed, if opened read-only."""
         self._opened.follow()
 
-    def hold(self, tid: bytes | None) -> bool:
+    def hold(self, tid: bytes | None) -> None:
         """Lock the byte for *tid*, as readers do."""
-        return self._opened.hold(tid)
+        self._opened.hold(tid)
 
     def commits(self, last: bytes | None = None) -> Iterator[Stored]:
         """The commits, from the end of the data file on."""
@@ -57,6 +60,19 @@ class FileStorageKind(Storage):
     def commit_until(self, tid: bytes) -> Stored:
         """The commit, found by halving the data file."""
         return self._opened.commit_until(tid)
+
+    def announcing_pack(self) -> AbstractContextManager[None]:
+        """A lock on the byte that stands for packs."""
+        return packing(self._opened._file_name + ".readers")
+
+    def has_moment(self, tid: bytes) -> bool:
+        """Whether no pack has gone through a later transaction."""
+        path = self._opened._file_name + ".readers"
+        if is_packing(path):
+            wait_until(lambda: not is_packing(path), f"a pack of {self._opened._file_name}")
+        if self.context.read_only:
+            self._opened.follow()  # to the file that a pack has put in place
+        return super().has_moment(tid)
 
     def pack(self, keep: bytes, references: Callable[[bytes], list[bytes]]) -> None:
         """Write the data file anew, without what nobody can see."""
