@@ -81,7 +81,7 @@ def check_moments(db, moments):
 
 
 few = settings(max_examples=12, suppress_health_check=list(HealthCheck))
-many = settings(max_examples=150, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=30, suppress_health_check=list(HealthCheck))
 
 
 @contextmanager
