@@ -96,7 +96,8 @@ class ManyWritersTests(StorageTests):
                 for name, writer in enumerate(writers):
                     _commit(writer, name, 12)
                 jobs: list[Callable[[], object]] = [partial(_read, writer) for writer in writers]
-                at_once([partial(_pack_often, db), *jobs])
+                jobs.append(partial(_pack_often, db))
+                at_once(jobs)
             with db.connection() as root:
                 assert root.attrs["count"] == 24, "each commit has counted"
                 for name in range(2):
@@ -150,12 +151,12 @@ def kill_writers(open_database: Open, kills: int) -> None:
             writers.wait(name, more_than=writers.done[name])  # whoever was not killed goes on
         for name in range(WRITERS):
             writers.kill(name)
-    acknowledged = [writers.done[name] for name in range(WRITERS)]
+    counted = [writers.done[name] for name in range(WRITERS)]
     with open_database() as db, db.connection() as root:
         counts = [root[f"writer {name}"].attrs["count"] for name in range(WRITERS)]
         for name, count in enumerate(counts):
-            said = f"writer {name}: {acknowledged[name]} commits acknowledged, {count} there"
-            assert 0 <= count - acknowledged[name] <= 1, said
+            said = f"writer {name}: {counted[name]} commits acknowledged, {count} there"
+            assert 0 <= count - counted[name] <= 1, said
             data = root[f"writer {name}"]["data"].read_data()
             check_same(data, np.full(2000, count), "what is committed together is there together")
         assert db.verify() == [], "verify() finds damage"
