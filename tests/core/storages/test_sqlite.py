@@ -192,7 +192,7 @@ def test_a_record_that_was_altered_is_noticed(filled, opening):
 
 def test_records_that_changed_places_are_noticed(filled, opening):
     with contextlib.closing(sqlite3.connect(main_file(filled))) as connection:
-        rows = connection.execute("SELECT zoid, tid, state FROM current_object_state ORDER BY zoid").fetchall()
+        rows = connection.execute("SELECT * FROM current_object_state ORDER BY zoid").fetchall()
         (one, at, first), (other, when, second) = rows[1:3]
         for zoid, tid, state in ((one, at, second), (other, when, first)):
             put(connection, zoid, tid, state)
