@@ -71,6 +71,10 @@ class ZarrBackend(Backend):
     checks_windows = True  # each chunk has a CRC-32C
     settings = SETTINGS
 
+    @classmethod
+    def settings_to_send(cls, config: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
+        return store_to_send(config, directory)
+
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
         store = context.config.get("store") or context.store or None

@@ -1,8 +1,10 @@
 """The public names, from the rooms that define them. ``lotdb`` hands them on; take them from there."""
 
+from lotdb.backups.restored import restore
 from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
 from lotdb.database import LOTDB
+from lotdb.database.copied import BackupReport
 from lotdb.database.session import Savepoint
 from lotdb.database.stats import Stats
 from lotdb.database.upkeep import Damage
@@ -30,6 +32,8 @@ from lotdb.errors import (
     ListenerWarning,
     LotdbError,
     MissingPluginError,
+    MomentGoneError,
+    MomentNotFoundError,
     NoAxisError,
     NodeExistsError,
     NodeNotFoundError,
@@ -74,6 +78,7 @@ __all__ = [
     "AttributeNotFoundError",
     "Backend",
     "BackendContext",
+    "BackupReport",
     "BaseNode",
     "Blocks",
     "Change",
@@ -108,6 +113,8 @@ __all__ = [
     "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
+    "MomentGoneError",
+    "MomentNotFoundError",
     "NoAxisError",
     "NodeDataset",
     "NodeDatasets",
@@ -153,5 +160,6 @@ __all__ = [
     "payload",
     "plugins",
     "read_many",
+    "restore",
     "upgrade",
 ]

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib import import_module
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +44,14 @@ from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.tree.journal import Journal
+from lotdb.tree.touched import Touched
 from lotdb.tree.tree import Pinned, Tree
 
 if TYPE_CHECKING:
     from ZODB.Connection import Connection
 
 
-__all__ = ["FORMATS_KEY", "ROOT_KEY", "Savepoint", "Session", "check_formats"]
+__all__ = ["FORMATS_KEY", "ROOT_KEY", "Savepoint", "Session", "check_formats", "following"]
 
 ROOT_KEY = "root"
 
@@ -78,6 +80,7 @@ class ConnectedTree(Tree):
         self.database = session.database
         self.default_backend = session.database.default_backend
         self.roots = session.connection.root()["tree"]
+        self.touched = Touched()
         self.stage = Stage(
             session.database._backends,
             join=session.join,
@@ -107,8 +110,7 @@ class ConnectedTree(Tree):
 
     def check_writable(self) -> None:
         self.check()
-        if self._session.database.read_only:
-            raise ReadOnlyError(f"{self} was opened with read_only=True; nothing in it can be changed")
+        self._session.check_writable()
         if not self._session.changed:
             self._session.begin_change()
 
@@ -174,6 +176,11 @@ class ConnectedTree(Tree):
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
 
+    def reference(self, kind: type[Any], keys: tuple[str, ...], payload: Any = None) -> Any:
+        self.check_open()
+        # It stands above, for it opens databases.
+        return import_module("lotdb.database.references").refer(self._session, kind, keys, payload)
+
 
 class Session:
     """A connection with its own transaction, which begins when the one before ends."""
@@ -194,13 +201,13 @@ class Session:
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
         # The connection will read at this moment or at a later one; it is known once the connection is open.
-        self._earliest = _next(database._storage.last_commit())
+        self._earliest = self._first_seen()
         database._register(self)
         try:
             with uninterrupted():
-                database._hold_snapshots()
+                self._hold()
                 database._follow()
-                self.connection: Connection = database._zodb.open(self._manager)
+                self.connection: Connection = self._connect()
                 self.tree = ConnectedTree(self)
                 self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
                 self._see_formats()
@@ -215,6 +222,17 @@ class Session:
             database._hold_snapshots()
             raise
 
+    def _first_seen(self) -> bytes:
+        """The transaction number before which the connection will read, if not before a later one."""
+        return following(self.database._storage.last_commit())
+
+    def _hold(self) -> None:
+        """Keep packs from dropping what the connection will see."""
+        self.database._hold_snapshots()
+
+    def _connect(self) -> Connection:
+        return self.database._zodb.open(self._manager)
+
     # -- used by the tree and the stage --------------------------------------------------------------
 
     def join(self, stage: Stage) -> None:
@@ -225,6 +243,13 @@ class Session:
         """Make a locator that is a persistent object part of the database, before it is written to."""
         if isinstance(locator, Persistent):
             self.connection.add(locator)
+
+    def check_writable(self) -> None:
+        """Raise ``ReadOnlyError`` if nothing can be changed through this connection."""
+        if self.database.read_only:
+            raise ReadOnlyError(
+                f"{self.database} was opened with read_only=True; nothing in it can be changed"
+            )
 
     def begin_change(self) -> None:
         """Called before the first change of a transaction."""
@@ -417,6 +442,7 @@ class Session:
     def _start_afresh(self) -> None:
         self.tree.steps = None
         self.tree.journal = None
+        self.tree.touched = Touched()
         self.tree.new_epoch()
         self.exact.clear()
         self.changed = False
@@ -468,9 +494,10 @@ def check_formats(stored: Any) -> dict[str, int]:
     return dict(stored)
 
 
-def _next(tid: bytes) -> bytes:
-    following: bytes = p64(u64(tid) + 1)
-    return following
+def following(tid: bytes) -> bytes:
+    """The least transaction number after *tid*."""
+    number: bytes = p64(u64(tid) + 1)
+    return number
 
 
 def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None:

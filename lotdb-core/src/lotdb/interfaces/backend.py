@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lotdb.errors import InvalidOptionError
+from lotdb.errors import InvalidOptionError, UnsupportedValueError
 from lotdb.storage.syncing import sync_descriptor, sync_folder, sync_path
 
 __all__ = ["Backend", "BackendContext"]
@@ -186,6 +186,32 @@ class Backend(ABC):
         may return a new persistent object instead; the core adds it to the connection.
         """
         return LOCATOR_PREFIX + uuid.uuid4().hex
+
+    @classmethod
+    def settings_to_send(cls, config: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
+        """What of the settings *config* goes into references, for another process to read the same arrays.
+
+        Never give out what may hold credentials: the other process has its own, such as from its environment.
+        The default refuses all settings. The values must be texts, numbers, or tuples of them.
+
+        Parameters
+        ----------
+        config
+            The settings, as the user gave them.
+        directory
+            The working directory when the database was opened: relative paths begin there.
+
+        Raises
+        ------
+        UnsupportedValueError
+            If they may hold credentials, or mean something in this process only.
+        """
+        if config:
+            raise UnsupportedValueError(
+                f"the settings of backend {cls.name!r} cannot go into a reference, because it does not say "
+                "which of them hold credentials (see Backend.settings_to_send)"
+            )
+        return {}
 
     @classmethod
     def check_options(
