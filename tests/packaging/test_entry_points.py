@@ -11,6 +11,7 @@ REGISTERED = {
     "lotdb-core": {
         ("console_scripts", "lotdb", "lotdb.cli.__main__:main"),
         ("lotdb.storage", "file", "lotdb.storages.built_in"),
+        ("lotdb.storage", "sqlite", "lotdb.storages.built_in"),
     },
     "lotdb-backend-blob": {("lotdb.backend", "blob", "lotdb_backend_blob.plugin")},
     "lotdb-backend-zarr": {

@@ -15,4 +15,8 @@ def lotdb_get_storage(name: str) -> type[Storage] | None:
         from lotdb.storages.one_file import FileStorageKind
 
         return FileStorageKind
+    if name == "sqlite":
+        from lotdb.storages.sqlite import SqliteStorage
+
+        return SqliteStorage
     return None

@@ -1,0 +1,16 @@
+"""The storage in SQLite's files keeps what a database promises, and several processes may write it."""
+
+from functools import partial
+
+import pytest
+
+from lotdb import LOTDB
+from lotdb.testing import StorageTests
+
+pytest.importorskip("relstorage", reason="the extra lotdb-core[sqlite] is not installed")
+
+
+class TestSqliteStorage(StorageTests):
+    @pytest.fixture
+    def open_database(self, tmp_path):
+        return partial(LOTDB, tmp_path / "database", storage="sqlite", default_backend="zarr")
