@@ -96,6 +96,7 @@ class Address:
             "search_path": '"' + self.schema.replace('"', '""') + '"',
             "statement_timeout": str(1000 * STATEMENT_S),
             "lock_timeout": str(1000 * LOCK_S),
+            "jit": "off",
             **dict(self.settings),
         }
         options = " ".join(f"-c{name}={_escaped(value)}" for name, value in own.items())
