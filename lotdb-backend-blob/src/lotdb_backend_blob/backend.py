@@ -1,9 +1,8 @@
-"""Payloads in ZODB blobs, each a file in NumPy's ``.npy`` format.
+"""Payloads in ZODB blobs, or in plain files; each is a file in NumPy's ``.npy`` format.
 
-The file of a committed blob never changes, so rows are read directly from it: a window is one ``pread`` into
-the result. Any program that reads ``.npy`` files can read the blob folder.
-
-Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+A file that is committed never changes, so rows are read directly from it: a window is one ``pread`` into the
+result. Any program that reads ``.npy`` files can read the folder. Where the storage of the database keeps
+blobs, the files are those; otherwise they lie in the backend's own folder. A database may hold both.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ import numpy as np
 from ZODB.blob import Blob
 
 from lotdb import Backend, BackendContext, DamagedError
+from lotdb_backend_blob.files import Files
+from lotdb_backend_blob.npy import write_npy
 from lotdb_backend_blob.reading import READ_BYTES, OpenFile, read_at, rows_of
 
 __all__ = ["BlobBackend"]
@@ -30,7 +31,11 @@ OPEN_FILES = 128
 
 
 class BlobBackend(Backend):
-    """Payloads in ZODB blobs. The locator of a payload is its blob, so ZODB's pack removes unused ones."""
+    """Payloads in ZODB blobs, or in files of its own where the storage of the database keeps no blobs.
+
+    The locator of a payload in a blob is the blob, so ZODB's pack removes unused ones. That of a file is a
+    text, and the sweep removes it.
+    """
 
     name = "blob"
     reads_in_parts = True
@@ -40,41 +45,42 @@ class BlobBackend(Backend):
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
+        self._plain = Files(context)
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
         self._lock = Lock()
 
-    def new_locator(self) -> Blob:
-        return Blob()
+    def new_locator(self) -> Blob | str:
+        return Blob() if self.context.has_blobs else super().new_locator()
 
-    def write(self, locator: Blob, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
+    def write(self, locator: Blob | str, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
         self.write_blocks(locator, [array], array.shape, options)
 
     def write_blocks(
         self,
-        locator: Blob,
+        locator: Blob | str,
         blocks: Iterable[np.ndarray[Any, Any]],
         shape: tuple[int, ...],
         options: Mapping[str, Any],
     ) -> None:
+        if isinstance(locator, str):
+            self._plain.write(locator, blocks, shape)
+            return
         with locator.open("w") as file:
             descriptor = file.fileno()
-            size = 0
-            for block in blocks:
-                if size == 0:
-                    size += _write_all(descriptor, memoryview(_header(block.dtype, shape)))
-                size += _write_all(descriptor, block.reshape(-1).view(np.uint8).data)
-            if os.fstat(descriptor).st_size != size:
-                raise OSError(f"{file.name} is shorter than what was written to it")
+            size = write_npy(descriptor, blocks, shape, file.name)
             # The commit syncs each file after renaming it. A large file is synced here as well, so that the
             # commit is short: other threads may be waiting to commit.
             if size >= SYNCED_BYTES:
                 self.context.sync(descriptor)
 
-    def read_into(self, locator: Blob, first_row: int, out: np.ndarray[Any, Any]) -> None:
+    def read_into(self, locator: Blob | str, first_row: int, out: np.ndarray[Any, Any]) -> None:
         offset = first_row * (out.nbytes // len(out))
         # NumPy gives no buffer of arrays of some dtypes (dates, texts), so their bytes are used.
         target = out if out.dtype.kind in "biufc" else out.reshape(-1).view(np.uint8)
-        path = _committed(locator)
+        if isinstance(locator, str):
+            path: str | None = self._plain.path(locator)
+        else:
+            path = _committed(locator)
         if path is None:
             _read_staged(locator, target, offset)
             return
@@ -83,7 +89,12 @@ class BlobBackend(Backend):
         # Other threads may read meanwhile, and forget the file: it is open as long as somebody has it.
         _read_all(opened.descriptor, target, offset + opened.offset, opened.size)
 
-    def delete(self, locator: Blob) -> None:
+    def delete(self, locator: Blob | str) -> None:
+        if isinstance(locator, str):
+            with self._lock:
+                self._files.pop(self._plain.path(locator), None)
+            self._plain.delete(locator)
+            return
         uncommitted = locator._p_blob_uncommitted
         if uncommitted is None or not os.path.exists(uncommitted):
             return
@@ -94,11 +105,18 @@ class BlobBackend(Backend):
             # pack removes it, because nothing refers to it.
             os.truncate(uncommitted, 0)
 
-    def files(self, locator: Blob) -> list[tuple[str, int]]:
+    def locators(self) -> Iterable[tuple[str, float]]:
+        return self._plain.locators()
+
+    def files(self, locator: Blob | str) -> list[tuple[str, int]]:
+        if isinstance(locator, str):
+            return self._plain.files(locator)
         path = _committed(locator)
         return [] if path is None else [(path, os.path.getsize(path))]
 
-    def describe(self, locator: Blob) -> str:
+    def describe(self, locator: Blob | str) -> str:
+        if isinstance(locator, str):
+            return self._plain.path(locator)
         return str(locator._p_blob_committed or locator._p_blob_uncommitted or "a blob")
 
     def close(self) -> None:
@@ -134,34 +152,6 @@ def _read_staged(locator: Blob, target: np.ndarray[Any, Any], offset: int) -> No
             _read_all(file.fileno(), target, first + offset, size)
     except FileNotFoundError as error:
         raise DamagedError(f"{error.filename} is missing") from error
-
-
-def _descr(dtype: np.dtype[Any]) -> Any:
-    try:
-        return np.lib.format.dtype_to_descr(dtype)
-    except ValueError:
-        # The format cannot describe fields that overlap, or whose order differs from that in memory.
-        return f"|V{dtype.itemsize}"
-
-
-def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """The ``.npy`` header of an array: version 1.0, or 3.0 if the field names or the size need it."""
-    described = {"descr": _descr(dtype), "fortran_order": False, "shape": shape}
-    text = repr(described)
-    old = text.isascii() and len(text) < 60_000
-    prefix, encoded = (10, text.encode("ascii")) if old else (12, text.encode("utf-8"))
-    # The header is padded: the format requires that the rows begin at a multiple of 64 bytes.
-    length = -(-(prefix + len(encoded) + 1) // 64) * 64 - prefix
-    version, width = (b"\x01\x00", 2) if old else (b"\x03\x00", 4)
-    return b"\x93NUMPY" + version + length.to_bytes(width, "little") + encoded.ljust(length - 1) + b"\n"
-
-
-def _write_all(descriptor: int, data: memoryview) -> int:
-    size = len(data)
-    # One call writes at most 2 GiB. On a full disk it writes less, without an error.
-    while data:
-        data = data[os.write(descriptor, data) :]
-    return size
 
 
 def _read_all(descriptor: int, target: np.ndarray[Any, Any], offset: int, size: int) -> None:
