@@ -267,6 +267,7 @@ class SqliteStorage(RelationalStorage):
                 connection.execute(f"PRAGMA incremental_vacuum({_FREED_PAGES})").fetchall()
                 if pages("page") >= before:
                     break
+            connection.execute("PRAGMA busy_timeout = 0")  # it would wait for readers
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def damage(self) -> Iterator[str]:
