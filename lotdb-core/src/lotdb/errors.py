@@ -43,7 +43,7 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── UnavailableError           OSError       a store that cannot be reached, or may not be read
     │   ├── DisconnectedError          UnavailableError, TransientError  a server is gone: run it again
     │   ├── ConflictError              ZODB's ConflictError  run the transaction again
-    │   └── CommitInDoubtError         OSError       the disk or the network failed inside a commit: reopen and look
+    │   └── CommitInDoubtError         OSError       a commit whose end nobody saw: reopen and look
     └── look after the data
         ├── DamagedError               OSError       missing, truncated or altered bytes
         ├── DatabaseFormatError        ValueError    not a LOTDB database, or a newer one

@@ -30,6 +30,8 @@ from lotdb.storages.one_file import FileStorageKind
 
 __all__ = ["Where", "choose", "mark", "where_is"]
 
+# The folder of a database on a server for which nobody has named one; nothing is read or written there.
+_NOWHERE = Path(os.devnull)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 
@@ -57,6 +59,11 @@ class Where:
         """The same, whatever the working directory is."""
         return self.shown if self.url else os.path.abspath(self.shown)
 
+    @property
+    def has_place(self) -> bool:
+        """Whether it is known where payloads lie: not of a database on a server that notes no place."""
+        return not self.url or bool(self.store) or self.path != _NOWHERE
+
     def with_payloads(self, payloads: str) -> Where:
         """The same, with the place for payloads that was noted in the database, unless one was given."""
         return self if self.is_given or not payloads else _place(self, payloads)
@@ -73,7 +80,7 @@ def where_is(path: Any, name: str, payloads: Any) -> Where:
     """The place that *path*, *name* and *payloads* mean, as a user gave them."""
     check_name(name)
     if isinstance(path, str) and _URL.match(path):
-        found = Where(Path("."), name, path, "", False)
+        found = Where(_NOWHERE, name, path, "", False)
     else:
         found = Where(_check_path(path), name, "", "", False)
     if payloads is None:

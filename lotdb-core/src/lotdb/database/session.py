@@ -6,7 +6,7 @@ import errno
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from lotdb.errors import (
     ConflictError,
     DamagedError,
     DatabaseFormatError,
+    DisconnectedError,
     FileSystemError,
     InvalidOptionError,
     LotdbError,
@@ -326,7 +327,9 @@ class Session:
                     ) from error
                 raise
             self.undos.clear()
-            self._begin()
+            # What was committed stays so, even if there is nobody any more to begin the next transaction with.
+            with suppress(DisconnectedError):
+                self._begin()
             if telling is not None:
                 telling.tell()
 
@@ -381,8 +384,8 @@ class Session:
             self.database._follow()
         finally:
             self._manager.begin()
-            self._see_formats()
             self._start_afresh()
+            self._see_formats()
 
     def _see_formats(self) -> None:
         """At the beginning of a transaction: note what another process may have changed."""

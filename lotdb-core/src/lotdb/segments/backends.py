@@ -10,6 +10,7 @@ from typing import Any
 
 from lotdb.errors import (
     DatabaseFormatError,
+    InvalidOptionError,
     LotdbError,
     MissingPluginError,
     PluginError,
@@ -50,6 +51,8 @@ class Backends:
         The URL of the place for payloads, if they are not beside the data file.
     many_writers, has_blobs
         See :class:`lotdb.BackendContext`.
+    homeless
+        Why there is no place for payloads, or empty if there is one.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Backends:
         store: str = "",
         many_writers: bool = False,
         has_blobs: bool = True,
+        homeless: str = "",
     ) -> None:
         self._plugins = plugins
         self._data_file = data_file
@@ -78,6 +82,7 @@ class Backends:
         self._store = store
         self._many_writers = many_writers
         self._has_blobs = has_blobs
+        self._homeless = homeless
         self._open: dict[str, Backend] = {}
         self._outdated: list[Backend] = []
         self._lock = LimitedLock("another thread to open a backend")
@@ -110,6 +115,11 @@ class Backends:
                 self._formats = formats
 
     def _open_one(self, name: str) -> Backend:
+        if self._homeless:
+            raise InvalidOptionError(
+                f"{self._homeless}; open it with payloads=, a folder that all of its processes see, or a URL"
+                " such as 's3://bucket/prefix'"
+            )
         if name in self._taken:
             raise PluginError(f"no backend can be called {name!r}: a part of the database has that name")
         cls = self._plugins.backend(name)
@@ -155,6 +165,8 @@ class Backends:
 
     def in_use(self) -> Iterator[Backend]:
         """The backends that are open, configured, or keep files beside the database."""
+        if self._homeless:
+            return
         prefix = f"{self._data_file.name}."
         folders = set()
         with contextlib.suppress(FileNotFoundError), os.scandir(self._data_file.parent) as entries:

@@ -1,1 +1,1 @@
-"""The storage ``postgresql``: a tree in tables of a PostgreSQL database, which many machines write at once."""
+"""The storage ``postgresql``: tables of a PostgreSQL database, written by many machines at once."""

@@ -13,8 +13,10 @@ from typing import Any
 
 import psycopg2
 from relstorage.adapters.postgresql.adapter import PostgreSQLAdapter
+from relstorage.adapters.postgresql.batch import PostgreSQLRowBatcher
 from relstorage.adapters.postgresql.connmanager import Psycopg2ConnectionManager
 from relstorage.adapters.postgresql.drivers.psycopg2 import Psycopg2Driver
+from relstorage.adapters.postgresql.locker import PostgreSQLLocker
 from relstorage.adapters.postgresql.schema import PostgreSQLSchemaInstaller
 
 from lotdb.storages.postgresql.address import PACK_STATEMENT_S, STATEMENT_S
@@ -28,7 +30,7 @@ __all__ = ["Adapter"]
 _STILL_S = 60
 
 
-class Adapter(PostgreSQLAdapter):  # type: ignore[misc]  # RelStorage comes without types
+class Adapter(PostgreSQLAdapter):
     """The adapter of one connection; they share what connects.
 
     Parameters
@@ -38,6 +40,9 @@ class Adapter(PostgreSQLAdapter):  # type: ignore[misc]  # RelStorage comes with
     where
         What messages call the database.
     """
+
+    connmanager: Any
+    locker: Any
 
     def __init__(self, dsn: str, where: str, options: Any = None, **shared: Any) -> None:
         self.where = where
@@ -62,6 +67,8 @@ class Adapter(PostgreSQLAdapter):  # type: ignore[misc]  # RelStorage comes with
         if self.connmanager is None:
             self.connmanager = Connections(self.driver, self._dsn, self.options, self.where)
             self.connmanager.add_on_store_opened(_limit_standing_still)
+        if self.locker is None:
+            self.locker = _Locker(self.options, self.driver, PostgreSQLRowBatcher)
         super()._create()
         self.schema = _Schema(
             options=self.options, connmanager=self.connmanager, runner=self.runner, locker=self.locker
@@ -79,12 +86,17 @@ def _limit_standing_still(cursor: Any, restart: bool = False) -> None:
         cursor.connection.commit()
 
 
-class _Driver(Psycopg2Driver):  # type: ignore[misc]
+class _Locker(PostgreSQLLocker):
+    def _on_store_opened_set_row_lock_timeout(self, cursor: Any, restart: bool = False) -> None:
+        """Nothing to do at each commit: the address has this limit for all connections."""
+
+
+class _Driver(Psycopg2Driver):
     def _create_connection(self, mod: Any, *extra_slots: str) -> Any:
         return WatchedConnection
 
 
-class Connections(Psycopg2ConnectionManager):  # type: ignore[misc]
+class Connections(Psycopg2ConnectionManager):
     """What opens connections."""
 
     def __init__(self, driver: Any, dsn: str, options: Any, where: str) -> None:
@@ -114,7 +126,7 @@ class Connections(Psycopg2ConnectionManager):  # type: ignore[misc]
             self._statement_s = STATEMENT_S
 
 
-class _Schema(PostgreSQLSchemaInstaller):  # type: ignore[misc]
+class _Schema(PostgreSQLSchemaInstaller):
     """What there is in the schema that a connection has as its own."""
 
     def _names(self, cursor: Any, query: str) -> frozenset[str]:
@@ -129,7 +141,7 @@ class _Schema(PostgreSQLSchemaInstaller):  # type: ignore[misc]
         return self._names(
             cursor,
             f"SELECT relname FROM pg_class WHERE relkind = '{kind}'"
-            " AND relnamespace = current_schema()::regnamespace",
+            " AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())",
         )
 
     def list_sequences(self, cursor: Any) -> frozenset[str]:
@@ -145,7 +157,7 @@ class _Schema(PostgreSQLSchemaInstaller):  # type: ignore[misc]
         return self._names(
             cursor,
             "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
-            " WHERE relnamespace = current_schema()::regnamespace",
+            " WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())",
         )
 
     def list_procedures(self, cursor: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from lotdb.errors import InvalidOptionError
 from lotdb.extras import import_extra
 
-__all__ = ["EXTRA", "Address", "psycopg2"]
+__all__ = ["EXTRA", "Address", "psycopg2", "quoted"]
 
 EXTRA = "lotdb-core[postgresql]"
 
@@ -16,7 +16,10 @@ EXTRA = "lotdb-core[postgresql]"
 _DEFAULT_NAME, _DEFAULT_SCHEMA = "lotdb.fs", "public"
 
 # What belongs to the process that opens a database, and not into the text that names it.
-_SECRETS = {"password": "PGPASSWORD, or the file that PGPASSFILE names (~/.pgpass)", "sslpassword": "PGSERVICEFILE"}
+_SECRETS = {
+    "password": "PGPASSWORD, or the file that PGPASSFILE names (~/.pgpass)",
+    "sslpassword": "a service file, which PGSERVICEFILE names",
+}
 
 # A server that is not there, or a network that has gone away, is noticed after a while and not never.
 _CONNECT_S = 10
@@ -73,16 +76,16 @@ class Address:
         for secret, place in _SECRETS.items():
             if secret in parameters:
                 raise InvalidOptionError(
-                    f"the URL of {where} holds a {secret}, which would be seen in logs and messages; leave it out,"
-                    f" and put it into the environment of this process: {place}"
+                    f"the URL of {where} holds a {secret}, which would be seen in logs and messages; leave it"
+                    f" out, and put it into the environment of this process: {place}"
                 )
         if "replication" in parameters:
             raise InvalidOptionError(f"the URL of {where} asks for replication; leave that out")
         schema = _DEFAULT_SCHEMA if name == _DEFAULT_NAME else name
         if len(schema.encode()) > 63 or schema.startswith("pg_"):
             raise InvalidOptionError(
-                f"name is {name!r}; a database on a PostgreSQL server is in a schema of this name, which has up to 63"
-                " bytes and does not begin with pg_"
+                f"name is {name!r}; a database on a PostgreSQL server is in a schema of this name, which has"
+                " up to 63 bytes and does not begin with pg_"
             )
         return cls(tuple(sorted(parameters.items())), schema, where)
 
@@ -93,10 +96,10 @@ class Address:
     def dsn(self) -> str:
         """What libpq is told, as a text of names and values."""
         own = {
-            "search_path": '"' + self.schema.replace('"', '""') + '"',
+            "search_path": quoted(self.schema),
             "statement_timeout": str(1000 * STATEMENT_S),
             "lock_timeout": str(1000 * LOCK_S),
-            "jit": "off",
+            "jit": "off",  # which takes longer than our statements, where the planner knows little of a table
             **dict(self.settings),
         }
         options = " ".join(f"-c{name}={_escaped(value)}" for name, value in own.items())
@@ -106,6 +109,11 @@ class Address:
             given.setdefault(name, str(value))
         dsn: str = psycopg2().extensions.make_dsn(**given)
         return dsn
+
+
+def quoted(name: str) -> str:
+    """A *name* as SQL has it, in quotes."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _escaped(value: str) -> str:

@@ -46,7 +46,8 @@ def is_lost(error: BaseException, session: Any = None) -> bool:
         return True
     code = getattr(error, "pgcode", None)
     if code is None:  # of the driver itself, which has not got an answer
-        return isinstance(error, driver.OperationalError | driver.InterfaceError) or "server closed" in text_of(error)
+        of_the_network = isinstance(error, driver.OperationalError | driver.InterfaceError)
+        return of_the_network or "server closed" in text_of(error)
     return str(code).startswith(_LOST)
 
 
@@ -115,8 +116,8 @@ def in_doubt(error: BaseException, where: str) -> BaseException:
         return error
     return CommitInDoubtError.of(
         error,
-        f"the connection to {where} was lost when the commit was sent ({_text(error)}), and it may or may not be"
-        " stored: close the database, open it again and look",
+        f"the connection to {where} was lost when the commit was sent ({_text(error)}), and it may or may not"
+        " be stored: close the database, open it again and look",
         where,
     )
 

@@ -13,14 +13,14 @@ from typing import Any
 
 from ZODB.utils import p64, u64
 
-from lotdb.errors import ConflictError, DatabaseBusyError
+from lotdb.errors import ConflictError, DatabaseBusyError, DisconnectedError
 from lotdb.storages.postgresql.address import LOCK_S, Address, psycopg2
 from lotdb.storages.postgresql.failures import is_lost, translated
 
 __all__ = ["Locks"]
 
-# Two numbers of 32 bits are keys of other locks than one of 64 bits, which RelStorage uses for objects, and we for
-# transactions. The numbers of objects are small, and those of transactions are times.
+# Two numbers of 32 bits are keys of other locks than one of 64 bits, which RelStorage uses for objects, and
+# we for transactions. The numbers of objects are small, and those of transactions are times.
 _OURS = int.from_bytes(b"LOTD", "big")
 _FIRST_TID = 1 << 56
 
@@ -39,8 +39,8 @@ class Locks:
     Parameters
     ----------
     address
-        Whose schema the locks are about. What is held of moments, though, is seen by all databases in the same
-        database of PostgreSQL, and keeps more than it has to there.
+        Whose schema the locks are about. What is held of moments, though, is seen by all databases in the
+        same database of PostgreSQL, and keeps more than it has to there.
     connect
         Gives a new session, which commits each statement.
     """
@@ -60,13 +60,9 @@ class Locks:
     def _ask(self, statement: str, parameters: tuple[Any, ...] = ()) -> Any:
         """The first row that the server answers."""
         with self._lock, translated(self._address.where):
-            if self._session is None or self._session.closed:
-                # All that the old one has held is free.
-                self._session, held, self._held = None, self._held, None
+            if not self._is_alive():
+                self._held = None  # it went with the session
                 self._session = self._connect()
-                if held is not None:
-                    self._run("SELECT pg_advisory_lock_shared(%s)", (u64(held),))
-                    self._held = held
             return self._run(statement, parameters)
 
     def _run(self, statement: str, parameters: tuple[Any, ...]) -> Any:
@@ -82,16 +78,30 @@ class Locks:
     # -- moments -----------------------------------------------------------------------------------
 
     def hold(self, tid: bytes | None) -> None:
-        """Keep what is seen after *tid*, and nothing else, from packs."""
+        """Keep what is seen after *tid*, and nothing else, from packs.
+
+        Where the server is gone nothing is held, and the next call tries again; what is read then fails.
+        """
         if tid is not None and u64(tid) < _FIRST_TID:
             tid = p64(_FIRST_TID)  # nothing was committed yet
-        if tid == self._held and self._is_alive():
+        if tid == self._held and (tid is None or self._is_alive()):
             return
-        if tid is not None and tid != self._held:
+        with contextlib.suppress(DisconnectedError):
+            try:
+                self._hold_instead(tid)
+            except DisconnectedError:  # the session was; another one may be had
+                self._hold_instead(tid)
+
+    def _hold_instead(self, tid: bytes | None) -> None:
+        old, self._held = self._held if self._is_alive() else None, None
+        if tid is not None and old is not None:  # in this order
+            both = "SELECT pg_advisory_lock_shared(%s), pg_advisory_unlock_shared(%s)"
+            self._ask(both, (u64(tid), u64(old)))
+        elif tid is not None:
             self._ask("SELECT pg_advisory_lock_shared(%s)", (u64(tid),))
-        old, self._held = self._held, tid
-        if old is not None and old != tid and self._is_alive():
+        elif old is not None:
             self._ask("SELECT pg_advisory_unlock_shared(%s)", (u64(old),))
+        self._held = tid
 
     def _is_alive(self) -> bool:
         return self._session is not None and not self._session.closed
@@ -112,7 +122,7 @@ class Locks:
             yield
         finally:
             # If the session was lost, the lock is free.
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(DisconnectedError):
                 self._ask("SELECT pg_advisory_unlock_shared(%s, %s)", key)
 
     @contextlib.contextmanager
@@ -144,7 +154,8 @@ class Locks:
         """Let others create it, or find that it is there."""
         if self._is_creating:
             self._is_creating = False
-            self._ask("SELECT pg_advisory_unlock(%s, %s)", self._key("creating"))
+            with contextlib.suppress(DisconnectedError):
+                self._ask("SELECT pg_advisory_unlock(%s, %s)", self._key("creating"))
 
     def _wait(self, statement: str, key: tuple[int, int], what: str) -> None:
         try:

@@ -14,11 +14,9 @@ from lotdb.errors import (
     DatabaseFormatError,
     DatabaseNotFoundError,
     InvalidOptionError,
-    LotdbError,
-    UnavailableError,
 )
 from lotdb.interfaces.storage import StorageContext
-from lotdb.storages.postgresql.address import STATEMENT_S, Address, psycopg2
+from lotdb.storages.postgresql.address import STATEMENT_S, Address, psycopg2, quoted
 from lotdb.storages.postgresql.failures import in_doubt, of_connecting, translation
 from lotdb.storages.postgresql.locks import Locks
 from lotdb.storages.relational import RelationalStorage
@@ -38,7 +36,7 @@ SELECT current_setting('synchronous_commit'),
 """
 _SIZE = (
     "SELECT sum(pg_total_relation_size(oid)) FROM pg_class"
-    " WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+    " WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
 )
 
 
@@ -52,8 +50,8 @@ class PostgresqlStorage(RelationalStorage):
         super().__init__(context)
         if not context.url:
             raise InvalidOptionError(
-                "a database in storage 'postgresql' is on a server, and not in a folder; name it by its URL, such as"
-                " 'postgresql://user@host/database'"
+                "a database in storage 'postgresql' is on a server, and not in a folder; name it by its URL,"
+                " such as 'postgresql://user@host/database'"
             )
         self._address = Address.of(context.url, context.name, context.where)
         self._locks = Locks(self._address, self.ask_connection)
@@ -111,11 +109,11 @@ class PostgresqlStorage(RelationalStorage):
             if not has_schema or not tables:
                 return False
             if _MARK not in tables:
-                what = "those of another program that uses RelStorage" if _TABLES <= {*tables} else "other tables"
+                some = ", ".join([*tables[:3], *["..."] * (len(tables) > 3)])
                 raise DatabaseFormatError(
-                    f"{self.where} is not a LOTDB database: its schema {self._address.schema!r} has {what}"
-                    f" ({', '.join(tables[:3])}{', ...' if len(tables) > 3 else ''}); use an empty database of"
-                    " PostgreSQL, or pass name= for a schema of its own"
+                    f"{self.where} is not a LOTDB database: its schema {self._address.schema!r} has tables of"
+                    f" another program ({some}); use an empty database of PostgreSQL, or pass name= for a schema"
+                    " of its own"
                 )
             try:
                 cursor.execute(f"SELECT format, complete FROM {_MARK}")
@@ -128,22 +126,24 @@ class PostgresqlStorage(RelationalStorage):
             return False
         if found[0] != _FORMAT:
             raise DatabaseFormatError(
-                f"{self.where} cannot be opened: its format is {found[0]!r}; this version reads format {_FORMAT}"
+                f"{self.where} cannot be opened: its format is {found[0]!r}; this version reads format"
+                f" {_FORMAT}"
             )
         self._was_complete = bool(found[1])
         if self._was_complete and (missing := sorted(_TABLES - {*tables})):
             raise DamagedError(
-                f"{self.where} lacks the tables {', '.join(missing)}; nothing was changed: restore it from a backup"
+                f"{self.where} lacks the tables {', '.join(missing)}; nothing was changed: restore it from a"
+                " backup"
             )
         return self._was_complete
 
     def _create(self) -> None:
         """Make the schema, and mark it as ours, before anything else is in it."""
-        schema = '"' + self._address.schema.replace('"', '""') + '"'
+        schema = self._address.schema
         with contextlib.closing(self.ask_connection()) as session, session.cursor() as cursor:
-            cursor.execute("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)", (self._address.schema,))
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)", (schema,))
             if not cursor.fetchone()[0]:
-                cursor.execute(f"CREATE SCHEMA {schema}")
+                cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
             cursor.execute(
                 f"CREATE TABLE IF NOT EXISTS {_MARK} (format integer NOT NULL, complete boolean NOT NULL);"
                 f"INSERT INTO {_MARK} SELECT {_FORMAT}, FALSE WHERE NOT EXISTS (SELECT FROM {_MARK})"

@@ -1,7 +1,7 @@
 """Ending the wait for a server that does not answer, and does not hang up.
 
-The server ends statements that take too long, and TCP notices a machine that is gone. What is left is something in
-between that has taken the question, and is silent for ever. Then this end hangs up.
+The server ends statements that take too long, and TCP notices a machine that is gone. What is left is
+something in between that has taken the question, and is silent for ever. Then this end hangs up.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _Watch:
 _watch = _Watch()
 
 
-class WatchedConnection(connection):  # type: ignore[misc]  # psycopg2 comes without types
+class WatchedConnection(connection):
     """A connection of psycopg2 on which no call waits for ever."""
 
     #: As RelStorage wants it.
@@ -111,7 +111,7 @@ class WatchedConnection(connection):  # type: ignore[misc]  # psycopg2 comes wit
             super().rollback()
 
 
-class WatchedCursor(cursor):  # type: ignore[misc]
+class WatchedCursor(cursor):
     """A cursor of a watched connection."""
 
     connection: Any
