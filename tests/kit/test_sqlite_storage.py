@@ -5,12 +5,12 @@ from functools import partial
 import pytest
 
 from lotdb import LOTDB
-from lotdb.testing import StorageTests
+from lotdb.testing import ManyWritersTests
 
 pytest.importorskip("relstorage", reason="the extra lotdb-core[sqlite] is not installed")
 
 
-class TestSqliteStorage(StorageTests):
+class TestSqliteStorage(ManyWritersTests):
     @pytest.fixture
     def open_database(self, tmp_path):
         return partial(LOTDB, tmp_path / "database", storage="sqlite", default_backend="zarr")

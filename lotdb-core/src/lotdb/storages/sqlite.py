@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -37,9 +38,9 @@ _MAIN = "main.sqlite3"
 _FILES = (_MAIN, f"{_MAIN}-wal", f"{_MAIN}-shm", "numbers", "turn", "creation", "packing", "publishing")
 _TABLES = {"commit_row_lock", "transaction", "object_state", "current_object", "object_ref", "pack_object"}
 _PAGE_BYTES = 4096
-#: Seconds that a commit waits for those of other processes.
+# Seconds that a commit waits for those of other processes.
 _COMMIT_S = 60
-#: Seconds that a pack keeps commits of others waiting, at a time.
+# Seconds that a pack keeps commits of others waiting, at a time; and how many pages it gives back at a time.
 _PACK_S = 0.05
 _FREED_PAGES = 256
 
@@ -83,7 +84,8 @@ class SqliteStorage(RelationalStorage):
 
         self._snapshots = SnapshotLock(self._readers)
         self._snapshots.move(FIRST)
-        base = self._relstorage()
+        is_full = self.context.durability == "full"
+        base = self._relstorage(self._folder, create_schema=False, synchronous=2 if is_full else 1)
         try:
             if not self.read_only:
                 last = self.ask("SELECT MAX(zoid) FROM object_state")
@@ -93,7 +95,7 @@ class SqliteStorage(RelationalStorage):
             raise
         return SealedStorage(base, self)
 
-    def _relstorage(self) -> Any:
+    def _relstorage(self, folder: str, *, create_schema: bool, synchronous: int) -> Any:
         from relstorage.options import Options
         from relstorage.storage import RelStorage
 
@@ -103,19 +105,12 @@ class SqliteStorage(RelationalStorage):
             name=self.context.where,
             keep_history=True,
             read_only=self.read_only,
-            create_schema=not self._was_complete,
+            create_schema=create_schema,
             commit_lock_timeout=_COMMIT_S,
             pack_batch_timeout=_PACK_S,
         )
-        return RelStorage(SqliteAdapter(self._folder, self._pragmas(), options=options), options=options)
-
-    def _pragmas(self) -> dict[str, Any]:
-        is_full = self.context.durability == "full"
-        return {
-            "synchronous": 2 if is_full else 1,  # FULL, or NORMAL
-            "trusted_schema": 0,
-            "cell_size_check": 1,
-        }
+        pragmas = {"synchronous": synchronous, "trusted_schema": 0, "cell_size_check": 1}
+        return RelStorage(SqliteAdapter(folder, pragmas, options=options), options=options)
 
     def _begin_creation(self) -> None:
         """Make the folder, or go on with one that was begun; nobody else does so meanwhile."""
@@ -130,11 +125,25 @@ class SqliteStorage(RelationalStorage):
             if self.context.new:
                 raise DatabaseExistsError(f"a new database was asked for, but {self.where} exists by now")
             self._was_complete = True
-        elif not is_there(self._file) or not os.path.getsize(self._file):
-            with contextlib.closing(sqlite3.connect(self._file)) as connection:
-                connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-                connection.execute("PRAGMA journal_mode = WAL")
+        elif not is_there(self._file):
+            self._make_tables()
+
+    def _make_tables(self) -> None:
+        """Make the file elsewhere, so that it is never there in part, and is synced once."""
+        disk = disk_for(self.context.durability)
+        new = os.path.join(self._folder, "new")
+        shutil.rmtree(new, ignore_errors=True)
+        os.mkdir(new)
+        made = os.path.join(new, _MAIN)
+        with contextlib.closing(sqlite3.connect(made)) as connection:
+            connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+        self._relstorage(new, create_schema=True, synchronous=0).close()
+        disk.sync_file(made)
+        os.rename(made, self._file)
+        disk.sync_folder(self._folder)
+        shutil.rmtree(new, ignore_errors=True)
 
     def _end_creation(self) -> None:
         creation, self._creation = self._creation, None
@@ -162,8 +171,6 @@ class SqliteStorage(RelationalStorage):
                 f"{self._file} does not start as a database of SQLite does; nothing was changed: restore it"
                 " from a backup"
             )
-        if not self._was_complete:
-            return
         kinds = self._schema()
         if not kinds["table"] >= _TABLES:
             raise DatabaseFormatError(f"{self._file} does not have the tables of a LOTDB database")
