@@ -1,4 +1,4 @@
-"""A connection that fails on purpose: what stands between a client and a server, and says what it will pass on."""
+"""A connection that fails on purpose: what stands between a client and a server, and may pass nothing on."""
 
 import contextlib
 import socket
@@ -8,8 +8,8 @@ import threading
 class Proxy:
     """Passes bytes on, from the loopback interface to a port of it, until told otherwise.
 
-    ``drop_reply_to``: once a client has sent these bytes, they are passed on, and the connection is cut before
-    the answer comes back. ``silent``: whatever is sent is swallowed, and nobody hangs up.
+    ``drop_reply_to``: once a client has sent these bytes, they are passed on, and the connection is cut
+    before the answer comes back. ``silent``: whatever is sent is swallowed, and nobody hangs up.
     """
 
     def __init__(self, port):
@@ -28,8 +28,8 @@ class Proxy:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._target))
                 self._pairs.append((client, server))
-                for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass, args=(source, sink, source is client), daemon=True).start()
+                for way in ((client, server, True), (server, client, False)):
+                    threading.Thread(target=self._pass, args=way, daemon=True).start()
 
     def _pass(self, source, sink, is_question):
         with contextlib.suppress(OSError):

@@ -208,7 +208,7 @@ class LOTDB(Opened):
             store=self._where.store,
             many_writers=self._storage.many_writers,
             has_blobs=self._storage.has_blobs,
-            homeless="" if self._where.has_place else f"{self} does not say where payloads lie",
+            homeless=self._where.make_place(str(self), self._durability, read_only=self.read_only),
         )
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from lotdb.errors import (
     InvalidOptionError,
     LotdbError,
     PluginError,
+    UnavailableError,
     shown,
     system_error,
 )
@@ -59,10 +61,27 @@ class Where:
         """The same, whatever the working directory is."""
         return self.shown if self.url else os.path.abspath(self.shown)
 
-    @property
-    def has_place(self) -> bool:
-        """Whether it is known where payloads lie: not of a database on a server that notes no place."""
-        return not self.url or bool(self.store) or self.path != _NOWHERE
+    def make_place(
+        self, database: str, durability: Literal["full", "process"], *, read_only: bool
+    ) -> LotdbError | None:
+        """Make the folder for the payloads of a database on a server, if the user has just named it.
+
+        The error that says why there is no such place, if there is none.
+        """
+        if not self.url or self.store:
+            return None
+        if self.path == _NOWHERE:
+            return InvalidOptionError(
+                f"{database} does not say where payloads lie; open it with payloads=, a folder that all of"
+                " its processes see, or a URL such as 's3://bucket/prefix'"
+            )
+        if self.is_given and not read_only:
+            make_folders(os.fspath(self.path.absolute()), disk_for(durability))
+        elif not self.path.is_dir():  # and not made: payloads would lie beside the disk that is missing
+            return UnavailableError(
+                errno.ENOENT, f"the folder for the payloads of {database} is not there", os.fspath(self.path)
+            )
+        return None
 
     def with_payloads(self, payloads: str) -> Where:
         """The same, with the place for payloads that was noted in the database, unless one was given."""

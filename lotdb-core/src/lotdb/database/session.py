@@ -327,7 +327,7 @@ class Session:
                     ) from error
                 raise
             self.undos.clear()
-            # What was committed stays so, even if there is nobody any more to begin the next transaction with.
+            # What was committed stays so, even if the server that it was sent to is gone by now.
             with suppress(DisconnectedError):
                 self._begin()
             if telling is not None:

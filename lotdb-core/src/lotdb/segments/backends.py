@@ -10,7 +10,6 @@ from typing import Any
 
 from lotdb.errors import (
     DatabaseFormatError,
-    InvalidOptionError,
     LotdbError,
     MissingPluginError,
     PluginError,
@@ -52,7 +51,7 @@ class Backends:
     many_writers, has_blobs
         See :class:`lotdb.BackendContext`.
     homeless
-        Why there is no place for payloads, or empty if there is one.
+        Why there is no place for payloads, if there is none.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Backends:
         store: str = "",
         many_writers: bool = False,
         has_blobs: bool = True,
-        homeless: str = "",
+        homeless: LotdbError | None = None,
     ) -> None:
         self._plugins = plugins
         self._data_file = data_file
@@ -115,11 +114,8 @@ class Backends:
                 self._formats = formats
 
     def _open_one(self, name: str) -> Backend:
-        if self._homeless:
-            raise InvalidOptionError(
-                f"{self._homeless}; open it with payloads=, a folder that all of its processes see, or a URL"
-                " such as 's3://bucket/prefix'"
-            )
+        if self._homeless is not None:
+            raise self._homeless
         if name in self._taken:
             raise PluginError(f"no backend can be called {name!r}: a part of the database has that name")
         cls = self._plugins.backend(name)
@@ -165,7 +161,7 @@ class Backends:
 
     def in_use(self) -> Iterator[Backend]:
         """The backends that are open, configured, or keep files beside the database."""
-        if self._homeless:
+        if self._homeless is not None:
             return
         prefix = f"{self._data_file.name}."
         folders = set()

@@ -20,7 +20,7 @@ def lotdb_get_storage(name: str) -> type[Storage] | None:
 
         return SqliteStorage
     if name == "postgresql":
-        from lotdb.storages.postgresql.storage import PostgresqlStorage
+        from lotdb.storages.postgresql.server import PostgresqlStorage
 
         return PostgresqlStorage
     return None

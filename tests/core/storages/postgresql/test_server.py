@@ -8,6 +8,8 @@ import traceback
 
 import numpy as np
 import pytest
+from tests.services.postgresql import PASSWORD
+from tests.services.proxy import Proxy
 
 from lotdb import (
     LOTDB,
@@ -23,8 +25,6 @@ from lotdb import (
     LotdbError,
     UnavailableError,
 )
-from tests.services.postgresql import PASSWORD
-from tests.services.proxy import Proxy
 
 pytest.importorskip("relstorage", reason="the extra lotdb-core[postgresql] is not installed")
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra lotdb-core[postgresql] is not installed")
@@ -95,10 +95,25 @@ def test_a_database_may_do_without_a_place_for_payloads(postgresql_url, payloads
         np.testing.assert_array_equal(root["a"].read_data(), np.arange(10.0))
 
 
+def test_a_folder_for_payloads_that_is_gone_is_not_made_anew(postgresql_url, payloads, opened):
+    with opened.connection() as root:
+        root.get_data_node("a").write_data(np.arange(10.0))
+    payloads.rename(payloads.with_name("not mounted"))
+    with LOTDB(postgresql_url, default_backend="zarr") as db:
+        with pytest.raises(UnavailableError, match="payloads"), db.connection() as root:
+            root["a"].read_data()
+        with pytest.raises(UnavailableError, match="payloads"), db.connection() as root:
+            root.get_data_node("b").write_data(np.arange(10.0))
+    assert not payloads.exists()
+    payloads.with_name("not mounted").rename(payloads)
+    with LOTDB(postgresql_url) as db, db.connection() as root:
+        np.testing.assert_array_equal(root["a"].read_data(), np.arange(10.0))
+
+
 def test_what_is_not_there_or_is_not_ours_is_named(postgresql, postgresql_url, payloads):
     name = postgresql_url.rpartition("/")[2]
     elsewhere = postgresql_url.replace(name, "nowhere")
-    with pytest.raises(DatabaseNotFoundError, match="127.0.0.1.*nowhere"):
+    with pytest.raises(DatabaseNotFoundError, match=r"127.0.0.1.*nowhere"):
         LOTDB(elsewhere)
     with pytest.raises(DatabaseNotFoundError, match=name):
         LOTDB(postgresql_url, read_only=True)
@@ -239,8 +254,8 @@ def test_run_tries_again_when_the_connection_was_lost(postgresql, postgresql_url
         return [root[f"{number}"].attrs["text"] for number in range(300)]
 
     opened.run(change)
-    assert len(tries) == 3
-    assert value(opened) == 2
+    assert len(tries) > 1
+    assert value(opened) == len(tries) - 1  # of none of the others
 
 
 def test_a_read_that_is_cut_is_an_error_until_the_next_transaction(postgresql, postgresql_url, opened):
@@ -267,7 +282,7 @@ def test_a_server_that_was_killed_has_all_that_was_committed(postgresql, postgre
     with pytest.raises(DisconnectedError):
         root.attrs["value"] = 7
         opened.commit()
-    with pytest.raises(DisconnectedError, match="127.0.0.1"):
+    with pytest.raises(DisconnectedError, match=r"127\.0\.0\.1"):
         LOTDB(postgresql_url)
     postgresql.start()
     assert root.attrs["value"] == 4
@@ -304,7 +319,12 @@ def test_a_commit_whose_loss_is_noticed_later_has_ended_well(postgresql, postgre
     root = opened.open_connection()
     root.attrs["value"] = 1
     hold = opened._storage.hold
-    monkeypatch.setattr(opened._storage, "hold", lambda tid: (end_sessions(postgresql, postgresql_url), hold(tid)))
+
+    def hold_in_vain(tid):
+        end_sessions(postgresql, postgresql_url)
+        hold(tid)
+
+    monkeypatch.setattr(opened._storage, "hold", hold_in_vain)
     opened.commit()  # what fails is the beginning of the next transaction
     monkeypatch.undo()
     opened.abort()
@@ -315,7 +335,7 @@ def test_silence_of_the_network_ends_in_an_error(postgresql, postgresql_url, pay
     from lotdb.storages.postgresql import watch
 
     monkeypatch.setattr(watch, "_GRACE_S", 0.5)
-    url = through(postgresql_url, postgresql, proxy) + "?options=-cstatement_timeout%3D500"
+    url = through(postgresql_url, postgresql, proxy) + "?connect_timeout=2&options=-cstatement_timeout%3D500"
     with LOTDB(url, payloads=payloads) as db:
         root = db.open_connection()
         root.attrs["value"] = 1

@@ -112,8 +112,8 @@ class PostgresqlStorage(RelationalStorage):
                 some = ", ".join([*tables[:3], *["..."] * (len(tables) > 3)])
                 raise DatabaseFormatError(
                     f"{self.where} is not a LOTDB database: its schema {self._address.schema!r} has tables of"
-                    f" another program ({some}); use an empty database of PostgreSQL, or pass name= for a schema"
-                    " of its own"
+                    f" another program ({some}); use an empty database of PostgreSQL, or pass name= for a"
+                    " schema of its own"
                 )
             try:
                 cursor.execute(f"SELECT format, complete FROM {_MARK}")
