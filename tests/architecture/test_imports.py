@@ -47,6 +47,7 @@ ROOMS = {
         "interop",
         "node_api",
         "database",
+        "backups",
         "upgrading",
         "public",
         "cli",

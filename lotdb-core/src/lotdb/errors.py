@@ -8,6 +8,8 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── AttributeNotFoundError     KeyError      no attribute of that name
     │   ├── PayloadNotFoundError       KeyError      no payload of that name
     │   ├── StaleNodeError             LookupError   the node of this handle is gone
+    │   ├── MomentNotFoundError        KeyError      no commit of that id
+    │   ├── MomentGoneError            LookupError   a pack has dropped that moment
     │   └── DatabaseNotFoundError      FileNotFoundError
     ├── choose another name, or ask to replace: it already exists
     │   ├── NodeExistsError            ValueError
@@ -87,6 +89,8 @@ __all__ = [
     "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
+    "MomentGoneError",
+    "MomentNotFoundError",
     "NoAxisError",
     "NodeExistsError",
     "NodeNotFoundError",
@@ -136,6 +140,14 @@ class PayloadNotFoundError(LotdbError, KeyError):
 
 class StaleNodeError(LotdbError, LookupError):
     """The node of this handle was deleted or moved away, or an abort undid its creation."""
+
+
+class MomentNotFoundError(LotdbError, KeyError):
+    """No commit of that id."""
+
+
+class MomentGoneError(LotdbError, LookupError):
+    """A pack has dropped what was needed to look at that moment."""
 
 
 class DatabaseNotFoundError(LotdbError, FileNotFoundError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -63,6 +64,8 @@ class Opened:
     _zodb: ZODB.DB
     _storage: Storage
     _backends: Backends
+    _backend_configs: dict[str, Mapping[str, Any]]
+    _directory: Path  # where relative paths in these begin
     _connections: WeakValueDictionary[int, Connected]  # all that were made and are in use, by their id
     _refusal: LotdbError | None
     _holding: threading.Lock

@@ -184,6 +184,18 @@ class Storage(ABC):
         """
         return contextlib.nullcontext()
 
+    def announcing_pack(self) -> AbstractContextManager[None]:
+        """A context in which the core packs, and sweeps arrays: :meth:`has_moment` waits for its end."""
+        return contextlib.nullcontext()
+
+    def has_moment(self, tid: bytes) -> bool:
+        """Whether all that was seen after the transaction *tid* is there, or a pack has dropped some of it.
+
+        It is called when :meth:`hold` keeps that moment. A pack that is under way may have decided before, so
+        wait for it; ``WaitTimeoutError`` if it takes too long.
+        """
+        return True
+
     # -- upkeep ------------------------------------------------------------------------------------
 
     @abstractmethod

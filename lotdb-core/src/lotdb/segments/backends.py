@@ -104,8 +104,21 @@ class Backends:
                 self._open[name] = backend
         return backend
 
+    @property
+    def data_file(self) -> Path:
+        """The database's file, by its absolute path."""
+        return self._data_file
+
+    @property
+    def formats(self) -> Mapping[str, int]:
+        """The version of its form that each backend has written, by its name, if it is not the first."""
+        return self._formats
+
     def note_formats(self, formats: Mapping[str, int]) -> None:
         """Open backends anew, when next used, for which another process has noted another version since."""
+        # Versions only rise; an earlier moment has noted lower ones.
+        risen = {name: number for name, number in formats.items() if number > self._formats.get(name, 1)}
+        formats = {**self._formats, **risen}
         if formats != self._formats:
             with uninterrupted(), self._lock:
                 changed = [name for name in self._open if formats.get(name) != self._formats.get(name)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from lotdb.errors import DamagedError
 from lotdb.interfaces.storage import Storage
-from lotdb.storage import SafeFileStorage, open_storage
+from lotdb.storage import SafeFileStorage, has_moment, open_storage, packing
 
 __all__ = ["FileStorageKind"]
 
@@ -48,6 +49,14 @@ class FileStorageKind(Storage):
     def hold(self, tid: bytes | None) -> None:
         """Lock the byte for *tid*, as readers do."""
         self._opened.hold(tid)
+
+    def announcing_pack(self) -> AbstractContextManager[None]:
+        """A lock on the byte that stands for packs."""
+        return packing(self._opened._file_name + ".readers")
+
+    def has_moment(self, tid: bytes) -> bool:
+        """Whether no pack has gone through a later transaction."""
+        return has_moment(self._opened, tid)
 
     def pack(self, keep: bytes, references: Callable[[bytes], list[bytes]]) -> None:
         """Write the data file anew, without what nobody can see."""
