@@ -8,7 +8,14 @@ from pathlib import Path
 import click
 
 from lotdb.cli.screen import line, waiting
-from lotdb.cli.targets import as_example, changing, database_options, json_option, reading, timeout_option
+from lotdb.cli.targets import (
+    as_example,
+    changing,
+    database_options,
+    json_option,
+    reading,
+    timeout_option,
+)
 from lotdb.cli.text import dump, emit, size_text
 
 __all__ = ["pack_command", "verify_command"]
