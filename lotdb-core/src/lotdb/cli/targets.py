@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -114,13 +115,15 @@ def reading(database: str, name: str, settings: Iterable[str] = ()) -> Iterator[
     folder, name = _place(database, name)
     ctx = _here()
     when = None if ctx is None else ctx.meta.get(_AT)
-    with LOTDB(folder, name, read_only=True, backends=settings_of(settings)) as db:
-        with db.connection() if when is None else db.at(moment(db, when)) as root:
-            yield db, root
+    with (
+        LOTDB(folder, name, read_only=True, backends=settings_of(settings)) as db,
+        db.connection() if when is None else db.at(moment(db, when)) as root,
+    ):
+        yield db, root
 
 
 def moment(db: LOTDB, when: str) -> str | datetime:
-    """What a command line calls a moment: a tag, the id of a commit, or a time; of here, if it has no zone."""
+    """What a command line calls a moment: a tag, the id of a commit, or a time, by default of here."""
     if when in db.tags or _ID.fullmatch(when):
         return when
     try:
@@ -154,9 +157,11 @@ def changing(
     folder, name = _place(database, name, create=create)
     ctx = _here()
     note = f"lotdb {ctx.info_name}" if ctx is not None else ""
-    with LOTDB(folder, name, timeout=timeout, backends=settings_of(settings)) as db:
-        with db.connection(note=note) as root:
-            yield db, root
+    with (
+        LOTDB(folder, name, timeout=timeout, backends=settings_of(settings)) as db,
+        db.connection(note=note) as root,
+    ):
+        yield db, root
 
 
 def _place(database: str, name: str, *, create: bool = False) -> tuple[str, str]:

@@ -204,7 +204,7 @@ class Storage(ABC):
         """
         found: list[Stored] = []
         with contextlib.ExitStack() as stack:
-            transactions = self._opened.iterator(None, last)
+            transactions = self._opened.iterator()
             if hasattr(transactions, "close"):
                 stack.callback(transactions.close)
             for number, each in enumerate(transactions):
@@ -216,7 +216,7 @@ class Storage(ABC):
                     size = sum(length for _, length in records)
                     texts = as_bytes(each.description), as_bytes(each.user)
                     found.append(Stored(each.tid, *texts, size, [oid for oid, _ in records]))
-        return reversed(found)
+        return iter([each for each in reversed(found) if last is None or each.tid <= last])
 
     def commit_until(self, tid: bytes) -> Stored:
         """The last commit whose id is not greater than *tid*.

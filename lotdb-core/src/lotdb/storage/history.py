@@ -107,6 +107,8 @@ class History(ChecksummedRecords):
                 transaction = self._ending_at(file, position, following)
                 position, following = transaction.position, transaction.tid
                 is_packed = file.status(position) == _PACKED
+                if is_packed and self._is_followed_by_packed(file, transaction):
+                    return  # a pack has dropped what is needed to look at it
                 if position == EMPTY.size and not is_packed:
                     return  # by which ZODB made an empty root
                 user, description = file.texts(position)
@@ -114,6 +116,9 @@ class History(ChecksummedRecords):
                 yield Stored(following, description, user, transaction.end - position, oids)
                 if is_packed:
                     return  # a pack has taken from those before what is needed to look at them
+
+    def _is_followed_by_packed(self, file: DataFile, transaction: Transaction) -> bool:
+        return transaction.end < file.size and file.status(transaction.end) == _PACKED
 
     def _end_of(self, file: DataFile, last: bytes | None) -> int:
         if last is None:
@@ -172,7 +177,7 @@ class History(ChecksummedRecords):
                     )
                 position = transaction.position
                 is_packed = file.status(position) == _PACKED
-                if is_packed and transaction.end < file.size and file.status(transaction.end) == _PACKED:
+                if is_packed and self._is_followed_by_packed(file, transaction):
                     raise self._gone(tid)
                 if position == EMPTY.size and not is_packed:
                     raise MomentNotFoundError(f"{self._file_name} held nothing yet {time_of(tid)}")

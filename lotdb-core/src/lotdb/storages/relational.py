@@ -16,10 +16,18 @@ from typing import Any
 from transaction.interfaces import TransientError
 from ZODB.utils import p64, u64, z64
 
-from lotdb.errors import CommitInDoubtError, ConflictError, DamagedError, LotdbError
+from lotdb.errors import (
+    CommitInDoubtError,
+    ConflictError,
+    DamagedError,
+    LotdbError,
+    MomentGoneError,
+    MomentNotFoundError,
+)
 from lotdb.interfaces.storage import Storage, StorageContext
 from lotdb.storage.history import Stored
 from lotdb.storage.sealing import belongs, is_intact
+from lotdb.storage.transactions import time_of
 
 __all__ = ["RelationalStorage"]
 
@@ -168,24 +176,43 @@ class RelationalStorage(Storage):
 
     def commits(self, last: bytes | None = None) -> Iterator[Stored]:
         """The commits, a hundred at a time, so that no transaction of the engine stays open meanwhile."""
-        before = u64(last) + 1 if last is not None else _LAST
-        while rows := self._commits_before(before):
-            for number, (tid, packed, user, description, records) in enumerate(rows):
-                is_first = number == len(rows) - 1 < _AT_ONCE - 1 and not packed
-                if is_first:
+        before, most = u64(last) + 1 if last is not None else _LAST, 1
+        first = int(self.ask('SELECT MIN(tid) FROM "transaction" WHERE tid > 0') or 0)
+        while rows := self._commits_before(before, most):
+            for tid, packed, user, description, records in rows:
+                if packed and tid != self._last_packed():
+                    return  # a pack has dropped what is needed to look at it
+                if tid == first and not packed:
                     return  # by which ZODB made an empty root
                 oids = [p64(oid) for oid, _ in records]
                 size = sum(each for _, each in records)
                 yield Stored(p64(tid), _bytes(description), _bytes(user), size, oids)
                 if packed:
                     return  # a pack has taken from those before what is needed to look at them
-            before = rows[-1][0]
+            before, most = rows[-1][0], _AT_ONCE
 
-    def _commits_before(self, before: int) -> list[tuple[int, bool, Any, Any, list[tuple[int, int]]]]:
+    def commit_until(self, tid: bytes) -> Stored:
+        """The commit, which the engine finds."""
+        for commit in self.commits(tid):
+            return commit
+        if self._last_packed() >= u64(tid):
+            raise MomentGoneError(
+                f"{self.where} cannot be looked at as it was {time_of(tid)}: a pack has dropped what was"
+                " needed for that; pack(keep=...) and tags keep moments"
+            )
+        raise MomentNotFoundError(f"{self.where} held nothing yet {time_of(tid)}")
+
+    def _last_packed(self) -> int:
+        """The last commit that a pack has gone through; 0 if there is none."""
+        return int(self.ask(f'SELECT MAX(tid) FROM "transaction" WHERE packed = {self.true}') or 0)
+
+    def _commits_before(
+        self, before: int, most: int
+    ) -> list[tuple[int, bool, Any, Any, list[tuple[int, int]]]]:
         with self.errors(), self.reading() as cursor:
             cursor.execute(
                 'SELECT tid, packed, username, description FROM "transaction" '
-                f"WHERE tid > 0 AND tid < {before} ORDER BY tid DESC LIMIT {_AT_ONCE}"
+                f"WHERE tid > 0 AND tid < {before} ORDER BY tid DESC LIMIT {most}"
             )
             rows = list(cursor)
             if not rows:
