@@ -95,8 +95,9 @@ class ManyWritersTests(StorageTests):
             with _writers(open_database, 2) as writers:
                 for name, writer in enumerate(writers):
                     _commit(writer, name, 12)
-                jobs: list[Callable[[], object]] = [partial(_read, writer) for writer in writers]
-                at_once([partial(_pack_often, db), *jobs])
+                jobs: list[Callable[[], object]] = [partial(_pack_often, db)]
+                jobs += [partial(_read, writer) for writer in writers]
+                at_once(jobs)
             with db.connection() as root:
                 assert root.attrs["count"] == 24, "each commit has counted"
                 for name in range(2):
