@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.services.proxy import Proxy
+from tests.blob.cut import Proxy
 from tests.services.s3 import SECRET
 
 from lotdb import (

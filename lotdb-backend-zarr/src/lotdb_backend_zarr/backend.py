@@ -37,7 +37,7 @@ from lotdb_backend_zarr.fast import open_fast
 from lotdb_backend_zarr.members import FolderMembers, Members, ObjectMembers
 from lotdb_backend_zarr.settings import SETTINGS
 from lotdb_backend_zarr.shards import CHUNK_KEYS, Sharded, ShardReader, ShardWriter, chunk_key, places
-from lotdb_backend_zarr.store import StrictStore, local_folder, objects_at, open_store
+from lotdb_backend_zarr.store import StrictStore, local_folder, objects_at, open_store, store_to_send
 
 __all__ = ["ZarrBackend"]
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from zarr.abc.store import ByteRequest, Store
 from zarr.storage import FsspecStore, LocalStore
 
-from lotdb import DamagedError, InvalidOptionError, MissingPluginError, ObjectStore
+from lotdb import DamagedError, InvalidOptionError, MissingPluginError, ObjectStore, UnsupportedValueError
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer

@@ -213,6 +213,7 @@ class LOTDB(Opened):
             store=self._where.store,
             many_writers=self._storage.many_writers,
             has_blobs=self._storage.has_blobs,
+            homeless=self._where.make_place(str(self), self._durability, read_only=self.read_only),
         )
 
     def __repr__(self) -> str:
@@ -598,13 +599,16 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int
             root = connection.root()
             if len(root) == 0 and not database._storage.may_create_root():
                 raise DamagedError(f"{database} holds commits, but no tree; nothing was changed")
-            if len(root) == 0 and not database.read_only:
+            is_new = len(root) == 0
+            if is_new and not database.read_only:
                 root["lotdb"] = FORMAT
                 root["id"] = uuid.uuid4().hex
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
-                if database._where.noted:
-                    root["payloads"] = database._where.noted
+            # One on a server may be created before anybody needs a place for payloads.
+            may_note = "payloads" not in root and (is_new or database._where.url)
+            if database._where.noted and may_note and not database.read_only:
+                root["payloads"] = database._where.noted
             found, database_id = root.get("lotdb"), root.get("id")
             formats = check_formats(root.get(FORMATS_KEY))
             payloads = root.get("payloads", "")

@@ -6,7 +6,7 @@ import errno
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from threading import get_ident
@@ -26,6 +26,7 @@ from lotdb.errors import (
     ConflictError,
     DamagedError,
     DatabaseFormatError,
+    DisconnectedError,
     FileSystemError,
     InvalidOptionError,
     LotdbError,
@@ -352,7 +353,9 @@ class Session:
                     ) from error
                 raise
             self.undos.clear()
-            self._begin()
+            # What was committed stays so, even if the server that it was sent to is gone by now.
+            with suppress(DisconnectedError):
+                self._begin()
             if telling is not None:
                 telling.tell()
 
@@ -430,8 +433,8 @@ class Session:
             self.database._follow()
         finally:
             self._manager.begin()
-            self._see_formats()
             self._start_afresh()
+            self._see_formats()
 
     def _see_formats(self) -> None:
         """At the beginning of a transaction: note what another process may have changed."""
