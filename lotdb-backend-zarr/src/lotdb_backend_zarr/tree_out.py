@@ -126,6 +126,8 @@ class _Writer:
             array = _Array(_free(above, known), column, shape, chunk_rows)
             array.folder.mkdir()
             dims = list(variable.dims) if variable is not None and payload.kind != "text" else []
+            if variable is not None and dims:  # as the rows are stored, the first axis is theirs
+                dims.insert(0, dims.pop(variable.rows_axis))
             attrs = {} if column.name else dict(about)
             if variable is not None and not column.name:
                 attrs = {**dict(variable.attrs), **{key: about[key] for key in _OWN if key in about}}
@@ -231,9 +233,7 @@ class _Array:
 def _free(folder: Path, name: str) -> Path:
     """A new place in *folder*, called like *name* as far as zarr and file systems allow."""
     text = name.encode("utf-8", "backslashreplace").decode()
-    for forbidden in ("%", "\\", "/", "\0"):
-        text = text.replace(forbidden, f"%{ord(forbidden):02X}")
-    text = zarr_name(text)
+    text = zarr_name(text.replace("/", "%2F").replace("\0", "%00"))
     if len(text.encode()) > NAME_BYTES:
         short = text.encode()[: NAME_BYTES - 20].decode("utf-8", "ignore")
         text = f"{short}_{sha256(text.encode()).hexdigest()[:16]}"
