@@ -9,6 +9,7 @@ Format: https://zarr-specs.readthedocs.io/en/latest/v3/core/
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import math
 import re
@@ -393,6 +394,7 @@ class _StoredArray:
             yield from (f"c{before}/{number}{after}" for number in range(self.chunks))
 
 
+@functools.lru_cache(1000)
 def data_type(dtype: np.dtype[Any]) -> tuple[Any, Any, np.dtype[Any]]:
     """zarr's name for *dtype*, a value to fill with, and the dtype of what is stored; no name if it has none.
 

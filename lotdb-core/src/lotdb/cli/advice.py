@@ -10,7 +10,7 @@ __all__ = ["for_a_shell"]
 _IN_A_SHELL = [
     (re.escape("timeout=seconds, or open it with read_only=True"), "--timeout SECONDS"),
     (re.escape(" (add_tree takes if_exists='replace')"), ""),
-    (re.escape("; a key is the name of one level; get_node_path takes several"), ", and is one name of a path"),
+    (re.escape("; a key is the name of one level; get_node_path takes several"), ": it is one name"),
     (re.escape("ingest into a new node, such as get_node('copy')"), "name a new node, as with --at copy"),
     (r"; ingest_tree takes in a folder of (other )?files", r"; to store a folder of \1files, add a PATTERN"),
     (r"pass if_exists='replace'", "pass --replace"),
@@ -24,8 +24,8 @@ _IN_A_SHELL = [
 def for_a_shell(message: str) -> str:
     """*message*, with what to type in place of what to call.
 
-    >>> for_a_shell("the root has a child 'x' already; choose another key (add_tree takes if_exists='replace')")
-    "the root has a child 'x' already; choose another key"
+    >>> for_a_shell("'out' has no suffix that says the format; pass format=")
+    "'out' has no suffix that says the format; pass --format"
     """
     for called, typed in _IN_A_SHELL:
         message = re.sub(called, typed, message)

@@ -84,7 +84,8 @@ def ingest_command(
             with progress("ingesting") as advance:
                 node.ingest(folder, backend=backend, progress=advance)
         return 0
-    if not os.path.isdir(folder) or _is_database(folder):  # before there is a database: the two may be the wrong way round
+    # Before there is a database: the two may be the wrong way round.
+    if not os.path.isdir(folder) or _is_database(folder):
         raise click.UsageError(
             f"{_what_is(folder)}; the folder of the files comes after the database",
             click.get_current_context(),

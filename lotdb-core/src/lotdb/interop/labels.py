@@ -476,7 +476,7 @@ class NodeDatasets(Mapping[str, NodeDataset]):
             if is_payload(stored) and not _is_structured(stored):
                 variables = _safe(variables_of(self._payload(path, name), attrs))
                 shown = self._free_name(path, name).rpartition("/")[2]
-                groups.append([replace(variables[0], name=shown), *variables[1:]])
+                groups.append([_called(variables[0], shown, variables[0].dims), *variables[1:]])
         dataset = NodeDataset(path, attrs, {})
         _settle(dataset, groups, above)
         return dataset
@@ -501,9 +501,14 @@ class NodeDatasets(Mapping[str, NodeDataset]):
 
 def _safe(variables: list[NodeVariable]) -> list[NodeVariable]:
     """*variables* under names that a group of xarray or zarr can have."""
-    return [
-        replace(each, name=safe_name(each.name), dims=tuple(map(safe_name, each.dims))) for each in variables
-    ]
+    return [_called(each, safe_name(each.name), tuple(map(safe_name, each.dims))) for each in variables]
+
+
+def _called(variable: NodeVariable, name: str, dims: tuple[str, ...]) -> NodeVariable:
+    """*variable*, itself if it is called so already: to make another one takes a while."""
+    if (variable.name, variable.dims) == (name, dims):
+        return variable
+    return replace(variable, name=name, dims=dims)
 
 
 def _is_structured(stored: Any) -> bool:
@@ -605,7 +610,7 @@ def _put(dataset: NodeDataset, variable: NodeVariable, renamed: Mapping[str, str
     name = variable.name
     if variable.is_coordinate and name in renamed:
         name = renamed[name]
-    variable = replace(variable, name=name, dims=dims)
+    variable = _called(variable, name, dims)
     there = dataset.variables.get(name)
     if there is not None and _coordinate_token(there) != _coordinate_token(variable):
         while name in dataset.variables:
