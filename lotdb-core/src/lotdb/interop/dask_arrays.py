@@ -74,13 +74,13 @@ def _stored_chunks(variable: NodeVariable) -> tuple[tuple[int, ...], ...]:
     """Whole rows, cut where segments end and between the backend's own chunks."""
     if not variable.shape:
         return ()
-    chunks = [(length,) for length in variable.shape]
+    chunks: list[tuple[int, ...]] = [(length,) for length in variable.shape]
     if variable.payload is None:
         step = max(1, CHUNK_BYTES // variable.dtype.itemsize)
         rows = _even(variable.rows, step)
     else:
         rows = tuple(_row_chunks(variable.payload))
-    chunks[variable.rows_axis] = rows or (0,)  # type: ignore[call-overload]
+    chunks[variable.rows_axis] = rows or (0,)
     return tuple(chunks)
 
 

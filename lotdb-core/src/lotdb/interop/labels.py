@@ -163,7 +163,7 @@ class NodeVariable:
 
     def token(self) -> str:
         """A text that is the same for the same values, in any process, and for no others."""
-        about = [self.column, str(self.dtype), self.shape, self.axis]
+        about: list[Any] = [self.column, str(self.dtype), self.shape, self.axis]
         if self.rows_axis:
             about.append(self.rows_axis)
         about.append(None if self.payload is None else token_of(self.payload))

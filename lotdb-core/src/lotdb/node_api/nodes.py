@@ -173,7 +173,7 @@ class BaseNode(PerhapsData):
 
     if TYPE_CHECKING:
         # Node has it, so that looking up a path takes no further call; what is there is a BaseNode.
-        def get_node_path(
+        def get_node_path(  # type: ignore[override]  # without the argument of 1.x
             self, path: Any, create: bool = True, *, node_type: str | None = None
         ) -> BaseNode: ...
 
