@@ -133,7 +133,8 @@ def test_the_listing_is_a_list_and_prints_as_a_table():
 
 def test_an_empty_listing_says_so():
     plugins = Plugins()
-    plugins._points.update(dict.fromkeys(("lotdb.backend", "lotdb.ingester", "lotdb.node"), ()))
+    kinds = "backend", "ingester", "node", "storage"
+    plugins._points.update({f"lotdb.{kind}": () for kind in kinds})
     assert plugins.listing() == []
     assert repr(plugins.listing()) == "no plugins are installed"
 

@@ -16,7 +16,13 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
 ERRORS = [name for name in lotdb.__all__ if name.endswith("Error")]
 CLASSES = [name for name in lotdb.__all__ if inspect.isclass(getattr(lotdb, name)) and name not in ERRORS]
-SPECS = (hookspecs.BackendSpec, hookspecs.IngesterSpec, hookspecs.NodeSpec, hookspecs.CommandSpec)
+SPECS = (
+    hookspecs.BackendSpec,
+    hookspecs.IngesterSpec,
+    hookspecs.NodeSpec,
+    hookspecs.CommandSpec,
+    hookspecs.StorageSpec,
+)
 MEMBER = re.compile(r"`(\w+)(\(.*?\))?`")
 
 
@@ -114,6 +120,7 @@ def test_every_hook_is_listed_with_its_group_and_arguments():
         "lotdb.ingester": hookspecs.IngesterSpec,
         "lotdb.node": hookspecs.NodeSpec,
         "lotdb.command": hookspecs.CommandSpec,
+        "lotdb.storage": hookspecs.StorageSpec,
     }
     there = {(group, hook, arguments) for group, hook, arguments in rows}
     assert there == {

@@ -8,7 +8,12 @@ from importlib.metadata import distribution
 import pytest
 
 REGISTERED = {
-    "lotdb-core": {("console_scripts", "lotdb", "lotdb.cli.__main__:main")},
+    "lotdb-core": {
+        ("console_scripts", "lotdb", "lotdb.cli.__main__:main"),
+        ("lotdb.storage", "file", "lotdb.storages.built_in"),
+        ("lotdb.storage", "sqlite", "lotdb.storages.built_in"),
+        ("lotdb.storage", "postgresql", "lotdb.storages.built_in"),
+    },
     "lotdb-backend-blob": {("lotdb.backend", "blob", "lotdb_backend_blob.plugin")},
     "lotdb-backend-zarr": {
         ("lotdb.backend", "zarr", "lotdb_backend_zarr.plugin"),

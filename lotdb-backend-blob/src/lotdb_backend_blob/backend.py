@@ -1,9 +1,9 @@
-"""Payloads in ZODB blobs, each a file in NumPy's ``.npy`` format.
+"""Payloads in ZODB blobs, in plain files, or in an object store; each is a file in NumPy's ``.npy`` format.
 
-The file of a committed blob never changes, so rows are read directly from it: a window is one ``pread`` into
-the result. Any program that reads ``.npy`` files can read the blob folder.
-
-Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+A file that is committed never changes, so rows are read directly from it: a window is one ``pread`` into the
+result. Any program that reads ``.npy`` files can read the folder. Where the storage of the database keeps
+blobs, the files are those; otherwise they lie in the backend's own folder, or wherever the setting ``store``
+says. A database may hold both.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 from ZODB.blob import Blob
 
-from lotdb import Backend, BackendContext, DamagedError
+from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError, ObjectStore
+from lotdb_backend_blob.files import Files
+from lotdb_backend_blob.npy import write_npy
+from lotdb_backend_blob.objects import Objects
 from lotdb_backend_blob.reading import READ_BYTES, OpenFile, read_at, rows_of
+from lotdb_backend_blob.settings import SETTINGS
 
 __all__ = ["BlobBackend"]
 
@@ -28,53 +33,77 @@ SYNCED_BYTES = 1 << 20
 # How many files stay open. Opening a file takes several times as long as reading a small window.
 OPEN_FILES = 128
 
+# How much of what was read from an object store stays in memory, unless the setting says otherwise.
+CACHE_BYTES = 64 << 20
+
 
 class BlobBackend(Backend):
-    """Payloads in ZODB blobs. The locator of a payload is its blob, so ZODB's pack removes unused ones."""
+    """Payloads in ZODB blobs, or in files or objects of its own: if the storage keeps no blobs, or as told.
+
+    The locator of a payload in a blob is the blob, so ZODB's pack removes unused ones. That of a file or an
+    object is a text, and the sweep removes it.
+    """
 
     name = "blob"
     reads_in_parts = True
     syncs = True  # the commit syncs the files
     concurrent_reads = 1  # a local folder answers at once
-    settings = ()
+    settings = SETTINGS
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
+        self._plain = Files(context)
+        self._objects: Objects | None = None
+        store = context.config.get("store") or context.store
+        cache_bytes = _checked_size(context.config.get("cache_bytes", CACHE_BYTES))
+        if isinstance(store, str) and "://" in store:
+            opened = ObjectStore(store, extra="lotdb-backend-blob[s3]")
+            self._objects = Objects(context, opened, cache_bytes)
+            self.concurrent_reads = Backend.concurrent_reads
+            self.reads_in_parts = False
+        elif store:
+            self._plain = Files(context, _checked_folder(store))
+        self._place: Files | Objects = self._objects or self._plain
+        self._makes_blobs = context.has_blobs and not store
+        self.is_outside = bool(store)
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
         self._lock = Lock()
 
-    def new_locator(self) -> Blob:
-        return Blob()
+    def new_locator(self) -> Blob | str:
+        return Blob() if self._makes_blobs else super().new_locator()
 
-    def write(self, locator: Blob, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
+    def write(self, locator: Blob | str, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
         self.write_blocks(locator, [array], array.shape, options)
 
     def write_blocks(
         self,
-        locator: Blob,
+        locator: Blob | str,
         blocks: Iterable[np.ndarray[Any, Any]],
         shape: tuple[int, ...],
         options: Mapping[str, Any],
     ) -> None:
+        if isinstance(locator, str):
+            self._place.write(locator, blocks, shape)
+            return
         with locator.open("w") as file:
             descriptor = file.fileno()
-            size = 0
-            for block in blocks:
-                if size == 0:
-                    size += _write_all(descriptor, memoryview(_header(block.dtype, shape)))
-                size += _write_all(descriptor, block.reshape(-1).view(np.uint8).data)
-            if os.fstat(descriptor).st_size != size:
-                raise OSError(f"{file.name} is shorter than what was written to it")
+            size = write_npy(descriptor, blocks, shape, file.name)
             # The commit syncs each file after renaming it. A large file is synced here as well, so that the
             # commit is short: other threads may be waiting to commit.
             if size >= SYNCED_BYTES:
                 self.context.sync(descriptor)
 
-    def read_into(self, locator: Blob, first_row: int, out: np.ndarray[Any, Any]) -> None:
+    def read_into(self, locator: Blob | str, first_row: int, out: np.ndarray[Any, Any]) -> None:
         offset = first_row * (out.nbytes // len(out))
         # NumPy gives no buffer of arrays of some dtypes (dates, texts), so their bytes are used.
         target = out if out.dtype.kind in "biufc" else out.reshape(-1).view(np.uint8)
-        path = _committed(locator)
+        if isinstance(locator, str):
+            if self._objects is not None:
+                self._objects.read_into(locator, offset, target)
+                return
+            path: str | None = self._plain.path(locator)
+        else:
+            path = _committed(locator)
         if path is None:
             _read_staged(locator, target, offset)
             return
@@ -83,7 +112,12 @@ class BlobBackend(Backend):
         # Other threads may read meanwhile, and forget the file: it is open as long as somebody has it.
         _read_all(opened.descriptor, target, offset + opened.offset, opened.size)
 
-    def delete(self, locator: Blob) -> None:
+    def delete(self, locator: Blob | str) -> None:
+        if isinstance(locator, str):
+            with self._lock:
+                self._files.pop(self._plain.path(locator), None)
+            self._place.delete(locator)
+            return
         uncommitted = locator._p_blob_uncommitted
         if uncommitted is None or not os.path.exists(uncommitted):
             return
@@ -94,16 +128,31 @@ class BlobBackend(Backend):
             # pack removes it, because nothing refers to it.
             os.truncate(uncommitted, 0)
 
-    def files(self, locator: Blob) -> list[tuple[str, int]]:
+    def locators(self) -> Iterable[tuple[str, float]]:
+        return self._place.locators()
+
+    def is_stored(self, locator: Blob | str) -> bool:
+        return not isinstance(locator, str) or self._place.is_stored(locator)
+
+    def now(self) -> float:
+        return self._place.now()
+
+    def files(self, locator: Blob | str) -> list[tuple[str, int]]:
+        if isinstance(locator, str):
+            return [] if self._objects is not None else self._plain.files(locator)
         path = _committed(locator)
         return [] if path is None else [(path, os.path.getsize(path))]
 
-    def describe(self, locator: Blob) -> str:
+    def describe(self, locator: Blob | str) -> str:
+        if isinstance(locator, str):
+            return self._place.path(locator)
         return str(locator._p_blob_committed or locator._p_blob_uncommitted or "a blob")
 
     def close(self) -> None:
         with self._lock:
             self._files.clear()
+        if self._objects is not None:
+            self._objects.close()
 
     def _opened(self, path: str) -> OpenFile:
         opened = self._files.get(path)
@@ -114,6 +163,18 @@ class BlobBackend(Backend):
         else:
             self._files.move_to_end(path)
         return opened
+
+
+def _checked_size(size: Any) -> int:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise InvalidOptionError(f"cache_bytes is {size!r}; use a number of bytes from 0 on")
+    return size
+
+
+def _checked_folder(store: Any) -> Path:
+    if not isinstance(store, str | os.PathLike):
+        raise InvalidOptionError(f"store is {store!r}; use a path or a URL")
+    return Path(os.path.abspath(store))
 
 
 def _committed(locator: Blob) -> str | None:
@@ -134,34 +195,6 @@ def _read_staged(locator: Blob, target: np.ndarray[Any, Any], offset: int) -> No
             _read_all(file.fileno(), target, first + offset, size)
     except FileNotFoundError as error:
         raise DamagedError(f"{error.filename} is missing") from error
-
-
-def _descr(dtype: np.dtype[Any]) -> Any:
-    try:
-        return np.lib.format.dtype_to_descr(dtype)
-    except ValueError:
-        # The format cannot describe fields that overlap, or whose order differs from that in memory.
-        return f"|V{dtype.itemsize}"
-
-
-def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """The ``.npy`` header of an array: version 1.0, or 3.0 if the field names or the size need it."""
-    described = {"descr": _descr(dtype), "fortran_order": False, "shape": shape}
-    text = repr(described)
-    old = text.isascii() and len(text) < 60_000
-    prefix, encoded = (10, text.encode("ascii")) if old else (12, text.encode("utf-8"))
-    # The header is padded: the format requires that the rows begin at a multiple of 64 bytes.
-    length = -(-(prefix + len(encoded) + 1) // 64) * 64 - prefix
-    version, width = (b"\x01\x00", 2) if old else (b"\x03\x00", 4)
-    return b"\x93NUMPY" + version + length.to_bytes(width, "little") + encoded.ljust(length - 1) + b"\n"
-
-
-def _write_all(descriptor: int, data: memoryview) -> int:
-    size = len(data)
-    # One call writes at most 2 GiB. On a full disk it writes less, without an error.
-    while data:
-        data = data[os.write(descriptor, data) :]
-    return size
 
 
 def _read_all(descriptor: int, target: np.ndarray[Any, Any], offset: int, size: int) -> None:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import urlsplit
 
 from zarr.abc.store import ByteRequest, Store
 from zarr.storage import FsspecStore, LocalStore
 
-from lotdb import DamagedError, InvalidOptionError, MissingPluginError
+from lotdb import DamagedError, InvalidOptionError, MissingPluginError, ObjectStore, UnsupportedValueError
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
     from zarr.core.buffer import BufferPrototype
 
-__all__ = ["StrictStore", "local_folder", "open_store"]
+__all__ = ["StrictStore", "local_folder", "objects_at", "open_store", "store_to_send"]
+
+# URLs of S3, which obstore opens; the others are left to fsspec.
+_S3 = re.compile("s3a?://")
 
 # https://zarr-specs.readthedocs.io/en/latest/v3/chunk-key-encodings/default/
 _CHUNK = re.compile(r"(^|/)c[./]\d")
@@ -116,8 +120,17 @@ def _present(key: str, value: Buffer | None) -> Buffer | None:
     return value
 
 
-def open_store(store: Any, folder: Path, *, read_only: bool) -> Store:
+def objects_at(store: Any) -> ObjectStore | None:
+    """The objects at *store*, if that is the URL of an object store which obstore opens."""
+    if not isinstance(store, str) or not _S3.match(store):
+        return None
+    return ObjectStore(store, extra="lotdb-backend-zarr[s3]")
+
+
+def open_store(store: Any, folder: Path, *, read_only: bool, objects: ObjectStore | None = None) -> Store:
     """The store to use: *store* as the user gave it (an object or a URL), or else *folder*.
+
+    *objects* are those at *store*, if it is the URL of such.
 
     Raises
     ------
@@ -126,6 +139,10 @@ def open_store(store: Any, folder: Path, *, read_only: bool) -> Store:
     """
     if isinstance(store, Store):
         return store.with_read_only(True) if read_only and not store.read_only else store
+    if objects is not None:
+        from lotdb_backend_zarr.obstore_store import store_of  # which imports obstore
+
+        return store_of(objects, read_only=read_only)
     if isinstance(store, str) and "://" in store:
         try:
             return FsspecStore.from_url(store, read_only=read_only)
@@ -137,6 +154,33 @@ def open_store(store: Any, folder: Path, *, read_only: bool) -> Store:
     if store is None or isinstance(store, str | os.PathLike):
         return LocalStore(folder if store is None else os.path.abspath(store), read_only=read_only)
     raise InvalidOptionError(f"store is {store!r}; use a zarr store, a path or a URL")
+
+
+def store_to_send(config: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """What another process needs of the settings to open the same store: its URL, or its absolute path.
+
+    Raises
+    ------
+    UnsupportedValueError
+        If the store is an object, or its URL holds more than a place, which may be credentials.
+    """
+    store = config.get("store")
+    if store is None:
+        return {}
+    if isinstance(store, str) and "://" in store:
+        parts = urlsplit(store)
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise UnsupportedValueError(
+                "the URL of the store holds more than a place, which may be credentials, and does not go "
+                "into a reference; give them by the environment of each process"
+            )
+        return {"store": store}
+    if isinstance(store, str | os.PathLike):
+        return {"store": os.path.abspath(directory / store)}
+    raise UnsupportedValueError(
+        f"a store that is an object ({type(store).__name__}) does not go into a reference; open the database "
+        "with the path or the URL of the store"
+    )
 
 
 def local_folder(store: Store) -> Path | None:

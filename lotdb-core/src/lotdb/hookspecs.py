@@ -1,6 +1,6 @@
 """The hooks that a plugin may implement, with one class for each kind of plugin.
 
-A plugin is a module (or object) named by an entry point in one of four groups::
+A plugin is a module (or object) named by an entry point in one of five groups::
 
     [project.entry-points."lotdb.backend"]      where payloads are stored
     mine = "my_package.plugin"
@@ -8,6 +8,7 @@ A plugin is a module (or object) named by an entry point in one of four groups::
     [project.entry-points."lotdb.ingester"]     which files can be ingested
     [project.entry-points."lotdb.node"]         node types, attribute types, listeners
     [project.entry-points."lotdb.command"]      commands of the command line
+    [project.entry-points."lotdb.storage"]      where the records of the tree are stored
 
 The module defines functions marked with :data:`hookimpl`. It should import nothing heavy at its top, because
 LOTDB loads several plugins and uses only one of them.
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
     from lotdb.interfaces.ingester import Answer, TargetFile
     from lotdb.interfaces.loader import Database
     from lotdb.interfaces.sources import SourceFile
+    from lotdb.interfaces.storage import Storage
     from lotdb.tree.changes import Changes
     from lotdb.tree.handle import Handle
     from lotdb.values.values import ValueType
 
-__all__ = ["BackendSpec", "CommandSpec", "IngesterSpec", "NodeSpec", "hookimpl", "hookspec"]
+__all__ = ["BackendSpec", "CommandSpec", "IngesterSpec", "NodeSpec", "StorageSpec", "hookimpl", "hookspec"]
 
 hookspec = pluggy.HookspecMarker("lotdb")
 hookimpl = pluggy.HookimplMarker("lotdb")
@@ -227,3 +229,22 @@ class CommandSpec:
     @hookspec
     def lotdb_register_commands(self, group: click.Group) -> None:
         """Add commands to *group*, each under the name of its entry point."""
+
+
+class StorageSpec:
+    """Group ``lotdb.storage``: where the records of the tree are stored.
+
+    The entry point's name is the storage's name: the one that users pass as ``storage=``, or the scheme of
+    the URL that they pass in place of a folder. The plugin is loaded when such a database is opened::
+
+        @hookimpl
+        def lotdb_get_storage(name):
+            if name != "mine":
+                return None
+            from my_package.storage import MyStorage   # imports the heavy library
+            return MyStorage
+    """
+
+    @hookspec(firstresult=True)
+    def lotdb_get_storage(self, name: str) -> type[Storage] | None:
+        """The class of the storage called *name*, or None for other names."""

@@ -1,8 +1,10 @@
 """The public names, from the rooms that define them. ``lotdb`` hands them on; take them from there."""
 
+from lotdb.backups.restored import restore
 from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
 from lotdb.database import LOTDB
+from lotdb.database.copied import BackupReport
 from lotdb.database.session import Savepoint
 from lotdb.database.stats import Stats
 from lotdb.database.upkeep import Damage
@@ -17,6 +19,7 @@ from lotdb.errors import (
     DatabaseFormatError,
     DatabaseNotFoundError,
     DataMismatchError,
+    DisconnectedError,
     ExportError,
     FileSystemError,
     IngestError,
@@ -30,6 +33,8 @@ from lotdb.errors import (
     ListenerWarning,
     LotdbError,
     MissingPluginError,
+    MomentGoneError,
+    MomentNotFoundError,
     NoAxisError,
     NodeExistsError,
     NodeNotFoundError,
@@ -54,7 +59,9 @@ from lotdb.files.tree_index import IngestedTree, TreeIndex
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
+from lotdb.interfaces.object_store import ObjectStore
 from lotdb.interfaces.sources import SourceFile
+from lotdb.interfaces.storage import Storage, StorageContext
 from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.reader_writer import DataReader, DataWriter
@@ -73,6 +80,7 @@ __all__ = [
     "AttributeNotFoundError",
     "Backend",
     "BackendContext",
+    "BackupReport",
     "BaseNode",
     "Blocks",
     "Change",
@@ -90,6 +98,7 @@ __all__ = [
     "DatabaseExistsError",
     "DatabaseFormatError",
     "DatabaseNotFoundError",
+    "DisconnectedError",
     "ExportError",
     "FileSystemError",
     "IngestError",
@@ -107,12 +116,15 @@ __all__ = [
     "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
+    "MomentGoneError",
+    "MomentNotFoundError",
     "NoAxisError",
     "NodeDataset",
     "NodeDatasets",
     "NodeExistsError",
     "NodeNotFoundError",
     "NodeVariable",
+    "ObjectStore",
     "Payload",
     "PayloadExistsError",
     "PayloadInfo",
@@ -127,6 +139,8 @@ __all__ = [
     "SourceFile",
     "StaleNodeError",
     "Stats",
+    "Storage",
+    "StorageContext",
     "StoredSegment",
     "TargetFile",
     "TreeIndex",
@@ -150,5 +164,6 @@ __all__ = [
     "payload",
     "plugins",
     "read_many",
+    "restore",
     "upgrade",
 ]

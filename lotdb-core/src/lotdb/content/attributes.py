@@ -147,6 +147,8 @@ def write(node: Handle, named: Mapping[str, Any]) -> None:
     is_new = entry[1] == () and entry[0] in node._tree.plugins.unchecked
     if is_new and (leaf := simple_leaf(entry[0], named)):
         container = node._container_to_write()
+        if node._tree.touched is not None:
+            node._tree.touched.mark((node, None))
         if node._tree.steps is None:
             container[node._key] = leaf
         else:

@@ -392,11 +392,41 @@ class Payload:
         place = cast("Handle", UnboundNode(self._node._path(), unbound))
         return Payload(place, self.name, unbound.free(self._record))
 
+    def reference(self) -> Payload:
+        """The same payload as a reference: any thread of any process reads it, and the connection may close.
+
+        It names the database, the commit that this connection sees, the node and the payload, in a few
+        hundred bytes, and holds no data. What reads through it is opened when it is first used, once per
+        process. A payload is pickled as such a reference; see :meth:`lotdb.BaseNode.reference`.
+
+        Raises
+        ------
+        UnsupportedValueError
+            If it is in no database, or its node has changes that are not committed; or if a setting of a
+            backend may hold credentials.
+        ClosedError
+            If the connection is closed.
+        """
+        top: Any = self._node._top()
+        made: Payload = top._tree.reference(type(self._node), self._node._keys(), (self.name, self._record))
+        return made
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        return self.reference().__reduce_ex__(protocol)
+
+    # What it shows does not change.
+
+    def __copy__(self) -> Payload:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Payload:
+        return self
+
     def to_dask(self, chunks: Any = None) -> Any:
         """The payload as a dask array, which reads its chunks when they are computed, in any thread.
 
-        Its name is the same for the same data, so dask finds what it has computed before. It can be computed
-        as long as the connection is open, by the schedulers of this process.
+        Its name is the same for the same data, so dask finds what it has computed before. Threads of this
+        process compute it as long as the connection is open; processes get it as a :meth:`reference`.
 
         Parameters
         ----------

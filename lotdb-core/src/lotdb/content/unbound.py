@@ -82,9 +82,13 @@ class Unbound:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise UnsupportedValueError(
-            f"what reads from {self} cannot be pickled, because it works in this process only; compute with "
-            "threads (dask: scheduler='threads'), or open the database in the other process"
+            f"what reads from {self} cannot be pickled, because it works in this process only; pickle the "
+            "payload or the node, which become references"
         )
+
+    def reference(self, kind: type[Any], keys: tuple[str, ...], payload: Any = None) -> Any:
+        """As that of the tree; any thread may call it."""
+        return self._tree.reference(kind, keys, payload)
 
     def check(self) -> None:
         """Raise the right error if the connection is closed; any thread may call it."""
@@ -246,6 +250,12 @@ class UnboundNode:
 
     def _path(self) -> str:
         return self._where
+
+    def _keys(self) -> tuple[str, ...]:
+        return tuple(self._where.split("/")) if self._where else ()
+
+    def _top(self) -> UnboundNode:
+        return self
 
     def _place(self) -> str:
         return f"node {self._where!r}" if self._where else "the root"

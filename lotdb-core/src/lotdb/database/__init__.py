@@ -14,15 +14,18 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import transaction
 from transaction.interfaces import TransientError
 
-from lotdb.database import upkeep
+from lotdb.database import sweeping, upkeep
+from lotdb.database.choosing import choose, mark, where_is
+from lotdb.database.copied import BackupReport, Progress
 from lotdb.database.opened import NOBODY, Opened, living
 from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
 from lotdb.database.stats import Stats, stats
@@ -34,10 +37,12 @@ from lotdb.errors import (
     DatabaseFormatError,
     InvalidOptionError,
     UnsafeRecordError,
+    UnsupportedValueError,
     WrongNodeError,
     WrongThreadError,
     system_errors,
 )
+from lotdb.interfaces.storage import Storage
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import Children
 from lotdb.records.entries import new_branch
@@ -45,15 +50,7 @@ from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.renamed import ARGUMENTS, DATABASE, answer, answers_itself, hide, refuse
 from lotdb.segments.backends import Backends
-from lotdb.storage import (
-    SafeFileStorage,
-    may_get_root,
-    open_database,
-    open_storage,
-    pack_database,
-    patiently,
-    uninterrupted,
-)
+from lotdb.storage import open_database, patiently, uninterrupted
 from lotdb.storage.waiting import LimitedLock
 
 if TYPE_CHECKING:
@@ -72,6 +69,8 @@ class LOTDB(Opened):
     ----------
     path
         The folder; created if it does not exist. While the database is closed, it may be moved and copied.
+        Or the URL of a database on a server, whose scheme is the name of a storage, such as
+        ``"postgresql://user@host/results"``.
     name
         Name of the data file in the folder. The names of all other files of the database begin with it.
     new
@@ -80,6 +79,13 @@ class LOTDB(Opened):
     read_only
         True to open a database that cannot be changed, beside a process that writes. Each transaction shows
         the last commit before it began; see :meth:`refresh`.
+    storage
+        Name of the storage, where the tree lies, such as ``"file"`` or ``"sqlite"``. It is noted in the
+        folder: for a database that exists it may be left out. A new one is in ``"file"`` by default.
+    payloads
+        Where payloads lie, if not in the database's folder: the URL of a store, such as
+        ``"s3://bucket/prefix"``; of a database on a server also a folder. A new database notes it, without a
+        user's name and password. Passed to one that exists, it counts for this opening.
     durability : {"full", "process"}
         ``"full"``: a commit survives a power cut. ``"process"``: it survives a killed process only, and costs
         less.
@@ -120,6 +126,8 @@ class LOTDB(Opened):
         new: bool = False,
         read_only: bool = False,
         *,
+        storage: str | None = None,
+        payloads: str | os.PathLike[str] | None = None,
         durability: Literal["full", "process"] = "full",
         timeout: float | None = None,
         default_backend: str = "blob",
@@ -127,15 +135,18 @@ class LOTDB(Opened):
         plugins: Plugins | None = None,
         plugins_off: Sequence[str] = (),
     ) -> None:
-        self.path = _check_path(path)
+        self._where = where_is(path, name, payloads)
+        self.path = self._where.path
         self.name = name
         self.read_only = read_only
         self.plugins = check_plugins(plugins, plugins_off)
         self.default_backend = default_backend
         _check_timeout(timeout)
         _check_backends(self.plugins, default_backend, backends)
+        self._choose = partial(choose, self.plugins, storage=storage, timeout=timeout)
         self._durability = durability
         self._backend_configs = dict(backends or {})
+        self._directory = Path.cwd() if backends else Path()
         self._sessions: dict[str, Session] = {}
         self._connections = WeakValueDictionary()
         self._refusal = None
@@ -162,22 +173,30 @@ class LOTDB(Opened):
             attempt()
 
     def _open(self, *, new: bool) -> None:
-        with uninterrupted(), system_errors("the database cannot be opened", os.fspath(self.path)):
-            storage = open_storage(
-                self.path, self.name, new=new, read_only=self.read_only, durability=self._durability
+        with uninterrupted(), system_errors("the database cannot be opened", self._where.full):
+            self._storage = self._choose(
+                self._where, new=new, read_only=self.read_only, durability=self._durability
             )
-            zodb = open_database(storage)
             try:
-                database_id, formats = _prepare_root(self, zodb)
-                backends = self._open_backends(database_id, formats)
+                zodb = open_database(self._storage.begin())
+                try:
+                    database_id, formats, payloads = _prepare_root(self, zodb)
+                    self._where = self._where.with_payloads(payloads)
+                    self.path = self._where.path
+                    mark(self._storage)
+                    self._storage.created()
+                    backends = self._open_backends(database_id, formats)
+                except BaseException:
+                    zodb.close()
+                    raise
             except BaseException:
-                zodb.close()
+                self._storage.abandon()
                 raise
             self._id = database_id
             self._zodb, self._backends = zodb, backends
             self._hold_snapshots()
             # It must not keep the database itself in use.
-            self._let_go = weakref.finalize(self, _let_go, zodb, backends)
+            self._let_go = weakref.finalize(self, _let_go, self._storage, backends)
             self._let_go.atexit = False
 
     def _open_backends(self, database_id: str, formats: Mapping[str, int]) -> Backends:
@@ -190,11 +209,22 @@ class LOTDB(Opened):
             database_id=database_id,
             configs=self._backend_configs,
             formats=formats,
+            storage=self._storage.name,
+            store=self._where.store,
+            many_writers=self._storage.many_writers,
+            has_blobs=self._storage.has_blobs,
+            homeless=self._where.make_place(str(self), self._durability, read_only=self.read_only),
         )
 
     def __repr__(self) -> str:
         state = ", closed" if self._refusal else ", read-only" if self.read_only else ""
-        return f"<LOTDB {os.fspath(self.path / self.name)!r}{state}>"
+        return f"<LOTDB {self._shown!r}{state}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise UnsupportedValueError(
+            f"{self} cannot be pickled or copied, because it is open in this process; send its path, or the "
+            "nodes that are to be read, which become references"
+        )
 
     @property
     def closed(self) -> bool:
@@ -336,10 +366,21 @@ class LOTDB(Opened):
 
     # -- upkeep --------------------------------------------------------------------------------------
 
-    def pack(self) -> None:
+    def pack(self, *, grace_s: float | None = None, sweep_outside: bool = False) -> None:
         """Free the disk space of data that no transaction, copy or open reader can reach any more.
 
         What a reader of any process sees is kept until its transaction ends. Nobody waits.
+
+        Parameters
+        ----------
+        grace_s
+            Where several processes write: arrays that were stored less than so many seconds ago are left
+            alone, since another process may be about to commit them; by default those of the last hour. A
+            transaction that took longer, and whose arrays are gone, fails with a ``ConflictError``.
+        sweep_outside
+            True says that no copy of this database uses the places outside of its folder where settings
+            such as ``store`` put arrays: then they are swept, too. A copy has the same id, and what it has
+            written there since would look unused.
 
         Raises
         ------
@@ -355,10 +396,15 @@ class LOTDB(Opened):
         """
         self._check()
         upkeep.check_can_pack(self)
-        with uninterrupted(), system_errors("packing was not finished", self._data_file):
+        sweeping.check_grace(grace_s)
+        with (
+            uninterrupted(),
+            system_errors("packing was not finished", self._data_file),
+            self._storage.announcing_pack(),
+        ):
             self._refuse_rings()
-            self._unless_dropped(lambda: pack_database(self._zodb, oldest_tid=self._oldest_snapshot()))
-            upkeep.sweep(self)
+            self._unless_dropped(lambda: self._storage.pack(self._oldest_snapshot(), self._zodb.references))
+            sweeping.sweep(self, grace_s=grace_s, outside=sweep_outside)
             upkeep.tell_backends(self)
 
     def _refuse_rings(self) -> None:
@@ -392,6 +438,60 @@ class LOTDB(Opened):
                 return stats(self, session.root)
         finally:
             session.close()
+
+    def backup(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        verify: bool = False,
+        progress: Progress | None = None,
+        backends: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> BackupReport:
+        """Copy the last commit, and all before it, to another folder, while commits go on.
+
+        The folder is a database itself, which can be opened. If it has an earlier backup of this database,
+        only what is new is copied, also after a pack. A backup that is interrupted, however it is, leaves the
+        earlier one as it was; the next one goes on. A pack that runs meanwhile frees nothing. It can be made
+        in another process than the one that writes, from a database that was opened read-only.
+
+        Parameters
+        ----------
+        target
+            The folder; made if it does not exist.
+        verify
+            True to read the whole copy afterwards, every byte of it.
+        progress
+            Function that is called with the number of bytes copied, the number of all that are to be copied,
+            and the last file.
+        backends
+            Settings for backends of the copy, as for :class:`LOTDB`. A backend that stores its arrays outside
+            of this database's folder copies them to the store that is named here. If none is, they are not
+            copied, and a warning says so.
+
+        Returns
+        -------
+        BackupReport
+            How much was copied.
+
+        Raises
+        ------
+        DatabaseExistsError
+            If the folder has something else: another database, a copy that was changed since, or commits
+            that this database has lost. Nothing was changed.
+        DatabaseBusyError
+            If another backup, or a program, writes to the folder.
+        DamagedError
+            If a record, or with *verify* anything, is damaged.
+        FileSystemError
+            If the system could not read or write a file, for instance because the disk is full.
+        InvalidOptionError
+            If the folder lies in that of the database.
+        """
+        self._check()
+        made: BackupReport = import_module("lotdb.backups.backup").backup(  # it stands above this one
+            self, target, verify=verify, progress=progress, backends=backends
+        )
+        return made
 
     def refresh(self) -> None:
         """See what other processes have committed, in the open connections of this thread.
@@ -457,16 +557,6 @@ class LOTDB(Opened):
                 last_to_first.callback(session.close)
 
 
-def _check_path(path: Any) -> Path:
-    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str) or not os.fspath(path):
-        raise InvalidOptionError(f"path is {path!r}; use the path of a folder, as text")
-    try:
-        os.fsencode(path)
-    except UnicodeEncodeError as error:
-        raise InvalidOptionError(f"path {path!r} cannot be the name of a folder: {error.reason}") from error
-    return Path(path)
-
-
 def _check_timeout(timeout: Any) -> None:
     if timeout is None:
         return
@@ -495,34 +585,42 @@ def _nothing() -> None:
     """Stands for ``_let_go`` before anything is open."""
 
 
-def _let_go(zodb: ZODB.DB, backends: Backends) -> None:
+def _let_go(storage: Storage, backends: Backends) -> None:
     """Free the files and locks of a database that was dropped unclosed, or could not be opened."""
     with uninterrupted(), contextlib.suppress(Exception):
-        if isinstance(storage := zodb.storage, SafeFileStorage):  # none if it is closed
-            storage.abandon()
+        storage.abandon()
         backends.close()
 
 
 def _is_same(one: LOTDB, other: LOTDB) -> bool:
-    return one.name == other.name and one.path.absolute() == other.path.absolute()
+    return one._where.full == other._where.full
 
 
-def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int]]:
-    """Create the root of an empty database; of any, its id, and the forms that backends have written in."""
+def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int], str]:
+    """Create the root of an empty database.
+
+    Of any, its id, the forms that backends have written in, and where payloads are if not in the folder.
+    """
     manager = transaction.TransactionManager(explicit=True)
     connection = zodb.open(manager)
     try:
         with manager:
             root = connection.root()
-            if len(root) == 0 and not may_get_root(zodb.storage):
+            if len(root) == 0 and not database._storage.may_create_root():
                 raise DamagedError(f"{database} holds commits, but no tree; nothing was changed")
-            if len(root) == 0 and not database.read_only:
+            is_new = len(root) == 0
+            if is_new and not database.read_only:
                 root["lotdb"] = FORMAT
                 root["id"] = uuid.uuid4().hex
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
+            # One on a server may be created before anybody needs a place for payloads.
+            may_note = "payloads" not in root and (is_new or database._where.url)
+            if database._where.noted and may_note and not database.read_only:
+                root["payloads"] = database._where.noted
             found, database_id = root.get("lotdb"), root.get("id")
             formats = check_formats(root.get(FORMATS_KEY))
+            payloads = root.get("payloads", "")
     except UnsafeRecordError as error:
         raise DatabaseFormatError(f"{database} is not a LOTDB database: {error}") from error
     finally:
@@ -530,7 +628,7 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int
     if found != FORMAT:
         what = "it is not a LOTDB database" if found is None else f"its format is {found!r}"
         raise DatabaseFormatError(f"{database} cannot be opened: {what}; this version reads format {FORMAT}")
-    return str(database_id), formats
+    return str(database_id), formats, payloads if type(payloads) is str else ""
 
 
 # A forked child has copies of all these objects. If both processes used them, the data file would be damaged.
@@ -540,10 +638,11 @@ _open_databases: WeakValueDictionary[int, LOTDB] = WeakValueDictionary()
 def _refuse_in_child() -> None:
     for database in living(_open_databases):
         if database._why_refused() is None:
+            database._storage.forsake()
             database._give_up(
                 WrongThreadError(
                     f"{database} was opened by process {database._pid} before this one was forked from it; "
-                    "open it in one process only, after the fork"
+                    "open it in one process only, after the fork, or give the child node.reference()"
                 )
             )
 

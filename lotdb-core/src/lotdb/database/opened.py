@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import threading
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from ZODB.utils import p64, u64
 
+from lotdb.database.choosing import Where
 from lotdb.errors import LotdbError, system_errors
+from lotdb.interfaces.storage import Storage
 from lotdb.registry.registry import Plugins
 from lotdb.segments.backends import Backends
 from lotdb.storage import uninterrupted
@@ -59,17 +60,25 @@ class Opened:
     plugins: Plugins
     default_backend: str
     _id: str
+    _where: Where
     _zodb: ZODB.DB
+    _storage: Storage
     _backends: Backends
+    _backend_configs: dict[str, Mapping[str, Any]]
+    _directory: Path  # where relative paths in these begin
     _connections: WeakValueDictionary[int, Connected]  # all that were made and are in use, by their id
     _refusal: LotdbError | None
     _holding: threading.Lock
     _turn: LimitedLock  # held from a commit until its listeners have returned
     _telling: int | None = None  # the thread that is telling listeners of a commit
 
-    @cached_property
+    @property
     def _data_file(self) -> str:
-        return os.path.abspath(self.path / self.name)
+        return self._where.full
+
+    @property
+    def _shown(self) -> str:
+        return self._where.shown
 
     @property
     def id(self) -> str:
@@ -87,14 +96,14 @@ class Opened:
         the database, such as an index, keeps the id with it, and sees whether it has missed a commit.
         """
         self._check()
-        return self._zodb.storage.lastTransaction().hex()  # type: ignore[no-any-return]
+        return self._storage.last_commit().hex()
 
     def connection(self) -> AbstractContextManager[Any]:
         """The root, in a new connection that commits when the block ends and aborts on an exception."""
         raise NotImplementedError
 
     def __str__(self) -> str:
-        return f"database {os.fspath(self.path / self.name)!r}"
+        return f"database {self._shown!r}"
 
     def _register(self, connection: Connected) -> None:
         """Add a connection that is about to be opened."""
@@ -122,17 +131,17 @@ class Opened:
         """
         if self.read_only:
             with uninterrupted(), system_errors("the newest commits cannot be read", self._data_file):
-                self._zodb.storage.follow()
+                self._storage.follow()
 
     def _hold_snapshots(self) -> None:
         """Keep packs of other processes from dropping what this database's connections see.
 
         Called whenever a connection begins to read at a moment, and when it no longer does.
         """
-        if self.read_only:
+        if self.read_only or self._storage.many_writers:
             with self._holding:
                 starts = [each.oldest for each in self._known_connections() if not each.is_closed]
-                self._zodb.storage.hold(p64(u64(min(starts)) - 1) if starts else None)
+                self._storage.hold(p64(u64(min(starts)) - 1) if starts else None)
 
     def _why_refused(self) -> LotdbError | None:
         """The error that says why the database can no longer be used, or None."""
@@ -150,7 +159,7 @@ class Opened:
 
     def _oldest_snapshot(self) -> bytes:
         """The last transaction that each connection sees that is open, or is opened from now on."""
-        last: bytes = self._zodb.storage.lastTransaction()  # first, since others go on opening and committing
+        last = self._storage.last_commit()  # first, since others go on opening and committing
         starts = [each.oldest for each in self._known_connections() if not each.is_closed]
         before: list[bytes] = [p64(u64(start) - 1) for start in starts]
         return min([last, *before])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import threading
 import weakref
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import transaction
 from persistent import Persistent
+from transaction.interfaces import TransientError
 from ZODB import POSException
 from ZODB.utils import p64, u64, z64
 
@@ -24,6 +26,7 @@ from lotdb.errors import (
     ConflictError,
     DamagedError,
     DatabaseFormatError,
+    DisconnectedError,
     FileSystemError,
     InvalidOptionError,
     LotdbError,
@@ -34,6 +37,7 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.interfaces.backend import Backend
+from lotdb.interfaces.installed import plugin_errors
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Bucket, Children
 from lotdb.records.children import buckets
@@ -41,13 +45,14 @@ from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.tree.journal import Journal
+from lotdb.tree.touched import Touched
 from lotdb.tree.tree import Pinned, Tree
 
 if TYPE_CHECKING:
     from ZODB.Connection import Connection
 
 
-__all__ = ["FORMATS_KEY", "ROOT_KEY", "Savepoint", "Session", "check_formats"]
+__all__ = ["FORMATS_KEY", "ROOT_KEY", "Savepoint", "Session", "check_formats", "following"]
 
 ROOT_KEY = "root"
 
@@ -76,6 +81,7 @@ class ConnectedTree(Tree):
         self.database = session.database
         self.default_backend = session.database.default_backend
         self.roots = session.connection.root()["tree"]
+        self.touched = Touched()
         self.stage = Stage(
             session.database._backends,
             join=session.join,
@@ -105,8 +111,7 @@ class ConnectedTree(Tree):
 
     def check_writable(self) -> None:
         self.check()
-        if self._session.database.read_only:
-            raise ReadOnlyError(f"{self} was opened with read_only=True; nothing in it can be changed")
+        self._session.check_writable()
         if not self._session.changed:
             self._session.begin_change()
 
@@ -172,6 +177,11 @@ class ConnectedTree(Tree):
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
 
+    def reference(self, kind: type[Any], keys: tuple[str, ...], payload: Any = None) -> Any:
+        self.check_open()
+        # It stands above, for it opens databases.
+        return import_module("lotdb.database.references").refer(self._session, kind, keys, payload)
+
 
 class Session:
     """A connection with its own transaction, which begins when the one before ends."""
@@ -192,13 +202,13 @@ class Session:
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
         # The connection will read at this moment or at a later one; it is known once the connection is open.
-        self._earliest = _next(database._zodb.storage.lastTransaction())
+        self._earliest = self._first_seen()
         database._register(self)
         try:
             with uninterrupted():
-                database._hold_snapshots()
+                self._hold()
                 database._follow()
-                self.connection: Connection = database._zodb.open(self._manager)
+                self.connection: Connection = self._connect()
                 self.tree = ConnectedTree(self)
                 self.root = BaseNode._at(self.tree, None, ROOT_KEY, None, -1)
                 self._see_formats()
@@ -213,6 +223,17 @@ class Session:
             database._hold_snapshots()
             raise
 
+    def _first_seen(self) -> bytes:
+        """The transaction number before which the connection will read, if not before a later one."""
+        return following(self.database._storage.last_commit())
+
+    def _hold(self) -> None:
+        """Keep packs from dropping what the connection will see."""
+        self.database._hold_snapshots()
+
+    def _connect(self) -> Connection:
+        return self.database._zodb.open(self._manager)
+
     # -- used by the tree and the stage --------------------------------------------------------------
 
     def join(self, stage: Stage) -> None:
@@ -223,6 +244,13 @@ class Session:
         """Make a locator that is a persistent object part of the database, before it is written to."""
         if isinstance(locator, Persistent):
             self.connection.add(locator)
+
+    def check_writable(self) -> None:
+        """Raise ``ReadOnlyError`` if nothing can be changed through this connection."""
+        if self.database.read_only:
+            raise ReadOnlyError(
+                f"{self.database} was opened with read_only=True; nothing in it can be changed"
+            )
 
     def begin_change(self) -> None:
         """Called before the first change of a transaction."""
@@ -303,14 +331,14 @@ class Session:
                     held.enter_context(self.database._turn)
                 if telling is not None:
                     telling.begin()
-                with unmerged(self.exact.keys()):
+                with self._publishing(), unmerged(self.exact.keys()):
                     self._manager.commit()
             except CommitInDoubtError as error:
                 self.database._give_up(error)
                 raise
             except BaseException as error:
                 self._forget_all()
-                if isinstance(error, POSException.ConflictError) and not isinstance(error, LotdbError):
+                if isinstance(error, TransientError) and not isinstance(error, LotdbError):
                     raise ConflictError(
                         f"another transaction changed the same part of {self.database} first; "
                         "nothing of this one was kept, run it again"
@@ -325,9 +353,34 @@ class Session:
                     ) from error
                 raise
             self.undos.clear()
-            self._begin()
+            # What was committed stays so, even if the server that it was sent to is gone by now.
+            with suppress(DisconnectedError):
+                self._begin()
             if telling is not None:
                 telling.tell()
+
+    @contextmanager
+    def _publishing(self) -> Iterator[None]:
+        """A context for a commit, in which no other process's sweep takes what it has written.
+
+        Raises
+        ------
+        ConflictError
+            If a sweep has taken it before.
+        """
+        written = [each for each in self.tree.stage.written if isinstance(each[1], str)]
+        if not self.database._storage.many_writers or not written:
+            yield
+            return
+        with self.database._storage.publishing():
+            for backend, locator in written:
+                with plugin_errors(backend.name):
+                    if not backend.is_stored(locator):
+                        raise ConflictError(
+                            f"what this transaction had written to {self.database} lay uncommitted for so "
+                            "long that a pack has removed it; nothing of this one was kept, run it again"
+                        )
+            yield
 
     def abort(self) -> None:
         """Discard all changes since the last commit, and see what others have committed."""
@@ -380,18 +433,19 @@ class Session:
             self.database._follow()
         finally:
             self._manager.begin()
-            self._see_formats()
             self._start_afresh()
+            self._see_formats()
 
     def _see_formats(self) -> None:
         """At the beginning of a transaction: note what another process may have changed."""
-        if self.database.read_only:
+        if self.database.read_only or self.database._storage.many_writers:
             self.database._hold_snapshots()
             self.database._backends.note_formats(check_formats(self.connection.root().get(FORMATS_KEY)))
 
     def _start_afresh(self) -> None:
         self.tree.steps = None
         self.tree.journal = None
+        self.tree.touched = Touched()
         self.tree.new_epoch()
         self.exact.clear()
         self.changed = False
@@ -443,9 +497,10 @@ def check_formats(stored: Any) -> dict[str, int]:
     return dict(stored)
 
 
-def _next(tid: bytes) -> bytes:
-    following: bytes = p64(u64(tid) + 1)
-    return following
+def following(tid: bytes) -> bytes:
+    """The least transaction number after *tid*."""
+    number: bytes = p64(u64(tid) + 1)
+    return number
 
 
 def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None:

@@ -6,7 +6,6 @@ import os
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ZODB.utils import u64
@@ -15,12 +14,8 @@ from lotdb.content.usage import Counts, Walk, locator_number, records_of
 from lotdb.database.opened import Opened
 from lotdb.interfaces.backend import is_locator
 from lotdb.node_api.nodes import BaseNode
-from lotdb.storage import SafeFileStorage, raw_records
 
 __all__ = ["Stats", "stats"]
-
-# What FileStorage writes for each record, and for each transaction with our checksum, beside the contents.
-_RECORD_BYTES, _TRANSACTION_BYTES, _START_BYTES = 42, 44, 4
 
 
 @dataclass(frozen=True)
@@ -94,30 +89,29 @@ def stats(database: Opened, root: BaseNode) -> Stats:
         segments=live.segments[0],
         tree_bytes=tree_bytes,
         payload_bytes=payload_bytes,
-        free_tree_bytes=max(parts.get(database.name, 0) - tree_bytes, 0),
+        free_tree_bytes=max(database._storage.tree_bytes() - tree_bytes, 0),
         free_payload_bytes=_unused_arrays(database, numbers),
     )
 
 
 def _tree_bytes(database: Opened, live: array[int]) -> int:
-    """What a data file takes that holds these records only, each in its last revision."""
+    """What a storage takes that holds these records only, each in its last revision."""
     sizes, transactions = array("Q", bytes(8 * len(live))), array("Q", bytes(8 * len(live)))
-    for oid, tid, record in raw_records(database._zodb.storage):
+    for oid, tid, record in database._storage.records():
         at = _place(live, u64(oid))
         if at >= 0:
-            sizes[at], transactions[at] = _RECORD_BYTES + len(record), u64(tid)
+            sizes[at], transactions[at] = len(record), u64(tid)
+    records = int(np.count_nonzero(np.asarray(sizes, "u8")))
     written = len(np.unique(np.asarray(transactions, "u8")))
-    return _START_BYTES + sum(sizes) + _TRANSACTION_BYTES * written
+    return database._storage.packed_bytes(records, sum(sizes), written)
 
 
 def _unused_arrays(database: Opened, live: array[int]) -> int:
     """Size of the stored arrays that the tree does not refer to."""
     unused = 0
-    storage: Any = database._zodb.storage
-    if isinstance(storage, SafeFileStorage):
-        for oid, _, path in storage.blob_files():
-            if _place(live, u64(oid)) < 0:
-                unused += os.path.getsize(path)
+    for oid, _, path in database._storage.blob_files():
+        if _place(live, u64(oid)) < 0:
+            unused += os.path.getsize(path)
     for backend in database._backends.in_use():
         for locator, _ in backend.locators():
             if is_locator(locator) and _place(live, locator_number(backend.name, locator)) < 0:
@@ -132,12 +126,14 @@ def _place(live: array[int], number: int) -> int:
 
 def _parts(database: Opened) -> dict[str, int]:
     """Size of each file and folder of the database; a dot in the rest of a name means another database."""
-    folder, prefix = os.path.dirname(database._data_file), f"{database.name}."
-    return {
+    folder, prefix = database._storage.context.folder, f"{database.name}."
+    there = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    beside = {
         name: _size(os.path.join(folder, name))
-        for name in sorted(os.listdir(folder))
+        for name in there
         if name == database.name or (name.startswith(prefix) and "." not in name[len(prefix) :])
     }
+    return {**beside, **database._storage.parts()}
 
 
 def _size(path: str) -> int:

@@ -54,11 +54,11 @@ class Telling:
 
     def begin(self) -> None:
         """Note after which commit this one comes; the database's turn is held from now on."""
-        self._last = self._database._zodb.storage.lastTransaction()
+        self._last = self._database._storage.last_commit()
 
     def tell(self) -> None:
         """Call the listeners, if anything was committed."""
-        commit = self._database._zodb.storage.lastTransaction()
+        commit = self._database._storage.last_commit()
         if commit == self._last:
             return  # all that was changed was undone as well
         if self._changes is None:

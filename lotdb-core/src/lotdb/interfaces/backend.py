@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lotdb.errors import InvalidOptionError
+from lotdb.errors import InvalidOptionError, UnsupportedValueError
 from lotdb.storage.syncing import sync_descriptor, sync_folder, sync_path
 
 __all__ = ["Backend", "BackendContext"]
@@ -47,6 +48,13 @@ class BackendContext:
     format_version
         The :attr:`Backend.format_version` that the database has noted: no array in it is of a newer one. 1 if
         nothing was written yet.
+    store
+        The URL of the place for the arrays of this backend, such as ``s3://bucket/prefix/lotdb.fs.zarr``, if
+        the database keeps its payloads in an object store. Empty: they lie in *folder*.
+    many_writers
+        Several processes may write arrays into the same place at the same time.
+    has_blobs
+        Locators may be ZODB's blobs. If not, the storage of the database keeps none: they must be texts.
     """
 
     folder: Path
@@ -55,6 +63,9 @@ class BackendContext:
     database_id: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     format_version: int = 1
+    store: str = ""
+    many_writers: bool = False
+    has_blobs: bool = True
 
     def sync(self, descriptor: int) -> None:
         """Put the bytes of an open file on the disk, if ``durable``; flush the file first."""
@@ -152,9 +163,10 @@ class Backend(ABC):
     format_version: int = 1
 
     #: Whether the arrays lie in a place that is not moved and copied with the database, as a setting may
-    #: choose one. Set it in ``__init__``. Nothing there is ever garbage to ``LOTDB.pack``, for a copy of the
-    #: database may use it. So that two databases do not share such a place by mistake, note
-    #: ``context.database_id`` in it, and refuse another one's with ``InvalidOptionError``.
+    #: choose one. Set it in ``__init__``. ``LOTDB.pack`` takes nothing there for garbage unless it is called
+    #: with ``sweep_outside=True``, for a copy of the database may use it. So that two databases do not share
+    #: such a place by mistake, note ``context.database_id`` in it, and refuse another one's with
+    #: ``InvalidOptionError``.
     is_outside: bool = False
 
     def __init__(self, context: BackendContext) -> None:
@@ -174,6 +186,32 @@ class Backend(ABC):
         may return a new persistent object instead; the core adds it to the connection.
         """
         return LOCATOR_PREFIX + uuid.uuid4().hex
+
+    @classmethod
+    def settings_to_send(cls, config: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
+        """What of the settings *config* goes into references, for another process to read the same arrays.
+
+        Never give out what may hold credentials: the other process has its own, such as from its environment.
+        The default refuses all settings. The values must be texts, numbers, or tuples of them.
+
+        Parameters
+        ----------
+        config
+            The settings, as the user gave them.
+        directory
+            The working directory when the database was opened: relative paths begin there.
+
+        Raises
+        ------
+        UnsupportedValueError
+            If they may hold credentials, or mean something in this process only.
+        """
+        if config:
+            raise UnsupportedValueError(
+                f"the settings of backend {cls.name!r} cannot go into a reference, because it does not say "
+                "which of them hold credentials (see Backend.settings_to_send)"
+            )
+        return {}
 
     @classmethod
     def check_options(
@@ -228,7 +266,8 @@ class Backend(ABC):
 
     def _scratch(self) -> Path | None:
         # Beside the data, because the system's temporary folder may be small, or in memory.
-        return self.context.folder.parent if self.context is not None else None
+        parent = self.context.folder.parent if self.context is not None else None
+        return parent if parent is not None and parent.is_dir() else None
 
     @abstractmethod
     def read_into(self, locator: Any, first_row: int, out: np.ndarray[Any, Any]) -> None:
@@ -268,6 +307,24 @@ class Backend(ABC):
         locators are persistent objects lists nothing, because ZODB collects them.
         """
         return ()
+
+    def is_stored(self, locator: Any) -> bool:
+        """Whether the array *locator*, which :meth:`write` has written, is still there as a whole.
+
+        It is asked before a commit if other processes write to the same database: their sweep may have taken
+        what lay uncommitted for long. The default looks through :meth:`locators`.
+        """
+        return any(each == locator for each, _ in self.locators())
+
+    def now(self) -> float:
+        """The time by the clock that tells the times of :meth:`locators`, in seconds since the epoch.
+
+        The default makes a file in the folder and looks at its time: a shared folder has a clock of its own.
+        """
+        if self.context is None or not self.context.folder.is_dir():
+            return time.time()
+        with tempfile.TemporaryFile(dir=self.context.folder) as file:
+            return os.fstat(file.fileno()).st_mtime
 
     def files(self, locator: Any) -> Iterable[tuple[str, int]]:
         """Path and size in bytes of each file that holds *locator*; none if unknown.

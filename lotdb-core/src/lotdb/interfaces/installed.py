@@ -17,6 +17,7 @@ __all__ = [
     "BACKEND",
     "INGESTER",
     "NODE",
+    "STORAGE",
     "distribution_of",
     "look_up",
     "plugin_errors",
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 # The groups of entry points.
-BACKEND, INGESTER, NODE = "lotdb.backend", "lotdb.ingester", "lotdb.node"
+BACKEND, INGESTER, NODE, STORAGE = "lotdb.backend", "lotdb.ingester", "lotdb.node", "lotdb.storage"
 
 
 def look_up(group: str) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, SupportsIndex, TypeVar, cast, overload
 
 from lotdb.content import attributes, payloads
 from lotdb.content.attributes import Attributes
@@ -135,6 +135,46 @@ class BaseNode(PerhapsData):
         kinds = LeftToDataNodes, Renamed
         left = {name for name, value in vars(BaseNode).items() if isinstance(value, kinds)}
         return [name for name in object.__dir__(self) if name not in left or hasattr(type(self), name)]
+
+    # -- in other threads and processes --------------------------------------------------------------
+
+    def reference(self) -> Self:
+        """The same node as a reference: any thread of any process reads it, and the connection may close.
+
+        It shows the node as it was after the commit that this connection sees, and cannot be changed. It
+        names the database, the commit and the path, in a few hundred bytes, and holds no data. It opens the
+        database when it is first used, once per process, and each thread reads through a connection of its
+        own; what you get from it, such as its children, belongs to the thread that got it.
+
+        Pickling a node makes such a reference of it: that is what a worker process gets. A pack keeps the
+        state after that commit as long as this connection sees it, and as long as somebody reads by the
+        reference; in between, it may be dropped.
+
+        Raises
+        ------
+        UnsupportedValueError
+            If the node is in no database, or it or something below it has changes that are not committed; or
+            if a setting of a backend may hold credentials.
+        ClosedError
+            If the connection is closed.
+        StaleNodeError
+            If the node is gone.
+        """
+        tree = self._top()._tree
+        if tree.is_here():
+            self._entry()
+        return cast("Self", tree.reference(type(self), self._keys()))
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        return self.reference().__reduce_ex__(protocol)
+
+    def __copy__(self) -> Self:
+        """The node itself: a handle names a place, and a second one would name the same."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        """In a database the node itself; of a tree in memory a copy, as :meth:`copy_tree` makes it."""
+        return self if self._tree.owner is not None else cast("Self", self.copy_tree())
 
     # -- children ------------------------------------------------------------------------------------
 

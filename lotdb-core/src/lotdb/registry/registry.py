@@ -23,9 +23,11 @@ from lotdb.errors import (
     system_error,
 )
 from lotdb.interfaces.backend import Backend, check_settings
-from lotdb.interfaces.installed import BACKEND, INGESTER, NODE, distribution_of, look_up
+from lotdb.interfaces.installed import BACKEND, INGESTER, NODE, STORAGE, distribution_of, look_up
+from lotdb.interfaces.storage import Storage
 from lotdb.registry.listing import PluginInfo, PluginTable, State
 from lotdb.segments.memory import MemoryBackend
+from lotdb.storages.one_file import FileStorageKind
 
 if TYPE_CHECKING:
     from lotdb.registry.offered import ValueTypeTable
@@ -50,9 +52,10 @@ _WRAPPABLE = _EVENTS - {"lotdb_committed"}
 # The types that the core has itself, and that check nothing.
 _UNCHECKED = frozenset(("", "data"))
 
-_KINDS = {BACKEND: "backend", INGESTER: "ingester", NODE: "node"}
-_ASKED = {BACKEND: "lotdb_get_backend", NODE: "lotdb_get_node_type"}
-_CALLED = {BACKEND: "backend", NODE: "node type"}  # what messages call that which these hooks give
+_KINDS = {BACKEND: "backend", INGESTER: "ingester", NODE: "node", STORAGE: "storage"}
+_ASKED = {BACKEND: "lotdb_get_backend", NODE: "lotdb_get_node_type", STORAGE: "lotdb_get_storage"}
+# What messages call that which these hooks give.
+_CALLED = {BACKEND: "backend", NODE: "node type", STORAGE: "storage"}
 
 _OUR_BACKENDS = {"blob": "lotdb-backend-blob", "zarr": "lotdb-backend-zarr"}
 
@@ -84,7 +87,8 @@ class Plugins:
 
     def __init__(self, *, off: Iterable[str] = ()) -> None:
         self._manager = pluggy.PluginManager("lotdb")
-        for spec in (hookspecs.BackendSpec, hookspecs.IngesterSpec, hookspecs.NodeSpec):
+        specs = hookspecs.BackendSpec, hookspecs.IngesterSpec, hookspecs.NodeSpec, hookspecs.StorageSpec
+        for spec in specs:
             self._manager.add_hookspecs(spec)
         self._off = _switched_off(off)
         # For the threads of all databases that share it. It is not held while a plugin's code runs.
@@ -93,6 +97,7 @@ class Plugins:
         self._loaded: dict[tuple[str, str], object] = {}  # by the group and the name of the entry point
         self._failures: dict[tuple[str, str], str] = {}
         self._backends: dict[str, type[Backend]] = {}
+        self._storages: dict[str, type[Storage]] = {}
         self._node_types: dict[str, type[Handle] | None] = {}
         self._value_types: ValueTypeTable | None = None
         self._listeners: dict[str, list[Any]] | None = None
@@ -193,6 +198,37 @@ class Plugins:
             return  # which is told when the backend is first used: what it does not hold can be read
         if known is not None:
             check_settings(name, known, config)
+
+    # -- storages ----------------------------------------------------------------------------------
+
+    def storage(self, name: str) -> type[Storage]:
+        """The storage class called *name*.
+
+        Raises
+        ------
+        MissingPluginError
+            If none of that name is installed, or if it is switched off.
+        PluginError
+            If it fails to import, knows itself by another name, or two distributions bring one of that name.
+        """
+        found = self._storages.get(name) if isinstance(name, str) else None
+        if found is None:
+            # What is installed is not searched for the usual one: that takes longer than opening it.
+            is_usual = name == FileStorageKind.name and not self._implementations(_ASKED[STORAGE])
+            found = FileStorageKind if is_usual else self._find(STORAGE, name)
+            if found is None:
+                raise self._missing(STORAGE, name)
+            if not (isinstance(found, type) and issubclass(found, Storage)):
+                raise PluginError(
+                    f"the plugin for storage {name!r} gave {found!r}, not a subclass of lotdb.Storage"
+                )
+            if found.name != name:
+                raise PluginError(
+                    f"the plugin for storage {name!r} gave {found.__name__}, whose name is {found.name!r}; "
+                    "make the two equal"
+                )
+            self._storages[name] = found
+        return found
 
     # -- node types and attribute types ------------------------------------------------------------
 
@@ -359,6 +395,11 @@ class Plugins:
                 self.backend(point.name)
             except LotdbError as error:
                 self._failures.setdefault((BACKEND, point.name), str(error))
+        for point in self._usable(STORAGE):
+            try:
+                self.storage(point.name)
+            except LotdbError as error:
+                self._failures.setdefault((STORAGE, point.name), str(error))
         self._all_value_types()
 
     def _state(self, group: str, point: Any) -> tuple[State, str]:
@@ -374,6 +415,7 @@ class Plugins:
         hooks = {caller.name for caller in self._manager.get_hookcallers(plugin) or ()}
         kinds = {
             "backend": {"lotdb_get_backend"},
+            "storage": {"lotdb_get_storage"},
             "ingester": {
                 "lotdb_ingest_file",
                 "lotdb_identify_file",
@@ -454,6 +496,7 @@ class Plugins:
 
     def _forget(self) -> None:
         self._backends.clear()
+        self._storages.clear()
         self._node_types.clear()
         self._value_types = None
         self._listeners = None
@@ -552,7 +595,7 @@ class Plugins:
                 for each in self._implementations(_ASKED[group]):
                     found = self._ask(group, name, each) if each.plugin is plugin else None
                     # One that gives the same class for whatever name is no help.
-                    if name == getattr(found, "name" if group == BACKEND else "node_type_name", None):
+                    if name == getattr(found, "node_type_name" if group == NODE else "name", None):
                         return point
             except LotdbError:
                 continue

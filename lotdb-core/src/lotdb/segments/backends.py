@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -43,6 +44,14 @@ class Backends:
         What each backend is told of its own, by its name.
     formats
         The version of its form that each backend has written, by its name, if it is not the first.
+    storage
+        The name of the database's storage: no backend can have its name.
+    store
+        The URL of the place for payloads, if they are not beside the data file.
+    many_writers, has_blobs
+        See :class:`lotdb.BackendContext`.
+    homeless
+        Why there is no place for payloads, if there is none.
     """
 
     def __init__(
@@ -55,6 +64,11 @@ class Backends:
         database_id: str,
         configs: Mapping[str, Mapping[str, Any]],
         formats: Mapping[str, int],
+        storage: str = "file",
+        store: str = "",
+        many_writers: bool = False,
+        has_blobs: bool = True,
+        homeless: LotdbError | None = None,
     ) -> None:
         self._plugins = plugins
         self._data_file = data_file
@@ -63,6 +77,11 @@ class Backends:
         self._database_id = database_id
         self._configs = configs
         self._formats = formats
+        self._taken = {*_TAKEN, storage}
+        self._store = store
+        self._many_writers = many_writers
+        self._has_blobs = has_blobs
+        self._homeless = homeless
         self._open: dict[str, Backend] = {}
         self._outdated: list[Backend] = []
         self._lock = LimitedLock("another thread to open a backend")
@@ -85,8 +104,21 @@ class Backends:
                 self._open[name] = backend
         return backend
 
+    @property
+    def data_file(self) -> Path:
+        """The database's file, by its absolute path."""
+        return self._data_file
+
+    @property
+    def formats(self) -> Mapping[str, int]:
+        """The version of its form that each backend has written, by its name, if it is not the first."""
+        return self._formats
+
     def note_formats(self, formats: Mapping[str, int]) -> None:
         """Open backends anew, when next used, for which another process has noted another version since."""
+        # Versions only rise; an earlier moment has noted lower ones.
+        risen = {name: number for name, number in formats.items() if number > self._formats.get(name, 1)}
+        formats = {**self._formats, **risen}
         if formats != self._formats:
             with uninterrupted(), self._lock:
                 changed = [name for name in self._open if formats.get(name) != self._formats.get(name)]
@@ -95,7 +127,9 @@ class Backends:
                 self._formats = formats
 
     def _open_one(self, name: str) -> Backend:
-        if name in _TAKEN:
+        if self._homeless is not None:
+            raise self._homeless
+        if name in self._taken:
             raise PluginError(f"no backend can be called {name!r}: a part of the database has that name")
         cls = self._plugins.backend(name)
         _check_number(cls, "format_version")
@@ -117,6 +151,9 @@ class Backends:
                     database_id=self._database_id,
                     config=self._configs.get(name, {}),
                     format_version=noted,
+                    store=f"{self._store}/{folder.name}" if self._store else "",
+                    many_writers=self._many_writers,
+                    has_blobs=self._has_blobs,
                 )
             )
         except LotdbError:
@@ -137,14 +174,17 @@ class Backends:
 
     def in_use(self) -> Iterator[Backend]:
         """The backends that are open, configured, or keep files beside the database."""
+        if self._homeless is not None:
+            return
         prefix = f"{self._data_file.name}."
-        with os.scandir(self._data_file.parent) as entries:
+        folders = set()
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._data_file.parent) as entries:
             folders = {
                 entry.name.removeprefix(prefix)
                 for entry in entries
                 if entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False)
             }
-        for name in sorted((folders | self._configs.keys() | self._open.keys()) - _TAKEN):
+        for name in sorted((folders | self._configs.keys() | self._open.keys()) - self._taken):
             try:
                 yield self(name)
             except MissingPluginError:

@@ -33,17 +33,22 @@ from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.older import NAME, older_in, refuse_older
 from lotdb.storage.parts import check_file, check_folder, is_there, read_part
 
-__all__ = ["FORMAT", "LAYOUT", "MARKER", "DatabaseFolder"]
+__all__ = ["FORMAT", "LAYOUT", "MARKER", "DatabaseFolder", "check_name", "marked_storage", "marker_of"]
 
 #: The version of the folder's format.
 FORMAT = 1
 #: What the marker holds.
 MARKER = json.dumps({"format": FORMAT, "product": "lotdb"}).encode() + b"\n"
+#: The version of the marker of a folder in another storage, which it names. An older LOTDB refuses it.
+STORAGE_FORMAT = 2
 #: How ZODB arranges blob files: eight levels of folders, one for each byte of the object id.
 LAYOUT = "bushy"
 
 # Files beside the data file that may be opened or replaced, and those in the blob folder.
 _FILES = (
+    ".backup",
+    ".backup.new",
+    ".copy",
     ".end",
     ".end.new",
     ".index",
@@ -80,7 +85,7 @@ class DatabaseFolder:
         InvalidOptionError
             *path* is a file or no path at all, or *name* is not one plain file name.
         """
-        _check_name(name)
+        check_name(name)
         return cls(_folder_path(path, name), name)
 
     @cached_property  # an opening asks for it thirty times
@@ -211,6 +216,11 @@ class DatabaseFolder:
 
     def refuse_lost_data(self) -> None:
         """Raise if the data file is gone and other parts are left."""
+        if is_there(self.data_file + ".backup") and not is_there(self.data_file):
+            raise DamagedError(
+                f"the first backup to {self.path} was not finished, so there is no database in it yet: make"
+                " the backup again, which goes on where it stopped"
+            )
         if remains := self.remains():
             lost = "empty" if self.data_kind() == "empty" else "missing"
             raise DamagedError(
@@ -262,7 +272,8 @@ class DatabaseFolder:
             )
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise ``InvalidOptionError`` unless *name* is one plain file name."""
     plain = isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
     if not plain or len(name.encode(errors="replace")) > 200 or not _is_text(name):
         raise InvalidOptionError(f"name is {name!r}, but must be one plain file name, such as 'lotdb.fs'")
@@ -364,6 +375,31 @@ def _check_marker(path: str) -> None:
             f"{path} names format {version!r}, and this LOTDB knows format {FORMAT}; upgrade it with:"
             " pip install --upgrade lotdb-core"
         )
+
+
+def marker_of(storage: str) -> bytes:
+    """What the marker of a database in *storage* holds, for another storage than a data file."""
+    about = {"format": STORAGE_FORMAT, "product": "lotdb", "storage": storage}
+    return json.dumps(about).encode() + b"\n"
+
+
+def marked_storage(marker: str) -> str | None:
+    """The storage that the file *marker* names; None if there is none, or if it is that of a data file.
+
+    What is wrong with it is said by who opens that.
+    """
+    try:
+        content = read_part(marker, 4096)
+    except OSError:  # of which DamagedError is one
+        return None
+    if content == MARKER:
+        return None
+    try:
+        about = json.loads(content)
+        is_known = about["product"] == "lotdb" and about["format"] == STORAGE_FORMAT
+        return about["storage"] if is_known and type(about["storage"]) is str else None
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _check_layout(path: str) -> None:

@@ -11,7 +11,7 @@ import logging
 
 __all__ = ["silence"]
 
-_LOGGERS = ("ZODB", "txn", "zc.lockfile")
+_LOGGERS = ("ZODB", "relstorage", "txn", "zc.lockfile")
 
 
 def silence() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from typing import Any, NoReturn
 
 from ZODB.FileStorage import FileStorage
@@ -17,7 +17,7 @@ from ZODB.POSException import ConflictError
 from lotdb.errors import UnsafeRecordError
 from lotdb.storage.classes import check_record
 
-__all__ = ["RestrictedLoading", "unmerged"]
+__all__ = ["RestrictedLoading", "check_merge", "refuse_unmerged", "unmerged"]
 
 
 _unmerged = threading.local()
@@ -38,21 +38,14 @@ class RestrictedLoading(FileStorage):
 
         ZODB imports what a record names and calls it. So the same bytes are first unpickled with the list.
         """
-        if oid in getattr(_unmerged, "oids", ()):
-            raise ConflictError(oid=oid, serials=(committedSerial, oldSerial))
+        serials = committedSerial, oldSerial
+        refuse_unmerged(oid, serials)
         revisions = [
             self.loadSerial(oid, oldSerial),
             committedData or self.loadSerial(oid, committedSerial),
             newpickle,
         ]
-        try:
-            for revision in revisions:
-                check_record(revision)
-        except UnsafeRecordError:
-            raise
-        except Exception as error:
-            # What cannot be read to its end was not checked to its end, so ZODB must not see it.
-            raise ConflictError(oid=oid, serials=(committedSerial, oldSerial)) from error
+        check_merge(oid, revisions, serials)
         merged: bytes = super().tryToResolveConflict(
             oid, committedSerial, oldSerial, newpickle, committedData
         )
@@ -71,17 +64,45 @@ class RestrictedLoading(FileStorage):
         _refuse("history")
 
 
+def check_merge(oid: bytes, revisions: Iterable[bytes], serials: tuple[bytes, ...] | None = None) -> None:
+    """Raise unless a conflict about *oid* may be resolved by ZODB from *revisions*.
+
+    Raises
+    ------
+    ConflictError
+        :func:`unmerged` says so, or a revision cannot be read.
+    UnsafeRecordError
+        A revision names a class that is not on the list.
+    """
+    refuse_unmerged(oid, serials)
+    try:
+        for revision in revisions:
+            check_record(revision)
+    except UnsafeRecordError:
+        raise
+    except Exception as error:
+        # What cannot be read to its end was not checked to its end, so ZODB must not see it.
+        raise ConflictError(oid=oid, serials=serials) from error
+
+
+def refuse_unmerged(oid: bytes, serials: tuple[bytes, ...] | None = None) -> None:
+    """Raise ``ConflictError`` if the transaction that this thread commits depends on *oid*."""
+    if oid in getattr(_unmerged, "oids", ()):
+        raise ConflictError(oid=oid, serials=serials)
+
+
 @contextlib.contextmanager
 def unmerged(oids: Set[bytes]) -> Iterator[None]:
     """While this thread commits, let a conflict about one of *oids* be one, whatever could be merged.
 
     ZODB forgets that a transaction depends on a record if it changes that record as well.
     """
+    before = getattr(_unmerged, "oids", ())
     _unmerged.oids = oids
     try:
         yield
     finally:
-        del _unmerged.oids
+        _unmerged.oids = before
 
 
 def _refuse(what: str) -> NoReturn:

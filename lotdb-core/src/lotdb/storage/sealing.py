@@ -9,6 +9,9 @@ Unpickling a record stops after the second pickle, so nothing has to be cut off:
 packer and conflict resolution read such records as they are. And the CRC-32 of anything that ends in its own
 CRC-32 is one constant (the "residue" of ISO-HDLC CRC-32), so checking is one call without a copy. Records of
 before end in ``b"\\0L"`` and the CRC-32 of all before it; they are read, and a pack seals them as of now.
+
+A storage that learns the id of a transaction when its records are written already has ``b"\\0O"`` and the
+CRC-32 of the object's id in place of the first two.
 """
 
 from __future__ import annotations
@@ -38,10 +41,20 @@ from lotdb.storage.transactions import (
     transaction_header,
 )
 
-__all__ = ["RESIDUE", "ChecksummedRecords", "belongs", "is_intact", "seal", "unsealed"]
+__all__ = [
+    "RESIDUE",
+    "ChecksummedRecords",
+    "belongs",
+    "is_intact",
+    "seal",
+    "seal_as_of",
+    "seal_object",
+    "unsealed",
+]
 
 _MARK = RECORD_MARK[1:]
 _OLD_MARK = b".\0L"
+_OBJECT_MARK = b".\0O"
 #: The CRC-32 of what ends in its own CRC-32.
 RESIDUE = 0x2144DF1C
 _STATUS = 16  # where a transaction's header has its status
@@ -60,6 +73,26 @@ def seal(record: bytes, oid: bytes, tid: bytes) -> bytes:
     return sealed + crc32(sealed).to_bytes(4, "little")
 
 
+def seal_object(record: bytes, oid: bytes) -> bytes:
+    """The record of the object *oid* with its checksums, whatever transaction stores it.
+
+    >>> sealed = seal_object(b"data.", bytes(8))
+    >>> is_intact(sealed), belongs(sealed, bytes(8), b"any time"), belongs(sealed, b"another.", bytes(8))
+    (True, True, False)
+    """
+    return _seal_for(record, crc32(oid).to_bytes(4, "little"))
+
+
+def seal_as_of(record: bytes, sealed: bytes) -> bytes:
+    """The *record* with the checksums of the same object as *sealed*, which :func:`seal_object` has made."""
+    return _seal_for(record, sealed[-8:-4])
+
+
+def _seal_for(record: bytes, whose: bytes) -> bytes:
+    sealed = b"".join((record, _OBJECT_MARK[1:], whose))
+    return sealed + crc32(sealed).to_bytes(4, "little")
+
+
 def is_intact(record: bytes) -> bool:
     """Whether the record is as it was stored.
 
@@ -71,7 +104,7 @@ def is_intact(record: bytes) -> bool:
     """
     if crc32(record) == RESIDUE:
         return True
-    marked = record[-11:-8] == RECORD_MARK or record[-7:-4] == _OLD_MARK
+    marked = record[-11:-8] in (RECORD_MARK, _OBJECT_MARK) or record[-7:-4] == _OLD_MARK
     return not marked and is_pickles(record, 2)
 
 
@@ -79,6 +112,8 @@ def belongs(record: bytes, oid: bytes, tid: bytes) -> bool:
     """Whether an intact *record* is that of the object *oid* in the transaction *tid*; an old one may be."""
     if record[-11:-8] == RECORD_MARK and record[-8:-4] == crc32(oid + tid).to_bytes(4, "little"):
         return True
+    if record[-11:-8] == _OBJECT_MARK and record[-7:-4] != _OLD_MARK:
+        return record[-8:-4] == crc32(oid).to_bytes(4, "little")
     return record[-11:-8] != RECORD_MARK or record[-7:-4] == _OLD_MARK
 
 

@@ -11,14 +11,20 @@ reads where the data file ends, and locks that. A pack asks for the end of the d
 locks afterwards. If it does not find the first lock, then the reader looked later, and sees no less than what
 the pack keeps.
 
+A moment that is already past may be given up by a pack that did not find its lock. So a pack holds a lock on
+byte 0 from before it asks until it is done, and who wants to read at such a moment waits for it, and looks
+then whether the moment is still there.
+
 Systems without such locks have one on the whole file instead; a pack is refused as long as anybody reads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import struct
+from collections.abc import Iterator
 
 from ZODB.utils import p64, u64
 
@@ -30,10 +36,13 @@ try:
 except ModuleNotFoundError:  # Windows, where there are no such locks at all
     fcntl = None  # type: ignore[assignment, unused-ignore]
 
-__all__ = ["FIRST", "SnapshotLock", "oldest_snapshot"]
+__all__ = ["FIRST", "SnapshotLock", "is_packing", "oldest_snapshot", "packing"]
 
 #: The id of a transaction before all others: to keep everything.
 FIRST = p64(1)
+
+# In place of a transaction: the byte that a pack locks.
+_PACKING = b""
 
 # struct flock: kind of lock, what the position counts from, position, length, process.
 _FLOCK = struct.Struct("@hhqqi4x")
@@ -101,11 +110,46 @@ def oldest_snapshot(path: str) -> bytes | None:
         os.close(descriptor)
 
 
-def _open(path: str) -> int | None:
+@contextlib.contextmanager
+def packing(path: str) -> Iterator[None]:
+    """Let readers know that a pack is under way.
+
+    Parameters
+    ----------
+    path : str
+        The file that the readers lock.
+    """
+    descriptor = _open(path, os.O_RDWR) if _has_byte_locks() else None
+    try:
+        if descriptor is not None:
+            _set(descriptor, fcntl.F_WRLCK, _PACKING)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def is_packing(path: str) -> bool:
+    """Whether a pack is under way, in any process."""
+    descriptor = _open(path) if _has_byte_locks() else None
+    if descriptor is None:
+        return False
+    asked = _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 1, 0)
+    try:
+        return bool(_FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked))[0] != fcntl.F_UNLCK)
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: str, how: int = os.O_RDONLY) -> int | None:
     try:
         if not is_there(path):
             open_plain(path, "ab").close()
-        return open_part(path, os.O_RDONLY)
+        return open_part(path, how)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
@@ -118,8 +162,9 @@ def _has_byte_locks() -> bool:
 
 
 def _set(descriptor: int, kind: int, tid: bytes) -> None:
+    position = 0 if tid is _PACKING else _position(tid)
     try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, _position(tid), 1, 0))
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, position, 1, 0))
     except OSError as error:
         if error.errno not in _WITHOUT_LOCKS:
             raise

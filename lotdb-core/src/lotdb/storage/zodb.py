@@ -264,6 +264,7 @@ def open_database(storage: Any) -> ZODB.DB:
             pool_size=_CONNECTIONS,
             cache_size=_CACHE_OBJECTS,
             cache_size_bytes=_CACHE_BYTES,
+            historical_pool_size=_CONNECTIONS,
             historical_cache_size=_CACHE_OBJECTS,
             historical_cache_size_bytes=_CACHE_BYTES,
             xrefs=False,

@@ -53,7 +53,8 @@ A node type is tried for being behaviour only, and no part of what is stored::
             return "my.type"
 
 There are :class:`ValueTypeTests` for types of attribute values, :class:`ListenerTests` for listeners, and
-:class:`StorageTests` for a database in any storage. The tests find the plugin by these fixtures, so it needs
+:class:`StorageTests` for a database in any storage, with :class:`ManyWritersTests` for one that several
+processes write. The tests find the plugin by these fixtures, so it needs
 no entry point to be tested.
 """
 # ruff: noqa: E402 - pytest has to be told of modules with asserts before they are imported
@@ -72,6 +73,7 @@ pytest.register_assert_rewrite(
     "lotdb.testing.ingesters",
     "lotdb.testing.killing",
     "lotdb.testing.listeners",
+    "lotdb.testing.many_writers",
     "lotdb.testing.nodetypes",
     "lotdb.testing.seen",
     "lotdb.testing.storages",
@@ -81,6 +83,7 @@ pytest.register_assert_rewrite(
 from lotdb.testing.backends import BackendTests
 from lotdb.testing.ingesters import IngesterTests, Sample
 from lotdb.testing.listeners import ListenerTests
+from lotdb.testing.many_writers import ManyWritersTests
 from lotdb.testing.nodetypes import NodeTypeTests
 from lotdb.testing.storages import StorageTests
 from lotdb.testing.valuetypes import ValueTypeTests
@@ -89,6 +92,7 @@ __all__ = [
     "BackendTests",
     "IngesterTests",
     "ListenerTests",
+    "ManyWritersTests",
     "NodeTypeTests",
     "Sample",
     "StorageTests",

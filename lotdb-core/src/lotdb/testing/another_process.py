@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import warnings
@@ -245,7 +246,82 @@ def _commit_and_die(opening: Opening, countdown: Countdown, number: int, kill_at
         os._exit(3)
 
 
-COMMANDS = {"stage_and_die": stage_and_die, "commit_until_killed": commit_until_killed, "die_at": die_at}
+def count_up_to(opening: Opening, backend_class: type[Any]) -> None:
+    """For a line ``name number`` of the input: commit that often beside others, and say how often."""
+    faulthandler.dump_traceback_later(LIFE_S, exit=True)
+    name, number = map(int, sys.stdin.readline().split())
+    with opening() as db:
+        for each in range(number):
+            db.run(partial(_add_result, name, each), attempts=1000)
+    print(number, flush=True)
+
+
+def _add_result(name: int, number: int, root: Any) -> None:
+    root.attrs["count"] = root.attrs.get("count", 0) + 1
+    root.get_data_node(f"writer {name}/{number}").write_data(np.full(2000, number))
+
+
+def count_for_ever(opening: Opening, backend_class: type[Any]) -> None:
+    """For each line ``name`` of the input: have a child commit for ever, from the commit on that is there.
+
+    It says ``pid name process`` of each child, and ``did name number`` of each commit. A child is forked from
+    this process, which has imported everything already, and has nothing open.
+    """
+    warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        name = int(line)
+        child = os.fork()
+        if child == 0:
+            _count_for_ever(opening, name)
+        os.write(1, b"pid %d %d\n" % (name, child))
+
+
+def _count_for_ever(opening: Opening, name: int) -> None:
+    faulthandler.dump_traceback_later(LIFE_S, exit=True)
+    try:
+        with opening() as db:
+            while True:
+                number = db.run(partial(_count, name), attempts=1000)
+                os.write(1, b"did %d %d\n" % (name, number))
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(3)
+
+
+def _count(name: int, root: Any) -> int:
+    node = root.get_node(f"writer {name}")
+    node.attrs["count"] = number = node.attrs.get("count", 0) + 1
+    node.get_data_node("data").replace_data(np.full(2000, number))
+    return int(number)
+
+
+def look_on(opening: Opening, backend_class: type[Any]) -> None:
+    """Say what a transaction sees; again for each line of the input, after which it may move on."""
+    faulthandler.dump_traceback_later(LIFE_S, exit=True)
+    with opening() as db:
+        root = db.open_connection()
+        while True:
+            value = root["gone"].attrs["value"] if "gone" in root else None
+            print(root.attrs["number"], value, len(root["data"].read_data()), flush=True)
+            line = sys.stdin.readline()
+            if not line:
+                break
+            if line == "move on\n":
+                db.abort()
+
+
+COMMANDS = {
+    "commit_until_killed": commit_until_killed,
+    "count_for_ever": count_for_ever,
+    "count_up_to": count_up_to,
+    "die_at": die_at,
+    "look_on": look_on,
+    "stage_and_die": stage_and_die,
+}
 
 
 def main() -> None:

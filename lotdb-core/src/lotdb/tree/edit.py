@@ -85,6 +85,8 @@ class Edit:
         assert node is not None
         tree, parent, old_key = node._tree, node._parent, node._key
         entry: Entry = source[old_key]
+        if tree.touched is not None and parent is not None:
+            tree.touched.mark((parent, old_key))
 
         def give_back() -> None:
             if tree is not self._tree:  # in memory, which no transaction restores
@@ -102,6 +104,7 @@ class Edit:
 
     def put(self, key: str, entry: Entry) -> None:
         """Set the child *key*, in place of one that may be there."""
+        self._mark(key)
         there = self._children.get(key)
         if there is not None:
             self._retire(there)
@@ -110,10 +113,15 @@ class Edit:
 
     def remove(self, key: str) -> None:
         """Delete the child *key*."""
+        self._mark(key)
         self._retire(self._children[key])
         self._tree.removals += 1
         self._tree.version += 1
         take(self._tree, self._children, key)
+
+    def _mark(self, key: str) -> None:
+        if self._tree.touched is not None:
+            self._tree.touched.mark((self._parent, key))
 
     def _retire(self, entry: Entry) -> None:
         """Make the transaction conflict with one that changes what is at *entry*, as far as that is cheap."""

@@ -28,6 +28,8 @@ class Handle(Place):
     def _put_own(self, own: Own, *, boxed: bool = False) -> None:
         """Store *own* as what this node holds itself, in a record of its own if it is large or *boxed*."""
         container = self._container_to_write()
+        if self._tree.touched is not None:
+            self._tree.touched.mark((self, None))
         entry = container[self._key]
         if entry[0] not in self._tree.plugins.unchecked:  # as type_of says
             self._check_own(own)
@@ -68,6 +70,8 @@ class Handle(Place):
         if type_name not in self._tree.plugins.unchecked:
             self._check_own(own_of(self._entry()), type_name)
         container = self._container_to_write()
+        if self._tree.touched is not None:
+            self._tree.touched.mark((self, None))
         put(self._tree, container, self._key, with_type(container[self._key], type_name))
 
     def _tell(self, event: str, **about: Any) -> None:

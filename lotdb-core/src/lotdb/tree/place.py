@@ -192,15 +192,28 @@ class Place:
         tree.version += 1
         return children
 
-    # -- errors --------------------------------------------------------------------------------------
+    # -- names, which any thread may ask for ---------------------------------------------------------
 
-    def _path(self) -> str:
+    def _keys(self) -> tuple[str, ...]:
+        """The keys from below the root down to this node."""
         keys: list[str] = []
         node: Place = self
         while node._parent is not None:
             keys.append(node._key)
             node = node._parent
-        return "/".join(reversed(keys))
+        return tuple(reversed(keys))
+
+    def _path(self) -> str:
+        return "/".join(self._keys())
+
+    def _top(self) -> Place:
+        """The handle of the root, whose tree is the right one whatever has become of the tree."""
+        node: Place = self
+        while node._parent is not None:
+            node = node._parent
+        return node
+
+    # -- errors --------------------------------------------------------------------------------------
 
     def _place(self) -> str:
         """The node, as messages name it."""

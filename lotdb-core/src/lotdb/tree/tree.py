@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lotdb.errors import UnsupportedValueError
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.interfaces.loader import Database, Loader
 from lotdb.records import Box, Children, Entry
@@ -21,6 +22,7 @@ from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.tree.journal import Journal
+from lotdb.tree.touched import Touched
 from lotdb.tree.whole import Whole
 from lotdb.values import values
 
@@ -43,6 +45,8 @@ class Tree:
     database: Database | None = None
     #: What the transaction did to places; None if nobody listens to commits, and in memory.
     journal: Journal | None = None
+    #: Which places the transaction has changed, for other threads to ask; None in memory.
+    touched: Touched | None = None
 
     def __init__(self, plugins: Loader) -> None:
         self.plugins = plugins
@@ -175,3 +179,27 @@ class Tree:
 
     def trim_cache(self) -> None:
         """Let go of records that were read and are not in use."""
+
+    def reference(self, kind: type[Any], keys: tuple[str, ...], payload: Any = None) -> Any:
+        """What stands for the node at *keys*, or for its *payload*, in any thread and process.
+
+        Any thread may call it.
+
+        Parameters
+        ----------
+        kind
+            The class of the node.
+        keys
+            The keys from below the root down to the node.
+        payload
+            Name and record of one of its payloads.
+
+        Raises
+        ------
+        UnsupportedValueError
+            If the tree is in no database, or the node is not committed as it is.
+        """
+        raise UnsupportedValueError(
+            f"what belongs to {self} cannot be pickled, and no other process can refer to it; put it into a "
+            "database with add_tree(), and commit it"
+        )

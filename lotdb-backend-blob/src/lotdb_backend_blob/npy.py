@@ -1,0 +1,56 @@
+"""Writing NumPy's ``.npy`` format, block by block.
+
+Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["header", "write_npy"]
+
+
+def write_npy(
+    descriptor: int, blocks: Iterable[np.ndarray[Any, Any]], shape: tuple[int, ...], name: object
+) -> int:
+    """Write an array of *shape*, given as *blocks* of its rows, to an open file; its size in bytes."""
+    size = 0
+    for block in blocks:
+        if size == 0:
+            size += _write_all(descriptor, memoryview(header(block.dtype, shape)))
+        size += _write_all(descriptor, block.reshape(-1).view(np.uint8).data)
+    if os.fstat(descriptor).st_size != size:
+        raise OSError(f"{name} is shorter than what was written to it")
+    return size
+
+
+def _descr(dtype: np.dtype[Any]) -> Any:
+    try:
+        return np.lib.format.dtype_to_descr(dtype)
+    except ValueError:
+        # The format cannot describe fields that overlap, or whose order differs from that in memory.
+        return f"|V{dtype.itemsize}"
+
+
+def header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """The ``.npy`` header of an array: version 1.0, or 3.0 if the field names or the size need it."""
+    described = {"descr": _descr(dtype), "fortran_order": False, "shape": shape}
+    text = repr(described)
+    old = text.isascii() and len(text) < 60_000
+    prefix, encoded = (10, text.encode("ascii")) if old else (12, text.encode("utf-8"))
+    # The header is padded: the format requires that the rows begin at a multiple of 64 bytes.
+    length = -(-(prefix + len(encoded) + 1) // 64) * 64 - prefix
+    version, width = (b"\x01\x00", 2) if old else (b"\x03\x00", 4)
+    return b"\x93NUMPY" + version + length.to_bytes(width, "little") + encoded.ljust(length - 1) + b"\n"
+
+
+def _write_all(descriptor: int, data: memoryview) -> int:
+    size = len(data)
+    # One call writes at most 2 GiB. On a full disk it writes less, without an error.
+    while data:
+        data = data[os.write(descriptor, data) :]
+    return size

@@ -1,0 +1,255 @@
+"""Which storage a database is in: by its URL, by the marker in its folder, or as a user says."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from lotdb.errors import (
+    DamagedError,
+    DatabaseFormatError,
+    DatabaseNotFoundError,
+    InvalidOptionError,
+    LotdbError,
+    PluginError,
+    UnavailableError,
+    shown,
+    system_error,
+)
+from lotdb.interfaces.storage import Storage, StorageContext
+from lotdb.registry.registry import Plugins
+from lotdb.storage import DatabaseFolder
+from lotdb.storage.durable import disk_for, make_folders
+from lotdb.storage.folder import check_name, marked_storage, marker_of
+from lotdb.storage.parts import check_file, is_there
+from lotdb.storages.one_file import FileStorageKind
+
+__all__ = ["Where", "choose", "mark", "where_is"]
+
+# The folder of a database on a server for which nobody has named one; nothing is read or written there.
+_NOWHERE = Path(os.devnull)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a user says that a database is.
+
+    ``path`` is the folder, or the one for the payloads of a database that has a URL; ``store`` is the URL for
+    payloads that do not lie in a folder; ``is_given`` is whether the user has said where payloads are.
+    """
+
+    path: Path
+    name: str
+    url: str
+    store: str
+    is_given: bool
+
+    @cached_property
+    def shown(self) -> str:
+        """What messages call the database: never a password."""
+        return without_password(self.url) if self.url else os.path.join(self.path, self.name)
+
+    @cached_property  # each commit asks for it
+    def full(self) -> str:
+        """The same, whatever the working directory is."""
+        return self.shown if self.url else os.path.abspath(self.shown)
+
+    def make_place(
+        self, database: str, durability: Literal["full", "process"], *, read_only: bool
+    ) -> LotdbError | None:
+        """Make the folder for the payloads of a database on a server, if the user has just named it.
+
+        The error that says why there is no such place, if there is none.
+        """
+        if not self.url or self.store:
+            return None
+        if self.path == _NOWHERE:
+            return InvalidOptionError(
+                f"{database} does not say where payloads lie; open it with payloads=, a folder that all of"
+                " its processes see, or a URL such as 's3://bucket/prefix'"
+            )
+        if self.is_given and not read_only:
+            make_folders(os.fspath(self.path.absolute()), disk_for(durability))
+        elif not self.path.is_dir():  # and not made: payloads would lie beside the disk that is missing
+            return UnavailableError(
+                errno.ENOENT, f"the folder for the payloads of {database} is not there", os.fspath(self.path)
+            )
+        return None
+
+    def with_payloads(self, payloads: str) -> Where:
+        """The same, with the place for payloads that was noted in the database, unless one was given."""
+        return self if self.is_given or not payloads else _place(self, payloads)
+
+    @property
+    def noted(self) -> str:
+        """What the database notes of the place for payloads; nothing of a user's name or password."""
+        if not self.is_given:
+            return ""
+        return without_password(self.store, user=False) if self.store else os.path.abspath(self.path)
+
+
+def where_is(path: Any, name: str, payloads: Any) -> Where:
+    """The place that *path*, *name* and *payloads* mean, as a user gave them."""
+    check_name(name)
+    if isinstance(path, str) and _URL.match(path):
+        found = Where(_NOWHERE, name, path, "", False)
+    else:
+        found = Where(_check_path(path), name, "", "", False)
+    if payloads is None:
+        return found
+    is_path = isinstance(payloads, str | os.PathLike) and isinstance(os.fspath(payloads), str)
+    if not is_path or not os.fspath(payloads):
+        raise InvalidOptionError(
+            f"payloads is {shown(payloads)}; use the path of a folder, or the URL of a store"
+        )
+    return replace(_place(found, os.fspath(payloads)), is_given=True)
+
+
+def _place(where: Where, payloads: str) -> Where:
+    if _URL.match(payloads):
+        return replace(where, store=payloads.rstrip("/"))
+    if where.url:
+        return replace(where, path=_check_path(payloads))
+    raise InvalidOptionError(
+        f"payloads is {payloads!r}, but a database that is a folder keeps its payloads in it; leave it out,"
+        " or use the URL of a store"
+    )
+
+
+def choose(
+    plugins: Plugins,
+    where: Where,
+    storage: str | None,
+    *,
+    new: bool,
+    read_only: bool,
+    durability: Literal["full", "process"],
+    timeout: float | None,
+) -> Storage:
+    """The storage of the database at *where*, not opened yet.
+
+    Raises
+    ------
+    MissingPluginError, PluginError
+        If there is no such storage, or it fails.
+    InvalidOptionError
+        If *storage* is another one than that of the database.
+    DatabaseExistsError, DatabaseNotFoundError, DatabaseFormatError, DamagedError
+        What is in the folder is not what was asked for.
+    """
+    if storage is not None and (not isinstance(storage, str) or not storage):
+        raise InvalidOptionError(f"storage is {shown(storage)}; use the name of one, such as 'sqlite'")
+    if where.url:
+        named: str | None = where.url.partition("://")[0]
+    else:
+        named = marked_storage(f"{where.full}.lotdb")
+    if named and storage not in (None, named) and not new:
+        raise InvalidOptionError(
+            f"{where.shown!r} is a database in storage {named!r}, and not in {storage!r}; leave out storage="
+        )
+    kind = plugins.storage(storage or named or FileStorageKind.name)
+    about = StorageContext(
+        folder=where.path.absolute(),
+        name=where.name,
+        where=where.full,
+        url=where.url,
+        new=new,
+        read_only=read_only,
+        durability=durability,
+        timeout=timeout,
+        exists=named is not None,
+    )
+    if kind.marks_folder and not where.url:
+        if new and read_only:
+            raise InvalidOptionError("new=True and read_only=True do not go together")
+        disk = disk_for(durability)
+        _check_folder(DatabaseFolder.at(where.path, where.name), kind.name, about)
+        if not read_only:
+            make_folders(os.fspath(about.folder), disk)
+    try:
+        return kind(about)
+    except LotdbError:
+        raise
+    except Exception as error:
+        raise failed(kind.name, error) from error
+
+
+def failed(name: str, error: Exception) -> LotdbError | OSError:
+    """What to raise for an *error* that a storage has raised on its own account."""
+    if (failure := system_error(error)) is not None:
+        return failure
+    return PluginError(f"storage {name!r} failed to open: {type(error).__name__}: {error}")
+
+
+def _check_folder(folder: DatabaseFolder, storage: str, about: StorageContext) -> None:
+    """Raise unless a database of *storage* may be opened in *folder*, or created there."""
+    if about.new:
+        folder.refuse_existing()
+    check_file(folder.marker)
+    if about.exists:
+        return
+    own = f"{folder.data_file}.{storage}"
+    if is_there(folder.marker) or folder.data_kind() != "absent":
+        raise DatabaseFormatError(
+            f"{folder.data_file} is not a database in storage {storage!r}; leave out storage=, or choose"
+            " another name"
+        )
+    if others := [each for each in folder.payloads() if each != own]:
+        raise DamagedError(
+            f"{own} is missing, but of the same database there is {', '.join(map(os.path.basename, others))},"
+            " which was left alone; restore it from a backup, or move the other files away to start with a"
+            " new database"
+        )
+    if about.read_only:
+        raise DatabaseNotFoundError(
+            f"there is no database {folder.name!r} in {folder.path}; leave out read_only=True to create it"
+        )
+
+
+def mark(storage: Storage) -> None:
+    """Note in the folder of a database which storage it is in, now that it has all that belongs to it."""
+    about = storage.context
+    if not storage.marks_folder or about.url or about.read_only:
+        return
+    disk = disk_for(about.durability)
+    marker = os.fspath(about.folder / about.name) + ".lotdb"
+    if not is_there(marker):
+        disk.write_file(marker, marker_of(storage.name))
+        disk.sync_folder(os.fspath(about.folder))
+        disk.sync_folder(os.path.dirname(about.folder))
+
+
+def without_password(url: str, *, user: bool = True) -> str:
+    """The *url* without a password, and without what follows a question mark.
+
+    >>> without_password("postgresql://me:secret@host:5432/results?sslkey=x")
+    'postgresql://me@host:5432/results'
+    >>> without_password("s3://key:secret@bucket/prefix", user=False)
+    's3://bucket/prefix'
+    """
+    try:
+        parts = urlsplit(url)
+        who, _, place = parts.netloc.rpartition("@")
+    except ValueError:  # no URL at all
+        return url.partition("://")[0] + "://"
+    name = who.partition(":")[0]
+    kept = SplitResult(parts.scheme, f"{name}@{place}" if name and user else place, parts.path, "", "")
+    return urlunsplit(kept)
+
+
+def _check_path(path: Any) -> Path:
+    is_path = isinstance(path, str | os.PathLike) and isinstance(os.fspath(path), str)
+    if not is_path or not os.fspath(path) or "\0" in os.fspath(path):
+        raise InvalidOptionError(f"path is {path!r}; use the path of a folder, as text")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise InvalidOptionError(f"path {path!r} cannot be the name of a folder: {error.reason}") from error
+    return Path(path)

@@ -1,0 +1,4 @@
+"""Retries and savepoints are the same on SQLite as in a data file."""
+
+from tests.core.transactions.test_run import *  # noqa: F403
+from tests.core.transactions.test_savepoints import *  # noqa: F403
