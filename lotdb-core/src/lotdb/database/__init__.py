@@ -48,7 +48,7 @@ from lotdb.records import Children
 from lotdb.records.entries import new_branch
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
-from lotdb.renamed import DATABASE, hide
+from lotdb.renamed import ARGUMENTS, DATABASE, answer, answers_itself, hide, refuse
 from lotdb.segments.backends import Backends
 from lotdb.storage import open_database, patiently, uninterrupted
 from lotdb.storage.waiting import LimitedLock
@@ -292,22 +292,31 @@ class LOTDB(Opened):
         session.tree.check()
         return session.root
 
-    def commit(self, connection: str | BaseNode = "standard") -> None:
-        """Make all changes of a connection visible together.
+    if TYPE_CHECKING:
 
-        *connection* is the id that it was opened with, or any of its nodes.
+        def commit(self, connection: str | BaseNode = "standard") -> None: ...
 
-        Raises
-        ------
-        ConflictError
-            If another transaction changed the same nodes first. Nothing of this transaction was stored.
-        CommitInDoubtError
-            If the disk failed in the last step. Open the database again, and check whether the commit is
-            stored.
-        ClosedError
-            If no connection of that id is open.
-        """
-        self._session(connection).commit()
+    else:
+
+        @answers_itself("connection_id")
+        def commit(self, connection="standard", *, connection_id=None):
+            """Make all changes of a connection visible together.
+
+            *connection* is the id that it was opened with, or any of its nodes.
+
+            Raises
+            ------
+            ConflictError
+                If another transaction changed the same nodes first. Nothing of this transaction was stored.
+            CommitInDoubtError
+                If the disk failed in the last step. Open the database again, and check whether the commit is
+                stored.
+            ClosedError
+                If no connection of that id is open.
+            """
+            if connection_id is not None:
+                refuse("commit", ARGUMENTS["LOTDB"]["commit"], ["connection_id"])
+            self._session(connection).commit()
 
     def abort(self, connection: str | BaseNode = "standard") -> None:
         """Discard a connection's changes since its last commit. It then sees what others have committed."""
@@ -642,4 +651,5 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_refuse_in_child)
 
 
+answer(LOTDB)
 hide(LOTDB, DATABASE)
