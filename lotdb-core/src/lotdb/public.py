@@ -4,6 +4,7 @@ from lotdb.backups.restored import restore
 from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
 from lotdb.database import LOTDB
+from lotdb.database.commits import Commit
 from lotdb.database.copied import BackupReport
 from lotdb.database.session import Savepoint
 from lotdb.database.stats import Stats
@@ -86,6 +87,7 @@ __all__ = [
     "Change",
     "Changes",
     "ClosedError",
+    "Commit",
     "CommitInDoubtError",
     "ConflictError",
     "Damage",
