@@ -48,6 +48,7 @@ ROOMS = {
         "node_api",
         "database",
         "upgrading",
+        "converting",
         "public",
         "cli",
         "testing",

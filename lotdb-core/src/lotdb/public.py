@@ -2,6 +2,8 @@
 
 from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
+from lotdb.converting.convert import convert
+from lotdb.converting.report import ConvertReport
 from lotdb.database import LOTDB
 from lotdb.database.session import Savepoint
 from lotdb.database.stats import Stats
@@ -82,6 +84,7 @@ __all__ = [
     "ClosedError",
     "CommitInDoubtError",
     "ConflictError",
+    "ConvertReport",
     "Damage",
     "DamagedError",
     "DataMismatchError",
@@ -149,6 +152,7 @@ __all__ = [
     "WrongNodeTypeError",
     "WrongThreadError",
     "attr",
+    "convert",
     "diff",
     "hookimpl",
     "open_part",
