@@ -44,7 +44,8 @@ def all_commits(storage: Any, last: bytes) -> Iterator[Commit]:
             stack.callback(transactions.close)
         for each in transactions:
             status = each.status if isinstance(each.status, str) else each.status.decode("ascii")
-            yield Commit(each.tid, status, _bytes(each.user), _bytes(each.description), _records(each, storage.getName()))
+            records = _records(each, storage.getName())
+            yield Commit(each.tid, status, _bytes(each.user), _bytes(each.description), records)
 
 
 def _records(transaction: Any, where: str) -> Iterator[Record]:
