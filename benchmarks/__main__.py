@@ -24,6 +24,7 @@ THEMES = (
     "interop",
     "branches",
     "commits",
+    "backups",
     "payloads",
     "windows",
     "slow_store",

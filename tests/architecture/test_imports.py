@@ -47,6 +47,7 @@ ROOMS = {
         "interop",
         "node_api",
         "database",
+        "backups",
         "upgrading",
         "converting",
         "public",
@@ -192,7 +193,8 @@ def test_only_one_module_reads_entry_points(package):
 
 @pytest.mark.parametrize("package", SOURCES)
 def test_only_stage_database_session_and_storage_speak_transactions(package):
-    speakers = ("lotdb.segments.stage.", "lotdb.database.", "lotdb.storage.")
+    rooms = "segments.stage.", "database.", "storage.", "storages.", "errors."
+    speakers = tuple(f"lotdb.{room}" for room in rooms)
     report([
         found.line
         for found in imports_of(package)

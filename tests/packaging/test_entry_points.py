@@ -12,6 +12,7 @@ REGISTERED = {
         ("console_scripts", "lotdb", "lotdb.cli.__main__:main"),
         ("lotdb.storage", "file", "lotdb.storages.built_in"),
         ("lotdb.storage", "sqlite", "lotdb.storages.built_in"),
+        ("lotdb.storage", "postgresql", "lotdb.storages.built_in"),
     },
     "lotdb-backend-blob": {("lotdb.backend", "blob", "lotdb_backend_blob.plugin")},
     "lotdb-backend-zarr": {

@@ -1,8 +1,9 @@
-"""Payloads in ZODB blobs, or in plain files; each is a file in NumPy's ``.npy`` format.
+"""Payloads in ZODB blobs, in plain files, or in an object store; each is a file in NumPy's ``.npy`` format.
 
 A file that is committed never changes, so rows are read directly from it: a window is one ``pread`` into the
 result. Any program that reads ``.npy`` files can read the folder. Where the storage of the database keeps
-blobs, the files are those; otherwise they lie in the backend's own folder. A database may hold both.
+blobs, the files are those; otherwise they lie in the backend's own folder, or wherever the setting ``store``
+says. A database may hold both.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 from ZODB.blob import Blob
 
-from lotdb import Backend, BackendContext, DamagedError
+from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError, ObjectStore
 from lotdb_backend_blob.files import Files
 from lotdb_backend_blob.npy import write_npy
+from lotdb_backend_blob.objects import Objects
 from lotdb_backend_blob.reading import READ_BYTES, OpenFile, read_at, rows_of
+from lotdb_backend_blob.settings import SETTINGS
 
 __all__ = ["BlobBackend"]
 
@@ -29,28 +33,44 @@ SYNCED_BYTES = 1 << 20
 # How many files stay open. Opening a file takes several times as long as reading a small window.
 OPEN_FILES = 128
 
+# How much of what was read from an object store stays in memory, unless the setting says otherwise.
+CACHE_BYTES = 64 << 20
+
 
 class BlobBackend(Backend):
-    """Payloads in ZODB blobs, or in files of its own where the storage of the database keeps no blobs.
+    """Payloads in ZODB blobs, or in files or objects of its own: if the storage keeps no blobs, or as told.
 
-    The locator of a payload in a blob is the blob, so ZODB's pack removes unused ones. That of a file is a
-    text, and the sweep removes it.
+    The locator of a payload in a blob is the blob, so ZODB's pack removes unused ones. That of a file or an
+    object is a text, and the sweep removes it.
     """
 
     name = "blob"
     reads_in_parts = True
     syncs = True  # the commit syncs the files
     concurrent_reads = 1  # a local folder answers at once
-    settings = ()
+    settings = SETTINGS
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
         self._plain = Files(context)
+        self._objects: Objects | None = None
+        store = context.config.get("store") or context.store
+        cache_bytes = _checked_size(context.config.get("cache_bytes", CACHE_BYTES))
+        if isinstance(store, str) and "://" in store:
+            opened = ObjectStore(store, extra="lotdb-backend-blob[s3]")
+            self._objects = Objects(context, opened, cache_bytes)
+            self.concurrent_reads = Backend.concurrent_reads
+            self.reads_in_parts = False
+        elif store:
+            self._plain = Files(context, _checked_folder(store))
+        self._place: Files | Objects = self._objects or self._plain
+        self._makes_blobs = context.has_blobs and not store
+        self.is_outside = bool(store)
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
         self._lock = Lock()
 
     def new_locator(self) -> Blob | str:
-        return Blob() if self.context.has_blobs else super().new_locator()
+        return Blob() if self._makes_blobs else super().new_locator()
 
     def write(self, locator: Blob | str, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
         self.write_blocks(locator, [array], array.shape, options)
@@ -63,7 +83,7 @@ class BlobBackend(Backend):
         options: Mapping[str, Any],
     ) -> None:
         if isinstance(locator, str):
-            self._plain.write(locator, blocks, shape)
+            self._place.write(locator, blocks, shape)
             return
         with locator.open("w") as file:
             descriptor = file.fileno()
@@ -78,6 +98,9 @@ class BlobBackend(Backend):
         # NumPy gives no buffer of arrays of some dtypes (dates, texts), so their bytes are used.
         target = out if out.dtype.kind in "biufc" else out.reshape(-1).view(np.uint8)
         if isinstance(locator, str):
+            if self._objects is not None:
+                self._objects.read_into(locator, offset, target)
+                return
             path: str | None = self._plain.path(locator)
         else:
             path = _committed(locator)
@@ -93,7 +116,7 @@ class BlobBackend(Backend):
         if isinstance(locator, str):
             with self._lock:
                 self._files.pop(self._plain.path(locator), None)
-            self._plain.delete(locator)
+            self._place.delete(locator)
             return
         uncommitted = locator._p_blob_uncommitted
         if uncommitted is None or not os.path.exists(uncommitted):
@@ -106,22 +129,30 @@ class BlobBackend(Backend):
             os.truncate(uncommitted, 0)
 
     def locators(self) -> Iterable[tuple[str, float]]:
-        return self._plain.locators()
+        return self._place.locators()
+
+    def is_stored(self, locator: Blob | str) -> bool:
+        return not isinstance(locator, str) or self._place.is_stored(locator)
+
+    def now(self) -> float:
+        return self._place.now()
 
     def files(self, locator: Blob | str) -> list[tuple[str, int]]:
         if isinstance(locator, str):
-            return self._plain.files(locator)
+            return [] if self._objects is not None else self._plain.files(locator)
         path = _committed(locator)
         return [] if path is None else [(path, os.path.getsize(path))]
 
     def describe(self, locator: Blob | str) -> str:
         if isinstance(locator, str):
-            return self._plain.path(locator)
+            return self._place.path(locator)
         return str(locator._p_blob_committed or locator._p_blob_uncommitted or "a blob")
 
     def close(self) -> None:
         with self._lock:
             self._files.clear()
+        if self._objects is not None:
+            self._objects.close()
 
     def _opened(self, path: str) -> OpenFile:
         opened = self._files.get(path)
@@ -132,6 +163,18 @@ class BlobBackend(Backend):
         else:
             self._files.move_to_end(path)
         return opened
+
+
+def _checked_size(size: Any) -> int:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise InvalidOptionError(f"cache_bytes is {size!r}; use a number of bytes from 0 on")
+    return size
+
+
+def _checked_folder(store: Any) -> Path:
+    if not isinstance(store, str | os.PathLike):
+        raise InvalidOptionError(f"store is {store!r}; use a path or a URL")
+    return Path(os.path.abspath(store))
 
 
 def _committed(locator: Blob) -> str | None:

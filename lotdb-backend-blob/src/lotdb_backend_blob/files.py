@@ -10,14 +10,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lotdb import BackendContext, open_part
+from lotdb import BackendContext, ReadOnlyError, open_part
 from lotdb_backend_blob.npy import write_npy
+from lotdb_backend_blob.owner import NAME, check_note, note_of
 
 __all__ = ["Files"]
 
@@ -45,10 +48,10 @@ class Files:
         """The file of *locator*."""
         return f"{self._prefix}{locator}.npy"
 
-    def write(
-        self, locator: str, blocks: Iterable[np.ndarray[Any, Any]], shape: tuple[int, ...]
-    ) -> None:
+    def write(self, locator: str, blocks: Iterable[np.ndarray[Any, Any]], shape: tuple[int, ...]) -> None:
         """Store an array of *shape*, given as *blocks* of its rows; the file and its folder are synced."""
+        if self._context.read_only:
+            raise ReadOnlyError(f"{self.folder} was opened to be read only")
         if not self._is_synced:
             self._make_folder()
         path = self.path(locator)
@@ -71,7 +74,36 @@ class Files:
         # Also if it is there: another process may have made it, and been killed before it was synced.
         for folder in missing:
             self._context.sync_folder(folder.parent)
+        if self.folder != self._context.folder:
+            self.claim()
         self._is_synced = True
+
+    def claim(self) -> None:
+        """Note the database's id in a place of the user's choice, or raise if there is that of another."""
+        path, note = self._prefix + NAME, note_of(self._context.database_id)
+        found = self._note()
+        if not found:
+            # Made under a name of its own: nobody sees it in part, and only one process gives it its name.
+            made = f"{path}.{os.urandom(8).hex()}.new"
+            with open(made, "xb") as file:
+                file.write(note)
+                file.flush()
+                self._context.sync(file.fileno())
+            try:
+                with contextlib.suppress(FileExistsError):
+                    os.link(made, path)
+            finally:
+                os.remove(made)
+            self._context.sync_folder(self.folder)
+            found = self._note()
+        check_note(found, self._context.database_id, self.folder)
+
+    def _note(self) -> bytes:
+        try:
+            with open(self._prefix + NAME, "rb", opener=open_part) as file:
+                return file.read()
+        except FileNotFoundError:
+            return b""
 
     def delete(self, locator: str) -> None:
         """Remove the file, if it is there."""
@@ -86,8 +118,27 @@ class Files:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def is_stored(self, locator: str) -> bool:
+        """Whether the file is there."""
+        return bool(self.files(locator))
+
+    def now(self) -> float:
+        """The time by the clock of the folder, which may be another machine's."""
+        if not self.folder.is_dir():
+            return time.time()
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+
     def locators(self) -> Iterator[tuple[str, float]]:
-        """Each stored locator, with the time when its file was last written to."""
+        """Each stored locator, with the time when its file was last written to.
+
+        Raises
+        ------
+        InvalidOptionError
+            If the place is that of another database.
+        """
+        if self.folder != self._context.folder and (note := self._note()):
+            check_note(note, self._context.database_id, self.folder)
         try:
             entries = os.scandir(self.folder)
         except FileNotFoundError:

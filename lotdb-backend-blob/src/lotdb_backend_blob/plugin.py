@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lotdb.hookspecs import hookimpl
+from lotdb_backend_blob.settings import SETTINGS
 
 if TYPE_CHECKING:
     from lotdb import Backend
@@ -21,4 +22,4 @@ def lotdb_get_backend(name: str) -> type[Backend] | None:
 
 @hookimpl
 def lotdb_get_backend_settings(name: str) -> tuple[str, ...] | None:
-    return () if name == "blob" else None
+    return SETTINGS if name == "blob" else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from lotdb import DamagedError, open_part
 
-__all__ = ["READ_BYTES", "OpenFile", "read_at", "rows_of"]
+__all__ = ["READ_BYTES", "OpenFile", "read_at", "rows_in", "rows_of"]
 
 #: Most bytes that one call asks for. macOS refuses to read more than 2 GiB at once, and Linux returns less.
 READ_BYTES = 1 << 30
@@ -61,11 +61,13 @@ def rows_of(descriptor: int) -> tuple[int, int]:
     """Where the rows of an open ``.npy`` file begin, and the size of the file."""
     start = bytearray(12)
     read_at(descriptor, start, 0)
+    return rows_in(start), os.fstat(descriptor).st_size
+
+
+def rows_in(start: bytes | bytearray) -> int:
+    """Where the rows of an ``.npy`` file begin, by its first twelve bytes."""
     if start[:6] != b"\x93NUMPY":
         raise DamagedError("the blob does not begin as an .npy file")
-    offset = (
-        10 + int.from_bytes(start[8:10], "little")
-        if start[6] == 1
-        else 12 + int.from_bytes(start[8:12], "little")
-    )
-    return offset, os.fstat(descriptor).st_size
+    if start[6] == 1:
+        return 10 + int.from_bytes(start[8:10], "little")
+    return 12 + int.from_bytes(start[8:12], "little")

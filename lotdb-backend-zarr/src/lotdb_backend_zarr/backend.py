@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import re
 import shutil
+import tempfile
 import threading
 import time
 from _thread import start_new_thread
@@ -32,9 +34,10 @@ from lotdb import (
 from lotdb_backend_zarr import compat
 from lotdb_backend_zarr import options as zarr_options
 from lotdb_backend_zarr.fast import open_fast
+from lotdb_backend_zarr.members import FolderMembers, Members, ObjectMembers
 from lotdb_backend_zarr.settings import SETTINGS
 from lotdb_backend_zarr.shards import CHUNK_KEYS, Sharded, ShardReader, ShardWriter, chunk_key, places
-from lotdb_backend_zarr.store import StrictStore, local_folder, open_store, store_to_send
+from lotdb_backend_zarr.store import StrictStore, local_folder, objects_at, open_store, store_to_send
 
 __all__ = ["ZarrBackend"]
 
@@ -74,7 +77,9 @@ class ZarrBackend(Backend):
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
-        self._store = open_store(context.config.get("store"), context.folder, read_only=context.read_only)
+        store = context.config.get("store") or context.store or None
+        self._objects = objects_at(store)
+        self._store = open_store(store, context.folder, read_only=context.read_only, objects=self._objects)
         self._strict = StrictStore(self._store)
         self._folder = local_folder(self._store)
         if self._folder is not None:
@@ -147,11 +152,12 @@ class ZarrBackend(Backend):
         chunks, shards = zarr_options.grid(options, dtype, shape)
         names = _dimension_names(shape)
         document = self._document(dtype, len(shape), options)
-        described = None if self._folder is None else self._sharded(document)
-        if self._folder is not None and described is not None and described.codec is not None:
+        members = self._members(locator)
+        described = None if members is None else self._sharded(document)
+        if members is not None and described is not None and described.codec is not None:
             document = zarr_options.with_lengths(document, shape, chunks, shards)
             document |= {"attributes": dict(notes), "dimension_names": names}
-            return ShardWriter(self._folder / locator, document, self.context.sync).write, True
+            return ShardWriter(members, document).write, True
         array: Any = None
 
         def write(first: int, rows: np.ndarray[Any, Any]) -> None:
@@ -173,6 +179,12 @@ class ZarrBackend(Backend):
             array[first : first + len(rows)] = rows
 
         return (lambda first, rows: _finish(lambda: write(first, rows))), False
+
+    def _members(self, locator: str) -> Members | None:
+        """The files of an array, if we write and read them without zarr."""
+        if self._folder is not None:
+            return FolderMembers(self._folder / locator, self.context.sync)
+        return None if self._objects is None else ObjectMembers(self._objects, locator)
 
     def _sharded(self, document: Any) -> Sharded | None:
         """The array that *document*, a ``zarr.json``, describes, if we write and read it without zarr."""
@@ -198,7 +210,6 @@ class ZarrBackend(Backend):
 
     def _check_owner(self) -> str | None:
         """The id of the database that owns the store, or None; raises if that is another database."""
-        self._mend()
         owner = self._owner()
         if owner not in (None, self.context.database_id):
             # Each database would treat the other's arrays as garbage.
@@ -208,15 +219,13 @@ class ZarrBackend(Backend):
         return None if owner is None else str(owner)
 
     def _owner(self) -> Any:
-        if self._folder is not None:
-            path = self._folder / "zarr.json"
+        if self._folder is not None or self._objects is not None:
+            stored, where = self._group()
             try:
-                group = json.loads(_content(path))
-                return group.get("attributes", {}).get(OWNER)
-            except FileNotFoundError:
-                return None
+                # A power cut may leave it empty. It holds no data, and is written again.
+                return json.loads(stored).get("attributes", {}).get(OWNER) if stored else None
             except (AttributeError, ValueError) as error:
-                raise DamagedError(f"{path} is not the metadata of a zarr group: {error!r}") from error
+                raise DamagedError(f"{where} is not the metadata of a zarr group: {error!r}") from error
         try:
             return zarr.open_group(self._store, mode="r", zarr_format=3).attrs.get(OWNER)
         except FileNotFoundError:
@@ -224,28 +233,61 @@ class ZarrBackend(Backend):
         except ValueError as error:  # what does not parse, and zarr's own errors
             raise DamagedError(f"the group's metadata in {self._store} cannot be read: {error!r}") from error
 
-    def _mend(self) -> None:
-        """Remove group metadata that a power cut left empty. They hold no data, and are written again."""
-        path = None if self._folder is None else self._folder / "zarr.json"
-        if path is None or self.context.read_only or not os.path.lexists(path):
-            return
-        _check_file(path)
-        if path.stat().st_size == 0:
-            path.unlink()
+    def _group(self) -> tuple[bytes, str]:
+        """The metadata of the group, empty if there are none, and where they are."""
+        if self._objects is not None:
+            return self._objects.get("zarr.json") or b"", self._objects.where("zarr.json")
+        assert self._folder is not None
+        path = self._folder / "zarr.json"
+        try:
+            return _content(path), str(path)
+        except FileNotFoundError:
+            return b"", str(path)
 
     def _claim(self) -> None:
-        """Create the group if it does not exist, and store in it the id of the database."""
+        """Create the group if it does not exist, and store in it the id of the database.
+
+        Several processes may do so at once, also those of two databases: the group appears with an owner, and
+        only one of them makes it.
+        """
         with self._lock:
             if self._check_owner() is None:
                 made = [] if self._folder is None else [p for p in self._folder.parents if not p.exists()]
-                group = zarr.open_group(self._store, mode="a", zarr_format=3)
-                group.attrs[OWNER] = self.context.database_id
+                self._make_group()
+                if self._check_owner() is None:  # a group of somebody else, which has none
+                    group = zarr.open_group(self._store, mode="a", zarr_format=3)
+                    group.attrs[OWNER] = self.context.database_id
                 if self._folder is not None:
                     self.context.sync_file(self._folder / "zarr.json")
                     self.context.sync_folder(self._folder)
                     for folder in (self._folder, *made):
                         self.context.sync_folder(folder.parent)
             self._claimed = True
+
+    def _make_group(self) -> None:
+        attributes = {OWNER: self.context.database_id}
+        group = {"attributes": attributes, "zarr_format": 3, "node_type": "group"}
+        document = json.dumps(group, indent=2).encode()
+        if self._objects is not None:
+            self._objects.put_new("zarr.json", document)
+        elif self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / "zarr.json"
+            made = f"{path}.{os.urandom(8).hex()}.new"
+            try:
+                with open(made, "xb") as file:
+                    file.write(document)
+                    file.flush()
+                    self.context.sync(file.fileno())
+                if os.path.lexists(path) and path.stat().st_size == 0:
+                    os.replace(made, path)
+                else:
+                    os.link(made, path)
+            except FileExistsError:
+                pass
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(made)
 
     def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:
         opened = self._opened(locator)
@@ -300,9 +342,15 @@ class ZarrBackend(Backend):
     def delete(self, locator: str) -> None:
         with self._lock:
             self._arrays.pop(locator, None)
+        # First what is_stored looks for: who is killed in the middle leaves nothing that looks whole.
         if self._folder is not None:
-            if (self._folder / locator).exists():
-                shutil.rmtree(self._folder / locator)
+            if os.path.islink(self._folder / locator):
+                raise DamagedError(f"{self._folder / locator} is a link, and must be a folder")
+            _remove(self._folder / locator / "zarr.json")
+            _remove(self._folder / locator)
+        elif self._objects is not None:
+            self._objects.delete([f"{locator}/zarr.json"])
+            self._objects.delete([key for key, _, _ in self._objects.list(locator)])
         elif compat.run is not None:
             compat.run(self._store.delete_dir(locator))
         else:
@@ -311,13 +359,40 @@ class ZarrBackend(Backend):
                 del group[locator]
 
     def locators(self) -> Iterator[tuple[str, float]]:
-        # Only the database's own folder is swept. A copy of this database may use the same chosen store, and
-        # its arrays would count as garbage here.
-        if self._folder != self.context.folder or not self._folder.is_dir():
+        # Of a store that only zarr knows no times are to be had, and nothing is swept.
+        if self._objects is not None:
+            self._check_owner()
+            changed: dict[str, float] = {}
+            for key, _, at in self._objects.list():
+                name = key.partition("/")[0]
+                changed[name] = max(at, changed.get(name, at))
+            yield from ((name, at) for name, at in changed.items() if _LOCATOR.fullmatch(name))
+        if self._folder is None or not self._folder.is_dir():
             return
+        self._check_owner()
         for entry in os.scandir(self._folder):
             if _LOCATOR.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                yield entry.name, entry.stat(follow_symlinks=False).st_mtime
+                with contextlib.suppress(FileNotFoundError):  # another process has deleted it since
+                    yield entry.name, entry.stat(follow_symlinks=False).st_mtime
+
+    def is_stored(self, locator: str) -> bool:
+        if self._folder is not None:
+            return os.path.lexists(self._folder / locator / "zarr.json")
+        if self._objects is not None:
+            return self._objects.size(f"{locator}/zarr.json") is not None
+        try:
+            zarr.open_array(self._store, path=locator, mode="r", zarr_format=3)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def now(self) -> float:
+        if self._objects is not None:
+            return self._objects.now()
+        if self._folder is None or not self._folder.is_dir():
+            return time.time()
+        with tempfile.TemporaryFile(dir=self._folder) as file:
+            return os.fstat(file.fileno()).st_mtime
 
     def files(self, locator: str) -> list[tuple[str, int]]:
         if self._folder is None:
@@ -351,21 +426,16 @@ class ZarrBackend(Backend):
         return opened
 
     def _reader(self, locator: str) -> ShardReader | None:
-        """The reader of an array's shards, if it has shards in a local folder."""
-        if self._folder is None:
+        """The reader of an array's shards, if it has shards in a local folder or as objects."""
+        members = self._members(locator)
+        if members is None:
             return None
-        folder = self._folder / locator
-        if os.path.islink(folder):
-            raise DamagedError(f"{folder} is a link, and must be a folder")
-        try:
-            stored = _content(folder / "zarr.json")
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise DamagedError(f"{folder} is missing") from error
+        stored = members.content("zarr.json")
         try:
             array = self._sharded(json.loads(stored))
         except ValueError as error:
-            raise DamagedError(f"{folder / 'zarr.json'} is damaged: {error}") from error
-        return None if array is None else ShardReader(folder, array)
+            raise DamagedError(f"{members.where('zarr.json')} is damaged: {error}") from error
+        return None if array is None else ShardReader(members, array)
 
     def _open_by_zarr(self, locator: str) -> _Opened:
         try:
@@ -388,6 +458,18 @@ class _Opened(NamedTuple):
     dtype: np.dtype[Any]
     reader: ShardReader | None
     array: zarr.Array[Any] | None = None
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder, which may be missing, and which another process may remove as well."""
+    while os.path.lexists(path):
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                os.remove(path)
+        except FileNotFoundError:
+            continue
 
 
 def _content(path: Path) -> bytes:

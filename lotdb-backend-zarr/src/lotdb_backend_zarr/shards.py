@@ -1,4 +1,4 @@
-"""Writing and reading the shards of an array in a local folder, in zarr's own format.
+"""Writing and reading the shards of an array, in zarr's own format.
 
 zarr copies a shard several times, and takes each chunk through its event loop: writing a shard takes it five
 times as long as compressing it, and reading a window ten times as long as decompressing its chunk. Here a
@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lotdb import DamagedError, open_part
+from lotdb import DamagedError
 from lotdb_backend_zarr.bounds import check_size
 from lotdb_backend_zarr.chunks import ChunkCodec, checked, chunk_codec, crc32c, stored_dtype
+from lotdb_backend_zarr.members import Members, OpenMember
 
 __all__ = ["CHUNK_KEYS", "ShardReader", "ShardWriter", "Sharded", "chunk_key", "places"]
 
@@ -32,8 +31,6 @@ CHUNK_KEYS: Any = {"name": "default", "separator": "."}
 
 # In the index, both numbers of a chunk that is not there.
 ABSENT = 2**64 - 1
-
-_BINARY = getattr(os, "O_BINARY", 0)
 
 _LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
 
@@ -107,29 +104,27 @@ class ShardWriter:
 
     Parameters
     ----------
-    folder
-        Of the array; it is made.
+    members
+        Where the files of the array are; there are none yet.
     document
         What its ``zarr.json`` is to hold.
-    sync
-        Called with the descriptor of each finished file.
     """
 
-    def __init__(self, folder: Path, document: Mapping[str, Any], sync: Callable[[int], None]) -> None:
+    def __init__(self, members: Members, document: Mapping[str, Any]) -> None:
         array = Sharded.described(document)
         assert array is not None
         assert array.codec is not None
-        self._folder, self._array, self._sync = folder, array, sync
+        self._members, self._array = members, array
         self._encode = array.codec.encode
-        os.mkdir(folder)
-        with self._file("zarr.json") as put:
+        members.make()
+        with members.new("zarr.json") as put:
             put(json.dumps(document).encode())
 
     def write(self, first: int, rows: np.ndarray[Any, Any]) -> None:
         """Write *rows*, whole shards that begin at row *first*."""
         shards = self._array.shards
         for place, region in _parts(rows, shards):
-            with self._file(chunk_key((place[0] + first // shards[0], *place[1:]))) as put:
+            with self._members.new(chunk_key((place[0] + first // shards[0], *place[1:]))) as put:
                 self._write_shard(region, put)
 
     def _write_shard(self, region: np.ndarray[Any, Any], put: Callable[[Any], int]) -> None:
@@ -148,38 +143,20 @@ class ShardWriter:
         put(index)
         put(crc32c(index.reshape(-1).view(np.uint8)))
 
-    @contextmanager
-    def _file(self, name: str) -> Iterator[Callable[[Any], int]]:
-        """A new file, as a function that writes bytes to its end and says how many they are."""
-        descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
-
-        def put(data: Any) -> int:
-            rest = memoryview(data).cast("B")
-            size = len(rest)
-            while rest:  # one call writes at most 2 GiB, and less on a full disk, without an error
-                rest = rest[os.write(descriptor, rest) :]
-            return size
-
-        try:
-            yield put
-            self._sync(descriptor)
-        finally:
-            os.close(descriptor)
-
 
 class ShardReader:
     """Reads windows of one finished array; what is missing or altered is an error.
 
     Parameters
     ----------
-    folder
-        Of the array.
+    members
+        Where the files of the array are.
     array
         What it is, by its metadata.
     """
 
-    def __init__(self, folder: Path, array: Sharded) -> None:
-        self._folder, self.array = folder, array
+    def __init__(self, members: Members, array: Sharded) -> None:
+        self._members, self.array = members, array
         self._indexes: dict[tuple[int, ...], np.ndarray[Any, Any]] = {}
 
     @property
@@ -200,25 +177,24 @@ class ShardReader:
     def _read_shard(
         self, place: tuple[int, ...], window: list[tuple[int, int]], out: np.ndarray[Any, Any] | None
     ) -> None:
-        path = self._folder / chunk_key(place)
-        try:
-            descriptor = open_part(path)
-        except (FileNotFoundError, NotADirectoryError):
-            raise DamagedError(f"{path} is missing") from None
-        with open(descriptor, "rb", buffering=0) as file:
+        key = chunk_key(place)
+        path = self._members.where(key)
+        with self._members.open(key) as member:
             index = self._indexes.get(place)
             if index is None:
-                index = self._indexes[place] = self._read_index(file, path)
-            for chunk_place, part, of_window in _overlaps(window, self.array.chunks):
-                offset, size = map(int, index[chunk_place])
+                index = self._indexes[place] = self._read_index(member, path)
+            parts = list(_overlaps(window, self.array.chunks))
+            spans = [(int(index[each][0]), int(index[each][1])) for each, _, _ in parts]
+            for (chunk_place, _, _), (offset, _) in zip(parts, spans, strict=True):
                 if offset == ABSENT:
                     raise DamagedError(f"chunk {chunk_place} of {path} is missing")
-                stored = _read(file, offset, size, path)
+            stored = member.read(spans)
+            for (chunk_place, part, of_window), content in zip(parts, stored, strict=True):
                 with _damage(f"chunk {chunk_place} of {path}"):
                     if out is None:
-                        self._check_size(stored)
+                        self._check_size(content)
                     else:
-                        self._decode(stored, part, out[of_window])
+                        self._decode(content, part, out[of_window])
 
     def _check_size(self, stored: bytes) -> None:
         limit = math.prod(self.array.chunks) * self.array.dtype.itemsize
@@ -235,10 +211,9 @@ class ShardReader:
         array.codec.decode_into(stored, chunk)
         out[...] = chunk[tuple(slice(*edges) for edges in part)]
 
-    def _read_index(self, file: Any, path: Path) -> np.ndarray[Any, Any]:
+    def _read_index(self, member: OpenMember, path: str) -> np.ndarray[Any, Any]:
         counts = _counts(self.array.shards, self.array.chunks)
-        size = 16 * math.prod(counts) + 4
-        stored = _read(file, file.seek(0, 2) - size, size, path)
+        stored = member.read_end(16 * math.prod(counts) + 4)
         with _damage(f"the index of {path}"):
             return checked(stored).view("<u8").reshape(*counts, 2)
 
@@ -252,19 +227,6 @@ def _damage(what: str) -> Iterator[None]:
         raise
     except Exception as error:  # each codec has errors of its own
         raise DamagedError(f"{what} is damaged: {error}") from error
-
-
-def _read(file: Any, offset: int, size: int, path: Path) -> bytes:
-    if offset < 0 or offset + size > file.seek(0, 2):
-        raise DamagedError(f"{path} ends too early")
-    file.seek(offset)
-    data: bytes = file.read(size)
-    while len(data) < size:  # one call reads at most 2 GiB
-        more = file.read(size - len(data))
-        if not more:
-            raise DamagedError(f"{path} ends too early")
-        data += more
-    return data
 
 
 def _counts(shards: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,13 +12,16 @@ from urllib.parse import urlsplit
 from zarr.abc.store import ByteRequest, Store
 from zarr.storage import FsspecStore, LocalStore
 
-from lotdb import DamagedError, InvalidOptionError, MissingPluginError, UnsupportedValueError
+from lotdb import DamagedError, InvalidOptionError, MissingPluginError, ObjectStore, UnsupportedValueError
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
     from zarr.core.buffer import BufferPrototype
 
-__all__ = ["StrictStore", "local_folder", "open_store", "store_to_send"]
+__all__ = ["StrictStore", "local_folder", "objects_at", "open_store", "store_to_send"]
+
+# URLs of S3, which obstore opens; the others are left to fsspec.
+_S3 = re.compile("s3a?://")
 
 # https://zarr-specs.readthedocs.io/en/latest/v3/chunk-key-encodings/default/
 _CHUNK = re.compile(r"(^|/)c[./]\d")
@@ -117,8 +120,17 @@ def _present(key: str, value: Buffer | None) -> Buffer | None:
     return value
 
 
-def open_store(store: Any, folder: Path, *, read_only: bool) -> Store:
+def objects_at(store: Any) -> ObjectStore | None:
+    """The objects at *store*, if that is the URL of an object store which obstore opens."""
+    if not isinstance(store, str) or not _S3.match(store):
+        return None
+    return ObjectStore(store, extra="lotdb-backend-zarr[s3]")
+
+
+def open_store(store: Any, folder: Path, *, read_only: bool, objects: ObjectStore | None = None) -> Store:
     """The store to use: *store* as the user gave it (an object or a URL), or else *folder*.
+
+    *objects* are those at *store*, if it is the URL of such.
 
     Raises
     ------
@@ -127,6 +139,10 @@ def open_store(store: Any, folder: Path, *, read_only: bool) -> Store:
     """
     if isinstance(store, Store):
         return store.with_read_only(True) if read_only and not store.read_only else store
+    if objects is not None:
+        from lotdb_backend_zarr.obstore_store import store_of  # which imports obstore
+
+        return store_of(objects, read_only=read_only)
     if isinstance(store, str) and "://" in store:
         try:
             return FsspecStore.from_url(store, read_only=read_only)

@@ -43,8 +43,9 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── WaitTimeoutError           TimeoutError  another thread did not finish in time
     │   ├── FileSystemError            OSError       no space, too many open files, an I/O error
     │   ├── UnavailableError           OSError       a store that cannot be reached, or may not be read
+    │   ├── DisconnectedError          UnavailableError, TransientError  a server is gone: run it again
     │   ├── ConflictError              ZODB's ConflictError  run the transaction again
-    │   └── CommitInDoubtError         OSError       the disk failed inside a commit: reopen and look
+    │   └── CommitInDoubtError         OSError       a commit whose end nobody saw: reopen and look
     └── look after the data
         ├── DamagedError               OSError       missing, truncated or altered bytes
         ├── DatabaseFormatError        ValueError    not a LOTDB database, or a newer one
@@ -60,6 +61,7 @@ import reprlib
 from collections.abc import Iterator
 from typing import Any
 
+from transaction.interfaces import TransientError
 from ZODB import POSException
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "DatabaseExistsError",
     "DatabaseFormatError",
     "DatabaseNotFoundError",
+    "DisconnectedError",
     "ExportError",
     "FileSystemError",
     "IngestError",
@@ -307,10 +310,18 @@ class UnavailableError(FileSystemError):
     """
 
 
-class CommitInDoubtError(LotdbError, OSError):
-    """The disk failed in the last step of a commit, which may or may not be stored.
+class DisconnectedError(UnavailableError, TransientError):
+    """The server of the database cannot be reached, or the connection to it was lost; nothing was committed.
 
-    ``errno`` is that of the system's error, and ``filename`` the data file.
+    It is a ``transaction.interfaces.TransientError``: run the transaction again, or let ``LOTDB.run`` do so.
+    The next transaction connects anew. ``filename`` is the URL of the database, without a password.
+    """
+
+
+class CommitInDoubtError(LotdbError, OSError):
+    """The disk, or the network, failed in the last step of a commit, which may or may not be stored.
+
+    ``errno`` is that of the system's error, and ``filename`` the data file, or the URL without a password.
     """
 
     @classmethod

@@ -1,10 +1,12 @@
 """The public names, from the rooms that define them. ``lotdb`` hands them on; take them from there."""
 
+from lotdb.backups.restored import restore
 from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
 from lotdb.converting.convert import convert
 from lotdb.converting.report import ConvertReport
 from lotdb.database import LOTDB
+from lotdb.database.copied import BackupReport
 from lotdb.database.session import Savepoint
 from lotdb.database.stats import Stats
 from lotdb.database.upkeep import Damage
@@ -19,6 +21,7 @@ from lotdb.errors import (
     DatabaseFormatError,
     DatabaseNotFoundError,
     DataMismatchError,
+    DisconnectedError,
     ExportError,
     FileSystemError,
     IngestError,
@@ -57,6 +60,7 @@ from lotdb.files.tree_index import IngestedTree, TreeIndex
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
+from lotdb.interfaces.object_store import ObjectStore
 from lotdb.interfaces.sources import SourceFile
 from lotdb.interfaces.storage import Storage, StorageContext
 from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable
@@ -77,6 +81,7 @@ __all__ = [
     "AttributeNotFoundError",
     "Backend",
     "BackendContext",
+    "BackupReport",
     "BaseNode",
     "Blocks",
     "Change",
@@ -95,6 +100,7 @@ __all__ = [
     "DatabaseExistsError",
     "DatabaseFormatError",
     "DatabaseNotFoundError",
+    "DisconnectedError",
     "ExportError",
     "FileSystemError",
     "IngestError",
@@ -120,6 +126,7 @@ __all__ = [
     "NodeExistsError",
     "NodeNotFoundError",
     "NodeVariable",
+    "ObjectStore",
     "Payload",
     "PayloadExistsError",
     "PayloadInfo",
@@ -159,5 +166,6 @@ __all__ = [
     "payload",
     "plugins",
     "read_many",
+    "restore",
     "upgrade",
 ]

@@ -34,15 +34,25 @@ def verify_command(database: str, name: str, settings: tuple[str, ...], as_json_
 @click.command("pack", epilog=as_example("lotdb pack results"))
 @database_options
 @timeout_option
+@click.option(
+    "--sweep-outside",
+    is_flag=True,
+    help="Also where settings put arrays outside of the folder; no copy of the database may use that place.",
+)
 @json_option
 def pack_command(
-    database: str, name: str, settings: tuple[str, ...], timeout: float | None, as_json_: bool
+    database: str,
+    name: str,
+    settings: tuple[str, ...],
+    timeout: float | None,
+    sweep_outside: bool,
+    as_json_: bool,
 ) -> None:
     """Free the disk space of data that no node, branch or reader can reach any more."""
     with changing(database, name, settings, timeout=timeout) as (db, _):
         before = _size(db.path)
         with waiting("packing"):
-            db.pack()
+            db.pack(sweep_outside=sweep_outside)
     after = _size(Path(db.path))
     if as_json_:
         emit(dump({"bytes_before": before, "bytes_after": after, "freed_bytes": before - after}))

@@ -37,6 +37,8 @@ COMMANDS = {
     "stats": ("cmd_sizes", "Say what a database takes, and what a pack would free."),
     "verify": ("cmd_upkeep", "Read everything, and list the damage."),
     "pack": ("cmd_upkeep", "Free the disk space of data that nothing can reach."),
+    "backup": ("cmd_backup", "Copy a database, or what is new in it, while it is written."),
+    "restore": ("cmd_backup", "Copy a backup to a new folder, and check it."),
     "convert": ("cmd_convert", "Copy a database into another storage."),
     "upgrade": ("cmd_upgrade", "Copy a database of lotdb 1.x into a new one."),
     "plugins": ("cmd_plugins", "List what is installed."),

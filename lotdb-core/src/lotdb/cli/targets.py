@@ -26,6 +26,7 @@ __all__ = [
     "path_argument",
     "payload_of",
     "reading",
+    "settings_of",
     "timeout_option",
 ]
 
@@ -78,7 +79,7 @@ def reading(database: str, name: str, settings: Iterable[str] = ()) -> Iterator[
     from lotdb import LOTDB
 
     folder, name = _place(database, name)
-    with LOTDB(folder, name, read_only=True, backends=_settings(settings)) as db, db.connection() as root:
+    with LOTDB(folder, name, read_only=True, backends=settings_of(settings)) as db, db.connection() as root:
         yield db, root
 
 
@@ -95,7 +96,7 @@ def changing(
     from lotdb import LOTDB
 
     folder, name = _place(database, name, create=create)
-    with LOTDB(folder, name, timeout=timeout, backends=_settings(settings)) as db, db.connection() as root:
+    with LOTDB(folder, name, timeout=timeout, backends=settings_of(settings)) as db, db.connection() as root:
         yield db, root
 
 
@@ -143,7 +144,8 @@ def _alike_folder(folder: str) -> str:
     return f"; did you mean {os.path.join(above, alike[0])!r}?" if alike else ""
 
 
-def _settings(given: Iterable[str]) -> dict[str, dict[str, Any]]:
+def settings_of(given: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What ``LOTDB(backends=...)`` takes, of options such as ``zarr.store=/data/arrays.zarr``."""
     settings: dict[str, dict[str, Any]] = {}
     for each in given:
         option, equals, text = each.partition("=")

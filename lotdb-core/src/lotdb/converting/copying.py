@@ -13,6 +13,7 @@ from typing import Any
 from ZODB.Connection import TransactionMetaData
 from ZODB.utils import p64, u64, z64
 
+from lotdb.backups.appearing import appearing, refuse_existing
 from lotdb.converting.arrays import Arrays
 from lotdb.converting.commits import Commit, all_commits, newest
 from lotdb.converting.convert import Progress
@@ -20,13 +21,13 @@ from lotdb.converting.report import ConvertReport
 from lotdb.database import LOTDB
 from lotdb.database.choosing import choose, mark, where_is
 from lotdb.database.moments import open_moment
-from lotdb.errors import DamagedError, system_errors
+from lotdb.errors import DamagedError, DatabaseExistsError, system_errors
 from lotdb.interfaces.storage import Storage
 from lotdb.node_api.nodes import BaseNode
 from lotdb.queries.diff import diff
 from lotdb.segments.backends import Backends
-from lotdb.storage.place import place_for, refuse_existing
 from lotdb.storage.snapshots import FIRST
+from lotdb.storage.syncing import sync_folder, sync_path
 
 __all__ = ["Copy", "copy_to"]
 
@@ -61,11 +62,18 @@ def copy_to(
         return _build(source, copy, history, verify, told)
     path = os.path.abspath(where.path)
     refuse_existing(path)
-    with system_errors("the copy cannot be written", path), place_for(path) as place:
-        report = _build(source, replace(copy, path=place.folder), history, verify, told)
-        place.sync()
-        place.finish()
+    with system_errors("the copy cannot be written", path), appearing(path, "convert") as folder:
+        report = _build(source, replace(copy, path=folder), history, verify, told)
+        _sync_all(folder)
     return report
+
+
+def _sync_all(folder: str) -> None:
+    """Put all that is in *folder* on the disk."""
+    for path, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync_path(os.path.join(path, name))
+        sync_folder(path)
 
 
 def _build(source: LOTDB, copy: Copy, history: bool, verify: bool, told: Progress) -> ConvertReport:
@@ -110,6 +118,11 @@ def _fill(source: LOTDB, copy: Copy, last: bytes, history: bool, told: Progress)
     )
     target = kind.begin()
     try:
+        if kind.last_commit() != z64:
+            raise DatabaseExistsError(
+                f"{where.shown} has commits already, such as those of a conversion that was interrupted; "
+                "remove what is there first"
+            )
         backends = Backends(
             source.plugins,
             where.path.absolute() / where.name,

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
@@ -22,8 +23,9 @@ from weakref import WeakValueDictionary
 import transaction
 from transaction.interfaces import TransientError
 
-from lotdb.database import upkeep
+from lotdb.database import sweeping, upkeep
 from lotdb.database.choosing import choose, mark, where_is
+from lotdb.database.copied import BackupReport, Progress
 from lotdb.database.opened import NOBODY, Opened, living
 from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
 from lotdb.database.stats import Stats, stats
@@ -211,6 +213,7 @@ class LOTDB(Opened):
             store=self._where.store,
             many_writers=self._storage.many_writers,
             has_blobs=self._storage.has_blobs,
+            homeless=self._where.make_place(str(self), self._durability, read_only=self.read_only),
         )
 
     def __repr__(self) -> str:
@@ -354,10 +357,21 @@ class LOTDB(Opened):
 
     # -- upkeep --------------------------------------------------------------------------------------
 
-    def pack(self) -> None:
+    def pack(self, *, grace_s: float | None = None, sweep_outside: bool = False) -> None:
         """Free the disk space of data that no transaction, copy or open reader can reach any more.
 
         What a reader of any process sees is kept until its transaction ends. Nobody waits.
+
+        Parameters
+        ----------
+        grace_s
+            Where several processes write: arrays that were stored less than so many seconds ago are left
+            alone, since another process may be about to commit them; by default those of the last hour. A
+            transaction that took longer, and whose arrays are gone, fails with a ``ConflictError``.
+        sweep_outside
+            True says that no copy of this database uses the places outside of its folder where settings
+            such as ``store`` put arrays: then they are swept, too. A copy has the same id, and what it has
+            written there since would look unused.
 
         Raises
         ------
@@ -373,6 +387,7 @@ class LOTDB(Opened):
         """
         self._check()
         upkeep.check_can_pack(self)
+        sweeping.check_grace(grace_s)
         with (
             uninterrupted(),
             system_errors("packing was not finished", self._data_file),
@@ -380,7 +395,7 @@ class LOTDB(Opened):
         ):
             self._refuse_rings()
             self._unless_dropped(lambda: self._storage.pack(self._oldest_snapshot(), self._zodb.references))
-            upkeep.sweep(self)
+            sweeping.sweep(self, grace_s=grace_s, outside=sweep_outside)
             upkeep.tell_backends(self)
 
     def _refuse_rings(self) -> None:
@@ -414,6 +429,60 @@ class LOTDB(Opened):
                 return stats(self, session.root)
         finally:
             session.close()
+
+    def backup(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        verify: bool = False,
+        progress: Progress | None = None,
+        backends: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> BackupReport:
+        """Copy the last commit, and all before it, to another folder, while commits go on.
+
+        The folder is a database itself, which can be opened. If it has an earlier backup of this database,
+        only what is new is copied, also after a pack. A backup that is interrupted, however it is, leaves the
+        earlier one as it was; the next one goes on. A pack that runs meanwhile frees nothing. It can be made
+        in another process than the one that writes, from a database that was opened read-only.
+
+        Parameters
+        ----------
+        target
+            The folder; made if it does not exist.
+        verify
+            True to read the whole copy afterwards, every byte of it.
+        progress
+            Function that is called with the number of bytes copied, the number of all that are to be copied,
+            and the last file.
+        backends
+            Settings for backends of the copy, as for :class:`LOTDB`. A backend that stores its arrays outside
+            of this database's folder copies them to the store that is named here. If none is, they are not
+            copied, and a warning says so.
+
+        Returns
+        -------
+        BackupReport
+            How much was copied.
+
+        Raises
+        ------
+        DatabaseExistsError
+            If the folder has something else: another database, a copy that was changed since, or commits
+            that this database has lost. Nothing was changed.
+        DatabaseBusyError
+            If another backup, or a program, writes to the folder.
+        DamagedError
+            If a record, or with *verify* anything, is damaged.
+        FileSystemError
+            If the system could not read or write a file, for instance because the disk is full.
+        InvalidOptionError
+            If the folder lies in that of the database.
+        """
+        self._check()
+        made: BackupReport = import_module("lotdb.backups.backup").backup(  # it stands above this one
+            self, target, verify=verify, progress=progress, backends=backends
+        )
+        return made
 
     def refresh(self) -> None:
         """See what other processes have committed, in the open connections of this thread.
@@ -530,13 +599,16 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int
             root = connection.root()
             if len(root) == 0 and not database._storage.may_create_root():
                 raise DamagedError(f"{database} holds commits, but no tree; nothing was changed")
-            if len(root) == 0 and not database.read_only:
+            is_new = len(root) == 0
+            if is_new and not database.read_only:
                 root["lotdb"] = FORMAT
                 root["id"] = uuid.uuid4().hex
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
-                if database._where.noted:
-                    root["payloads"] = database._where.noted
+            # One on a server may be created before anybody needs a place for payloads.
+            may_note = "payloads" not in root and (is_new or database._where.url)
+            if database._where.noted and may_note and not database.read_only:
+                root["payloads"] = database._where.noted
             found, database_id = root.get("lotdb"), root.get("id")
             formats = check_formats(root.get(FORMATS_KEY))
             payloads = root.get("payloads", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from lotdb.errors import (
     InvalidOptionError,
     LotdbError,
     PluginError,
+    UnavailableError,
     shown,
     system_error,
 )
@@ -30,6 +32,8 @@ from lotdb.storages.one_file import FileStorageKind
 
 __all__ = ["Where", "choose", "mark", "where_is"]
 
+# The folder of a database on a server for which nobody has named one; nothing is read or written there.
+_NOWHERE = Path(os.devnull)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 
@@ -57,6 +61,28 @@ class Where:
         """The same, whatever the working directory is."""
         return self.shown if self.url else os.path.abspath(self.shown)
 
+    def make_place(
+        self, database: str, durability: Literal["full", "process"], *, read_only: bool
+    ) -> LotdbError | None:
+        """Make the folder for the payloads of a database on a server, if the user has just named it.
+
+        The error that says why there is no such place, if there is none.
+        """
+        if not self.url or self.store:
+            return None
+        if self.path == _NOWHERE:
+            return InvalidOptionError(
+                f"{database} does not say where payloads lie; open it with payloads=, a folder that all of"
+                " its processes see, or a URL such as 's3://bucket/prefix'"
+            )
+        if self.is_given and not read_only:
+            make_folders(os.fspath(self.path.absolute()), disk_for(durability))
+        elif not self.path.is_dir():  # and not made: payloads would lie beside the disk that is missing
+            return UnavailableError(
+                errno.ENOENT, f"the folder for the payloads of {database} is not there", os.fspath(self.path)
+            )
+        return None
+
     def with_payloads(self, payloads: str) -> Where:
         """The same, with the place for payloads that was noted in the database, unless one was given."""
         return self if self.is_given or not payloads else _place(self, payloads)
@@ -73,7 +99,7 @@ def where_is(path: Any, name: str, payloads: Any) -> Where:
     """The place that *path*, *name* and *payloads* mean, as a user gave them."""
     check_name(name)
     if isinstance(path, str) and _URL.match(path):
-        found = Where(Path("."), name, path, "", False)
+        found = Where(_NOWHERE, name, path, "", False)
     else:
         found = Where(_check_path(path), name, "", "", False)
     if payloads is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import threading
 import weakref
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from threading import get_ident
@@ -26,6 +26,7 @@ from lotdb.errors import (
     ConflictError,
     DamagedError,
     DatabaseFormatError,
+    DisconnectedError,
     FileSystemError,
     InvalidOptionError,
     LotdbError,
@@ -36,6 +37,7 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.interfaces.backend import Backend
+from lotdb.interfaces.installed import plugin_errors
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Bucket, Children
 from lotdb.records.children import buckets
@@ -329,7 +331,7 @@ class Session:
                     held.enter_context(self.database._turn)
                 if telling is not None:
                     telling.begin()
-                with unmerged(self.exact.keys()):
+                with self._publishing(), unmerged(self.exact.keys()):
                     self._manager.commit()
             except CommitInDoubtError as error:
                 self.database._give_up(error)
@@ -351,9 +353,34 @@ class Session:
                     ) from error
                 raise
             self.undos.clear()
-            self._begin()
+            # What was committed stays so, even if the server that it was sent to is gone by now.
+            with suppress(DisconnectedError):
+                self._begin()
             if telling is not None:
                 telling.tell()
+
+    @contextmanager
+    def _publishing(self) -> Iterator[None]:
+        """A context for a commit, in which no other process's sweep takes what it has written.
+
+        Raises
+        ------
+        ConflictError
+            If a sweep has taken it before.
+        """
+        written = [each for each in self.tree.stage.written if isinstance(each[1], str)]
+        if not self.database._storage.many_writers or not written:
+            yield
+            return
+        with self.database._storage.publishing():
+            for backend, locator in written:
+                with plugin_errors(backend.name):
+                    if not backend.is_stored(locator):
+                        raise ConflictError(
+                            f"what this transaction had written to {self.database} lay uncommitted for so "
+                            "long that a pack has removed it; nothing of this one was kept, run it again"
+                        )
+            yield
 
     def abort(self) -> None:
         """Discard all changes since the last commit, and see what others have committed."""
@@ -406,8 +433,8 @@ class Session:
             self.database._follow()
         finally:
             self._manager.begin()
-            self._see_formats()
             self._start_afresh()
+            self._see_formats()
 
     def _see_formats(self) -> None:
         """At the beginning of a transaction: note what another process may have changed."""

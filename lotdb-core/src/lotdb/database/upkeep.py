@@ -1,8 +1,7 @@
-"""Upkeep of a database: finding damage, and deleting segments that no record names."""
+"""Upkeep of a database: finding damage."""
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -23,7 +22,6 @@ from lotdb.errors import (
     system_error,
     text_of,
 )
-from lotdb.interfaces.backend import Backend, is_locator, iter_locators
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import Children, Entry
@@ -38,7 +36,7 @@ from lotdb.tree.copying import BLOCK_BYTES
 from lotdb.tree.rings import refuse_ring
 from lotdb.values.values import Undecodable, decode
 
-__all__ = ["Damage", "refuse_rings", "sweep", "verify"]
+__all__ = ["Damage", "refuse_rings", "verify"]
 
 
 @dataclass(frozen=True)
@@ -256,42 +254,3 @@ def tell_backends(database: Opened) -> None:
     for backend in database._backends.in_use():
         with plugin_errors(backend.name):
             backend.after_pack()
-
-
-def sweep(database: Opened) -> None:
-    """Delete the segments that no record of any revision names.
-
-    It deletes only names of the exact form of a locator, and no links: the folder may come from a stranger.
-    In a store outside of the folder it deletes nothing: a copy of the database may use it, too.
-
-    This process holds the writer's lock, but other connections of it may write at the same time. The order
-    makes that safe: list the stored segments, then the staged ones, then the recorded ones. A segment on the
-    first list was staged or recorded at that moment, so it is on the second or on the third list.
-    """
-    stored = list(_stored(database))
-    if not stored:
-        return
-    used = {locator for each in database._open_connections() for locator in each.tree.stage.locators}
-    for _, _, record in database._storage.records():
-        used.update(iter_locators(record))
-    for backend, locator in stored:
-        if locator not in used:
-            with plugin_errors(backend.name):
-                backend.delete(locator)
-
-
-def _stored(database: Opened) -> Iterator[tuple[Backend, str]]:
-    """What may turn out to be garbage, with the backend that has it."""
-    for backend in database._backends.in_use():
-        if backend.is_outside:
-            continue
-        with plugin_errors(backend.name):
-            for locator, _ in backend.locators():
-                if is_locator(locator) and not _is_link(backend, locator):
-                    yield backend, locator
-
-
-def _is_link(backend: Backend, locator: str) -> bool:
-    files = [path for path, _ in backend.files(locator)]
-    paths: list[str | os.PathLike[str]] = [backend.context.folder / locator, *files]
-    return any(os.path.islink(path) for path in paths)

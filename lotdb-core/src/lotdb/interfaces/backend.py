@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -162,9 +163,10 @@ class Backend(ABC):
     format_version: int = 1
 
     #: Whether the arrays lie in a place that is not moved and copied with the database, as a setting may
-    #: choose one. Set it in ``__init__``. Nothing there is ever garbage to ``LOTDB.pack``, for a copy of the
-    #: database may use it. So that two databases do not share such a place by mistake, note
-    #: ``context.database_id`` in it, and refuse another one's with ``InvalidOptionError``.
+    #: choose one. Set it in ``__init__``. ``LOTDB.pack`` takes nothing there for garbage unless it is called
+    #: with ``sweep_outside=True``, for a copy of the database may use it. So that two databases do not share
+    #: such a place by mistake, note ``context.database_id`` in it, and refuse another one's with
+    #: ``InvalidOptionError``.
     is_outside: bool = False
 
     def __init__(self, context: BackendContext) -> None:
@@ -264,7 +266,8 @@ class Backend(ABC):
 
     def _scratch(self) -> Path | None:
         # Beside the data, because the system's temporary folder may be small, or in memory.
-        return self.context.folder.parent if self.context is not None else None
+        parent = self.context.folder.parent if self.context is not None else None
+        return parent if parent is not None and parent.is_dir() else None
 
     @abstractmethod
     def read_into(self, locator: Any, first_row: int, out: np.ndarray[Any, Any]) -> None:
@@ -304,6 +307,24 @@ class Backend(ABC):
         locators are persistent objects lists nothing, because ZODB collects them.
         """
         return ()
+
+    def is_stored(self, locator: Any) -> bool:
+        """Whether the array *locator*, which :meth:`write` has written, is still there as a whole.
+
+        It is asked before a commit if other processes write to the same database: their sweep may have taken
+        what lay uncommitted for long. The default looks through :meth:`locators`.
+        """
+        return any(each == locator for each, _ in self.locators())
+
+    def now(self) -> float:
+        """The time by the clock that tells the times of :meth:`locators`, in seconds since the epoch.
+
+        The default makes a file in the folder and looks at its time: a shared folder has a clock of its own.
+        """
+        if self.context is None or not self.context.folder.is_dir():
+            return time.time()
+        with tempfile.TemporaryFile(dir=self.context.folder) as file:
+            return os.fstat(file.fileno()).st_mtime
 
     def files(self, locator: Any) -> Iterable[tuple[str, int]]:
         """Path and size in bytes of each file that holds *locator*; none if unknown.

@@ -50,6 +50,8 @@ class Backends:
         The URL of the place for payloads, if they are not beside the data file.
     many_writers, has_blobs
         See :class:`lotdb.BackendContext`.
+    homeless
+        Why there is no place for payloads, if there is none.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Backends:
         store: str = "",
         many_writers: bool = False,
         has_blobs: bool = True,
+        homeless: LotdbError | None = None,
     ) -> None:
         self._plugins = plugins
         self._data_file = data_file
@@ -78,6 +81,7 @@ class Backends:
         self._store = store
         self._many_writers = many_writers
         self._has_blobs = has_blobs
+        self._homeless = homeless
         self._open: dict[str, Backend] = {}
         self._outdated: list[Backend] = []
         self._lock = LimitedLock("another thread to open a backend")
@@ -105,6 +109,11 @@ class Backends:
         """The database's file, by its absolute path."""
         return self._data_file
 
+    @property
+    def formats(self) -> Mapping[str, int]:
+        """The version of its form that each backend has written, by its name, if it is not the first."""
+        return self._formats
+
     def note_formats(self, formats: Mapping[str, int]) -> None:
         """Open backends anew, when next used, for which another process has noted another version since."""
         # Versions only rise; an earlier moment has noted lower ones.
@@ -118,6 +127,8 @@ class Backends:
                 self._formats = formats
 
     def _open_one(self, name: str) -> Backend:
+        if self._homeless is not None:
+            raise self._homeless
         if name in self._taken:
             raise PluginError(f"no backend can be called {name!r}: a part of the database has that name")
         cls = self._plugins.backend(name)
@@ -163,6 +174,8 @@ class Backends:
 
     def in_use(self) -> Iterator[Backend]:
         """The backends that are open, configured, or keep files beside the database."""
+        if self._homeless is not None:
+            return
         prefix = f"{self._data_file.name}."
         folders = set()
         with contextlib.suppress(FileNotFoundError), os.scandir(self._data_file.parent) as entries:

@@ -370,6 +370,11 @@ class Stage(Reader):
         """What this transaction has written so far, for the garbage collector to spare."""
         return [locator for _, locator in self._written]
 
+    @property
+    def written(self) -> list[tuple[Backend, Any]]:
+        """The same, each with the backend that holds it."""
+        return list(self._written)
+
 
 class _Savepoint:
     def __init__(self, stage: Stage, keep: int) -> None:

@@ -46,6 +46,9 @@ LAYOUT = "bushy"
 
 # Files beside the data file that may be opened or replaced, and those in the blob folder.
 _FILES = (
+    ".backup",
+    ".backup.new",
+    ".copy",
     ".end",
     ".end.new",
     ".index",
@@ -213,6 +216,11 @@ class DatabaseFolder:
 
     def refuse_lost_data(self) -> None:
         """Raise if the data file is gone and other parts are left."""
+        if is_there(self.data_file + ".backup") and not is_there(self.data_file):
+            raise DamagedError(
+                f"the first backup to {self.path} was not finished, so there is no database in it yet: make"
+                " the backup again, which goes on where it stopped"
+            )
         if remains := self.remains():
             lost = "empty" if self.data_kind() == "empty" else "missing"
             raise DamagedError(

@@ -23,7 +23,7 @@ from ZODB.fsIndex import fsIndex
 from lotdb.storage.parts import open_plain, read_part
 from lotdb.storage.watermark import End
 
-__all__ = ["read_index", "write_index"]
+__all__ = ["index_end", "read_index", "write_index"]
 
 _log = logging.getLogger(__name__)
 
@@ -77,3 +77,12 @@ def _parse(content: bytes) -> tuple[Any, End]:
             raise ValueError("a part is missing")
         index._data[prefix] = fsBucket().fromString(content[at - length : at])
     return index, End(*end)
+
+
+def index_end(path: str) -> End | None:
+    """Where the data file ends that the index in the file *path* belongs to; None if there is no index."""
+    try:
+        magic, *end = _HEAD.unpack(read_part(path, _HEAD.size))
+    except (OSError, struct.error):
+        return None
+    return End(*end) if magic == _MAGIC else None

@@ -67,14 +67,16 @@ class CheckedOpening(FileStorage):
         # First, so that a process that writes meanwhile is never behind what it wrote down.
         self._watermark = Watermark(self._file_name + ".end", read_only=self._is_read_only)
         scan = Scan(self._file_name, self._file, self._watermark.ends, read_only=self._is_read_only)
-        if scan.end.transactions == 0:
+        if scan.end.transactions <= 1:  # the first makes an empty root, and names nothing
             DatabaseFolder(*os.path.split(self._file_name)).refuse_lost_commits()
         if self._is_read_only:
             self._watermark.close()
             self.warn = scan.warn
         else:
             scan.cut_off(self._disk)
-            if not scan.is_marked:
+            # Behind it may be after a power cut or a kill. Until the next commit, a cut of what stands behind
+            # the mark would not be noticed.
+            if not scan.is_marked or scan.is_ahead:
                 self._watermark.close()
                 self._watermark = scan.new_watermark(self._disk)
         self._end = scan.end
@@ -127,12 +129,22 @@ class Scan:
         self._refuse_damage()
         self._look_at_watermark()
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the file ends behind all that the watermark says."""
+        return all(mark != self.end for mark in self._marks or ())
+
     def _start_from(self, cached: tuple[Any, End] | None) -> None:
         self.used_index = False
         self.index, self.end = fsIndex(), EMPTY
         if cached is None:
             return
         index, end = cached
+        if self._marks == () and self._file.size < end.size:
+            # The index, too, says how far the file went. If the watermark is missing, somebody may have
+            # removed it, as the error for a lost tail advises; damaged it says nothing, and the index does.
+            self._marks = (end,)
+            return
         if self._file.ends_at(end) and (z64 in index or end.transactions == 0):
             self.index, self.end, self.used_index = index, end, True
         else:
@@ -256,7 +268,7 @@ class Scan:
         )
 
     def new_watermark(self, disk: Disk) -> Watermark:
-        """A watermark for the data file, in place of one that is missing or does not fit."""
+        """A watermark for the data file, in place of one that is missing, behind, or does not fit."""
         path = self._path + ".end"
         disk.sync_file(self._path)  # what it says must not be on the disk before the data are
         create_watermark(path, disk, self.end)

@@ -97,11 +97,12 @@ def unmerged(oids: Set[bytes]) -> Iterator[None]:
 
     ZODB forgets that a transaction depends on a record if it changes that record as well.
     """
+    before = getattr(_unmerged, "oids", ())
     _unmerged.oids = oids
     try:
         yield
     finally:
-        del _unmerged.oids
+        _unmerged.oids = before
 
 
 def _refuse(what: str) -> NoReturn:

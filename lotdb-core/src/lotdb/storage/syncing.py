@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import sys
 
 try:
     from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined, unused-ignore]
 except ImportError:  # only macOS has it
     F_FULLFSYNC = None
 
-__all__ = ["sync_descriptor", "sync_folder", "sync_path"]
+__all__ = ["sync_descriptor", "sync_file_system", "sync_folder", "sync_path"]
 
 _WINDOWS = os.name == "nt"
 
@@ -69,3 +71,33 @@ def _sync_on_windows(path: str | os.PathLike[str]) -> None:
     finally:
         if not mode & stat.S_IWRITE:
             os.chmod(path, mode)
+
+
+def sync_file_system(path: str | os.PathLike[str]) -> bool:
+    """Put all that was written to the file system of the folder *path* on the disk; False if it cannot.
+
+    Of many files that takes a fraction of the time of syncing each. It is Linux's ``syncfs`` (``man 2
+    syncfs``), which waits until all is there, and says since Linux 5.8 whether that failed.
+
+    Raises
+    ------
+    OSError
+        The disk failed.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes  # which not every program needs
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if call is None:
+        return False
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if call(descriptor) == 0:
+            return True
+        number = ctypes.get_errno()
+        if number == errno.ENOSYS:
+            return False
+        raise OSError(number, os.strerror(number), os.fspath(path))
+    finally:
+        os.close(descriptor)

@@ -19,4 +19,8 @@ def lotdb_get_storage(name: str) -> type[Storage] | None:
         from lotdb.storages.sqlite import SqliteStorage
 
         return SqliteStorage
+    if name == "postgresql":
+        from lotdb.storages.postgresql.server import PostgresqlStorage
+
+        return PostgresqlStorage
     return None

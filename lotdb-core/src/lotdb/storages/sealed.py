@@ -22,6 +22,7 @@ from zope.interface import implementer
 from lotdb.errors import (
     ConflictError,
     DamagedError,
+    DisconnectedError,
     LotdbError,
     ReadOnlyError,
     UnsafeRecordError,
@@ -177,7 +178,11 @@ class SealedStorage:
         try:
             return self.base.poll_invalidations()
         except Exception as error:
-            self._fail(error)
+            if not isinstance(self._engine.typed(error) or error, DisconnectedError):
+                self._fail(error)
+            # No transaction could be begun, not even to say so. What is read first tries again, or fails.
+            self.base._load_connection.drop()
+            return None
 
     def sync(self, force: bool = True) -> None:
         """Read at the last commit, from the next poll on."""

@@ -36,10 +36,10 @@ class KillTests(BackendFixtures):
 
         with another_process.started("die_at", bench) as process:
             die_at_each_write(process, opened, self.amount(KILLS, 4))
-        if bench.is_outside():
+        if not bench.is_swept():
             return
         bench.root().delete_tree()
         bench.settle()
-        bench.db.pack()
+        bench.pack()
         left = [name for name in bench.stored() if name.startswith("locator ")]
         assert not left, f"pack() finds what killed processes have left, by locators(); there is {left}"

@@ -173,7 +173,7 @@ class _Database(_Side):
             del self._savepoints[which + 1 :]
 
     def pack(self) -> None:
-        self._bench.db.pack()
+        self._bench.db.pack(grace_s=0, sweep_outside=True)
 
     def reopen(self) -> None:
         self._bench.settle()

@@ -169,7 +169,7 @@ class TransactionTests(BackendFixtures):
         bench.db.abort()
         check_same(bench.node("both").read_data(), expected, "the winner's data are not the loser's to touch")
         bench.close()
-        bench.db.pack()
+        bench.pack()
         left = bench.stored() - stored
         assert not left, f"{LEFT}, at the latest by pack(); there is {sorted(left)}"
         check_same(bench.node("both").read_data(), expected, "the winner's data are not the loser's to touch")
@@ -194,7 +194,7 @@ class TransactionTests(BackendFixtures):
         assert picture(bench.root()) == seen, "kill -9 before the commit leaves the last commit as it was"
         assert bench.db.verify() == []
         bench.close()
-        bench.db.pack()
+        bench.pack()
         left = bench.stored() - stored
         assert not left, (
             f"Backend.locators: pack() removes what a killed process left; there is {sorted(left)}"
@@ -224,7 +224,7 @@ class TransactionTests(BackendFixtures):
         )
         assert bench.db.verify() == []
         bench.close()
-        bench.db.pack()
+        bench.pack()
         check_same(bench.node("grows").read_data(), grown, "pack() spares what is in use")
         assert bench.db.verify() == []
 
@@ -240,7 +240,7 @@ class TransactionTests(BackendFixtures):
         with bench.db.connection() as root:
             root.get_data_node("small").replace_data(filled("float64", (10,), 2))
             root.get_data_node("large").delete_data()
-        bench.db.pack()
+        bench.pack()
         for key, array in before.items():
             got = reader.get_data_node(key, create=False).read_data()
             check_same(got, array, "a reader sees one moment, whatever others commit and pack")

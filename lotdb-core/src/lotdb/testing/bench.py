@@ -158,6 +158,10 @@ class Bench:
         """Whether the config chose a place that is not moved and copied with the folder."""
         return not self.in_memory and self.backend().is_outside
 
+    def is_swept(self) -> bool:
+        """Whether something is listed that a pack may take for garbage, now that something is stored."""
+        return not self.is_outside() or bool(list(self.backend().locators()))
+
     def needs_its_folder(self) -> None:
         """Skip the test for a backend whose config makes all databases use one place."""
         self.needs_a_database()
@@ -194,6 +198,10 @@ class Bench:
         """Commit; a tree in memory has nothing to commit."""
         if not self.in_memory:
             self.db.commit()
+
+    def pack(self) -> None:
+        """Pack, and sweep wherever the arrays are: this is the only database that uses the place."""
+        self.db.pack(grace_s=0, sweep_outside=True)
 
     def settle(self) -> None:
         """Commit, and close the database, so that what is read next comes from the disk."""

@@ -14,7 +14,9 @@ from typing import Any, NoReturn
 __all__ = ["Countdown", "kill_oneself"]
 
 # What reaches the disk through a function of os that no audit event tells of.
-CALLS = ("write", "writev", "pwrite", "pwritev", "fsync", "fdatasync", "ftruncate", "sendfile")
+CALLS = (
+    "write", "writev", "pwrite", "pwritev", "copy_file_range", "fsync", "fdatasync", "ftruncate", "sendfile",
+)  # fmt: skip
 
 # What the interpreter tells of by itself, from wherever it is called.
 EVENTS = frozenset({

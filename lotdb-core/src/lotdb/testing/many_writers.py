@@ -150,12 +150,12 @@ def kill_writers(open_database: Open, kills: int) -> None:
             writers.wait(name, more_than=writers.done[name])  # whoever was not killed goes on
         for name in range(WRITERS):
             writers.kill(name)
-    acknowledged = [writers.done[name] for name in range(WRITERS)]
+    said = list(writers.done)
     with open_database() as db, db.connection() as root:
         counts = [root[f"writer {name}"].attrs["count"] for name in range(WRITERS)]
         for name, count in enumerate(counts):
-            said = f"writer {name}: {acknowledged[name]} commits acknowledged, {count} there"
-            assert 0 <= count - acknowledged[name] <= 1, said
+            failure = f"writer {name}: {said[name]} commits acknowledged, {count} there"
+            assert 0 <= count - said[name] <= 1, failure
             data = root[f"writer {name}"]["data"].read_data()
             check_same(data, np.full(2000, count), "what is committed together is there together")
         assert db.verify() == [], "verify() finds damage"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 
+from lotdb.backups.appearing import appearing, refuse_existing
 from lotdb.database import LOTDB
 from lotdb.errors import system_errors
-from lotdb.storage.place import place_for, refuse_existing
 from lotdb.upgrading.carrying import Progress, copy_all, survey
 from lotdb.upgrading.old import OldDatabase, data_file_of
 from lotdb.upgrading.report import UpgradeReport
@@ -34,10 +34,12 @@ def build(
                 _fill(folder, source, total, report, progress)
             return report
         target = os.path.abspath(new)
-        with system_errors("the new database cannot be written", target), place_for(target) as place:
-            _fill(place.folder, source, total, report, progress)
+        with (
+            system_errors("the new database cannot be written", target),
+            appearing(target, "upgrade") as building,
+        ):
+            _fill(building, source, total, report, progress)
             source.check_unchanged()
-            place.finish()
     return report
 
 

@@ -1,0 +1,228 @@
+"""The files of one array: in a local folder, or objects in a store such as S3."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lotdb import DamagedError, ObjectStore, open_part
+
+__all__ = ["FolderMembers", "Members", "ObjectMembers", "OpenMember"]
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+# What lies between two chunks that are wanted is read with them, up to so many bytes; of all that is read for
+# a window of a shard, no more than that many bytes at once.
+GAP_BYTES = 64 << 10
+JOINED_BYTES = 64 << 20
+# No object of any store is that large; a stranger's index may say so.
+LARGEST_OBJECT = 1 << 60
+
+
+class OpenMember(ABC):
+    """One file of an array, to be read, and closed at the end of a ``with``."""
+
+    def __enter__(self) -> OpenMember:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close it."""
+
+    @abstractmethod
+    def read(self, spans: list[tuple[int, int]]) -> Iterable[Any]:
+        """The bytes of each span, given by its place and its size; ``DamagedError`` if they are not there."""
+
+    @abstractmethod
+    def read_end(self, size: int) -> bytes:
+        """The last *size* bytes."""
+
+
+class Members(ABC):
+    """The files of one array, by their names."""
+
+    @abstractmethod
+    def where(self, name: str) -> str:
+        """Where a file is, for messages."""
+
+    @abstractmethod
+    def make(self) -> None:
+        """Make the place for a new array."""
+
+    @abstractmethod
+    def new(self, name: str) -> Any:
+        """A context of a new file, as a function that writes bytes to its end and says how many they are."""
+
+    @abstractmethod
+    def open(self, name: str) -> OpenMember:
+        """A file, opened to be read; ``DamagedError`` if it is missing."""
+
+    @abstractmethod
+    def content(self, name: str) -> bytes:
+        """All of a small file; ``DamagedError`` if it is missing."""
+
+
+class FolderMembers(Members):
+    """Files in a folder.
+
+    Parameters
+    ----------
+    folder
+        Of the array.
+    sync
+        Called with the descriptor of each finished file.
+    """
+
+    def __init__(self, folder: Path, sync: Callable[[int], None] = lambda descriptor: None) -> None:
+        self._folder, self._sync = folder, sync
+
+    def where(self, name: str) -> str:
+        return os.path.join(self._folder, name)
+
+    def make(self) -> None:
+        os.mkdir(self._folder)
+
+    @contextmanager
+    def new(self, name: str) -> Iterator[Callable[[Any], int]]:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+        descriptor = os.open(self._folder / name, flags, 0o666)
+
+        def put(data: Any) -> int:
+            rest = memoryview(data).cast("B")
+            size = len(rest)
+            while rest:  # one call writes at most 2 GiB, and less on a full disk, without an error
+                rest = rest[os.write(descriptor, rest) :]
+            return size
+
+        try:
+            yield put
+            self._sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def open(self, name: str) -> OpenMember:
+        path = self._folder / name
+        try:
+            descriptor = open_part(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise DamagedError(f"{path} is missing") from None
+        return _OpenFile(open(descriptor, "rb", buffering=0), path)
+
+    def content(self, name: str) -> bytes:
+        if os.path.islink(self._folder):
+            raise DamagedError(f"{self._folder} is a link, and must be a folder")
+        try:
+            with open(self._folder / name, "rb", opener=open_part) as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DamagedError(f"{self._folder} is missing") from error
+
+
+class _OpenFile(OpenMember):
+    def __init__(self, file: Any, path: Path) -> None:
+        self._file, self._path = file, path
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._file.close()
+
+    def read(self, spans: list[tuple[int, int]]) -> Iterator[bytes]:
+        for offset, size in spans:  # one by one: a stranger's index may claim much
+            yield self._read(offset, size)
+
+    def read_end(self, size: int) -> bytes:
+        return self._read(self._file.seek(0, 2) - size, size)
+
+    def _read(self, offset: int, size: int) -> bytes:
+        if offset < 0 or offset + size > self._file.seek(0, 2):
+            raise DamagedError(f"{self._path} ends too early")
+        self._file.seek(offset)
+        data: bytes = self._file.read(size)
+        while len(data) < size:  # one call reads at most 2 GiB
+            more = self._file.read(size - len(data))
+            if not more:
+                raise DamagedError(f"{self._path} ends too early")
+            data += more
+        return data
+
+
+class ObjectMembers(Members):
+    """Objects of a store, each sent when it is whole.
+
+    Parameters
+    ----------
+    store
+        Where the arrays are.
+    locator
+        Of the array.
+    """
+
+    def __init__(self, store: ObjectStore, locator: str) -> None:
+        self._store, self._locator = store, locator
+
+    def where(self, name: str) -> str:
+        return self._store.where(self._key(name))
+
+    def make(self) -> None:
+        """Nothing has to be made."""
+
+    @contextmanager
+    def new(self, name: str) -> Iterator[Callable[[Any], int]]:
+        parts: list[np.ndarray[Any, np.dtype[np.uint8]]] = []
+
+        def put(data: Any) -> int:
+            part = np.frombuffer(bytes(memoryview(data).cast("B")), np.uint8)
+            parts.append(part)
+            return len(part)
+
+        yield put
+        self._store.put(self._key(name), parts, sum(map(len, parts)))
+
+    def open(self, name: str) -> OpenMember:
+        return _OpenObject(self._store, self._key(name))
+
+    def content(self, name: str) -> bytes:
+        found = self._store.get(self._key(name))
+        if found is None:
+            raise DamagedError(f"{self._store.where(self._locator)} is missing")
+        return found
+
+    def _key(self, name: str) -> str:
+        return f"{self._locator}/{name}"
+
+
+class _OpenObject(OpenMember):
+    def __init__(self, store: ObjectStore, key: str) -> None:
+        self._store, self._key = store, key
+
+    def read(self, spans: list[tuple[int, int]]) -> Iterator[bytes]:
+        for group in _joined(spans):
+            first = group[0][0]
+            last = sum(group[-1])
+            if last > LARGEST_OBJECT:
+                raise DamagedError(f"{self._store.where(self._key)} ends too early")
+            data = memoryview(self._store.get_range(self._key, first, last - first))
+            for offset, size in group:
+                yield bytes(data[offset - first : offset - first + size])
+
+    def read_end(self, size: int) -> bytes:
+        return bytes(self._store.end_of(self._key, size))
+
+
+def _joined(spans: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """*spans*, in their order, in groups that are asked for as one."""
+    group: list[tuple[int, int]] = []
+    for offset, size in spans:
+        if group:
+            last = sum(group[-1])
+            is_next = 0 <= offset - last <= GAP_BYTES and offset + size - group[0][0] <= JOINED_BYTES
+            if not is_next:
+                yield group
+                group = []
+        group.append((offset, size))
+    if group:
+        yield group

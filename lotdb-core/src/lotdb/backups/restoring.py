@@ -1,0 +1,41 @@
+"""Copying a backup to a folder of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lotdb.backups.appearing import appearing, refuse_existing
+from lotdb.backups.backup import check_copy
+from lotdb.database import LOTDB
+from lotdb.database.copied import BackupReport, Progress
+from lotdb.errors import InvalidOptionError, system_errors
+
+__all__ = ["restore_to"]
+
+
+def restore_to(
+    backup: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    name: str,
+    verify: bool,
+    progress: Progress | None,
+    backends: Mapping[str, Mapping[str, Any]] | None,
+) -> BackupReport:
+    """See ``lotdb.restore``."""
+    if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
+        raise InvalidOptionError(f"folder is {folder!r}; use the path of a folder that does not exist")
+    target = os.path.abspath(folder)
+    refuse_existing(target)
+    with (
+        LOTDB(backup, name, read_only=True, backends=backends) as db,
+        system_errors("the backup was not restored", target),
+        appearing(target, "restore") as building,
+    ):
+        report = db.backup(building, progress=progress)
+        os.remove(os.path.join(building, f"{name}.backup"))  # it is no backup, but the database itself
+        if verify:
+            check_copy(db, building, backends)
+    return report

@@ -1,0 +1,71 @@
+"""``lotdb backup`` and ``lotdb restore``: a copy of a database, and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from lotdb.cli.screen import line, progress
+from lotdb.cli.targets import as_example, database_options, json_option, reading, settings_of
+from lotdb.cli.text import dump, emit, size_text
+
+__all__ = ["backup_command", "restore_command"]
+
+
+@click.command("backup", epilog=as_example("lotdb backup results /backups/results"))
+@database_options
+@click.argument("target", type=click.Path())
+@click.option("--verify", is_flag=True, help="Read the whole copy afterwards.")
+@click.option(
+    "--to",
+    "target_settings",
+    multiple=True,
+    metavar="BACKEND.NAME=VALUE",
+    help="Setting of a backend of the copy, such as zarr.store=/backups/arrays.zarr; may be repeated.",
+)
+@json_option
+def backup_command(
+    database: str,
+    name: str,
+    settings: tuple[str, ...],
+    target: str,
+    verify: bool,
+    target_settings: tuple[str, ...],
+    as_json_: bool,
+) -> int:
+    """Copy the last commit, and all before it, to the folder TARGET; programs may go on writing.
+
+    If TARGET has an earlier backup, only what is new is copied. The exit code is 1 if files are missing.
+    """
+    with reading(database, name, settings) as (db, _), progress("copying") as advance:
+        report = db.backup(target, verify=verify, progress=advance, backends=settings_of(target_settings))
+    if as_json_:
+        emit(dump(asdict(report)))
+    elif not (report.commits or report.anew):
+        line("nothing is new")
+    else:
+        what = "all records" if report.anew else f"{report.commits} new commits"
+        line(
+            f"{what} and {report.payload_files} files of payloads copied,"
+            f" {size_text(report.tree_bytes + report.payload_bytes)}"
+        )
+    return 1 if report.missing else 0
+
+
+@click.command("restore", epilog=as_example("lotdb restore /backups/results results"))
+@click.argument("backup", type=click.Path())
+@click.argument("folder", type=click.Path())
+@click.option("--name", default="lotdb.fs", show_default=True, help="Data file in the folder.")
+@click.option("--no-verify", is_flag=True, help="Do not read the copy before it appears.")
+@json_option
+def restore_command(backup: str, folder: str, name: str, no_verify: bool, as_json_: bool) -> None:
+    """Copy BACKUP to FOLDER, which does not exist, and check it; FOLDER appears when it is whole."""
+    from lotdb import restore
+
+    with progress("copying") as advance:
+        report = restore(backup, folder, name=name, verify=not no_verify, progress=advance)
+    if as_json_:
+        emit(dump(asdict(report)))
+    else:
+        line(f"{folder} is a database, {size_text(report.tree_bytes + report.payload_bytes)}")

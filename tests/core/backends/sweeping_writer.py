@@ -1,0 +1,33 @@
+"""A process that writes to a database until it is killed, and says which commits it made."""
+
+import sys
+
+import numpy as np
+
+from lotdb import LOTDB, ConflictError
+
+
+def rows_of(number):
+    """The rows of a commit: few for a pack, or many for an array of their own."""
+    rows = 150_000 if number % 5 == 0 else 100
+    return np.arange(rows, dtype="f8") + number
+
+
+def main(folder, name, backend):
+    with LOTDB(folder, default_backend=backend) as db:
+        for number in range(10_000):
+
+            def change(root, number=number):
+                node = root.get_data_node(f"{name}/n{number % 7}")
+                node.replace_data(rows_of(number))
+                node.attrs["number"] = number
+
+            try:
+                db.run(change, attempts=50)
+            except ConflictError:
+                continue  # the sweep was quicker each time
+            print(number, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,23 @@
+"""The zarr backend keeps what a backend promises in an object store."""
+
+import uuid
+
+import pytest
+from zarr.codecs import GzipCodec
+
+from lotdb.testing import BackendTests
+from lotdb_backend_zarr.backend import ZarrBackend
+
+
+class TestZarrBackendInAnObjectStore(BackendTests):
+    @pytest.fixture
+    def backend_class(self):
+        return ZarrBackend
+
+    @pytest.fixture
+    def config(self, s3_bucket):
+        return {"store": f"{s3_bucket}/{uuid.uuid4().hex}/lotdb.fs.zarr"}
+
+    @pytest.fixture
+    def options(self):
+        return [{"chunks": 100}, {"compressors": GzipCodec(level=1)}]
