@@ -159,7 +159,7 @@ def test_of_a_packed_database_what_is_left_is_copied(source, storage, tmp_path):
 @pytest.mark.parametrize("storage", STORAGES)
 def test_the_newest_state_alone(source, storage, tmp_path):
     report = convert(source, tmp_path / "copy", storage=storage, history=False)
-    assert (report.commits, report.history) == (1, False)
+    assert (report.commits, report.history) == (2, False)
     with LOTDB(tmp_path / "copy") as copy, copy.connection() as root, source.connection() as before:
         assert list(diff(before, root)) == []
         assert copy.last_commit == source.last_commit

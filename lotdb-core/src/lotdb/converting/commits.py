@@ -15,6 +15,10 @@ from lotdb.storage.sealing import is_intact, unsealed
 __all__ = ["Commit", "Record", "all_commits", "newest"]
 
 
+# The status of a transaction that a pack has gone through: no earlier moment is whole.
+_PACKED = "p"
+
+
 class Record(NamedTuple):
     """A revision of an object, that of the transaction *tid* in the source.
 
@@ -55,23 +59,34 @@ def _records(transaction: Any, where: str) -> Iterator[Record]:
 
 
 def newest(storage: Any, last: bytes) -> Iterator[Commit]:
-    """The state after the commit *last*, as one commit."""
-    yield Commit(last, " ", b"", b"", _reachable(storage, p64(u64(last) + 1)))
+    """The state after the commit *last*, as a pack would leave it: the root by itself, and all that is below.
+
+    A data file of one transaction is one whose commits were lost.
+    """
+    before = p64(u64(last) + 1)
+    root = _load(storage, z64, before)
+    tid = min(root.tid, p64(u64(last) - 1))
+    yield Commit(tid, _PACKED, b"", b"", iter([root]))
+    yield Commit(last, _PACKED, b"", b"", _below(storage, root, before))
 
 
-def _reachable(storage: Any, before: bytes) -> Iterator[Record]:
-    seen, stack = {z64}, [z64]
+def _below(storage: Any, root: Record, before: bytes) -> Iterator[Record]:
+    seen, stack = {root.oid}, [root.oid]
     while stack:
         oid = stack.pop()
-        found = storage.loadBefore(oid, before)
-        if found is None:
-            raise DamagedError(f"{storage.getName()}: object 0x{u64(oid):02x} is missing")
-        data = _checked(bytes(found[0]), oid, storage.getName())
-        yield Record(oid, found[1], data)
-        for each in referencesf(data):
-            if each not in seen:
-                seen.add(each)
-                stack.append(each)
+        found = root if oid == root.oid else _load(storage, oid, before)
+        if found is not root:
+            yield found
+        new = [each for each in referencesf(found.data) if each not in seen]
+        seen.update(new)
+        stack += dict.fromkeys(new)
+
+
+def _load(storage: Any, oid: bytes, before: bytes) -> Record:
+    found = storage.loadBefore(oid, before)
+    if found is None:
+        raise DamagedError(f"{storage.getName()}: object 0x{u64(oid):02x} is missing")
+    return Record(oid, found[1], _checked(bytes(found[0]), oid, storage.getName()))
 
 
 def _checked(data: bytes, oid: bytes, where: str) -> bytes:

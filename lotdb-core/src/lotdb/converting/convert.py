@@ -49,7 +49,7 @@ def convert(
     payloads, backends
         As of :class:`lotdb.LOTDB`, for the copy.
     history
-        False to copy the newest state only, in one commit. So it is as well if the storage of the copy
+        False to copy the newest state only, as a pack leaves it. So it is as well if the storage of the copy
         cannot take commits with their ids.
     verify
         Whether to read the copy, and to compare it with the source.

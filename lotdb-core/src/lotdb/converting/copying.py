@@ -157,7 +157,7 @@ def _put_all(
     source: LOTDB, kind: Storage, arrays: Arrays, last: bytes, report: ConvertReport, told: Progress
 ) -> None:
     storage = source._zodb.storage
-    total = getattr(storage, "transactions", 0) if report.history else 1
+    total = getattr(storage, "transactions", 0) if report.history else 2
     commits = all_commits(storage, last) if report.history else newest(storage, last)
     with tempfile.TemporaryDirectory(prefix=".lotdb-convert-", dir=_room_for(kind)) as room:
         for commit in commits:
