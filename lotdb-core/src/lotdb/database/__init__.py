@@ -259,7 +259,7 @@ class LOTDB(Opened):
         try:
             session = self._new_session()
             yield session.root
-            session.commit(note)
+            session.commit(note, closing=True)
         finally:
             if session is not None and session.tree.owner != NOBODY:
                 session.close()
