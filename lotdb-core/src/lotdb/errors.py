@@ -30,6 +30,7 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── WrongNodeError             TypeError     not a node, or one of another tree
     │   ├── WrongNodeTypeError         AttributeError  what only nodes of another type have
     │   └── RenamedError               AttributeError  a name that lotdb 1.x had
+    │       └── RenamedArgumentError   TypeError     an argument that lotdb 1.x had
     ├── install or repair a plugin
     │   ├── MissingPluginError         LookupError   not installed
     │   ├── PluginError                RuntimeError  installed, but it failed
@@ -98,6 +99,7 @@ __all__ = [
     "PayloadNotFoundError",
     "PluginError",
     "ReadOnlyError",
+    "RenamedArgumentError",
     "RenamedError",
     "StaleNodeError",
     "UnavailableError",
@@ -226,6 +228,10 @@ class WrongNodeTypeError(LotdbError, AttributeError):
 
 class RenamedError(LotdbError, AttributeError):
     """A name that lotdb 1.x had; the message says what to use instead."""
+
+
+class RenamedArgumentError(RenamedError, TypeError):
+    """An argument that lotdb 1.x had; the message says what to use instead."""
 
 
 # -- plugins --------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from lotdb.backups.restored import restore
 from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
+from lotdb.converting.convert import convert
+from lotdb.converting.report import ConvertReport
 from lotdb.database import LOTDB
 from lotdb.database.commits import Commit
 from lotdb.database.copied import BackupReport
@@ -43,6 +45,7 @@ from lotdb.errors import (
     PayloadNotFoundError,
     PluginError,
     ReadOnlyError,
+    RenamedArgumentError,
     RenamedError,
     StaleNodeError,
     UnavailableError,
@@ -89,6 +92,7 @@ __all__ = [
     "Commit",
     "CommitInDoubtError",
     "ConflictError",
+    "ConvertReport",
     "Damage",
     "DamagedError",
     "DataMismatchError",
@@ -134,6 +138,7 @@ __all__ = [
     "PluginInfo",
     "Plugins",
     "ReadOnlyError",
+    "RenamedArgumentError",
     "RenamedError",
     "Savepoint",
     "SourceFile",
@@ -158,6 +163,7 @@ __all__ = [
     "WrongNodeTypeError",
     "WrongThreadError",
     "attr",
+    "convert",
     "diff",
     "hookimpl",
     "open_part",

@@ -57,7 +57,7 @@ from lotdb.records import Children
 from lotdb.records.entries import new_branch
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
-from lotdb.renamed import DATABASE, hide
+from lotdb.renamed import ARGUMENTS, DATABASE, answer, answers_itself, hide, refuse
 from lotdb.segments.backends import Backends
 from lotdb.storage import open_database, patiently, uninterrupted
 from lotdb.storage.waiting import LimitedLock
@@ -259,7 +259,7 @@ class LOTDB(Opened):
         try:
             session = self._new_session()
             yield session.root
-            session.commit(note)
+            session.commit(note, closing=True)
         finally:
             if session is not None and session.tree.owner != NOBODY:
                 session.close()
@@ -305,24 +305,33 @@ class LOTDB(Opened):
         session.tree.check()
         return session.root
 
-    def commit(self, connection: str | BaseNode = "standard", *, note: str = "") -> None:
-        """Make all changes of a connection visible together.
+    if TYPE_CHECKING:
 
-        *connection* is the id that it was opened with, or any of its nodes. *note* is a text that
-        :meth:`history` shows of the commit. If nothing was changed, there is no commit.
+        def commit(self, connection: str | BaseNode = "standard", *, note: str = "") -> None: ...
 
-        Raises
-        ------
-        ConflictError
-            If another transaction changed the same nodes first. Nothing of this transaction was stored.
-        CommitInDoubtError
-            If the disk failed in the last step. Open the database again, and check whether the commit is
-            stored.
-        ClosedError
-            If no connection of that id is open.
-        """
-        check_note(note)
-        self._session(connection).commit(note)
+    else:
+
+        @answers_itself("connection_id")
+        def commit(self, connection="standard", *, note="", connection_id=None):
+            """Make all changes of a connection visible together.
+
+            *connection* is the id that it was opened with, or any of its nodes. *note* is a text that
+            :meth:`history` shows of the commit. If nothing was changed, there is no commit.
+
+            Raises
+            ------
+            ConflictError
+                If another transaction changed the same nodes first. Nothing of this transaction was stored.
+            CommitInDoubtError
+                If the disk failed in the last step. Open the database again, and check whether the commit is
+                stored.
+            ClosedError
+                If no connection of that id is open.
+            """
+            if connection_id is not None:
+                refuse("commit", ARGUMENTS["LOTDB"]["commit"], ["connection_id"])
+            check_note(note)
+            self._session(connection).commit(note)
 
     def abort(self, connection: str | BaseNode = "standard") -> None:
         """Discard a connection's changes since its last commit. It then sees what others have committed."""
@@ -764,4 +773,5 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_refuse_in_child)
 
 
+answer(LOTDB)
 hide(LOTDB, DATABASE)

@@ -196,6 +196,8 @@ class Session:
         self.database = database
         self._thread = threading.current_thread()
         self.undos: list[Callable[[], None]] = []
+        #: Whether the last transaction has ended, and no other one has begun.
+        self._ended = False
         #: Whether anything may have been changed since the transaction began.
         self.changed = False
         #: Why a change that failed could not be taken back; the transaction can only be aborted then.
@@ -317,8 +319,11 @@ class Session:
 
     # -- transactions --------------------------------------------------------------------------------
 
-    def commit(self, note: str = "") -> None:
-        """Make all changes visible together; after any error, none of them is stored."""
+    def commit(self, note: str = "", *, closing: bool = False) -> None:
+        """Make all changes visible together; after any error, none of them is stored.
+
+        Before *closing*, no other transaction begins if nobody needs one.
+        """
         self.tree.check()
         if self.torn is not None:
             raise ClosedError(
@@ -367,6 +372,9 @@ class Session:
                     ) from error
                 raise
             self.undos.clear()
+            if closing and telling is None and not self.pinned:
+                self._ended = True
+                return
             # What was committed stays so, even if the server that it was sent to is gone by now.
             with suppress(DisconnectedError):
                 self._begin()
@@ -438,7 +446,8 @@ class Session:
         self.check_closable()
         with uninterrupted(), system_errors("an error came up in closing", self.database._data_file):
             try:
-                self._roll_back(self._manager.abort)
+                if not self._ended:
+                    self._roll_back(self._manager.abort)
             finally:
                 self.tree.owner = NOBODY
                 self.connection.close()

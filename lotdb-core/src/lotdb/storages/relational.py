@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from transaction.interfaces import TransientError
-from ZODB.utils import p64, u64, z64
+from ZODB.utils import p64, u64
 
 from lotdb.errors import (
     CommitInDoubtError,
@@ -29,7 +29,10 @@ from lotdb.storage.history import Stored
 from lotdb.storage.sealing import belongs, is_intact
 from lotdb.storage.transactions import time_of
 
-__all__ = ["RelationalStorage"]
+__all__ = ["HORIZON", "RelationalStorage"]
+
+#: The table, with one column ``tid`` of 64 bits, that says how far the last pack has gone.
+HORIZON = "lotdb_horizon"
 
 # Whose answer is not empty if the tables do not fit together, and what to say then.
 _CHECKS = (
@@ -107,7 +110,11 @@ class RelationalStorage(Storage):
         """The oldest commit that any process holds."""
 
     @abstractmethod
-    def packing(self) -> AbstractContextManager[None]:
+    def change(self, *statements: str) -> None:
+        """Do what the statements say, in one transaction of the database."""
+
+    @abstractmethod
+    def announcing_pack(self) -> AbstractContextManager[None]:
         """A context in which nobody else packs; ``DatabaseBusyError`` if somebody does."""
 
     def voted(self, base: Any) -> None:
@@ -248,11 +255,11 @@ class RelationalStorage(Storage):
 
     def pack(self, keep: bytes, references: Callable[[bytes], list[bytes]]) -> None:
         """Drop what nobody sees; commits of other processes go on meanwhile."""
-        with self.packing(), self.errors():
-            until = min([keep, *filter(None, [self.oldest_held()])])
+        with self.errors():
+            until = self._announced(u64(keep))
             base = self._opened.base
             packer = base._adapter.packundo
-            number = packer.choose_pack_transaction(u64(until)) if until > z64 else None
+            number = packer.choose_pack_transaction(until) if until else None
             if number is None:
                 return  # all up to there was packed before
 
@@ -269,6 +276,37 @@ class RelationalStorage(Storage):
                 )
             packer.pack(number, packed_func=base._cache.remove_cached_data)
             self.packed(base)
+
+    def _announced(self, keep: int) -> int:
+        """The last transaction that may be packed, which is on record by now; 0 if there is nothing to do.
+
+        Whoever comes to hold an earlier one looks at the record afterwards. So either it sees the record, or
+        it is seen here.
+        """
+        before = self.horizon()
+        until = keep
+        while True:
+            held = self.oldest_held()
+            if held is not None and u64(held) < until:
+                until = u64(held)
+            if until <= before:
+                if self.horizon() != before:
+                    self._note_horizon(before)
+                return 0
+            if self.horizon() == until:
+                return until
+            self._note_horizon(until)
+
+    def horizon(self) -> int:
+        """The transaction up to which revisions that were not current were dropped; 0 if none was."""
+        return int(self.ask(f"SELECT MAX(tid) FROM {HORIZON}") or 0)
+
+    def _note_horizon(self, number: int) -> None:
+        self.change(f"DELETE FROM {HORIZON}", f"INSERT INTO {HORIZON} (tid) VALUES ({number})")
+
+    def has_moment(self, tid: bytes) -> bool:
+        """Whether no pack has gone, or is going, through a later transaction."""
+        return self.horizon() <= int(u64(tid))
 
     def packed(self, base: Any) -> None:
         """Called at the end of a pack, to give space back."""
