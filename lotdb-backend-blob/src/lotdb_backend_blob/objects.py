@@ -81,7 +81,8 @@ class Objects:
         piece: Any = self._cache.get(locator, start, len(target))
         if piece is None:
             if len(target) > STREAMED_BYTES:
-                self._store.read_into(_key(locator), start, target)
+                is_rest = start + len(target) == size
+                self._store.read_into(_key(locator), start, target, is_rest=is_rest)
                 return
             piece = self._store.get_range(_key(locator), start, len(target))
             self._cache.put(locator, start, piece)

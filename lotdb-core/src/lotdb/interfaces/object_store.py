@@ -201,28 +201,35 @@ class ObjectStore:
             raise DamagedError(f"{self.where(key)} ends too early")
         return data
 
-    def read_into(self, key: str, start: int, out: Bytes) -> None:
+    def read_into(self, key: str, start: int, out: Bytes, *, is_rest: bool = False) -> None:
         """Fill *out* with the bytes of an object from *start* on, piece by piece as they come.
+
+        If *is_rest*, they are all that the object has from there on: it is then asked for as a whole if that
+        is little more.
 
         Raises
         ------
         DamagedError, UnavailableError
             As :meth:`get_range`.
         """
-
-        def read() -> int:
-            options = {"range": (start + first, start + last)}
-            at = first
-            for piece in self._obstore.get(self.native, key, options=options).stream(_PIECE_BYTES):
-                data = np.frombuffer(piece, np.uint8)
-                out[at : at + len(data)] = data
-                at += len(data)
-            return at
-
-        for first in range(0, len(out), _STREAM_BYTES):
-            last = min(first + _STREAM_BYTES, len(out))
-            if self._ask("read", key, read) != last:
+        if is_rest and start <= _PIECE_BYTES and len(out) <= _STREAM_BYTES:
+            if self._ask("read", key, lambda: self._stream(key, {}, out, skip=start)) != len(out):
                 raise DamagedError(f"{self.where(key)} ends too early")
+            return
+        for first in range(0, len(out), _STREAM_BYTES):
+            part = out[first : first + _STREAM_BYTES]
+            options = {"range": (start + first, start + first + len(part))}
+            if self._ask("read", key, partial(self._stream, key, options, part)) != len(part):
+                raise DamagedError(f"{self.where(key)} ends too early")
+
+    def _stream(self, key: str, options: dict[str, Any], out: Bytes, skip: int = 0) -> int:
+        """Fill *out* with what is answered, but for the first *skip* bytes of it; how many bytes it was."""
+        at = -skip
+        for piece in self._obstore.get(self.native, key, options=options).stream(_PIECE_BYTES):
+            data = np.frombuffer(piece, np.uint8)[max(-at, 0) :][: len(out) - max(at, 0)]
+            out[max(at, 0) : max(at, 0) + len(data)] = data
+            at += len(piece)
+        return at
 
     def size(self, key: str) -> int | None:
         """Size of an object in bytes, or None if it is missing."""
