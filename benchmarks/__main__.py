@@ -24,6 +24,7 @@ THEMES = (
     "interop",
     "branches",
     "commits",
+    "history",
     "backups",
     "payloads",
     "windows",
