@@ -1,5 +1,7 @@
 """What a user gets wrong is one line that says what to type."""
 
+import re
+
 import pytest
 
 from lotdb import LOTDB
@@ -36,7 +38,23 @@ MISTAKES = [
     (["export", "DB", "sensor/capture_0", "/tmp/nothing.xyz"], 1, "xyz"),
     (["export", "DB", "sensor/capture_0", "a", "b", "c"], 2, "one payload and one file"),
     (["branch", "DB", "sensor", "variant"], 1, "variant"),
-    (["branch", "DB", "sensor", "a/b"], 2, "'a/b'"),
+    (["branch", "DB", "sensor", "a/b"], 2, "such as 'b'; lotdb move puts it elsewhere"),
+    (["branch", "DB", "/", "copy"], 2, "name a node below it"),
+    (["branch", "DB", "sensor", ".."], 2, "are places"),
+    (["branch", "DB", "sensor", ""], 2, "empty"),
+    (["move", "DB", "/", "x"], 2, "name a node below it"),
+    (["move", "DB", "sensor", "/"], 2, "such as archive/sensor_01"),
+    (["move", "DB", "sensor", "variant"], 1, "'variant' already; choose another key"),
+    (["export", "DB", "sensor/capture_0", "out"], 2, "pass --format"),
+    (["ingest", "DB", "EMPTY"], 1, "there are no files in"),
+    (["ingest", "EMPTY", "DB", "{a}.npy"], 2, "is a database; the folder of the files comes after"),
+    (["ingest", "DB", "EMPTY/nothing"], 2, "there is no"),
+    (["ingest", "DB", "FILES", "{a}.flac"], 1, "no file matches the pattern '{a}.flac'; paths look like"),
+    (["ingest", "DB", "FILES", "{a"], 2, "pattern is '{a'"),
+    (["ingest", "DB", "FILES", "{a}.wav", "--to", "{b}"], 2, "there: {a}"),
+    (["ingest", "DB", "FILES", "{a}.wav", "--stop-on-error"], 1, "--format raw keeps its bytes"),
+    (["ingest", "DB", "FILES", "{a}.wav", "--backend", "zar"], 1, "did you mean 'zarr'?"),
+    (["ingest", "DB", "FILES", "{a}.wav", "--at", "a//b"], 2, "leave out the extra"),
     (["move", "DB", "sensor", "sensor/capture_0/x"], 2, "below itself"),
     (["stats", "DB", "--file", "nothing"], 1, "there is no file 'nothing'"),
     (["tree", "DB", "--setting", "zarr"], 2, "BACKEND.NAME=VALUE"),
@@ -51,13 +69,19 @@ MISTAKES = [
 @pytest.mark.parametrize(("arguments", "expected", "words"), MISTAKES, ids=lambda each: str(each)[:60])
 def test_a_mistake_is_one_line_that_says_what_to_type(arguments, expected, words, database, lotdb, tmp_path):
     (tmp_path / "empty").mkdir()
-    places = {"DB": database, "EMPTY": tmp_path / "empty"}
-    code, out, err = lotdb(*(str(places.get(each, each)).replace("DB", database) for each in arguments))
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.wav").write_text("not a wav")
+    places = {"DB": database, "EMPTY": str(tmp_path / "empty"), "FILES": str(tmp_path / "files")}
+    for place in places:
+        arguments = [each.replace(place, places[place]) for each in arguments]
+    code, out, err = lotdb(*arguments)
     assert (code, out) == (expected, "")
     assert err.startswith("lotdb")
     assert err.count("\n") == 1
     assert words in err
     assert "Traceback" not in err
+    assert not re.search(r"\w=$|get_node|add_tree|ingest_tree|read_only=|if_exists=|format=", err)
+    assert not list((tmp_path / "empty").iterdir())
 
 
 def test_without_a_command_the_help_is_shown(lotdb):

@@ -10,21 +10,7 @@ from lotdb import BaseNode, DataNode, IngestError, MissingPluginError
 h5py = pytest.importorskip("h5py")
 
 
-@pytest.fixture
-def file(tmp_path):
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        yield file
-
-
-def taken(file):
-    name = file.filename
-    file.close()
-    root = BaseNode()
-    root.ingest(name)
-    return root
-
-
-def test_a_compound_with_texts_of_any_length_is_a_table(file):
+def test_a_compound_with_texts_of_any_length_is_a_table(file, taken):
     kind = np.dtype([("n", "i4"), ("name", h5py.string_dtype()), ("x", "f8")])
     rows = [(number, "ü" * (number % 7), number / 2) for number in range(9000)]
     file["t"] = np.array(rows, kind)
@@ -35,18 +21,12 @@ def test_a_compound_with_texts_of_any_length_is_a_table(file):
     assert read.tolist() == rows
 
 
-def test_a_compound_with_texts_and_no_rows(file):
+def test_a_compound_with_texts_and_no_rows(file, taken):
     file.create_dataset("t", (0,), np.dtype([("name", h5py.string_dtype())]))
     assert taken(file).payloads["data.t"].read().tolist() == []
 
 
-def test_a_compound_with_rows_of_different_lengths_is_refused_by_name(file):
-    file.create_dataset("t", (1,), np.dtype([("s", h5py.string_dtype()), ("v", h5py.vlen_dtype("i4"))]))
-    with pytest.raises(IngestError, match="dataset /t has a column"):
-        taken(file)
-
-
-def test_the_names_of_enumerations_are_metadata(file):
+def test_the_names_of_enumerations_are_metadata(file, taken):
     level = h5py.enum_dtype({"LOW": 0, "HIGH": 7}, "u1")
     file.create_dataset("level", data=[0, 7], dtype=level)
     file.create_dataset("flag", data=[True, False])
@@ -57,7 +37,7 @@ def test_the_names_of_enumerations_are_metadata(file):
     assert "enum" not in payloads["data.flag"].metadata
 
 
-def test_attributes_of_like_names_are_both_kept(file):
+def test_attributes_of_like_names_are_both_kept(file, taken):
     file["x"] = [1]
     for of in (file, file["x"]):
         of.attrs["_gain"], of.attrs["gain"], of.attrs["__gain"] = 1, 2, 3
@@ -67,7 +47,7 @@ def test_attributes_of_like_names_are_both_kept(file):
         assert {named["gain~"], named["gain~~"]} == {1, 3}
 
 
-def test_attributes_that_cannot_be_kept_are_named(file):
+def test_attributes_that_cannot_be_kept_are_named(file, taken):
     file["x"], file["time"] = np.zeros(3), np.arange(3.0)
     file["time"].make_scale("time")
     file["x"].dims[0].attach_scale(file["time"])

@@ -5,7 +5,7 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from lotdb import BaseNode, ClosedError, DataWriter, InvalidDataError, InvalidOptionError
+from lotdb import BaseNode, ClosedError, DataWriter, InvalidOptionError
 from lotdb.interop.time_axis import TimeAxis
 
 xarray = pytest.importorskip("xarray")
@@ -184,15 +184,6 @@ def test_a_table_is_a_dataset_of_its_columns(place):
     assert dataset.label.values.tolist() == ["go", "stop"]
     assert dataset.attrs == {"label": "walk", "source": "x"}
     assert dataset.isel(row=1)["count"].item() == 2
-
-
-def test_a_missing_cell_of_a_type_without_one_is_named(node):
-    table = DataWriter.write_table(node, {"a": [1, None], "b": [1.0, 2.0]})
-    dataset = table.to_xarray()
-    assert dataset.b.values.tolist() == [1, 2]
-    assert dataset.a[:1].values.tolist() == [1]
-    with pytest.raises(InvalidDataError, match=r"column 'a'.*missing cells.*to_pandas"):
-        _ = dataset.a.values
 
 
 def test_a_tree_is_a_datatree(place):

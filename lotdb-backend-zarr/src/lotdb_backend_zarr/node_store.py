@@ -9,10 +9,12 @@ Format: https://zarr-specs.readthedocs.io/en/latest/v3/core/
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import math
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -223,9 +225,10 @@ class NodeStore(Store):
                 if not all(re.fullmatch("0|[1-9][0-9]*", place) for place in places):
                     return None
                 numbers = [int(place) for place in places] or [0]
-                if numbers[0] >= array.chunks or any(numbers[1:]) or 0 in array.shape:
+                number = numbers.pop(array.rows_axis)
+                if number >= array.chunks or any(numbers) or 0 in array.shape:
                     return None
-                return array, numbers[0]
+                return array, number
         return None
 
     # -- listing -------------------------------------------------------------------------------------
@@ -302,6 +305,10 @@ class _StoredArray:
     """A variable as zarr stores arrays."""
 
     def __init__(self, variable: NodeVariable, coordinates: list[str]) -> None:
+        if variable.dtype.hasobject:  # zarr has no such type: what is there is read, if no cell is missing
+            assert variable.payload is not None
+            assert variable.column is not None
+            variable = replace(variable, dtype=variable.payload.dtype[variable.column])
         self._variable = variable
         self._coordinates = coordinates
         dtype = variable.dtype
@@ -312,15 +319,16 @@ class _StoredArray:
             self._type, self._fill = "uint8", 0
             self.shape = (*variable.shape, dtype.itemsize)
             self._dims.append(f"{variable.name}_byte")
-        row_bytes = dtype.itemsize * math.prod(variable.shape[1:])
+        self.rows_axis = place = variable.rows_axis
+        row_bytes = dtype.itemsize * math.prod((*variable.shape[:place], *variable.shape[place + 1 :]))
         self._row_bytes = row_bytes
         self._rows = 1
         if variable.shape:
             fitting = max(1, CHUNK_BYTES // max(1, row_bytes))
             unit = max(1, variable.chunk_rows)
             fitting = max(unit, fitting // unit * unit)
-            self._rows = max(1, min(fitting, variable.shape[0]))
-        self.chunks = -(-variable.shape[0] // self._rows) if variable.shape else 1
+            self._rows = max(1, min(fitting, variable.rows))
+        self.chunks = -(-variable.rows // self._rows) if variable.shape else 1
         self.chunk_bytes = self._rows * row_bytes
 
     def document(self) -> dict[str, Any]:
@@ -330,8 +338,13 @@ class _StoredArray:
             attrs["coordinates"] = " ".join(self._coordinates)
         attributes = as_json(attrs)
         grid = [max(1, length) for length in self.shape]
+        place = self.rows_axis
         if self._variable.shape:
-            grid[0] = self._rows
+            grid[place] = self._rows
+        codecs: list[dict[str, Any]] = []
+        if place:  # as the bytes lie, the first axis is that of the rows
+            order = [place, *(axis for axis in range(len(grid)) if axis != place)]
+            codecs.append({"name": "transpose", "configuration": {"order": order}})
         single = self._stored.itemsize == 1 or self._stored.kind == "S"
         codec: dict[str, Any] = {"name": "bytes"}
         if not single:
@@ -344,7 +357,7 @@ class _StoredArray:
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": grid}},
             "chunk_key_encoding": {"name": "default", "configuration": {"separator": _SEPARATOR}},
             "fill_value": self._fill,
-            "codecs": [codec],
+            "codecs": [*codecs, codec],
             "attributes": attributes,
             "dimension_names": self._dims,
             "storage_transformers": [],
@@ -357,7 +370,7 @@ class _StoredArray:
         if not len(out):
             return out
         first = number * self._rows
-        rows = self._variable.shape[0] if self._variable.shape else 1
+        rows = self._variable.rows
         begin, end = first + low // self._row_bytes, min(first + -(-high // self._row_bytes), rows)
         if end > begin:
             read = np.ascontiguousarray(self._variable.read(begin, end), dtype=self._stored)
@@ -372,15 +385,16 @@ class _StoredArray:
         yield _DOCUMENT
         if 0 in self.shape:
             return
-        rest = "/0" * (len(self.shape) - 1)
+        before, after = "/0" * self.rows_axis, "/0" * (len(self.shape) - 1 - self.rows_axis)
         if not self.shape:
             yield "c"
         elif not self._variable.shape:  # the bytes of one element
             yield f"c{'/0' * len(self.shape)}"
         else:
-            yield from (f"c/{number}{rest}" for number in range(self.chunks))
+            yield from (f"c{before}/{number}{after}" for number in range(self.chunks))
 
 
+@functools.lru_cache(1000)
 def data_type(dtype: np.dtype[Any]) -> tuple[Any, Any, np.dtype[Any]]:
     """zarr's name for *dtype*, a value to fill with, and the dtype of what is stored; no name if it has none.
 

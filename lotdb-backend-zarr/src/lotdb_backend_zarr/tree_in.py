@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lotdb import IngestedTree, IngestError, TreeIndex
-from lotdb_backend_zarr.tree_arrays import INDEX, chunk_path, columns_of, read_chunk
+from lotdb_backend_zarr.tree_arrays import INDEX, chunk_name, columns_of, read_chunk
 
 __all__ = ["check_plain", "read_tree"]
 
@@ -45,7 +45,7 @@ def read_tree(folder: Path) -> IngestedTree | None:
         raise IngestError(f"{INDEX}/zarr.json is damaged")
     parts = []
     for number in range(-(-nbytes // BLOCK_BYTES)):
-        parts.append(read_chunk(folder, chunk_path(array, number, 1), min(nbytes, BLOCK_BYTES)))
+        parts.append(read_chunk(folder, array / chunk_name(number, 1), min(nbytes, BLOCK_BYTES)))
     index = TreeIndex.from_bytes(b"".join(parts)[:nbytes])
     kinds = _kinds(index)
 
@@ -65,7 +65,7 @@ def read_tree(folder: Path) -> IngestedTree | None:
                 if math.prod(held) == 0:
                     continue
                 axes = len(inner) + (not is_scalar)
-                path = chunk_path(folder / _checked(name), number, axes)
+                path = folder / _checked(name) / chunk_name(number, axes)
                 nbytes = math.prod(held) * column.stored.itemsize
                 data = np.frombuffer(read_chunk(folder, path, nbytes), column.stored).reshape(held)
                 column.from_stored(data[:these], block)

@@ -9,6 +9,7 @@ Format: https://zarr-specs.readthedocs.io/en/latest/v3/core/
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -22,7 +23,7 @@ import numpy as np
 from lotdb import BaseNode, NodeVariable, Payload, TargetFile, TreeIndex
 from lotdb_backend_zarr.json_values import as_json
 from lotdb_backend_zarr.node_store import CONSOLIDATED, data_type, zarr_name
-from lotdb_backend_zarr.tree_arrays import INDEX, Column, chunk_path, columns_of, write_chunk
+from lotdb_backend_zarr.tree_arrays import INDEX, Column, chunk_name, columns_of, write_chunk, write_file
 
 __all__ = ["write_tree"]
 
@@ -58,17 +59,19 @@ class _Writer:
         #: The documents below the root, for its own; None if there are too many.
         self._members: dict[str, Any] | None = {}
         self._datasets = node.datasets()
-        self._nodes: dict[str, Path] = {"": folder}
+        self._nodes: dict[str, str] = {"": str(folder)}
         self._tables: dict[str, list[str]] = {}
         self._shown: tuple[str, dict[tuple[str, str | None], tuple[NodeVariable, list[str]]]] = ("/", {})
-        (folder / INDEX).mkdir()  # which is the name's that it has
+        self._top = len(str(folder)) + 1
+        self._files = 0
+        os.mkdir(folder / INDEX)  # which is the name's that it has
         start = len(node.path) + 1 if node.path else 0
         # Groups first: a payload gives way to a child of the same name.
         for each in node.iterate_tree():
             path = each.path[start:]
             if path:
                 above, _, key = path.rpartition("/")
-                place = self._nodes[path] = _free(self._nodes[above], key)
+                place = self._nodes[path] = _new_folder(self._nodes[above], key)
                 self._group(place, self._datasets[path].attrs)
         for path in self._datasets:
             if path not in self._nodes:
@@ -93,7 +96,7 @@ class _Writer:
                 shape = block.shape[1:]
                 arrays = self._arrays(above, payload, block.dtype, shape, chunk_rows, variables, about)
             for array in arrays:
-                array.write(number, block)
+                self._files += array.write(number, block)
         if not arrays:  # no rows, of which the dtype is as they would be stored
             dtype = payload.dtype
             if payload.kind == "table":
@@ -101,12 +104,12 @@ class _Writer:
                 dtype = np.dtype([("row", dtype), ("missing", "u1", (bits,))])
             shape = payload.shape[1:] if payload.kind == "array" else ()
             arrays = self._arrays(above, payload, dtype, shape, 1, variables, about)
-        names = [array.folder.relative_to(self._folder).as_posix() for array in arrays]
+        names = [array.folder[self._top :] for array in arrays]
         return {"arrays": names, "chunk_rows": chunk_rows}
 
     def _arrays(
         self,
-        above: Path,
+        above: str,
         payload: Payload,
         dtype: np.dtype[Any],
         row_shape: tuple[int, ...],
@@ -116,16 +119,17 @@ class _Writer:
     ) -> list[_Array]:
         columns = columns_of(payload.kind, dtype)
         if dtype.names:
-            above = _free(above, payload.name)
+            above = _new_folder(above, payload.name)
             self._group(above, about)
         shape = () if payload.kind == "array" and not payload.shape else (payload.shape[0], *row_shape)
         arrays = []
         for column in columns:
             variable, coordinates = variables.get((payload.name, column.name), (None, []))
             known = column.name or (variable.name if variable is not None else payload.name)
-            array = _Array(_free(above, known), column, shape, chunk_rows)
-            array.folder.mkdir()
+            array = _Array(_new_folder(above, known), column, shape, chunk_rows)
             dims = list(variable.dims) if variable is not None and payload.kind != "text" else []
+            if variable is not None and dims:  # as the rows are stored, the first axis is theirs
+                dims.insert(0, dims.pop(variable.rows_axis))
             attrs = {} if column.name else dict(about)
             if variable is not None and not column.name:
                 attrs = {**dict(variable.attrs), **{key: about[key] for key in _OWN if key in about}}
@@ -152,31 +156,31 @@ class _Writer:
             self._shown = path, found
         return self._shown[1]
 
-    def _group(self, folder: Path, attrs: Mapping[str, Any]) -> None:
-        folder.mkdir()
-        self._document(folder, {"zarr_format": 3, "node_type": "group", "attributes": _plain(attrs)})
+    def _group(self, folder: str, attrs: Mapping[str, Any]) -> None:
+        self._document(folder, {"zarr_format": 3, "node_type": "group", "attributes": as_json(attrs)})
 
-    def _document(self, folder: Path, document: dict[str, Any]) -> None:
-        (folder / DOCUMENT).write_bytes(_dumped(document))
+    def _document(self, folder: str, document: dict[str, Any]) -> None:
+        write_file(f"{folder}/{DOCUMENT}", _dumped(document))
+        self._files += 1
         if self._members is not None:
-            self._members[folder.relative_to(self._folder).as_posix()] = document
+            self._members[folder[self._top :]] = document
             if len(self._members) > CONSOLIDATED:
                 self._members = None
 
     def finish(self, index: bytes) -> None:
         """Write the index, and the root."""
-        array = _Array(self._folder / INDEX, Column((), np.dtype(np.uint8)), (len(index),), BLOCK_BYTES)
+        array = _Array(str(self._folder / INDEX), Column((), np.dtype(np.uint8)), (len(index),), BLOCK_BYTES)
         for number, first in enumerate(range(0, len(index), BLOCK_BYTES)):
-            array.write(number, np.frombuffer(index[first : first + BLOCK_BYTES], np.uint8))
-        about = {"bytes": len(index), "files": _files_in(self._folder) + 2}  # with two more documents
+            self._files += array.write(number, np.frombuffer(index[first : first + BLOCK_BYTES], np.uint8))
+        about = {"bytes": len(index), "files": self._files + 2}  # with two more documents
         self._document(array.folder, array.document([f"{INDEX}_byte"], about))
         root: dict[str, Any] = {
-            "zarr_format": 3, "node_type": "group", "attributes": _plain(self._datasets[""].attrs)
+            "zarr_format": 3, "node_type": "group", "attributes": as_json(self._datasets[""].attrs)
         }
         if self._members is not None:
             members = dict(sorted(self._members.items()))
             root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": members}
-        (self._folder / DOCUMENT).write_bytes(_dumped(root))
+        write_file(str(self._folder / DOCUMENT), _dumped(root))
 
 
 # What is told of a payload beside its metadata.
@@ -186,7 +190,7 @@ _OWN = ("samplerate_hz", "content_type", "kind")
 class _Array:
     """An array that is being written: a column of rows in chunks, each with its checksum."""
 
-    def __init__(self, folder: Path, column: Column, shape: tuple[int, ...], chunk_rows: int) -> None:
+    def __init__(self, folder: str, column: Column, shape: tuple[int, ...], chunk_rows: int) -> None:
         self.folder, self._column = folder, column
         self._axes = len(shape)
         self._shape = (*shape, *column.inner_shape)
@@ -195,13 +199,14 @@ class _Array:
             grid[0] = max(1, min(chunk_rows, shape[0]))
         self._grid = grid
 
-    def write(self, number: int, rows: np.ndarray[Any, Any]) -> None:
-        """Write chunk *number*, of *rows*."""
-        data = self._column.to_stored(rows).tobytes()
+    def write(self, number: int, rows: np.ndarray[Any, Any]) -> int:
+        """Write chunk *number*, of *rows*; how many files that took."""
         if 0 in self._shape:
-            return
+            return 0
+        data = self._column.to_stored(rows).tobytes()
         nbytes = math.prod(self._grid) * self._column.stored.itemsize
-        write_chunk(chunk_path(self.folder, number, len(self._shape)), data.ljust(nbytes, b"\0"))
+        write_chunk(f"{self.folder}/{chunk_name(number, len(self._shape))}", data.ljust(nbytes, b"\0"))
+        return 1
 
     def document(self, dims: list[str], attrs: Mapping[str, Any]) -> dict[str, Any]:
         """The array's metadata."""
@@ -211,7 +216,7 @@ class _Array:
         if column.stored.itemsize > 1 and column.stored.kind != "S":
             codec["configuration"] = {"endian": "little"}
         dims = dims[: len(self._shape)]
-        own = self.folder.name
+        own = self.folder.rpartition("/")[2]
         dims += [f"{own}_{axis}" for axis in range(len(dims), len(self._shape))]
         return {
             "zarr_format": 3,
@@ -222,32 +227,28 @@ class _Array:
             "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
             "fill_value": fill,
             "codecs": [codec, {"name": "crc32c"}],
-            "attributes": _plain(attrs),
+            "attributes": as_json(attrs),
             "dimension_names": dims,
             "storage_transformers": [],
         }
 
 
-def _free(folder: Path, name: str) -> Path:
-    """A new place in *folder*, called like *name* as far as zarr and file systems allow."""
+def _new_folder(folder: str, name: str) -> str:
+    """A new folder in *folder*, called like *name* as far as zarr and file systems allow."""
     text = name.encode("utf-8", "backslashreplace").decode()
-    for forbidden in ("%", "\\", "/", "\0"):
-        text = text.replace(forbidden, f"%{ord(forbidden):02X}")
-    text = zarr_name(text)
+    text = zarr_name(text.replace("/", "%2F").replace("\0", "%00"))
     if len(text.encode()) > NAME_BYTES:
         short = text.encode()[: NAME_BYTES - 20].decode("utf-8", "ignore")
         text = f"{short}_{sha256(text.encode()).hexdigest()[:16]}"
-    while os.path.lexists(folder / text):
+    while True:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(f"{folder}/{text}")
+            return f"{folder}/{text}"
         text += "~"
-    return folder / text
-
-
-def _plain(attrs: Mapping[str, Any]) -> Any:
-    """Attributes as JSON of the standard, which has no NaN (RFC 8259, section 6): that becomes a text."""
-    return _finite(as_json(attrs))
 
 
 def _finite(value: Any) -> Any:
+    """*value* as JSON of the standard, which has no NaN (RFC 8259, section 6): that becomes a text."""
     if isinstance(value, dict):
         return {name: _finite(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -258,4 +259,8 @@ def _finite(value: Any) -> Any:
 
 
 def _dumped(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document).encode("ascii")
+    try:
+        text = json.dumps(document, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(document))
+    return text.encode("ascii")

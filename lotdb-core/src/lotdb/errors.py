@@ -8,7 +8,7 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── AttributeNotFoundError     KeyError      no attribute of that name
     │   ├── PayloadNotFoundError       KeyError      no payload of that name
     │   ├── StaleNodeError             LookupError   the node of this handle is gone
-    │   ├── MomentNotFoundError        KeyError      no commit of that id
+    │   ├── MomentNotFoundError        KeyError      no commit of that id, no tag of that name
     │   ├── MomentGoneError            LookupError   a pack has dropped that moment
     │   └── DatabaseNotFoundError      FileNotFoundError
     ├── choose another name, or ask to replace: it already exists
@@ -30,6 +30,7 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── WrongNodeError             TypeError     not a node, or one of another tree
     │   ├── WrongNodeTypeError         AttributeError  what only nodes of another type have
     │   └── RenamedError               AttributeError  a name that lotdb 1.x had
+    │       └── RenamedArgumentError   TypeError     an argument that lotdb 1.x had
     ├── install or repair a plugin
     │   ├── MissingPluginError         LookupError   not installed
     │   ├── PluginError                RuntimeError  installed, but it failed
@@ -98,6 +99,7 @@ __all__ = [
     "PayloadNotFoundError",
     "PluginError",
     "ReadOnlyError",
+    "RenamedArgumentError",
     "RenamedError",
     "StaleNodeError",
     "UnavailableError",
@@ -143,7 +145,7 @@ class StaleNodeError(LotdbError, LookupError):
 
 
 class MomentNotFoundError(LotdbError, KeyError):
-    """No commit of that id."""
+    """No commit of that id, no tag of that name, or a time before the database was made."""
 
 
 class MomentGoneError(LotdbError, LookupError):
@@ -226,6 +228,10 @@ class WrongNodeTypeError(LotdbError, AttributeError):
 
 class RenamedError(LotdbError, AttributeError):
     """A name that lotdb 1.x had; the message says what to use instead."""
+
+
+class RenamedArgumentError(RenamedError, TypeError):
+    """An argument that lotdb 1.x had; the message says what to use instead."""
 
 
 # -- plugins --------------------------------------------------------------------------------------

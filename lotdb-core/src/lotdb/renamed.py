@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeVar
 
-from lotdb.errors import RenamedError
+from lotdb.errors import RenamedArgumentError, RenamedError
 
-__all__ = ["DATABASE", "DATA_NODE", "MODULE", "NODE", "PAYLOAD", "Renamed", "hide", "import_hint"]
+__all__ = [
+    "ARGUMENTS",
+    "DATABASE",
+    "DATA_NODE",
+    "MODULE",
+    "NODE",
+    "PAYLOAD",
+    "Renamed",
+    "answer",
+    "answers_itself",
+    "hide",
+    "import_hint",
+    "refuse",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 NODE: Final = {
     "add_trees": "node.add_tree(tree) for each tree",
@@ -82,6 +100,61 @@ MODULE: Final = {
 }
 
 
+_KEY = {"node_key": "key="}
+_PATH = {"node_keys": "path="}
+_NAME = {"attribute_key": "name="}
+_NO_PARENT = {"parent": "parent.get_node(key), which makes a node below another"}
+_STORE = {"zarr_store_path": "LOTDB(path, backends={'zarr': {'store': …}})"}
+_ENCODING = {"text_encoding": "encoding="}
+_PAYLOAD_NAME = {"blob_attribute": "data_attribute="}
+_NO_PICKLE = {"allow_pickle": "nothing: no object is pickled"}
+_CONNECTION = {"connection_id": "connection="}
+_UNCONNECTED = {"unconnected_tree": "root[path] in another process"}
+_UTF_8 = {"encoding": "nothing: texts are kept as they are"}
+
+#: Of the methods of each class: the arguments that lotdb 1.x called otherwise.
+ARGUMENTS: Final[dict[str, dict[str, dict[str, str]]]] = {
+    "BaseNode": {
+        "__init__": _NO_PARENT,
+        "add_tree": {"unique_key": "if_exists='error'"},
+        "delete_attribute": _NAME,
+        "delete_node": _KEY,
+        "get_attribute": _NAME,
+        "get_data_node": {**_PATH, "data_backend": "backend="},
+        "get_node": _KEY,
+        "get_node_path": _PATH,
+        "merge_tree": {"copy": "nothing: what is merged is always a copy"},
+        "set_attribute": _NAME,
+    },
+    "DataNode": {"__init__": {**_NO_PARENT, "data_backend": "backend="}},
+    "DataMethods": {
+        "append_data": _STORE,
+        "attach_file": {**_STORE, **_ENCODING},
+        "ingest_file": {**_STORE, **_ENCODING},
+        "replace_data": _STORE,
+        "write_data": _STORE,
+    },
+    "DataWriter": {
+        "append_array": _STORE,
+        "attach_file": {**_STORE, **_ENCODING},
+        "ingest_file": {**_STORE, **_ENCODING},
+        "write_array": {
+            **_STORE, **_PAYLOAD_NAME, **_NO_PICKLE, "dataset_path": "nothing: no payload names its files"
+        },
+        "write_bytes": _PAYLOAD_NAME,
+        "write_table": {"dataframe": "table=", **_UTF_8},
+        "write_text": _UTF_8,
+    },
+    "LOTDB": {
+        "__init__": {"cache_size": DATABASE["cache_size"]},
+        "abort": _CONNECTION,
+        "commit": _CONNECTION,
+        "connection": {"connection_id": "db.open_connection(connection_id)", **_UNCONNECTED},
+        "open_connection": _UNCONNECTED,
+    },
+}  # fmt: skip
+
+
 class Renamed:
     """Stands in a class in place of a member that lotdb 1.x had, so that asking for it says what to use.
 
@@ -103,6 +176,52 @@ def hide(owner: type, names: dict[str, str]) -> None:
     for name, instead in names.items():
         if name not in vars(owner):
             setattr(owner, name, Renamed(owner, name, instead))
+
+
+def answer(owner: type) -> None:
+    """Let the methods of *owner* answer old names of arguments, but for those that do it themselves.
+
+    They are set here, so that type checkers do not know them.
+    """
+    for name, old in ARGUMENTS[owner.__name__].items():
+        method = vars(owner).get(name)
+        function = method.__func__ if isinstance(method, staticmethod) else method
+        if function is not None and not hasattr(function, "__signature__"):
+            called = owner.__name__ if name == "__init__" else name
+            answering = _answering(function, called, old)
+            setattr(owner, name, staticmethod(answering) if isinstance(method, staticmethod) else answering)
+
+
+def _answering(function: F, called: str, old: dict[str, str]) -> F:
+    names = frozenset(old)
+
+    @functools.wraps(function)
+    def answering(*args: Any, **kwargs: Any) -> Any:
+        if kwargs and not names.isdisjoint(kwargs):
+            refuse(called, old, kwargs)
+        return function(*args, **kwargs)
+
+    return answering  # type: ignore[return-value]
+
+
+def answers_itself(*names: str) -> Callable[[F], F]:
+    """For what is called very often: it has the old *names* itself, which its signature does not show."""
+
+    def hidden(function: F) -> F:
+        shown = inspect.signature(function)
+        left = [each for each in shown.parameters.values() if each.name not in names]
+        if left[1].default is None:  # so that the old name can stand for it
+            left[1] = left[1].replace(default=inspect.Parameter.empty)
+        function.__signature__ = shown.replace(parameters=left)  # type: ignore[attr-defined]
+        return function
+
+    return hidden
+
+
+def refuse(called: str, old: dict[str, str], given: Any) -> NoReturn:
+    """Raise ``RenamedArgumentError`` for the first of the arguments *given* that is an *old* name."""
+    name = next(name for name in given if name in old)
+    raise RenamedArgumentError(f"{called} has no argument {name!r}; {_advice(old[name])}")
 
 
 def import_hint(name: str) -> str:

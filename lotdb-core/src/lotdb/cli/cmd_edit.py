@@ -26,8 +26,21 @@ def branch_command(
     database: str, name: str, settings: tuple[str, ...], path: str, key: str, timeout: float | None
 ) -> None:
     """Copy the node PATH, and all below it, and put the copy beside it as KEY. No data are copied."""
+    if "/" in key:
+        last = key.strip("/").rpartition("/")[2] or "copy"
+        raise click.UsageError(
+            f"the copy is put beside the node, so KEY is a name without '/', such as {last!r}; lotdb move "
+            "puts it elsewhere",
+            click.get_current_context(),
+        )
     with changing(database, name, settings, timeout=timeout) as (_, root):
-        node_at(root, path).branch(key)
+        node = node_at(root, path)
+        if node.parent is None:
+            raise click.UsageError(
+                "the root cannot be branched, as nothing is beside it; name a node below it",
+                click.get_current_context(),
+            )
+        node.branch(key)
 
 
 @click.command("move", epilog=as_example("lotdb move results sensor_01/raw archive/sensor_01"))
@@ -41,7 +54,17 @@ def move_command(
     """Move the node PATH, and all below it, to NEW_PATH, whose parent exists."""
     with changing(database, name, settings, timeout=timeout) as (_, root):
         above, _slash, key = new_path.strip("/").rpartition("/")
-        node_at(root, path).move(node_at(root, above), key)
+        if not key:
+            raise click.UsageError(
+                "NEW_PATH is that of the root; write where the node is to be, such as archive/sensor_01",
+                click.get_current_context(),
+            )
+        node = node_at(root, path)
+        if node.parent is None:
+            raise click.UsageError(
+                "the root cannot be moved; name a node below it", click.get_current_context()
+            )
+        node.move(node_at(root, above), key)
 
 
 @click.command(

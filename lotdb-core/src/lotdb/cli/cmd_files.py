@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lotdb.cli.advice import for_a_shell
 from lotdb.cli.screen import progress
 from lotdb.cli.targets import (
     as_example,
@@ -17,6 +18,7 @@ from lotdb.cli.targets import (
     path_argument,
     payload_of,
     reading,
+    reading_options,
     timeout_option,
 )
 from lotdb.cli.text import dump, emit, plain_lines
@@ -83,11 +85,14 @@ def ingest_command(
             with progress("ingesting") as advance:
                 node.ingest(folder, backend=backend, progress=advance)
         return 0
-    if not os.path.isdir(folder):  # before there is a database: the two may be the wrong way round
+    # Before there is a database: the two may be the wrong way round.
+    if not os.path.isdir(folder) or _is_database(folder):
         raise click.UsageError(
-            f"{folder!r} is not a folder; the folder of the files comes after the database",
+            f"{_what_is(folder)}; the folder of the files comes after the database",
             click.get_current_context(),
         )
+    if not any(names for _, _, names in os.walk(folder)):
+        raise click.ClickException(f"there are no files in {folder!r}")
     how: dict[str, Any] = {"backend": backend, "samplerate_hz": samplerate_hz, "format": format_}
     how["if_exists"] = "replace" if replace else None
     with changing(database, name, settings, timeout=timeout, create=True) as (db, root):
@@ -108,17 +113,15 @@ def ingest_command(
                 progress=advance,
                 **{each: value for each, value in how.items() if value is not None},
             )
-    if as_json_:
-        failed = {path: str(error) for path, error in report.failed.items()}
-        emit(dump({**vars(report), "failed": failed}))
-    else:
-        emit(plain_lines(str(report)))
-    if not (report.added or report.replaced or report.unchanged or report.failed):
-        if not report.unmatched:
-            raise click.ClickException("there are no files in the folder")
+    if not (report.added or report.replaced or report.unchanged or report.failed) and report.unmatched:
         raise click.ClickException(
             f"no file matches the pattern {pattern!r}; paths look like {report.unmatched[0]!r}"
         )
+    if as_json_:
+        failed = {path: for_a_shell(str(error)) for path, error in report.failed.items()}
+        emit(dump({**vars(report), "failed": failed}))
+    else:
+        emit(plain_lines(for_a_shell(str(report))))
     return 1 if report.failed else 0
 
 
@@ -130,7 +133,7 @@ def ingest_command(
         "lotdb export results sensor_01 --tree sensor_01.h5",
     ),
 )
-@database_options
+@reading_options
 @path_argument
 @click.argument("names", nargs=-1, required=True, metavar="[PAYLOAD] FILE")
 @click.option("--format", "format_", help="Name of the format (the suffix of FILE).")
@@ -153,43 +156,28 @@ def export_command(
         raise click.UsageError(
             "there are too many arguments; name one payload and one file", click.get_current_context()
         )
-    from lotdb import ExportError
-
     if tree:
         if len(names) > 1:
             raise click.UsageError(
                 "--tree writes all payloads; name the target alone", click.get_current_context()
             )
         with reading(database, name, settings) as (_, root), progress("exporting") as advance:
-            try:
-                node_at(root, path).export(
-                    names[0],
-                    format=format_,
-                    if_exists="replace" if replace else "error",
-                    progress=advance,
-                    **dict(_option(each) for each in options),
-                )
-            except ExportError as error:
-                raise ExportError(_for_a_command(str(error))) from error
+            node_at(root, path).export(
+                names[0],
+                format=format_,
+                if_exists="replace" if replace else "error",
+                progress=advance,
+                **dict(_option(each) for each in options),
+            )
         return
     with reading(database, name, settings) as (_, root):
         payload = payload_of(node_at(root, path), names[0] if len(names) == 2 else None)
-        try:
-            payload.export(
-                names[-1],
-                format=format_,
-                if_exists="replace" if replace else "error",
-                **dict(_option(each) for each in options),
-            )
-        except ExportError as error:
-            raise ExportError(_for_a_command(str(error))) from error
-
-
-def _for_a_command(message: str) -> str:
-    """*message*, with options of the command in place of arguments of the method."""
-    for argument, option in (("pass if_exists='replace'", "pass --replace"), ("format=", "--format")):
-        message = message.replace(argument, option)
-    return message
+        payload.export(
+            names[-1],
+            format=format_,
+            if_exists="replace" if replace else "error",
+            **dict(_option(each) for each in options),
+        )
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -202,6 +190,17 @@ def _option(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _is_database(folder: str) -> bool:
+    return any(name.endswith(".lotdb") and name != ".lotdb" for name in os.listdir(folder))
+
+
+def _what_is(path: str) -> str:
+    """What *path*, which is no folder of files, is."""
+    if not os.path.lexists(path):
+        return f"there is no {path!r}"
+    return f"{path!r} is a database" if os.path.isdir(path) else f"{path!r} is not a folder"
 
 
 def _is_export(path: str) -> bool:

@@ -13,6 +13,7 @@ import click
 
 from lotdb import __version__
 from lotdb.cli import extensions
+from lotdb.cli.advice import for_a_shell
 from lotdb.cli.text import plain
 
 __all__ = ["run"]
@@ -35,10 +36,14 @@ COMMANDS = {
     "rm": ("cmd_edit", "Delete nodes, payloads or attributes."),
     "du": ("cmd_sizes", "Say what a subtree takes on the disk, alone and shared."),
     "stats": ("cmd_sizes", "Say what a database takes, and what a pack would free."),
+    "history": ("cmd_history", "List the commits, and those that changed a node."),
+    "tag": ("cmd_history", "Name a moment, or list the names."),
+    "undo": ("cmd_history", "Take back what one commit changed."),
     "verify": ("cmd_upkeep", "Read everything, and list the damage."),
     "pack": ("cmd_upkeep", "Free the disk space of data that nothing can reach."),
     "backup": ("cmd_backup", "Copy a database, or what is new in it, while it is written."),
     "restore": ("cmd_backup", "Copy a backup to a new folder, and check it."),
+    "convert": ("cmd_convert", "Copy a database into another storage."),
     "upgrade": ("cmd_upgrade", "Copy a database of lotdb 1.x into a new one."),
     "plugins": ("cmd_plugins", "List what is installed."),
 }
@@ -145,18 +150,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _failed(error)
 
 
-# Of a database in use: what to type in a program, and in a shell.
-_WAITING = ("timeout=seconds, or open it with read_only=True", "--timeout SECONDS")
-
-
 def _failed(error: Exception) -> int:
     """What to say of an error; one that is neither ours nor the system's is a mistake of the program."""
     from lotdb import LotdbError
 
     if not isinstance(error, LotdbError | OSError):
         raise error
-    message = str(error).replace(*_WAITING)
-    return _say(f"lotdb: {message}", 2 if type(error).__name__ in MISUSE else 1)
+    return _say(f"lotdb: {for_a_shell(str(error))}", 2 if type(error).__name__ in MISUSE else 1)
 
 
 def _warn(message: Warning | str, *_about: Any, **_named: Any) -> None:

@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from lotdb.errors import ExportError
@@ -18,6 +19,7 @@ __all__ = ["UNFINISHED", "new_folder", "recover"]
 
 # The end of the name of what is being written, here and for files.
 UNFINISHED = ".lotdb-export"
+_THREADS = 16
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
@@ -104,7 +106,14 @@ def _sync(top: Path) -> None:
     found = list(os.walk(top))
     from concurrent.futures import ThreadPoolExecutor  # which not every program needs
 
-    with ThreadPoolExecutor(16) as threads:
-        files = (os.path.join(folder, name) for folder, _, names in found for name in names)
-        deque(threads.map(disk.sync_file, files), maxlen=0)
-        deque(threads.map(disk.sync_folder, (folder for folder, *_ in found)), maxlen=0)
+    def sync(several: list[str], one: Callable[[str], None]) -> None:
+        for path in several:
+            one(path)
+
+    files = [os.path.join(folder, name) for folder, _, names in found for name in names]
+    folders = [folder for folder, *_ in found]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        # Each thread gets its share at once: to hand out small files takes longer than to sync them.
+        for paths, one in ((files, disk.sync_file), (folders, disk.sync_folder)):
+            shares = [paths[first::_THREADS] for first in range(_THREADS)]
+            deque(threads.map(partial(sync, one=one), shares), maxlen=0)

@@ -25,6 +25,7 @@ __all__ = [
     "fit",
     "from_stored",
     "is_table",
+    "missing_cells",
     "stored_dtype",
     "to_frame",
     "to_stored",
@@ -106,6 +107,11 @@ def from_stored(stored: Array) -> Array:
     for index, name in enumerate(rows.dtype.names or ()):
         mask[name] = _missing(bits, index)
     return _masked(rows, mask)
+
+
+def missing_cells(stored: Array) -> Iterator[Array]:
+    """Of each column of a table that is stored as *stored*: in which rows its cell is missing."""
+    return (_missing(stored["missing"], index) for index in range(len(columns_of(stored.dtype).names or ())))
 
 
 def fit(stored: Array, dtype: DType) -> Array:

@@ -6,7 +6,7 @@ import errno
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from threading import get_ident
@@ -44,7 +44,9 @@ from lotdb.records.children import buckets
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
+from lotdb.storage.history import above_text
 from lotdb.tree.journal import Journal
+from lotdb.tree.revive import Past
 from lotdb.tree.touched import Touched
 from lotdb.tree.tree import Pinned, Tree
 
@@ -73,6 +75,7 @@ class ConnectedTree(Tree):
     """The tree that one connection sees."""
 
     owner: int
+    database: Opened
 
     def __init__(self, session: Session) -> None:
         super().__init__(session.database.plugins)
@@ -177,6 +180,9 @@ class ConnectedTree(Tree):
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
 
+    def past(self, when: Any) -> AbstractContextManager[Past]:
+        return self.database._past(self._session, when)
+
     def reference(self, kind: type[Any], keys: tuple[str, ...], payload: Any = None) -> Any:
         self.check_open()
         # It stands above, for it opens databases.
@@ -201,6 +207,10 @@ class Session:
         #: What reads payloads from here, such as trees in memory, and the snapshot that it was made in.
         #: Unlike a WeakKeyDictionary, it can be listed by a thread that packs while this one adds to it.
         self.pinned: dict[weakref.ref[Pinned], bytes] = {}
+        #: Records that were brought back from a moment, with all that is below them; nobody may change them.
+        self.frozen: set[bytes] = set()
+        #: Transactions before whose ends there is what this transaction brings back; it must stay until then.
+        self.needed: tuple[bytes, ...] = ()
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
         # The connection will read at this moment or at a later one; it is known once the connection is open.
@@ -297,7 +307,7 @@ class Session:
     def oldest(self) -> bytes:
         """The transaction number before which this connection, or a copy made from it, reads."""
         opened = "connection" in self.__dict__
-        return min([self.snapshot if opened else self._earliest, *self.pinned.values()])
+        return min([self.snapshot if opened else self._earliest, *self.pinned.values(), *self.needed])
 
     @property
     def is_open(self) -> bool:
@@ -309,7 +319,7 @@ class Session:
 
     # -- transactions --------------------------------------------------------------------------------
 
-    def commit(self, *, closing: bool = False) -> None:
+    def commit(self, note: str = "", *, closing: bool = False) -> None:
         """Make all changes visible together; after any error, none of them is stored.
 
         Before *closing*, no other transaction begins if nobody needs one.
@@ -336,6 +346,10 @@ class Session:
                     held.enter_context(self.database._turn)
                 if telling is not None:
                     telling.begin()
+                if self.frozen:
+                    self._check_frozen()
+                made = self._manager.get()
+                made.user, made.description = above_text(self.exact.keys()), note
                 with self._publishing(), unmerged(self.exact.keys()):
                     self._manager.commit()
             except CommitInDoubtError as error:
@@ -366,6 +380,19 @@ class Session:
                 self._begin()
             if telling is not None:
                 telling.tell()
+
+    def _check_frozen(self) -> None:
+        """Raise ``ConflictError`` if what was brought back from a moment is no longer what it was then.
+
+        A record that is shared for the first time may be changed by a transaction that does not know it yet.
+        """
+        seen = p64(u64(self.snapshot) - 1)
+        changed = self.database._storage.changed_since(seen)
+        if changed.stored and any(map(changed.may_have, self.frozen)):
+            raise ConflictError(
+                f"another transaction changed what this one brings back from an earlier moment of "
+                f"{self.database}; nothing of this one was kept, run it again"
+            )
 
     @contextmanager
     def _publishing(self) -> Iterator[None]:
@@ -457,6 +484,8 @@ class Session:
         self.tree.touched = Touched()
         self.tree.new_epoch()
         self.exact.clear()
+        self.needed = ()
+        self.frozen.clear()
         self.changed = False
         self.torn = None
         self._let_follow()

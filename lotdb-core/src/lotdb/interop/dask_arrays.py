@@ -9,7 +9,7 @@ import numpy as np
 
 from lotdb.errors import InvalidDataError, InvalidOptionError, shown
 from lotdb.extras import import_extra
-from lotdb.interop.labels import NodeVariable, variables_of
+from lotdb.interop.labels import NodeVariable
 
 if TYPE_CHECKING:
     from lotdb.content.payload import Payload
@@ -25,16 +25,12 @@ def to_dask(payload: Payload, chunks: Any) -> Any:
     payload = payload.for_threads()
     if payload.kind == "text":
         raise InvalidDataError(f"{payload._place} is a text, and no array; use read()")
-    variables = variables_of(payload)
-    if variables[0].column is not None:
-        if payload.kind == "table":
-            raise InvalidDataError(
-                f"{payload._place} is a table, whose cells may be missing; use to_xarray(chunks={{}}), which "
-                "has an array for each column"
-            )
-        whole = NodeVariable(payload.name, (), payload.shape, payload.dtype, payload=payload)
-        return dask_array(whole, chunks)
-    return dask_array(variables[0], chunks)
+    if payload.kind == "table":
+        raise InvalidDataError(
+            f"{payload._place} is a table, whose cells may be missing; use to_xarray(chunks={{}}), which "
+            "has an array for each column"
+        )
+    return dask_array(NodeVariable(payload.name, (), payload.shape, payload.dtype, payload=payload), chunks)
 
 
 def dask_array(variable: NodeVariable, chunks: Any = None) -> Any:
@@ -78,11 +74,14 @@ def _stored_chunks(variable: NodeVariable) -> tuple[tuple[int, ...], ...]:
     """Whole rows, cut where segments end and between the backend's own chunks."""
     if not variable.shape:
         return ()
-    rest = tuple((length,) for length in variable.shape[1:])
+    chunks: list[tuple[int, ...]] = [(length,) for length in variable.shape]
     if variable.payload is None:
         step = max(1, CHUNK_BYTES // variable.dtype.itemsize)
-        return (_even(variable.shape[0], step) or (0,), *rest)
-    return (tuple(_row_chunks(variable.payload)) or (0,), *rest)
+        rows = _even(variable.rows, step)
+    else:
+        rows = tuple(_row_chunks(variable.payload))
+    chunks[variable.rows_axis] = rows or (0,)
+    return tuple(chunks)
 
 
 def _even(rows: int, step: int) -> tuple[int, ...]:

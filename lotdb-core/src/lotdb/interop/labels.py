@@ -6,6 +6,7 @@ under ``_xarray`` what else is needed to give back the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from lotdb.content import tables
 from lotdb.content.payload import Payload
 from lotdb.content.unbound import Unbound, UnboundNode
 from lotdb.errors import DamagedError, InvalidDataError, LotdbError, NodeNotFoundError
@@ -33,6 +35,7 @@ __all__ = [
     "NodeDataset",
     "NodeDatasets",
     "NodeVariable",
+    "own_name",
     "safe_name",
     "token_of",
     "variables_of",
@@ -50,7 +53,13 @@ FRAME_NOTES = "_pandas"
 NOT_SHOWN = (NOTES, FRAME_NOTES, "dims")
 
 # What is read where no cell is, of the kinds of columns that have something for that.
-_MISSING: dict[str, Any] = {"f": np.nan, "c": complex(np.nan, np.nan), "m": "NaT", "M": "NaT"}
+_MISSING: dict[str, Any] = {"f": np.nan, "c": complex(np.nan, np.nan), "m": "NaT", "M": "NaT", "O": np.nan}
+
+# Up to here float64 has all integers.
+_EXACT = 1 << 53
+
+# Of a table so much is in memory at once while its missing cells are looked for.
+_SCANNED_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +79,13 @@ class NodeVariable:
     column: str | None = None
     axis: TimeAxis | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    rows_axis: int = 0
+    """Which of its axes is that of the rows of the payload, where it is the first one."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has, 1 without axes."""
+        return self.shape[self.rows_axis] if self.shape else 1
 
     @property
     def chunk_rows(self) -> int:
@@ -83,6 +99,8 @@ class NodeVariable:
     def read(self, first: int, last: int) -> Array:
         """The rows from *first* to before *last*; all of an array without axes, as one row.
 
+        The axis of the rows is the first one of the result, wherever it is in the variable.
+
         Raises
         ------
         ClosedError
@@ -94,9 +112,22 @@ class NodeVariable:
         """
         if not self.shape:
             return np.asarray(self[()], self.dtype)[None]
-        return np.asarray(self[first:last], self.dtype)
+        return np.asarray(self._stored(slice(first, last)), self.dtype)
 
     def __getitem__(self, index: Any) -> Any:
+        if not self.rows_axis:
+            return self._stored(index)
+        # Numbers and slices, of which each means one axis.
+        places = [*(index if isinstance(index, tuple) else (index,))]
+        places += [slice(None)] * (len(self.shape) - len(places))
+        rows = places.pop(self.rows_axis)
+        found = self._stored((rows, *places))
+        if not isinstance(rows, slice):
+            return found
+        return np.moveaxis(found, 0, sum(isinstance(each, slice) for each in places[: self.rows_axis]))
+
+    def _stored(self, index: Any) -> Any:
+        """What is at *index*, of which the rows are the first axis."""
         if self.payload is None:
             assert self.axis is not None
             return self.axis.at(np.arange(self.shape[0])[index])
@@ -111,16 +142,19 @@ class NodeVariable:
         return cells[rest if np.ndim(head) == 0 and not isinstance(head, slice) else (slice(None), *rest)]
 
     def _filled(self, cells: Any) -> Any:
+        there = np.ma.getdata(cells)
+        if there.dtype != self.dtype:
+            there = np.asarray(there).astype(self.dtype)
         if not isinstance(cells, np.ma.MaskedArray) and cells is not np.ma.masked:
-            return cells
+            return there
         if not np.any(np.ma.getmaskarray(cells)):
-            return np.ma.getdata(cells)
+            return there
         if self.dtype.kind not in _MISSING:
             raise InvalidDataError(
                 f"column {self.column!r} of {self._place()} has missing cells, which an array of "
                 f"{self.dtype} cannot tell; use to_pandas()"
             )
-        filled = np.array(np.ma.getdata(cells))
+        filled = np.array(there)
         filled[np.ma.getmaskarray(cells)] = _MISSING[self.dtype.kind]
         return filled
 
@@ -129,7 +163,9 @@ class NodeVariable:
 
     def token(self) -> str:
         """A text that is the same for the same values, in any process, and for no others."""
-        about = [self.column, str(self.dtype), self.shape, self.axis]
+        about: list[Any] = [self.column, str(self.dtype), self.shape, self.axis]
+        if self.rows_axis:
+            about.append(self.rows_axis)
         about.append(None if self.payload is None else token_of(self.payload))
         return blake2b(repr(about).encode(), digest_size=16).hexdigest()
 
@@ -160,10 +196,29 @@ def token_of(payload: Payload) -> str:
 def safe_name(name: str) -> str:
     """*name* without ``/``, which xarray and zarr take for the end of a group's name.
 
-    >>> safe_name("left/x"), safe_name("100%")
-    ('left%2Fx', '100%25')
+    No two names become one, and :func:`own_name` gives each back.
+
+    >>> safe_name("left/x"), safe_name("100%"), safe_name("left%2Fx")
+    ('left%2Fx', '100%', 'left%252Fx')
     """
-    return name.replace("%", "%25").replace("/", "%2F") if "/" in name or "%" in name else name
+    if "/" not in name and "%" not in name:
+        return name
+    return _ESCAPED.sub(lambda found: f"%25{found[1]}2F", name).replace("/", "%2F")
+
+
+def own_name(name: str) -> str:
+    """The name of which :func:`safe_name` made *name*.
+
+    >>> own_name("left%2Fx"), own_name("100%"), own_name("left%252Fx")
+    ('left/x', '100%', 'left%2Fx')
+    """
+    if "%" not in name:
+        return name
+    return _ESCAPED.sub(lambda found: f"%{found[1][2:]}2F" if found[1] else "/", name)
+
+
+# How ``/`` is written, or what looks like it, with one more "25" for each time that it was written so.
+_ESCAPED = re.compile("%((?:25)*)2F")
 
 
 def _as_text(payload: Payload, dtype: np.dtype[Any]) -> Array:
@@ -187,36 +242,84 @@ def variables_of(payload: Payload, node_attributes: Mapping[str, Any] | None = N
     dims = _dims(attrs, payload)
     axis = _axis(payload, attrs, notes if written else None, node_attributes or {})
     attrs.update(notes.get("attrs", {}))
-    common: dict[str, Any] = {"payload": payload, "notes": {**notes, "written": written}}
     shape, dtype = payload.shape, payload.dtype
+    place = _rows_axis(notes, len(shape))
+    about_it = {**notes, "written": written}
+    common: dict[str, Any] = {"payload": payload, "notes": about_it, "rows_axis": place}
     if payload.kind == "text":
         shape, dtype = (), np.dtype(f"U{max(1, payload.shape[0])}")
     found = []
     if dtype.names and payload.shape:
+        filled = _filled_dtypes(payload)
+        dims, shape = _moved(dims, place), _moved(shape, place)
         for column in dtype.names:
             inner = dtype[column]
             more = tuple(f"{column}_{axis}" for axis in range(len(inner.shape)))
+            of_cells = filled.get(column, inner.base)
             found.append(
                 NodeVariable(
-                    column, (*dims, *more), (*shape, *inner.shape), inner.base, {}, column=column, **common
+                    column, (*dims, *more), (*shape, *inner.shape), of_cells, column=column, **common
                 )
             )
     else:
-        found.append(
-            NodeVariable(
-                payload.name,
-                dims[: len(shape)],
-                shape,
-                dtype,
-                attrs,
-                is_coordinate=notes.get("role") == "coordinate",
-                **common,
-            )
-        )
-    if axis is not None:
-        about = dict(notes.get("time_attrs", axis.attrs))
-        found.append(NodeVariable(dims[0], dims[:1], shape[:1], axis.dtype, about, True, axis=axis))
+        dims, shape = _moved(dims[: len(shape)], place), _moved(shape, place)
+        is_coordinate = notes.get("role") == "coordinate"
+        found.append(NodeVariable(payload.name, dims, shape, dtype, attrs, is_coordinate, **common))
+    axes = {} if axis is None else {place: (axis, notes.get("time_attrs"))}
+    others = [number for number in range(len(shape)) if number != place]
+    axes.update({others[number]: said for number, said in _other_axes(notes, len(others))})
+    for number, (each, about) in axes.items():
+        attrs = dict(each.attrs if about is None else about)
+        name, length = dims[number], shape[number]
+        found.append(NodeVariable(name, (name,), (length,), each.dtype, attrs, True, axis=each))
     return found
+
+
+def _rows_axis(notes: Mapping[str, Any], axes: int) -> int:
+    """Where of so many *axes* that of the rows was."""
+    place = notes.get("rows_axis")
+    return place if type(place) is int and 0 <= place < axes else 0
+
+
+def _other_axes(notes: Mapping[str, Any], axes: int) -> Iterator[tuple[int, tuple[TimeAxis, Any]]]:
+    """The regular times of axes beside that of the rows, by the axes' numbers among them."""
+    several = notes.get("axes")
+    if isinstance(several, list) and len(several) == axes:
+        for number, said in enumerate(several):
+            if isinstance(said, dict) and isinstance(said.get("rate"), float):
+                yield number, (TimeAxis(said["rate"], said.get("start")), said.get("attrs"))
+
+
+def _moved(axes: tuple[Any, ...], place: int) -> tuple[Any, ...]:
+    """*axes* with the first one at *place*."""
+    return (*axes[1 : place + 1], *axes[:1], *axes[place + 1 :])
+
+
+def _filled_dtypes(payload: Payload) -> dict[str, np.dtype[Any]]:
+    """The dtypes of columns with missing cells for which their own has nothing, by the columns' names.
+
+    As where xarray itself fills: float64 for integers that it holds, and otherwise objects.
+    """
+    dtype = payload.dtype
+    kinds = {name: dtype[name].kind for name in dtype.names or ()}
+    if payload.kind != "table" or all(kind in _MISSING for kind in kinds.values()):
+        return {}
+    exact = dict.fromkeys((name for name, kind in kinds.items() if kind in "iu"), True)
+    gone = dict.fromkeys(kinds, False)
+    step = max(1, _SCANNED_BYTES // max(1, payload._record.layout.row_bytes))
+    edges = [(first, min(first + step, len(payload))) for first in range(0, len(payload), step)]
+    for stored in payload._read_runs(edges):
+        for name, is_gone in zip(kinds, tables.missing_cells(stored), strict=True):
+            gone[name] = gone[name] or bool(is_gone.any())
+        for name in exact:
+            cells = stored["row"][name]
+            if len(cells) and not -_EXACT <= int(cells.min()) <= int(cells.max()) <= _EXACT:
+                exact[name] = False
+    return {
+        name: np.dtype(float if exact.get(name) else object)
+        for name, kind in kinds.items()
+        if gone[name] and kind not in _MISSING
+    }
 
 
 def _dims(attrs: dict[str, Any], payload: Payload) -> tuple[str, ...]:
@@ -364,16 +467,16 @@ class NodeDatasets(Mapping[str, NodeDataset]):
             payload = self._payload(node, name)
             attrs = {key: value for key, value in payload.metadata.items() if key not in NOT_SHOWN}
             table = NodeDataset(path, attrs, {})
-            _settle(table, [variables_of(payload, self._attributes(node))], above)
+            _settle(table, [_safe(variables_of(payload, self._attributes(node)))], above)
             return table
         attrs = self._attributes(path)
         groups = []
         own = self._nodes[path].own
         for name, stored in zip(own[0], own[1:], strict=True):
             if is_payload(stored) and not _is_structured(stored):
-                variables = variables_of(self._payload(path, name), attrs)
+                variables = _safe(variables_of(self._payload(path, name), attrs))
                 shown = self._free_name(path, name).rpartition("/")[2]
-                groups.append([replace(variables[0], name=shown), *variables[1:]])
+                groups.append([_called(variables[0], shown, variables[0].dims), *variables[1:]])
         dataset = NodeDataset(path, attrs, {})
         _settle(dataset, groups, above)
         return dataset
@@ -394,6 +497,18 @@ class NodeDatasets(Mapping[str, NodeDataset]):
             raise DamagedError(f"payload {name!r} of node {held.path!r}: {error}") from error
         place: Any = UnboundNode(held.path, self._unbound)
         return Payload(place, name, self._unbound.free(record))
+
+
+def _safe(variables: list[NodeVariable]) -> list[NodeVariable]:
+    """*variables* under names that a group of xarray or zarr can have."""
+    return [_called(each, safe_name(each.name), tuple(map(safe_name, each.dims))) for each in variables]
+
+
+def _called(variable: NodeVariable, name: str, dims: tuple[str, ...]) -> NodeVariable:
+    """*variable*, itself if it is called so already: to make another one takes a while."""
+    if (variable.name, variable.dims) == (name, dims):
+        return variable
+    return replace(variable, name=name, dims=dims)
 
 
 def _is_structured(stored: Any) -> bool:
@@ -437,7 +552,7 @@ def _settle(dataset: NodeDataset, groups: list[list[NodeVariable]], above: Mappi
             continue  # those of one array come with it
         assert first.payload is not None
         coordinates = {
-            name: replace(by_payload[stored], name=name)
+            safe_name(name): replace(by_payload[stored], name=safe_name(name))
             for name, stored in first.notes.get("coords", {}).items()
             if stored in by_payload
         }
@@ -495,7 +610,7 @@ def _put(dataset: NodeDataset, variable: NodeVariable, renamed: Mapping[str, str
     name = variable.name
     if variable.is_coordinate and name in renamed:
         name = renamed[name]
-    variable = replace(variable, name=name, dims=dims)
+    variable = _called(variable, name, dims)
     there = dataset.variables.get(name)
     if there is not None and _coordinate_token(there) != _coordinate_token(variable):
         while name in dataset.variables:

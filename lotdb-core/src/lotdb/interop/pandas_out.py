@@ -47,7 +47,9 @@ def _native(data: Any) -> Any:
 
 
 def _indexed(pandas: Any, payload: Payload, made: Any) -> Any:
-    times = [each for each in variables_of_here(payload) if each.axis is not None]
+    first, *others = variables_of_here(payload)
+    rows = first.dims[first.rows_axis]
+    times = [each for each in others if each.axis is not None and each.dims == (rows,)]
     if times:
         made.index = pandas.Index(times[0].read(0, len(made)), name=times[0].name)
     return made

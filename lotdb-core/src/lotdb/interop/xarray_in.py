@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from lotdb.content.payloads import IfExists, Request
 from lotdb.errors import InvalidDataError, InvalidOptionError, NodeNotFoundError, PayloadExistsError, shown
 from lotdb.extras import import_extra
 from lotdb.interfaces.ingester import Blocks
-from lotdb.interop.labels import FRAME_NOTES, NOTES
+from lotdb.interop.labels import FRAME_NOTES, NOTES, own_name
 from lotdb.interop.time_axis import START_NAMES, TimeAxis
 from lotdb.keys import check_key, check_name
 from lotdb.records.entries import own_of
@@ -48,7 +48,12 @@ class _Plan:
     name: str
     variable: Any
     metadata: dict[str, Any]
-    axis: TimeAxis | None = None
+    axes: dict[str, TimeAxis] = field(default_factory=dict)
+    """The axes of regular times; the first one is that of the rows."""
+
+    @property
+    def rows_axis(self) -> int:
+        return self.variable.dims.index(next(iter(self.axes))) if self.axes else 0
 
 
 @dataclass
@@ -107,23 +112,22 @@ def write_xarray(
 def _array_group(array: Any, data_attribute: str | None) -> _Group:
     name = data_attribute
     if name is None:
-        name = "data" if array.name is None else _name(array.name, "the DataArray")
+        name = "data" if array.name is None else own_name(_name(array.name, "the DataArray"))
     name = check_name(name, "payload")
     what = f"DataArray {shown(array.name)}"
     _check_indexes(array, what)
     coords = {_name(each, f"a coordinate of {what}"): array.coords[each] for each in array.coords}
-    axis, regular = _time_axis(array.variable, coords, array.xindexes)
-    stored = {each: f"{name}.{each}" for each in coords if each != regular}
+    axes = _time_axes(array.variable, coords, array.xindexes)
+    stored = {each: f"{name}.{each}" for each in coords if each not in axes}
     _check_unique([name, *stored.values()], what)
     about: dict[str, Any] = {"coords": stored}
     if array.name != name:
         about["name"] = array.name
-    if regular is not None and dict(coords[regular].attrs) != axis_attrs(axis):
-        about["time_attrs"] = _attrs(coords[regular].attrs, f"coordinate {regular!r} of {what}")
-    group = _Group("", [_plan(name, array.variable, about, what, axis)])
+    group = _Group("", [_plan(name, array.variable, about, what, axes, coords)])
     for each, payload in stored.items():
         of_it = {"role": "coordinate", "of": name, "name": each, "index": each in array.xindexes}
-        group.plans.append(_plan(payload, coords[each].variable, of_it, f"coordinate {each!r} of {what}"))
+        said = f"coordinate {each!r} of {what}"
+        group.plans.append(_plan(payload, coords[each].variable, of_it, said, {}, coords))
     return group
 
 
@@ -131,46 +135,38 @@ def _dataset_group(dataset: Any, path: str) -> _Group:
     what = f"group {path!r}" if path else "the Dataset"
     _check_indexes(dataset, what)
     names = {_name(each, f"a variable of {what}"): dataset.variables[each] for each in dataset.variables}
-    _check_unique(list(names), what)
+    # Those of a tree have no "/", but what stands for it there.
+    in_a_tree = not any("/" in each for each in (*names, *map(str, dataset.dims)))
+    called = own_name if in_a_tree else str
+    _check_unique([called(each) for each in names], what)
     coords = {each: dataset.coords[each] for each in names if each in dataset.coords}
     group = _Group(path, attrs=_attrs(dataset.attrs, what))
     for name in group.attrs:
-        if name in {check_name(each) for each in names}:
+        if name in {check_name(called(each)) for each in names}:
             raise InvalidDataError(
                 f"{what} has an attribute and a variable {name!r}, and a node one thing of a name; rename one"
             )
     axes = {
-        name: _time_axis(names[name], coords, dataset.xindexes)
+        name: _time_axes(names[name], coords, dataset.xindexes)
         for name in names
         if name not in coords
     }
-    regular = {found for _, found in axes.values() if found is not None}
-    # A coordinate of which an array cannot keep the rate, as its axis is not the first one, is a payload.
-    needed = {
-        dim
-        for name, variable in names.items()
-        if name not in coords
-        for dim in variable.dims
-        if dim != axes[name][1]
-    }
-    kept = {each: each for each in coords if each not in regular or each in needed}
+    regular = {each for found in axes.values() for each in found}
+    kept = [each for each in coords if each not in regular]
     for name, variable in names.items():
-        axis, found = axes.get(name, (None, None))
-        is_coordinate = name in coords
-        if is_coordinate and name not in kept:
-            continue
         about: dict[str, Any] = {}
-        if is_coordinate:
-            about = {"role": "coordinate", "name": name, "index": name in dataset.xindexes}
+        if name in kept:
+            about = {"role": "coordinate", "name": called(name), "index": name in dataset.xindexes}
+        elif name in coords:
+            continue
         else:
             about["coords"] = {
-                each: each for each in kept if set(coords[each].dims) <= set(variable.dims)
+                called(each): called(each)
+                for each in kept
+                if set(coords[each].dims) <= set(variable.dims)
             }
-        if found in kept:
-            axis = None
-        elif found is not None and dict(coords[found].attrs) != axis_attrs(axis):
-            about["time_attrs"] = _attrs(coords[found].attrs, f"coordinate {found!r} of {what}")
-        group.plans.append(_plan(name, variable, about, f"variable {name!r} of {what}", axis))
+        said = f"variable {name!r} of {what}"
+        group.plans.append(_plan(called(name), variable, about, said, axes.get(name, {}), coords, called))
     return group
 
 
@@ -185,13 +181,24 @@ def _tree_groups(tree: Any) -> Iterator[_Group]:
 
 
 def _plan(
-    name: str, variable: Any, about: dict[str, Any], what: str, axis: TimeAxis | None = None
+    name: str,
+    variable: Any,
+    about: dict[str, Any],
+    what: str,
+    axes: dict[str, TimeAxis],
+    coords: Mapping[str, Any],
+    called: Callable[[str], str] = str,
 ) -> _Plan:
     _check_dtype(variable, what)
-    dims = [_name(dim, f"an axis of {what}") for dim in variable.dims]
+    dims = [called(_name(dim, f"an axis of {what}")) for dim in variable.dims]
     if len(set(dims)) < len(dims):
         raise InvalidDataError(f"{what} has two axes called alike ({shown(dims)}); rename one")
-    metadata: dict[str, Any] = {}
+    plan = _Plan(check_name(name, "payload"), variable, {}, axes)
+    place = plan.rows_axis
+    if place:
+        about["rows_axis"] = place
+        dims.insert(0, dims.pop(place))
+    metadata = plan.metadata
     attrs = _attrs(variable.attrs, what)
     taken = {key: value for key, value in attrs.items() if key in _TAKEN}
     metadata.update({key: value for key, value in attrs.items() if key not in _TAKEN})
@@ -202,15 +209,26 @@ def _plan(
     encoding = _encoding_of(variable.encoding)
     if encoding:
         about["encoding"] = encoding
-    if axis is not None and axis.start is not None:
-        metadata["start_time"] = axis.start
+    of_axes = {}
+    for axis, times in axes.items():
+        of_axis: dict[str, Any] = {"rate": times.rate}
+        if times.start is not None:
+            of_axis["start"] = times.start
+        if dict(coords[axis].attrs) != times.attrs:
+            of_axis["attrs"] = _attrs(coords[axis].attrs, f"coordinate {axis!r} of {what}")
+        of_axes[axis] = of_axis
+    if axes:
+        # Those of the rows are the payload's own rate and start.
+        first = of_axes.pop(next(iter(axes)))
+        if "start" in first:
+            metadata["start_time"] = first["start"]
+        if "attrs" in first:
+            about["time_attrs"] = first["attrs"]
+    if of_axes:
+        others = [each for each in variable.dims if each != next(iter(axes))]
+        about["axes"] = [of_axes.get(each) for each in others]
     metadata[NOTES] = about
-    return _Plan(check_name(name, "payload"), variable, metadata, axis)
-
-
-def axis_attrs(axis: TimeAxis | None) -> dict[str, Any]:
-    """The attributes that the coordinate of *axis* gets by itself."""
-    return {} if axis is None else axis.attrs
+    return plan
 
 
 def _encoding_of(encoding: Mapping[Any, Any]) -> dict[str, Any]:
@@ -333,19 +351,24 @@ def _owner_of(node: Any, name: str) -> Any:
 # -- regular times --------------------------------------------------------------------------------
 
 
-def _time_axis(
-    variable: Any, coords: Mapping[str, Any], indexes: Any
-) -> tuple[TimeAxis | None, str | None]:
-    """The axis whose times are exactly those of the first axis' coordinate, and the coordinate's name."""
-    if not variable.dims or variable.dims[0] not in coords or variable.dims[0] not in indexes:
-        return None, None
-    name = variable.dims[0]
-    coordinate = coords[name]
-    index = indexes[name]
+def _time_axes(variable: Any, coords: Mapping[str, Any], indexes: Any) -> dict[str, TimeAxis]:
+    """The axes of *variable* whose coordinates are regular times; the one whose rate it gets is the first."""
+    found = {}
+    for name in variable.dims:
+        if name in coords and name in indexes and (axis := _time_axis(name, coords[name], indexes[name])):
+            found[name] = axis
+    if "time" in found:
+        found = {"time": found["time"], **found}
+    return found
+
+
+def _time_axis(name: str, coordinate: Any, index: Any) -> TimeAxis | None:
+    """The axis whose times are exactly those of *coordinate*."""
     if type(index).__name__ == "TimeIndex" and index.transform.rows == range(len(coordinate)):
-        return index.transform.axis, name
+        axis: TimeAxis = index.transform.axis
+        return axis
     if len(coordinate) < 2 or type(index).__name__ == "TimeIndex" or _encoding_of(coordinate.encoding):
-        return None, None
+        return None
     units = coordinate.attrs.get("units")
     # Of milliseconds, or of minutes, the rate would be a wrong one.
     is_seconds = name == "time" if units is None else str(units).partition(" since ")[0] in _SECONDS
@@ -354,13 +377,13 @@ def _time_axis(
     elif coordinate.dtype in (np.dtype("M8[ns]"), np.dtype("M8[us]")):
         start = coordinate.values[0]
     else:
-        return None, None
+        return None
     times = coordinate.values
     for rate in _rates(times, start):
         axis = TimeAxis(rate, start)
         if axis.dtype == times.dtype and np.array_equal(axis.at(np.arange(len(times))), times):
-            return axis, name
-    return None, None
+            return axis
+    return None
 
 
 def _rates(times: Any, start: Any) -> list[float]:
@@ -383,29 +406,36 @@ def _rates(times: Any, start: Any) -> list[float]:
 
 
 def _write(node: Any, plan: _Plan, backend: str | None, options: Mapping[str, Any]) -> Payload:
-    rate = None if plan.axis is None else plan.axis.rate
+    rate = next(iter(plan.axes.values())).rate if plan.axes else None
     request = Request(plan.name, backend, rate, plan.metadata, None, "replace", options)
-    variable = plan.variable
+    variable, place = plan.variable, plan.rows_axis
     if not variable.dims or variable._in_memory or not all(variable.shape):
-        return payloads.write(node, np.asarray(as_array(np.asarray(variable.values))), request)
-    blocks = Blocks(_blocks(variable), variable.dtype, row_shape=variable.shape[1:], rows=variable.shape[0])
+        data = np.asarray(variable.values)
+        if place:
+            data = np.ascontiguousarray(np.moveaxis(data, place, 0))
+        return payloads.write(node, np.asarray(as_array(data)), request)
+    rows = variable.shape[place]
+    row_shape = (*variable.shape[:place], *variable.shape[place + 1 :])
+    blocks = Blocks(_blocks(variable, place), variable.dtype, row_shape=row_shape, rows=rows)
     return payloads.write(node, blocks, request)
 
 
-def _blocks(variable: Any) -> Iterator[np.ndarray[Any, Any]]:
-    """The rows of *variable*, of which one block is in memory at a time."""
-    chunks = variable.chunks[0] if variable.chunks else ()
-    row_bytes = max(1, variable.dtype.itemsize * int(np.prod(variable.shape[1:])))
+def _blocks(variable: Any, place: int) -> Iterator[np.ndarray[Any, Any]]:
+    """The rows of *variable* along the axis at *place*, of which one block is in memory at a time."""
+    chunks = variable.chunks[place] if variable.chunks else ()
+    rows = variable.shape[place]
+    row_bytes = max(1, variable.dtype.itemsize * (variable.size // rows))
     step = max(1, BLOCK_BYTES // row_bytes)
     first = 0
-    while first < variable.shape[0]:
+    while first < rows:
         last, edge = first + step, 0
         # Where one ends that fits, so that no chunk is computed twice; a large one is computed as a whole.
         ends = [edge := edge + size for size in chunks]
         fitting = [end for end in ends if first < end <= last]
         last = fitting[-1] if fitting else next((end for end in ends if end > first), last)
-        last = min(last, variable.shape[0])
-        block = np.ascontiguousarray(variable[first:last].values)
+        last = min(last, rows)
+        block = variable.isel({variable.dims[place]: slice(first, last)}).values
+        block = np.ascontiguousarray(np.moveaxis(block, place, 0))
         for low in range(0, len(block), step):
             yield block[low : low + step]
         first = last

@@ -35,10 +35,11 @@ from lotdb.records.children import child_items, count_children, count_up_to
 from lotdb.records.entries import own_of, type_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import BUILT_IN_NODE_TYPES, Plugins, check_plugins
-from lotdb.renamed import DATA_NODE, NODE, Renamed, hide
+from lotdb.renamed import ARGUMENTS, DATA_NODE, NODE, Renamed, answer, answers_itself, hide, refuse
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
 from lotdb.tree.node import Node, class_of, set_classes
+from lotdb.tree.revive import restore
 from lotdb.tree.whole import steps_noted
 
 __all__ = ["BaseNode", "DataNode"]
@@ -136,6 +137,37 @@ class BaseNode(PerhapsData):
         left = {name for name, value in vars(BaseNode).items() if isinstance(value, kinds)}
         return [name for name in object.__dir__(self) if name not in left or hasattr(type(self), name)]
 
+    # -- moments -------------------------------------------------------------------------------------
+
+    def restore(self, when: Any) -> BaseNode:
+        """Make the node what it was at a moment, with all that was below it.
+
+        It becomes a branch of what it was: what has not changed since is shared, with all payloads, and
+        no data are copied. The cost depends on what has changed, and on how many commits were made since. To
+        bring back a node that was deleted, make one in its place first:
+        ``root.get_node_path("a/b").restore(when)``.
+
+        Parameters
+        ----------
+        when
+            A :class:`Commit`, its id, a tag, or an aware time; see ``LOTDB.at``.
+
+        Returns
+        -------
+        BaseNode
+            The node; it may be of another type now.
+
+        Raises
+        ------
+        NodeNotFoundError
+            If there was no node of this path at that moment.
+        MomentNotFoundError, MomentGoneError, InvalidOptionError, ReadOnlyError, StaleNodeError
+        """
+        self._entry()
+        self._tree.check_writable()
+        with self._tree.past(when) as past:
+            return cast("BaseNode", restore(self, past))
+
     # -- in other threads and processes --------------------------------------------------------------
 
     def reference(self) -> Self:
@@ -178,31 +210,42 @@ class BaseNode(PerhapsData):
 
     # -- children ------------------------------------------------------------------------------------
 
-    def get_node(self, key: str | int, create: bool = True, *, node_type: str | None = None) -> BaseNode:
-        """The child *key*; it is created if it does not exist and *create* is true.
+    if TYPE_CHECKING:
 
-        Parameters
-        ----------
-        key
-            Text, or an integer, which is converted to its decimal text.
-        create
-            Whether to create a missing node.
-        node_type
-            Registered name of the type that the node gets.
+        def get_node(
+            self, key: str | int, create: bool = True, *, node_type: str | None = None
+        ) -> BaseNode: ...
 
-        Raises
-        ------
-        NodeNotFoundError
-            If the node does not exist and *create* is false.
-        InvalidKeyError, MissingPluginError, ReadOnlyError, StaleNodeError
-        """
-        if node_type:
-            class_of(self._tree.plugins, node_type)
-        return self._get(key, create, node_type)
+    else:
+
+        @answers_itself("node_key")
+        def get_node(self, key=None, create=True, *, node_type=None, node_key=None):
+            """The child *key*; it is created if it does not exist and *create* is true.
+
+            Parameters
+            ----------
+            key
+                Text, or an integer, which is converted to its decimal text.
+            create
+                Whether to create a missing node.
+            node_type
+                Registered name of the type that the node gets.
+
+            Raises
+            ------
+            NodeNotFoundError
+                If the node does not exist and *create* is false.
+            InvalidKeyError, MissingPluginError, ReadOnlyError, StaleNodeError
+            """
+            if node_key is not None:
+                refuse("get_node", ARGUMENTS["BaseNode"]["get_node"], ["node_key"])
+            if node_type:
+                class_of(self._tree.plugins, node_type)
+            return self._get(key, create, node_type)
 
     if TYPE_CHECKING:
         # Node has it, so that looking up a path takes no further call; what is there is a BaseNode.
-        def get_node_path(
+        def get_node_path(  # type: ignore[override]  # without the argument of 1.x
             self, path: Any, create: bool = True, *, node_type: str | None = None
         ) -> BaseNode: ...
 
@@ -324,25 +367,34 @@ class BaseNode(PerhapsData):
         """
         attributes.write(self, {name: value})
 
-    def get_attribute(self, name: str, default: Any = None) -> Any:
-        """A copy of the value of attribute *name*, or *default* if the attribute does not exist."""
-        tree = self._tree
-        if self._version == tree.version and (tree.owner is None or tree.owner == get_ident()):
-            entry = self._seen  # as _entry does, without the call
-        else:
-            entry = self._entry()
-        # A plain value of a packed leaf, which most attributes are, is found here; plain nodes hide none.
-        names = entry[1]
-        if (
-            type(names) is tuple
-            and type(name) is str
-            and name in names
-            and (not entry[0] or name not in POLICY)
-        ):
-            stored = entry[names.index(name) + 2]
-            if type(stored) is not tuple:
-                return stored
-        return attributes.get(self, name, default)
+    if TYPE_CHECKING:
+
+        def get_attribute(self, name: str, default: Any = None) -> Any: ...
+
+    else:
+
+        @answers_itself("attribute_key")
+        def get_attribute(self, name=None, default=None, attribute_key=None):
+            """A copy of the value of attribute *name*, or *default* if the attribute does not exist."""
+            if attribute_key is not None:
+                refuse("get_attribute", ARGUMENTS["BaseNode"]["get_attribute"], ["attribute_key"])
+            tree = self._tree
+            if self._version == tree.version and (tree.owner is None or tree.owner == get_ident()):
+                entry = self._seen  # as _entry does, without the call
+            else:
+                entry = self._entry()
+            # A plain value of a packed leaf, which most attributes are, is found here; plain nodes hide none.
+            names = entry[1]
+            if (
+                type(names) is tuple
+                and type(name) is str
+                and name in names
+                and (not entry[0] or name not in POLICY)
+            ):
+                stored = entry[names.index(name) + 2]
+                if type(stored) is not tuple:
+                    return stored
+            return attributes.get(self, name, default)
 
     def delete_attribute(self, name: str) -> None:
         """Delete attribute *name*; ``AttributeNotFoundError`` if it does not exist."""
@@ -1086,5 +1138,7 @@ BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
 for _member in [name for name in vars(DataMethods) if not (name.startswith("_") or hasattr(BaseNode, name))]:
     setattr(BaseNode, _member, LeftToDataNodes(_member))
 
+for each in (BaseNode, DataNode, DataMethods):
+    answer(each)
 hide(BaseNode, NODE)
 hide(BaseNode, DATA_NODE)

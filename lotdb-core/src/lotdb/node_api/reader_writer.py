@@ -16,6 +16,7 @@ from lotdb.interfaces.ingester import Blocks
 from lotdb.interfaces.options import MAX_BYTES
 from lotdb.node_api.nodes import BaseNode
 from lotdb.ranges import Number, Unit
+from lotdb.renamed import answer
 from lotdb.tree.graft import check_node
 
 __all__ = ["DataReader", "DataWriter"]
@@ -266,3 +267,6 @@ class DataWriter:
 
 def _check(node: object, database: Any) -> None:
     payloads.check_database(check_node(node), database)
+
+
+answer(DataWriter)

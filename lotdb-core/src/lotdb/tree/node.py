@@ -11,6 +11,7 @@ from lotdb.keys import check_key, is_plain_key, some, split_path
 from lotdb.records import Children, Entry
 from lotdb.records.children import child_items
 from lotdb.records.entries import EMPTY_ENTRY, children_of, empty_entry, type_of
+from lotdb.renamed import ARGUMENTS, answers_itself, refuse
 from lotdb.tree.handle import Handle
 from lotdb.tree.place import Place
 from lotdb.tree.rings import refuse_ring
@@ -110,11 +111,16 @@ class Node(Handle):
         node = self._child(key, entry, children, tree.epoch, tree.version)
         return node._as_type(node_type) if node_type else node
 
-    def get_node_path(self, path: Any, create: bool = True, *, node_type: str | None = None) -> Any:
+    @answers_itself("node_keys")
+    def get_node_path(
+        self, path: Any = None, create: bool = True, *, node_type: str | None = None, node_keys: Any = None
+    ) -> Any:
         """The node at *path* below this one, with all nodes on the way; see :meth:`lotdb.BaseNode.get_node`.
 
         *path* is a sequence of keys, or one text with "/" between them.
         """
+        if node_keys is not None:
+            refuse("get_node_path", ARGUMENTS["BaseNode"]["get_node_path"], ["node_keys"])
         if node_type:
             class_of(self._tree.plugins, node_type)
         keys = path.split("/") if type(path) is str else path

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lotdb import Blocks, Ingested, IngestedNode, IngestError, SourceFile
 from lotdb_ingest.hdf5.library import check_inside, h5py, opened
+from lotdb_ingest.hdf5.rows import STEP, Plan, fill, plain_dtype, ragged, text_of
 
 __all__ = ["read"]
 
@@ -35,6 +37,7 @@ class _Reader:
         self._seen.add(self._h5py.h5o.get_info(group.id).addr)
         payloads: dict[str, Ingested] = {}
         children: dict[str, Any] = {}
+        lost: list[str] = []
         for key in group:
             link, path = group.get(key, getlink=True), f"{name.rstrip('/')}/{key}"
             if isinstance(link, self._h5py.ExternalLink):
@@ -52,13 +55,14 @@ class _Reader:
                 children[key] = self.group(path, level + 1)
             elif isinstance(found, self._h5py.Dataset):
                 self._seen.add(address)
-                payloads[key] = self.dataset(found, path)
-        return IngestedNode(payloads, self.attributes(group, name), children=children)
+                for more, payload in self.dataset(found, path, lost).items():
+                    payloads[_free({*payloads, *group} if more else payloads, key + more)] = payload
+        return IngestedNode(payloads, self.attributes(group, name, lost), children=children)
 
-    def attributes(self, of: Any, path: str) -> dict[str, Any]:
-        """The attributes of an object, each under a name of its own; ``not_kept`` says what is lost."""
+    def attributes(self, of: Any, path: str, lost: list[str]) -> dict[str, Any]:
+        """The attributes of an object, each under a name of its own; ``not_kept`` is what is *lost*."""
         named: dict[str, Any] = {}
-        lost: list[str] = []
+        lost = [*lost]
         # Names that begin with "_" are the core's own; those that do not keep theirs.
         for name in sorted(of.attrs, key=lambda name: name.startswith("_")):
             try:
@@ -91,87 +95,85 @@ class _Reader:
         found = self._h5py.check_enum_dtype(dtype)
         return {name: int(number) for name, number in found.items()} if found else None
 
-    def dataset(self, dataset: Any, path: str) -> Ingested:
-        metadata = self.attributes(dataset, path)
+    def dataset(self, dataset: Any, path: str, lost: list[str]) -> dict[str, Ingested]:
+        """The payloads of a dataset, by what follows its name in theirs; *lost* is told what is no payload.
+
+        There is one, named as the dataset. Rows of different lengths become their values one behind the
+        other, and a second one, ``.lengths``, of how many each row has. A column of such rows is named, too.
+        """
+        check_inside(dataset)
+        plan = Plan(dataset.dtype, self._h5py)
+        if dataset.dtype.hasobject and dataset.shape:
+            for block in _rows(dataset, STEP):
+                plan.widen(block)
+        elif dataset.dtype.hasobject and dataset.shape is not None:
+            plan.widen(_single(dataset))
+        dtype = plan.settle()
+        if dtype is None and not plan.ragged:
+            lost += [f"dataset {path}: {each}" for each in plan.lost]
+            return {}
+        metadata = self.attributes(dataset, path, plan.lost)
         rate = metadata.get("samplerate_hz")
         has_rate = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < math.inf
-        data = self.data(dataset, path)
-        if not dataset.shape or isinstance(data, str | bytes):
+        data = None if dtype is None else self.data(dataset, dtype)
+        if not dataset.shape or data is None or isinstance(data, str | bytes):
             has_rate = False
         if has_rate:
             del metadata["samplerate_hz"]
         if names := self.names(dataset.dtype):
             metadata[_free(metadata, "enum")] = names
-        return Ingested(data, "h5", float(rate) if has_rate and rate else None, metadata=metadata)
+        found = {}
+        if data is not None:
+            found[""] = Ingested(data, "h5", float(rate) if has_rate and rate else None, metadata=metadata)
+        for column, of_values in plan.ragged.items():
+            name = f".{column}" if column else ""
+            values, lengths = ragged(partial(_column, dataset, column), dataset.shape or (), of_values)
+            own = {} if found else metadata
+            about = {**own, _free(own, "lengths"): f"{path.rpartition('/')[2]}{name}.lengths"}
+            found[name] = Ingested(values, "h5", metadata=about)
+            found[f"{name}.lengths"] = Ingested(lengths, "h5")
+        return found
 
-    def data(self, dataset: Any, path: str) -> Any:
-        check_inside(dataset)
-        dtype = dataset.dtype
-        if self._h5py.check_ref_dtype(dtype):
-            raise IngestError(f"dataset {path} holds references, which mean nothing outside of the file")
+    def data(self, dataset: Any, dtype: np.dtype[Any]) -> Any:
+        """The rows of *dataset*, or its single value, as of *dtype*."""
         if dataset.shape is None:
-            return np.zeros(0, dtype if dtype.kind != "O" else "S1")
-        if self._h5py.check_string_dtype(dtype) and dtype.kind == "O":
-            return self.texts(dataset, path)
-        if dtype.kind == "O":
-            raise IngestError(f"dataset {path} holds rows of different lengths, which no array holds")
-        if dtype.names and dataset.ndim == 1 and _is_flat(dtype) and self.has_texts(dtype):
-            return self.table_with_texts(dataset, path)
-        dtype = _without_notes(dtype, path)
+            return np.zeros(0, "S1" if dataset.dtype.kind == "O" else dtype)
+        has_objects = dataset.dtype.hasobject
         if not dataset.shape:
+            if dtype.kind == "U" and has_objects:
+                return text_of(dataset[()])
+            if has_objects:
+                return fill(np.zeros(1, dtype), _single(dataset)).reshape(())
             return np.asarray(dataset[()], dtype)
         row_shape, rows = dataset.shape[1:], dataset.shape[0]
         kind = "table" if dtype.names and not row_shape and _is_flat(dtype) else "array"
-        return Blocks(_blocks(dataset, dtype), dtype, row_shape, rows, kind)  # type: ignore[arg-type]
-
-    def texts(self, dataset: Any, path: str) -> Any:
-        """Texts of any length: the text itself, or an array of the longest."""
-        if not dataset.shape:
-            return _text(dataset[()])
-        step, width = max(1, 65536 // max(1, math.prod(dataset.shape[1:]))), 1
-        for first in range(0, len(dataset), step):  # a first time, for the length
-            block = dataset[first : first + step].ravel()
-            width = max(width, max((len(_text(each)) for each in block), default=1))
-
-        def blocks() -> Iterator[np.ndarray[Any, Any]]:
-            for first in range(0, len(dataset), step):
-                block = dataset[first : first + step]
-                flat = [_text(each) for each in block.ravel()]
-                yield np.array(flat, f"U{width}").reshape(block.shape)
-
-        return Blocks(blocks(), np.dtype(f"U{width}"), dataset.shape[1:], len(dataset))
-
-    def has_texts(self, dtype: np.dtype[Any]) -> bool:
-        """Whether a column is of texts of any length."""
-        return any(_is_text(dtype[name], self._h5py) for name in dtype.names or ())
-
-    def table_with_texts(self, dataset: Any, path: str) -> Any:
-        """A table whose columns of texts are as wide as the longest text in them."""
-        dtype, step = dataset.dtype, 4096
-        texts = [name for name in dtype.names if _is_text(dtype[name], self._h5py)]
-        widths = dict.fromkeys(texts, 1)
-        for first in range(0, len(dataset), step):  # a first time, for the lengths
-            block = dataset[first : first + step]
-            for name in texts:
-                widths[name] = max(widths[name], *(len(_text(each)) for each in block[name]))
-        columns = np.dtype([
-            (name, f"U{widths[name]}" if name in widths else _without_notes(dtype[name], path))
-            for name in dtype.names
-        ])
-
-        def blocks() -> Iterator[np.ndarray[Any, Any]]:
-            for first in range(0, len(dataset), step):
-                block = dataset[first : first + step]
-                rows = np.empty(len(block), columns)
-                for name in dtype.names:
-                    rows[name] = [_text(each) for each in block[name]] if name in widths else block[name]
-                yield rows
-
-        return Blocks(blocks(), columns, (), len(dataset), "table")
+        blocks = _filled(dataset, dtype) if has_objects else _blocks(dataset, dtype)
+        return Blocks(blocks, dtype, row_shape, rows, kind)  # type: ignore[arg-type]
 
 
-def _is_text(dtype: np.dtype[Any], library: Any) -> bool:
-    return bool(dtype.kind == "O" and library.check_string_dtype(dtype))
+def _single(dataset: Any) -> np.ndarray[Any, Any]:
+    """The value of a dataset without axes, as the only one of an array."""
+    single = np.empty(1, dataset.dtype)
+    single[0] = dataset[()]
+    return single
+
+
+def _rows(dataset: Any, values: int) -> Iterator[np.ndarray[Any, Any]]:
+    """The rows of *dataset*, of which about so many *values* are in memory."""
+    step = max(1, values // max(1, math.prod(dataset.shape[1:])))
+    for first in range(0, len(dataset), step):
+        yield dataset[first : first + step]
+
+
+def _filled(dataset: Any, dtype: np.dtype[Any]) -> Iterator[np.ndarray[Any, Any]]:
+    for block in _rows(dataset, STEP):
+        yield fill(np.zeros(block.shape, dtype), block)
+
+
+def _column(dataset: Any, column: str) -> Iterator[np.ndarray[Any, Any]]:
+    """A column of a dataset, or all of it without a name, as objects."""
+    for block in _rows(dataset, STEP) if dataset.shape else [_single(dataset)]:
+        yield block[column] if column else block
 
 
 def _simple(dtype: np.dtype[Any]) -> Iterator[np.dtype[Any]]:
@@ -197,23 +199,8 @@ def _blocks(dataset: Any, dtype: np.dtype[Any]) -> Iterator[np.ndarray[Any, Any]
         yield dataset[first : first + step].astype(dtype, copy=False).view(dtype)
 
 
-def _without_notes(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
-    """*dtype* without what h5py notes in it, such as the names of an enumeration."""
-    if dtype.subdtype:
-        return np.dtype((_without_notes(dtype.subdtype[0], path), dtype.subdtype[1]))
-    if dtype.names:
-        return np.dtype([(name, _without_notes(dtype[name], path)) for name in dtype.names])
-    if dtype.kind == "O":
-        raise IngestError(f"dataset {path} has a column of texts or rows of different lengths, or references")
-    return np.dtype(dtype.str)
-
-
 def _is_flat(dtype: np.dtype[Any]) -> bool:
     return all(dtype[name].subdtype is None and not dtype[name].names for name in dtype.names or ())
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
 def _value(value: Any, library: Any) -> Any:
@@ -221,9 +208,11 @@ def _value(value: Any, library: Any) -> Any:
     if isinstance(value, library.Empty):
         return None
     if isinstance(value, np.ndarray) and value.dtype.kind == "O":
-        return [each.tolist() if isinstance(each, np.ndarray) else _text(each) for each in value.ravel()]
+        return [each.tolist() if isinstance(each, np.ndarray) else text_of(each) for each in value.ravel()]
     if isinstance(value, np.ndarray):
-        return value.astype(_without_notes(value.dtype, "of an attribute"))
+        if value.dtype.hasobject:
+            raise IngestError("it has columns of texts or rows of different lengths, or references")
+        return value.astype(plain_dtype(value.dtype))
     if isinstance(value, np.generic):
         return value.item()
     return value

@@ -1,0 +1,32 @@
+"""What an error of the library advises, as it is typed in a shell."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["for_a_shell"]
+
+# What a message says to a program, and what it says to somebody at a shell.
+_IN_A_SHELL = [
+    (re.escape("timeout=seconds, or open it with read_only=True"), "--timeout SECONDS"),
+    (re.escape(" (add_tree takes if_exists='replace')"), ""),
+    (re.escape("; a key is the name of one level; get_node_path takes several"), ": it is one name"),
+    (re.escape("ingest into a new node, such as get_node('copy')"), "name a new node, as with --at copy"),
+    (r"; ingest_tree takes in a folder of (other )?files", r"; to store a folder of \1files, add a PATTERN"),
+    (r"pass if_exists='replace'", "pass --replace"),
+    (r"pass format=", "pass --format"),
+    (r"\bformat='(\w+)'", r"--format \1"),
+    (r"\bformat=", "--format"),
+    (r"; use lotdb\.DataWriter\b.*", ""),
+]
+
+
+def for_a_shell(message: str) -> str:
+    """*message*, with what to type in place of what to call.
+
+    >>> for_a_shell("'out' has no suffix that says the format; pass format=")
+    "'out' has no suffix that says the format; pass --format"
+    """
+    for called, typed in _IN_A_SHELL:
+        message = re.sub(called, typed, message)
+    return message
