@@ -311,11 +311,6 @@ class RelationalStorage(Storage):
     def packed(self, base: Any) -> None:
         """Called at the end of a pack, to give space back."""
 
-    def has_moment(self, tid: bytes) -> bool:
-        """Whether no pack has gone through a later transaction."""
-        packed = self.ask(f'SELECT MAX(tid) FROM "transaction" WHERE packed = {self.true}')
-        return packed is None or bool(p64(packed) <= tid)
-
     def records(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Each record of each revision, checked, in the order of the commits."""
         with self.errors(), self.reading() as cursor:
