@@ -31,6 +31,7 @@ THEMES = (
     "slow_store",
     "appends",
     "looking_on",
+    "handing_out",
     "pictures",
     "neighbours",
     "memory",

@@ -27,8 +27,8 @@ def differing_rows(
 ) -> tuple[tuple[int, int], ...]:
     """The ranges of rows that differ, from the first row to before the last, in order.
 
-    *same* tells whether two locators name the same array. Rows that only one of the two has differ; all do if
-    the two have rows of different types or shapes.
+    *same* tells whether two locators name the same array. Rows that only one of the two has differ; all do
+    if the two have rows of different types or shapes.
     """
     most = max(one.rows, other.rows)
     layout = one.layout
