@@ -49,6 +49,7 @@ ROOMS = {
         "database",
         "backups",
         "upgrading",
+        "converting",
         "public",
         "cli",
         "testing",

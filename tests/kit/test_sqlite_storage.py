@@ -3,8 +3,8 @@
 from functools import partial
 
 import pytest
-from tests.kit.sqlite_opening import open_sqlite
 
+from lotdb import LOTDB
 from lotdb.testing import ManyWritersTests
 
 pytest.importorskip("relstorage", reason="the extra lotdb-core[sqlite] is not installed")
@@ -13,4 +13,4 @@ pytest.importorskip("relstorage", reason="the extra lotdb-core[sqlite] is not in
 class TestSqliteStorage(ManyWritersTests):
     @pytest.fixture
     def open_database(self, tmp_path):
-        return partial(open_sqlite, tmp_path / "database")
+        return partial(LOTDB, tmp_path / "database", storage="sqlite")

@@ -8,7 +8,7 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── AttributeNotFoundError     KeyError      no attribute of that name
     │   ├── PayloadNotFoundError       KeyError      no payload of that name
     │   ├── StaleNodeError             LookupError   the node of this handle is gone
-    │   ├── MomentNotFoundError        KeyError      no commit of that id
+    │   ├── MomentNotFoundError        KeyError      no commit of that id, no tag of that name
     │   ├── MomentGoneError            LookupError   a pack has dropped that moment
     │   └── DatabaseNotFoundError      FileNotFoundError
     ├── choose another name, or ask to replace: it already exists
@@ -143,7 +143,7 @@ class StaleNodeError(LotdbError, LookupError):
 
 
 class MomentNotFoundError(LotdbError, KeyError):
-    """No commit of that id."""
+    """No commit of that id, no tag of that name, or a time before the database was made."""
 
 
 class MomentGoneError(LotdbError, LookupError):

@@ -3,7 +3,10 @@
 from lotdb.backups.restored import restore
 from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
+from lotdb.converting.convert import convert
+from lotdb.converting.report import ConvertReport
 from lotdb.database import LOTDB
+from lotdb.database.commits import Commit
 from lotdb.database.copied import BackupReport
 from lotdb.database.session import Savepoint
 from lotdb.database.stats import Stats
@@ -86,8 +89,10 @@ __all__ = [
     "Change",
     "Changes",
     "ClosedError",
+    "Commit",
     "CommitInDoubtError",
     "ConflictError",
+    "ConvertReport",
     "Damage",
     "DamagedError",
     "DataMismatchError",
@@ -158,6 +163,7 @@ __all__ = [
     "WrongNodeTypeError",
     "WrongThreadError",
     "attr",
+    "convert",
     "diff",
     "hookimpl",
     "open_part",

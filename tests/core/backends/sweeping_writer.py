@@ -1,6 +1,7 @@
 """A process that writes to a database until it is killed, and says which commits it made."""
 
 import sys
+import time
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from lotdb import LOTDB, ConflictError
 
 def rows_of(number):
     """The rows of a commit: few for a pack, or many for an array of their own."""
-    rows = 150_000 if number % 5 == 0 else 100
+    rows = 150_000 if number % 2 else 100
     return np.arange(rows, dtype="f8") + number
 
 
@@ -21,6 +22,7 @@ def main(folder, name, backend):
                 node = root.get_data_node(f"{name}/n{number % 7}")
                 node.replace_data(rows_of(number))
                 node.attrs["number"] = number
+                time.sleep(0.02)  # a sweep may come
 
             try:
                 db.run(change, attempts=50)

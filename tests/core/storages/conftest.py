@@ -15,9 +15,9 @@ def folder(tmp_path):
     return tmp_path / "data"
 
 
-@pytest.fixture
-def backend():
-    return "npy"
+@pytest.fixture(params=["blob", "npy"])
+def backend(request):
+    return request.param
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def opening(folder):
     plugins = npy_backend["plugins_with"](npy_backend["NpyBackend"])
 
     def opening(**options):
-        about = {"storage": "sqlite", "default_backend": "npy", "durability": "process", "plugins": plugins}
+        about = {"storage": "sqlite", "durability": "process", "plugins": plugins}
         return LOTDB(folder, **{**about, **options})
 
     return opening

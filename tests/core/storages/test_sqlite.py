@@ -324,9 +324,27 @@ def test_two_packs_do_not_run_at_once(opening):
     with opening() as one, opening() as other:
         with one.connection() as root:
             root.attrs["value"] = 1
-        with one._storage.packing(), pytest.raises(DatabaseBusyError, match="is being packed"):
+        with one._storage.announcing_pack(), pytest.raises(DatabaseBusyError, match="is being packed"):
             other.pack()
         other.pack()
+
+
+def test_a_moment_is_there_until_a_pack_goes_through_it(opening):
+    with opening() as db, opening() as other:
+        commits = []
+        for number in range(4):
+            with db.connection() as root:
+                root.attrs["number"] = number
+            commits.append(bytes.fromhex(db.last_commit))
+        assert all(map(db._storage.has_moment, commits))
+        other._storage.hold(commits[1])
+        db.pack()
+        assert [db._storage.has_moment(each) for each in commits] == [False, True, True, True]
+        other._storage.hold(None)
+        db.pack()
+        assert [other._storage.has_moment(each) for each in commits] == [False, False, False, True]
+        db.pack()
+        assert other._storage.has_moment(commits[3])
 
 
 def test_a_creation_that_was_cut_short_is_begun_again(opening, folder):

@@ -36,7 +36,7 @@ def appearing(target: str, doing: str) -> Iterator[str]:
     target
         Absolute path, at which nothing is.
     doing
-        What is done, in one word that ends in an e, such as ``"restore"``.
+        What is done, in one word, such as ``"restore"``.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def appearing(target: str, doing: str) -> Iterator[str]:
     """
     above, last = os.path.split(target)
     os.makedirs(above, exist_ok=True)
-    around = os.path.join(above, f".{last}.{doing[:-1]}ing")
+    around = os.path.join(above, f".{last}.{doing.removesuffix('e')}ing")
     # This file in a folder says that it is ours to remove.
     mark = os.path.join(around, f"{doing}-under-way")
     folder = os.path.join(around, "new")

@@ -18,6 +18,7 @@ from lotdb.cli.targets import (
     node_at,
     path_argument,
     reading,
+    reading_options,
     timeout_option,
 )
 from lotdb.cli.text import as_json, dump, emit, plain_lines, value_text
@@ -26,7 +27,7 @@ __all__ = ["get_command", "set_command"]
 
 
 @click.command("get", epilog=as_example("lotdb get results sensor_01/capture_0001 subject --json"))
-@database_options
+@reading_options
 @path_argument
 @click.argument("attribute", required=False)
 @json_option

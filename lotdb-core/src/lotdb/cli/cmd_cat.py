@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lotdb.cli.screen import is_terminal
-from lotdb.cli.targets import as_example, database_options, node_at, path_argument, payload_of, reading
+from lotdb.cli.targets import as_example, node_at, path_argument, payload_of, reading, reading_options
 from lotdb.cli.text import as_json, dump, emit, plain, plain_lines
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Window(ParamType):
     ),
     context_settings={"ignore_unknown_options": False},
 )
-@database_options
+@reading_options
 @path_argument
 @click.argument("payload", required=False)
 @click.option("--rows", type=Window(int), metavar="START:STOP", help="Only these rows. The last ten: -10:")

@@ -18,6 +18,7 @@ from lotdb.cli.targets import (
     path_argument,
     payload_of,
     reading,
+    reading_options,
     timeout_option,
 )
 from lotdb.cli.text import dump, emit, plain_lines
@@ -132,7 +133,7 @@ def ingest_command(
         "lotdb export results sensor_01 --tree sensor_01.h5",
     ),
 )
-@database_options
+@reading_options
 @path_argument
 @click.argument("names", nargs=-1, required=True, metavar="[PAYLOAD] FILE")
 @click.option("--format", "format_", help="Name of the format (the suffix of FILE).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from itertools import islice
 from typing import Any
 
@@ -13,9 +14,11 @@ from lotdb.cli.targets import (
     attributes_of,
     database_options,
     json_option,
+    moment,
     node_at,
     paths,
     reading,
+    reading_options,
 )
 from lotdb.cli.text import as_json, dump, emit, plain
 
@@ -30,7 +33,7 @@ __all__ = ["diff_command", "find_command"]
         "lotdb find results --distinct label",
     ),
 )
-@database_options
+@reading_options
 @click.argument("pattern", default="**")
 @click.option("--where", metavar="CONDITION", help="What the nodes must meet.")
 @click.option("--type", "node_type", metavar="NAME", help="Type of the nodes, such as data.")
@@ -104,13 +107,17 @@ def find_command(
     epilog=as_example(
         "lotdb diff results sensor_01 filtered",
         "lotdb diff results sensor_01 sensor_01 --other copy_of_results",
+        "lotdb diff results sensor_01 --since 2026-11-01",
     ),
 )
 @database_options
 @click.argument("path", shell_complete=paths)
-@click.argument("other_path", shell_complete=paths)
+@click.argument("other_path", required=False, shell_complete=paths)
 @click.option(
     "--other", type=click.Path(), metavar="DATABASE", help="Database of OTHER_PATH, if it is another."
+)
+@click.option(
+    "--since", metavar="WHEN", help="Take PATH as it was: the id of a commit, a tag, or a time."
 )
 @json_option
 def diff_command(
@@ -118,19 +125,29 @@ def diff_command(
     name: str,
     settings: tuple[str, ...],
     path: str,
-    other_path: str,
+    other_path: str | None,
     other: str | None,
+    since: str | None,
     as_json_: bool,
 ) -> None:
-    """Say what differs between the nodes PATH and OTHER_PATH, with all below them; the root is a dot."""
+    """Say what differs between the nodes PATH and OTHER_PATH, with all below them; the root is a dot.
+
+    OTHER_PATH can be left out with --since: it is PATH then.
+    """
     import lotdb
 
-    with reading(database, name, settings) as (_, root):
+    if other_path is None and since is None:
+        raise click.UsageError("name OTHER_PATH, or a moment with --since", click.get_current_context())
+    other_path = path if other_path is None else other_path
+    with ExitStack() as opened:
+        db, root = opened.enter_context(reading(database, name, settings))
         if other is None:
-            _show(lotdb.diff(node_at(root, path), node_at(root, other_path)), as_json_)
+            other_root = root
         else:
-            with reading(other, name, settings) as (_, other_root):
-                _show(lotdb.diff(node_at(root, path), node_at(other_root, other_path)), as_json_)
+            _, other_root = opened.enter_context(reading(other, name, settings))
+        if since is not None:
+            root = opened.enter_context(db.at(moment(db, since)))
+        _show(lotdb.diff(node_at(root, path), node_at(other_root, other_path)), as_json_)
 
 
 def _show(differences: Any, as_json_: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lotdb.cli.targets import as_example, database_options, node_at, path_argument, payload_of, reading
+from lotdb.cli.targets import as_example, node_at, path_argument, payload_of, reading, reading_options
 from lotdb.cli.text import emit, plain
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _INCHES, _DOTS_PER_INCH = (10, 4), 120
         "lotdb plot results sensor_01/capture_0001 --payload audio --kind spectrogram",
     ),
 )
-@database_options
+@reading_options
 @path_argument
 @click.option("--payload", metavar="NAME", help="Name of the payload (the default one).")
 @click.option(

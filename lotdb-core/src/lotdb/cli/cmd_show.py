@@ -10,11 +10,11 @@ from lotdb.cli.screen import is_terminal, line, table
 from lotdb.cli.targets import (
     as_example,
     attributes_of,
-    database_options,
     json_option,
     node_at,
     path_argument,
     reading,
+    reading_options,
 )
 from lotdb.cli.text import as_json, dump, emit, short, size_text, value_text
 
@@ -28,7 +28,7 @@ _VALUE_WIDTH = 300
 
 
 @click.command("show", epilog=as_example("lotdb show results sensor_01/capture_0001"))
-@database_options
+@reading_options
 @path_argument
 @json_option
 def show_command(database: str, name: str, settings: tuple[str, ...], path: str, as_json_: bool) -> None:

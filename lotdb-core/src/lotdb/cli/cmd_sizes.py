@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from lotdb.cli.screen import line, progress, table, waiting
-from lotdb.cli.targets import as_example, database_options, json_option, node_at, path_argument, reading
+from lotdb.cli.targets import (
+    as_example,
+    database_options,
+    json_option,
+    keep_option,
+    node_at,
+    path_argument,
+    reading,
+    reading_options,
+    span_or_moment,
+)
 from lotdb.cli.text import dump, emit, size_text
 
 if TYPE_CHECKING:
@@ -20,7 +30,7 @@ __all__ = ["du_command", "stats_command"]
 
 
 @click.command("du", epilog=as_example("lotdb du results sensor_01", "lotdb du results --children"))
-@database_options
+@reading_options
 @path_argument
 @click.option("-c", "--children", is_flag=True, help="Each child on its own, largest first.")
 @json_option
@@ -82,9 +92,15 @@ def _sizes(usage: Usage) -> dict[str, int]:
 )
 @database_options
 @click.option("--file", "file", type=click.Path(), help="Say instead which payloads lie in this file.")
+@keep_option
 @json_option
 def stats_command(
-    database: str, name: str, settings: tuple[str, ...], file: str | None, as_json_: bool
+    database: str,
+    name: str,
+    settings: tuple[str, ...],
+    file: str | None,
+    keep: str | None,
+    as_json_: bool,
 ) -> None:
     """Say what a database takes by part, what is in it, and what a pack would free."""
     with reading(database, name, settings) as (db, root):
@@ -92,7 +108,7 @@ def stats_command(
             _print_owners(root, file, as_json_)
             return
         with waiting("reading the data file"):
-            stats = db.stats()
+            stats = db.stats(keep=span_or_moment(db, keep))
     if as_json_:
         emit(dump({**asdict(stats), "bytes": stats.bytes, "free_bytes": stats.free_bytes}))
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lotdb.cli.screen import line
-from lotdb.cli.targets import as_example, database_options, json_option, node_at, path_argument, reading
+from lotdb.cli.targets import as_example, json_option, node_at, path_argument, reading, reading_options
 from lotdb.cli.text import dump, emit
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["ls_command", "tree_command"]
 
 
 @click.command("tree", epilog=as_example("lotdb tree results sensor_01 --depth 2 --max-children 5"))
-@database_options
+@reading_options
 @path_argument
 @click.option("--depth", type=click.IntRange(min=0), default=3, show_default=True, help="Levels to show.")
 @click.option(
@@ -69,7 +69,7 @@ def _row(node: BaseNode) -> dict[str, Any]:
 
 
 @click.command("ls", epilog=as_example("lotdb ls results sensor_01", "lotdb ls results --long"))
-@database_options
+@reading_options
 @path_argument
 @click.option("-l", "--long", "is_long", is_flag=True, help="Also payloads, attributes and children.")
 @json_option

@@ -8,7 +8,16 @@ from pathlib import Path
 import click
 
 from lotdb.cli.screen import line, waiting
-from lotdb.cli.targets import as_example, changing, database_options, json_option, reading, timeout_option
+from lotdb.cli.targets import (
+    as_example,
+    changing,
+    database_options,
+    json_option,
+    keep_option,
+    reading,
+    span_or_moment,
+    timeout_option,
+)
 from lotdb.cli.text import dump, emit, size_text
 
 __all__ = ["pack_command", "verify_command"]
@@ -31,8 +40,9 @@ def verify_command(database: str, name: str, settings: tuple[str, ...], as_json_
     return 1 if found else 0
 
 
-@click.command("pack", epilog=as_example("lotdb pack results"))
+@click.command("pack", epilog=as_example("lotdb pack results", "lotdb pack results --keep 30d"))
 @database_options
+@keep_option
 @timeout_option
 @click.option(
     "--sweep-outside",
@@ -44,15 +54,16 @@ def pack_command(
     database: str,
     name: str,
     settings: tuple[str, ...],
+    keep: str | None,
     timeout: float | None,
     sweep_outside: bool,
     as_json_: bool,
 ) -> None:
-    """Free the disk space of data that no node, branch or reader can reach any more."""
+    """Free the disk space of data that no node, branch, reader or tag can reach any more."""
     with changing(database, name, settings, timeout=timeout) as (db, _):
         before = _size(db.path)
         with waiting("packing"):
-            db.pack(sweep_outside=sweep_outside)
+            db.pack(span_or_moment(db, keep), sweep_outside=sweep_outside)
     after = _size(Path(db.path))
     if as_json_:
         emit(dump({"bytes_before": before, "bytes_after": after, "freed_bytes": before - after}))

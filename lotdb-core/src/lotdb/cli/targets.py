@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,20 +24,35 @@ __all__ = [
     "changing",
     "database_options",
     "json_option",
+    "keep_option",
+    "moment",
     "node_at",
     "path_argument",
     "payload_of",
     "reading",
+    "reading_options",
     "settings_of",
+    "span_or_moment",
     "timeout_option",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+# Where the moment of --at is kept.
+_AT = "lotdb.at"
+_ID = re.compile("[0-9a-f]{16}")
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
 # Of how many children the nearest name is looked for, and how many are named.
 _LOOKED_AT, _NAMED = 10_000, 8
 
 json_option = click.option("--json", "as_json_", is_flag=True, help="Print JSON, for programs.")
+keep_option = click.option(
+    "--keep",
+    metavar="WHEN",
+    help="Keep all moments since then: a span such as 12h or 30d, a commit, a tag, or a time.",
+)
 timeout_option = click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="S", help="Seconds to wait for another writer (0)."
 )
@@ -58,6 +75,23 @@ def database_options(function: Command) -> Command:
     return function
 
 
+def _note_moment(ctx: click.Context, _: click.Parameter, when: str | None) -> None:
+    ctx.meta[_AT] = when
+
+
+def reading_options(function: Command) -> Command:
+    """What :func:`database_options` adds, and the option that says at which moment to look."""
+    return database_options(
+        click.option(
+            "--at",
+            expose_value=False,
+            callback=_note_moment,
+            metavar="WHEN",
+            help="Look at the tree as it was: the id of a commit, a tag, or a time such as 2026-11-28T12:00.",
+        )(function)
+    )
+
+
 def path_argument(function: Command, *, required: bool = False) -> Command:
     """The argument PATH: a node, by default the root."""
     return click.argument("path", default=None if required else "", required=required, shell_complete=paths)(
@@ -75,12 +109,37 @@ def as_example(*lines: str) -> str:
 
 @contextmanager
 def reading(database: str, name: str, settings: Iterable[str] = ()) -> Iterator[tuple[LOTDB, BaseNode]]:
-    """The database, opened for reading, and its root: it may be in use by a writer."""
+    """The database, opened for reading, and its root, now or at the moment of --at: a writer may use it."""
     from lotdb import LOTDB
 
     folder, name = _place(database, name)
-    with LOTDB(folder, name, read_only=True, backends=settings_of(settings)) as db, db.connection() as root:
+    ctx = _here()
+    when = None if ctx is None else ctx.meta.get(_AT)
+    with (
+        LOTDB(folder, name, read_only=True, backends=settings_of(settings)) as db,
+        db.connection() if when is None else db.at(moment(db, when)) as root,
+    ):
         yield db, root
+
+
+def moment(db: LOTDB, when: str) -> str | datetime:
+    """What a command line calls a moment: a tag, the id of a commit, or a time, by default of here."""
+    if when in db.tags or _ID.fullmatch(when):
+        return when
+    try:
+        time = datetime.fromisoformat(when)
+    except ValueError:
+        return when  # which is none, and is refused
+    return time if time.tzinfo is not None else time.astimezone()
+
+
+def span_or_moment(db: LOTDB, keep: str | None) -> timedelta | str | datetime | None:
+    """What a command line says to keep: a span such as 30d, or a moment."""
+    if keep is None:
+        return None
+    if found := _SPAN.fullmatch(keep):
+        return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    return moment(db, keep)
 
 
 @contextmanager
@@ -96,7 +155,12 @@ def changing(
     from lotdb import LOTDB
 
     folder, name = _place(database, name, create=create)
-    with LOTDB(folder, name, timeout=timeout, backends=settings_of(settings)) as db, db.connection() as root:
+    ctx = _here()
+    note = f"lotdb {ctx.info_name}" if ctx is not None else ""
+    with (
+        LOTDB(folder, name, timeout=timeout, backends=settings_of(settings)) as db,
+        db.connection(note=note) as root,
+    ):
         yield db, root
 
 

@@ -12,9 +12,11 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import timedelta
 from functools import partial
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
@@ -25,10 +27,17 @@ from transaction.interfaces import TransientError
 
 from lotdb.database import sweeping, upkeep
 from lotdb.database.choosing import choose, mark, where_is
+from lotdb.database.commits import Commit, When, check_limit, check_note, commits
 from lotdb.database.copied import BackupReport, Progress
+from lotdb.database.moments import at
 from lotdb.database.opened import NOBODY, Opened, living
+from lotdb.database.packing import pack, stats_of
+from lotdb.database.past import PastSession, opened_past
 from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
-from lotdb.database.stats import Stats, stats
+from lotdb.database.stats import Stats
+from lotdb.database.tags import Tags
+from lotdb.database.touching import changes_at
+from lotdb.database.undo import undo
 from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     ClosedError,
@@ -240,19 +249,23 @@ class LOTDB(Opened):
     # -- connections ---------------------------------------------------------------------------------
 
     @contextmanager
-    def connection(self) -> Iterator[BaseNode]:
-        """The root, in a new connection that commits when the block ends and aborts on an exception."""
+    def connection(self, *, note: str = "") -> Iterator[BaseNode]:
+        """The root, in a new connection that commits when the block ends and aborts on an exception.
+
+        *note* is the commit's, a text that :meth:`history` shows. A block that changes nothing makes none.
+        """
+        check_note(note)
         session: Session | None = None
         try:
             session = self._new_session()
             yield session.root
-            session.commit()
+            session.commit(note, closing=True)
         finally:
             if session is not None and session.tree.owner != NOBODY:
                 session.close()
 
-    def run(self, function: Callable[[BaseNode], T], *, attempts: int = 10) -> T:
-        """Call *function* with the root in a new transaction, commit, and return its result.
+    def run(self, function: Callable[[BaseNode], T], *, attempts: int = 10, note: str = "") -> T:
+        """Call *function* with the root in a new transaction, commit with *note*, and return its result.
 
         If another transaction changed the same nodes first, *function* is called again with the new state,
         up to *attempts* times in all. So it should change nothing but the tree.
@@ -268,7 +281,7 @@ class LOTDB(Opened):
             raise InvalidOptionError(f"attempts is {attempts!r}; use a whole number from 1 on")
         for attempt in range(1, attempts + 1):
             try:
-                with self.connection() as root:
+                with self.connection(note=note) as root:
                     return function(root)
             except TransientError:
                 if attempt == attempts:
@@ -294,15 +307,16 @@ class LOTDB(Opened):
 
     if TYPE_CHECKING:
 
-        def commit(self, connection: str | BaseNode = "standard") -> None: ...
+        def commit(self, connection: str | BaseNode = "standard", *, note: str = "") -> None: ...
 
     else:
 
         @answers_itself("connection_id")
-        def commit(self, connection="standard", *, connection_id=None):
+        def commit(self, connection="standard", *, note="", connection_id=None):
             """Make all changes of a connection visible together.
 
-            *connection* is the id that it was opened with, or any of its nodes.
+            *connection* is the id that it was opened with, or any of its nodes. *note* is a text that
+            :meth:`history` shows of the commit. If nothing was changed, there is no commit.
 
             Raises
             ------
@@ -316,7 +330,8 @@ class LOTDB(Opened):
             """
             if connection_id is not None:
                 refuse("commit", ARGUMENTS["LOTDB"]["commit"], ["connection_id"])
-            self._session(connection).commit()
+            check_note(note)
+            self._session(connection).commit(note)
 
     def abort(self, connection: str | BaseNode = "standard") -> None:
         """Discard a connection's changes since its last commit. It then sees what others have committed."""
@@ -364,15 +379,120 @@ class LOTDB(Opened):
         self._check()
         return Session(self)
 
-    # -- upkeep --------------------------------------------------------------------------------------
+    # -- moments -------------------------------------------------------------------------------------
 
-    def pack(self, *, grace_s: float | None = None, sweep_outside: bool = False) -> None:
-        """Free the disk space of data that no transaction, copy or open reader can reach any more.
-
-        What a reader of any process sees is kept until its transaction ends. Nobody waits.
+    def history(
+        self,
+        limit: int | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        path: str | Sequence[str] | None = None,
+    ) -> Iterator[Commit]:
+        """The commits, the newest first; each is looked up when it is asked for.
 
         Parameters
         ----------
+        limit
+            How many at most.
+        since, until
+            The first and the last one: a :class:`Commit`, its id, a tag, or an aware time.
+        path
+            The path of a node: only commits that changed what is there, or anything below it.
+
+        Raises
+        ------
+        MomentNotFoundError, MomentGoneError, InvalidOptionError, InvalidKeyError
+            If an argument names no moment, no node, or no number.
+        DamagedError
+            When a commit is asked for, if the data file is damaged there.
+        """
+        self._check()
+        self._follow()
+        found = commits(self, limit if path is None else None, since, until)
+        if path is None:
+            return (commit for commit, _ in found)
+        check_limit(limit)
+        return islice(changes_at(self, found, path), limit)
+
+    def at(self, when: When) -> AbstractContextManager[BaseNode]:
+        """The root of the tree as it was at a moment, in a connection of its own, which changes nothing.
+
+        Payloads of all backends are read as they were. A pack keeps the moment as long as the block lasts.
+
+        Parameters
+        ----------
+        when
+            A :class:`Commit`, its id, a tag, or an aware time, which means the last commit at or before it.
+
+        Raises
+        ------
+        MomentNotFoundError
+            If there is no such commit or tag, or the database is younger.
+        MomentGoneError
+            If a pack has dropped that moment.
+        InvalidOptionError
+            If *when* is none of these.
+        """
+        return at(self, when)
+
+    def undo(self, commit: When, connection: str | BaseNode = "standard") -> None:
+        """Take back what one commit changed, in the transaction of a connection, which is not committed.
+
+        Nodes, their types, attributes, defaults and payloads become what they were before that commit. What
+        was moved is moved back, and what was deleted comes back as a branch of what it was, without a copy of
+        data. Later changes of other places stay.
+
+        Parameters
+        ----------
+        commit
+            A :class:`Commit`, its id, a tag, or an aware time.
+        connection
+            The id that the connection was opened with, or any of its nodes.
+
+        Raises
+        ------
+        ConflictError
+            If a place that the commit changed was changed later; it names the nodes, and nothing was changed.
+        MomentNotFoundError, MomentGoneError, InvalidOptionError
+            If there is no such commit, or the moment before it is gone.
+        ReadOnlyError, ClosedError
+        """
+        undo(self._session(connection), commit)
+
+    def _past(self, session: Session, when: When) -> AbstractContextManager[PastSession]:
+        """The tree as it was at a moment, beside that of the connection *session*."""
+        return opened_past(session, when)
+
+    @property
+    def tags(self) -> Tags:
+        """Names of moments: a mapping to :class:`Commit`, whose changes are transactions of their own.
+
+        ``db.tags["published"] = db.last_commit`` makes one. Packs keep all that was seen since the oldest.
+        ``db.tags.through(root)`` changes them in the transaction of the connection of *root*.
+        """
+        self._check()
+        return Tags(self)
+
+    # -- upkeep --------------------------------------------------------------------------------------
+
+    def pack(
+        self,
+        keep: timedelta | When | None = None,
+        *,
+        grace_s: float | None = None,
+        sweep_outside: bool = False,
+    ) -> int:
+        """Free the disk space of data that no transaction, copy or open reader can reach any more.
+
+        What a reader of any process sees is kept until its transaction ends, and all that was seen since the
+        oldest tag. Nobody waits.
+
+        Parameters
+        ----------
+        keep
+            From which moment on all is kept: a :class:`Commit`, its id, a tag, an aware time, or a time span
+            back from now. By default, only what is current is kept. Moments before can no longer be looked
+            at.
         grace_s
             Where several processes write: arrays that were stored less than so many seconds ago are left
             alone, since another process may be about to commit them; by default those of the last hour. A
@@ -382,6 +502,11 @@ class LOTDB(Opened):
             such as ``store`` put arrays: then they are swept, too. A copy has the same id, and what it has
             written there since would look unused.
 
+        Returns
+        -------
+        int
+            How many bytes the database's folder has become smaller by.
+
         Raises
         ------
         DatabaseBusyError
@@ -389,6 +514,8 @@ class LOTDB(Opened):
             Linux).
         ReadOnlyError
             If it was opened read-only.
+        MomentNotFoundError, MomentGoneError, InvalidOptionError
+            If *keep* names no moment.
         DamagedError
             If a record cannot be read, or a node is below itself. Then nothing has changed.
         FileSystemError
@@ -403,9 +530,7 @@ class LOTDB(Opened):
             self._storage.announcing_pack(),
         ):
             self._refuse_rings()
-            self._unless_dropped(lambda: self._storage.pack(self._oldest_snapshot(), self._zodb.references))
-            sweeping.sweep(self, grace_s=grace_s, outside=sweep_outside)
-            upkeep.tell_backends(self)
+            return pack(self, keep, grace_s=grace_s, sweep_outside=sweep_outside)
 
     def _refuse_rings(self) -> None:
         session = self._new_session()
@@ -426,18 +551,15 @@ class LOTDB(Opened):
         finally:
             session.close()
 
-    def stats(self) -> Stats:
-        """What the database takes on the disk, by part, and what a pack would free.
+    def stats(self, *, keep: timedelta | When | None = None) -> Stats:
+        """What the database takes on the disk, by part, and what ``pack(keep)`` would free.
 
         It reads the data file, and no payload. Arrays that a backend stores outside of the folder count
         where the backend knows their files.
         """
-        session = self._new_session()
-        try:
-            with system_errors(f"the size of {self} cannot be told", self._data_file):
-                return stats(self, session.root)
-        finally:
-            session.close()
+        self._check()
+        with system_errors(f"the size of {self} cannot be told", self._data_file):
+            return stats_of(self, keep)
 
     def backup(
         self,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from lotdb.database.commits import Commit, find_commit
 from lotdb.database.opened import NOBODY, Opened
 from lotdb.database.session import Session, following
-from lotdb.errors import MomentGoneError, MomentNotFoundError, ReadOnlyError
+from lotdb.errors import MomentGoneError, ReadOnlyError
+from lotdb.node_api.nodes import BaseNode
 from lotdb.storage import uninterrupted
 
 if TYPE_CHECKING:
     from ZODB.Connection import Connection
 
-__all__ = ["MomentSession", "open_moment"]
+__all__ = ["MomentSession", "at", "keep_for", "open_moment"]
 
 
 class MomentSession(Session):
@@ -21,36 +25,28 @@ class MomentSession(Session):
     Parameters
     ----------
     database
-        The database, open for reading or for writing.
-    tid
-        The commit.
+        The database.
+    commit
+        The commit, which :func:`find_commit` has found.
 
     Raises
     ------
-    MomentNotFoundError
-        The database has no commit as late as that.
     MomentGoneError
         A pack has dropped it.
     WaitTimeoutError
         A pack was under way for a minute.
     """
 
-    def __init__(self, database: Opened, tid: bytes) -> None:
-        self._tid = tid
+    def __init__(self, database: Opened, commit: Commit) -> None:
+        self.commit_seen = commit
+        self._tid = bytes.fromhex(commit.id)
         super().__init__(database)
 
     def _first_seen(self) -> bytes:
         return following(self._tid)
 
     def _connect(self) -> Connection:
-        storage = self.database._storage
-        last = storage.last_commit()
-        if self._tid > last:
-            raise MomentNotFoundError(
-                f"{self.database} has no commit {self._tid.hex()}; its last one is {last.hex()}"
-            )
-        if self._tid < last and not storage.has_moment(self._tid):
-            raise MomentGoneError(f"a pack has dropped {self.database} as it was at commit {self._tid.hex()}")
+        _refuse_dropped(self.database, self.commit_seen)  # a pack may have ended since it was found
         return self.database._zodb.open(self._manager, before=following(self._tid))
 
     @property
@@ -61,8 +57,12 @@ class MomentSession(Session):
     def check_writable(self) -> NoReturn:
         """Raise ``ReadOnlyError``: what was cannot be changed."""
         raise ReadOnlyError(
-            f"this is {self.database} as it was at commit {self._tid.hex()}, and cannot be changed"
+            f"this is {self.database} as it was at commit {self.commit_seen.id}, and cannot be changed; "
+            "node.restore(when) brings a node back from there"
         )
+
+    def _see_formats(self) -> None:
+        """Nothing to do: the backends read what is current, and that is never of an older form."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -72,8 +72,42 @@ class MomentSession(Session):
         super().close()
 
 
-def open_moment(database: Opened, when: str) -> MomentSession:
-    """The connection to *database* as it was at the commit *when*; close it."""
+def open_moment(database: Opened, when: Any) -> MomentSession:
+    """The connection to *database* as it was at *when*; close it."""
     database._check()
     with uninterrupted():
-        return MomentSession(database, bytes.fromhex(when))
+        database._follow()
+        return MomentSession(database, find_commit(database, when))
+
+
+def keep_for(session: Session, commit: Commit) -> None:
+    """Have packs keep the moment of *commit* until the transaction of *session* ends.
+
+    Raises
+    ------
+    MomentGoneError
+        A pack has dropped it.
+    """
+    session.needed = (*session.needed, following(bytes.fromhex(commit.id)))
+    session.database._hold_snapshots()
+    _refuse_dropped(session.database, commit)
+
+
+def _refuse_dropped(database: Opened, commit: Commit) -> None:
+    """Raise ``MomentGoneError`` if a pack has dropped *commit*, which is held by now.
+
+    A pack decides what it keeps, and then drops the rest, which takes a while; its end is waited for.
+    """
+    tid = bytes.fromhex(commit.id)
+    if tid < database._storage.last_commit() and not database._storage.has_moment(tid):
+        raise MomentGoneError(f"a pack has dropped {database} as it was at commit {commit.id}")
+
+
+@contextmanager
+def at(database: Opened, when: Any) -> Iterator[BaseNode]:
+    """The root as it was at *when*; see :meth:`lotdb.LOTDB.at`."""
+    session = open_moment(database, when)
+    try:
+        yield session.root
+    finally:
+        session.close()

@@ -98,8 +98,16 @@ class Opened:
         self._check()
         return self._storage.last_commit().hex()
 
-    def connection(self) -> AbstractContextManager[Any]:
+    def connection(self, *, note: str = "") -> AbstractContextManager[Any]:
         """The root, in a new connection that commits when the block ends and aborts on an exception."""
+        raise NotImplementedError
+
+    def _past(self, session: Any, when: Any) -> AbstractContextManager[Any]:
+        """The tree as it was at a moment, beside that of the connection *session*."""
+        raise NotImplementedError
+
+    def at(self, when: Any) -> AbstractContextManager[Any]:
+        """The root as it was at a moment."""
         raise NotImplementedError
 
     def __str__(self) -> str:

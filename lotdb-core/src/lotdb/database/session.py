@@ -6,7 +6,7 @@ import errno
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib import import_module
 from threading import get_ident
@@ -44,8 +44,10 @@ from lotdb.records.children import buckets
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
+from lotdb.storage.history import above_text
 from lotdb.storage.waiting import LimitedLock
 from lotdb.tree.journal import Journal
+from lotdb.tree.revive import Past
 from lotdb.tree.touched import Touched
 from lotdb.tree.tree import Pinned, Tree
 
@@ -74,6 +76,7 @@ class ConnectedTree(Tree):
     """The tree that one connection sees."""
 
     owner: int
+    database: Opened
 
     def __init__(self, session: Session) -> None:
         super().__init__(session.database.plugins)
@@ -178,6 +181,9 @@ class ConnectedTree(Tree):
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
 
+    def past(self, when: Any) -> AbstractContextManager[Past]:
+        return self.database._past(self._session, when)
+
     def reference(self, kind: type[Any], keys: tuple[str, ...], payload: Any = None) -> Any:
         self.check_open()
         # It stands above, for it opens databases.
@@ -191,6 +197,8 @@ class Session:
         self.database = database
         self._thread = threading.current_thread()
         self.undos: list[Callable[[], None]] = []
+        #: Whether the last transaction has ended, and no other one has begun.
+        self._ended = False
         #: Whether anything may have been changed since the transaction began.
         self.changed = False
         #: Why a change that failed could not be taken back; the transaction can only be aborted then.
@@ -200,6 +208,10 @@ class Session:
         #: What reads payloads from here, such as trees in memory, and the snapshot that it was made in.
         #: Unlike a WeakKeyDictionary, it can be listed by a thread that packs while this one adds to it.
         self.pinned: dict[weakref.ref[Pinned], bytes] = {}
+        #: Records that were brought back from a moment, with all that is below them; nobody may change them.
+        self.frozen: set[bytes] = set()
+        #: Transactions before whose ends there is what this transaction brings back; it must stay until then.
+        self.needed: tuple[bytes, ...] = ()
         self._manager = transaction.TransactionManager(explicit=True)
         self._manager.begin()
         # The connection will read at this moment or at a later one; it is known once the connection is open.
@@ -296,7 +308,7 @@ class Session:
     def oldest(self) -> bytes:
         """The transaction number before which this connection, or a copy made from it, reads."""
         opened = "connection" in self.__dict__
-        return min([self.snapshot if opened else self._earliest, *self.pinned.values()])
+        return min([self.snapshot if opened else self._earliest, *self.pinned.values(), *self.needed])
 
     @property
     def is_open(self) -> bool:
@@ -308,8 +320,11 @@ class Session:
 
     # -- transactions --------------------------------------------------------------------------------
 
-    def commit(self) -> None:
-        """Make all changes visible together; after any error, none of them is stored."""
+    def commit(self, note: str = "", *, closing: bool = False) -> None:
+        """Make all changes visible together; after any error, none of them is stored.
+
+        Before *closing*, no other transaction begins if nobody needs one.
+        """
         self.tree.check()
         if self.torn is not None:
             raise ClosedError(
@@ -332,6 +347,10 @@ class Session:
                     turn.take()
                 if telling is not None:
                     telling.begin()
+                if self.frozen:
+                    self._check_frozen()
+                made = self._manager.get()
+                made.user, made.description = above_text(self.exact.keys()), note
                 many_writers = self.database._storage.many_writers
                 with self._publishing() if many_writers else _NOTHING, unmerged(self.exact.keys()):
                     self._manager.commit()
@@ -355,6 +374,9 @@ class Session:
                     ) from error
                 raise
             self.undos.clear()
+            if closing and telling is None and not self.pinned:
+                self._ended = True
+                return
             # What was committed stays so, even if the server that it was sent to is gone by now.
             try:  # noqa: SIM105 - suppress() takes a while
                 self._begin()
@@ -362,6 +384,19 @@ class Session:
                 pass
             if telling is not None:
                 telling.tell()
+
+    def _check_frozen(self) -> None:
+        """Raise ``ConflictError`` if what was brought back from a moment is no longer what it was then.
+
+        A record that is shared for the first time may be changed by a transaction that does not know it yet.
+        """
+        seen = p64(u64(self.snapshot) - 1)
+        changed = self.database._storage.changed_since(seen)
+        if changed.stored and any(map(changed.may_have, self.frozen)):
+            raise ConflictError(
+                f"another transaction changed what this one brings back from an earlier moment of "
+                f"{self.database}; nothing of this one was kept, run it again"
+            )
 
     @contextmanager
     def _publishing(self) -> Iterator[None]:
@@ -415,7 +450,8 @@ class Session:
         self.check_closable()
         with uninterrupted(), system_errors("an error came up in closing", self.database._data_file):
             try:
-                self._roll_back(self._manager.abort)
+                if not self._ended:
+                    self._roll_back(self._manager.abort)
             finally:
                 self.tree.owner = NOBODY
                 self.connection.close()
@@ -452,6 +488,8 @@ class Session:
         self.tree.touched = Touched()
         self.tree.new_epoch()
         self.exact.clear()
+        self.needed = ()
+        self.frozen.clear()
         self.changed = False
         self.torn = None
         self._let_follow()

@@ -11,11 +11,13 @@ import numpy as np
 from ZODB.utils import u64
 
 from lotdb.content.usage import Counts, Walk, locator_number, records_of
+from lotdb.database.commits import TAGS_KEY
 from lotdb.database.opened import Opened
-from lotdb.interfaces.backend import is_locator
+from lotdb.interfaces.backend import is_locator, iter_locators
 from lotdb.node_api.nodes import BaseNode
+from lotdb.records import Children
 
-__all__ = ["Stats", "stats"]
+__all__ = ["Stats", "parts_of", "stats"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Stats:
     tree_bytes, payload_bytes
         What the current state of the tree, and its payloads, take.
     free_tree_bytes, free_payload_bytes
-        What a pack would free, about, if no connection or reader is open that sees an earlier state.
+        What a pack would free, about, if no connection or reader is open that sees an earlier state. What the
+        oldest tag keeps is not counted.
     """
 
     parts: dict[str, int]
@@ -72,51 +75,101 @@ class _Live(Counts):
         return array("Q", numbers.tobytes()), int(np.asarray(self._sizes, "u8")[first].sum())
 
 
-def stats(database: Opened, root: BaseNode) -> Stats:
-    """What *database* takes, whose tree is that of *root*."""
+@dataclass(frozen=True)
+class _Kept:
+    """What a pack keeps: what the tree refers to at the moment after a transaction, and all that is later.
+
+    ``numbers`` are those of the records and arrays of that moment, in order; ``since`` is None if it is the
+    last one.
+    """
+
+    numbers: array[int]
+    since: bytes | None = None
+
+    def has(self, number: int) -> bool:
+        """Whether the record or array of that *number* is of the moment."""
+        return _place(self.numbers, number) >= 0
+
+    def is_later(self, tid: bytes) -> bool:
+        """Whether what the transaction *tid* stored is kept, whatever refers to it."""
+        return self.since is not None and tid > self.since
+
+
+def stats(
+    database: Opened, root: BaseNode, then: BaseNode | None = None, since: bytes | None = None
+) -> Stats:
+    """What *database* takes, whose tree is that of *root*.
+
+    A pack would keep what is seen since the transaction *since*, after which the tree is that of *then*; or
+    what is current, if there is none.
+    """
     live = _Live()
-    walk = Walk(root, live.note, live)
-    walk.through([root._entry()])
-    for part in records_of(root._container):
-        walk.record(part)
-    numbers, payload_bytes = live.sorted()
-    parts = _parts(database)
-    tree_bytes = _tree_bytes(database, numbers)
+    numbers, payload_bytes = _look(root, live)
+    kept = _Kept(numbers) if then is None else _Kept(_look(then, _Live())[0], since)
+    parts = parts_of(database)
     return Stats(
         parts=parts,
         nodes=live.nodes[0],
         payloads=live.payloads[0],
         segments=live.segments[0],
-        tree_bytes=tree_bytes,
+        tree_bytes=_tree_bytes(database, _Kept(numbers)),
         payload_bytes=payload_bytes,
-        free_tree_bytes=max(database._storage.tree_bytes() - tree_bytes, 0),
-        free_payload_bytes=_unused_arrays(database, numbers),
+        free_tree_bytes=max(database._storage.tree_bytes() - _tree_bytes(database, kept), 0),
+        free_payload_bytes=_unused_arrays(database, kept),
     )
 
 
-def _tree_bytes(database: Opened, live: array[int]) -> int:
-    """What a storage takes that holds these records only, each in its last revision."""
+def _look(root: BaseNode, live: _Live) -> tuple[array[int], int]:
+    """The numbers of the records of *root*, and of the tags beside it; and the size of its arrays."""
+    walk = Walk(root, live.note, live)
+    walk.through([root._entry()])
+    tags = root._container._p_jar.root().get(TAGS_KEY)
+    for children in (root._container, tags) if type(tags) is Children else (root._container,):
+        for part in records_of(children):
+            walk.record(part)
+    return live.sorted()
+
+
+def _tree_bytes(database: Opened, kept: _Kept) -> int:
+    """What a storage takes that holds only what is kept; of what is not later, the last revision of each."""
+    live = kept.numbers
     sizes, transactions = array("Q", bytes(8 * len(live))), array("Q", bytes(8 * len(live)))
+    later = later_bytes = 0
+    later_transactions: set[bytes] = set()
     for oid, tid, record in database._storage.records():
-        at = _place(live, u64(oid))
-        if at >= 0:
+        if kept.is_later(tid):
+            later += 1
+            later_bytes += len(record)
+            later_transactions.add(tid)
+        elif (at := _place(live, u64(oid))) >= 0:
             sizes[at], transactions[at] = len(record), u64(tid)
     records = int(np.count_nonzero(np.asarray(sizes, "u8")))
-    written = len(np.unique(np.asarray(transactions, "u8")))
-    return database._storage.packed_bytes(records, sum(sizes), written)
+    written = len(np.unique(np.asarray(transactions, "u8"))) + len(later_transactions)
+    return database._storage.packed_bytes(records + later, sum(sizes) + later_bytes, written)
 
 
-def _unused_arrays(database: Opened, live: array[int]) -> int:
-    """Size of the stored arrays that the tree does not refer to."""
+def _unused_arrays(database: Opened, kept: _Kept) -> int:
+    """Size of the stored arrays that a pack would remove."""
     unused = 0
-    for oid, _, path in database._storage.blob_files():
-        if _place(live, u64(oid)) < 0:
+    for oid, tid, path in database._storage.blob_files():
+        if not (kept.has(u64(oid)) or kept.is_later(tid)):
             unused += os.path.getsize(path)
+    named = _named_later(database, kept)
     for backend in database._backends.in_use():
         for locator, _ in backend.locators():
-            if is_locator(locator) and _place(live, locator_number(backend.name, locator)) < 0:
+            if not is_locator(locator) or locator in named:
+                continue
+            if not kept.has(locator_number(backend.name, locator)):
                 unused += sum(size for _, size in backend.files(locator))
     return unused
+
+
+def _named_later(database: Opened, kept: _Kept) -> set[str]:
+    """The locators that what is later names."""
+    if kept.since is None:
+        return set()
+    records = (record for _, tid, record in database._storage.records() if kept.is_later(tid))
+    return {locator for record in records for locator in iter_locators(record)}
 
 
 def _place(live: array[int], number: int) -> int:
@@ -124,7 +177,7 @@ def _place(live: array[int], number: int) -> int:
     return at if at < len(live) and live[at] == number else -1
 
 
-def _parts(database: Opened) -> dict[str, int]:
+def parts_of(database: Opened) -> dict[str, int]:
     """Size of each file and folder of the database; a dot in the rest of a name means another database."""
     folder, prefix = database._storage.context.folder, f"{database.name}."
     there = sorted(os.listdir(folder)) if os.path.isdir(folder) else []

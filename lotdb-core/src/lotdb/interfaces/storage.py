@@ -7,10 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
+from ZODB.utils import as_bytes
+
+from lotdb.errors import MomentGoneError, MomentNotFoundError
+from lotdb.storage.history import Changed, Stored
 from lotdb.storage.restricted import check_merge
+from lotdb.storage.transactions import time_of
 
 __all__ = ["Storage", "StorageContext"]
 
@@ -184,6 +190,58 @@ class Storage(ABC):
         """
         return contextlib.nullcontext()
 
+    # -- moments -----------------------------------------------------------------------------------
+
+    def commits(self, last: bytes | None = None) -> Iterator[Stored]:
+        """The commits whose moments can still be looked at, the newest first.
+
+        Nothing of a commit but its texts is decoded, and nothing is unpickled.
+
+        Parameters
+        ----------
+        last
+            The id that the first one has, or the next smaller one; None for the newest.
+        """
+        found: list[Stored] = []
+        with contextlib.ExitStack() as stack:
+            transactions = self._opened.iterator()
+            if hasattr(transactions, "close"):
+                stack.callback(transactions.close)
+            for number, each in enumerate(transactions):
+                is_packed = each.status in ("p", b"p")
+                if is_packed:
+                    found.clear()  # a pack has taken from it what is needed to look at those before
+                records = [(record.oid, len(record.data or b"")) for record in each]
+                if number or is_packed:  # by the first one ZODB makes an empty root
+                    size = sum(length for _, length in records)
+                    texts = as_bytes(each.description), as_bytes(each.user)
+                    found.append(Stored(each.tid, *texts, size, [oid for oid, _ in records]))
+        return iter([each for each in reversed(found) if last is None or each.tid <= last])
+
+    def commit_until(self, tid: bytes) -> Stored:
+        """The last commit whose id is not greater than *tid*.
+
+        Raises
+        ------
+        MomentGoneError, MomentNotFoundError
+            A pack has dropped it, or the database is younger.
+        """
+        for commit in self.commits(tid):
+            return commit
+        raise MomentGoneError(
+            f"{self.context.where} cannot be looked at as it was {time_of(tid)}: a pack has dropped what was "
+            "needed for that, or it is younger"
+        )
+
+    def load_before(self, oid: bytes, tid: bytes) -> tuple[bytes, bytes, bytes | None] | None:
+        """The record of an object before the transaction *tid*, with the id of its own; None if none was."""
+        found: tuple[bytes, bytes, bytes | None] | None = self._opened.loadBefore(oid, tid)
+        return found
+
+    def changed_since(self, tid: bytes) -> Changed:
+        """What was changed by the commits after *tid*."""
+        return Changed.by(takewhile(lambda each: each.tid > tid, self.commits()))
+
     def announcing_pack(self) -> AbstractContextManager[None]:
         """A context in which the core packs, and sweeps arrays: :meth:`has_moment` waits for its end."""
         return contextlib.nullcontext()
@@ -194,6 +252,10 @@ class Storage(ABC):
         It is called when :meth:`hold` keeps that moment. A pack that is under way may have decided before, so
         wait for it; ``WaitTimeoutError`` if it takes too long.
         """
+        try:
+            self.commit_until(tid)
+        except (MomentGoneError, MomentNotFoundError):
+            return False
         return True
 
     # -- upkeep ------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ from lotdb.renamed import ARGUMENTS, DATA_NODE, NODE, Renamed, answer, answers_i
 from lotdb.tree import copying, graft, walk
 from lotdb.tree.graft import IfExists
 from lotdb.tree.node import Node, class_of, set_classes
+from lotdb.tree.revive import restore
 from lotdb.tree.whole import steps_noted
 
 __all__ = ["BaseNode", "DataNode"]
@@ -135,6 +136,37 @@ class BaseNode(PerhapsData):
         kinds = LeftToDataNodes, Renamed
         left = {name for name, value in vars(BaseNode).items() if isinstance(value, kinds)}
         return [name for name in object.__dir__(self) if name not in left or hasattr(type(self), name)]
+
+    # -- moments -------------------------------------------------------------------------------------
+
+    def restore(self, when: Any) -> BaseNode:
+        """Make the node what it was at a moment, with all that was below it.
+
+        It becomes a branch of what it was: what has not changed since is shared, with all payloads, and
+        no data are copied. The cost depends on what has changed, and on how many commits were made since. To
+        bring back a node that was deleted, make one in its place first:
+        ``root.get_node_path("a/b").restore(when)``.
+
+        Parameters
+        ----------
+        when
+            A :class:`Commit`, its id, a tag, or an aware time; see ``LOTDB.at``.
+
+        Returns
+        -------
+        BaseNode
+            The node; it may be of another type now.
+
+        Raises
+        ------
+        NodeNotFoundError
+            If there was no node of this path at that moment.
+        MomentNotFoundError, MomentGoneError, InvalidOptionError, ReadOnlyError, StaleNodeError
+        """
+        self._entry()
+        self._tree.check_writable()
+        with self._tree.past(when) as past:
+            return cast("BaseNode", restore(self, past))
 
     # -- in other threads and processes --------------------------------------------------------------
 

@@ -14,14 +14,12 @@ from __future__ import annotations
 
 from lotdb.storage.filestorage import SafeFileStorage
 from lotdb.storage.folder import DatabaseFolder
-from lotdb.storage.horizon import has_moment
 from lotdb.storage.lock import patiently
 from lotdb.storage.logs import silence
 from lotdb.storage.maintenance import damaged_headers, may_get_root, pack_database, raw_records
 from lotdb.storage.opening import open_storage
 from lotdb.storage.restricted import unmerged
 from lotdb.storage.signals import uninterrupted
-from lotdb.storage.snapshots import packing
 from lotdb.storage.zodb import open_database
 
 silence()
@@ -30,12 +28,10 @@ __all__ = [
     "DatabaseFolder",
     "SafeFileStorage",
     "damaged_headers",
-    "has_moment",
     "may_get_root",
     "open_database",
     "open_storage",
     "pack_database",
-    "packing",
     "patiently",
     "raw_records",
     "uninterrupted",

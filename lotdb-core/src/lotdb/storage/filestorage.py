@@ -17,8 +17,10 @@ from lotdb.storage.compat import check_release
 from lotdb.storage.current import CurrentRecords
 from lotdb.storage.durable import Disk
 from lotdb.storage.durable_pack import DurablePack
+from lotdb.storage.earlier import EarlierRecords
 from lotdb.storage.folder import LAYOUT
 from lotdb.storage.following import Following, last_acknowledged
+from lotdb.storage.history import History
 from lotdb.storage.restricted import RestrictedLoading
 from lotdb.storage.sealing import ChecksummedRecords
 from lotdb.storage.snapshots import SnapshotLock
@@ -31,6 +33,8 @@ class SafeFileStorage(
     DurablePack,
     DurableCommits,
     CurrentRecords,
+    EarlierRecords,
+    History,
     ChecksummedRecords,
     Following,
     RestrictedLoading,

@@ -30,6 +30,7 @@ from ZODB.utils import as_bytes, oid_repr, p64, tid_repr
 from lotdb.errors import ClosedError, DamagedError, FileSystemError, LotdbError, is_gone, system_errors
 from lotdb.storage.parts import open_part
 from lotdb.storage.transactions import (
+    BLOCK,
     RECORD_MARK,
     DataFile,
     NotWholeError,
@@ -57,6 +58,7 @@ _OLD_MARK = b".\0L"
 _OBJECT_MARK = b".\0O"
 #: The CRC-32 of what ends in its own CRC-32.
 RESIDUE = 0x2144DF1C
+_SMALL = 1 << 13  # bytes that are read at once where one transaction is looked at
 _STATUS = 16  # where a transaction's header has its status
 _unpack_header = struct.Struct(DATA_HDR).unpack
 
@@ -285,7 +287,7 @@ class ChecksummedRecords(FileStorage):
         return super().iterator(start, stop)
 
     @contextlib.contextmanager
-    def _reopened(self) -> Iterator[DataFile]:
+    def _reopened(self, block: int = BLOCK) -> Iterator[DataFile]:
         """The data file up to the last commit, in a descriptor that nobody else uses."""
         with self._lock:
             if self._files.closed:
@@ -296,7 +298,7 @@ class ChecksummedRecords(FileStorage):
                 descriptor = open_part(self._file_name) if known is None else os.dup(known.number)
             size = self._pos  # what is being committed stands behind it
         try:
-            yield DataFile(descriptor, size)
+            yield DataFile(descriptor, size, block)
         finally:
             os.close(descriptor)
 
@@ -343,10 +345,14 @@ class ChecksummedRecords(FileStorage):
             position = header.prev
 
     def _check_header(self, position: int, header: Any, file: Any) -> None:
+        self._check_place(position, header.tloc, file.fileno())
+
+    def _check_place(self, position: int, start: int, descriptor: int) -> None:
+        """Check the header of the record at *position*, and all others of its transaction, at *start*."""
         if position in self._checked:
             return
         try:
-            transaction = DataFile(file.fileno(), self._pos).transaction(header.tloc)
+            transaction = DataFile(descriptor, self._pos, _SMALL).transaction(start)
         except NotWholeError as error:
             raise DamagedError(f"{self._file_name}: {error}") from error
         self._checked.update(at for _, at, _ in transaction.records)

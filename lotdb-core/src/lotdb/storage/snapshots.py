@@ -39,7 +39,7 @@ except ModuleNotFoundError:  # Windows, where there are no such locks at all
 __all__ = ["FIRST", "SnapshotLock", "is_packing", "oldest_snapshot", "packing"]
 
 #: The id of a transaction before all others: to keep everything.
-FIRST = p64(1)
+FIRST: bytes = p64(1)
 
 # In place of a transaction: the byte that a pack locks.
 _PACKING = b""

@@ -29,6 +29,7 @@ from lotdb.storage.places import read_at
 from lotdb.storage.watermark import EMPTY, End
 
 __all__ = [
+    "BLOCK",
     "RECORD_MARK",
     "DataFile",
     "NotWholeError",
@@ -47,7 +48,8 @@ RECORD_MARK = b".\0M"
 
 _TRANSACTION = struct.Struct(TRANS_HDR)
 _RECORD = struct.Struct(DATA_HDR)
-_BLOCK = 1 << 18
+#: Bytes that are read at once by who reads all of a file.
+BLOCK = 1 << 18
 _SECTOR = 512
 _MOST_TEXT = 3 * 0xFFFF  # of a transaction's header: user, description, extension
 
@@ -131,11 +133,14 @@ class DataFile:
         Of the file, open for reading. Where it stands does not matter, and is not changed.
     size : int
         In bytes.
+    block : int
+        Bytes that are read at once; a large block is for who reads all, a small one for who jumps.
     """
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, block: int = BLOCK) -> None:
         self._descriptor = descriptor
         self.size = size
+        self._block_size = block
         self._block = b""
         self._start = 0
 
@@ -145,15 +150,17 @@ class DataFile:
             return b""
         at = position - self._start
         if at < 0 or at + length > len(self._block):
-            self._block = read_at(self._descriptor, max(length, min(_BLOCK, self.size - position)), position)
+            self._block = read_at(
+                self._descriptor, max(length, min(self._block_size, self.size - position)), position
+            )
             self._start = position
             at = 0
         return self._block[at : at + length]
 
     def blocks(self) -> Iterator[bytes]:
         """All of the file, piece by piece."""
-        for position in range(0, self.size, _BLOCK):
-            yield self.read(position, min(_BLOCK, self.size - position))
+        for position in range(0, self.size, self._block_size):
+            yield self.read(position, min(self._block_size, self.size - position))
 
     def transactions(self, start: int = EMPTY.size) -> Iterator[Transaction]:
         """All transactions from *start* on, up to the end or to the first that is not whole.
@@ -251,6 +258,78 @@ class DataFile:
             at = back if back < at else 0  # it leads back, or was altered
         return at
 
+    def texts(self, position: int) -> tuple[bytes, bytes]:
+        """User and description of the transaction at *position*, which is whole."""
+        *_, user, description, _ = _TRANSACTION.unpack(self.read(position, TRANS_HDR_LEN))
+        text = self.read(position + TRANS_HDR_LEN, user + description)
+        return text[:user], text[user:]
+
+    def last_until(self, tid: bytes) -> Transaction | None:
+        """The last transaction whose id is not greater than *tid*; None if there is none.
+
+        The place is found by halving: wherever one looks, the next record says where its transaction begins.
+        So it takes as long in a large file as in a small one. What is found is checked, and the transaction
+        after it if *tid* lies between the two. Where records have no checksums, and so no marks to find them
+        by, transactions are gone through from the end.
+
+        Raises
+        ------
+        NotWholeError
+            One that was looked at is not as it was written.
+        """
+        low, high = EMPTY.size, self.size
+        if high <= low or self._id(low) > tid:
+            return None
+        start = self._ending_at(high)
+        if self._id(start) <= tid:
+            low = start
+        while (end := self._end(low)) < high:
+            start = self._around((end + high) // 2)
+            if not end <= start < high:
+                start = self._ending_at(high)
+                if start < end:
+                    raise NotWholeError(start, "the length of a transaction makes no sense")
+            if self._id(start) <= tid:
+                low = start
+            else:
+                high = start
+        found = self.transaction(low)
+        if found.tid > tid or (found.tid != tid and high < self.size and self.transaction(high).tid <= tid):
+            raise NotWholeError(low, "transactions are not in the order of their ids")
+        return found
+
+    def _id(self, position: int) -> bytes:
+        return self.read(position, 8)
+
+    def _end(self, position: int) -> int:
+        """Where the transaction at *position* says that it ends."""
+        length = int.from_bytes(self.read(position + 8, 8), "big")
+        if length < TRANS_HDR_LEN:
+            raise NotWholeError(position, "the length of a transaction makes no sense")
+        return position + length + 8
+
+    def _ending_at(self, position: int) -> int:
+        """Where the transaction begins that ends at *position*."""
+        start = self.last_before(position)
+        if start < 0:
+            raise NotWholeError(position, "the length of a transaction makes no sense")
+        return start
+
+    def _around(self, position: int) -> int:
+        """Where the transaction begins that the next record behind *position* ends in; 0 if none is found."""
+        for mark in self._find(RECORD_MARK, position):
+            end = mark + 11  # of a record: the mark is followed by two checksums
+            header = self.read(end, DATA_HDR_LEN)
+            if len(header) == DATA_HDR_LEN:
+                start: int = _RECORD.unpack(header)[3]
+                length = int.from_bytes(self.read(start + 8, 8), "big") if start < mark else 0
+                if end < start + length and self.read(start, 8) == header[8:16]:
+                    return start
+            start = end - int.from_bytes(header[:8], "big")  # the last one; its transaction's length follows
+            if EMPTY.size <= start < mark and self.read(start + 8, 8) == header[:8]:
+                return start
+        return 0
+
     def status(self, position: int) -> bytes:
         """The status of the transaction at *position*."""
         return self.read(position + 16, 1)
@@ -310,7 +389,7 @@ class DataFile:
 
     def _find(self, what: bytes, position: int) -> Iterator[int]:
         while position < self.size:
-            block = read_at(self._descriptor, _BLOCK, position)
+            block = read_at(self._descriptor, self._block_size, position)
             if len(block) < len(what):
                 return
             found = block.find(what)

@@ -153,6 +153,18 @@ class _Connection(Connection):
             return None
         return self._reader.getState(pickle)
 
+    def known(self, oid: bytes) -> Any:
+        """The object *oid*, if it is in memory; else None."""
+        return self._cache.get(oid)
+
+    def ghost(self, oid: bytes, kind: Any) -> Any:
+        """The object *oid* of this connection, which is of the class *kind*; nothing is loaded."""
+        found = self._cache.get(oid)
+        if found is None:
+            found = kind.__new__(kind)
+            self._cache.new_ghost(oid, found)
+        return found
+
     def peek(self, record: Any) -> Any:
         """The state of *record*, which is not in memory, as this transaction sees it.
 

@@ -9,7 +9,10 @@ from typing import Any
 
 from lotdb.errors import DamagedError
 from lotdb.interfaces.storage import Storage
-from lotdb.storage import SafeFileStorage, has_moment, open_storage, packing
+from lotdb.storage import SafeFileStorage, open_storage
+from lotdb.storage.history import Stored
+from lotdb.storage.snapshots import is_packing, packing
+from lotdb.storage.waiting import wait_until
 
 __all__ = ["FileStorageKind"]
 
@@ -50,13 +53,26 @@ class FileStorageKind(Storage):
         """Lock the byte for *tid*, as readers do."""
         self._opened.hold(tid)
 
+    def commits(self, last: bytes | None = None) -> Iterator[Stored]:
+        """The commits, from the end of the data file on."""
+        return self._opened.commits(last)
+
+    def commit_until(self, tid: bytes) -> Stored:
+        """The commit, found by halving the data file."""
+        return self._opened.commit_until(tid)
+
     def announcing_pack(self) -> AbstractContextManager[None]:
         """A lock on the byte that stands for packs."""
         return packing(self._opened._file_name + ".readers")
 
     def has_moment(self, tid: bytes) -> bool:
         """Whether no pack has gone through a later transaction."""
-        return has_moment(self._opened, tid)
+        path = self._opened._file_name + ".readers"
+        if is_packing(path):
+            wait_until(lambda: not is_packing(path), f"a pack of {self._opened._file_name}")
+        if self.context.read_only:
+            self._opened.follow()  # to the file that a pack has put in place
+        return super().has_moment(tid)
 
     def pack(self, keep: bytes, references: Callable[[bytes], list[bytes]]) -> None:
         """Write the data file anew, without what nobody can see."""
@@ -67,9 +83,13 @@ class FileStorageKind(Storage):
         return self._opened.checked_records()
 
     def damage(self) -> Iterator[str]:
-        """What is wrong with the first transaction in the data file that is not as it was written."""
+        """What is wrong with the first transaction in the data file that is not as it was written.
+
+        If none is: with records that are read at earlier moments only.
+        """
         try:
             self._opened.check_headers()
+            yield from self._opened.damaged_earlier()
         except DamagedError as error:
             yield str(error)
 

@@ -14,13 +14,25 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from transaction.interfaces import TransientError
-from ZODB.utils import p64, u64, z64
+from ZODB.utils import p64, u64
 
-from lotdb.errors import CommitInDoubtError, ConflictError, DamagedError, LotdbError
+from lotdb.errors import (
+    CommitInDoubtError,
+    ConflictError,
+    DamagedError,
+    LotdbError,
+    MomentGoneError,
+    MomentNotFoundError,
+)
 from lotdb.interfaces.storage import Storage, StorageContext
+from lotdb.storage.history import Stored
 from lotdb.storage.sealing import belongs, is_intact
+from lotdb.storage.transactions import time_of
 
-__all__ = ["RelationalStorage"]
+__all__ = ["HORIZON", "RelationalStorage"]
+
+#: The table, with one column ``tid`` of 64 bits, that says how far the last pack has gone.
+HORIZON = "lotdb_horizon"
 
 # Whose answer is not empty if the tables do not fit together, and what to say then.
 _CHECKS = (
@@ -49,6 +61,18 @@ _LOST = (
     " JOIN pack_object p ON p.zoid = r.zoid"
     " WHERE p.keep = {true} AND NOT EXISTS (SELECT 1 FROM object_state o WHERE o.zoid = r.to_zoid)"
 )
+
+
+# Commits that are read at once, and a number greater than the id of any.
+_AT_ONCE = 100
+_LAST = (1 << 63) - 1
+
+
+def _bytes(text: Any) -> bytes:
+    """A text of a transaction, in whatever form the driver gives it."""
+    if text is None:
+        return b""
+    return text.encode() if isinstance(text, str) else bytes(text)
 
 
 class RelationalStorage(Storage):
@@ -86,7 +110,11 @@ class RelationalStorage(Storage):
         """The oldest commit that any process holds."""
 
     @abstractmethod
-    def packing(self) -> AbstractContextManager[None]:
+    def change(self, *statements: str) -> None:
+        """Do what the statements say, in one transaction of the database."""
+
+    @abstractmethod
+    def announcing_pack(self) -> AbstractContextManager[None]:
         """A context in which nobody else packs; ``DatabaseBusyError`` if somebody does."""
 
     def voted(self, base: Any) -> None:
@@ -151,15 +179,87 @@ class RelationalStorage(Storage):
         """Whether the database was never complete."""
         return not self._was_complete
 
+    # -- moments -----------------------------------------------------------------------------------
+
+    def commits(self, last: bytes | None = None) -> Iterator[Stored]:
+        """The commits, a hundred at a time, so that no transaction of the engine stays open meanwhile."""
+        before, most = u64(last) + 1 if last is not None else _LAST, 1
+        first = int(self.ask('SELECT MIN(tid) FROM "transaction" WHERE tid > 0') or 0)
+        while rows := self._commits_before(before, most):
+            for tid, packed, user, description, records in rows:
+                if packed and tid != self._last_packed():
+                    return  # a pack has dropped what is needed to look at it
+                if tid == first and not packed:
+                    return  # by which ZODB made an empty root
+                oids = [p64(oid) for oid, _ in records]
+                size = sum(each for _, each in records)
+                yield Stored(p64(tid), _bytes(description), _bytes(user), size, oids)
+                if packed:
+                    return  # a pack has taken from those before what is needed to look at them
+            before, most = rows[-1][0], _AT_ONCE
+
+    def commit_until(self, tid: bytes) -> Stored:
+        """The commit, which the engine finds."""
+        for commit in self.commits(tid):
+            return commit
+        if self._last_packed() >= u64(tid):
+            raise MomentGoneError(
+                f"{self.where} cannot be looked at as it was {time_of(tid)}: a pack has dropped what was"
+                " needed for that; pack(keep=...) and tags keep moments"
+            )
+        raise MomentNotFoundError(f"{self.where} held nothing yet {time_of(tid)}")
+
+    def _last_packed(self) -> int:
+        """The last commit that a pack has gone through; 0 if there is none."""
+        return int(self.ask(f'SELECT MAX(tid) FROM "transaction" WHERE packed = {self.true}') or 0)
+
+    def _commits_before(
+        self, before: int, most: int
+    ) -> list[tuple[int, bool, Any, Any, list[tuple[int, int]]]]:
+        with self.errors(), self.reading() as cursor:
+            cursor.execute(
+                'SELECT tid, packed, username, description FROM "transaction" '
+                f"WHERE tid > 0 AND tid < {before} ORDER BY tid DESC LIMIT {most}"
+            )
+            rows = list(cursor)
+            if not rows:
+                return []
+            cursor.execute(
+                "SELECT tid, zoid, state_size FROM object_state "
+                f"WHERE tid >= {rows[-1][0]} AND tid <= {rows[0][0]}"
+            )
+            records: dict[int, list[tuple[int, int]]] = {}
+            for tid, oid, size in cursor:
+                records.setdefault(tid, []).append((oid, size or 0))
+            return [(tid, bool(packed), *texts, records.get(tid, [])) for tid, packed, *texts in rows]
+
+    def load_before(self, oid: bytes, tid: bytes) -> tuple[bytes, bytes, bytes | None] | None:
+        """The record, as all processes have committed it by now."""
+        with self.errors(), self.reading() as cursor:
+            cursor.execute(
+                "SELECT tid, state FROM object_state "
+                f"WHERE zoid = {u64(oid)} AND tid < {min(u64(tid), _LAST)} ORDER BY tid DESC LIMIT 1"
+            )
+            found = cursor.fetchone()
+        if found is None or found[1] is None:
+            return None
+        record, serial = bytes(found[1]), p64(found[0])
+        if not is_intact(record) or not belongs(record, oid, serial):
+            raise DamagedError(
+                f"{self.where}: object 0x{u64(oid):02x}, stored by transaction 0x{found[0]:016x}: its"
+                " bytes are not the ones that were stored"
+            )
+        return record, serial, None
+
     # -- upkeep ------------------------------------------------------------------------------------
 
     def pack(self, keep: bytes, references: Callable[[bytes], list[bytes]]) -> None:
         """Drop what nobody sees; commits of other processes go on meanwhile."""
-        with self.packing(), self.errors():
-            until = min([keep, *filter(None, [self.oldest_held()])])
+        with self.errors():
+            until = self._announced(u64(keep))
             base = self._opened.base
             packer = base._adapter.packundo
-            number = packer.choose_pack_transaction(u64(until)) if until > z64 else None
+            number = packer.choose_pack_transaction(until) if until else None
             if number is None:
                 return  # all up to there was packed before
 
@@ -176,6 +276,37 @@ class RelationalStorage(Storage):
                 )
             packer.pack(number, packed_func=base._cache.remove_cached_data)
             self.packed(base)
+
+    def _announced(self, keep: int) -> int:
+        """The last transaction that may be packed, which is on record by now; 0 if there is nothing to do.
+
+        Whoever comes to hold an earlier one looks at the record afterwards. So either it sees the record, or
+        it is seen here.
+        """
+        before = self.horizon()
+        until = keep
+        while True:
+            held = self.oldest_held()
+            if held is not None and u64(held) < until:
+                until = u64(held)
+            if until <= before:
+                if self.horizon() != before:
+                    self._note_horizon(before)
+                return 0
+            if self.horizon() == until:
+                return until
+            self._note_horizon(until)
+
+    def horizon(self) -> int:
+        """The transaction up to which revisions that were not current were dropped; 0 if none was."""
+        return int(self.ask(f"SELECT MAX(tid) FROM {HORIZON}") or 0)
+
+    def _note_horizon(self, number: int) -> None:
+        self.change(f"DELETE FROM {HORIZON}", f"INSERT INTO {HORIZON} (tid) VALUES ({number})")
+
+    def has_moment(self, tid: bytes) -> bool:
+        """Whether no pack has gone, or is going, through a later transaction."""
+        return self.horizon() <= int(u64(tid))
 
     def packed(self, base: Any) -> None:
         """Called at the end of a pack, to give space back."""

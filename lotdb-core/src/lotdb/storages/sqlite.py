@@ -8,7 +8,6 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import Any
 
 from lotdb.errors import (
@@ -29,14 +28,14 @@ from lotdb.storage.durable import disk_for
 from lotdb.storage.parts import check_file, check_folder, is_there, read_part
 from lotdb.storage.snapshots import FIRST, SnapshotLock, oldest_snapshot
 from lotdb.storage.turns import Turn
-from lotdb.storages.relational import RelationalStorage
+from lotdb.storages.relational import HORIZON, RelationalStorage
 
 __all__ = ["SqliteStorage"]
 
 _MAGIC = b"SQLite format 3\0"
 _MAIN = "main.sqlite3"
 _FILES = (_MAIN, f"{_MAIN}-wal", f"{_MAIN}-shm", "numbers", "turn", "creation", "packing", "publishing")
-_TABLES = {"commit_row_lock", "transaction", "object_state", "current_object", "object_ref", "pack_object"}
+_TABLES = {"transaction", "object_state", "current_object", "object_ref", "pack_object", HORIZON}
 _PAGE_BYTES = 4096
 # Seconds that a commit waits for those of other processes.
 _COMMIT_S = 60
@@ -83,7 +82,7 @@ class SqliteStorage(RelationalStorage):
         from lotdb.storages.sealed import SealedStorage
 
         self._snapshots = SnapshotLock(self._readers)
-        self._snapshots.move(FIRST)
+        self._snapshots.move(max(self.last_commit(), FIRST))  # what is seen is not older
         is_full = self.context.durability == "full"
         base = self._relstorage(self._folder, create_schema=False, synchronous=2 if is_full else 1)
         try:
@@ -140,6 +139,9 @@ class SqliteStorage(RelationalStorage):
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
         self._relstorage(new, create_schema=True, synchronous=0).close()
+        with contextlib.closing(sqlite3.connect(made)) as connection:
+            connection.execute(f"CREATE TABLE {HORIZON} (tid INTEGER NOT NULL)")
+            connection.commit()
         disk.sync_file(made)
         os.rename(made, self._file)
         disk.sync_folder(self._folder)
@@ -214,6 +216,13 @@ class SqliteStorage(RelationalStorage):
         connection.execute("PRAGMA query_only = 1")
         return connection
 
+    def change(self, *statements: str) -> None:
+        """In a connection of its own."""
+        with contextlib.closing(sqlite3.connect(self._file, timeout=_COMMIT_S)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+            connection.commit()
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:
         """A cursor in a transaction of its own."""
@@ -232,13 +241,18 @@ class SqliteStorage(RelationalStorage):
         """The lowest byte that any process has locked."""
         return oldest_snapshot(self._readers)
 
-    def publishing(self, *, exclusive: bool = False) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def publishing(self, *, exclusive: bool = False) -> Iterator[None]:
         """A lock on a file."""
         turn = self._turn("publishing", "others that commit, or remove what is unused")
-        return turn.held(exclusive=exclusive)
+        try:
+            turn.acquire(exclusive=exclusive)
+            yield
+        finally:
+            turn.close()
 
     @contextlib.contextmanager
-    def packing(self) -> Iterator[None]:
+    def announcing_pack(self) -> Iterator[None]:
         """A lock on another file."""
         turn = self._turn("packing", "another pack")
         try:

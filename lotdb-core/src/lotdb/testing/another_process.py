@@ -15,6 +15,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -284,6 +285,7 @@ def _count_for_ever(opening: Opening, name: int) -> None:
             while True:
                 number = db.run(partial(_count, name), attempts=1000)
                 os.write(1, b"did %d %d\n" % (name, number))
+                time.sleep(0.005)  # other processes have something to do, too
     except BaseException:
         import traceback
 

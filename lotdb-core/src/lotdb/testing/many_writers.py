@@ -56,7 +56,7 @@ class ManyWritersTests(StorageTests):
         """Of a process that is killed all acknowledged commits are there, and the others go on."""
         open_database = _quickly(open_database)
         open_database().close()
-        kill_writers(open_database, self.amount(WRITER_KILLS, 6))
+        kill_writers(open_database, self.amount(WRITER_KILLS, 3))
 
     @promise(STORAGE, "pack_keeps_what_is_there")
     def test_what_another_process_sees_outlives_a_pack(self, open_database: Open) -> None:
@@ -95,8 +95,9 @@ class ManyWritersTests(StorageTests):
             with _writers(open_database, 2) as writers:
                 for name, writer in enumerate(writers):
                     _commit(writer, name, 12)
-                jobs: list[Callable[[], object]] = [partial(_read, writer) for writer in writers]
-                at_once([partial(_pack_often, db), *jobs])
+                jobs: list[Callable[[], object]] = [partial(_pack_often, db)]
+                jobs += [partial(_read, writer) for writer in writers]
+                at_once(jobs)
             with db.connection() as root:
                 assert root.attrs["count"] == 24, "each commit has counted"
                 for name in range(2):
@@ -132,8 +133,11 @@ def _quickly(open_database: Open) -> Open:
 def kill_writers(open_database: Open, kills: int) -> None:
     """Kill one of four writers, and start another in its place, *kills* times; then look at all."""
     rng = np.random.default_rng(kills)
-    with another_process.started_with("count_for_ever", open_database) as process:
-        writers = _Counting(process)
+    with (
+        another_process.started_with("count_for_ever", open_database) as process,
+        contextlib.ExitStack() as stack,
+    ):
+        writers = stack.enter_context(contextlib.closing(_Counting(process)))
         for name in range(WRITERS):
             writers.start(name)
         for kill in range(kills):
@@ -179,6 +183,12 @@ class _Counting:
                     self._pids[int(name)] = int(number)
                 else:
                     self.done[int(name)] = int(number)
+
+    def close(self) -> None:
+        """Kill those that are left, if a test has failed."""
+        for pid in self._pids.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def start(self, name: int) -> None:
         """Start one, and wait for its first commit."""

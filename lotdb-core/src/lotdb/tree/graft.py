@@ -25,7 +25,16 @@ from lotdb.tree.handle import Handle, all_or_nothing
 from lotdb.tree.node import Node
 from lotdb.tree.whole import put, take
 
-__all__ = ["IfExists", "add_tree", "check_node", "delete_node", "merge_tree", "rename_root"]
+__all__ = [
+    "IfExists",
+    "add_tree",
+    "check_added",
+    "check_node",
+    "delete_node",
+    "merge_tree",
+    "put_added",
+    "rename_root",
+]
 
 IfExists = Literal["error", "replace", "rename"]
 N = TypeVar("N", bound=Node)
@@ -97,20 +106,21 @@ def _add_copy(parent: N, tree: N, key: str) -> N:
         entry = copying.copy_entry(tree._entry(), tree._tree, parent._tree, types)
     with Edit(parent) as edit:
         parent._tree.discard_with_steps(mark)
-        _put_added(edit, parent, key, entry, source)
+        put_added(edit, parent, key, entry, source)
         node = parent._get(key, create=False)
-        _check_added(node, types)
+        check_added(node, types)
         node._tell("lotdb_node_created")
     return node
 
 
-def _put_added(edit: Edit, parent: Node, key: str, entry: Entry, source: str | None) -> None:
+def put_added(edit: Edit, parent: Node, key: str, entry: Entry, source: str | None) -> None:
+    """Put a node with all that is below it at *key* of *parent*; *source* is what it is a copy of."""
     edit.put(key, entry)
     if parent._tree.journal is not None:
         parent._tree.journal.added(edit.children, key, source)
 
 
-def _check_added(node: Node, types: set[str]) -> None:
+def check_added(node: Node, types: set[str]) -> None:
     """Have the types of what was added refuse it: *node*, and all below it if nodes of *types* came in."""
     unchecked = node._tree.plugins.unchecked
     for found in walk.everything(node) if types - unchecked else (node,):
@@ -137,8 +147,8 @@ def _take_over(parent: N, tree: N, key: str) -> N:
         parent._tree.discard_with_steps(mark)
         # The handle stands for the new place from now on, and so do those below it, through it.
         edit.take(key)
-        _put_added(edit, parent, key, copied, None)
-        _check_added(tree, types)
+        put_added(edit, parent, key, copied, None)
+        check_added(tree, types)
         tree._tell("lotdb_node_created")
     return tree
 

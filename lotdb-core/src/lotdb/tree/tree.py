@@ -7,6 +7,7 @@ with each write. For an epoch, the tree remembers which containers may be writte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from threading import get_ident
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lotdb.errors import UnsupportedValueError
+from lotdb.errors import InvalidOptionError, UnsupportedValueError
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.interfaces.loader import Database, Loader
 from lotdb.records import Box, Children, Entry
@@ -176,6 +177,10 @@ class Tree:
 
     def peek(self, record: Any) -> Any:
         """The stored state of *record*, if it is not in memory; else None. It is not put into memory."""
+
+    def past(self, when: Any) -> AbstractContextManager[Any]:
+        """The tree as it was at the moment *when*, if it is in a database; see ``tree/revive.py``."""
+        raise InvalidOptionError(f"{self} has no earlier moments; only a database has")
 
     def trim_cache(self) -> None:
         """Let go of records that were read and are not in use."""

@@ -1,0 +1,125 @@
+"""``lotdb history``, ``lotdb tag`` and ``lotdb undo``: what was, its names, and taking a commit back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lotdb.cli.screen import line, table
+from lotdb.cli.targets import (
+    as_example,
+    changing,
+    database_options,
+    json_option,
+    moment,
+    path_argument,
+    reading,
+    timeout_option,
+)
+from lotdb.cli.text import dump, emit, size_text
+
+if TYPE_CHECKING:
+    from lotdb import Commit
+
+__all__ = ["history_command", "tag_command", "undo_command"]
+
+
+@click.command(
+    "history",
+    epilog=as_example("lotdb history results", "lotdb history results sensor_01 --since 2026-11-01"),
+)
+@database_options
+@path_argument
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Commits to list.")
+@click.option("--since", metavar="WHEN", help="The first commit: an id, a tag, or a time.")
+@click.option("--until", metavar="WHEN", help="The last one.")
+@json_option
+def history_command(
+    database: str,
+    name: str,
+    settings: tuple[str, ...],
+    path: str,
+    limit: int,
+    since: str | None,
+    until: str | None,
+    as_json_: bool,
+) -> None:
+    """List the commits, the newest first: all, or those that changed PATH or what is below it."""
+    with reading(database, name, settings) as (db, _):
+        tags: dict[str, list[str]] = {}
+        for tag, commit in db.tags.items():
+            tags.setdefault(commit.id, []).append(tag)
+        found = db.history(
+            limit,
+            since=None if since is None else moment(db, since),
+            until=None if until is None else moment(db, until),
+            path=path.strip("/") if path not in ("", ".") else None,
+        )
+        if as_json_:
+            for commit in found:
+                emit(dump({**_row(commit), "tags": tags.get(commit.id, [])}))
+            return
+        for commit in found:
+            names = "".join(f" [{tag}]" for tag in tags.get(commit.id, []))
+            time = commit.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            line(commit.id, "bold", f"  {time}  {size_text(commit.bytes)}{names}  {commit.note}".rstrip())
+
+
+def _row(commit: Commit) -> dict[str, Any]:
+    return {"id": commit.id, "time": commit.time.isoformat(), "note": commit.note, "bytes": commit.bytes}
+
+
+@click.command(
+    "tag",
+    epilog=as_example(
+        "lotdb tag results", "lotdb tag results published", "lotdb tag results published --delete"
+    ),
+)
+@database_options
+@click.argument("tag", required=False)
+@click.argument("when", required=False)
+@click.option("--delete", "is_deleted", is_flag=True, help="Delete the tag.")
+@timeout_option
+@json_option
+def tag_command(
+    database: str,
+    name: str,
+    settings: tuple[str, ...],
+    tag: str | None,
+    when: str | None,
+    is_deleted: bool,
+    timeout: float | None,
+    as_json_: bool,
+) -> None:
+    """List the tags; or call the moment WHEN (the last commit) TAG, which a pack keeps then."""
+    if tag is None:
+        if is_deleted:
+            raise click.UsageError("name the tag that is to be deleted", click.get_current_context())
+        with reading(database, name, settings) as (db, _):
+            tags = dict(db.tags)
+        if as_json_:
+            emit(dump({each: _row(commit) for each, commit in tags.items()}))
+        else:
+            table(("tag", "commit", "note"), [(each, found.id, found.note) for each, found in tags.items()])
+        return
+    if is_deleted and when is not None:
+        raise click.UsageError("a tag is set, or deleted, not both", click.get_current_context())
+    with changing(database, name, settings, timeout=timeout) as (db, root):
+        tags_here = db.tags.through(root)
+        if is_deleted:
+            del tags_here[tag]
+        else:
+            tags_here[tag] = db.last_commit if when is None else moment(db, when)
+
+
+@click.command("undo", epilog=as_example("lotdb undo results 040d5441f8e21499"))
+@database_options
+@click.argument("commit")
+@timeout_option
+def undo_command(
+    database: str, name: str, settings: tuple[str, ...], commit: str, timeout: float | None
+) -> None:
+    """Take back what the COMMIT changed (an id, a tag, or a time), by a new commit; later changes stay."""
+    with changing(database, name, settings, timeout=timeout) as (db, root):
+        db.undo(moment(db, commit), root)

@@ -1,0 +1,1 @@
+"""Copying a database into another storage, with its history. Loaded when it is called."""

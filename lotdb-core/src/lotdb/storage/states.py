@@ -1,0 +1,63 @@
+"""Records as plain data: their states without a connection, where one object stands for each other record."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+from persistent import Persistent
+
+from lotdb.errors import DamagedError
+from lotdb.storage import compat
+from lotdb.storage.classes import class_factory
+
+__all__ = ["States"]
+
+
+class States:
+    """Unpickles records, with the list of classes that may be named.
+
+    What a record refers to is an object of the right class that has its id as ``_p_oid``, and nothing else.
+    There is one for each id, so that the same reference is the same object whichever record it is in.
+    """
+
+    def __init__(self) -> None:
+        self._objects: dict[bytes, Any] = {}
+
+    def read(self, record: bytes) -> tuple[type, Any, list[Any]]:
+        """The class of a *record*, its state, and the objects that it refers to.
+
+        Raises
+        ------
+        UnsafeRecordError
+            It names a class that is not on the list.
+        DamagedError
+            It makes no sense.
+        """
+        references: list[Any] = []
+
+        def find(reference: Any) -> Any:
+            if type(reference) is not tuple or len(reference) != 2 or type(reference[0]) is not bytes:
+                raise DamagedError(f"a record has a reference that LOTDB does not make: {reference!r:.80}")
+            oid, kind = reference
+            found = self._objects.get(oid)
+            if found is None:
+                if not (isinstance(kind, type) and issubclass(kind, Persistent)):
+                    raise DamagedError("a record refers to what is none")
+                made: Any = kind
+                found = self._objects[oid] = made.__new__(made)
+                found._p_oid = oid
+            references.append(found)
+            return found
+
+        unpickler = compat.unpickler(BytesIO(record), _find_class, find)
+        try:
+            kind = unpickler.load()
+            state = unpickler.load()
+        except (LookupError, ValueError, TypeError, EOFError, AttributeError) as error:
+            raise DamagedError(f"a record cannot be decoded: {type(error).__name__}: {error}") from error
+        return kind[0] if type(kind) is tuple else kind, state, references
+
+
+def _find_class(module: str, name: str) -> Any:
+    return class_factory(None, module, name)
