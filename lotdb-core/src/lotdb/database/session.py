@@ -39,8 +39,10 @@ from lotdb.errors import (
 from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.node_api.nodes import BaseNode
-from lotdb.records import OWN_KEY, Box, Bucket, Children
+from lotdb.records import OWN_KEY, Box, Bucket, Children, Entry
 from lotdb.records.children import buckets
+from lotdb.records.entries import children_of, guard_of
+from lotdb.records.identity import is_same_place
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
@@ -180,6 +182,22 @@ class ConnectedTree(Tree):
 
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
+
+    def unchanged_until(self, later: Tree) -> Callable[[Entry, Entry], bool]:
+        if not isinstance(later, ConnectedTree) or later is self or later.database is not self.database:
+            return super().unchanged_until(later)
+        sessions = self._session, later._session
+        since = p64(u64(min(each.snapshot for each in sessions)) - 1)
+        changed = self.database._storage.changed_since(since)
+        touched = {oid for each in sessions for oid in each.exact}
+
+        def is_unchanged(one: Entry, other: Entry) -> bool:
+            if children_of(other) is None or not is_same_place(one, other):
+                return False
+            guard = guard_of(other)._p_oid
+            return not changed.may_have(guard) and guard not in touched
+
+        return is_unchanged
 
     def past(self, when: Any) -> AbstractContextManager[Past]:
         return self.database._past(self._session, when)

@@ -338,19 +338,23 @@ class Reader:
             if blocks.unseen and blocks.has_unseen(skip, len(out)):
                 self._read_checked(backend, layout, segment, blocks, skip, out)
                 return
-        in_parts = is_whole and backend.reads_in_parts and out.nbytes >= THREADED_BYTES
+        is_large = is_whole and out.nbytes >= THREADED_BYTES
+        in_parts = is_large and backend.reads_in_parts
+        summed: int | None = None
         try:
-            if in_parts:
+            if is_large:
+                summed = backend.read_summed(segment.locator, first, out)
+            if summed is None and in_parts:
                 summed = read_summed(
                     lambda row, block: backend.read_into(segment.locator, first + row, block), out
                 )
-            else:
+            elif summed is None:
                 backend.read_into(segment.locator, first, out)
         except MemoryError:
             raise
         except Exception as error:
             self._raise_as_read_error(backend, segment.locator, error)
-        if is_whole and (summed if in_parts else checksum(out)) != segment.checksum:
+        if is_whole and (checksum(out) if summed is None else summed) != segment.checksum:
             raise self._checksum_error(layout, segment)
 
     def _read_checked(
