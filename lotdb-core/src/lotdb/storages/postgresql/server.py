@@ -19,6 +19,7 @@ from lotdb.interfaces.storage import StorageContext
 from lotdb.storages.postgresql.address import STATEMENT_S, Address, psycopg2, quoted
 from lotdb.storages.postgresql.failures import in_doubt, of_connecting, translation
 from lotdb.storages.postgresql.locks import Locks
+from lotdb.storages.postgresql.rows import Rows
 from lotdb.storages.relational import HORIZON, RelationalStorage
 
 __all__ = ["PostgresqlStorage"]
@@ -145,6 +146,7 @@ class PostgresqlStorage(RelationalStorage):
             if not cursor.fetchone()[0]:
                 cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
             cursor.execute(
+                f"CREATE TABLE IF NOT EXISTS {HORIZON} (tid bigint NOT NULL);"
                 f"CREATE TABLE IF NOT EXISTS {_MARK} (format integer NOT NULL, complete boolean NOT NULL);"
                 f"INSERT INTO {_MARK} SELECT {_FORMAT}, FALSE WHERE NOT EXISTS (SELECT FROM {_MARK});"
                 f"CREATE TABLE IF NOT EXISTS {HORIZON} (tid bigint NOT NULL)"
@@ -206,7 +208,7 @@ class PostgresqlStorage(RelationalStorage):
         """A cursor in a transaction of its own, which the server sends some rows at a time."""
         with contextlib.closing(self._connect()) as session:
             session.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            yield session.cursor(name="lotdb")
+            yield Rows(session)
 
     # -- other processes ---------------------------------------------------------------------------
 
