@@ -4,7 +4,7 @@ from lotdb.backups.restored import restore
 from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
 from lotdb.converting.convert import convert
-from lotdb.converting.report import ConvertReport
+from lotdb.converting.convert_report import ConvertReport
 from lotdb.database import LOTDB
 from lotdb.database.commits import Commit
 from lotdb.database.copied import BackupReport
@@ -72,6 +72,8 @@ from lotdb.queries.conditions import attr, payload
 from lotdb.queries.diff import diff
 from lotdb.registry.listing import PluginInfo
 from lotdb.registry.registry import Plugins, plugins
+from lotdb.salvaging.findings import SalvageNote, SalvageReport
+from lotdb.salvaging.salvaged import salvage
 from lotdb.storage.parts import open_part
 from lotdb.tree.changes import Change, Changes, PayloadInfo
 from lotdb.upgrading.report import UpgradeNote, UpgradeReport
@@ -140,6 +142,8 @@ __all__ = [
     "ReadOnlyError",
     "RenamedArgumentError",
     "RenamedError",
+    "SalvageNote",
+    "SalvageReport",
     "Savepoint",
     "SourceFile",
     "StaleNodeError",
@@ -171,5 +175,6 @@ __all__ = [
     "plugins",
     "read_many",
     "restore",
+    "salvage",
     "upgrade",
 ]
