@@ -158,9 +158,12 @@ def test_a_folder_elsewhere_belongs_to_one_database(tmp_path, name):
 def test_what_is_no_place_is_refused(tmp_path, name, store):
     if (name, store) == ("zarr", "nothing://bucket"):
         pytest.skip("fsspec says so, in its own words")
-    with LOTDB(tmp_path / "db", default_backend=name, backends={name: {"store": store}}) as db:
-        with pytest.raises(InvalidOptionError, match="store is"), db.connection() as root:
-            root.get_data_node("a").write_data(LARGE)
+    settings = {name: {"store": store}}
+    with (
+        LOTDB(tmp_path / "db", default_backend=name, backends=settings) as db,
+        pytest.raises(InvalidOptionError, match="store is"),
+    ):
+        db.run(lambda root: root.get_data_node("a").write_data(LARGE))
 
 
 def test_a_link_in_place_of_a_file_is_not_followed(tmp_path, shared, name):
