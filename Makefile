@@ -31,10 +31,10 @@ MOVED := --clear
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all kits lint types check bench pictures build clean
+.PHONY: help venv demo demo-scale test test-all kits lint types check bench pictures build clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 venv: $(INSTALLED)  ## set up .venv; done by itself when needed
 
@@ -59,6 +59,10 @@ INSTALL.lowest = $(PIP_INSTALL) uv && $(VENV)/bin/uv pip install --quiet --pytho
 
 demo: $(INSTALLED)  ## the main job, on a real recording; run it twice
 	@$(VENV_PYTHON) examples/gait.py
+
+STORAGE ?= sqlite
+demo-scale: $(INSTALLED)  ## a recorder, a monitor and four workers on one database (STORAGE=file, or a URL)
+	@$(VENV_PYTHON) examples/many_processes.py $(STORAGE) $(ARGS)
 
 test: $(INSTALLED)  ## run the tests but for the slow ones (some of them: make test ARGS="-k blob")
 	@$(VENV_PYTHON) -m pytest --numprocesses $(JOBS) -m "not slow" $(ARGS)

@@ -381,7 +381,7 @@ def test_a_pack_keeps_what_a_reader_sees(postgresql_url, opened):
 
 
 def test_one_packs_at_a_time(opened):
-    with opened._storage.packing(), pytest.raises(DatabaseBusyError, match="test_"):
+    with opened._storage.announcing_pack(), pytest.raises(DatabaseBusyError, match="test_"):
         opened.pack()
     opened.pack()
 

@@ -19,14 +19,15 @@ from lotdb.interfaces.storage import StorageContext
 from lotdb.storages.postgresql.address import STATEMENT_S, Address, psycopg2, quoted
 from lotdb.storages.postgresql.failures import in_doubt, of_connecting, translation
 from lotdb.storages.postgresql.locks import Locks
-from lotdb.storages.relational import RelationalStorage
+from lotdb.storages.postgresql.rows import Rows
+from lotdb.storages.relational import HORIZON, RelationalStorage
 
 __all__ = ["PostgresqlStorage"]
 
 #: The format of the tables; a later one is refused by name.
 _FORMAT = 1
 _MARK = "lotdb"
-_TABLES = {"transaction", "object_state", "current_object", "object_ref", "pack_object", "commit_row_lock"}
+_TABLES = {"transaction", "object_state", "current_object", "object_ref", "pack_object", HORIZON}
 _LOCK_S = 30
 
 _LOOK = """
@@ -145,8 +146,10 @@ class PostgresqlStorage(RelationalStorage):
             if not cursor.fetchone()[0]:
                 cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
             cursor.execute(
+                f"CREATE TABLE IF NOT EXISTS {HORIZON} (tid bigint NOT NULL);"
                 f"CREATE TABLE IF NOT EXISTS {_MARK} (format integer NOT NULL, complete boolean NOT NULL);"
-                f"INSERT INTO {_MARK} SELECT {_FORMAT}, FALSE WHERE NOT EXISTS (SELECT FROM {_MARK})"
+                f"INSERT INTO {_MARK} SELECT {_FORMAT}, FALSE WHERE NOT EXISTS (SELECT FROM {_MARK});"
+                f"CREATE TABLE IF NOT EXISTS {HORIZON} (tid bigint NOT NULL)"
             )
 
     def created(self) -> None:
@@ -195,12 +198,17 @@ class PostgresqlStorage(RelationalStorage):
         session.limit(STATEMENT_S)
         return session
 
+    def change(self, *statements: str) -> None:
+        """All statements at once, which the server does in one transaction."""
+        with contextlib.closing(self.ask_connection()) as session, session.cursor() as cursor:
+            cursor.execute("; ".join(statements))
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[Any]:
         """A cursor in a transaction of its own, which the server sends some rows at a time."""
         with contextlib.closing(self._connect()) as session:
             session.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            yield session.cursor(name="lotdb")
+            yield Rows(session)
 
     # -- other processes ---------------------------------------------------------------------------
 
@@ -217,7 +225,7 @@ class PostgresqlStorage(RelationalStorage):
         return self._locks.sweeping() if exclusive else self._locks.publishing()
 
     @contextlib.contextmanager
-    def packing(self) -> Iterator[None]:
+    def announcing_pack(self) -> Iterator[None]:
         """A lock on the server, and patience."""
         with self._locks.packing(), self._opened.base._adapter.connmanager.patiently():
             yield

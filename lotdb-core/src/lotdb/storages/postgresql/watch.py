@@ -137,10 +137,3 @@ class WatchedCursor(cursor):
             return super().fetchmany(size or self.arraysize)
         with self.connection.watched():
             return super().fetchmany(size or self.arraysize)
-
-    def __iter__(self) -> Any:
-        return super().__iter__() if self.name is None else self._rows()
-
-    def _rows(self) -> Iterator[Any]:
-        while rows := self.fetchmany(self.itersize):
-            yield from rows
