@@ -40,7 +40,7 @@ class ManyWritersTests(StorageTests):
         open_database = _quickly(open_database)
         open_database().close()
         with _writers(open_database, 2) as writers:
-            done = [_commit(writer, name, 15) for name, writer in enumerate(writers)]
+            done = [_commit(writer, name, 8) for name, writer in enumerate(writers)]
             said = [_read(writer) for writer in writers]
         assert said == [*map(len, done)], "each process has committed all that it was told to"
         with open_database() as db, db.connection() as root:
@@ -94,12 +94,12 @@ class ManyWritersTests(StorageTests):
         with open_database() as db:
             with _writers(open_database, 2) as writers:
                 for name, writer in enumerate(writers):
-                    _commit(writer, name, 12)
+                    _commit(writer, name, 8)
                 jobs: list[Callable[[], object]] = [partial(_pack_often, db)]
                 jobs += [partial(_read, writer) for writer in writers]
                 at_once(jobs)
             with db.connection() as root:
-                assert root.attrs["count"] == 24, "each commit has counted"
+                assert root.attrs["count"] == 16, "each commit has counted"
                 for name in range(2):
                     for number, node in enumerate(root[f"writer {name}"].values()):
                         assert node.read_data().shape == (2000,), f"data of commit {number} are there"
