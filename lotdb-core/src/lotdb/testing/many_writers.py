@@ -56,7 +56,7 @@ class ManyWritersTests(StorageTests):
         """Of a process that is killed all acknowledged commits are there, and the others go on."""
         open_database = _quickly(open_database)
         open_database().close()
-        kill_writers(open_database, self.amount(WRITER_KILLS, 3))
+        kill_writers(open_database, self.amount(WRITER_KILLS, 2))
 
     @promise(STORAGE, "pack_keeps_what_is_there")
     def test_what_another_process_sees_outlives_a_pack(self, open_database: Open) -> None:
@@ -139,7 +139,9 @@ def kill_writers(open_database: Open, kills: int) -> None:
     ):
         writers = stack.enter_context(contextlib.closing(_Counting(process)))
         for name in range(WRITERS):
-            writers.start(name)
+            _tell(process, f"{name}")
+        for name in range(WRITERS):
+            writers.wait(name, more_than=0)
         for kill in range(kills):
             name = int(rng.integers(WRITERS))
             time.sleep(float(rng.uniform(0, 0.03)))
