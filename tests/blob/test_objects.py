@@ -169,11 +169,11 @@ def test_a_place_outside_is_swept_on_request(opened, backend):
     assert np.array_equal(read(db), ROWS[::-1])
 
 
-def test_the_place_is_noted_in_the_database(tmp_path, s3_bucket, backend):
-    pytest.importorskip("relstorage")
-    with LOTDB(
-        tmp_path / "db", new=True, storage="sqlite", payloads=s3_bucket, default_backend=backend
-    ) as db:
+@pytest.mark.parametrize("storage", ["file", "sqlite"])
+def test_the_place_is_noted_in_the_database(tmp_path, s3_bucket, backend, storage):
+    if storage == "sqlite":
+        pytest.importorskip("relstorage")
+    with LOTDB(tmp_path / "db", new=True, storage=storage, payloads=s3_bucket, default_backend=backend) as db:
         write(db)
     assert not (tmp_path / f"db/lotdb.fs.{backend}").exists()
     with LOTDB(tmp_path / "db", default_backend=backend) as db:

@@ -21,7 +21,7 @@ from lotdb import (
     convert,
     diff,
 )
-from lotdb.converting import arrays as arrays_of
+from lotdb.converting import moved_arrays as arrays_of
 from lotdb.database.moments import open_moment
 
 npy_backend = runpy.run_path(str(Path(__file__).parents[1] / "core" / "npy_backend.py"))

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from lotdb.testing import BackendTests
+from lotdb.testing.backend_first import FirstTests
+from lotdb.testing.backend_upkeep import UpkeepTests
 from lotdb_backend_blob.backend import BlobBackend
 
 
@@ -13,7 +15,18 @@ class WithoutBlobs(BlobBackend):
         super().__init__(replace(context, has_blobs=False, many_writers=True))
 
 
-class TestBlobBackendWithoutBlobs(BackendTests):
+class Opened:
+    effort = 0.1
+
     @pytest.fixture
     def backend_class(self):
         return WithoutBlobs
+
+
+class TestBlobBackendWithoutBlobsAtFirst(Opened, UpkeepTests, FirstTests):
+    """What all else stands on, and what differs from ZODB's blobs: the sweep."""
+
+
+@pytest.mark.slow
+class TestBlobBackendWithoutBlobs(Opened, BackendTests):
+    """All of it."""

@@ -6,10 +6,14 @@ import pytest
 from zarr.codecs import GzipCodec
 
 from lotdb.testing import BackendTests
+from lotdb.testing.backend_first import FirstTests
 from lotdb_backend_zarr.backend import ZarrBackend
 
 
-class TestZarrBackendInAnObjectStore(BackendTests):
+class Opened:
+    # The same network answers each of the kit's thousand requests: a tenth of the examples shows as much.
+    effort = 0.1
+
     @pytest.fixture
     def backend_class(self):
         return ZarrBackend
@@ -21,3 +25,12 @@ class TestZarrBackendInAnObjectStore(BackendTests):
     @pytest.fixture
     def options(self):
         return [{"chunks": 100}, {"compressors": GzipCodec(level=1)}]
+
+
+class TestZarrBackendInAnObjectStoreAtFirst(Opened, FirstTests):
+    """What all else stands on."""
+
+
+@pytest.mark.slow
+class TestZarrBackendInAnObjectStore(Opened, BackendTests):
+    """All of it."""

@@ -112,6 +112,11 @@ class BlobBackend(Backend):
         # Other threads may read meanwhile, and forget the file: it is open as long as somebody has it.
         _read_all(opened.descriptor, target, offset + opened.offset, opened.size)
 
+    def read_summed(self, locator: Blob | str, first_row: int, out: np.ndarray[Any, Any]) -> int | None:
+        if self._objects is None or not isinstance(locator, str):
+            return None
+        return self._objects.read_summed(locator, first_row * (out.nbytes // len(out)), out)
+
     def delete(self, locator: Blob | str) -> None:
         if isinstance(locator, str):
             with self._lock:

@@ -73,19 +73,31 @@ class Objects:
 
     def read_into(self, locator: str, offset: int, out: np.ndarray[Any, Any]) -> None:
         """Fill *out* with the bytes from *offset* on, counted from where the rows begin."""
+        if out.nbytes > STREAMED_BYTES:
+            self.read_summed(locator, offset, out)
+            return
         target = out.reshape(-1).view(np.uint8)
-        first, size = self._known.get(locator) or self._look(locator)
-        start = first + offset
-        if start + len(target) > size:
-            raise DamagedError(f"the object has {size} bytes, at least {start + len(target)} are recorded")
+        start, _ = self._place(locator, offset, len(target))
         piece: Any = self._cache.get(locator, start, len(target))
         if piece is None:
-            if len(target) > STREAMED_BYTES:
-                self._store.read_into(_key(locator), start, target)
-                return
             piece = self._store.get_range(_key(locator), start, len(target))
             self._cache.put(locator, start, piece)
         target[:] = np.frombuffer(piece, np.uint8)
+
+    def read_summed(self, locator: str, offset: int, out: np.ndarray[Any, Any]) -> int:
+        """The same for many bytes, which are not kept; their CRC-32."""
+        target = out.reshape(-1).view(np.uint8)
+        start, size = self._place(locator, offset, len(target))
+        is_rest = start + len(target) == size
+        return self._store.read_into(_key(locator), start, target, is_rest=is_rest)
+
+    def _place(self, locator: str, offset: int, wanted: int) -> tuple[int, int]:
+        """Where the bytes from *offset* on begin in the object, and its size."""
+        first, size = self._known.get(locator) or self._look(locator)
+        start = first + offset
+        if start + wanted > size:
+            raise DamagedError(f"the object has {size} bytes, at least {start + wanted} are recorded")
+        return start, size
 
     def _look(self, locator: str) -> tuple[int, int]:
         """Where the rows begin, and the size of the object."""

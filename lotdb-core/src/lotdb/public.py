@@ -4,7 +4,7 @@ from lotdb.backups.restored import restore
 from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
 from lotdb.converting.convert import convert
-from lotdb.converting.report import ConvertReport
+from lotdb.converting.convert_report import ConvertReport
 from lotdb.database import LOTDB
 from lotdb.database.commits import Commit
 from lotdb.database.copied import BackupReport

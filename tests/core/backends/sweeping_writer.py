@@ -1,5 +1,6 @@
 """A process that writes to a database until it is killed, and says which commits it made."""
 
+import os
 import sys
 import time
 
@@ -9,9 +10,8 @@ from lotdb import LOTDB, ConflictError
 
 
 def rows_of(number):
-    """The rows of a commit: few for a pack, or many for an array of their own."""
-    rows = 150_000 if number % 2 else 100
-    return np.arange(rows, dtype="f8") + number
+    """The rows of a commit."""
+    return np.arange(100, dtype="f8") + number
 
 
 def main(folder, name, backend):
@@ -19,9 +19,11 @@ def main(folder, name, backend):
         for number in range(10_000):
 
             def change(root, number=number):
-                node = root.get_data_node(f"{name}/n{number % 7}")
-                node.replace_data(rows_of(number))
-                node.attrs["number"] = number
+                for key in (f"n{number}", f"replaced{number % 3}"):
+                    node = root.get_data_node(f"{name}/{os.getpid()}/{key}")
+                    node.replace_data(rows_of(number))
+                    node.attrs["number"] = number
+                db.savepoint(root)  # they are written
                 time.sleep(0.02)  # a sweep may come
 
             try:

@@ -151,8 +151,14 @@ def _undone(script, which):
                 moments.append((db.last_commit, seen))
         check_moments(db, moments)
         assert db.verify() == []
-        db.pack()
-        check_moments(db, moments[-1:])
+        check_packs(db, moments, which[0])
+
+
+def check_packs(db, moments, kept):
+    """What comes back after the moment that is kept, and was gone at that moment, is kept as well."""
+    for each in (kept % len(moments), len(moments) - 1):
+        db.pack(keep=moments[each][0])
+        check_moments(db, moments[each:])
         assert db.verify() == []
 
 
@@ -191,9 +197,7 @@ def _restored(script, which):
             moments.append((db.last_commit, with_children(db)))
         check_moments(db, moments)
         assert db.verify() == []
-        db.pack()
-        check_moments(db, moments[-1:])
-        assert db.verify() == []
+        check_packs(db, moments, which[-1][0])
 
 
 def with_children(db):

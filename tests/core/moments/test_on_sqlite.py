@@ -115,3 +115,23 @@ def test_what_another_process_changes_first_is_a_conflict(db, opening):
     mine["big"].restore(made)
     db.commit()
     assert [mine[f"big/g{number}/n"].attrs["x"] for number in range(3)] == [0, 1, 2]
+
+
+def test_what_was_gone_at_the_moment_that_is_kept_and_came_back_later_stays(db):
+    with db.connection() as root:
+        root.get_data_node("a/one").write_data(np.full(50_000, 1))
+        for number in range(200):
+            root.get_node_path(f"a/many/n{number}").attrs["text"] = "long" * 200
+    with db.connection() as root:
+        root["a"].delete_tree()
+    gone = db.last_commit
+    with db.connection() as root:
+        db.undo(gone, root)
+    with db.connection() as root:
+        root.get_node("later")
+    for _ in range(2):
+        db.pack(keep=gone, grace_s=0)
+        assert db.verify() == []
+        with db.connection() as root:
+            assert root["a/one"].read_data().tolist() == [1] * 50_000
+            assert len(root["a/many"]) == 200

@@ -118,3 +118,27 @@ def test_a_reader_cannot_pack(folder, db):
     one = write(db, 1)
     with LOTDB(folder, read_only=True) as reader, pytest.raises(ReadOnlyError):
         reader.pack(keep=one)
+
+
+def test_what_was_gone_at_the_moment_that_is_kept_and_came_back_later_stays(db):
+    """A pack looks at what was there at that moment; a commit after it refers to what was not."""
+    with db.connection() as root:
+        root.get_data_node("a/one").write_data(np.full(50_000, 1))
+        for number in range(200):
+            root.get_node_path(f"a/many/n{number}").attrs["text"] = "long" * 200
+    made = db.last_commit
+    with db.connection() as root:
+        root["a"].delete_tree()
+    gone = db.last_commit
+    with db.connection() as root:
+        db.undo(gone, root)
+    with db.connection() as root:
+        root["a"].rename("b")
+        root.get_node("a").restore(made)
+    for _ in range(2):
+        db.pack(keep=gone)
+        assert db.verify() == []
+        with db.connection() as root:
+            for key in "ab":
+                assert root[f"{key}/one"].read_data().tolist() == [1] * 50_000
+                assert len(root[f"{key}/many"]) == 200

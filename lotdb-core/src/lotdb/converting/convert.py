@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lotdb.database import LOTDB
 
 if TYPE_CHECKING:
-    from lotdb.converting.report import ConvertReport
+    from lotdb.converting.convert_report import ConvertReport, Progress
 
-__all__ = ["Progress", "convert"]
-
-#: Called with how much is done, of how much, and with what was done last.
-Progress = Callable[[int, int, str], object]
+__all__ = ["convert"]
 
 
 def convert(
@@ -75,7 +72,7 @@ def convert(
     DamagedError
         If the source cannot be read, or the copy is not the same. The copy was removed.
     """
-    from lotdb.converting.copying import Copy, copy_to  # which few programs need
+    from lotdb.converting.conversion import Copy, copy_to  # which few programs need
 
     copy = Copy(target, name, storage, payloads, dict(backends or {}))
     if isinstance(source, LOTDB):

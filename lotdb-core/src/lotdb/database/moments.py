@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from lotdb.database.commits import Commit, find_commit
 from lotdb.database.opened import NOBODY, Opened
-from lotdb.database.session import Session, following
+from lotdb.database.session import FORMATS_KEY, Session, check_formats, following
 from lotdb.errors import MomentGoneError, ReadOnlyError
 from lotdb.node_api.nodes import BaseNode
 from lotdb.storage import uninterrupted
@@ -62,7 +62,9 @@ class MomentSession(Session):
         )
 
     def _see_formats(self) -> None:
-        """Nothing to do: the backends read what is current, and that is never of an older form."""
+        """Note the forms of backends, which may be newer than those at the opening of the database."""
+        if self.database.read_only:
+            self.database._backends.note_formats(check_formats(self.connection.root().get(FORMATS_KEY)))
 
     def close(self) -> None:
         """Close the connection."""

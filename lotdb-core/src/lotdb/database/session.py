@@ -6,7 +6,7 @@ import errno
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib import import_module
 from threading import get_ident
@@ -39,12 +39,15 @@ from lotdb.errors import (
 from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.node_api.nodes import BaseNode
-from lotdb.records import OWN_KEY, Box, Bucket, Children
+from lotdb.records import OWN_KEY, Box, Bucket, Children, Entry
 from lotdb.records.children import buckets
+from lotdb.records.entries import children_of, guard_of
+from lotdb.records.identity import is_same_place
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.storage.history import above_text
+from lotdb.storage.waiting import LimitedLock
 from lotdb.tree.journal import Journal
 from lotdb.tree.revive import Past
 from lotdb.tree.touched import Touched
@@ -179,6 +182,22 @@ class ConnectedTree(Tree):
 
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
+
+    def unchanged_until(self, later: Tree) -> Callable[[Entry, Entry], bool]:
+        if not isinstance(later, ConnectedTree) or later is self or later.database is not self.database:
+            return super().unchanged_until(later)
+        sessions = self._session, later._session
+        since = p64(u64(min(each.snapshot for each in sessions)) - 1)
+        changed = self.database._storage.changed_since(since)
+        touched = {oid for each in sessions for oid in each.exact}
+
+        def is_unchanged(one: Entry, other: Entry) -> bool:
+            if children_of(other) is None or not is_same_place(one, other):
+                return False
+            guard = guard_of(other)._p_oid
+            return not changed.may_have(guard) and guard not in touched
+
+        return is_unchanged
 
     def past(self, when: Any) -> AbstractContextManager[Past]:
         return self.database._past(self._session, when)
@@ -335,7 +354,7 @@ class Session:
         with (
             uninterrupted(),
             system_errors("nothing was committed", self.database._data_file),
-            ExitStack() as held,
+            _Turn(self.database._turn) as turn,
         ):
             try:
                 self.tree.stage.flush()
@@ -343,14 +362,15 @@ class Session:
                 if self.tree.journal is not None:
                     telling = Telling(self.database, self.root, self.connection)
                 if self.changed:
-                    held.enter_context(self.database._turn)
+                    turn.take()
                 if telling is not None:
                     telling.begin()
                 if self.frozen:
                     self._check_frozen()
                 made = self._manager.get()
                 made.user, made.description = above_text(self.exact.keys()), note
-                with self._publishing(), unmerged(self.exact.keys()):
+                many_writers = self.database._storage.many_writers
+                with self._publishing() if many_writers else _NOTHING, unmerged(self.exact.keys()):
                     self._manager.commit()
             except CommitInDoubtError as error:
                 self.database._give_up(error)
@@ -376,8 +396,10 @@ class Session:
                 self._ended = True
                 return
             # What was committed stays so, even if the server that it was sent to is gone by now.
-            with suppress(DisconnectedError):
+            try:  # noqa: SIM105 - suppress() takes a while
                 self._begin()
+            except DisconnectedError:
+                pass
             if telling is not None:
                 telling.tell()
 
@@ -404,7 +426,7 @@ class Session:
             If a sweep has taken it before.
         """
         written = [each for each in self.tree.stage.written if isinstance(each[1], str)]
-        if not self.database._storage.many_writers or not written:
+        if not written:
             yield
             return
         with self.database._storage.publishing():
@@ -544,6 +566,29 @@ def following(tid: bytes) -> bytes:
 def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None:
     if undos and undos[-1] is undo:
         undos.pop()
+
+
+# The context of a commit that no other process can disturb.
+_NOTHING = nullcontext()
+
+
+class _Turn:
+    """Context manager in whose block a lock may be taken, which is released at its end."""
+
+    __slots__ = ("_is_taken", "_lock")
+
+    def __init__(self, lock: LimitedLock) -> None:
+        self._lock, self._is_taken = lock, False
+
+    def take(self) -> None:
+        self._is_taken = self._lock.acquire()
+
+    def __enter__(self) -> _Turn:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._is_taken:
+            self._lock.release()
 
 
 class _StagePart:

@@ -276,6 +276,15 @@ class Backend(ABC):
         Raise ``DamagedError`` if the array is missing or shorter than it should be.
         """
 
+    def read_summed(self, locator: Any, first_row: int, out: np.ndarray[Any, Any]) -> int | None:
+        """Do what :meth:`read_into` does, and return the CRC-32 (ISO 3309) of the bytes of *out* then.
+
+        The core asks for large arrays by it. Override it if they come bit by bit, as over a network, so that
+        they are summed while one waits for more. None, as the default says, is for nothing done:
+        :meth:`read_into` is called.
+        """
+        return None
+
     def read_selection(self, locator: Any, selection: tuple[slice, ...], out: np.ndarray[Any, Any]) -> None:
         """Fill *out*, C-contiguous, with ``array[selection]``, of which only a part of each row is wanted.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -201,28 +202,43 @@ class ObjectStore:
             raise DamagedError(f"{self.where(key)} ends too early")
         return data
 
-    def read_into(self, key: str, start: int, out: Bytes) -> None:
+    def read_into(self, key: str, start: int, out: Bytes, *, is_rest: bool = False) -> int:
         """Fill *out* with the bytes of an object from *start* on, piece by piece as they come.
+
+        If *is_rest*, they are all that the object has from there on: it is then asked for as a whole if that
+        is little more. Returns their CRC-32, which is computed while one waits for more of them.
 
         Raises
         ------
         DamagedError, UnavailableError
             As :meth:`get_range`.
         """
-
-        def read() -> int:
-            options = {"range": (start + first, start + last)}
-            at = first
-            for piece in self._obstore.get(self.native, key, options=options).stream(_PIECE_BYTES):
-                data = np.frombuffer(piece, np.uint8)
-                out[at : at + len(data)] = data
-                at += len(data)
-            return at
-
+        if is_rest and start <= _PIECE_BYTES and len(out) <= _STREAM_BYTES:
+            return self._stream(key, {}, out, 0, skip=start)
+        summed = 0
         for first in range(0, len(out), _STREAM_BYTES):
-            last = min(first + _STREAM_BYTES, len(out))
-            if self._ask("read", key, read) != last:
-                raise DamagedError(f"{self.where(key)} ends too early")
+            part = out[first : first + _STREAM_BYTES]
+            options = {"range": (start + first, start + first + len(part))}
+            summed = self._stream(key, options, part, summed)
+        return summed
+
+    def _stream(self, key: str, options: dict[str, Any], out: Bytes, summed: int, skip: int = 0) -> int:
+        """Fill *out* with what is answered, but for the first *skip* bytes of it; the sum, with *summed*."""
+
+        def read() -> tuple[int, int]:
+            at, running = -skip, summed
+            for piece in self._obstore.get(self.native, key, options=options).stream(_PIECE_BYTES):
+                low = max(at, 0)
+                data = np.frombuffer(piece, np.uint8)[low - at :][: len(out) - low]
+                out[low : low + len(data)] = data
+                running = zlib.crc32(out[low : low + len(data)].data, running)
+                at += len(piece)
+            return at, running
+
+        size, running = self._ask("read", key, read)
+        if size != len(out):
+            raise DamagedError(f"{self.where(key)} ends too early")
+        return running
 
     def size(self, key: str) -> int | None:
         """Size of an object in bytes, or None if it is missing."""

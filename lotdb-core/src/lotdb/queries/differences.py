@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import eq
 from typing import Any, Literal
 
 from lotdb.content.defaults import POLICY
@@ -17,6 +18,8 @@ from lotdb.queries.row_ranges import differing_rows
 from lotdb.records import Children, Entry
 from lotdb.records.children import all_items
 from lotdb.records.entries import children_of, is_same_entry, own_of, record_of, type_of
+from lotdb.records.identity import is_same_stored
+from lotdb.segments.layout import Segment
 from lotdb.segments.payload_record import PLACE, PayloadRecord, is_payload
 from lotdb.tree.graft import check_node
 from lotdb.tree.node import Node
@@ -152,6 +155,9 @@ class _Comparison:
     def __init__(self, a: Node, b: Node) -> None:
         self._a, self._b = a, b
         self._old, self._new = a._tree, b._tree
+        #: Whether both are of one database: a record or an array has the same id in both then.
+        self._by_id = self._old.database is not None and self._old.database is self._new.database
+        self._is_unchanged = self._old.unchanged_until(self._new)
         self._removed: list[tuple[str, Entry]] = []
         self._added: list[tuple[str, Entry]] = []
 
@@ -163,7 +169,7 @@ class _Comparison:
             path, was, now, depth = stack.pop()
             self._old.check()
             self._new.check()
-            if is_same_entry(was, now):
+            if is_same_entry(was, now) or self._is_unchanged(was, now):
                 continue
             yield from self._nodes(path, was, now)
             old, new = children_of(was), children_of(now)
@@ -198,10 +204,14 @@ class _Comparison:
                 self._added.append((_below(path, now[0]), now[1]))
                 now = next(afters, None)
             else:
-                if not is_same_entry(was[1], now[1]):
+                if not (is_same_entry(was[1], now[1]) or self._is_unchanged(was[1], now[1])):
                     both.append((_below(path, now[0]), was[1], now[1]))
                 was, now = next(befores, None), next(afters, None)
         return both
+
+    def _is_same(self, was: Any, now: Any) -> bool:
+        """Whether two stored values are the same."""
+        return values.is_same(was, now) or (self._by_id and is_same_stored(was, now))
 
     # -- one node ----------------------------------------------------------------------------------
 
@@ -219,7 +229,7 @@ class _Comparison:
             elif is_payload(old[name]) or is_payload(new[name]):
                 yield self._one_sided("removed", path, name, old[name])
                 yield self._one_sided("added", path, name, new[name])
-            elif not values.is_same(old[name], new[name]):
+            elif not self._is_same(old[name], new[name]):
                 yield Difference(
                     "default_changed" if name in POLICY else "attribute_changed",
                     path,
@@ -250,12 +260,13 @@ class _Comparison:
         return Payload(node, name, decode_record(node, name, stored))
 
     def _payloads(self, path: str, name: str, was: Any, now: Any) -> Iterator[Difference]:
-        if values.is_same(was, now):
+        if self._is_same(was, now):
             return
         before = self._payload(path, name, was, is_old=True)
         after = self._payload(path, name, now, is_old=False)
         fields = tuple(field for field in _FIELDS if not values.is_same(was[PLACE[field]], now[PLACE[field]]))
-        rows = differing_rows(_record(was), self._old.stage, _record(now), self._new.stage)
+        same = is_same_stored if self._by_id else eq
+        rows = differing_rows(_record(was), self._old.stage, _record(now), self._new.stage, same)
         if rows or fields:
             yield Difference(
                 "payload_changed", path, name=name, before=before, after=after, rows=rows, fields=fields
@@ -279,11 +290,11 @@ class _Comparison:
     def _moved(self) -> list[tuple[str, str, Entry, Entry]]:
         """The old and the new path, and the entries, of nodes that were taken from one place to another."""
         left: dict[Any, tuple[str, Entry]] = {}
-        for path, entry, identity in _looked_at(self._removed, self._old):
+        for path, entry, identity in _looked_at(self._removed, self._old, self._by_id):
             left.setdefault(identity, (path, entry))
         moved: list[tuple[str, str, Entry, Entry]] = []
         inside: str | None = None
-        for path, entry, identity in _looked_at(self._added, self._new):
+        for path, entry, identity in _looked_at(self._added, self._new, self._by_id):
             if inside is not None and path.startswith(inside):
                 continue
             if identity in left:
@@ -293,14 +304,14 @@ class _Comparison:
         return moved
 
 
-def _looked_at(tops: list[tuple[str, Entry]], tree: Tree) -> Iterator[tuple[str, Entry, Any]]:
+def _looked_at(tops: list[tuple[str, Entry]], tree: Tree, by_id: bool) -> Iterator[tuple[str, Entry, Any]]:
     """The nodes at and below *tops* that can be told apart by what is stored of them, with their identity."""
     left = _MOST_LOOKED_AT
     stack = list(reversed(tops))
     while stack and left > 0:
         path, entry = stack.pop()
         left -= 1
-        identity = _identity(entry)
+        identity = _identity(entry, by_id)
         if identity is not None:
             yield path, entry, identity
         children = children_of(entry)
@@ -314,16 +325,21 @@ def _looked_at(tops: list[tuple[str, Entry]], tree: Tree) -> Iterator[tuple[str,
             tree.trim_cache()
 
 
-def _identity(entry: Entry) -> Any:
+def _identity(entry: Entry, by_id: bool) -> Any:
     """What tells the node of *entry* wherever it stands: its record, or the payloads of a packed leaf."""
     record = record_of(entry)
     if record is not None:
-        return id(record)
+        return (by_id and record._p_oid) or id(record)
     segments = []
     for stored in entry[2:]:
         if is_payload(stored):
-            segments += [tuple(segment) for segment in _record(stored).segments]
+            segments += [_segment(segment, by_id) for segment in _record(stored).segments]
     return tuple(segments) or None
+
+
+def _segment(segment: Segment, by_id: bool) -> Any:
+    oid = getattr(segment.locator, "_p_oid", None) if by_id else None
+    return (oid or segment.locator, *segment[1:5])
 
 
 def _named(entry: Entry) -> dict[str, Any]:

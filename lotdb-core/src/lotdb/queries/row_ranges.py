@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import eq
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,16 @@ _MOST_RANGES = 1000
 
 
 def differing_rows(
-    one: PayloadRecord, mine: Stage, other: PayloadRecord, theirs: Stage
+    one: PayloadRecord,
+    mine: Stage,
+    other: PayloadRecord,
+    theirs: Stage,
+    same: Callable[[Any, Any], bool] = eq,
 ) -> tuple[tuple[int, int], ...]:
     """The ranges of rows that differ, from the first row to before the last, in order.
 
-    Rows that only one of the two has differ; all do if the two have rows of different types or shapes.
+    *same* tells whether two locators name the same array. Rows that only one of the two has differ; all do
+    if the two have rows of different types or shapes.
     """
     most = max(one.rows, other.rows)
     layout = one.layout
@@ -37,7 +43,7 @@ def differing_rows(
     ranges = _Ranges()
     if layout.row_bytes:
         step = max(1, _BLOCK_BYTES // layout.row_bytes)
-        for first, last in _unlike(one.segments, other.segments, common):
+        for first, last in _unlike(one.segments, other.segments, common, same):
             for start in range(first, last, step):
                 stop = min(start + step, last)
                 rows = _read(one, mine, start, stop), _read(other, theirs, start, stop)
@@ -70,12 +76,14 @@ def _read(record: PayloadRecord, stage: Stage, first: int, last: int) -> np.ndar
     return np.ascontiguousarray(out).view(np.uint8).reshape(last - first, record.layout.row_bytes)
 
 
-def _unlike(one: tuple[Segment, ...], other: tuple[Segment, ...], rows: int) -> Iterator[tuple[int, int]]:
+def _unlike(
+    one: tuple[Segment, ...], other: tuple[Segment, ...], rows: int, same: Callable[[Any, Any], bool]
+) -> Iterator[tuple[int, int]]:
     """The ranges of the first *rows* rows that do not lie in the same place of the same array."""
     first = 0
     pending: tuple[int, int] | None = None
     for mine, theirs, length in _side_by_side(one, other, rows):
-        is_same = mine is not None and theirs is not None and mine == theirs
+        is_same = mine[1] == theirs[1] and same(mine[0], theirs[0])
         if is_same:
             if pending is not None:
                 yield pending

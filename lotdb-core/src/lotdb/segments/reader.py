@@ -52,6 +52,16 @@ FETCHED_BYTES = 8 << 20
 BATCH = 256
 
 
+class _Window(NamedTuple):
+    """What a window is read from, whose blocks are checked; *scratch* is in the processor's cache already."""
+
+    backend: Backend
+    layout: Layout
+    segment: Segment
+    blocks: Blocks
+    scratch: Array
+
+
 class Reader:
     """Reads segments, whether they are stored or wait in a pack.
 
@@ -328,19 +338,23 @@ class Reader:
             if blocks.unseen and blocks.has_unseen(skip, len(out)):
                 self._read_checked(backend, layout, segment, blocks, skip, out)
                 return
-        in_parts = is_whole and backend.reads_in_parts and out.nbytes >= THREADED_BYTES
+        is_large = is_whole and out.nbytes >= THREADED_BYTES
+        in_parts = is_large and backend.reads_in_parts
+        summed: int | None = None
         try:
-            if in_parts:
+            if is_large:
+                summed = backend.read_summed(segment.locator, first, out)
+            if summed is None and in_parts:
                 summed = read_summed(
                     lambda row, block: backend.read_into(segment.locator, first + row, block), out
                 )
-            else:
+            elif summed is None:
                 backend.read_into(segment.locator, first, out)
         except MemoryError:
             raise
         except Exception as error:
             self._raise_as_read_error(backend, segment.locator, error)
-        if is_whole and (summed if in_parts else checksum(out)) != segment.checksum:
+        if is_whole and (checksum(out) if summed is None else summed) != segment.checksum:
             raise self._checksum_error(layout, segment)
 
     def _read_checked(
@@ -358,29 +372,17 @@ class Reader:
             return
         self._scratch = _NO_ROOM  # it is in use: a backend may read from this database, too
         try:
+            window = _Window(backend, layout, segment, blocks, scratch)
             if is_small:
-                self._read_blocks(backend, layout, segment, blocks, begin, stop, skip, out, scratch)
+                self._read_blocks(window, begin, stop, skip, out)
             else:
-                self._read_around(backend, layout, segment, blocks, begin, stop, skip, out, scratch)
+                self._read_around(window, begin, stop, skip, out)
         finally:
             self._scratch = scratch
 
-    def _read_blocks(
-        self,
-        backend: Backend,
-        layout: Layout,
-        segment: Segment,
-        blocks: Blocks,
-        begin: int,
-        stop: int,
-        skip: int,
-        out: Array,
-        scratch: Array,
-    ) -> None:
-        """Check the blocks of rows *begin* to *stop* and fill *out* with their rows from *skip* on.
-
-        They are read to *scratch*, memory that is in the processor's cache already.
-        """
+    def _read_blocks(self, window: _Window, begin: int, stop: int, skip: int, out: Array) -> None:
+        """Check the blocks of rows *begin* to *stop* and fill *out* with their rows from *skip* on."""
+        backend, layout, segment, blocks, scratch = window
         rows = np.ndarray((stop - begin, *layout.row_shape), layout.dtype, scratch)
         self._ask(backend, segment, begin, rows)
         if not blocks.check(begin, scratch[: rows.nbytes]):
@@ -391,28 +393,18 @@ class Reader:
         else:
             copy_rows(rows, out)
 
-    def _read_around(
-        self,
-        backend: Backend,
-        layout: Layout,
-        segment: Segment,
-        blocks: Blocks,
-        begin: int,
-        stop: int,
-        skip: int,
-        out: Array,
-        scratch: Array,
-    ) -> None:
-        """As :meth:`_read_blocks`, but only the blocks at the edges are read to *scratch*, if they are cut.
+    def _read_around(self, window: _Window, begin: int, stop: int, skip: int, out: Array) -> None:
+        """As :meth:`_read_blocks`, but only the blocks at the edges are read to the scratch, if they are cut.
 
         All others are read to where they belong; and those too, if they were right.
         """
+        backend, layout, segment, blocks, _ = window
         step, end = blocks.step, skip + len(out)
         low, high, last = skip, end, end // step * step
         if begin < skip and blocks.has_unseen(begin, 1):
             low = begin + step
             head = out[: low - skip]
-            self._read_blocks(backend, layout, segment, blocks, begin, low, skip, head, scratch)
+            self._read_blocks(window, begin, low, skip, head)
         if end < stop and blocks.has_unseen(last, 1):
             high = last
         if low < high:
@@ -423,7 +415,7 @@ class Reader:
                 raise self._checksum_error(layout, segment)
         if high < end:
             tail = out[high - skip :]
-            self._read_blocks(backend, layout, segment, blocks, high, stop, high, tail, scratch)
+            self._read_blocks(window, high, stop, high, tail)
 
     def _ask(self, backend: Backend, segment: Segment, skip: int, out: Array) -> None:
         """Fill *out* with rows of *segment*, which are not checked."""

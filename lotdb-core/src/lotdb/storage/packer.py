@@ -36,6 +36,24 @@ class _Reachable(GC):
             if not self.anew:
                 raise
 
+    def findReachableFromFuture(self) -> None:
+        """Mark what later records refer to, also if nothing referred to it at the time of the pack.
+
+        ZODB takes it that what was once unreachable stays so. What was deleted may be brought back.
+        """
+        super().findReachableFromFuture()
+        position = self.packpos
+        while position < self.eof:
+            transaction = self._read_txn_header(position)
+            stop = position + transaction.tlen
+            position += transaction.headerlen()
+            while position < stop:
+                header = self._read_data_header(position)
+                there = [oid for oid in self.findrefs(position) if oid in self.oid2curpos]
+                self.findReachableAtPacktime(there)
+                position += header.recordlen()
+            position += 8
+
 
 class SealingPacker(FileStoragePacker):
     """Copies the transactions that are kept; ``end`` is where the packed file ends.

@@ -6,9 +6,8 @@ transactions when it is asked for its history, and both sides of a conflict. Its
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Set
 from typing import Any, NoReturn
 
 from ZODB.FileStorage import FileStorage
@@ -91,18 +90,24 @@ def refuse_unmerged(oid: bytes, serials: tuple[bytes, ...] | None = None) -> Non
         raise ConflictError(oid=oid, serials=serials)
 
 
-@contextlib.contextmanager
-def unmerged(oids: Set[bytes]) -> Iterator[None]:
+class unmerged:
     """While this thread commits, let a conflict about one of *oids* be one, whatever could be merged.
 
     ZODB forgets that a transaction depends on a record if it changes that record as well.
     """
-    before = getattr(_unmerged, "oids", ())
-    _unmerged.oids = oids
-    try:
-        yield
-    finally:
-        _unmerged.oids = before
+
+    __slots__ = ("_before", "_oids")
+
+    def __init__(self, oids: Set[bytes]) -> None:
+        self._oids = oids
+        self._before: Set[bytes] = frozenset()
+
+    def __enter__(self) -> None:
+        self._before = getattr(_unmerged, "oids", self._before)
+        _unmerged.oids = self._oids
+
+    def __exit__(self, *exc_info: object) -> None:
+        _unmerged.oids = self._before
 
 
 def _refuse(what: str) -> NoReturn:

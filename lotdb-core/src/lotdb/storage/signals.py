@@ -26,7 +26,8 @@ class uninterrupted:
     An exception raised by a signal handler between two lines of ZODB's commit leaves a lock held for good.
     Masking the signal is not enough: another thread may receive it, and Python then still runs the handler
     in the main thread. So the handlers themselves are replaced by one that takes notes; when the block is
-    left they are put back and called with what came, each signal once.
+    left they are put back and called with what came, each signal once. A block within another one leaves that
+    to it.
 
     Outside the main thread it does nothing, as Python runs no handler there. A signal without a Python
     handler keeps its effect: a process that is killed at any moment loses nothing.
@@ -56,6 +57,8 @@ class uninterrupted:
 
     def _replace(self, signum: int) -> None:
         handler = _get_handler(signum)
+        if getattr(handler, "__func__", None) is uninterrupted._note:
+            return  # in the block of another one, which takes the notes
         if callable(handler):
             self._replaced.append((signum, handler))
             _set_handler(signum, self._note)

@@ -306,7 +306,9 @@ class RelationalStorage(Storage):
 
     def has_moment(self, tid: bytes) -> bool:
         """Whether no pack has gone, or is going, through a later transaction."""
-        return self.horizon() <= int(u64(tid))
+        # That of a database that this one is a copy of left its mark on transactions only.
+        packed = self.ask(f'SELECT MAX(tid) FROM "transaction" WHERE packed = {self.true}')
+        return max(self.horizon(), int(packed or 0)) <= int(u64(tid))
 
     def packed(self, base: Any) -> None:
         """Called at the end of a pack, to give space back."""

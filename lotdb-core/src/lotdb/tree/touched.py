@@ -17,6 +17,9 @@ __all__ = ["Touched"]
 # Of more marks nobody keeps track: then every place counts as changed.
 MOST = 100_000
 
+# One for all, as it is seldom needed, and each transaction has marks of its own.
+_LOCK = threading.Lock()
+
 
 class Placed(Protocol):
     """A node, as far as it matters here."""
@@ -32,13 +35,12 @@ class Touched:
     key of a child that has come, gone, or become another one.
     """
 
-    __slots__ = ("_lock", "_marks", "_paths", "_too_many", "_tops", "mark")
+    __slots__ = ("_marks", "_paths", "_too_many", "_tops", "mark")
 
     def __init__(self) -> None:
         self._marks: deque[tuple[Placed, str | None]] = deque(maxlen=MOST)
         #: What each write calls, so it is a call of C code alone.
         self.mark = self._marks.append
-        self._lock = threading.Lock()
         self._paths: set[tuple[str, ...]] = set()  # the nodes that were written to, and all above them
         self._tops: set[tuple[str, ...]] = set()  # at and below these, nothing is as it was
         self._too_many = False
@@ -48,7 +50,7 @@ class Touched:
 
         What a rollback has taken back still counts.
         """
-        with self._lock:
+        with _LOCK:
             self._sort()
             return (
                 self._too_many

@@ -37,6 +37,10 @@ class Pinned(Protocol):
         """Called when a commit or a savepoint may have moved files."""
 
 
+def _differs(one: Entry, other: Entry) -> bool:
+    return False
+
+
 class Tree:
     """A tree in memory; the tree of a database's connection overrides what differs there."""
 
@@ -177,6 +181,13 @@ class Tree:
 
     def peek(self, record: Any) -> Any:
         """The stored state of *record*, if it is not in memory; else None. It is not put into memory."""
+
+    def unchanged_until(self, later: Tree) -> Callable[[Entry, Entry], bool]:
+        """What tells of an entry of this tree and one of *later*, another state of it, that nothing differs.
+
+        False says nothing.
+        """
+        return _differs
 
     def past(self, when: Any) -> AbstractContextManager[Any]:
         """The tree as it was at the moment *when*, if it is in a database; see ``tree/revive.py``."""

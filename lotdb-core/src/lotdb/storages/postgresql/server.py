@@ -197,6 +197,11 @@ class PostgresqlStorage(RelationalStorage):
         session.limit(STATEMENT_S)
         return session
 
+    def change(self, *statements: str) -> None:
+        """All statements at once, which the server does in one transaction."""
+        with contextlib.closing(self.ask_connection()) as session, session.cursor() as cursor:
+            cursor.execute("; ".join(statements))
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[Any]:
         """A cursor in a transaction of its own, which the server sends some rows at a time."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["ConvertReport"]
+__all__ = ["ConvertReport", "Progress"]
+
+#: Called with how much is done, of how much, and with what was done last.
+Progress = Callable[[int, int, str], object]
 
 
 @dataclass

@@ -14,10 +14,9 @@ from ZODB.Connection import TransactionMetaData
 from ZODB.utils import p64, u64, z64
 
 from lotdb.backups.appearing import appearing, refuse_existing
-from lotdb.converting.arrays import Arrays
-from lotdb.converting.commits import Commit, all_commits, newest
-from lotdb.converting.convert import Progress
-from lotdb.converting.report import ConvertReport
+from lotdb.converting.convert_report import ConvertReport, Progress
+from lotdb.converting.moved_arrays import Arrays
+from lotdb.converting.source_commits import Commit, all_commits, newest
 from lotdb.database import LOTDB
 from lotdb.database.choosing import choose, mark, where_is
 from lotdb.database.moments import open_moment
