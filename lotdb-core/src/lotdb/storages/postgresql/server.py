@@ -209,13 +209,6 @@ class PostgresqlStorage(RelationalStorage):
             session.set_session(isolation_level="REPEATABLE READ", readonly=True)
             yield Rows(session)
 
-    def change(self, *statements: str) -> None:
-        """In a session of its own."""
-        with contextlib.closing(self._connect()) as session, session.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-            session.commit()
-
     # -- other processes ---------------------------------------------------------------------------
 
     def hold(self, tid: bytes | None) -> None:
