@@ -48,6 +48,7 @@ ROOMS = {
         "node_api",
         "database",
         "backups",
+        "salvaging",
         "upgrading",
         "converting",
         "public",

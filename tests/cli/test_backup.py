@@ -52,3 +52,15 @@ def test_arrays_outside_go_where_the_command_says(database, printed, lotdb, tmp_
     assert "lie in a store outside" in err
     printed("backup", database, tmp_path / "other", "--setting", here, "--to", there)
     assert "4" in printed("cat", tmp_path / "other", "far", "--setting", there)
+
+
+def test_salvage_lists_what_is_lost(database, lotdb, printed, tmp_path):
+    assert "0 losses" in printed("salvage", database, tmp_path / "whole")
+    blob = max((tmp_path / "results").rglob("*.blob"), key=lambda path: path.stat().st_size)
+    blob.unlink()
+    code, out, err = lotdb("salvage", database, tmp_path / "new")
+    assert (code, err) == (1, "")
+    assert "lost: sensor/capture_0 'imu'" in out
+    code, out, _ = lotdb("salvage", database, tmp_path / "other", "--json")
+    assert code == 1
+    assert {note["name"] for note in json.loads(out)["lost"]} >= {"imu"}

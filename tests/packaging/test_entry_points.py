@@ -41,8 +41,10 @@ def test_installed_distribution_registers_its_plugins(name):
 
 
 def test_no_two_entry_points_share_a_module():
-    # pluggy refuses to register one module object under two names
-    modules = [module for entries in REGISTERED.values() for _, _, module in entries]
+    # But for the storages: what is loaded for one would show as loaded for the others, too.
+    modules = [
+        module for entries in REGISTERED.values() for group, _, module in entries if group != "lotdb.storage"
+    ]
     assert len(modules) == len(set(modules))
 
 

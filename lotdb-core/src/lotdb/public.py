@@ -72,6 +72,8 @@ from lotdb.queries.conditions import attr, payload
 from lotdb.queries.diff import diff
 from lotdb.registry.listing import PluginInfo
 from lotdb.registry.registry import Plugins, plugins
+from lotdb.salvaging.findings import SalvageNote, SalvageReport
+from lotdb.salvaging.salvaged import salvage
 from lotdb.storage.parts import open_part
 from lotdb.tree.changes import Change, Changes, PayloadInfo
 from lotdb.upgrading.report import UpgradeNote, UpgradeReport
@@ -140,6 +142,8 @@ __all__ = [
     "ReadOnlyError",
     "RenamedArgumentError",
     "RenamedError",
+    "SalvageNote",
+    "SalvageReport",
     "Savepoint",
     "SourceFile",
     "StaleNodeError",
@@ -171,5 +175,6 @@ __all__ = [
     "plugins",
     "read_many",
     "restore",
+    "salvage",
     "upgrade",
 ]

@@ -11,12 +11,14 @@ from typing import Any
 
 from lotdb.backups.named import Named
 from lotdb.backups.payload_files import Payloads
+from lotdb.backups.recorded import Recorded, recorded
 from lotdb.backups.target import Target
 from lotdb.database import LOTDB
 from lotdb.database.copied import BackupReport, Progress
 from lotdb.database.opened import Opened
 from lotdb.errors import DamagedError, InvalidOptionError, system_errors
 from lotdb.segments.backends import Backends
+from lotdb.storage import SafeFileStorage
 from lotdb.storage.committed import Committed, committed, records_from
 from lotdb.storage.durable import Disk, disk_for
 from lotdb.storage.folder import DatabaseFolder
@@ -91,27 +93,38 @@ def _held(database: Opened) -> Iterator[None]:
 def _copy(
     database: LOTDB, target: Target, disk: Disk, configs: Mapping[str, Any], progress: Progress | None
 ) -> BackupReport:
+    storage = database._storage.opened
+    if not isinstance(storage, SafeFileStorage):
+        target.prepare(None)
+        with recorded(database, target) as found:
+            report = _write(database, found, found, target, disk, configs, progress, is_last=True)
+        assert report is not None
+        return report
     for attempt in range(1, _ATTEMPTS + 1):
         database._follow()
-        with committed(database._zodb.storage) as source:
-            report = _attempt(database, source, target, disk, configs, progress, attempt == _ATTEMPTS)
+        with committed(storage) as source:
+            new = _News(database, source, target)
+            is_last = attempt == _ATTEMPTS
+            report = _write(database, source, new, target, disk, configs, progress, is_last=is_last)
         if report is not None:
+            target.take_index(database._data_file + ".index", source.end)
             return report
     raise AssertionError("unreachable")
 
 
-def _attempt(
+def _write(
     database: LOTDB,
-    source: Committed,
+    source: Committed | Recorded,
+    new: _News | Recorded,
     target: Target,
     disk: Disk,
     configs: Mapping[str, Any],
     progress: Progress | None,
+    *,
     is_last: bool,
 ) -> BackupReport | None:
-    """Copy what *source* has; None if a pack has taken something away meanwhile."""
+    """Copy what is *new* in *source*; None if a pack has taken something away meanwhile."""
     commit = source.end.tid.hex()
-    new = _News(database, source, target)
     if new.nothing:
         return BackupReport(commit)
     target.prepare(source.end)
@@ -132,9 +145,8 @@ def _attempt(
     if payloads.missing and source.is_replaced and not is_last:
         return None
     target.note(source.end)
-    write = target.replace if new.anew else target.append
+    write = target.replace if new.replaces else target.append
     write(source, lambda count: payloads.tell(count, target.folder.data_file))
-    target.take_index(database._data_file + ".index", source.end)
     return BackupReport(
         commit,
         commits=new.commits,
@@ -153,7 +165,7 @@ class _News:
     Attributes
     ----------
     anew : bool
-        Whether the data file of the copy has to be replaced.
+        Whether all records have to be copied.
     named : Named
         The payloads that the new records name.
     commits, tree_bytes : int
@@ -165,8 +177,13 @@ class _News:
         self._source, self._target = source, target
         self.anew = not (target.is_beginning_of(source) and self._read_rest())
         if self.anew:
-            target.check_is_ours(source)
+            target.check_is_ours(source.end.tid)
             self._read_all()
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the data file of the copy has to be replaced."""
+        return self.anew
 
     @property
     def nothing(self) -> bool:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ZODB.blob import FilesystemHelper
 from ZODB.POSException import POSKeyError
 
 from lotdb.backups.named import Named
@@ -18,7 +19,7 @@ from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.segments.backends import Backends
 from lotdb.storage.durable import Disk
-from lotdb.storage.folder import DatabaseFolder
+from lotdb.storage.folder import LAYOUT, DatabaseFolder
 from lotdb.storage.parts import check_folder, read_part
 from lotdb.values import values
 
@@ -110,16 +111,16 @@ class Payloads:
 
     def _blobs(self, named: Named) -> Iterator[tuple[str, str]]:
         """Path of each blob's file, and its place in the copy."""
-        storage: Any = self._database._zodb.storage
-        start = len(storage.blob_dir)
+        storage: Any = self._database._storage.opened
+        places = FilesystemHelper(self._folder.blobs, LAYOUT)
         for oid, tid, has_file in named.blobs():
             try:
                 path = storage.loadBlob(oid, tid)
-            except POSKeyError:
+            except POSKeyError as error:
                 if has_file:
-                    self.missing.append(storage.fshelper.getBlobFilename(oid, tid))
+                    self.missing.append(str(error.args[0]).removeprefix("No blob file at "))
                 continue
-            yield path, self._folder.blobs + path[start:]
+            yield path, places.getBlobFilename(oid, tid)
 
     def _size(self, named: Named, backends: list[Backend]) -> int:
         """How many bytes those files have that are not there yet."""

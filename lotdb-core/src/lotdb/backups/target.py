@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from zc.lockfile import LockError, LockFile
 
@@ -29,6 +30,23 @@ from lotdb.storage.transactions import DataFile, NotWholeError, time_of
 from lotdb.storage.watermark import EMPTY, End, Watermark, create_watermark
 
 __all__ = ["Target"]
+
+
+class Source(Protocol):
+    """What becomes the data file of the copy, or its end."""
+
+    @property
+    def descriptor(self) -> int:
+        """A file with what stands in the data file from position :attr:`base` on."""
+
+    @property
+    def base(self) -> int:
+        """Where in the data file that begins."""
+
+    @property
+    def end(self) -> End:
+        """Where the data file then ends."""
+
 
 #: Called with the number of bytes that were copied, after each block.
 Copied = Callable[[int], object]
@@ -51,8 +69,8 @@ class Target:
         self._disk = disk
         self._id = database_id
         self._note = folder.data_file + ".backup"
-        #: Where a data file is written that is to replace the one that is there.
-        self._copy = folder.data_file + ".copy"
+        #: Where what is to become the data file, or its end, is written.
+        self.new_data_file = folder.data_file + ".copy"
         self.scratch = os.path.join(folder.blobs, "tmp")
         self._noted = self._read_note()
         self.end = self._find_end()
@@ -85,8 +103,10 @@ class Target:
 
     def _clear(self) -> None:
         """Remove what an interrupted backup has left, and make the folder for what is not whole."""
-        if is_there(self._copy):
-            os.remove(self._copy)
+        for suffix in ("", ".new", ".whole"):
+            path = self.new_data_file + suffix
+            if is_there(path):
+                os.remove(path)
         if check_folder(self.scratch):
             if os.listdir(self.scratch):
                 shutil.rmtree(self.scratch)
@@ -152,8 +172,8 @@ class Target:
         finally:
             os.close(descriptor)
 
-    def check_is_ours(self, source: Committed) -> None:
-        """Raise unless the copy may be replaced by *source*, which is not a continuation of it.
+    def check_is_ours(self, last: bytes) -> None:
+        """Raise unless the copy is as a backup left it, and has no commit after *last*, the database's last.
 
         Raises
         ------
@@ -163,10 +183,10 @@ class Target:
         end, path = self.end, self.folder.path
         if end is None:
             return
-        if end.tid > source.end.tid:
+        if end.tid > last:
             raise DatabaseExistsError(
                 f"the backup in {path} has commits up to {time_of(end.tid)}, and the database only up to"
-                f" {time_of(source.end.tid)}; nothing was changed: if the database has lost them, restore the"
+                f" {time_of(last)}; nothing was changed: if the database has lost them, restore the"
                 " backup, and otherwise name another folder"
             )
         # It ends in between if the backup was interrupted in its last step.
@@ -201,8 +221,8 @@ class Target:
 
     # -- what is written -----------------------------------------------------------------------------
 
-    def prepare(self, end: End) -> None:
-        """Make what a database consists of, but for the data file, which is to end at *end*.
+    def prepare(self, end: End | None) -> None:
+        """Make what a database consists of, but for the data file, which is to end at *end* if that is known.
 
         From here on, as long as there is no data file, an opening says what is missing in place of creating a
         new database.
@@ -221,29 +241,30 @@ class Target:
             with open_plain(folder.readers_file, "ab") as file:
                 disk.sync(file)
 
-    def note(self, end: End) -> None:
+    def note(self, end: End | None) -> None:
         """Write down that the copy ends where it does now, or at *end*; to be done before it is changed."""
-        self._noted = (self.end, end) if self.end is not None else (end,)
+        self._noted = tuple(each for each in (self.end, end) if each is not None)
         ends = [[each.size, each.tid.hex(), each.transactions] for each in self._noted]
         note = {"product": "lotdb", "database": self._id, "ends": ends}
         self._disk.write_file(self._note, json.dumps(note).encode() + b"\n")
         self._disk.sync_folder(self.folder.path)
 
-    def append(self, source: Committed, copied: Copied) -> None:
+    def append(self, source: Source, copied: Copied) -> None:
         """Add to the copy, which is the beginning of *source*, what follows in that."""
         assert self.end is not None
         with open_plain(self.folder.data_file, "r+b") as file:
             # What stands behind the last whole transaction is of a backup that was interrupted.
             os.ftruncate(file.fileno(), self.end.size)
-            length = source.end.size - self.end.size
-            copy_bytes(source.descriptor, file.fileno(), self.end.size, self.end.size, length, copied)
+            start, length = self.end.size - source.base, source.end.size - self.end.size
+            copy_bytes(source.descriptor, file.fileno(), start, self.end.size, length, copied)
             self._disk.sync(file)
         self._say_end(source.end)
 
-    def replace(self, source: Committed, copied: Copied) -> None:
+    def replace(self, source: Source, copied: Copied) -> None:
         """Put a copy of all of *source* in place of the data file that is there, if one is."""
         folder, disk = self.folder, self._disk
-        with open_plain(self._copy, "wb") as file:
+        whole = self.new_data_file + ".new"
+        with open_plain(whole, "wb") as file:
             copy_bytes(source.descriptor, file.fileno(), 0, 0, source.end.size, copied)
             disk.sync(file)
         with uninterrupted():
@@ -252,7 +273,7 @@ class Target:
                     os.remove(index)
             self._say_end(self.end or source.end, source.end)
             disk.sync_folder(folder.path)
-            os.replace(self._copy, folder.data_file)
+            os.replace(whole, folder.data_file)
             disk.sync_folder(folder.path)
             self._say_end(source.end)
 

@@ -1,4 +1,4 @@
-"""``lotdb backup`` and ``lotdb restore``: a copy of a database, and back."""
+"""``lotdb backup``, ``lotdb restore`` and ``lotdb salvage``: a copy of a database, back, and without one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 import click
 
-from lotdb.cli.screen import line, progress
+from lotdb.cli.screen import line, progress, waiting
 from lotdb.cli.targets import as_example, database_options, json_option, reading, settings_of
 from lotdb.cli.text import dump, emit, size_text
 
-__all__ = ["backup_command", "restore_command"]
+__all__ = ["backup_command", "restore_command", "salvage_command"]
 
 
 @click.command("backup", epilog=as_example("lotdb backup results /backups/results"))
@@ -69,3 +69,29 @@ def restore_command(backup: str, folder: str, name: str, no_verify: bool, as_jso
         emit(dump(asdict(report)))
     else:
         line(f"{folder} is a database, {size_text(report.tree_bytes + report.payload_bytes)}")
+
+
+@click.command("salvage", epilog=as_example("lotdb salvage damaged_results results"))
+@database_options
+@click.argument("target", type=click.Path())
+@json_option
+def salvage_command(database: str, name: str, settings: tuple[str, ...], target: str, as_json_: bool) -> int:
+    """Read what can be read of the damaged DATABASE into TARGET, a folder that does not exist.
+
+    DATABASE is only read. What is lost is listed, a line each, and the exit code is 1 then.
+    """
+    from lotdb import salvage
+
+    with waiting("reading what can be read"):
+        report = salvage(database, target, name=name, backends=settings_of(settings))
+    if as_json_:
+        emit(dump(asdict(report)))
+        return 0 if report.is_whole else 1
+    for note in report.lost:
+        line("lost: ", "red", str(note))
+    for part in report.unreadable:
+        line("not readable: ", "red", part)
+    for path in report.unplaced:
+        line("without its place: ", "yellow", path)
+    line(str(report))
+    return 0 if report.is_whole else 1

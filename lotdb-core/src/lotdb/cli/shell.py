@@ -43,6 +43,7 @@ COMMANDS = {
     "pack": ("cmd_upkeep", "Free the disk space of data that nothing can reach."),
     "backup": ("cmd_backup", "Copy a database, or what is new in it, while it is written."),
     "restore": ("cmd_backup", "Copy a backup to a new folder, and check it."),
+    "salvage": ("cmd_backup", "Read what can be read of a damaged database into a new one."),
     "convert": ("cmd_convert", "Copy a database into another storage."),
     "upgrade": ("cmd_upgrade", "Copy a database of lotdb 1.x into a new one."),
     "plugins": ("cmd_plugins", "List what is installed."),

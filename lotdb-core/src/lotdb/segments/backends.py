@@ -28,7 +28,7 @@ __all__ = ["Backends"]
 
 
 # What stands behind the database's name in names of files and folders that are not a backend's.
-_TAKEN = {"blobs", "end", "index", "lock", "lotdb", "old", "pack", "readers", "tmp"}
+_TAKEN = {"backup", "blobs", "copy", "end", "index", "lock", "lotdb", "old", "pack", "readers", "tmp"}
 
 
 class Backends:

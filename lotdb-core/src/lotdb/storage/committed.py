@@ -37,11 +37,15 @@ class Committed:
     ----------
     descriptor : int
         Of the file, for reading at places.
+    base : int
+        What stands at its beginning is that at the beginning of the data file.
     end : End
         Where it ends.
     file : DataFile
         Its transactions.
     """
+
+    base = 0
 
     def __init__(self, storage: SafeFileStorage, descriptor: int, end: End) -> None:
         self._storage = storage

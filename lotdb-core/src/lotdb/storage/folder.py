@@ -49,6 +49,8 @@ _FILES = (
     ".backup",
     ".backup.new",
     ".copy",
+    ".copy.new",
+    ".copy.whole",
     ".end",
     ".end.new",
     ".index",
