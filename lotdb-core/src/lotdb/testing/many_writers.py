@@ -210,8 +210,8 @@ class _Counting:
         """Kill one, and take note of all that it has said."""
         pid = self._pids.pop(name)
         os.kill(pid, signal.SIGKILL)
-        until = time.monotonic() + 50
-        while _is_alive(pid) and time.monotonic() < until:
+        until = time.monotonic() + 2
+        while _is_alive(pid) and time.monotonic() < until:  # it may not be reaped, and say nothing any more
             time.sleep(0.001)
         seen = -1
         while seen != self.done[name]:  # what it has said is in the pipe, and comes at once
