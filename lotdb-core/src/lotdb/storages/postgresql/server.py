@@ -148,8 +148,7 @@ class PostgresqlStorage(RelationalStorage):
             cursor.execute(
                 f"CREATE TABLE IF NOT EXISTS {HORIZON} (tid bigint NOT NULL);"
                 f"CREATE TABLE IF NOT EXISTS {_MARK} (format integer NOT NULL, complete boolean NOT NULL);"
-                f"INSERT INTO {_MARK} SELECT {_FORMAT}, FALSE WHERE NOT EXISTS (SELECT FROM {_MARK});"
-                f"CREATE TABLE IF NOT EXISTS {HORIZON} (tid bigint NOT NULL)"
+                f"INSERT INTO {_MARK} SELECT {_FORMAT}, FALSE WHERE NOT EXISTS (SELECT FROM {_MARK})"
             )
 
     def created(self) -> None:
