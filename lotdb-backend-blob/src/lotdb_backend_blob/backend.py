@@ -50,6 +50,12 @@ class BlobBackend(Backend):
     concurrent_reads = 1  # a local folder answers at once
     settings = SETTINGS
 
+    @classmethod
+    def settings_to_send(cls, config: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
+        store = config.get("store")
+        sent = {name: value for name, value in config.items() if name != "store"}
+        return {**sent, "store": cls.place_to_send(store, directory)} if store else sent
+
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
         self._plain = Files(context)

@@ -37,7 +37,7 @@ from lotdb_backend_zarr.fast import open_fast
 from lotdb_backend_zarr.members import FolderMembers, Members, ObjectMembers
 from lotdb_backend_zarr.settings import SETTINGS
 from lotdb_backend_zarr.shards import CHUNK_KEYS, Sharded, ShardReader, ShardWriter, chunk_key, places
-from lotdb_backend_zarr.store import StrictStore, local_folder, objects_at, open_store, store_to_send
+from lotdb_backend_zarr.store import StrictStore, local_folder, objects_at, open_store
 
 __all__ = ["ZarrBackend"]
 
@@ -73,7 +73,8 @@ class ZarrBackend(Backend):
 
     @classmethod
     def settings_to_send(cls, config: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
-        return store_to_send(config, directory)
+        store = config.get("store")
+        return {} if store is None else {"store": cls.place_to_send(store, directory)}
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)

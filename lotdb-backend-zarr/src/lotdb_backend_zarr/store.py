@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.parse import urlsplit
 
 from zarr.abc.store import ByteRequest, Store
 from zarr.storage import FsspecStore, LocalStore
 
-from lotdb import DamagedError, InvalidOptionError, MissingPluginError, ObjectStore, UnsupportedValueError
+from lotdb import DamagedError, InvalidOptionError, MissingPluginError, ObjectStore
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
     from zarr.core.buffer import BufferPrototype
 
-__all__ = ["StrictStore", "local_folder", "objects_at", "open_store", "store_to_send"]
+__all__ = ["StrictStore", "local_folder", "objects_at", "open_store"]
 
 # URLs of S3, which obstore opens; the others are left to fsspec.
 _S3 = re.compile("s3a?://")
@@ -154,33 +153,6 @@ def open_store(store: Any, folder: Path, *, read_only: bool, objects: ObjectStor
     if store is None or isinstance(store, str | os.PathLike):
         return LocalStore(folder if store is None else os.path.abspath(store), read_only=read_only)
     raise InvalidOptionError(f"store is {store!r}; use a zarr store, a path or a URL")
-
-
-def store_to_send(config: Mapping[str, Any], directory: Path) -> dict[str, Any]:
-    """What another process needs of the settings to open the same store: its URL, or its absolute path.
-
-    Raises
-    ------
-    UnsupportedValueError
-        If the store is an object, or its URL holds more than a place, which may be credentials.
-    """
-    store = config.get("store")
-    if store is None:
-        return {}
-    if isinstance(store, str) and "://" in store:
-        parts = urlsplit(store)
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise UnsupportedValueError(
-                "the URL of the store holds more than a place, which may be credentials, and does not go "
-                "into a reference; give them by the environment of each process"
-            )
-        return {"store": store}
-    if isinstance(store, str | os.PathLike):
-        return {"store": os.path.abspath(directory / store)}
-    raise UnsupportedValueError(
-        f"a store that is an object ({type(store).__name__}) does not go into a reference; open the database "
-        "with the path or the URL of the store"
-    )
 
 
 def local_folder(store: Store) -> Path | None:

@@ -86,7 +86,7 @@ def test_after_a_pack_the_records_are_copied_anew_and_the_payloads_are_kept(sour
 
 def test_packs_and_backups_in_any_order_leave_the_same_database(source, copy):
     rng = np.random.default_rng(5)
-    for number in range(6, 40):
+    for number in range(6, 30):
         what = rng.integers(8)
         if what < 4:
             fill(source, [number])

@@ -17,7 +17,7 @@ from lotdb.testing.faults import Countdown
 
 NAME = "lotdb.fs"
 # How many of the moments of a backup are tried; 0 for all.
-MOST = int(os.environ.get("LOTDB_KILLS", "8"))
+MOST = int(os.environ.get("LOTDB_KILLS", "6"))
 
 
 def in_child(work):

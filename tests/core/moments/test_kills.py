@@ -12,7 +12,7 @@ from lotdb import LOTDB, MomentGoneError
 
 WORKER = Path(__file__).with_name("killed_worker.py")
 # So many times it is killed; LOTDB_TEST_MOMENT_KILLS=1000 takes five minutes.
-KILLS = int(os.environ.get("LOTDB_TEST_MOMENT_KILLS", "12"))
+KILLS = int(os.environ.get("LOTDB_TEST_MOMENT_KILLS", "8"))
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 

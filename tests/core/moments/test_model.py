@@ -80,7 +80,7 @@ def check_moments(db, moments):
             assert picture(root) == seen
 
 
-few = settings(max_examples=12, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=8, suppress_health_check=list(HealthCheck))
 many = settings(max_examples=30, suppress_health_check=list(HealthCheck))
 
 

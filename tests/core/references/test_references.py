@@ -570,12 +570,26 @@ def test_a_relative_path_is_made_absolute(tmp_path, monkeypatch):
     assert (tmp_path / "arrays").is_dir()
 
 
+def test_settings_of_the_blob_backend_go_along(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = {"blob": {"store": "arrays", "cache_bytes": 1 << 20}}
+    with LOTDB("db", backends=settings) as db, db.connection() as root:
+        root.get_data_node("n").write_data(ROWS)
+        db.commit(root)
+        monkeypatch.chdir("/")
+        node = sent(root["n"])
+        assert node.read_data().tobytes() == ROWS.tobytes()
+        config = node._tree.stage.backend_of("blob").context.config
+        assert config == {"store": str(tmp_path / "arrays"), "cache_bytes": 1 << 20}
+
+
+@pytest.mark.parametrize("backend", ["blob", "zarr"])
 @pytest.mark.parametrize(
     "store",
     ["memory://key:secret@bucket/x", "memory://bucket/x?token=secret", "memory://bucket/x#secret"],
 )
-def test_what_may_hold_credentials_does_not_go_into_a_reference(tmp_path, store):
-    with LOTDB(tmp_path / "db", backends={"zarr": {"store": store}}) as db, db.connection() as root:
+def test_what_may_hold_credentials_does_not_go_into_a_reference(tmp_path, store, backend):
+    with LOTDB(tmp_path / "db", backends={backend: {"store": store}}) as db, db.connection() as root:
         root.get_node("n")
         db.commit(root)
         with pytest.raises(UnsupportedValueError, match="credentials") as caught:

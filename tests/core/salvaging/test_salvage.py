@@ -314,7 +314,7 @@ def untouched_ids(data_file, touched):
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
-    "seed", [*range(8), *(pytest.param(n, marks=pytest.mark.slow) for n in range(8, 40))]
+    "seed", [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 40))]
 )
 def test_what_was_not_touched_is_found_and_nothing_wrong_is_returned(whole, tmp_path, packed, seed):
     rng = random.Random(seed)

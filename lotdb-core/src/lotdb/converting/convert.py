@@ -44,7 +44,8 @@ def convert(
     name
         Name of the database in its folder, of the source and of the copy.
     payloads, backends
-        As of :class:`lotdb.LOTDB`, for the copy.
+        As of :class:`lotdb.LOTDB`, for the copy. If both name the same store elsewhere, its arrays stay, and
+        both databases use them.
     history
         False to copy the newest state only, as a pack leaves it. So it is as well if the storage of the copy
         cannot take commits with their ids.

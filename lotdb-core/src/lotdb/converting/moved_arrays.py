@@ -175,7 +175,8 @@ class Arrays:
     def _is_shared(self, backend: str) -> bool:
         """Whether both name the very same place outside of their folders, which then has the arrays."""
         mine, theirs = self._source._backends(backend), self._target(backend)
-        return mine.is_outside and dict(mine.context.config) == dict(theirs.context.config)
+        same = mine.context.store == theirs.context.store and mine.context.config == theirs.context.config
+        return same and mine.is_outside and theirs.is_outside
 
     def _write_one(self, backend: str, name: str, array: _Array) -> None:
         mine, theirs = self._source._backends(backend), self._target(backend)

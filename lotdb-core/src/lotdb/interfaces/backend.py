@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -212,6 +213,42 @@ class Backend(ABC):
                 "which of them hold credentials (see Backend.settings_to_send)"
             )
         return {}
+
+    @staticmethod
+    def place_to_send(place: Any, directory: Path) -> str:
+        """*place*, a setting that is a URL or a path, as it may go into references: for ``settings_to_send``.
+
+        Parameters
+        ----------
+        place
+            As the user gave it.
+        directory
+            Where a relative path begins.
+
+        Returns
+        -------
+        str
+            The URL, or the absolute path.
+
+        Raises
+        ------
+        UnsupportedValueError
+            If it is an object, or a URL that holds more than a place, which may be credentials.
+        """
+        if isinstance(place, str) and "://" in place:
+            parts = urlsplit(place)
+            if "@" in parts.netloc or parts.query or parts.fragment:
+                raise UnsupportedValueError(
+                    "the URL of a store holds more than a place, which may be credentials, and does not go "
+                    "into a reference; give them by the environment of each process"
+                )
+            return place
+        if isinstance(place, str | os.PathLike):
+            return os.fspath(os.path.abspath(directory / place))
+        raise UnsupportedValueError(
+            f"a store that is an object ({type(place).__name__}) does not go into a reference; open the "
+            "database with the path or the URL of the store"
+        )
 
     @classmethod
     def check_options(

@@ -1,4 +1,4 @@
-"""The same on SQLite: what was is there, by its id, a tag or a time, and comes back."""
+"""The same on SQLite and PostgreSQL: what was is there, by its id, a tag or a time, and comes back."""
 
 from datetime import timedelta
 
@@ -10,12 +10,16 @@ from tests.core.moments.test_model import check_moments, play
 from lotdb import LOTDB, ConflictError, MomentGoneError, MomentNotFoundError
 
 
-@pytest.fixture
-def opening(folder):
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def opening(folder, request):
     pytest.importorskip("relstorage", reason="the extra lotdb-core[sqlite] is not installed")
+    if request.param == "sqlite":
+        place, about = folder, {"storage": "sqlite"}
+    else:
+        place, about = request.getfixturevalue("postgresql_url"), {"payloads": str(folder)}
 
     def opening(**options):
-        return LOTDB(folder, storage="sqlite", durability="process", **options)
+        return LOTDB(place, durability="process", **about, **options)
 
     return opening
 
