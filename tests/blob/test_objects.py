@@ -181,6 +181,21 @@ def test_the_place_is_noted_in_the_database(tmp_path, s3_bucket, backend, storag
         assert db.verify() == []
 
 
+def test_the_place_of_a_database_on_a_server_is_swept(postgresql_url, s3_bucket, backend):
+    pytest.importorskip("psycopg2")
+    with LOTDB(postgresql_url, new=True, payloads=s3_bucket, default_backend=backend) as db:
+        write(db)
+        write(db, rows=ROWS[::-1])
+    with LOTDB(postgresql_url, default_backend=backend) as db:  # which has not opened the backend
+        db.pack()
+        assert len(stored(db, backend)) == 2, "another process may be about to commit what is young"
+    with LOTDB(postgresql_url, default_backend=backend) as db:
+        db.pack(grace_s=0)
+        assert len(stored(db, backend)) == 1
+    with LOTDB(postgresql_url, default_backend=backend) as db:
+        assert np.array_equal(read(db), ROWS[::-1])
+
+
 # -- failures --------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.core.backups.conftest import fill, state, state_of
 from ZODB.FileStorage import FileStorage
+from ZODB.MappingStorage import MappingStorage
 
 from lotdb import LOTDB, DatabaseExistsError, Plugins, Storage, hookimpl
 
@@ -25,12 +26,21 @@ class Plain(Storage):
         return 0
 
 
+class Served(Plain):
+    """One that is named by a URL."""
+
+    name = "served"
+
+    def open(self):
+        return MappingStorage()
+
+
 @pytest.fixture
 def plugins():
     class Plugin:
         @hookimpl
         def lotdb_get_storage(self, name):
-            return Plain if name == "plain" else None
+            return {"plain": Plain, "served": Served}.get(name)
 
     plugins = Plugins()
     plugins.register(Plugin(), name="plain storage")
@@ -121,3 +131,19 @@ def test_the_place_of_payloads_is_not_that_of_the_copy(source, tmp_path):
     connection.close()
     source.backup(tmp_path / "copy")
     assert state_of(tmp_path / "copy") == state(source)
+
+
+def test_a_database_with_a_url_is_copied_to_a_folder_below_the_working_directory(
+    tmp_path, monkeypatch, plugins
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lotdb.fs.other").mkdir()
+    (tmp_path / "lotdb.fs.other" / "file").write_text("of another database")
+    with LOTDB("served://here", payloads="arrays", plugins=plugins) as db:
+        fill(db, range(3))
+        db.backup("copy")
+        assert state_of("copy") == state(db)
+        fill(db, [4])
+        assert db.backup("copy").commits == 1
+        assert state_of("copy") == state(db)
+    assert not (tmp_path / "copy" / "lotdb.fs.other").exists()

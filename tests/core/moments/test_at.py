@@ -1,5 +1,6 @@
 """Looking at the tree as it was, beside writers, packs and other processes."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -112,6 +113,25 @@ def test_a_held_moment_keeps_packs_off(db):
         with pytest.raises(MomentGoneError, match=r"pack\(keep"), db.at(each):
             raise AssertionError("it is gone")
     assert len(list(db.history())) == 1
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system has no /proc")
+def test_a_file_that_was_packed_is_not_kept_open(db, folder):
+    """As long as a process has it open, its space is not free."""
+    for number in range(1100):  # so many that the way back is looked for from the other side
+        with db.connection() as root:
+            root.get_node_path("a/b").attrs["number"] = number
+        if number == 3:
+            old = db.last_commit
+    with db.at(old) as root:
+        assert root["a/b"].attrs["number"] == 3
+        list(db.history(limit=3))
+    db.pack()
+    links = [f"/proc/self/fd/{each}" for each in os.listdir("/proc/self/fd")]
+    opened = [os.readlink(each) for each in links if os.path.islink(each)]
+    data_file = str(folder / "lotdb.fs")
+    assert [each for each in opened if each.startswith(data_file) and each.endswith("(deleted)")] == []
+    assert data_file in opened
 
 
 def test_a_moment_belongs_to_its_thread(db):

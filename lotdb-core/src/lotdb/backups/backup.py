@@ -60,6 +60,8 @@ def backup(
 
 
 def _check_place(database: Opened, place: DatabaseFolder) -> None:
+    if database._where.url:  # it has no folder but that of its payloads, if they are in one
+        return
     own = os.path.realpath(database.path)
     if os.path.commonpath([own, os.path.realpath(place.path)]) == own:
         raise InvalidOptionError(f"{place.path} lies in the database's own folder; name one outside of it")

@@ -257,6 +257,12 @@ class ObjectStore:
             for each in several:
                 yield each["path"], int(each["size"]), each["last_modified"].timestamp()
 
+    def folders(self) -> set[str]:
+        """The names that end in a slash in the keys right below the URL."""
+        obstore, native = self._obstore, self.native
+        found = self._ask("list", "", lambda: obstore.list_with_delimiter(native)["common_prefixes"])
+        return {each.strip("/").rpartition("/")[2] for each in found}
+
     def now(self) -> float:
         """The time by the store's clock, in seconds since the epoch; it writes an object to see it."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from lotdb.errors import (
     DatabaseFormatError,
+    InvalidOptionError,
     LotdbError,
     MissingPluginError,
     PluginError,
@@ -20,6 +21,7 @@ from lotdb.errors import (
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.installed import with_versions
 from lotdb.interfaces.loader import Loader
+from lotdb.interfaces.object_store import ObjectStore
 from lotdb.storage.parts import check_folder
 from lotdb.storage.signals import uninterrupted
 from lotdb.storage.waiting import LimitedLock
@@ -178,17 +180,28 @@ class Backends:
             return
         prefix = f"{self._data_file.name}."
         folders = set()
-        with contextlib.suppress(FileNotFoundError), os.scandir(self._data_file.parent) as entries:
+        nothing = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+        with nothing, os.scandir(self._data_file.parent) as entries:
             folders = {
                 entry.name.removeprefix(prefix)
                 for entry in entries
                 if entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False)
             }
+        folders |= {each.removeprefix(prefix) for each in self._in_store() if each.startswith(prefix)}
         for name in sorted((folders | self._configs.keys() | self._open.keys()) - self._taken):
             try:
                 yield self(name)
             except MissingPluginError:
                 continue  # no backend's folder, or one that is not installed: nobody can look after it
+
+    def _in_store(self) -> set[str]:
+        """Names of what lies in the object store of the database, if it has one that can be listed."""
+        if not self._store:
+            return set()
+        try:
+            return ObjectStore(self._store, extra="lotdb-backend-blob[s3]").folders()
+        except (InvalidOptionError, MissingPluginError):  # of another kind: its backends know
+            return set()
 
     def close(self) -> None:
         """Close all that are open."""

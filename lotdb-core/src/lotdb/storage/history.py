@@ -89,6 +89,10 @@ class History(ChecksummedRecords):
     #: Commits that were looked up lately, and the files that they were found in.
     _found: tuple[tuple[Any, Stored], ...] = ()
 
+    def _initIndex(self, index: Any, tindex: Any) -> None:
+        super()._initIndex(index, tindex)
+        self._found = ()  # a pack has put another file in place, and nobody should keep the old one
+
     def commits(self, last: bytes | None = None) -> Iterator[Stored]:
         """The commits whose moments can be looked at, the newest first; each is checked as it is given.
 

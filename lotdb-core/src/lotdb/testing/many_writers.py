@@ -40,7 +40,7 @@ class ManyWritersTests(StorageTests):
         open_database = _quickly(open_database)
         open_database().close()
         with _writers(open_database, 2) as writers:
-            done = [_commit(writer, name, 15) for name, writer in enumerate(writers)]
+            done = [_commit(writer, name, 8) for name, writer in enumerate(writers)]
             said = [_read(writer) for writer in writers]
         assert said == [*map(len, done)], "each process has committed all that it was told to"
         with open_database() as db, db.connection() as root:
@@ -56,7 +56,7 @@ class ManyWritersTests(StorageTests):
         """Of a process that is killed all acknowledged commits are there, and the others go on."""
         open_database = _quickly(open_database)
         open_database().close()
-        kill_writers(open_database, self.amount(WRITER_KILLS, 3))
+        kill_writers(open_database, self.amount(WRITER_KILLS, 2))
 
     @promise(STORAGE, "pack_keeps_what_is_there")
     def test_what_another_process_sees_outlives_a_pack(self, open_database: Open) -> None:
@@ -94,12 +94,12 @@ class ManyWritersTests(StorageTests):
         with open_database() as db:
             with _writers(open_database, 2) as writers:
                 for name, writer in enumerate(writers):
-                    _commit(writer, name, 12)
+                    _commit(writer, name, 8)
                 jobs: list[Callable[[], object]] = [partial(_pack_often, db)]
                 jobs += [partial(_read, writer) for writer in writers]
                 at_once(jobs)
             with db.connection() as root:
-                assert root.attrs["count"] == 24, "each commit has counted"
+                assert root.attrs["count"] == 16, "each commit has counted"
                 for name in range(2):
                     for number, node in enumerate(root[f"writer {name}"].values()):
                         assert node.read_data().shape == (2000,), f"data of commit {number} are there"
@@ -139,7 +139,9 @@ def kill_writers(open_database: Open, kills: int) -> None:
     ):
         writers = stack.enter_context(contextlib.closing(_Counting(process)))
         for name in range(WRITERS):
-            writers.start(name)
+            _tell(process, f"{name}")
+        for name in range(WRITERS):
+            writers.wait(name, more_than=0)
         for kill in range(kills):
             name = int(rng.integers(WRITERS))
             time.sleep(float(rng.uniform(0, 0.03)))
