@@ -122,5 +122,6 @@ def test_ingest_says_that_nothing_fits_the_pattern(recordings, lotdb, tmp_path):
 def test_ingest_of_no_folder_creates_no_database(lotdb, tmp_path):
     code, _, err = lotdb("ingest", tmp_path / "db", tmp_path / "nothing")
     assert code == 2
-    assert "is not a folder" in err
+    assert "there is no '" in err
+    assert "the folder of the files comes after the database" in err
     assert not (tmp_path / "db").exists()

@@ -135,12 +135,7 @@ def test_every_hook_is_listed_with_its_group_and_arguments():
 def test_code_names_no_error_and_no_hook_that_does_not_exist():
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
-    hooks = {
-        hook
-        for spec in SPECS
-        for hook in vars(spec)
-        if hook.startswith("lotdb_")
-    }
+    hooks = {hook for spec in SPECS for hook in vars(spec) if hook.startswith("lotdb_")}
     packages = {"lotdb_backend_blob", "lotdb_backend_zarr", "lotdb_ingest", "lotdb_backend_npyfolder"}
     assert set(re.findall(r"\blotdb_\w+", text)) <= hooks | packages
     known = {*ERRORS, "TransientError", *(name for name in dir(builtins) if name.endswith("Error"))}

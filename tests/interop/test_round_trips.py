@@ -301,11 +301,13 @@ FRAMES = {
     "times": pandas.DataFrame(
         {"t": pandas.to_datetime(["2024-01-01", None]), "d": pandas.to_timedelta([1, 2])}
     ),
-    "objects": pandas.DataFrame({
-        "s": pandas.Series(["x", None], dtype=object),
-        "n": pandas.Series([1, 2], dtype=object),
-        "nan": pandas.Series(["x", np.nan], dtype=object),
-    }),
+    "objects": pandas.DataFrame(
+        {
+            "s": pandas.Series(["x", None], dtype=object),
+            "n": pandas.Series([1, 2], dtype=object),
+            "nan": pandas.Series(["x", np.nan], dtype=object),
+        }
+    ),
     "no rows": pandas.DataFrame({"a": np.zeros(0)}),
 }
 

@@ -19,6 +19,7 @@ EFFORT = float(os.environ.get("LOTDB_KIT_EFFORT", "0.1"))
 @pytest.mark.slow
 class TestPostgresqlStorage(ManyWritersTests):
     effort = EFFORT
+    time_limit_s = 300.0
 
     @pytest.fixture
     def open_database(self, postgresql_url, tmp_path):

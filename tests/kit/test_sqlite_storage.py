@@ -11,6 +11,8 @@ pytest.importorskip("relstorage", reason="the extra lotdb-core[sqlite] is not in
 
 
 class TestSqliteStorage(ManyWritersTests):
+    time_limit_s = 300.0  # a commit takes several times as long as one in a data file
+
     @pytest.fixture
     def open_database(self, tmp_path):
         return partial(LOTDB, tmp_path / "database", storage="sqlite")

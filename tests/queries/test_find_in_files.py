@@ -187,7 +187,20 @@ def test_a_record_that_names_another_class_is_refused_and_the_class_is_not_calle
         ((flat,),) = state[0]
         foreign = object.__new__(Foreign)
         foreign.x = 1
-        store_states(db, {children: (((*flat[:2], "leaf", ("", ("x",), foreign),),),)})
+        store_states(
+            db,
+            {
+                children: (
+                    (
+                        (
+                            *flat[:2],
+                            "leaf",
+                            ("", ("x",), foreign),
+                        ),
+                    ),
+                )
+            },
+        )
     before = Foreign.calls
     with LOTDB(folder, read_only=True) as db:
         root = db.open_connection()

@@ -31,7 +31,17 @@ try:
     import transaction  # noqa: F401
     from BTrees.IOBTree import IOBTree
     from BTrees.OOBTree import OOBTree, OOTreeSet
-    from lotdb import LOTDB, BaseNode, BlobObject, BlobWriter, DataNode, DataObject, DataWriter, PathFileObj, add_blob
+    from lotdb import (
+        LOTDB,
+        BaseNode,
+        BlobObject,
+        BlobWriter,
+        DataNode,
+        DataObject,
+        DataWriter,
+        PathFileObj,
+        add_blob,
+    )
     from persistent.list import PersistentList
     from persistent.mapping import PersistentMapping
 except ImportError:
@@ -113,7 +123,9 @@ def attributes(root, db, folder):
 
 def blobs(root, db, folder):
     for number, dtype in enumerate(DTYPES):
-        node = root.get_data_node([f"type_{number}"], samplerate_hz=100 + number, backend="blob", data_attribute="rows")
+        node = root.get_data_node(
+            [f"type_{number}"], samplerate_hz=100 + number, backend="blob", data_attribute="rows"
+        )
         node.write_data(array_of(dtype), metadata={"unit": "g", "gain": [1, 2.5]})
     node = root.get_data_node(["odd"], backend="blob")
     node.write_data(np.empty((0, 4), "f4"), data_attribute="empty")
@@ -145,7 +157,12 @@ def zarrs(root, db, folder):
     for number in range(4):
         node.append_data(np.full((50, 2), number, "f4"), database=db, chunks=(16, 2))
     node.write_data(np.empty((0, 2)), database=db, data_attribute="empty", chunks=(1, 2))
-    node.write_data(np.arange(4), database=db, data_attribute="own_store", zarr_store_path=os.path.join(folder, "own.zarr"))
+    node.write_data(
+        np.arange(4),
+        database=db,
+        data_attribute="own_store",
+        zarr_store_path=os.path.join(folder, "own.zarr"),
+    )
     moved = root.get_data_node(["before", "moving"], samplerate_hz=1)
     moved.write_data(np.arange(6), database=db)
     root.get_node("after").add_tree(moved)
@@ -193,15 +210,21 @@ def files(root, db, folder):
     wavfile.write(os.path.join(here, "tone.wav"), 8000, np.arange(-50, 50, dtype="i2"))
     np.save(os.path.join(here, "rows.npy"), np.arange(8.0).reshape(4, 2))
     Image.fromarray(np.arange(48, dtype="u1").reshape(4, 4, 3)).save(os.path.join(here, "picture.png"))
-    pd.DataFrame({"n": [1, 2], "x": [0.5, None], "s": ["a", "b"]}).to_csv(os.path.join(here, "table.csv"), index=False)
+    pd.DataFrame({"n": [1, 2], "x": [0.5, None], "s": ["a", "b"]}).to_csv(
+        os.path.join(here, "table.csv"), index=False
+    )
     for name, content in (("notes.txt", "erste\nzweite"), ("blob.bin", "\0\1")):
         with open(os.path.join(here, name), "w") as file:
             file.write(content)
     for backend in ("blob", "zarr"):
         for name in sorted(os.listdir(here)):
-            node = root.get_data_node([backend, name.replace(".", "_")], backend=backend, data_attribute="data")
+            node = root.get_data_node(
+                [backend, name.replace(".", "_")], backend=backend, data_attribute="data"
+            )
             node.attach_file(os.path.join(here, name), database=db)
-    frame = pd.DataFrame({"i": range(5), "t": list("abcde"), "gap": [1.5, None, 2, None, 3], "yes": [True, False] * 2 + [True]})
+    frame = pd.DataFrame(
+        {"i": range(5), "t": list("abcde"), "gap": [1.5, None, 2, None, 3], "yes": [True, False] * 2 + [True]}
+    )
     DataWriter.write_table(root.get_data_node(["frame"], backend="blob"), frame, metadata={"k": "v"})
     DataWriter.attach_file_reference(root.get_node("reference"), root=here, file="tone.wav")
     shutil.rmtree(here)
@@ -243,7 +266,9 @@ def expected(node, found, path=()):
             values[name] = plain(value)
             if "LOST" in repr(values[name]) or (name == "inside"):
                 values[name] = "LOST"
-    policy = (node.samplerate_hz, node.data_backend, node.data_attribute) if isinstance(node, DataNode) else None
+    policy = (
+        (node.samplerate_hz, node.data_backend, node.data_attribute) if isinstance(node, DataNode) else None
+    )
     found[path] = (policy, values, payloads)
     for child in node.all_nodes():
         expected(child, found, (*path, child.key))

@@ -26,8 +26,10 @@ def root(tmp_path, monkeypatch):
     root = BaseNode()
     node = root.get_data_node("S01/walk", samplerate_hz=50)
     node.write_data(np.arange(600_000.0).reshape(-1, 3), data_attribute="imu", metadata={"unit": "g"})
-    node.write_data(np.ma.array(np.array([(1, "ü"), (2, "")], [("n", "i4"), ("s", "U3")]),
-                                mask=[(0, 1), (0, 0)]), data_attribute="tab")
+    node.write_data(
+        np.ma.array(np.array([(1, "ü"), (2, "")], [("n", "i4"), ("s", "U3")]), mask=[(0, 1), (0, 0)]),
+        data_attribute="tab",
+    )
     node.write_data("a text", data_attribute="note")
     root["S01"].attrs["subject"] = "S01"
     root["S01"].attrs["gains"] = [1.0, float("nan")]
@@ -163,8 +165,12 @@ def test_a_store_of_another_program(tmp_path, version):
         group = zarr.open_group(path, mode="w", zarr_format=version)
         group.attrs.update({"who": "x", "_x": 1, "x": 2, "list": [1, {"a": None}]})
         for name, data in arrays.items():
-            array = group.create_array(f"g/{name}", shape=data.shape, dtype=data.dtype, chunks=tuple(
-                max(1, size // 3) for size in data.shape))
+            array = group.create_array(
+                f"g/{name}",
+                shape=data.shape,
+                dtype=data.dtype,
+                chunks=tuple(max(1, size // 3) for size in data.shape),
+            )
             if data.size:
                 array[...] = data
         words = group.create_array("g/words", shape=(2,), dtype=str, chunks=(1,))
@@ -213,8 +219,16 @@ def test_a_store_with_pickles_is_refused_and_none_is_run(tmp_path):
     path.mkdir()
     (path / ".zgroup").write_text('{"zarr_format": 2}')
     (path / "x").mkdir()
-    about = {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|O", "compressor": None,
-             "fill_value": None, "order": "C", "filters": [{"id": "pickle", "protocol": 5}]}
+    about = {
+        "zarr_format": 2,
+        "shape": [1],
+        "chunks": [1],
+        "dtype": "|O",
+        "compressor": None,
+        "fill_value": None,
+        "order": "C",
+        "filters": [{"id": "pickle", "protocol": 5}],
+    }
     (path / "x" / ".zarray").write_text(json.dumps(about))
     (path / "x" / "0").write_bytes(pickle.dumps(np.array(["safe"], object)))
     numcodecs.Pickle  # the codec that would read it is there  # noqa: B018

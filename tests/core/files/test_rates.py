@@ -243,9 +243,7 @@ PAYLOAD = st.fixed_dictionaries(
     default=st.sampled_from([None, 4, 100]),
     asked=st.dictionaries(st.sampled_from("abcdefg"), st.sampled_from([1, 8, None])),
 )
-def test_every_payload_has_the_rate_asked_for_or_its_own_or_the_default(
-    folder, found, default, asked
-):
+def test_every_payload_has_the_rate_asked_for_or_its_own_or_the_default(folder, found, default, asked):
     values = {"array": [1, 2], "text": "x", "bytes": "x", "table": [[0, "x"]]}
     said = {}
     for name, about in found.items():

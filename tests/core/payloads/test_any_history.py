@@ -31,19 +31,19 @@ def test_any_array_comes_back(db, array):
 
 
 def test_a_write_that_failed_does_not_keep_the_transaction_from_being_committed(db, tmp_path, monkeypatch):
-    from lotdb_backend_blob import backend
+    from lotdb_backend_blob import npy
 
     root = db.open_connection()
     node = root.get_data_node("a")
     node.write_data(np.arange(10))
-    real = backend._write_all
+    real = npy._write_all
 
     def full(descriptor, data):
         real(descriptor, data[:100])
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(backend, "_write_all", full)
+        patch.setattr(npy, "_write_all", full)
         with pytest.raises(OSError, match="No space"):
             node.write_data(np.arange(1_000_000))
     assert node.read_data().tolist() == list(range(10))

@@ -447,9 +447,7 @@ def test_a_moment_that_was_packed_away_is_an_error(db, root):
     assert sent(root["a/b"]).read_data(0, 2).tolist() == [1, 2]
 
 
-def test_while_a_pack_is_under_way_an_earlier_moment_waits_and_a_current_one_does_not(
-    db, root, monkeypatch
-):
+def test_while_a_pack_is_under_way_an_earlier_moment_waits_and_a_current_one_does_not(db, root, monkeypatch):
     earlier = root["a/b"].reference()
     root["a/b"].attrs["name"] = "second"
     db.commit()

@@ -205,7 +205,9 @@ def test_the_place_for_payloads_of_a_folder_is_the_folder_or_a_store(tmp_path):
         assert db._backends("stored").context.store == "s3://bucket/prefix/lotdb.fs.stored"
 
 
-@pytest.mark.parametrize("url", ["x://[", "x://a:b@[::1]:5/c", "x://u:p%40ss@h/d", "x://u:p@s@h/d?password=p#p"])
+@pytest.mark.parametrize(
+    "url", ["x://[", "x://a:b@[::1]:5/c", "x://u:p%40ss@h/d", "x://u:p@s@h/d?password=p#p"]
+)
 def test_no_form_of_url_keeps_a_password(url):
     shown = without_password(url)
     assert "p@" not in shown

@@ -116,9 +116,7 @@ def find_command(
 @click.option(
     "--other", type=click.Path(), metavar="DATABASE", help="Database of OTHER_PATH, if it is another."
 )
-@click.option(
-    "--since", metavar="WHEN", help="Take PATH as it was: the id of a commit, a tag, or a time."
-)
+@click.option("--since", metavar="WHEN", help="Take PATH as it was: the id of a commit, a tag, or a time.")
 @json_option
 def diff_command(
     database: str,

@@ -20,6 +20,7 @@ from lotdb.records.own import EMPTY_OWN
 
 __all__ = ["Tags"]
 
+
 class Tags(MutableMapping[str, Commit]):
     """The tags of a database: name to :class:`lotdb.Commit`, in the order of the names.
 

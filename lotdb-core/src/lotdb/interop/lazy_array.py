@@ -29,9 +29,7 @@ class _Stored(BackendArray):
         self.dtype = variable.dtype
 
     def __getitem__(self, key: Any) -> Any:
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.BASIC, self._read
-        )
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
 
     def _read(self, index: tuple[Any, ...]) -> Any:
         return np.asarray(self._variable[index], self.dtype)

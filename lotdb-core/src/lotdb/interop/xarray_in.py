@@ -146,11 +146,7 @@ def _dataset_group(dataset: Any, path: str) -> _Group:
             raise InvalidDataError(
                 f"{what} has an attribute and a variable {name!r}, and a node one thing of a name; rename one"
             )
-    axes = {
-        name: _time_axes(names[name], coords, dataset.xindexes)
-        for name in names
-        if name not in coords
-    }
+    axes = {name: _time_axes(names[name], coords, dataset.xindexes) for name in names if name not in coords}
     regular = {each for found in axes.values() for each in found}
     kept = [each for each in coords if each not in regular]
     for name, variable in names.items():
@@ -161,9 +157,7 @@ def _dataset_group(dataset: Any, path: str) -> _Group:
             continue
         else:
             about["coords"] = {
-                called(each): called(each)
-                for each in kept
-                if set(coords[each].dims) <= set(variable.dims)
+                called(each): called(each) for each in kept if set(coords[each].dims) <= set(variable.dims)
             }
         said = f"variable {name!r} of {what}"
         group.plans.append(_plan(called(name), variable, about, said, axes.get(name, {}), coords, called))

@@ -22,17 +22,19 @@ TAG = "p"
 # Where the stored form has what, for those who look at one thing in very many.
 PLACE = {
     name: place + 1
-    for place, name in enumerate((
-        "kind",
-        "backend",
-        "dtype",
-        "shape",
-        "samplerate_hz",
-        "content_type",
-        "metadata",
-        "options",
-        "segments",
-    ))
+    for place, name in enumerate(
+        (
+            "kind",
+            "backend",
+            "dtype",
+            "shape",
+            "samplerate_hz",
+            "content_type",
+            "metadata",
+            "options",
+            "segments",
+        )
+    )
 }
 
 # What numpy can hold.

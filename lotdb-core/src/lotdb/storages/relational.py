@@ -210,8 +210,10 @@ class RelationalStorage(Storage):
         raise MomentNotFoundError(f"{self.where} held nothing yet {time_of(tid)}")
 
     def _last_packed(self) -> int:
-        """The last commit that a pack has gone through; 0 if there is none."""
-        return int(self.ask(f'SELECT MAX(tid) FROM "transaction" WHERE packed = {self.true}') or 0)
+        """The last commit that a pack has gone through, of which nothing may be left; 0 if there is none."""
+        # That of a database that this one is a copy of left its mark on transactions only.
+        packed = self.ask(f'SELECT MAX(tid) FROM "transaction" WHERE packed = {self.true}')
+        return max(self.horizon(), int(packed or 0))
 
     def _commits_before(
         self, before: int, most: int
@@ -306,9 +308,7 @@ class RelationalStorage(Storage):
 
     def has_moment(self, tid: bytes) -> bool:
         """Whether no pack has gone, or is going, through a later transaction."""
-        # That of a database that this one is a copy of left its mark on transactions only.
-        packed = self.ask(f'SELECT MAX(tid) FROM "transaction" WHERE packed = {self.true}')
-        return max(self.horizon(), int(packed or 0)) <= int(u64(tid))
+        return self._last_packed() <= int(u64(tid))
 
     def packed(self, base: Any) -> None:
         """Called at the end of a pack, to give space back."""

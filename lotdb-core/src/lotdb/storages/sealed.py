@@ -407,5 +407,3 @@ class _Past:
     @property
     def _start(self) -> bytes:
         return self._before
-
-

@@ -32,7 +32,19 @@ class ManyWritersTests(StorageTests):
     """The tests of :class:`StorageTests`, and of several processes that write one database.
 
     Subclass it in place of that one for a storage with ``many_writers``.
+
+    Fixtures to override
+    --------------------
+    open_database
+        As for :class:`StorageTests`.
     """
+
+    @pytest.fixture
+    def open_database(self) -> Open:
+        """How the database is opened."""
+        raise NotImplementedError(
+            "a subclass of ManyWritersTests has a fixture open_database: a function that opens the database"
+        )
 
     @promise(STORAGE, FIRST, "changes_of_different_nodes_merge")
     def test_processes_that_commit_at_once_lose_nothing(self, open_database: Open) -> None:

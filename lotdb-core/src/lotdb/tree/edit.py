@@ -136,9 +136,7 @@ class Edit:
 def stand_for(node: Handle, tree: Tree, parent: Handle | None, key: str) -> None:
     """Have *node* be the handle of another place, to which what is at its own is about to go."""
     if tree.steps is not None:
-        tree.steps.append(
-            partial(node._stand_at, node._tree, node._parent, node._key, node._container, -1)
-        )
+        tree.steps.append(partial(node._stand_at, node._tree, node._parent, node._key, node._container, -1))
     node._tree.new_epoch()
     node._stand_at(tree, parent, key, node._container, -1)
 

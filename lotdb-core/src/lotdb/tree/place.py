@@ -132,9 +132,7 @@ class Place:
         tree.check_writable()
         chain: list[Place] = []
         above: Place | None = self
-        while above is not None and (
-            above._epoch != tree.epoch or id(above._container) not in tree.writable
-        ):
+        while above is not None and (above._epoch != tree.epoch or id(above._container) not in tree.writable):
             chain.append(above)
             above = above._parent
         for node in reversed(chain):
