@@ -235,7 +235,9 @@ def test_a_server_that_is_gone_is_unavailable_and_comes_back(proxy, s3_bucket, o
     assert db.verify() == []
 
 
-@pytest.mark.parametrize("size", [0, 300, 70_000, 3_000_000])
+@pytest.mark.parametrize(
+    "size", [70_000, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 300, 3_000_000))]
+)
 def test_a_server_that_dies_within_a_write_leaves_nothing_torn(proxy, opened, backend, size):
     db = opened()
     write(db)
@@ -260,7 +262,9 @@ def test_a_server_that_dies_within_a_write_leaves_nothing_torn(proxy, opened, ba
     assert np.array_equal(read(db, "b"), ROWS[::-1])
 
 
-@pytest.mark.parametrize("size", [0, 300, 70_000, 3_000_000])
+@pytest.mark.parametrize(
+    "size", [70_000, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 300, 3_000_000))]
+)
 def test_a_server_that_dies_within_a_read_gives_no_wrong_rows(proxy, opened, backend, size):
     with opened() as db:
         write(db)

@@ -41,6 +41,7 @@ class Telling:
         self._root = root
         self._changes: Sequence[Change] | None = None
         self._failure: Exception | None = None
+        self._connection = connection
         tree = root._tree
         before = Before(connection.is_changed(), connection.state_before)
         assert tree.journal is not None
@@ -58,13 +59,14 @@ class Telling:
 
     def tell(self) -> None:
         """Call the listeners, if anything was committed."""
-        commit = self._database._storage.last_commit()
-        if commit == self._last:
+        made = self._database._storage.commit_of(self._connection._normal_storage, self._last)
+        if made is None:
             return  # all that was changed was undone as well
+        commit, before = made
         if self._changes is None:
             _warn(f"nobody was told of commit {commit.hex()} of {self._database}: {self._failure!r}")
             return
-        changes = Changes(self._changes, commit.hex(), self._last.hex(), lambda: self._root)
+        changes = Changes(self._changes, commit.hex(), before.hex(), lambda: self._root)
         self._database._telling = get_ident()
         try:
             failed = self._database.plugins.tell(EVENT, database=self._database, changes=changes)

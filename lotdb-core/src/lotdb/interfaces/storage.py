@@ -172,6 +172,25 @@ class Storage(ABC):
         last: bytes = self._opened.lastTransaction()
         return last
 
+    def commit_of(self, instance: Any, since: bytes) -> tuple[bytes, bytes] | None:
+        """The id of the commit that a connection has just made, and that of the commit before it.
+
+        Parameters
+        ----------
+        instance
+            What :meth:`open` gave, or for ``IMVCCStorage`` the instance of that connection.
+        since
+            What :meth:`last_commit` said before the commit.
+
+        Returns
+        -------
+        tuple of bytes or None
+            None if the transaction changed nothing. Where several processes write, the last commit of all
+            may be another one's by now: such a storage says it itself.
+        """
+        last = self.last_commit()
+        return None if last == since else (last, since)
+
     def follow(self) -> None:
         """Let transactions that begin from now on see what other processes have committed."""
 

@@ -162,10 +162,10 @@ class RelationalStorage(Storage):
         last: bytes = p64(self.ask('SELECT MAX(tid) FROM "transaction"') or 0)
         return last
 
-    def commit_of(self, instance: Any) -> tuple[bytes, bytes] | None:
-        """The id of the last commit that a connection made, and that of the commit before it."""
+    def commit_of(self, instance: Any, since: bytes) -> tuple[bytes, bytes] | None:
+        """The commit that a connection has just made, though others may have committed meanwhile."""
         made = instance.finished
-        if made is None:
+        if made is None or made <= since:
             return None
         before = self.ask(f'SELECT MAX(tid) FROM "transaction" WHERE tid < {u64(made)}')
         return made, p64(before or 0)

@@ -76,8 +76,8 @@ class Countdown:
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self._left is None:
             return
-        if event in EVENTS:
-            self.tick()
+        if event in EVENTS and not (arguments and "__pycache__" in str(arguments[0])):
+            self.tick()  # but for what Python keeps of modules, the first time that they are imported
 
     def _before(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)

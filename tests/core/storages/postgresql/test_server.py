@@ -331,6 +331,7 @@ def test_a_commit_whose_loss_is_noticed_later_has_ended_well(postgresql, postgre
     assert root.attrs["value"] == 1
 
 
+@pytest.mark.slow  # it waits for limits of whole seconds
 def test_silence_of_the_network_ends_in_an_error(postgresql, postgresql_url, payloads, proxy, monkeypatch):
     from lotdb.storages.postgresql import watch
 
