@@ -101,8 +101,12 @@ class _Objects(Store):
     def supports_listing(self) -> bool:
         return True
 
-    # Releases before zarr 3.1.3 ask each store for it.
+    # Releases before zarr 3.1.3 ask each store for these two.
 
     @property
     def supports_partial_writes(self) -> Literal[False]:
         return False
+
+    async def set_partial_values(self, key_start_values: Any) -> None:
+        """Refused, as :attr:`supports_partial_writes` says."""
+        raise NotImplementedError(f"the store {self._objects.url} writes whole objects")
