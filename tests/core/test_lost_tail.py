@@ -97,3 +97,19 @@ def test_an_opening_for_reading_leaves_the_watermark_alone(folder):
     with LOTDB(folder, read_only=True) as db, db.connection() as root:
         assert root.attrs["late"]
     assert (folder / f"{NAME}.end").read_bytes() == before
+
+
+def test_what_a_process_left_that_was_killed_before_the_first_commit_after_a_pack_is_no_damage(tmp_path):
+    with LOTDB(tmp_path) as db:
+        db.pack()  # all that a new database has is in one transaction by now
+        root = db.open_connection()
+        root.get_data_node("a").write_data(np.zeros(400_000), backend="zarr")
+        assert list((tmp_path / "lotdb.fs.zarr").glob("seg-*"))
+        shutil.copytree(tmp_path, tmp_path / "killed", ignore=shutil.ignore_patterns("killed"))
+    assert list((tmp_path / "killed" / "lotdb.fs.zarr").glob("seg-*"))
+    for read_only in (True, False):
+        with LOTDB(tmp_path / "killed", read_only=read_only) as db, db.connection() as root:
+            assert list(root) == []
+    with LOTDB(tmp_path / "killed") as db:
+        db.pack()
+        assert not list((tmp_path / "killed" / "lotdb.fs.zarr").glob("seg-*"))

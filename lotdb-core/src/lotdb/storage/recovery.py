@@ -67,7 +67,8 @@ class CheckedOpening(FileStorage):
         # First, so that a process that writes meanwhile is never behind what it wrote down.
         self._watermark = Watermark(self._file_name + ".end", read_only=self._is_read_only)
         scan = Scan(self._file_name, self._file, self._watermark.ends, read_only=self._is_read_only)
-        if scan.end.transactions <= 1:  # the first makes an empty root, and names nothing
+        # The first makes an empty root, and names nothing. A pack may leave one that has all records.
+        if scan.end.transactions <= 1 and len(scan.index) <= 1:
             DatabaseFolder(*os.path.split(self._file_name)).refuse_lost_commits()
         if self._is_read_only:
             self._watermark.close()
