@@ -149,6 +149,7 @@ def _fill(source: LOTDB, copy: Copy, last: bytes, history: bool, told: Progress)
         kind.abandon()
         raise
     target.close()
+    kind.abandon()  # closes what a storage has opened beside that, too
     return report
 
 

@@ -6,8 +6,10 @@ driver raises leaves as an error of ours. Nothing here knows which database it i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+import weakref
 from collections.abc import Iterable
 from typing import Any, NoReturn, Protocol
 from zlib import crc32
@@ -123,6 +125,8 @@ class SealedStorage:
         self.finished: bytes | None = None
         base._crs_transform_record_data = _packed
         base._crs_untransform_record_data = _unpacked
+        #: Those of connections that were not released: after a commit in doubt, ZODB never does so.
+        self._unreleased: weakref.WeakSet[SealedStorage] = weakref.WeakSet()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.base, name)
@@ -135,7 +139,10 @@ class SealedStorage:
     def new_instance(self) -> SealedStorage:
         """The storage of another connection."""
         self._check_process()
-        return SealedStorage(self.base.new_instance(), self._engine)
+        made = SealedStorage(self.base.new_instance(), self._engine)
+        made._unreleased = self._unreleased
+        self._unreleased.add(made)
+        return made
 
     def before_instance(self, before: bytes) -> _Past:
         """The storage of a connection that sees what was there before the transaction *before*."""
@@ -148,10 +155,14 @@ class SealedStorage:
     def close(self) -> None:
         """Close all connections."""
         if self._process == os.getpid():
+            for each in list(self._unreleased):
+                with contextlib.suppress(Exception):
+                    each.release()
             self.base.close()
 
     def release(self) -> None:
         """Close this connection."""
+        self._unreleased.discard(self)
         if self._process == os.getpid():
             self.base.release()
 
