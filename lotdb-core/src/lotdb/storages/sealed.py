@@ -126,7 +126,8 @@ class SealedStorage:
         base._crs_transform_record_data = _packed
         base._crs_untransform_record_data = _unpacked
         #: Those of connections that were not released: after a commit in doubt, ZODB never does so.
-        self._unreleased: weakref.WeakSet[SealedStorage] = weakref.WeakSet()
+        #: Unlike a WeakSet, it can be listed while another thread opens a connection.
+        self._unreleased: weakref.WeakValueDictionary[int, SealedStorage] = weakref.WeakValueDictionary()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.base, name)
@@ -141,7 +142,7 @@ class SealedStorage:
         self._check_process()
         made = SealedStorage(self.base.new_instance(), self._engine)
         made._unreleased = self._unreleased
-        self._unreleased.add(made)
+        self._unreleased[id(made)] = made
         return made
 
     def before_instance(self, before: bytes) -> _Past:
@@ -155,14 +156,15 @@ class SealedStorage:
     def close(self) -> None:
         """Close all connections."""
         if self._process == os.getpid():
-            for each in list(self._unreleased):
+            for each in [reference() for reference in self._unreleased.valuerefs()]:
                 with contextlib.suppress(Exception):
-                    each.release()
+                    if each is not None:
+                        each.release()
             self.base.close()
 
     def release(self) -> None:
         """Close this connection."""
-        self._unreleased.discard(self)
+        self._unreleased.pop(id(self), None)
         if self._process == os.getpid():
             self.base.release()
 
