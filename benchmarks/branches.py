@@ -140,8 +140,25 @@ def write_wide(folder: str, children: int) -> Figures:
     return {"first": first.seconds, "bytes": written, "after": after.seconds, "plain": plain.seconds}
 
 
+def merge_many(folder: str, children: int) -> Figures:
+    """Copying a node with many children into a tree in memory, and merging it into a new node."""
+    from lotdb import BaseNode
+
+    top = BaseNode("top")
+    source = top.get_node("source")
+    for number in range(children):
+        source.get_node(f"c{number:07d}").set_attribute("x", number)
+    with Timer() as copied:
+        copy = source.copy_tree()
+    with Timer() as merged:
+        top.get_node("target").merge_tree(source)
+    check(len(copy) == len(top["target"]) == children, "the copies")
+    return {"copied": copied.seconds, "merged": merged.seconds}
+
+
 def wide_cases(sizes: Sizes) -> list[Case]:
     size = {"children": sizes.wide_children}
+    merged = Side("LOTDB", merge_many, {"children": sizes.wide_children // 3}, figure="merged")
     side = Side("LOTDB", write_wide, size, Side("LOTDB", build_wide, size), "first", durable="synced")
     return [
         Case(
@@ -159,6 +176,11 @@ def wide_cases(sizes: Sizes) -> list[Case]:
             f"write to a node with {size['children']} children that was branched once, and commit",
             side.but(figure="after"),
             (Against(side.but(figure="plain", label="the same before it was branched"), at_most(3)),),
+        ),
+        Case(
+            f"merge_tree of {sizes.wide_children // 3} children into nothing",
+            merged,
+            (Against(merged.but(figure="copied", label="copy_tree"), at_most(1.5)),),
         ),
     ]
 
