@@ -1,0 +1,375 @@
+"""One call of a step at a node: whether its result is fresh, computing it, and storing it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from lotdb.node_api.outcomes import (
+    CHECK,
+    EVICTED,
+    PINNED,
+    STEP,
+    Fact,
+    at_place,
+    is_read_only,
+    names_of,
+    plain,
+    run_watched,
+    settled,
+    store,
+    stored_text,
+)
+from lotdb.public import (
+    BaseNode,
+    CodeChangedWarning,
+    ConflictError,
+    DataNode,
+    DisconnectedError,
+    LotdbError,
+    NodeExistsError,
+    StaleResultError,
+    StepError,
+    StepFailedError,
+    StepResultError,
+)
+from lotdb.steps import known
+from lotdb.steps.arguments import setting_text
+from lotdb.steps.fingerprint import Code
+from lotdb.steps.origins import parsed
+from lotdb.steps.returned import Parts, parts_of
+from lotdb.steps.staleness import code_changes, reason, reason_of, told
+
+if TYPE_CHECKING:
+    from lotdb.steps.step import Step
+
+__all__ = ["Call", "Outcome"]
+
+# Facts that a text of this length lists are replaced by one of all that is below the node: an attribute holds
+# no more than a MiB.
+_MOST_READS = 5000
+
+# What the transaction has to be run again for, or the program ended; it is no failure of the step.
+_NOT_OURS = (ConflictError, DisconnectedError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step has computed; all of it is plain, so another process may send it to who stores it."""
+
+    parts: Parts
+    is_mapping: bool
+    facts: Mapping[Fact, str | None]
+    seconds: float
+    when: datetime
+    process: str
+    python: str
+    code: Mapping[str, tuple[str | None, str]]
+    packages: Mapping[str, str]
+    digest: str
+
+
+class Call:
+    """A step, a node, settings, and the key of the result.
+
+    ``result_if_fresh`` and ``why`` read what is stored; ``compute`` runs the function, in any process that has
+    the node at the same moment; ``store`` writes, and the caller commits.
+    """
+
+    __slots__ = ("code", "key", "node", "settings", "step", "texts")
+
+    def __init__(self, step: Step, node: BaseNode, key: str, settings: dict[str, Any]) -> None:
+        self.step = step
+        self.node = node
+        self.key = key
+        self.settings = settings
+        self.texts = {name: setting_text(name, value, node, step.name) for name, value in settings.items()}
+        self.code: Code = step.code()
+
+    @property
+    def path(self) -> str:
+        """Path of the node."""
+        return self.node._path()
+
+    @property
+    def what(self) -> str:
+        """The step and the node, for messages."""
+        return f"step {self.step.name!r} at {self.path or 'the root'!r}"
+
+    # -- what is there -------------------------------------------------------------------------------
+
+    def existing(self) -> BaseNode | None:
+        """The result node, be it fresh or not.
+
+        Raises
+        ------
+        NodeExistsError
+            If something else is in its place.
+        """
+        found = self.node.get((self.key,))
+        if found is None:
+            return None
+        text = stored_text(found, CHECK)
+        name = None if text is None else parsed(text)["name"]
+        if name != self.step.name:
+            held = "is no result of a step" if name is None else f"is a result of step {name!r}"
+            raise NodeExistsError(
+                f"{self.what}: its result would be {found._path()!r}, which exists and {held}; give another key="
+            )
+        return found
+
+    def result_if_fresh(self, on_code_change: str) -> BaseNode | None:
+        """The result node if it is fresh, or if it is to be used although its code has changed."""
+        remembered = told(self.node)
+        asked = (self.step, self.code, self.node._path(), self.key, on_code_change, *self.texts.items())
+        fresh: BaseNode | None = remembered.fresh.get(asked)
+        if fresh is None:
+            result = self.existing()
+            if result is None or self._why(result, on_code_change) is not None:
+                return None
+            fresh = remembered.fresh[asked] = result
+            self._warn(result, on_code_change)
+        return fresh
+
+    def why(self, on_code_change: str) -> str | None:
+        """Why the result is stale or missing, in one sentence; None if it is fresh."""
+        result = self.existing()
+        if result is None:
+            return f"{self.key!r} was not computed yet"
+        why = self._why(result, on_code_change)
+        if why is None and on_code_change == "warn" and PINNED not in names_of(result):
+            return next(code_changes(parsed(stored_text(result, CHECK) or ""), self.code), None)
+        return why
+
+    def _why(self, result: BaseNode, on_code_change: str) -> str | None:
+        names = names_of(result)
+        if PINNED in names:
+            return None
+        if EVICTED in names:
+            return "its payloads were evicted"
+        check = parsed(stored_text(result, CHECK) or "")
+        if repr(check["version"]) != repr(self.step.version):
+            return f"version was {check['version']!r} and is {self.step.version!r}"
+        if check["settings"] != self.texts:
+            return _setting_changed(check["settings"], self.texts)
+        if on_code_change == "recompute" and check["digest"] != self.code.digest:
+            changed = next(code_changes(check, self.code), None)
+            if changed is not None:
+                return changed
+        for name in check["holds"]:
+            if name not in names:
+                return f"its {name!r} was deleted"
+        return reason(result, check)
+
+    def _warn(self, result: BaseNode, on_code_change: str) -> None:
+        if on_code_change != "warn" or PINNED in names_of(result):
+            return
+        changed = next(code_changes(parsed(stored_text(result, CHECK) or ""), self.code), None)
+        if changed is not None:
+            warnings.warn(
+                f"{self.what}: {changed}; its result is used as it is, because on_code_change is 'warn'",
+                CodeChangedWarning,
+                stacklevel=4,
+            )
+
+    # -- computing -----------------------------------------------------------------------------------
+
+    def check_writable(self, why: str) -> None:
+        """Raise ``StaleResultError`` if nothing can be stored here."""
+        refused = is_read_only(self.node)
+        if refused is not None:
+            raise StaleResultError(f"{self.what} cannot be computed here, where {why}: {refused}").of(
+                self.step.name, self.path
+            ) from refused
+
+    def compute(self) -> Outcome:
+        """Run the function; nothing is stored.
+
+        Raises
+        ------
+        StepFailedError
+            If the function raises; the cause is chained.
+        StepAccessError
+            If it changes the tree, which is undone.
+        StepResultError
+            If it returns what cannot be stored.
+        """
+        own = (*self.node._keys(), self.key)
+        for given in (self.node, *self.settings.values()):
+            if isinstance(given, BaseNode) and CHECK in names_of(plain(given)):
+                self._freshen(plain(given))  # now, rather than in the middle of the function
+        begin = time.perf_counter()
+        try:
+            returned, facts = run_watched(
+                self.step.function,
+                self.node,
+                self.settings,
+                own=own,
+                what=self.what,
+                on_result=self._freshen,
+                on_missing=self._make_missing,
+            )
+        except StepError as error:
+            raise (error if error.step else error.of(self.step.name, self.path))
+        except _NOT_OURS:
+            raise
+        except Exception as error:
+            raise StepFailedError(f"{self.what} failed: {type(error).__name__}: {error}").of(
+                self.step.name, self.path
+            ) from error
+        seconds = time.perf_counter() - begin
+        try:
+            parts = parts_of(returned, self.what)
+        except StepError as error:
+            raise error.of(self.step.name, self.path)
+        return Outcome(
+            parts,
+            isinstance(returned, Mapping),
+            _fewer(facts, self.node, own),
+            seconds,
+            datetime.now(UTC),
+            f"{socket.gethostname()}:{os.getpid()}",
+            platform.python_version(),
+            self.code.parts,
+            self.code.packages,
+            self.code.digest,
+        )
+
+    def _make_missing(self, node: BaseNode, keys: tuple[str, ...]) -> bool:
+        """Compute the result of another step of the pipeline that is looked for at *keys* below *node*."""
+        wanted = known.wanted.get()
+        if wanted is None or not keys or keys[-1] not in wanted[0] or keys[-1] == self.step.name:
+            return False
+        source = node.get(keys[:-1]) if keys[:-1] else node
+        if source is None:
+            return False
+        step, settings = wanted[0][keys[-1]]
+        step.at(source, **settings)
+        return True
+
+    def _freshen(self, result: BaseNode, kind: str = "payload", name: str = "") -> None:
+        """Compute anew a result of another step that is about to be read, if it is stale."""
+        why = reason_of(result)
+        if why is None and EVICTED in names_of(result) and kind in ("payload", "all", "payloads"):
+            why = "its payloads were evicted"
+        if why is None:
+            return
+        check = parsed(stored_text(result, CHECK) or "")
+        step = known.find(check["module"], check["name"])
+        if step is None or result.parent is None:
+            raise StaleResultError(
+                f"{self.what} reads result {result._path()!r} of step {check['name']!r}, which is stale ({why}), and "
+                f"this process has no such step; import {check['module']!r}, which defines it, or pin the result"
+            ).of(self.step.name, self.path)
+        step.call_of(result).computed()
+
+    def store(self, outcome: Outcome) -> DataNode:
+        """Store what was computed: all of it, or nothing if a part is refused.
+
+        Raises
+        ------
+        StepResultError
+            If a part cannot be stored.
+        """
+        items, attributes, others = outcome.parts
+        check = {
+            "name": self.step.name,
+            "version": self.step.version,
+            "module": self.step.module,
+            "settings": self.texts,
+            "code": outcome.code,
+            "packages": outcome.packages,
+            "digest": outcome.digest,
+            "reads": [[*fact, identity] for fact, identity in outcome.facts.items()],
+            "holds": [*items, *attributes, *(name for name, _ in others)],
+            "mapping": outcome.is_mapping,
+        }
+        about = {
+            "name": self.step.name,
+            "version": self.step.version,
+            "module": self.step.module,
+            "settings": {
+                name: self.texts[name] if isinstance(value, BaseNode) else value
+                for name, value in self.settings.items()
+            },
+            "nodes": [name for name, value in self.settings.items() if isinstance(value, BaseNode)],
+            "seconds": outcome.seconds,
+            "when": outcome.when,
+            "process": outcome.process,
+            "python": outcome.python,
+            "packages": dict(outcome.packages),
+        }
+        self.existing()  # nothing else is in its place
+        notes = {CHECK: json.dumps(check, separators=(",", ":")), STEP: about}
+        try:
+            return store(self.node, self.key, items, {**attributes, **notes}, others)
+        except (*_NOT_OURS, StepError):
+            raise
+        except (LotdbError, TypeError, ValueError) as error:
+            if isinstance(error, OSError):
+                raise  # no space, no connection: not what was returned
+            raise StepResultError(f"{self.what} returned what cannot be stored: {error}").of(
+                self.step.name, self.path
+            ) from error
+
+    def computed(self, why: str = "it is stale") -> DataNode:
+        """Compute and store."""
+        with settled(self.node):
+            self.check_writable(why)
+            result = self.store(self.compute())
+        wanted = known.wanted.get()
+        if wanted is not None:
+            wanted[1].append((self.step.name, result._path(), why))
+        return result
+
+
+def _setting_changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    for name, text in now.items():
+        if name not in then:
+            return f"setting {name!r} is new ({text})"
+        if then[name] != text:
+            if "#" in (then[name][0], text[0]):
+                return f"setting {name!r} changed"
+            return f"setting {name!r} was {then[name]} and is {text}"
+    gone = next(name for name in then if name not in now)
+    return f"setting {gone!r} was {then[gone]} and is gone"
+
+
+def _fewer(facts: Mapping[Fact, str | None], node: BaseNode, own: tuple[str, ...]) -> dict[Fact, str | None]:
+    """The facts without those that others imply; very many become one of all that is below."""
+    places = {fact[:2] for fact, identity in facts.items() if fact[2] != "node" and identity is not None}
+    kept = {
+        fact: each
+        for fact, each in facts.items()
+        if fact[2] != "node" or fact[:2] not in places or each is None
+    }
+    if len(kept) <= _MOST_READS:
+        return kept
+    from lotdb.node_api.outcomes import FACTS
+
+    beyond = {fact: each for fact, each in kept.items() if fact[0]}
+    return {**beyond, (0, (), "all", ""): FACTS["all"](node, "", own)}
+
+
+def settings_of(result: BaseNode) -> dict[str, Any]:
+    """The settings with which *result* was computed."""
+    about = result.attrs[STEP]
+    settings = dict(about["settings"])
+    source = result.parent
+    assert source is not None
+    for name in about["nodes"]:
+        levels = [each for each in settings[name].removeprefix("node ").split("/") if each != "."]
+        up = levels.count("..")
+        node = at_place(source, (up, tuple(levels[up:])))
+        if node is None:
+            raise StaleResultError(f"setting {name!r} of result {result._path()!r} is a node that is gone")
+        settings[name] = node
+    return settings
