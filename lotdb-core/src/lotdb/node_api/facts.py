@@ -252,8 +252,8 @@ def _result(node: BaseNode, name: str, own: Keys) -> str | None:
     return None if check is None else repr(json.loads(check)["name"])
 
 
-#: How the identity of each kind of fact is found: of the node, the name, and the keys from below the root down
-#: to the result of the step that asks, which it never sees.
+#: How the identity of each kind of fact is found: of the node, the name, and the keys from below the root
+#: down to the result of the step that asks, which it never sees.
 FACTS: dict[str, Callable[[BaseNode, str, Keys], str | None]] = {
     "payload": _payload,
     "attribute": _attribute,

@@ -80,8 +80,8 @@ class _Running:
             )
         if self._tree.version != self.version:
             raise StepAccessError(
-                f"{self._what} has changed the tree, which was undone; a step returns what is to be stored, and "
-                "changes nothing itself"
+                f"{self._what} has changed the tree, which was undone; a step returns what is to be "
+                "stored, and changes nothing itself"
             )
 
 

@@ -1,8 +1,8 @@
 """Nodes that note what is read of them, and cannot be changed: what the function of a step is given.
 
-Each is a handle of a class that is made below the class of the node, so a program cannot tell it from the node.
-What it is asked for, it asks of the node itself, and notes the fact, as ``node_api/facts.py`` names it. Nodes
-that it finds are watched as well. The function may ask for what is not there: that is a fact, too.
+Each is a handle of a class that is made below the class of the node, so a program cannot tell it from the
+node. What it is asked for, it asks of the node itself, and notes the fact, as ``node_api/facts.py`` names it.
+Nodes that it finds are watched as well. The function may ask for what is not there: that is a fact, too.
 
 What a watched node gives as a whole, such as an xarray DataTree, counts as a read of all that is below it.
 """
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, NoReturn, cast
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, NoReturn, cast
 
 from lotdb.content.attributes import Attributes
 from lotdb.errors import NodeNotFoundError, StepAccessError
@@ -117,7 +117,9 @@ class Reads:
 
     def watch(self, node: BaseNode) -> BaseNode:
         """*node* as one that notes what is read of it."""
-        watched: Any = _watching(type(node))._at(node._tree, node._parent, node._key, node._container, -1)
+        watched: Any = _watching(cast("Hashable", type(node)))._at(
+            node._tree, node._parent, node._key, node._container, -1
+        )
         watched._inner = node
         watched._reads = self
         return cast("BaseNode", watched)
@@ -149,8 +151,8 @@ class Reads:
         """Raise ``StepAccessError`` if the function has ended."""
         if self._is_over:
             raise StepAccessError(
-                f"{self.what} has ended, and a node that it was given is read now; it can be read while the step "
-                "runs, so return what was read, and no node and no generator"
+                f"{self.what} has ended, and a node that it was given is read now; it can be read while the "
+                "step runs, so return what was read, and no node and no generator"
             )
 
     def refuse(self, node: BaseNode, *, makes: bool = False) -> NoReturn:
@@ -158,7 +160,8 @@ class Reads:
         self.check()
         does = "would make a node below" if makes else "would change"
         raise StepAccessError(
-            f"{self.what} {does} {node._place()}; a step returns what is to be stored, and changes nothing itself"
+            f"{self.what} {does} {node._place()}; a step returns what is to be stored, and "
+            "changes nothing itself"
         )
 
 
@@ -196,8 +199,8 @@ class Watched(BaseNode):
     def reference(self) -> Any:
         self._reads.check()
         raise StepAccessError(
-            f"{self._reads.what} would send {self._inner._place()} to another process, where nobody sees what is "
-            "read of it; send what was read, or a payload of it"
+            f"{self._reads.what} would send {self._inner._place()} to another process, where nobody sees "
+            "what is read of it; send what was read, or a payload of it"
         )
 
     # -- what it is ----------------------------------------------------------------------------------
@@ -462,7 +465,7 @@ for _name in (
 
 
 @functools.cache
-def _watching(cls: type[BaseNode]) -> type[Any]:
+def _watching(cls: Any) -> type[Any]:
     """A class below *cls* whose objects note what is read of them."""
     how = WatchedData if issubclass(cls, DataMethods) else Watched
     named: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The settings of a call: what the function takes beside its node, and their texts, by which they are compared."""
+"""The settings of a call: what its function takes beside the node, and the texts that tell them apart."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Parameters:
                 ).of(name, "")
             if each.name in RESERVED:
                 raise InvalidStepError(
-                    f"step {name!r} has a setting {each.name!r}, which is an argument of at(); name it otherwise"
+                    f"step {name!r} has a setting {each.name!r}, which at() takes itself; name it otherwise"
                 ).of(name, "")
             self._defaults[each.name] = each.default
         self._all_have_defaults = kinds.empty not in self._defaults.values()

@@ -80,8 +80,8 @@ class Outcome:
 class Call:
     """A step, a node, settings, and the key of the result.
 
-    ``result_if_fresh`` and ``why`` read what is stored; ``compute`` runs the function, in any process that has
-    the node at the same moment; ``store`` writes, and the caller commits.
+    ``result_if_fresh`` and ``why`` read what is stored; ``compute`` runs the function, in any process that
+    has the node at the same moment; ``store`` writes, and the caller commits.
     """
 
     __slots__ = ("code", "key", "node", "settings", "step", "texts")
@@ -120,9 +120,9 @@ class Call:
         text = stored_text(found, CHECK)
         name = None if text is None else parsed(text)["name"]
         if name != self.step.name:
-            held = "is no result of a step" if name is None else f"is a result of step {name!r}"
+            held = "exists, and is no result of a step" if name is None else f"is a result of step {name!r}"
             raise NodeExistsError(
-                f"{self.what}: its result would be {found._path()!r}, which exists and {held}; give another key="
+                f"{self.what}: its result would be {found._path()!r}, which {held}; give another key="
             )
         return found
 
@@ -218,7 +218,9 @@ class Call:
                 on_missing=self._make_missing,
             )
         except StepError as error:
-            raise (error if error.step else error.of(self.step.name, self.path))
+            if not error.step:
+                error.of(self.step.name, self.path)
+            raise
         except _NOT_OURS:
             raise
         except Exception as error:
@@ -229,7 +231,8 @@ class Call:
         try:
             parts = parts_of(returned, self.what)
         except StepError as error:
-            raise error.of(self.step.name, self.path)
+            error.of(self.step.name, self.path)
+            raise
         return Outcome(
             parts,
             isinstance(returned, Mapping),
@@ -266,8 +269,8 @@ class Call:
         step = known.find(check["module"], check["name"])
         if step is None or result.parent is None:
             raise StaleResultError(
-                f"{self.what} reads result {result._path()!r} of step {check['name']!r}, which is stale ({why}), and "
-                f"this process has no such step; import {check['module']!r}, which defines it, or pin the result"
+                f"{self.what} reads result {result._path()!r} of step {check['name']!r}, which is stale ({why}), "
+                f"and this process has no such step; import {check['module']!r}, or pin the result"
             ).of(self.step.name, self.path)
         step.call_of(result).computed()
 

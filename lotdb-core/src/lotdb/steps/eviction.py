@@ -17,7 +17,7 @@ __all__ = ["EvictReport", "evict", "pin", "results_below", "unpin"]
 
 @dataclass(frozen=True)
 class EvictReport:
-    """What :func:`evict` has dropped: the paths of the results, and the bytes of their payloads, uncompressed."""
+    """What :func:`evict` has dropped: paths of results, and the bytes of their payloads, uncompressed."""
 
     paths: tuple[str, ...]
     bytes: int

@@ -49,10 +49,7 @@ class Code:
 
     def is_current(self) -> bool:
         """Whether nothing was defined anew since."""
-        for now, then in self.watched:
-            if now() is not then:
-                return False
-        return True
+        return all(now() is then for now, then in self.watched)
 
 
 def code_of(function: FunctionType, depends: Iterable[Any]) -> Code:
@@ -94,15 +91,15 @@ class _Collected:
             self.packages[module] = self._version(module)  # it is not written in Python, as those of numpy
         else:
             raise InvalidStepError(
-                f"step {self._step!r} depends on {each!r}; name functions, classes, modules, and names of packages"
+                f"step {self._step!r} depends on {each!r}; name functions, classes, modules, or packages"
             ).of(self._step, "")
 
     def _version(self, package: str) -> str:
         version = _package_version(package)
         if version is None:
             raise InvalidStepError(
-                f"step {self._step!r} depends on {package!r}, of which no version is known; name a package that "
-                "is installed, or its functions"
+                f"step {self._step!r} depends on {package!r}, of which no version is known; name a package "
+                "that is installed, or its functions"
             ).of(self._step, "")
         return version
 

@@ -1,8 +1,8 @@
 """Functions in a form that comments, line numbers and the release of Python do not change.
 
-The form is that of the syntax tree. Source on the disk may be newer than what runs: an editor has saved it since
-it was imported. So the source is compiled, and taken only if that gives the code that runs. Where it does not,
-or where there is no source, the bytecode tells alone.
+The form is that of the syntax tree. Source on the disk may be newer than what runs: an editor has saved it
+since it was imported. So the source is compiled, and taken only if that gives the code that runs. Where it
+does not, or where there is no source, the bytecode tells alone.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from typing import Any
 
 __all__ = ["bytecode_digest", "constant_text", "digest_of", "module_digest", "source_digest"]
 
-# What the syntax tree says beside what is done. An assignment to a name with an annotation does something; its
-# annotation does not.
+# What the syntax tree says beside what is done.
 _LEFT_OUT = frozenset((
-    "annotation", "ctx", "decorator_list", "kind", "lineno", "returns", "type_comment", "type_ignores",
+    "annotation", "ctx", "decorator_list", "kind", "returns", "type_comment", "type_ignores",
     "type_params",
 ))  # fmt: skip
 
@@ -94,7 +93,8 @@ def _where(code: CodeType) -> tuple[str, int]:
 
 
 def _first_line(node: Any) -> int:
-    return min([node.lineno, *(each.lineno for each in node.decorator_list)])
+    first: int = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+    return first
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -154,8 +154,8 @@ def _comparable(code: CodeType, docstring: str | None = None) -> Any:
         if not (at == 0 and docstring is not None and each == docstring)
     ]
     return (
-        code.co_name, code.co_code, consts, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars,
-        code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags,
+        code.co_name, code.co_code, consts, code.co_names, code.co_varnames, code.co_freevars,
+        code.co_cellvars, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags,
     )  # fmt: skip
 
 

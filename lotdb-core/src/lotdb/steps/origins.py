@@ -107,6 +107,7 @@ class Provenance:
 
     def __str__(self) -> str:
         version = "" if self.version is None else f", version {self.version}"
+        packages = ", ".join(f"{name} {release}" for name, release in self.packages.items())
         lines = [
             f"step {self.step}{version}, of module {self.module}",
             f"  at        {self.node or 'the root'}",
@@ -114,7 +115,7 @@ class Provenance:
             f"  when      {self.when:%Y-%m-%d %H:%M:%S %Z}, took {self.seconds:.3g} s",
             f"  by        {self.process}, Python {self.python}",
             f"  code      {', '.join(self.code)}",
-            f"  packages  {', '.join(f'{name} {version}' for name, version in self.packages.items()) or 'none'}",
+            f"  packages  {packages or 'none'}",
         ]
         lines += [f"  {'read' if at == 0 else '':<8}  {each}" for at, each in enumerate(self.reads)]
         if self.pinned:

@@ -127,14 +127,13 @@ def _ordered(steps: Any) -> list[_Placed]:
     ordered: dict[str, _Placed] = {}
     for name in by_name:
         chain: list[str] = []
-        each: str | None = name
-        while each is not None and each not in ordered:
-            if each in chain:
-                raise InvalidStepError(f"steps take each other's results: {' <- '.join((*chain, each))}").of(
-                    each, ""
-                )
-            chain.append(each)
-            each = takes[each]
+        following: str | None = name
+        while following is not None and following not in ordered:
+            if following in chain:
+                around = " <- ".join((*chain, following))
+                raise InvalidStepError(f"steps take each other's results: {around}").of(following, "")
+            chain.append(following)
+            following = takes[following]
         for one in reversed(chain):
             ordered[one] = _Placed(by_name[one], takes[one])
     return list(ordered.values())

@@ -76,7 +76,7 @@ def reason_of(node: BaseNode) -> str | None:
     """Why others that have read the result *node* are stale because of it; None if they are not."""
     check = parsed(stored_text(node, CHECK) or "")
     step = known.find(check["module"], check["name"])
-    code = None if step is None else step.code()
+    code: Any = None if step is None else step.code()
     remembered, asked = told(node).reasons, (node._path(), None if code is None else id(code))
     if asked not in remembered:
         remembered[asked] = None  # a result that has read itself by a detour ends here
@@ -109,7 +109,7 @@ def code_changes(check: dict[str, Any], code: Code) -> Iterator[str]:
     for name in {**check["packages"], **code.packages}:
         then, now = check["packages"].get(name), code.packages.get(name)
         if then is None or now is None:
-            yield f"package {name!r} is {'not ' if now is None else ''}named {'any more' if now is None else 'now'}"
+            yield f"package {name!r} is {'not named any more' if now is None else 'named now'}"
         elif then != now:
             yield f"package {name!r} was {then} and is {now}"
 

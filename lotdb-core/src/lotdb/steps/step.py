@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from itertools import product
 from types import FunctionType
-from typing import Any, Literal, cast, overload
+from typing import Any, Literal, overload
 
 from lotdb.node_api.watching import plain, watched_again
 from lotdb.public import BaseNode, DataNode, InvalidStepError, WrongNodeError
@@ -71,7 +71,7 @@ class Step:
         return f"<Step {self.name!r}{version} of {self.module}>"
 
     def __reduce__(self) -> str:
-        return cast("str", self.function.__qualname__)  # as a function: by its name
+        return self.function.__qualname__  # as a function: by its name
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -245,7 +245,7 @@ def _checked(function: Any) -> FunctionType:
         )
     if function.__name__ == "<lambda>":
         raise InvalidStepError(
-            f"a lambda (at {function.__code__.co_filename}:{function.__code__.co_firstlineno}) cannot be a step, "
+            f"a lambda ({function.__code__.co_filename}:{function.__code__.co_firstlineno}) cannot be a step, "
             "because its results need a name; write a function with def"
         ).of("<lambda>", "")
     if (
