@@ -53,7 +53,9 @@ __all__ = [
     "is_result",
     "names_of",
     "plain",
+    "result_below",
     "stored_text",
+    "text_in",
 ]
 
 # The names under which a result keeps how it was made: for people, for the check whether it is stale, what
@@ -63,6 +65,11 @@ STEP, CHECK, EVICTED, PINNED = "_step", "_step_check", "_step_evicted", "_step_p
 Keys: TypeAlias = tuple[str, ...]
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
+
+# Of payloads that are looked at again and again, by the ids of their stored forms, which are kept so that no
+# other object gets one.
+_seen: dict[int, tuple[Any, str]] = {}
+_MANY = 1024
 
 # A longer value is shown by its digest.
 _SHOWN = 64
@@ -88,8 +95,18 @@ def identity_of_value(stored: Any) -> str:
     if type(stored) in _PLAIN:
         text = repr(stored)
         return text if len(text) <= _SHOWN else digest(stored)
-    if not is_payload(stored):
-        return digest(stored)
+    known = _seen.get(id(stored))
+    if known is None:
+        if len(_seen) >= _MANY:
+            _seen.clear()
+        known = _seen[id(stored)] = (
+            stored,
+            _payload_identity(stored) if is_payload(stored) else digest(stored),
+        )
+    return known[1]
+
+
+def _payload_identity(stored: Any) -> str:
     _, kind, _, dtype, shape, rate, content_type, metadata, _, segments = stored
     rows = [(_locator(segment[0]), segment[1], segment[2]) for segment in segments]
     return digest((kind, dtype, shape, rate, content_type, metadata, rows))
@@ -117,9 +134,23 @@ def is_in_result(node: BaseNode, top: BaseNode) -> bool:
     return False
 
 
+def result_below(node: BaseNode, key: str) -> tuple[BaseNode, Any] | None:
+    """The child *key* of *node*, and what it holds itself; None if there is none."""
+    children = node._children()
+    entry = None if children is None else children.get(key)
+    if entry is None:
+        return None
+    tree = node._tree
+    return node._child(key, entry, children, tree.epoch, tree.version), own_of(entry)
+
+
 def stored_text(node: BaseNode, name: str) -> str | None:
     """The text that *node* keeps under *name*."""
-    own = own_of(node._entry())
+    return text_in(own_of(node._entry()), name)
+
+
+def text_in(own: Any, name: str) -> str | None:
+    """The text under *name* in what a node holds itself."""
     at = position(own[0], name)
     return own[at + 1] if at >= 0 and type(own[at + 1]) is str else None
 

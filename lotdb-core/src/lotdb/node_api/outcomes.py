@@ -23,7 +23,9 @@ from lotdb.node_api.facts import (
     identity_of_value,
     names_of,
     plain,
+    result_below,
     stored_text,
+    text_in,
 )
 from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.watching import Fact, Reads, at_place
@@ -45,10 +47,12 @@ __all__ = [
     "is_read_only",
     "names_of",
     "plain",
+    "result_below",
     "run_watched",
     "settled",
     "store",
     "stored_text",
+    "text_in",
 ]
 
 

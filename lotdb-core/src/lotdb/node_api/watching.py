@@ -16,7 +16,7 @@ from typing import Any, NoReturn, cast
 
 from lotdb.content.attributes import Attributes
 from lotdb.errors import NodeNotFoundError, StepAccessError
-from lotdb.keys import check_name, split_path
+from lotdb.keys import check_key, check_name, split_path
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.facts import (
     CHECK,
@@ -48,6 +48,7 @@ __all__ = [
     "Place",
     "Reads",
     "at_place",
+    "check_key",
     "names_of",
     "place_of",
     "plain",

@@ -23,10 +23,12 @@ from lotdb.node_api.outcomes import (
     is_read_only,
     names_of,
     plain,
+    result_below,
     run_watched,
     settled,
     store,
     stored_text,
+    text_in,
 )
 from lotdb.public import (
     BaseNode,
@@ -56,6 +58,9 @@ __all__ = ["Call", "Outcome"]
 # Facts that a text of this length lists are replaced by one of all that is below the node: an attribute holds
 # no more than a MiB.
 _MOST_READS = 5000
+
+# Settings whose texts are short.
+_SHORT = frozenset((float, bool, type(None)))
 
 # What the transaction has to be run again for, or the program ended; it is no failure of the step.
 _NOT_OURS = (ConflictError, DisconnectedError, MemoryError)
@@ -91,7 +96,10 @@ class Call:
         self.node = node
         self.key = key
         self.settings = settings
-        self.texts = {name: setting_text(name, value, node, step.name) for name, value in settings.items()}
+        self.texts = {
+            name: repr(value) if type(value) in _SHORT else setting_text(name, value, node, step.name)
+            for name, value in settings.items()
+        }
         self.code: Code = step.code()
 
     @property
@@ -114,49 +122,57 @@ class Call:
         NodeExistsError
             If something else is in its place.
         """
-        found = self.node.get((self.key,))
-        if found is None:
+        found = self._found()
+        return None if found is None else found[0]
+
+    def _found(self) -> tuple[BaseNode, Any, dict[str, Any]] | None:
+        """The result node, what it holds itself, and what it is compared by."""
+        below = result_below(self.node, self.key)
+        if below is None:
             return None
-        text = stored_text(found, CHECK)
+        found, own = below
+        text = text_in(own, CHECK)
         name = None if text is None else parsed(text)["name"]
-        if name != self.step.name:
+        if text is None or name != self.step.name:
             held = "exists, and is no result of a step" if name is None else f"is a result of step {name!r}"
             raise NodeExistsError(
                 f"{self.what}: its result would be {found._path()!r}, which {held}; give another key="
             )
-        return found
+        return found, own, parsed(text)
 
     def result_if_fresh(self, on_code_change: str) -> BaseNode | None:
         """The result node if it is fresh, or if it is to be used although its code has changed."""
         remembered = told(self.node)
-        asked = (self.step, self.code, self.node._path(), self.key, on_code_change, *self.texts.items())
+        asked = (self.code, self.node._path(), self.key, on_code_change, *self.texts, *self.texts.values())
         fresh: BaseNode | None = remembered.fresh.get(asked)
         if fresh is None:
-            result = self.existing()
-            if result is None or self._why(result, on_code_change) is not None:
+            found = self._found()
+            if found is None or self._why(found, on_code_change) is not None:
                 return None
-            fresh = remembered.fresh[asked] = result
-            self._warn(result, on_code_change)
+            fresh = remembered.fresh[asked] = found[0]
+            if on_code_change == "warn" and (changed := self._code_changed(found)) is not None:
+                self._warn(changed)
         return fresh
 
     def why(self, on_code_change: str) -> str | None:
         """Why the result is stale or missing, in one sentence; None if it is fresh."""
-        result = self.existing()
-        if result is None:
+        found = self._found()
+        if found is None:
             return f"{self.key!r} was not computed yet"
-        why = self._why(result, on_code_change)
-        if why is None and on_code_change == "warn" and PINNED not in names_of(result):
-            return next(code_changes(parsed(stored_text(result, CHECK) or ""), self.code), None)
-        return why
+        why = self._why(found, on_code_change)
+        return self._code_changed(found) if why is None and on_code_change == "warn" else why
 
-    def _why(self, result: BaseNode, on_code_change: str) -> str | None:
-        names = names_of(result)
+    def _code_changed(self, found: tuple[BaseNode, Any, dict[str, Any]]) -> str | None:
+        return None if PINNED in found[1][0] else next(code_changes(found[2], self.code), None)
+
+    def _why(self, found: tuple[BaseNode, Any, dict[str, Any]], on_code_change: str) -> str | None:
+        result, own, check = found
+        names = own[0]
         if PINNED in names:
             return None
         if EVICTED in names:
             return "its payloads were evicted"
-        check = parsed(stored_text(result, CHECK) or "")
-        if repr(check["version"]) != repr(self.step.version):
+        if check["version"] != self.step.version:
             return f"version was {check['version']!r} and is {self.step.version!r}"
         if check["settings"] != self.texts:
             return _setting_changed(check["settings"], self.texts)
@@ -169,16 +185,12 @@ class Call:
                 return f"its {name!r} was deleted"
         return reason(result, check)
 
-    def _warn(self, result: BaseNode, on_code_change: str) -> None:
-        if on_code_change != "warn" or PINNED in names_of(result):
-            return
-        changed = next(code_changes(parsed(stored_text(result, CHECK) or ""), self.code), None)
-        if changed is not None:
-            warnings.warn(
-                f"{self.what}: {changed}; its result is used as it is, because on_code_change is 'warn'",
-                CodeChangedWarning,
-                stacklevel=4,
-            )
+    def _warn(self, changed: str) -> None:
+        warnings.warn(
+            f"{self.what}: {changed}; its result is used all the same, as on_code_change is 'warn'",
+            CodeChangedWarning,
+            stacklevel=4,
+        )
 
     # -- computing -----------------------------------------------------------------------------------
 
@@ -269,7 +281,7 @@ class Call:
         step = known.find(check["module"], check["name"])
         if step is None or result.parent is None:
             raise StaleResultError(
-                f"{self.what} reads result {result._path()!r} of step {check['name']!r}, which is stale ({why}), "
+                f"{self.what} reads result {result._path()!r} of step {check['name']!r}, stale as {why}, "
                 f"and this process has no such step; import {check['module']!r}, or pin the result"
             ).of(self.step.name, self.path)
         step.call_of(result).computed()

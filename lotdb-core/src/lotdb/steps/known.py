@@ -9,17 +9,25 @@ from weakref import WeakValueDictionary
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-__all__ = ["find", "note", "wanted"]
+__all__ = ["find", "generation", "note", "wanted"]
 
 #: The steps of the pipeline that runs, by name, with their settings; and what was computed so far.
 wanted: ContextVar[tuple[dict[str, tuple[Any, Any]], list[Any]] | None] = ContextVar("wanted", default=None)
 
+_count = 0
 _steps: MutableMapping[tuple[str, str], Any] = WeakValueDictionary()
 
 
 def note(module: str, name: str, step: Any) -> None:
     """Have results of this name be of *step*, which is the newest definition."""
+    global _count
     _steps[module, name] = step
+    _count += 1
+
+
+def generation() -> int:
+    """How many steps were defined so far."""
+    return _count
 
 
 def find(module: str, name: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from lotdb.node_api.watching import CHECK, EVICTED, FACTS, PINNED, at_place, names_of, plain, stored_text
-from lotdb.public import BaseNode, NotAResultError, StepError
+from lotdb.public import BaseNode, NotAResultError
 from lotdb.steps import known
 from lotdb.steps.fingerprint import Code
 from lotdb.steps.origins import parsed, shown_place
@@ -23,14 +23,26 @@ _MANY = 20_000
 
 
 class Told:
-    """What was found of results in one state of a tree."""
+    """What was found of results in one state of a tree, and of the steps that were asked."""
 
     def __init__(self, version: int) -> None:
         self.version = version
+        self.steps = known.generation()
+        #: The code of the steps that have made what others have read.
+        self.codes: dict[Any, Code] = {}
         #: The result nodes that were found fresh, by what was asked.
         self.fresh: dict[Any, Any] = {}
-        #: Why results that others have read are stale, by their paths, and the code that was asked for.
-        self.reasons: dict[Any, str | None] = {}
+        #: Why results that others have read are stale, by their paths.
+        self.reasons: dict[str, str | None] = {}
+
+    def holds(self, version: int) -> bool:
+        """Whether it is still right."""
+        return (
+            self.version == version
+            and self.steps == known.generation()
+            and len(self.fresh) < _MANY
+            and (not self.codes or all(step.code() is code for step, code in self.codes.items()))
+        )
 
 
 _told: WeakKeyDictionary[Any, Told] = WeakKeyDictionary()
@@ -40,7 +52,7 @@ def told(node: BaseNode) -> Told:
     """What is remembered of the tree of *node* as it is now."""
     tree = node._tree
     found = _told.get(tree)
-    if found is None or found.version != tree.version or len(found.fresh) > _MANY:
+    if found is None or not found.holds(tree.version):
         found = _told[tree] = Told(tree.version)
     return found
 
@@ -74,19 +86,25 @@ def _of_evicted(node: BaseNode) -> str | None:
 
 def reason_of(node: BaseNode) -> str | None:
     """Why others that have read the result *node* are stale because of it; None if they are not."""
+    if PINNED in names_of(node):
+        return None
     check = parsed(stored_text(node, CHECK) or "")
     step = known.find(check["module"], check["name"])
-    code: Any = None if step is None else step.code()
-    remembered, asked = told(node).reasons, (node._path(), None if code is None else id(code))
-    if asked not in remembered:
-        remembered[asked] = None  # a result that has read itself by a detour ends here
-        found = None
-        if step is not None and repr(step.version) != repr(check["version"]):
-            found = f"version of step {step.name!r} was {check['version']!r} and is {step.version!r}"
-        if found is None and step is not None and step.on_code_change == "recompute":
-            found = next(code_changes(check, code), None)
-        remembered[asked] = found or reason(node, check)
-    return remembered[asked]
+    remembered = told(node)
+    path = node._path()
+    if path not in remembered.reasons:
+        remembered.reasons[path] = None  # a result that has read itself by a detour ends here
+        remembered.reasons[path] = _step_changed(step, check, remembered) or reason(node, check)
+    return remembered.reasons[path]
+
+
+def _step_changed(step: Any, check: dict[str, Any], remembered: Told) -> str | None:
+    if step is None:
+        return None
+    code = remembered.codes[step] = step.code()
+    if repr(step.version) != repr(check["version"]):
+        return f"version of step {step.name!r} was {check['version']!r} and is {step.version!r}"
+    return next(code_changes(check, code), None) if step.on_code_change == "recompute" else None
 
 
 def code_changes(check: dict[str, Any], code: Code) -> Iterator[str]:
@@ -123,11 +141,8 @@ def reason(result: BaseNode, check: dict[str, Any]) -> str | None:
         return None  # a result that was taken out of its tree, and into no other
     own = result._keys()
     for up, keys, kind, name, identity in check["reads"]:
-        try:
-            node = source if not up and not keys else at_place(source, (up, tuple(keys)))
-            now = None if node is None or node._keys() == own else FACTS[kind](node, name, own)
-        except StepError:
-            raise
+        node = source if not up and not keys else at_place(source, (up, tuple(keys)))
+        now = None if node is None or (keys and node._keys() == own) else FACTS[kind](node, name, own)
         if now != identity:
             return _sentence(shown_place(up, keys), kind, name, identity, now)
         if kind == "result" and node is not None and (why := reason_of(node)) is not None:

@@ -9,7 +9,7 @@ from itertools import product
 from types import FunctionType
 from typing import Any, Literal, overload
 
-from lotdb.node_api.watching import plain, watched_again
+from lotdb.node_api.watching import check_key, plain, watched_again
 from lotdb.public import BaseNode, DataNode, InvalidStepError, WrongNodeError
 from lotdb.steps import known
 from lotdb.steps.arguments import Parameters
@@ -52,6 +52,8 @@ class Step:
             raise InvalidStepError(
                 f"version of step {self.name!r} is {version!r}; use a number or a text"
             ).of(self.name, "")
+        if isinstance(version, bool):
+            version = int(version)  # as JSON would tell them apart
         self.version = version
         self.on_code_change = _check_on_code_change(on_code_change, self.name)
         self._depends = _listed(depends, self.name)
@@ -71,7 +73,8 @@ class Step:
         return f"<Step {self.name!r}{version} of {self.module}>"
 
     def __reduce__(self) -> str:
-        return self.function.__qualname__  # as a function: by its name
+        name: str = self.function.__qualname__
+        return name  # as a function: by its name
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -202,7 +205,7 @@ class Step:
         inner._entry()  # right thread, and still there
         self._refuse_older(inner)
         bound = self._parameters.bind(settings, inner._path())
-        return Call(self, inner, self.name if key is None else key, bound)
+        return Call(self, inner, self.name if key is None else check_key(key), bound)
 
     def call_of(self, result: BaseNode) -> Call:
         """The call that has made *result*, to be made again."""
@@ -232,7 +235,8 @@ class Step:
 
     def _in_key(self, value: Any) -> str:
         if isinstance(value, (int, float, str)) and "/" not in str(value):
-            return str(value)
+            text: str = str(value)
+            return text
         raise InvalidStepError(
             f"step {self.name!r} cannot name a result after {value!r}; call at() for each value, with key="
         ).of(self.name, "")
@@ -245,8 +249,8 @@ def _checked(function: Any) -> FunctionType:
         )
     if function.__name__ == "<lambda>":
         raise InvalidStepError(
-            f"a lambda ({function.__code__.co_filename}:{function.__code__.co_firstlineno}) cannot be a step, "
-            "because its results need a name; write a function with def"
+            f"a lambda cannot be a step, because its results need a name; write a function with def, in place of "
+            f"that at {function.__code__.co_filename}:{function.__code__.co_firstlineno}"
         ).of("<lambda>", "")
     if (
         inspect.iscoroutinefunction(function)
