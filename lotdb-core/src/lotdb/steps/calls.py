@@ -48,7 +48,7 @@ from lotdb.steps.arguments import setting_text
 from lotdb.steps.fingerprint import Code
 from lotdb.steps.origins import parsed
 from lotdb.steps.returned import Parts, parts_of
-from lotdb.steps.staleness import code_changes, reason, reason_of, told
+from lotdb.steps.staleness import code_changes, reason, reason_of, stale_results, told
 
 if TYPE_CHECKING:
     from lotdb.steps.step import Step
@@ -165,7 +165,9 @@ class Call:
     def _code_changed(self, found: tuple[BaseNode, Any, dict[str, Any]]) -> str | None:
         return None if PINNED in found[1][0] else next(code_changes(found[2], self.code), None)
 
-    def _why(self, found: tuple[BaseNode, Any, dict[str, Any]], on_code_change: str) -> str | None:
+    def _why(
+        self, found: tuple[BaseNode, Any, dict[str, Any]], on_code_change: str, *, of_results: bool = True
+    ) -> str | None:
         result, own, check = found
         names = own[0]
         if PINNED in names:
@@ -183,7 +185,7 @@ class Call:
         for name in check["holds"]:
             if name not in names:
                 return f"its {name!r} was deleted"
-        return reason(result, check)
+        return reason(result, check, of_results=of_results)
 
     def _warn(self, changed: str) -> None:
         warnings.warn(
@@ -275,6 +277,18 @@ class Call:
         step, settings = wanted[0][keys[-1]]
         step.at(source, **settings)
         return True
+
+    def freshened(self, on_code_change: str) -> BaseNode | None:
+        """The result node, if it is fresh once the results that were read for it are."""
+        found = self._found()
+        if found is None or self._why(found, on_code_change, of_results=False) is not None:
+            return None
+        if is_read_only(self.node) is not None:
+            return None
+        with settled(self.node):
+            for each in stale_results(found[0], found[2]):
+                self._freshen(each)
+        return self.result_if_fresh(on_code_change)
 
     def _freshen(self, result: BaseNode, kind: str = "payload", name: str = "") -> None:
         """Compute anew a result of another step that is about to be read, if it is stale."""

@@ -14,7 +14,7 @@ import dis
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -27,6 +27,8 @@ from lotdb.steps.normalised import bytecode_digest, constant_text, digest_of, mo
 __all__ = ["Code", "code_of"]
 
 _ABSENT = object()
+# What a step is asked for its results by.
+_METHODS = frozenset(("at", "map", "variants", "why_stale"))
 _CONSTANTS = (int, float, complex, str, bytes, type(None))
 
 
@@ -126,15 +128,17 @@ class _Collected:
         ]
         digests = source_digest(function, is_step=is_step), bytecode_digest(function, is_step=is_step)
         self.parts[self._free(self._name(function))] = digests
-        loaded, stored = _globals_of(code)
+        loaded, stored, asked = _globals_of(code)
         for name in loaded:
             value = function.__globals__.get(name, _ABSENT)
-            if value is _ABSENT:
+            if value is _ABSENT or _is_only_asked(value, name, asked):
                 continue
             is_own = name in stored  # what it counts up there itself is no input
             self._add_value(function, name, value, is_own, functools.partial(function.__globals__.get, name))
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-            self._add_value(function, name, _content(cell), name in stored, functools.partial(_content, cell))
+            value = _content(cell)
+            if not _is_only_asked(value, name, asked):
+                self._add_value(function, name, value, name in stored, functools.partial(_content, cell))
 
     def _add_value(
         self, function: FunctionType, name: str, value: Any, is_own: bool, now: Callable[[], Any]
@@ -225,18 +229,35 @@ def _is_constant(value: Any) -> bool:
     return isinstance(value, _CONSTANTS)
 
 
-def _globals_of(code: CodeType) -> tuple[list[str], set[str]]:
-    """The names that the code looks up beyond itself, and those that it sets there."""
+def _is_only_asked(value: Any, name: str, asked: Mapping[str, bool]) -> bool:
+    """Whether *value* is a step of which only results are asked for: these are noted when they are read."""
+    return hasattr(type(value), "at") and hasattr(type(value), "why_stale") and asked.get(name, False)
+
+
+def _globals_of(code: CodeType) -> tuple[list[str], set[str], dict[str, bool]]:
+    """The names that the code looks up beyond itself, those that it sets there, and how it uses each.
+
+    True stands for names of which nothing but the methods of a step are called.
+    """
     loaded: dict[str, None] = {}
     stored: set[str] = set()
+    asked: dict[str, bool] = {}
     for each in _with_inner(code):
+        name = None
         for instruction in dis.get_instructions(each):
             how = instruction.opname
+            if name is not None:
+                is_method = how.startswith(("LOAD_ATTR", "LOAD_METHOD")) and instruction.argval in _METHODS
+                asked[name] = asked.get(name, True) and is_method
+                name = None
             if how.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")):
                 loaded[instruction.argval] = None
+                name = instruction.argval
+            elif how.startswith("LOAD_DEREF"):
+                name = instruction.argval
             elif how.startswith(("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF")):
                 stored.add(instruction.argval)
-    return list(loaded), stored
+    return list(loaded), stored, asked
 
 
 def _with_inner(code: CodeType) -> Iterator[CodeType]:

@@ -132,10 +132,21 @@ def code_changes(check: dict[str, Any], code: Code) -> Iterator[str]:
             yield f"package {name!r} was {then} and is {now}"
 
 
-def reason(result: BaseNode, check: dict[str, Any]) -> str | None:
-    """What of all that was read for *result* has changed since; None if nothing has."""
-    if PINNED in names_of(result):
-        return None
+def stale_results(result: BaseNode, check: dict[str, Any]) -> Iterator[BaseNode]:
+    """The results that were read for *result*, and are stale."""
+    source = result.parent
+    for up, keys, kind, *_ in check["reads"]:
+        if kind == "result" and source is not None:
+            node = at_place(source, (up, tuple(keys)))
+            if node is not None and stored_text(node, CHECK) is not None and reason_of(node) is not None:
+                yield node
+
+
+def reason(result: BaseNode, check: dict[str, Any], *, of_results: bool = True) -> str | None:
+    """What of all that was read for *result* has changed since; None if nothing has.
+
+    That a result which was read is itself stale counts *of_results* only.
+    """
     source = result.parent
     if source is None:
         return None  # a result that was taken out of its tree, and into no other
@@ -145,7 +156,7 @@ def reason(result: BaseNode, check: dict[str, Any]) -> str | None:
         now = None if node is None or (keys and node._keys() == own) else FACTS[kind](node, name, own)
         if now != identity:
             return _sentence(shown_place(up, keys), kind, name, identity, now)
-        if kind == "result" and node is not None and (why := reason_of(node)) is not None:
+        if of_results and kind == "result" and node is not None and (why := reason_of(node)) is not None:
             return (
                 f"result {shown_place(up, keys)!r} is stale: {why}"
                 if keys

@@ -145,7 +145,7 @@ class Step:
         how = self._how(on_code_change)
         fresh = call.result_if_fresh(how)
         if fresh is None:
-            fresh = call.computed(call.why(how) or "it is stale")
+            fresh = call.freshened(how) or call.computed(call.why(how) or "it is stale")
         return watched_again(node, fresh)  # type: ignore[return-value]
 
     def why_stale(
@@ -296,16 +296,14 @@ class Step:
                 f"{self.module!r}, as by a notebook cell that was run twice; use the newest one"
             ).of(self.name, node._path())
 
-    def _how(self, on_code_change: OnCodeChange | None) -> Any:
-        return (
-            self.on_code_change
-            if on_code_change is None
-            else _check_on_code_change(on_code_change, self.name)
-        )
+    def _how(self, on_code_change: str | None) -> OnCodeChange:
+        if on_code_change is None:
+            return self.on_code_change
+        return _check_on_code_change(on_code_change, self.name)
 
     def _in_key(self, value: Any) -> str:
-        if isinstance(value, (int, float, str)) and "/" not in str(value):
-            text: str = str(value)
+        text = str(value)
+        if isinstance(value, (int, float, str)) and "/" not in text:
             return text
         raise InvalidStepError(
             f"step {self.name!r} cannot name a result after {value!r}; call at() for each value, with key="
@@ -319,8 +317,8 @@ def _checked(function: Any) -> FunctionType:
         )
     if function.__name__ == "<lambda>":
         raise InvalidStepError(
-            f"a lambda cannot be a step, because its results need a name; write a function with def, in place of "
-            f"that at {function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+            "a lambda cannot be a step, because its results need a name; write a function with def, in place "
+            f"of that in line {function.__code__.co_firstlineno} of {function.__code__.co_filename}"
         ).of("<lambda>", "")
     if (
         inspect.iscoroutinefunction(function)
@@ -333,12 +331,13 @@ def _checked(function: Any) -> FunctionType:
     return function
 
 
-def _check_on_code_change(how: str, name: str) -> Any:
+def _check_on_code_change(how: Any, name: str) -> OnCodeChange:
     if how not in _ON_CODE_CHANGE:
         raise InvalidStepError(
             f"on_code_change of step {name!r} is {how!r}; use 'recompute', 'warn' or 'ignore'"
         ).of(name, "")
-    return how
+    found: OnCodeChange = how
+    return found
 
 
 def _listed(depends: Any, name: str) -> tuple[Any, ...]:
