@@ -52,7 +52,7 @@ class Parameters:
                 ).of(name, "")
             if each.name in RESERVED:
                 raise InvalidStepError(
-                    f"step {name!r} has a setting {each.name!r}, which at() or map() takes itself; name it otherwise"
+                    f"step {name!r} has a setting {each.name!r}, which at() or map() takes; name it otherwise"
                 ).of(name, "")
             self._defaults[each.name] = each.default
         self._all_have_defaults = kinds.empty not in self._defaults.values()

@@ -295,8 +295,8 @@ class _Map:
     def _broken(self, error: BrokenProcessPool) -> StepFailedError:
         return StepFailedError(
             f"a worker of step {self._step.name!r} was killed, or could not start ({error}); what was "
-            "computed before is stored. A program that uses workers= needs `if __name__ == '__main__':` around "
-            "what it runs"
+            "computed before is stored. A program that uses workers= needs `if __name__ == '__main__':` "
+            "around what it runs"
         ).of(self._step.name, "")
 
     def _keep_done(self) -> None:
