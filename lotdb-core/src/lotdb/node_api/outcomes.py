@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from lotdb.content import payloads
 from lotdb.content.defaults import POLICY
+from lotdb.content.payload import Payload
 from lotdb.content.payloads import Request
 from lotdb.errors import InvalidKeyError, ReadOnlyError, StepAccessError
 from lotdb.keys import check_name
@@ -31,6 +32,7 @@ from lotdb.node_api.nodes import BaseNode, DataNode
 from lotdb.node_api.watching import Fact, Reads, at_place
 from lotdb.records.entries import own_of
 from lotdb.records.own import EMPTY_OWN, with_values
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.tree.tree import Tree
 from lotdb.values import values
 
@@ -56,6 +58,10 @@ __all__ = [
 ]
 
 
+# So many bytes of two payloads are compared at a time.
+_COMPARED = 4 << 20
+
+
 @dataclass(frozen=True)
 class Item:
     """What becomes a payload: the data, and how they are written, as in ``DataNode.write_data``."""
@@ -75,12 +81,18 @@ class _Running:
         self._tree = tree
         self._what = what
         self.version = tree.version
+        self._opened = tree.connections_opened()
 
     def check(self) -> None:
         if self._tree.steps is None:
             raise StepAccessError(
                 f"{self._what} has ended the transaction that it runs in; what it had changed before may be "
                 "committed. Commit when at() has returned"
+            )
+        if self._tree.connections_opened() != self._opened:
+            raise StepAccessError(
+                f"{self._what} has opened another connection to {self._tree}, which may show another moment, "
+                "and where nobody sees what is read; read through the node that the step is given"
             )
         if self._tree.version != self.version:
             raise StepAccessError(
@@ -166,14 +178,13 @@ def store(
     with tree.whole():
         result = node.get_data_node(key)
         own = own_of(result._entry())
-        kept = {name: stored for name, stored in zip(own[0], own[1:], strict=True) if name in POLICY}
+        before = dict(zip(own[0], own[1:], strict=True))
+        kept = {name: stored for name, stored in before.items() if name in POLICY}
         if len(kept) < len(own[0]):
             result._put_own(with_values(EMPTY_OWN, kept) if kept else EMPTY_OWN)
         plugins = tree.plugins
         mark = tree.stage.mark()
-        written = [
-            payloads.write_rows(result, item.data, _request(name, item)) for name, item in items.items()
-        ]
+        written = [_written(result, name, item, before.get(name)) for name, item in items.items()]
         stored = {}
         for name, value in attributes.items():
             name = check_name(name)
@@ -186,10 +197,39 @@ def store(
     return result
 
 
-def _request(name: str, item: Item) -> Request:
-    return Request(
+def _written(result: BaseNode, name: str, item: Item, before: Any) -> payloads.Written:
+    """The rows of *item* as they are stored; those that were there *before*, if they are the same.
+
+    Then what was made from them stays fresh. Nothing is read unless the checksums are the same.
+    """
+    stage = result._tree.stage
+    mark = stage.mark()
+    request = Request(
         name, item.backend, item.samplerate_hz, item.metadata, item.content_type, "error", item.options
     )
+    written = payloads.write_rows(result, item.data, request)
+    if not payloads.is_payload(before):
+        return written
+    old, new = PayloadRecord.decode(before), written.record
+    if replace(old, segments=()) != replace(new, segments=()) or _sums(old) != _sums(new):
+        return written
+    if not _is_same(Payload(result, name, old), Payload(result, name, new)):
+        return written
+    stage.discard_since(mark)
+    return written._replace(record=old)
+
+
+def _sums(record: PayloadRecord) -> list[tuple[int, int]]:
+    return [(segment.rows, segment.checksum) for segment in record.segments]
+
+
+def _is_same(one: Payload, other: Payload) -> bool:
+    step = max(1, _COMPARED // max(1, one._record.layout.row_bytes))
+    for first in range(0, one._record.rows, step):
+        last = min(first + step, one._record.rows)
+        if one._read_rows(first, last).tobytes() != other._read_rows(first, last).tobytes():
+            return False
+    return True
 
 
 def drop_payloads(node: BaseNode, when: str) -> None:

@@ -204,7 +204,7 @@ class Step:
         inner = plain(node)
         inner._entry()  # right thread, and still there
         self._refuse_older(inner)
-        bound = self._parameters.bind(settings, inner._path())
+        bound = self._parameters.bind(settings, inner)
         return Call(self, inner, self.name if key is None else check_key(key), bound)
 
     def call_of(self, result: BaseNode) -> Call:
