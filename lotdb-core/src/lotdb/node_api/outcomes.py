@@ -20,8 +20,10 @@ from lotdb.node_api.facts import (
     EVICTED,
     FACTS,
     PINNED,
+    SAME,
     STEP,
     identity_of_value,
+    likeness_of,
     names_of,
     plain,
     result_below,
@@ -169,10 +171,13 @@ def store(
     items: Mapping[str, Item],
     attributes: Mapping[str, Any],
     others: Sequence[tuple[str, Any]] = (),
+    *,
+    repeats: bool = False,
 ) -> DataNode:
     """Make the child *key* of *node* hold the payloads *items* and the *attributes*, and nothing else.
 
-    What is below it stays. *others* are objects of xarray, with the names of their payloads.
+    What is below it stays. *others* are objects of xarray, with the names of their payloads. It *repeats* if
+    it was made from the same as what was evicted there: then payloads with the same checksums are the same.
     """
     tree = node._tree
     with tree.whole():
@@ -191,6 +196,8 @@ def store(
             if name in POLICY:
                 raise InvalidKeyError(f"{name!r} cannot be an attribute: it keeps a default of data nodes")
             stored[name] = values.encode(value, name=name, extra=plugins)
+        if repeats and EVICTED in before:
+            stored |= _same_as(json.loads(before[EVICTED])["payloads"], written, result)
         payloads.record(result, written, stored, mark=mark)
         for name, data in others:
             result.write_xarray(data, data_attribute=name)
@@ -219,6 +226,19 @@ def _written(result: BaseNode, name: str, item: Item, before: Any) -> payloads.W
     return written._replace(record=old)
 
 
+def _same_as(
+    evicted: Mapping[str, Any], written: Sequence[payloads.Written], node: BaseNode
+) -> dict[str, str]:
+    """The note by which payloads that were evicted, and came out the same, keep their identities."""
+    same = {}
+    for name, record, _ in written:
+        stored = record.encode()
+        identity, likeness = evicted.get(name, (None, None))
+        if likeness == likeness_of(stored):
+            same[name] = identity_of_value(stored, node), identity
+    return {SAME: json.dumps(same)} if same else {}
+
+
 def _sums(record: PayloadRecord) -> list[tuple[int, int]]:
     return [(segment.rows, segment.checksum) for segment in record.segments]
 
@@ -236,7 +256,11 @@ def drop_payloads(node: BaseNode, when: str) -> None:
     """Drop the payloads of a result, and note *when*, and what they were."""
     own = own_of(node._entry())
     pairs = list(zip(own[0], own[1:], strict=True))
-    gone = {name: identity_of_value(stored) for name, stored in pairs if payloads.is_payload(stored)}
-    kept = {name: stored for name, stored in pairs if name not in gone}
+    gone = {
+        name: (FACTS["payload"](node, name, ()), likeness_of(stored))
+        for name, stored in pairs
+        if payloads.is_payload(stored)
+    }
+    kept = {name: stored for name, stored in pairs if name not in gone and name != SAME}
     kept[EVICTED] = json.dumps({"when": when, "payloads": gone})
     node._put_own(with_values(EMPTY_OWN, kept))
