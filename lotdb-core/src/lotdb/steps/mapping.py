@@ -164,7 +164,8 @@ class _Map:
         finally:
             if self._top is not None:
                 self._flush()
-                begin_again(self._top)
+                if self.report.computed:  # else what is known of the fresh ones stays known
+                    begin_again(self._top)
 
     def _checked(self, node: Any) -> BaseNode:
         if not isinstance(node, BaseNode):
