@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from importlib import import_module
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, SupportsIndex, TypeVar, cast, overload
 
@@ -799,6 +800,19 @@ class BaseNode(PerhapsData):
         if not ingest(self, source, backend=backend, progress=progress):
             request = Request("data", backend=backend)
             attach_file(self, source, request)
+
+    # -- results of steps ----------------------------------------------------------------------------
+
+    def provenance(self) -> Any:
+        """How a step has made this node, to print; see :func:`lotdb.steps.provenance`.
+
+        Raises
+        ------
+        NotAResultError
+            If no step has made it.
+        """
+        self._entry()  # right thread, and still there
+        return import_module("lotdb.steps.origins").provenance(self)  # it stands above
 
     # -- looking -------------------------------------------------------------------------------------
 
