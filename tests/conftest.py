@@ -36,6 +36,25 @@ def pytest_collection():
         gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark combinations of the parameters of a `crossed` test as slow, so that each value is left once."""
+    crossed: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("crossed"):
+            crossed.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for several in crossed.values():
+        lengths = {
+            name: 1 + max(item.callspec.indices[name] for item in several)
+            for name in several[0].callspec.indices
+        }
+        longest = max(lengths, key=lengths.get)
+        for item in several if len(several) > 1 else ():
+            indices = item.callspec.indices
+            if any(index != indices[longest] % lengths[name] for name, index in indices.items()):
+                item.add_marker(pytest.mark.slow)
+
+
 @settings(max_examples=1, database=None)
 @given(st.none())
 def _begin_hypothesis(_):

@@ -261,7 +261,7 @@ class IngesterTests(Kit):
         named = plugin.lotdb_get_ingest_formats()
         assert not isinstance(named, str), f"it names several formats, and returned the text {named!r}"
         for sample in samples:
-            # What is the last resort also reads files of names that are not its own, if nobody names a format.
+            # The last resort also reads files of other names, if nobody names a format.
             if sample.format or not plugin.lotdb_ingest_file.lotdb_impl["trylast"]:
                 assert sample.kind in named, f"format={sample.kind!r} is refused unless it names that"
 
