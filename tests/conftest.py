@@ -44,14 +44,13 @@ def pytest_collection_modifyitems(items):
         if item.get_closest_marker("crossed"):
             crossed.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for several in crossed.values():
-        lengths = {
-            name: 1 + max(item.callspec.indices[name] for item in several)
-            for name in several[0].callspec.indices
-        }
-        longest = max(lengths, key=lengths.get)
+        # The names of the values, a column for each parameter; pytest keeps them nowhere else.
+        named = zip(*(item.callspec._idlist for item in several), strict=True)
+        columns = [list(dict.fromkeys(names)) for names in named]
+        longest = max(range(len(columns)), key=lambda at: len(columns[at]))
         for item in several if len(several) > 1 else ():
-            indices = item.callspec.indices
-            if any(index != indices[longest] % lengths[name] for name, index in indices.items()):
+            places = [column.index(name) for column, name in zip(columns, item.callspec._idlist, strict=True)]
+            if any(at != places[longest] % len(column) for at, column in zip(places, columns, strict=True)):
                 item.add_marker(pytest.mark.slow)
 
 
