@@ -15,6 +15,7 @@ class Sizes:
     few_leaves: int = 2_000  # for what takes longer still
     lookups: int = 1_000
     walked_leaves: int = 1_000_000
+    wide_children: int = 300_000  # of one node
     commits: int = 200
     captures: int = 1_000
     seconds: int = 600  # of stereo audio: 230 MB
@@ -45,6 +46,7 @@ QUICK = Sizes(
     few_leaves=500,
     lookups=300,
     walked_leaves=100_000,
+    wide_children=30_000,
     commits=50,
     captures=200,
     seconds=60,
