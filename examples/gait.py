@@ -125,7 +125,7 @@ def store_recording(root: BaseNode) -> None:
 
 
 def compute(root: BaseNode) -> int:
-    """How many results were computed; the others were there, and nothing that they were made from has changed."""
+    """How many results were computed; the others were there, and are still what would be computed."""
     count = 0
     for name, settings in VARIANTS.items():
         if name not in root["S06"]:

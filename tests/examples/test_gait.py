@@ -150,7 +150,8 @@ def test_branches_share_the_recording_instead_of_copying_it(demo, root):
 
 def computed(output):
     """The paths of the results that were computed, and why."""
-    return dict(line.strip().rpartition(", ")[0].split(": ", 1) for line in output.splitlines() if " ms" in line)
+    lines = [line.strip() for line in output.splitlines() if " ms" in line]
+    return dict(line.rpartition(", ")[0].split(": ", 1) for line in lines)
 
 
 def test_a_sample_that_is_replaced_has_exactly_its_results_computed_again(demo, tmp_path):

@@ -1,4 +1,4 @@
-"""Steps that other processes import, and a program that maps one until it is killed (``mapped.py FOLDER``)."""
+"""Steps that other processes import, and a program that maps one until it is killed."""
 
 import os
 import sys

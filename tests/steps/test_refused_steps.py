@@ -228,3 +228,22 @@ def test_a_step_that_ends_the_transaction(database):
         ):
             commits.at(node)
         assert "commits" not in node
+
+
+def test_two_steps_of_one_name(capture):
+    """The result of one is not taken for that of the other, as long as both are there."""
+    names = [{"__name__": "module_a"}, {"__name__": "module_b"}]
+    for each in names:
+        exec("from lotdb.steps import step\n@step\ndef twin(node):\n    return __name__\n", each)
+    names[0]["twin"].at(capture)
+    with pytest.raises(NodeExistsError, match=r"step 'twin' at 'S01/capture', of module 'module_b'"):
+        names[1]["twin"].at(capture)
+    assert names[1]["twin"].at(capture, key="twin_b").read_data() == "module_b"
+
+
+def test_a_name_that_is_no_key():
+    with pytest.raises(InvalidStepError, match="a step cannot be called 'a/b'"):
+
+        @step(name="a/b")
+        def named(node):
+            return 1

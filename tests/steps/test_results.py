@@ -181,12 +181,10 @@ def test_results_of_results(capture):
 
     result = spectrum.at(band_power.at(capture))
     assert result.path == "S01/capture/band_power/spectrum"
-    capture.attrs["label"] = "run"
-    assert spectrum.why_stale(capture["band_power"]) == (
-        "its node is a stale result: attribute 'label' was 'walk' and is 'run'"
-    )
+    capture.write_data(np.ones((3, 6)), data_attribute="imu")
+    assert spectrum.why_stale(capture["band_power"]) == "its node is a stale result: input 'imu' was replaced"
     spectrum.at(capture["band_power"])  # which computes both
-    assert calls == [("walk", 0.5), "spectrum", ("run", 0.5), "spectrum"]
+    assert calls == [("walk", 0.5), "spectrum", ("walk", 0.5), "spectrum"]
     assert band_power.why_stale(capture) is None
     assert spectrum.why_stale(capture["band_power"]) is None
     graph = lineage(capture["band_power"])
@@ -338,6 +336,17 @@ def test_evicted_results_are_computed_anew_and_those_made_from_them_stay(capture
         load(result)
     assert np.array_equal(load(band_power.at(capture)), band_power(capture))
     assert len(calls) == 3
+    assert total.why_stale(result) is None  # it came out the same
+    evict(capture)
+    assert total.at(band_power.at(capture)).attrs["value"] == float(band_power(capture).sum())
+    assert total.why_stale(result) is None
+    capture.attrs["label"] = "run"
+    evict(capture)
+    band_power.at(capture)
+    capture.write_data(np.ones((3, 6)), data_attribute="imu")
+    evict(capture)
+    band_power.at(capture)
+    assert total.why_stale(result) == "input 'data' was replaced"
 
 
 def test_evict_the_oldest_until_the_rest_is_small_enough(capture):

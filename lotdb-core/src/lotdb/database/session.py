@@ -129,6 +129,9 @@ class ConnectedTree(Tree):
     def commit(self) -> None:
         self._session.commit()
 
+    def connections_opened(self) -> int:
+        return self.database._opened_here()
+
     def has_changes(self) -> bool:
         connection = self._session.connection
         saved = connection._savepoint_storage

@@ -46,11 +46,13 @@ __all__ = [
     "EVICTED",
     "FACTS",
     "PINNED",
+    "SAME",
     "STEP",
     "found_paths",
     "identity_of_value",
     "is_in_result",
     "is_result",
+    "likeness_of",
     "names_of",
     "plain",
     "result_below",
@@ -61,6 +63,8 @@ __all__ = [
 # The names under which a result keeps how it was made: for people, for the check whether it is stale, what
 # was evicted, and that it is pinned.
 STEP, CHECK, EVICTED, PINNED = "_step", "_step_check", "_step_evicted", "_step_pinned"
+# What payloads that were evicted and computed anew, and came out the same, were called before.
+SAME = "_step_same"
 
 Keys: TypeAlias = tuple[str, ...]
 
@@ -90,8 +94,8 @@ def digest(value: object) -> str:
     return "#" + blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def identity_of_value(stored: Any) -> str:
-    """The identity of the stored value of an attribute or payload."""
+def identity_of_value(stored: Any, node: BaseNode) -> str:
+    """The identity of what is stored in *node*: the value of an attribute, or a payload."""
     if type(stored) in _PLAIN:
         text = repr(stored)
         return text if len(text) <= _SHOWN else digest(stored)
@@ -99,21 +103,31 @@ def identity_of_value(stored: Any) -> str:
     if known is None:
         if len(_seen) >= _MANY:
             _seen.clear()
-        known = _seen[id(stored)] = (
-            stored,
-            _payload_identity(stored) if is_payload(stored) else digest(stored),
-        )
+        found = _payload_identity(stored, node) if is_payload(stored) else digest(stored)
+        known = _seen[id(stored)] = stored, found
     return known[1]
 
 
-def _payload_identity(stored: Any) -> str:
+def _payload_identity(stored: Any, node: BaseNode) -> str:
     _, kind, _, dtype, shape, rate, content_type, metadata, _, segments = stored
-    rows = [(_locator(segment[0]), segment[1], segment[2]) for segment in segments]
+    rows = [(_locator(each[0], node), each[1], each[2], each[3]) for each in segments]
     return digest((kind, dtype, shape, rate, content_type, metadata, rows))
 
 
-def _locator(locator: Any) -> str:
-    return f"blob {locator._p_oid.hex()}" if isinstance(locator, Blob) else str(locator)
+def _locator(locator: Any, node: BaseNode) -> str:
+    if not isinstance(locator, Blob):
+        return str(locator)
+    tree: Any = node._tree
+    while (origin := getattr(tree, "_origin", None)) is not None:  # of a copy in memory
+        tree = origin
+    database = tree.database  # in another one, other data have that number
+    return f"blob {locator._p_oid.hex()} of {None if database is None else database.id}"
+
+
+def likeness_of(stored: Any) -> str:
+    """What two payloads have in common whose rows are the same, as far as their checksums tell."""
+    _, kind, _, dtype, shape, rate, content_type, metadata, _, segments = stored
+    return digest((kind, dtype, shape, rate, content_type, metadata, [each[2:4] for each in segments]))
 
 
 # -- what is a result -----------------------------------------------------------------------------
@@ -170,23 +184,30 @@ def _stored(node: BaseNode, name: str) -> tuple[bool, Any]:
 
 
 def _payload(node: BaseNode, name: str, own: Keys) -> str | None:
-    there, stored = _stored(node, name)
-    if there:
-        return identity_of_value(stored) if is_payload(stored) else None
-    evicted = stored_text(node, EVICTED)  # what was evicted is still what others were made from
-    return None if evicted is None else json.loads(evicted)["payloads"].get(name)
+    held = own_of(node._entry())
+    at = position(held[0], name)
+    if at < 0:
+        evicted = text_in(held, EVICTED)  # what was evicted is still what others were made from
+        return None if evicted is None else json.loads(evicted)["payloads"].get(name, [None])[0]
+    stored = held[at + 1]
+    if not is_payload(stored):
+        return None
+    identity = identity_of_value(stored, node)
+    same = text_in(held, SAME) if SAME in held[0] else None
+    now, before = (None, None) if same is None else json.loads(same).get(name, (None, None))
+    return before if now == identity else identity
 
 
 def _attribute(node: BaseNode, name: str, own: Keys) -> str | None:
     there, stored = _stored(node, name)
     if not there or name in node._hidden:
         return None
-    return identity_of_value(stored)
+    return identity_of_value(stored, node)
 
 
 def _default(node: BaseNode, name: str, own: Keys) -> str | None:
     there, stored = _stored(node, name)
-    return identity_of_value(stored) if there else None
+    return identity_of_value(stored, node) if there else None
 
 
 def _has(node: BaseNode, name: str, own: Keys) -> str | None:
@@ -261,7 +282,7 @@ def _digest_below(node: BaseNode, is_seen: Callable[[Keys, Any], bool]) -> str:
     while pending:
         keys, entry = pending.pop()
         names, *values = own_of(entry)
-        held = [(name, identity_of_value(stored)) for name, stored in zip(names, values, strict=True)]
+        held = [(name, identity_of_value(stored, node)) for name, stored in zip(names, values, strict=True)]
         seen.update(repr((keys, type_of(entry), held)).encode("utf-8", "surrogatepass"))
         children = children_of(entry)
         if children is not None:

@@ -177,6 +177,29 @@ class Watched(BaseNode):
     def _itself(self) -> BaseNode:
         return self._inner
 
+    # What no method here knows of, such as `lotdb.diff`, asks for these: it may read anything.
+
+    def _entry(self) -> Any:
+        self._reads.note(self._inner, "all")
+        return self._inner._entry()
+
+    def _children(self) -> Any:
+        self._reads.note(self._inner, "all")
+        return self._inner._children()
+
+    def _child(self, *found: Any) -> Any:
+        return self._reads.watch(self._inner._child(*found))
+
+    def _is_there(self) -> bool:
+        return self._inner._is_there()
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+    def provenance(self) -> Any:
+        self._reads.note(self._inner, "attribute", CHECK)
+        return self._inner.provenance()
+
     # -- changes -------------------------------------------------------------------------------------
 
     def _container_to_write(self) -> Any:

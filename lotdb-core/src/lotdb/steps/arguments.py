@@ -52,7 +52,7 @@ class Parameters:
                 ).of(name, "")
             if each.name in RESERVED:
                 raise InvalidStepError(
-                    f"step {name!r} has a setting {each.name!r}, which at() or map() takes itself; name it otherwise"
+                    f"step {name!r} has a setting {each.name!r}, which at() or map() takes; name it otherwise"
                 ).of(name, "")
             self._defaults[each.name] = each.default
         self._all_have_defaults = kinds.empty not in self._defaults.values()
@@ -62,7 +62,7 @@ class Parameters:
         """The names of the settings."""
         return tuple(self._defaults)
 
-    def bind(self, given: Mapping[str, Any], node: str) -> dict[str, Any]:
+    def bind(self, given: Mapping[str, Any], node: BaseNode) -> dict[str, Any]:
         """All settings of a call at *node*, those with defaults too.
 
         Raises
@@ -80,9 +80,9 @@ class Parameters:
                     raise self._refused(f"needs the setting {name!r}", node)
         return bound
 
-    def _refused(self, what: str, node: str) -> InvalidStepError:
-        error = InvalidStepError(f"step {self._step!r} at {node!r} {what}")
-        return error.of(self._step, node)
+    def _refused(self, what: str, node: BaseNode) -> InvalidStepError:
+        path = node._path()
+        return InvalidStepError(f"step {self._step!r} at {path!r} {what}").of(self._step, path)
 
 
 def setting_text(name: str, value: Any, node: BaseNode, step: str) -> str:
@@ -96,21 +96,20 @@ def setting_text(name: str, value: Any, node: BaseNode, step: str) -> str:
     if type(value) in _PLAIN:
         text = repr(value)
         return text if len(text) <= _SHOWN else _digest(text)
-    path = node._path()
     if isinstance(value, BaseNode):
         other = plain(value)
         if other._tree is not node._tree:
             raise InvalidStepError(
-                f"setting {name!r} of step {step!r} at {path!r} is a node of another tree or connection"
-            ).of(step, path)
+                f"setting {name!r} of step {step!r} at {node._path()!r} is of another tree or connection"
+            ).of(step, node._path())
         up, keys = place_of(other, node)
         return f"node {'/'.join(('..',) * up + keys) or '.'}"
     try:
         encoded = values.encode(value, name=name, extra=node._tree.plugins)
     except LotdbError as error:
-        raise InvalidStepError(f"setting {name!r} of step {step!r} at {path!r} cannot be kept: {error}").of(
-            step, path
-        ) from error
+        raise InvalidStepError(
+            f"setting {name!r} of step {step!r} at {node._path()!r} cannot be kept: {error}"
+        ).of(step, node._path()) from error
     text = repr(_ordered(encoded))
     return text if len(text) <= _SHOWN else _digest(text)
 

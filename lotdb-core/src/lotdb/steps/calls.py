@@ -138,7 +138,13 @@ class Call:
             raise NodeExistsError(
                 f"{self.what}: its result would be {found._path()!r}, which {held}; give another key="
             )
-        return found, own, parsed(text)
+        check = parsed(text)
+        if known.is_of_another(check["module"], check["name"], self.step):
+            raise NodeExistsError(
+                f"{self.what}, of module {self.step.module!r}: its result would be {found._path()!r}, "
+                f"which is a result of the step of that name of module {check['module']!r}; give another key="
+            )
+        return found, own, check
 
     def result_if_fresh(self, on_code_change: str) -> BaseNode | None:
         """The result node if it is fresh, or if it is to be used although its code has changed."""
@@ -348,10 +354,14 @@ class Call:
             "python": outcome.python,
             "packages": dict(outcome.packages),
         }
-        self.existing()  # nothing else is in its place
+        found = self._found()  # nothing else is in its place
+        repeats = found is not None and all(
+            json.loads(json.dumps(check[name])) == found[2][name]
+            for name in ("version", "settings", "digest", "reads")
+        )
         notes = {CHECK: json.dumps(check, separators=(",", ":")), STEP: about}
         try:
-            return store(self.node, self.key, items, {**attributes, **notes}, others)
+            return store(self.node, self.key, items, {**attributes, **notes}, others, repeats=repeats)
         except (*_NOT_OURS, StepError):
             raise
         except (LotdbError, TypeError, ValueError) as error:

@@ -25,6 +25,16 @@ def note(module: str, name: str, step: Any) -> None:
     _count += 1
 
 
+def is_of_another(module: str, name: str, step: Any) -> bool:
+    """Whether this process has a step of that name in that module, which is another one than *step*.
+
+    A program that is started is called ``__main__``, whatever its module is called.
+    """
+    if module == step.module or "__main__" in (module, step.module):
+        return False
+    return (module, name) in _steps
+
+
 def generation() -> int:
     """How many steps were defined so far."""
     return _count

@@ -164,7 +164,8 @@ class _Map:
         finally:
             if self._top is not None:
                 self._flush()
-                begin_again(self._top)
+                if self.report.computed:  # else what is known of the fresh ones stays known
+                    begin_again(self._top)
 
     def _checked(self, node: Any) -> BaseNode:
         if not isinstance(node, BaseNode):
@@ -295,8 +296,8 @@ class _Map:
     def _broken(self, error: BrokenProcessPool) -> StepFailedError:
         return StepFailedError(
             f"a worker of step {self._step.name!r} was killed, or could not start ({error}); what was "
-            "computed before is stored. A program that uses workers= needs `if __name__ == '__main__':` around "
-            "what it runs"
+            "computed before is stored. A program that uses workers= needs `if __name__ == '__main__':` "
+            "around what it runs"
         ).of(self._step.name, "")
 
     def _keep_done(self) -> None:

@@ -110,6 +110,9 @@ def _form(node: Any, *, is_step: bool = False, is_top: bool = False) -> Any:
         return [_form(each) for each in node]
     if isinstance(node, ast.Constant):
         return "Constant", type(node.value).__name__, constant_text(node.value)
+    if isinstance(node, ast.JoinedStr):
+        # Some releases have an empty text at the end of a nested format.
+        return "JoinedStr", [_form(each) for each in node.values if getattr(each, "value", None) != ""]
     if not isinstance(node, ast.AST):
         return node
     form: list[Any] = [type(node).__name__]

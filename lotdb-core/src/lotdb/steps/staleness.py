@@ -150,10 +150,15 @@ def reason(result: BaseNode, check: dict[str, Any], *, of_results: bool = True) 
     source = result.parent
     if source is None:
         return None  # a result that was taken out of its tree, and into no other
-    own = result._keys()
+    own: tuple[str, ...] = ()
     for up, keys, kind, name, identity in check["reads"]:
-        node = source if not up and not keys else at_place(source, (up, tuple(keys)))
-        now = None if node is None or (keys and node._keys() == own) else FACTS[kind](node, name, own)
+        if not up and not keys and kind not in ("all", "find"):
+            node: BaseNode | None = source
+            now = FACTS[kind](source, name, own)
+        else:
+            own = own or result._keys()
+            node = at_place(source, (up, tuple(keys)))
+            now = None if node is None or node._keys() == own else FACTS[kind](node, name, own)
         if now != identity:
             return _sentence(shown_place(up, keys), kind, name, identity, now)
         if of_results and kind == "result" and node is not None and (why := reason_of(node)) is not None:

@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from lotdb.node_api.watching import check_key, plain, watched_again
-from lotdb.public import BaseNode, DataNode, InvalidStepError, WrongNodeError
+from lotdb.public import BaseNode, DataNode, InvalidKeyError, InvalidStepError, WrongNodeError
 from lotdb.steps import known
 from lotdb.steps.arguments import Parameters
 from lotdb.steps.calls import Call, settings_of
@@ -51,6 +51,12 @@ class Step:
     ) -> None:
         self.function = _checked(function)
         self.name = function.__name__ if name is None else name
+        try:
+            check_key(self.name)
+        except InvalidKeyError as error:
+            raise InvalidStepError(f"a step cannot be called {self.name!r}: {error}").of(
+                str(name), ""
+            ) from error
         self.module = function.__module__
         if version is not None and not isinstance(version, (int, str)):
             raise InvalidStepError(
@@ -274,7 +280,7 @@ class Step:
         inner = plain(node)
         inner._entry()  # right thread, and still there
         self._refuse_older(inner)
-        bound = self._parameters.bind(settings, inner._path())
+        bound = self._parameters.bind(settings, inner)
         return Call(self, inner, self.name if key is None else check_key(key), bound)
 
     def call_of(self, result: BaseNode) -> Call:

@@ -127,6 +127,10 @@ class Tree:
     def commit(self) -> None:
         """Make all that was changed durable, if the tree is in a database."""
 
+    def connections_opened(self) -> int:
+        """How many connections to the database of the tree this thread has opened so far."""
+        return 0
+
     def has_changes(self) -> bool:
         """Whether the tree is in a database, and something in it is not committed."""
         return False
