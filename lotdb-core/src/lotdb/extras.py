@@ -29,7 +29,10 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
 
 
 # Of our own packages, those that have a format which not every install of lotdb-ingest has.
-_PACKAGES = {"h5": '"lotdb-ingest[hdf5]"', "hdf5": '"lotdb-ingest[hdf5]"', "zarr": "lotdb-backend-zarr"}
+_PACKAGES = {
+    **dict.fromkeys(("h5", "hdf5", "hdf", "he5"), '"lotdb-ingest[hdf5]"'),
+    "zarr": "lotdb-backend-zarr",
+}
 
 
 def package_of(format: str) -> str | None:
