@@ -1,4 +1,4 @@
-"""Windows of shards whose files stay open, and of chunks that stay decoded: right if the files change."""
+"""Windows of shards whose files stay open, and of chunks that stay decoded, also if files change."""
 
 import os
 from pathlib import Path
