@@ -8,9 +8,10 @@ import platform
 import socket
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import FunctionType
 from typing import Any, Protocol
 
 from lotdb.node_api.outcomes import (
@@ -69,7 +70,7 @@ class Called(Protocol):
     name: str
     version: int | str | None
     module: str
-    function: Callable[..., Any]
+    function: FunctionType
 
     def code(self) -> Code:
         """The code of the function as it is now."""
