@@ -32,6 +32,7 @@ THEMES = (
     "appends",
     "looking_on",
     "handing_out",
+    "computing",
     "pictures",
     "neighbours",
     "memory",

@@ -46,6 +46,8 @@ __all__ = [
     "Fact",
     "Item",
     "at_place",
+    "begin_again",
+    "database_of",
     "drop_payloads",
     "is_read_only",
     "names_of",
@@ -123,6 +125,17 @@ def is_read_only(node: BaseNode) -> ReadOnlyError | None:
     except ReadOnlyError as error:
         return error
     return None
+
+
+def database_of(node: BaseNode) -> Any:
+    """The database that *node* is in, or None."""
+    return node._tree.database
+
+
+def begin_again(node: BaseNode) -> None:
+    """Have the connection of *node*, in which nothing is changed, see what is committed by now."""
+    if (database := database_of(node)) is not None:
+        database.abort(node)
 
 
 def run_watched(

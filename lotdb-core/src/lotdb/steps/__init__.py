@@ -13,6 +13,7 @@
 
 from lotdb.steps.eviction import EvictReport, evict, pin, unpin
 from lotdb.steps.lineage import Lineage, lineage
+from lotdb.steps.map_report import MapReport
 from lotdb.steps.origins import Provenance, Read, load, provenance
 from lotdb.steps.pipeline import Planned, plan, run
 from lotdb.steps.returned import Data
@@ -23,6 +24,7 @@ __all__ = [
     "Data",
     "EvictReport",
     "Lineage",
+    "MapReport",
     "Planned",
     "Provenance",
     "Read",

@@ -14,8 +14,8 @@ from lotdb.values import values
 
 __all__ = ["Parameters", "setting_text"]
 
-#: What ``at`` takes itself, so that no setting can have these names.
-RESERVED = ("key", "on_code_change")
+#: What ``at`` and ``map`` take themselves, so that no setting can have these names.
+RESERVED = ("key", "on_code_change", "on_error", "progress", "workers")
 
 # Of a longer text, the digest is kept.
 _SHOWN = 100
@@ -52,7 +52,7 @@ class Parameters:
                 ).of(name, "")
             if each.name in RESERVED:
                 raise InvalidStepError(
-                    f"step {name!r} has a setting {each.name!r}, which at() takes itself; name it otherwise"
+                    f"step {name!r} has a setting {each.name!r}, which at() or map() takes; name it otherwise"
                 ).of(name, "")
             self._defaults[each.name] = each.default
         self._all_have_defaults = kinds.empty not in self._defaults.values()

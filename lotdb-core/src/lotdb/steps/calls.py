@@ -220,8 +220,11 @@ class Call:
                 self.step.name, self.path
             ) from refused
 
-    def compute(self) -> Outcome:
+    def compute(self, *, alone: bool = False) -> Outcome:
         """Run the function; nothing is stored.
+
+        Results of other steps that it reads are computed anew where they are stale; if it is to be *alone*,
+        they are not, and nothing at all is stored.
 
         Raises
         ------
@@ -231,11 +234,14 @@ class Call:
             If it changes the tree, which is undone.
         StepResultError
             If it returns what cannot be stored.
+        StaleResultError
+            If it reads a stale result, and is to be alone, or this process does not have the step.
         """
+        freshen = self._refuse_stale if alone else self._freshen
         own = (*self.node._keys(), self.key)
         for given in (self.node, *self.settings.values()):
             if isinstance(given, BaseNode) and CHECK in names_of(plain(given)):
-                self._freshen(plain(given))  # now, rather than in the middle of the function
+                freshen(plain(given))  # now, rather than in the middle of the function
         begin = time.perf_counter()
         try:
             returned, facts = run_watched(
@@ -244,7 +250,7 @@ class Call:
                 self.settings,
                 own=own,
                 what=self.what,
-                on_result=self._freshen,
+                on_result=freshen,
                 on_missing=self._make_missing,
             )
         except StepError as error:
@@ -302,9 +308,7 @@ class Call:
 
     def _freshen(self, result: BaseNode, kind: str = "payload", name: str = "") -> None:
         """Compute anew a result of another step that is about to be read, if it is stale."""
-        why = reason_of(result)
-        if why is None and EVICTED in names_of(result) and kind in ("payload", "all", "payloads"):
-            why = "its payloads were evicted"
+        why = _why_not(result, kind)
         if why is None:
             return
         check = parsed(stored_text(result, CHECK) or "")
@@ -315,6 +319,14 @@ class Call:
                 f"and this process has no such step; import {check['module']!r}, or pin the result"
             ).of(self.step.name, self.path)
         step.call_of(result).computed()
+
+    def _refuse_stale(self, result: BaseNode, kind: str = "payload", name: str = "") -> None:
+        """Raise ``StaleResultError`` if a result of another step that is about to be read is stale."""
+        why = _why_not(result, kind)
+        if why is not None:
+            raise StaleResultError(f"{self.what} reads result {result._path()!r}, which is stale ({why})").of(
+                self.step.name, self.path
+            )
 
     def store(self, outcome: Outcome) -> DataNode:
         """Store what was computed: all of it, or nothing if a part is refused.
@@ -378,6 +390,14 @@ class Call:
         if wanted is not None:
             wanted[1].append((self.step.name, result._path(), why))
         return result
+
+
+def _why_not(result: BaseNode, kind: str) -> str | None:
+    """Why a *result* cannot be read as it is, of which something of a *kind* is; None if it can."""
+    why = reason_of(result)
+    if why is None and EVICTED in names_of(result) and kind in ("payload", "all", "payloads"):
+        why = "its payloads were evicted"
+    return why
 
 
 def _setting_changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from itertools import product
 from types import FunctionType
 from typing import Any, Literal, overload
@@ -15,6 +16,8 @@ from lotdb.steps import known
 from lotdb.steps.arguments import Parameters
 from lotdb.steps.calls import Call, settings_of
 from lotdb.steps.fingerprint import Code, code_of
+from lotdb.steps.map_report import MapReport
+from lotdb.steps.progress import Progress
 
 __all__ = ["Step", "step"]
 
@@ -202,6 +205,71 @@ class Step:
             each = "_".join((beginning, *(f"{name}_{self._in_key(value)}" for name, value in one.items())))
             results.append(self.at(node, key=each, on_code_change=on_code_change, **fixed, **one))
         return results
+
+    def map(
+        self,
+        nodes: Iterable[BaseNode],
+        /,
+        *,
+        workers: Any = None,
+        key: str | None = None,
+        on_code_change: OnCodeChange | None = None,
+        on_error: Literal["collect", "raise"] = "collect",
+        progress: Progress | Literal[False] | None = None,
+        **settings: Any,
+    ) -> MapReport:
+        """Compute what is missing or stale at many nodes, and commit it in batches.
+
+        The nodes' connection is committed first, and sees all results at the end. A map that was interrupted,
+        or killed, goes on where it was when it is called again: it has lost one batch at most, of about a
+        second. Nodes are taken one by one, so there may be any number of them.
+
+        Parameters
+        ----------
+        nodes
+            Nodes of one connection, such as ``root.find("**/capture_*")``.
+        workers : int, concurrent.futures.Executor or dask.distributed.Client
+            Who computes: so many processes, or who is given; by default this process. Workers read the nodes
+            as they were when the map began, and this process stores what they send back. Processes import
+            the module of the step.
+        key, on_code_change, **settings
+            As for :meth:`at`. A setting that is a node is of the same connection.
+        on_error : {"collect", "raise"}
+            Whether to go on when the step fails at a node, and report it, or to raise the error. What was
+            computed before is stored.
+        progress
+            Called with how many nodes are done, how many there are (None if that is not known), and the path
+            of the last one. By default a line in the terminal, if there is one; with False nothing is told.
+
+        Returns
+        -------
+        MapReport
+            How many results were computed, how many were fresh, and the errors by the paths of nodes.
+
+        Raises
+        ------
+        StepError
+            With ``on_error="raise"``, that of the first node that fails.
+        StepFailedError
+            If a worker was killed.
+        StaleResultError
+            If something is to be computed, and nothing can be written here, as at an earlier moment.
+        InvalidStepError
+            If other processes cannot import the step.
+        InvalidOptionError
+            If an argument is none of these, or workers cannot read a tree in memory.
+        """
+        report: MapReport = import_module("lotdb.steps.mapping").map_over(  # which stands above
+            self,
+            nodes,
+            workers=workers,
+            key=key,
+            on_code_change=self._how(on_code_change),
+            on_error=on_error,
+            progress=progress,
+            settings=settings,
+        )
+        return report
 
     def call(self, node: BaseNode, /, *, key: str | None = None, **settings: Any) -> Call:
         """A call of the step, of which :meth:`at` and :meth:`why_stale` are made."""
