@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from itertools import product
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 from lotdb.node_api.watching import check_key, plain, watched_again
 from lotdb.public import BaseNode, DataNode, InvalidKeyError, InvalidStepError, WrongNodeError
@@ -15,10 +16,8 @@ from lotdb.steps import known
 from lotdb.steps.arguments import Parameters
 from lotdb.steps.calls import Call, settings_of
 from lotdb.steps.fingerprint import Code, code_of
+from lotdb.steps.map_report import MapReport
 from lotdb.steps.progress import Progress
-
-if TYPE_CHECKING:
-    from lotdb.steps.mapping import MapReport
 
 __all__ = ["Step", "step"]
 
@@ -217,6 +216,7 @@ class Step:
         on_code_change: OnCodeChange | None = None,
         on_error: Literal["collect", "raise"] = "collect",
         progress: Progress | Literal[False] | None = None,
+        workers_store: bool = False,
         **settings: Any,
     ) -> MapReport:
         """Compute what is missing or stale at many nodes, and commit it in batches.
@@ -241,6 +241,9 @@ class Step:
         progress
             Called with how many nodes are done, how many there are (None if that is not known), and the path
             of the last one. By default a line in the terminal, if there is one; with False nothing is told.
+        workers_store
+            Whether workers store what they compute, each task in a transaction of its own, as may be worth it
+            where results are large. The database's storage is one that many processes write.
 
         Returns
         -------
@@ -260,9 +263,7 @@ class Step:
         InvalidOptionError
             If an argument is none of these, or workers cannot read a tree in memory.
         """
-        from lotdb.steps.mapping import map_over  # which stands above
-
-        return map_over(
+        report: MapReport = import_module("lotdb.steps.mapping").map_over(  # which stands above
             self,
             nodes,
             workers=workers,
@@ -270,8 +271,10 @@ class Step:
             on_code_change=self._how(on_code_change),
             on_error=on_error,
             progress=progress,
+            workers_store=workers_store,
             settings=settings,
         )
+        return report
 
     def call(self, node: BaseNode, /, *, key: str | None = None, **settings: Any) -> Call:
         """A call of the step, of which :meth:`at` and :meth:`why_stale` are made."""
