@@ -281,7 +281,7 @@ class Storage(ABC):
 
     #: Whether :meth:`pack` refuses a tree in which a node is below itself, if all that is kept is the last
     #: state. Otherwise, the core looks before.
-    finds_rings: ClassVar[bool] = False
+    _finds_rings: ClassVar[bool] = False
 
     @abstractmethod
     def pack(self, keep: bytes, references: Callable[[bytes], list[bytes]]) -> None:
