@@ -20,18 +20,21 @@ class MapReport:
     fresh
         How many there were already.
     failed
-        The errors by the paths of the nodes at which the step failed.
+        At how many nodes the step failed.
+    errors
+        Their errors by the paths of the nodes: the first 1000.
     seconds
         How long it took.
     """
 
     computed: int = 0
     fresh: int = 0
-    failed: dict[str, LotdbError] = field(default_factory=dict)
+    failed: int = 0
+    errors: dict[str, LotdbError] = field(default_factory=dict)
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        text = (
-            f"{self.computed} computed, {self.fresh} fresh, {len(self.failed)} failed, {self.seconds:.3g} s"
+        counts = f"{self.computed} computed, {self.fresh} fresh, {self.failed} failed"
+        return "\n".join(
+            (f"{counts}, {self.seconds:.3g} s", *(f"  {error}" for error in self.errors.values()))
         )
-        return "\n".join((text, *(f"  {error}" for error in self.failed.values())))
