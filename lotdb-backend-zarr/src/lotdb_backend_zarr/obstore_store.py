@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from zarr.abc.store import ByteRequest, Store
 from zarr.storage import ObjectStore as ZarrObjectStore
 
 from lotdb import ObjectStore
+from lotdb_backend_zarr.handed_on import HandedOn
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
@@ -24,20 +25,18 @@ def store_of(objects: ObjectStore, *, read_only: bool) -> Store:
     return _Objects(objects, ZarrObjectStore(objects.native, read_only=read_only), read_only=read_only)
 
 
-class _Objects(Store):
+class _Objects(HandedOn):
     # What zarr's own store does is handed on to it, since its class cannot be told where its objects are.
 
     def __init__(self, objects: ObjectStore, store: Store, *, read_only: bool) -> None:
-        super().__init__(read_only=read_only)
-        self._objects, self._store = objects, store
+        super().__init__(store, read_only=read_only)
+        self._objects = objects
 
     def with_read_only(self, read_only: bool = False) -> _Objects:
         return _Objects(self._objects, self._store.with_read_only(read_only), read_only=read_only)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Objects) and self._objects.url == other._objects.url
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
         return self._objects.url
@@ -80,32 +79,7 @@ class _Objects(Store):
         self._check_writable()
         await self._do("delete", key, self._store.delete(key))
 
-    def list(self) -> AsyncIterator[str]:
-        return self._store.list()
-
-    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        return self._store.list_prefix(prefix)
-
-    def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        return self._store.list_dir(prefix)
-
-    @property
-    def supports_writes(self) -> bool:
-        return True
-
-    @property
-    def supports_deletes(self) -> bool:
-        return True
-
-    @property
-    def supports_listing(self) -> bool:
-        return True
-
-    # Releases before zarr 3.1.3 ask each store for these two.
-
-    @property
-    def supports_partial_writes(self) -> Literal[False]:
-        return False
+    # Releases before zarr 3.1.3 ask each store for this.
 
     async def set_partial_values(self, key_start_values: Any) -> None:
         """Refused, as :attr:`supports_partial_writes` says."""

@@ -183,7 +183,9 @@ def _shape(option: str, value: Any, row_shape: tuple[int, ...]) -> list[int]:
 
 
 def _is_length(length: Any) -> bool:
-    return isinstance(length, int | np.integer) and not isinstance(length, bool) and int(length) > 0
+    if isinstance(length, bool | np.timedelta64) or not isinstance(length, int | np.integer):
+        return False
+    return int(length) > 0
 
 
 def _check_multiple(shards: list[int], chunks: tuple[int, ...]) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from zarr.abc.store import ByteRequest, Store
 from zarr.storage import FsspecStore, LocalStore
 
 from lotdb import DamagedError, InvalidOptionError, MissingPluginError, ObjectStore
+from lotdb_backend_zarr.handed_on import HandedOn
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
@@ -26,27 +27,21 @@ _S3 = re.compile("s3a?://")
 _CHUNK = re.compile(r"(^|/)c[./]\d")
 
 
-class StrictStore(Store):
+class StrictStore(HandedOn):
     """A store to read finished arrays from: a chunk that is not there is an error.
 
     zarr reads an absent chunk as the fill value, without a word. LOTDB writes every chunk of an array, so
     one that is absent has been lost.
-
-    zarr's own ``WrapperStore`` is no base for it. From zarr 3.3 on that one also forwards calls that get a
-    chunk without ``get``, and each new release may add one. A plain store has ``get`` alone.
     """
 
     def __init__(self, store: Store, *, read_only: bool = False) -> None:
-        super().__init__(read_only=read_only or store.read_only)
-        self._store = store
+        super().__init__(store, read_only=read_only or store.read_only)
 
     def with_read_only(self, read_only: bool = False) -> StrictStore:
         return StrictStore(self._store.with_read_only(read_only))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StrictStore) and self._store == other._store
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
         return str(self._store)
@@ -80,32 +75,7 @@ class StrictStore(Store):
         self._check_writable()
         await self._store.delete(key)
 
-    def list(self) -> AsyncIterator[str]:
-        return self._store.list()
-
-    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        return self._store.list_prefix(prefix)
-
-    def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        return self._store.list_dir(prefix)
-
-    @property
-    def supports_writes(self) -> bool:
-        return self._store.supports_writes
-
-    @property
-    def supports_deletes(self) -> bool:
-        return self._store.supports_deletes
-
-    @property
-    def supports_listing(self) -> bool:
-        return self._store.supports_listing
-
-    # Releases before zarr 3.1.3 ask each store for these two.
-
-    @property
-    def supports_partial_writes(self) -> Literal[False]:
-        return False
+    # Releases before zarr 3.1.3 ask each store for this.
 
     async def set_partial_values(self, key_start_values: Any) -> None:
         self._check_writable()

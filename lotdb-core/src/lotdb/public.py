@@ -7,7 +7,7 @@ from lotdb.converting.convert import convert
 from lotdb.converting.convert_report import ConvertReport
 from lotdb.database import LOTDB
 from lotdb.database.commits import Commit
-from lotdb.database.copied import BackupReport
+from lotdb.database.copied import BackupReport, ReportNote
 from lotdb.database.session import Savepoint
 from lotdb.database.stats import Stats
 from lotdb.database.upkeep import Damage
@@ -80,11 +80,11 @@ from lotdb.queries.conditions import attr, payload
 from lotdb.queries.diff import diff
 from lotdb.registry.listing import PluginInfo
 from lotdb.registry.registry import Plugins, plugins
-from lotdb.salvaging.findings import SalvageNote, SalvageReport
+from lotdb.salvaging.findings import SalvageReport
 from lotdb.salvaging.salvaged import salvage
 from lotdb.storage.parts import open_part
 from lotdb.tree.changes import Change, Changes, PayloadInfo
-from lotdb.upgrading.report import UpgradeNote, UpgradeReport
+from lotdb.upgrading.report import UpgradeReport
 from lotdb.upgrading.upgrade import upgrade
 from lotdb.values.values import Undecodable, ValueType
 
@@ -153,7 +153,7 @@ __all__ = [
     "ReadOnlyError",
     "RenamedArgumentError",
     "RenamedError",
-    "SalvageNote",
+    "ReportNote",
     "SalvageReport",
     "Savepoint",
     "SourceFile",
@@ -173,7 +173,6 @@ __all__ = [
     "Undecodable",
     "UnsafeRecordError",
     "UnsupportedValueError",
-    "UpgradeNote",
     "UpgradeReport",
     "Usage",
     "ValueTooLargeError",

@@ -13,9 +13,12 @@ from itertools import count
 from numbers import Real
 from typing import Literal, SupportsFloat, SupportsIndex, TypeAlias
 
+import numpy as np
+
 from lotdb.errors import InvalidOptionError, InvalidRangeError, shown
 
 __all__ = [
+    "NO_NUMBERS",
     "Number",
     "Unit",
     "block_edges",
@@ -28,6 +31,9 @@ __all__ = [
 
 Number: TypeAlias = SupportsFloat | SupportsIndex
 """The type of numbers, for type checkers: Python's, numpy's, Decimal and Fraction, but no text."""
+
+NO_NUMBERS = (bool, np.timedelta64)
+"""Types that Python and numpy count as integers, and that are none: a time span has a unit of its own."""
 
 Unit = Literal["samples", "seconds"]
 """The unit of a window or a block size."""
@@ -283,7 +289,7 @@ def check_unit(unit: object) -> None:
 
 def _real(value: object, what: str) -> float:
     # Decimal stands outside Python's tower of numbers; numpy's real scalars have joined it.
-    if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
+    if isinstance(value, NO_NUMBERS) or not isinstance(value, (Real, Decimal)):
         kind = type(value).__name__
         raise InvalidRangeError(f"{what} must be a number, not {shown(value)} of type {kind}")
     try:
@@ -296,7 +302,7 @@ def _real(value: object, what: str) -> float:
 
 
 def _whole(value: object, what: str) -> int:
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if isinstance(value, Real) and not isinstance(value, NO_NUMBERS):
         with suppress(OverflowError, ValueError):  # infinity, NaN
             if (number := int(value)) == value:  # type: ignore[call-overload]  # every Real has __trunc__
                 return int(number)

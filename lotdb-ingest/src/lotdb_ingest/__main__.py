@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
-from lotdb import LOTDB, LotdbError
+from lotdb import LOTDB, BaseNode, IngestReport, LotdbError
 
 BAR_WIDTH = 30
 
@@ -28,23 +30,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "samplerate_hz": _rates(asked.samplerate_hz),
         "format": asked.format,
     }
+
+    def take_in(root: BaseNode, **more: Any) -> IngestReport:
+        return (root.get_node_path(asked.at) if asked.at else root).ingest_tree(
+            asked.folder,
+            asked.pattern,
+            to=asked.to,
+            data_attribute=asked.data_attribute,
+            attributes=asked.attributes or asked.attribute,
+            sidecar=asked.sidecar,
+            **more,
+            **{name: value for name, value in how.items() if value is not None},
+        )
+
     try:
+        if not os.path.lexists(os.path.join(asked.database, "lotdb.fs.lotdb")):
+            # Whatever is wrong before the first file makes no empty database. That file is not read.
+            with contextlib.suppress(_Begun):
+                report = take_in(BaseNode(), batch_size=None, max_bytes=0, progress=_begun)
+                if not report.failed:
+                    print(report)
+                    return _say(_nothing(asked.pattern, report.unmatched), 1)
         with LOTDB(asked.database, timeout=asked.timeout) as db, db.connection() as root:
-            node = root.get_node_path(asked.at) if asked.at else root
-            db.commit(root)  # the new node: ingest_tree refuses to start with uncommitted changes
-            report = node.ingest_tree(
-                asked.folder,
-                asked.pattern,
-                to=asked.to,
-                data_attribute=asked.data_attribute,
-                attributes=asked.attributes or asked.attribute,
-                sidecar=asked.sidecar,
+            if asked.at:
+                root.get_node_path(asked.at)
+                db.commit(root)  # ingest_tree refuses to start with uncommitted changes
+            report = take_in(
+                root,
                 skip_unchanged=not asked.again,
                 always_hash=asked.always_hash,
                 on_error="raise" if asked.stop_on_error else "report",
                 batch_size=asked.batch_size,
                 progress=bar.show,
-                **{name: value for name, value in how.items() if value is not None},
             )
     except (LotdbError, OSError) as error:
         bar.end()
@@ -57,6 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (report.added or report.replaced or report.unchanged or report.failed):
         return _say(_nothing(asked.pattern, report.unmatched), 1)
     return 1 if report.failed else 0
+
+
+class _Begun(Exception):
+    """Nothing was wrong before the first file."""
+
+
+def _begun(*_: Any) -> None:
+    raise _Begun
 
 
 def _nothing(pattern: str | None, unmatched: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lotdb.backups.appearing import appearing, refuse_existing
 from lotdb.backups.backup import check_copy
-from lotdb.database import LOTDB
+from lotdb.backups.source import open_source
 from lotdb.database.copied import BackupReport, Progress
 from lotdb.errors import InvalidOptionError, system_errors
 
@@ -30,7 +30,7 @@ def restore_to(
     target = os.path.abspath(folder)
     refuse_existing(target)
     with (
-        LOTDB(backup, name, read_only=True, backends=backends) as db,
+        open_source(backup, name, backends) as db,
         system_errors("the backup was not restored", target),
         appearing(target, "restore") as building,
     ):

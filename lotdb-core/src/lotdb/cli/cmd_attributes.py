@@ -99,6 +99,11 @@ def set_command(
 ) -> None:
     """Set attributes of the node PATH ("." for the root), all or none."""
     if not values and not deleted:
+        if "=" in path:
+            raise click.UsageError(
+                f"{path!r} stands where the node is named; for the root: lotdb set {database} . {path}",
+                click.get_current_context(),
+            )
         raise click.UsageError("there is nothing to set; write it as NAME=VALUE", click.get_current_context())
     named = dict(_pair(each, type_) for each in values)
     with changing(database, name, settings, timeout=timeout) as (_, root):

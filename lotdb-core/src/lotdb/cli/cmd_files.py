@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,7 @@ from lotdb.cli.targets import (
     as_example,
     changing,
     database_options,
+    is_there,
     json_option,
     node_at,
     path_argument,
@@ -22,6 +24,9 @@ from lotdb.cli.targets import (
     timeout_option,
 )
 from lotdb.cli.text import dump, emit, plain_lines
+
+if TYPE_CHECKING:
+    from lotdb import BaseNode, IngestReport
 
 __all__ = ["export_command", "ingest_command"]
 
@@ -79,12 +84,17 @@ def ingest_command(
     What "lotdb export" wrote of a whole node (a folder, a zarr store, an HDF5 file) comes in as the node was.
     Files that are stored already and have not changed are skipped: an interrupted run goes on where it was.
     """
+    from lotdb import BaseNode
+
     if pattern is None and _is_export(folder):
         _refuse_options_of_files(folder)
-        with changing(database, name, settings, timeout=timeout, create=True) as (_, root):
-            node = root.get_node_path(at.strip("/")) if at and at.strip("/") else root
-            with progress("ingesting") as advance:
-                node.ingest(folder, backend=backend, progress=advance)
+        if not is_there(database, name):
+            _below(BaseNode(), at).get_data_node("payloads", backend=backend)  # which checks both
+        with (
+            changing(database, name, settings, timeout=timeout, create=True) as (_, root),
+            progress("ingesting") as advance,
+        ):
+            _below(root, at).ingest(folder, backend=backend, progress=advance)
         return 0
     # Before there is a database: the two may be the wrong way round.
     if not os.path.isdir(folder) or _is_database(folder):
@@ -96,34 +106,61 @@ def ingest_command(
         raise click.ClickException(f"there are no files in {folder!r}")
     how: dict[str, Any] = {"backend": backend, "samplerate_hz": samplerate_hz, "format": format_}
     how["if_exists"] = "replace" if replace else None
+    how = {each: value for each, value in how.items() if value is not None}
+    how |= {"to": to, "data_attribute": data_attribute, "sidecar": sidecar}
+    how["attributes"] = all_fields or fields
+    if not is_there(database, name):
+        _try_in_memory(folder, pattern, at, how)
     with changing(database, name, settings, timeout=timeout, create=True) as (db, root):
-        node = root.get_node_path(at.strip("/")) if at and at.strip("/") else root
+        node = _below(root, at)
         db.commit(root)  # the new node: ingest_tree refuses to start with uncommitted changes
         with progress("ingesting") as advance:
             report = node.ingest_tree(
                 folder,
                 pattern,
-                to=to,
-                data_attribute=data_attribute,
-                attributes=all_fields or fields,
-                sidecar=sidecar,
                 skip_unchanged=not again,
                 always_hash=always_hash,
                 on_error="raise" if stop_on_error else "report",
                 batch_size=batch_size,
                 progress=advance,
-                **{each: value for each, value in how.items() if value is not None},
+                **how,
             )
-    if not (report.added or report.replaced or report.unchanged or report.failed) and report.unmatched:
-        raise click.ClickException(
-            f"no file matches the pattern {pattern!r}; paths look like {report.unmatched[0]!r}"
-        )
+    _refuse_nothing(report, pattern)
     if as_json_:
         failed = {path: for_a_shell(str(error)) for path, error in report.failed.items()}
         emit(dump({**vars(report), "failed": failed}))
     else:
         emit(plain_lines(for_a_shell(str(report))))
     return 1 if report.failed else 0
+
+
+def _below(root: BaseNode, at: str | None) -> BaseNode:
+    return root.get_node_path(at.strip("/")) if at and at.strip("/") else root
+
+
+class _Begun(Exception):
+    """Nothing was wrong before the first file."""
+
+
+def _try_in_memory(folder: str, pattern: str | None, at: str | None, how: dict[str, Any]) -> None:
+    """Raise what would be raised before the first file, so that a mistake makes no empty database."""
+    from lotdb import BaseNode
+
+    def stop(*_: Any) -> None:
+        raise _Begun
+
+    with suppress(_Begun):  # the first file fails, since it is longer than the limit, and is not read
+        report = _below(BaseNode(), at).ingest_tree(
+            folder, pattern, batch_size=None, max_bytes=0, progress=stop, **how
+        )
+        _refuse_nothing(report, pattern)
+
+
+def _refuse_nothing(report: IngestReport, pattern: str | None) -> None:
+    if not (report.added or report.replaced or report.unchanged or report.failed) and report.unmatched:
+        raise click.ClickException(
+            f"no file matches the pattern {pattern!r}; paths look like {report.unmatched[0]!r}"
+        )
 
 
 @click.command(

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +23,7 @@ __all__ = [
     "attributes_of",
     "changing",
     "database_options",
+    "is_there",
     "json_option",
     "keep_option",
     "moment",
@@ -130,7 +131,12 @@ def moment(db: LOTDB, when: str) -> str | datetime:
         time = datetime.fromisoformat(when)
     except ValueError:
         return when  # which is none, and is refused
-    return time if time.tzinfo is not None else time.astimezone()
+    if time.tzinfo is not None:
+        return time
+    try:
+        return time.astimezone()
+    except (ValueError, OverflowError):  # at the ends of the calendar, where a few hours do not matter
+        return time.replace(tzinfo=UTC)
 
 
 def span_or_moment(db: LOTDB, keep: str | None) -> timedelta | str | datetime | None:
@@ -138,7 +144,10 @@ def span_or_moment(db: LOTDB, keep: str | None) -> timedelta | str | datetime | 
     if keep is None:
         return None
     if found := _SPAN.fullmatch(keep):
-        return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+        try:
+            return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+        except OverflowError:
+            return timedelta.max
     return moment(db, keep)
 
 
@@ -164,6 +173,12 @@ def changing(
         yield db, root
 
 
+def is_there(database: str, name: str) -> bool:
+    """Whether there is a database, or a part of one, in that folder."""
+    ends = ("", ".old", ".lotdb", ".blobs")
+    return any(os.path.lexists(os.path.join(database, name + end)) for end in ends)
+
+
 def _place(database: str, name: str, *, create: bool = False) -> tuple[str, str]:
     """The folder and the name of a database that is there, if it need not be created."""
     folder = database
@@ -176,7 +191,7 @@ def _place(database: str, name: str, *, create: bool = False) -> tuple[str, str]
         return folder, name
     if not os.path.exists(folder):
         raise click.ClickException(f"there is no folder {folder!r}{_alike_folder(folder)}")
-    if not any(os.path.lexists(os.path.join(folder, name + end)) for end in ("", ".old", ".lotdb", ".blobs")):
+    if not is_there(folder, name):
         _refuse_older(folder, name)
         others = sorted(each.removesuffix(".lotdb") for each in os.listdir(folder) if each.endswith(".lotdb"))
         advice = (

@@ -594,7 +594,7 @@ class Payload:
             except _NAMED as error:
                 raise self._about(error) from error
             return self._given_out(self._read_rows(first, last))[(step, *rest)]
-        if self.shape and isinstance(head, int | np.integer) and not isinstance(head, bool):
+        if self.shape and isinstance(head, int | np.integer) and not isinstance(head, ranges.NO_NUMBERS):
             row = int(head) + (self.shape[0] if head < 0 else 0)
             if not 0 <= row < self.shape[0]:
                 raise InvalidIndexError(

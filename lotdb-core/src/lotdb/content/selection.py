@@ -64,7 +64,7 @@ def _part(index: Any, length: int) -> tuple[slice, Any] | None:
             return slice(0, 0), slice(0, 0)
         last = start + (count - 1) * step
         return slice(min(start, last), max(start, last) + 1), slice(None, None, step)
-    if not isinstance(index, int | np.integer) or isinstance(index, bool):
+    if not isinstance(index, int | np.integer) or isinstance(index, bool | np.timedelta64):
         return None
     place = operator.index(index)
     place += length if place < 0 else 0

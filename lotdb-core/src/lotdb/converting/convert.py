@@ -73,10 +73,12 @@ def convert(
     DamagedError
         If the source cannot be read, or the copy is not the same. The copy was removed.
     """
-    from lotdb.converting.conversion import Copy, copy_to  # which few programs need
+    # Which few programs need:
+    from lotdb.backups.source import open_source
+    from lotdb.converting.conversion import Copy, copy_to
 
     copy = Copy(target, name, storage, payloads, dict(backends or {}))
     if isinstance(source, LOTDB):
         return copy_to(source, copy, history=history, verify=verify, progress=progress)
-    with LOTDB(source, name, read_only=True) as opened:
+    with open_source(source, name) as opened:
         return copy_to(opened, copy, history=history, verify=verify, progress=progress)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import math
 import os
 import random
+import sys
 import threading
 import time
 import uuid
@@ -49,6 +49,7 @@ from lotdb.errors import (
     UnsupportedValueError,
     WrongNodeError,
     WrongThreadError,
+    shown,
     system_errors,
 )
 from lotdb.interfaces.storage import Storage
@@ -683,8 +684,9 @@ class LOTDB(Opened):
 def _check_timeout(timeout: Any) -> None:
     if timeout is None:
         return
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 <= timeout < math.inf:
-        raise InvalidOptionError(f"timeout is {timeout!r}; use a number of seconds from 0 on, or None")
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not (is_number and 0 <= timeout <= sys.float_info.max):
+        raise InvalidOptionError(f"timeout is {shown(timeout)}; use a number of seconds from 0 on, or None")
 
 
 def _check_backends(plugins: Plugins, default: Any, configs: Any) -> None:
@@ -693,15 +695,7 @@ def _check_backends(plugins: Plugins, default: Any, configs: Any) -> None:
     if default != "blob":
         # The usual backend is looked up when it is first used, because a tree without payloads needs none.
         plugins.check_backend(default)
-    if configs is None:
-        return
-    if not isinstance(configs, Mapping) or not all(
-        isinstance(name, str) and isinstance(each, Mapping) for name, each in configs.items()
-    ):
-        raise InvalidOptionError(f"backends is {configs!r}; use a mapping of names to mappings of settings")
-    for name, config in configs.items():
-        plugins.check_backend(name)
-        plugins.check_backend_settings(name, config)
+    plugins.check_settings(configs)
 
 
 def _nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -167,7 +168,7 @@ def commits(database: Opened, limit: Any, since: Any, until: Any) -> Iterator[tu
     check_limit(limit)
     first = None if since is None else _first_id(database, since)
     last = None if until is None else _last_id(database, until)
-    return islice(_between(database, first, last), limit)
+    return islice(_between(database, first, last), None if limit is None else min(limit, sys.maxsize))
 
 
 def _first_id(database: Opened, since: Any) -> bytes:

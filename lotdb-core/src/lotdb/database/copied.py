@@ -1,11 +1,11 @@
-"""What a backup or a restore has done."""
+"""What a backup or a restore has copied, and how all that copy say what a new database lacks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["BackupReport", "Progress"]
+__all__ = ["BackupReport", "Progress", "ReportNote"]
 
 #: Called with the number of bytes that are copied, the number of all that are to be, and the last file.
 Progress = Callable[[int, int, str], object]
@@ -48,3 +48,25 @@ class BackupReport:
         size = self.tree_bytes + self.payload_bytes
         missing = f"; {len(self.missing)} files are missing" if self.missing else ""
         return f"{what} and {self.payload_files} files of payloads copied, {size} bytes in all{missing}"
+
+
+@dataclass(frozen=True)
+class ReportNote:
+    """Something that a new database does not have as the one that was read had it.
+
+    Parameters
+    ----------
+    path
+        Path of the node in the new database, or where it would be; "" for the root.
+    name
+        Name of the attribute or payload; "" for the node itself, or its children.
+    reason
+        What is lost, and why; or in which other form it is.
+    """
+
+    path: str
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path or '.'}{f' {self.name!r}' if self.name else ''}: {self.reason}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 from lotdb.database.opened import Opened
@@ -20,7 +21,7 @@ GRACE_S = 3600.0
 def check_grace(grace_s: object) -> None:
     """Raise ``InvalidOptionError`` unless *grace_s* is a number of seconds, or None."""
     is_number = isinstance(grace_s, int | float) and not isinstance(grace_s, bool)
-    if grace_s is not None and not (is_number and 0 <= grace_s < float("inf")):  # type: ignore[operator]
+    if grace_s is not None and not (is_number and 0 <= grace_s <= sys.float_info.max):  # type: ignore[operator]
         raise InvalidOptionError(f"grace_s is {shown(grace_s)}; use a number of seconds from 0 on, or None")
 
 

@@ -30,6 +30,7 @@ from lotdb.files.provenance import files_of, from_file, is_in, is_known, noted_o
 from lotdb.files.rates import check_asked
 from lotdb.files.sidecars import Sidecar, open_sidecar
 from lotdb.interfaces.options import check_limit
+from lotdb.keys import check_name
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
 from lotdb.segments.payload_record import is_payload
@@ -154,6 +155,9 @@ def ingest_tree(
     if how.get("backend") is not None:
         check_backend(node._tree, how["backend"])  # of all files, before the first one
     check_named(how.get("format"), node._tree.plugins)
+    check_asked(how.get("samplerate_hz"))
+    if data_attribute is not None:
+        check_name(data_attribute, "payload")
     if batch_size is not None and node._tree.has_changes():
         raise InvalidOptionError(
             "ingest_tree commits after each batch of files, and there are uncommitted changes: "

@@ -103,8 +103,9 @@ def as_start(value: Any) -> np.datetime64 | None:
             value = dt.datetime.fromisoformat(value)
         except ValueError:
             return None
-    if isinstance(value, dt.datetime) and value.tzinfo is not None:
-        value = value.astimezone(dt.UTC).replace(tzinfo=None)
+    if isinstance(value, dt.datetime) and (offset := value.utcoffset()) is not None:
+        # By numpy, which goes on where the calendar of datetime ends.
+        value = np.datetime64(value.replace(tzinfo=None)) - np.timedelta64(offset)
     if not isinstance(value, np.datetime64 | dt.datetime) or np.isnat(np.datetime64(value)):
         return None
     moment = np.datetime64(value)

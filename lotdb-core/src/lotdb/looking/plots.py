@@ -105,7 +105,7 @@ def _picked(payload: LookedPayload, channels: Any, *, kind: str) -> Channels:
     places = []
     for each in wanted:
         at: Any = known.names.index(each) if isinstance(each, str) and each in known.names else each
-        is_number = isinstance(at, int | np.integer) and not isinstance(at, bool)
+        is_number = isinstance(at, int | np.integer) and not isinstance(at, bool | np.timedelta64)
         at = int(at) + (known.number if at < 0 else 0) if is_number else -1
         if not 0 <= at < len(known.names):
             there = f"a number from 0 to {known.number - 1}" if known.number else "none: it has no channels"

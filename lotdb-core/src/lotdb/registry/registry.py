@@ -199,6 +199,28 @@ class Plugins:
         if known is not None:
             check_settings(name, known, config)
 
+    def check_settings(self, configs: Any) -> None:
+        """Raise unless *configs* are settings that backends have, or None.
+
+        Raises
+        ------
+        InvalidOptionError
+            If they are no mapping of names to mappings, or a backend has no such setting.
+        MissingPluginError
+            If a backend is not installed.
+        """
+        if configs is None:
+            return
+        if not isinstance(configs, Mapping) or not all(
+            isinstance(name, str) and isinstance(each, Mapping) for name, each in configs.items()
+        ):
+            raise InvalidOptionError(
+                f"backends is {shown(configs)}; use a mapping of names to mappings of settings"
+            )
+        for name, config in configs.items():
+            self.check_backend(name)
+            self.check_backend_settings(name, config)
+
     # -- storages ----------------------------------------------------------------------------------
 
     def storage(self, name: str) -> type[Storage]:

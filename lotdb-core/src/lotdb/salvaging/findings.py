@@ -5,32 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["Progress", "SalvageNote", "SalvageReport"]
+from lotdb.database.copied import ReportNote
+
+__all__ = ["Progress", "SalvageReport"]
 
 #: Called with the number of nodes copied so far, and the path of the last.
 Progress = Callable[[int, str], object]
-
-
-@dataclass(frozen=True)
-class SalvageNote:
-    """Something that the new database does not have as the damaged one had it.
-
-    Parameters
-    ----------
-    path
-        Path of the node in the new database, or where it would be; "" for the root.
-    name
-        Name of the attribute or payload; "" for the node itself, or its children.
-    reason
-        What was lost, and why.
-    """
-
-    path: str
-    name: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path or '.'}{f' {self.name!r}' if self.name else ''}: {self.reason}"
 
 
 @dataclass
@@ -44,7 +24,7 @@ class SalvageReport:
     payload_bytes
         Bytes of the rows of the payloads.
     lost
-        What is lost, or older than it was, each a :class:`SalvageNote`.
+        What is lost, or older than it was, each a :class:`ReportNote`.
     unreadable
         Parts of the data file that cannot be read, as texts. What they held is not known: nodes may be as
         they were at an earlier commit.
@@ -56,7 +36,7 @@ class SalvageReport:
     attributes: int = 0
     payloads: int = 0
     payload_bytes: int = 0
-    lost: list[SalvageNote] = field(default_factory=list)
+    lost: list[ReportNote] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     unplaced: list[str] = field(default_factory=list)
 

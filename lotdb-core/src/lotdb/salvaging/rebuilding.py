@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lotdb.database import LOTDB
+from lotdb.database.copied import ReportNote
 from lotdb.database.session import ROOT_KEY
 from lotdb.errors import (
     DamagedError,
@@ -20,7 +21,7 @@ from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Children, Entry, Own
 from lotdb.records.entries import is_shared, leaf_with, record_of
 from lotdb.records.own import BOX_BYTES, EMPTY_OWN
-from lotdb.salvaging.findings import Progress, SalvageNote, SalvageReport
+from lotdb.salvaging.findings import Progress, SalvageReport
 from lotdb.salvaging.found_records import FoundRecords
 from lotdb.salvaging.partial import readable_rows, rows_of
 from lotdb.salvaging.workbench import Workbench, locator_name
@@ -389,7 +390,7 @@ class Rebuilding:
                 levels.append(made)
 
     def _lose(self, path: str, name: str, reason: str) -> None:
-        self._report.lost.append(SalvageNote(path, name, reason))
+        self._report.lost.append(ReportNote(path, name, reason))
 
 
 class _Loose(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any
 
 from lotdb.backups.appearing import appearing, refuse_existing
 from lotdb.database import LOTDB
+from lotdb.database.copied import ReportNote
 from lotdb.errors import (
     DamagedError,
     DatabaseFormatError,
@@ -19,7 +20,7 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.registry.registry import Plugins, check_plugins
-from lotdb.salvaging.findings import Progress, SalvageNote, SalvageReport
+from lotdb.salvaging.findings import Progress, SalvageReport
 from lotdb.salvaging.found_records import FoundRecords
 from lotdb.salvaging.rebuilding import Rebuilding
 from lotdb.salvaging.workbench import Workbench
@@ -64,6 +65,7 @@ def salvage_to(
                 " records; bring it back with the tools of that storage, or restore a backup"
             )
     known = check_plugins(plugins)
+    known.check_settings(backends)
     report = SalvageReport()
     with ExitStack() as stack, system_errors("the salvage was not finished", place):
         found = _records(source, stack)
@@ -117,7 +119,7 @@ def _note_lost_tail(source: DatabaseFolder, found: FoundRecords, report: Salvage
     last = max((end.tid for end in mark.ends or ()), default=b"")
     if mark.ends and all(found.last < end.tid for end in mark.ends):
         report.lost.append(
-            SalvageNote(
+            ReportNote(
                 "", "", f"what was committed after {time_of(found.last)}, up to {time_of(last)}, is missing"
             )
         )

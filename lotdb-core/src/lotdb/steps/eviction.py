@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lotdb.errors import shown
 from lotdb.node_api.outcomes import CHECK, EVICTED, PINNED, STEP, drop_payloads, names_of, plain, stored_text
 from lotdb.public import BaseNode, InvalidOptionError, NotAResultError, WrongNodeError, attr
 from lotdb.steps.origins import parsed
@@ -99,11 +100,20 @@ def _before(older_than: Any) -> datetime | None:
         return None
     if isinstance(older_than, datetime) and older_than.tzinfo is not None:
         return older_than
-    if isinstance(older_than, (int, float)) and not isinstance(older_than, bool):
-        older_than = timedelta(seconds=older_than)
-    if isinstance(older_than, timedelta):
-        return datetime.now(UTC) - older_than
-    raise InvalidOptionError(f"older_than is {older_than!r}; use a timedelta, seconds, or an aware datetime")
+    span = older_than
+    if isinstance(span, (int, float)) and not isinstance(span, bool) and span >= 0:
+        try:
+            span = timedelta(seconds=span)
+        except OverflowError:  # longer than there is a calendar, as are others below
+            span = timedelta.max
+    if isinstance(span, timedelta) and span >= timedelta(0):
+        try:
+            return datetime.now(UTC) - span
+        except OverflowError:
+            return datetime.min.replace(tzinfo=UTC)
+    raise InvalidOptionError(
+        f"older_than is {shown(older_than)}; use a timedelta or seconds from 0 on, or an aware datetime"
+    )
 
 
 def _name(step: Any) -> str | None:

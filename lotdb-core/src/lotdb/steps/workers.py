@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lotdb.database.references import keys_of, open_to_write
+from lotdb.errors import shown
 from lotdb.node_api.outcomes import plain
 from lotdb.public import (
     BaseNode,
@@ -91,7 +92,10 @@ def opened(workers: Any, step: Step) -> Iterator[tuple[Executor, int]]:
     elif isinstance(workers, int) and not isinstance(workers, bool) and workers > 1:
         _check_can_be_sent(step)
         context = multiprocessing.get_context("forkserver")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+        try:
+            pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+        except (ValueError, OverflowError) as error:  # more than the system can count
+            raise InvalidOptionError(f"workers is {shown(workers)}; use a number of processes") from error
         try:
             yield pool, workers
         finally:

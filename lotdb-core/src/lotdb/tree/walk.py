@@ -6,12 +6,14 @@ A node that is gone by then is skipped.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from numbers import Integral
 from typing import Any, TypeAlias, TypeVar
 
-from lotdb.errors import DamagedError, InvalidOptionError, StaleNodeError
+from lotdb.errors import DamagedError, InvalidOptionError, StaleNodeError, shown
+from lotdb.ranges import NO_NUMBERS
 from lotdb.records import NO_TREE, OWN_KEY, Children, Entry
 from lotdb.records.children import child_items
 from lotdb.records.entries import children_of
@@ -137,12 +139,12 @@ def _refuse_endless(found: tuple[Node, Entry], depth: int) -> None:
 
 
 def _is_whole(number: Any) -> bool:
-    return isinstance(number, Integral) and not isinstance(number, bool)
+    return isinstance(number, Integral) and not isinstance(number, NO_NUMBERS)
 
 
 def buffered(items: Iterable[T], size: Any) -> Iterator[list[T]]:
     """*items* in lists of *size*; the last may be shorter."""
     if not _is_whole(size) or size < 1:
-        raise InvalidOptionError(f"buffer_size is {size!r}; use a whole number from 1 on")
+        raise InvalidOptionError(f"buffer_size is {shown(size)}; use a whole number from 1 on")
     iterator = iter(items)
-    return iter(lambda: list(islice(iterator, size)), [])
+    return iter(lambda: list(islice(iterator, min(size, sys.maxsize))), [])

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 from lotdb.content import payloads as content
 from lotdb.content.defaults import POLICY
 from lotdb.database import LOTDB
+from lotdb.database.copied import ReportNote
 from lotdb.errors import DamagedError, InvalidKeyError, LotdbError, ValueTooLargeError
 from lotdb.keys import check_key, check_name
 from lotdb.node_api.nodes import BaseNode, DataNode
@@ -15,7 +16,7 @@ from lotdb.upgrading.old import OldDatabase, is_node
 from lotdb.upgrading.old_payloads import CLASSES, OldPayload, check_pandas, check_zarr, needs_of, payload_of
 from lotdb.upgrading.old_values import plain
 from lotdb.upgrading.pickles import Array, Ref
-from lotdb.upgrading.report import UpgradeNote, UpgradeReport
+from lotdb.upgrading.report import UpgradeReport
 
 __all__ = ["Progress", "copy_all", "survey"]
 
@@ -77,7 +78,7 @@ def copy_all(
     for name in old.roots():
         if name != _ROOT:
             report.missed.append(
-                UpgradeNote("", str(name), "it stands beside the tree, where lotdb keeps nothing")
+                ReportNote("", str(name), "it stands beside the tree, where lotdb keeps nothing")
             )
     for nodes, node in enumerate(_walk(old, report), 1):
         copier.copy(node)
@@ -108,14 +109,14 @@ def _walk(old: OldDatabase, report: UpgradeReport) -> Iterator[_Node]:
             continue
         path, ref = found
         if any(oid == ref.oid for oid, _ in levels):
-            report.missed.append(UpgradeNote("/".join(path), "", "the node is below itself"))
+            report.missed.append(ReportNote("/".join(path), "", "the node is below itself"))
             continue
         try:
             kind, state = old.record(ref)
             if not is_node(state):
                 raise DamagedError(f"it is no node, but of the class {kind}")
         except DamagedError as error:
-            report.missed.append(UpgradeNote("/".join(path), "", f"the node was not carried: {error}"))
+            report.missed.append(ReportNote("/".join(path), "", f"the node was not carried: {error}"))
             continue
         yield _Node(path, kind, state)
         levels.append((ref.oid, _children(old, state, path, report)))
@@ -138,14 +139,14 @@ def _children(
             elif isinstance(value, Ref):
                 yield (*path, key), value
     except (DamagedError, ValueError, TypeError, IndexError, AttributeError) as error:
-        report.missed.append(UpgradeNote("/".join(path), "", f"nodes below it were not carried: {error}"))
+        report.missed.append(ReportNote("/".join(path), "", f"nodes below it were not carried: {error}"))
     if odd:
         used = {key for key, _ in old.items(state["node_storage"]) if isinstance(key, str)}
     for key, value in odd:
         new = _mended(str(key), used, is_key=True)
         used.add(new)
         report.changed.append(
-            UpgradeNote("/".join((*path, new)), "", f"its key was {key!r}, which cannot be a key any more")
+            ReportNote("/".join((*path, new)), "", f"its key was {key!r}, which cannot be a key any more")
         )
         if isinstance(value, Ref):
             yield (*path, new), value
@@ -296,7 +297,7 @@ class _Copier:
             self._changed(path, name, note)
 
     def _missed(self, path: str, name: str, reason: str) -> None:
-        self._report.missed.append(UpgradeNote(path, name, reason))
+        self._report.missed.append(ReportNote(path, name, reason))
 
     def _changed(self, path: str, name: str, reason: str) -> None:
-        self._report.changed.append(UpgradeNote(path, name, reason))
+        self._report.changed.append(ReportNote(path, name, reason))

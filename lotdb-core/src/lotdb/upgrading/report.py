@@ -4,29 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["UpgradeNote", "UpgradeReport"]
+from lotdb.database.copied import ReportNote
 
-
-@dataclass(frozen=True)
-class UpgradeNote:
-    """Something of the old database that the new one does not have, or has in another form.
-
-    Parameters
-    ----------
-    path
-        Path of the node in the new database; "" for the root.
-    name
-        Name of the attribute or payload; "" for the node itself.
-    reason
-        Why, or in which form.
-    """
-
-    path: str
-    name: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path or '.'}{f' {self.name!r}' if self.name else ''}: {self.reason}"
+__all__ = ["UpgradeReport"]
 
 
 @dataclass
@@ -40,7 +20,7 @@ class UpgradeReport:
     payload_bytes
         Bytes of the rows, texts and bytes of the payloads.
     missed
-        What the new database does not have, each a :class:`UpgradeNote`.
+        What the new database does not have, each a :class:`ReportNote`.
     changed
         What it has under another name, or in another form.
     """
@@ -50,8 +30,8 @@ class UpgradeReport:
     attributes: int = 0
     payloads: int = 0
     payload_bytes: int = 0
-    missed: list[UpgradeNote] = field(default_factory=list)
-    changed: list[UpgradeNote] = field(default_factory=list)
+    missed: list[ReportNote] = field(default_factory=list)
+    changed: list[ReportNote] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (

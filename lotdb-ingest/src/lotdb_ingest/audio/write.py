@@ -102,7 +102,8 @@ def _rate(target: TargetFile, payload: Payload, container: str) -> float:
     rate = target.options.get("samplerate_hz", payload.samplerate_hz)
     if rate is None:
         raise ExportError("it has no sample rate; pass samplerate_hz=")
-    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 < rate < 1 << 31:
+    is_number = isinstance(rate, int | float | np.number) and not isinstance(rate, bool | np.timedelta64)
+    if not (is_number and 0 < rate < 1 << 31):
         raise InvalidOptionError(f"samplerate_hz is {rate!r}; use a positive number")
     if rate != int(rate) and container not in FRACTIONAL:
         raise ExportError(
