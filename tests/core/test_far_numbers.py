@@ -1,4 +1,4 @@
-"""Numbers and times at the ends of what there is: they mean what they say, or are errors that name the argument."""
+"""Numbers and times at the ends of what there is: they mean what they say, or are errors by name."""
 
 import sys
 from datetime import UTC, datetime, timedelta, timezone

@@ -37,7 +37,7 @@ def root():
         datetime.max,
         None.__class__,
     ],
-    ids=repr,
+    ids=lambda each: repr(each)[:20],
 )
 def test_no_span_and_no_moment(root, wrong):
     with pytest.raises(InvalidOptionError, match="older_than"):
@@ -48,13 +48,15 @@ def test_no_span_and_no_moment(root, wrong):
 @pytest.mark.parametrize(
     "long",
     [10**400, 1e308, timedelta.max, datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))],
-    ids=repr,
+    ids=lambda each: repr(each)[:20],
 )
 def test_nothing_is_older_than_the_calendar(root, long):
     assert evict(root, older_than=long).paths == ()
 
 
-@pytest.mark.parametrize("short", [0, 0.0, timedelta(0), datetime.max.replace(tzinfo=UTC)], ids=repr)
+@pytest.mark.parametrize(
+    "short", [0, 0.0, timedelta(0), datetime.max.replace(tzinfo=UTC)], ids=lambda each: repr(each)[:20]
+)
 def test_all_is_older_than_now(root, short):
     assert evict(root, older_than=short).paths == ("n/doubled",)
 

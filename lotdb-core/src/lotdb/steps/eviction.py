@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -101,7 +102,7 @@ def _before(older_than: Any) -> datetime | None:
     if isinstance(older_than, datetime) and older_than.tzinfo is not None:
         return older_than
     span = older_than
-    if isinstance(span, (int, float)) and not isinstance(span, bool) and span >= 0:
+    if isinstance(span, (int, float)) and not isinstance(span, bool) and 0 <= span < math.inf:
         try:
             span = timedelta(seconds=span)
         except OverflowError:  # longer than there is a calendar, as are others below
