@@ -298,6 +298,7 @@ def test_a_kill_between_staging_and_commit_leaves_the_last_commit_and_pack_recla
     assert staged_blobs(folder) == []
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize(
     ("step", "when", "committed"),
     [
@@ -324,6 +325,7 @@ def test_a_kill_at_a_step_of_the_commit_leaves_all_or_nothing(folder, other, bac
             assert db.verify() == []
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize(
     ("step", "when"),
     [("flush", "before"), ("flush", "after"), ("tpc_vote", "before"), ("tpc_vote", "after")],
