@@ -61,7 +61,7 @@ print(json.dumps(wrapped))
 
 @pytest.fixture(scope="module")
 def wrapped():
-    """By each plugin package which libraries are loaded with its plugin modules, in a process that loads all."""
+    """By each plugin package, the wrapped libraries that its plugin modules load; one process loads all."""
     modules = {name: sorted(each.partition(":")[0] for _, _, each in REGISTERED[name]) for name in PLUGINS}
     code = LOAD.replace("MODULES", repr(modules))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

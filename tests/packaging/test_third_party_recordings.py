@@ -13,7 +13,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "third_party_recordings"
 @pytest.mark.parametrize(
     "chosen",
     [
-        pytest.param("holds or registers or behaviour or comes_back or keeps_up or calibrat or index", id="some"),
+        pytest.param("holds or registers or registered or comes_back or keeps_up or recording_is", id="some"),
         pytest.param("test", id="all", marks=pytest.mark.slow),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lotdb import DamagedError
@@ -228,7 +228,6 @@ def test_wrong_sums_are_told(tmp_path, monkeypatch, size, how):
 # -- the sums themselves -----------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 20_000), st.integers(0, 1000))
 def test_sums_do_not_depend_on_the_pieces_and_tell_which_block_is_another(row_bytes, rows, seed):
     chosen = random.Random(seed)
