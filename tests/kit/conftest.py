@@ -21,8 +21,11 @@ def pytest_configure(config):
         Kit.effort = 0.05
 
 
-# Tests that start processes for what another test of the same kit, or the same test of another kit, shows.
+# What takes long for what another test of the same kit, or the same test of another kit, shows.
 SHOWN_ELSEWHERE = (
+    "test_a_file_with_an_altered_byte_is_taken_in_or_refused[0]",
+    "test_a_file_with_an_altered_byte_is_taken_in_or_refused[127]",
+    "test_a_file_with_an_altered_byte_is_taken_in_or_refused[128]",
     "test_a_process_killed_among_commits_loses_none[1]",
     "TestSqliteStorage::test_a_kill_at_any_write_or_sync_loses_nothing",
 )
