@@ -209,6 +209,24 @@ class Storage(ABC):
         """
         return contextlib.nullcontext()
 
+    def publish_at_vote(self, instance: Any) -> bool:
+        """Have the vote of the next commit of *instance* share what :meth:`publishing` shares, if it can.
+
+        Then it is shared until that commit has ended, and the core looks after the vote whether the new arrays
+        are still there. A storage on a server saves questions that way.
+
+        Parameters
+        ----------
+        instance
+            As for :meth:`commit_of`.
+
+        Returns
+        -------
+        bool
+            False if it cannot: the core then asks for :meth:`publishing`, and looks before the commit.
+        """
+        return False
+
     # -- moments -----------------------------------------------------------------------------------
 
     def commits(self, last: bytes | None = None) -> Iterator[Stored]:

@@ -175,6 +175,12 @@ class _Connection(Connection):
         except Exception:
             return None
 
+    def close(self, primary: bool = True) -> None:
+        """Close it; a storage that keeps a transaction open from one to the next has to end it."""
+        if self._needs_to_join and (rest := getattr(self._normal_storage, "rest", None)) is not None:
+            rest()
+        super().close(primary)
+
     def beforeCompletion(self, txn: Any) -> None:
         """Called by the transaction when it is about to be committed or aborted."""
         self.join_changed()

@@ -204,6 +204,16 @@ class SealedStorage:
         except Exception as error:
             self._fail(error)
 
+    def rest(self) -> None:
+        """Read at no moment, until the next poll."""
+        base = self.base
+        base.afterCompletion()
+        try:
+            if (rest := getattr(base._load_connection.connection, "rest", None)) is not None:
+                rest()
+        except Exception:  # it is lost, and ended with that
+            base._load_connection.drop()
+
     # -- reading -----------------------------------------------------------------------------------
 
     def load(self, oid: bytes, version: str = "") -> tuple[bytes, bytes]:
@@ -378,7 +388,7 @@ class _Past:
         try:
             found = self._instance.loadBefore(oid, self._before)
         finally:
-            self._instance.base.afterCompletion()
+            self._instance.rest()
         if found is None:
             raise POSKeyError(oid)
         return found[:2]

@@ -53,6 +53,11 @@ class Locks:
         self._held: bytes | None = None
         self._is_creating = False
 
+    @property
+    def publishing_key(self) -> tuple[int, int]:
+        """The key of the lock that a sweep has alone."""
+        return self._key("publishing")
+
     def _key(self, of: str) -> tuple[int, int]:
         number = zlib.crc32(f"{of} {self._address.schema}".encode())
         return _OURS, number - (1 << 31)
@@ -116,7 +121,7 @@ class Locks:
     @contextlib.contextmanager
     def publishing(self) -> Iterator[None]:
         """Share the lock that a sweep has alone."""
-        key = self._key("publishing")
+        key = self.publishing_key
         self._wait("SELECT pg_advisory_lock_shared(%s, %s)", key, "the sweep of another process")
         try:
             yield
@@ -141,7 +146,7 @@ class Locks:
         alone = Locks(self._address, self._connect)
         with contextlib.closing(alone):
             alone._wait(
-                "SELECT pg_advisory_lock(%s, %s)", self._key("publishing"), "the commits of other processes"
+                "SELECT pg_advisory_lock(%s, %s)", self.publishing_key, "the commits of other processes"
             )
             yield
 

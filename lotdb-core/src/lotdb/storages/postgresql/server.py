@@ -40,6 +40,15 @@ _SIZE = (
     " WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
 )
 
+# PostgreSQL's own compression takes most of the time in which it stores a record. A server may lack the other one.
+_QUICK_COMPRESSION = """
+DO $$ BEGIN
+    EXECUTE 'ALTER TABLE object_state ALTER COLUMN state SET COMPRESSION lz4';
+EXCEPTION WHEN feature_not_supported OR invalid_parameter_value OR syntax_error THEN
+    NULL;
+END $$
+"""
+
 
 class PostgresqlStorage(RelationalStorage):
     """A database in a schema of a PostgreSQL database, written by RelStorage."""
@@ -81,9 +90,13 @@ class PostgresqlStorage(RelationalStorage):
             raise DatabaseNotFoundError(
                 f"there is no database at {self.where}; leave out read_only=True to create it"
             )
+        from lotdb.storages.postgresql.sessions import CommitConnection
         from lotdb.storages.sealed import SealedStorage
 
-        return SealedStorage(self._relstorage(), self)
+        base = self._relstorage()
+        if not self.read_only:
+            base._store_connection_pool._factory = CommitConnection
+        return SealedStorage(base, self)
 
     def _relstorage(self) -> Any:
         from relstorage.options import Options
@@ -161,6 +174,7 @@ class PostgresqlStorage(RelationalStorage):
                 contextlib.closing(self.ask_connection()) as session,
                 session.cursor() as cursor,
             ):
+                cursor.execute(_QUICK_COMPRESSION)
                 cursor.execute(f"UPDATE {_MARK} SET complete = TRUE")
             self._was_complete = True
         self._locks.end_creating()
@@ -222,6 +236,11 @@ class PostgresqlStorage(RelationalStorage):
     def publishing(self, *, exclusive: bool = False) -> AbstractContextManager[None]:
         """A lock on the server."""
         return self._locks.sweeping() if exclusive else self._locks.publishing()
+
+    def publish_at_vote(self, instance: Any) -> bool:
+        """The vote shares the lock, until the transaction ends."""
+        instance.base._adapter.publishes = self._locks.publishing_key
+        return True
 
     @contextlib.contextmanager
     def announcing_pack(self) -> Iterator[None]:
