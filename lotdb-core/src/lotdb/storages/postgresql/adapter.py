@@ -23,7 +23,7 @@ from relstorage.adapters.postgresql.mover import PostgreSQLObjectMover
 from relstorage.adapters.postgresql.schema import PostgreSQLSchemaInstaller
 
 from lotdb.storages.postgresql.address import PACK_STATEMENT_S, STATEMENT_S
-from lotdb.storages.postgresql.failures import of_connecting
+from lotdb.storages.postgresql.failures import is_lost, of_connecting, translation
 from lotdb.storages.postgresql.sessions import CommitSession, LoadCursor, LoadSession
 from lotdb.storages.postgresql.statements import FUNCTIONS, LOCK, STORE
 from lotdb.storages.postgresql.watch import WatchedConnection
@@ -102,7 +102,12 @@ class Adapter(PostgreSQLAdapter):
         )
 
     def _best_lock_objects_and_detect_conflicts(self, cursor: Any, read_current_oids: Any) -> Any:
-        conflicts = self._conflicts(cursor, read_current_oids)
+        try:
+            conflicts = self._conflicts(cursor, read_current_oids)
+        except psycopg2.Error as error:
+            if is_lost(error, cursor.connection):  # which RelStorage would take for a lock that was not got
+                raise translation(error, self.where) from error
+            raise
         check_conflicts(conflicts)
         return conflicts
 
