@@ -329,6 +329,13 @@ class Session:
         return min([self.snapshot if opened else self._earliest, *self.pinned.values(), *self.needed])
 
     @property
+    def held(self) -> bytes | None:
+        """The same, but for what the connection holds by itself."""
+        if not self.database._storage.connections_hold:
+            return self.oldest
+        return min([*self.pinned.values(), *self.needed], default=None)
+
+    @property
     def is_open(self) -> bool:
         return "tree" in self.__dict__ and self.tree.owner != NOBODY
 
@@ -500,6 +507,8 @@ class Session:
 
     def _begin(self) -> None:
         try:
+            if self.pinned:
+                self.database._hold_snapshots()  # before the connection goes on
             self.database._follow()
         finally:
             self._manager.begin()

@@ -51,6 +51,8 @@ class Adapter(PostgreSQLAdapter):
         What libpq is told.
     where
         What messages call the database.
+    beginning
+        The key of the lock that is shared while a transaction begins to read.
     """
 
     connmanager: Any
@@ -60,8 +62,11 @@ class Adapter(PostgreSQLAdapter):
     #: The key of the lock that the next commit shares from its vote on, if it is to.
     publishes: tuple[int, int] | None = None
 
-    def __init__(self, dsn: str, where: str, options: Any = None, **shared: Any) -> None:
+    def __init__(
+        self, dsn: str, where: str, beginning: tuple[int, int], options: Any = None, **shared: Any
+    ) -> None:
         self.where = where
+        self._beginning = beginning
         super().__init__(dsn, options, **shared)
 
     def new_instance(self) -> Adapter:
@@ -69,6 +74,7 @@ class Adapter(PostgreSQLAdapter):
         return Adapter(
             self._dsn,
             self.where,
+            self._beginning,
             options=self.options,
             oidallocator=self.oidallocator.new_instance(),
             locker=self.locker,
@@ -81,7 +87,9 @@ class Adapter(PostgreSQLAdapter):
 
     def _create(self) -> None:
         if self.connmanager is None:
-            self.connmanager = Connections(self.driver, self._dsn, self.options, self.where)
+            self.connmanager = Connections(
+                self.driver, self._dsn, self.options, self.where, self._beginning
+            )
             self.connmanager.add_on_store_opened(_limit_standing_still)
         if self.locker is None:
             self.locker = _Locker(self.options, self.driver, PostgreSQLRowBatcher)
@@ -250,9 +258,12 @@ class _Driver(Psycopg2Driver):
 class Connections(Psycopg2ConnectionManager):
     """What opens connections."""
 
-    def __init__(self, driver: Any, dsn: str, options: Any, where: str) -> None:
+    def __init__(
+        self, driver: Any, dsn: str, options: Any, where: str, beginning: tuple[int, int]
+    ) -> None:
         super().__init__(driver, dsn, options)
         self._where = where
+        self._beginning = beginning
         self._statement_s = STATEMENT_S
 
     def open(self, *args: Any, **kwargs: Any) -> Any:
@@ -280,6 +291,7 @@ class Connections(Psycopg2ConnectionManager):
 
     def _do_open_for_load(self) -> Any:
         session = self._session(LoadSession, "RS: Load")
+        session.key = self._beginning
         session.set_session(isolation_level=self.isolation_repeatable_read, readonly=True)
         return session, session.cursor()
 

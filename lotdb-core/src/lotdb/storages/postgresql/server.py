@@ -55,6 +55,7 @@ class PostgresqlStorage(RelationalStorage):
 
     name = "postgresql"
     marks_folder = False
+    connections_hold = True
 
     def __init__(self, context: StorageContext) -> None:
         super().__init__(context)
@@ -111,7 +112,7 @@ class PostgresqlStorage(RelationalStorage):
             create_schema=not self._was_complete,
             commit_lock_timeout=_LOCK_S,
         )
-        return RelStorage(Adapter(self._address.dsn(), self.where, options), options=options)
+        return RelStorage(Adapter(self._address.dsn(), self.where, self._locks.beginning_key, options), options=options)
 
     def _look(self) -> bool:
         """Whether the database is complete; raise if what is there is none."""

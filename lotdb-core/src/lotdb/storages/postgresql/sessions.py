@@ -15,7 +15,13 @@ from lotdb.storages.postgresql.watch import WatchedConnection, WatchedCursor
 
 __all__ = ["CommitConnection", "CommitSession", "LoadCursor", "LoadSession"]
 
-_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+# What is read first fixes the moment. It is held from then on until the transaction ends: a shared lock that has its
+# number. Until that is taken, another one keeps packs from looking who holds what.
+_BEGIN = (
+    "ROLLBACK; BEGIN; SELECT pg_advisory_lock_shared({key}); COMMIT;"
+    " BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+    ' SELECT pg_advisory_xact_lock_shared(MAX(tid)), pg_advisory_unlock_shared({key}) FROM "transaction"; '
+)
 
 
 class CommitConnection(StoreConnection):  # type: ignore[misc]
@@ -62,6 +68,8 @@ class LoadSession(WatchedConnection):
     Until then it keeps what it has read, as in a transaction that goes on. :meth:`rest` ends it at once.
     """
 
+    #: The key of the lock that is shared while a transaction begins.
+    key: tuple[int, int]
     _is_over = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -89,10 +97,10 @@ class LoadSession(WatchedConnection):
 
     def beginning(self) -> str:
         """What to say before the first question of a transaction, along with it."""
-        if not self._is_over:
-            return ""  # the driver begins one, or it goes on
+        if not self._is_over and self.info.transaction_status != TRANSACTION_STATUS_IDLE:
+            return ""  # it goes on
         self._is_over = False
-        return f"ROLLBACK; {_BEGIN}"
+        return _BEGIN.format(key="{}, {}".format(*self.key))
 
 
 class LoadCursor(WatchedCursor):
@@ -107,4 +115,8 @@ class LoadCursor(WatchedCursor):
 
     def begin(self, query: str, vars: Any = None) -> None:
         """Execute the first statement of a transaction."""
-        super().execute(self.connection.beginning() + query, vars)
+        try:
+            super().execute(self.connection.beginning() + query, vars)
+        except BaseException:
+            self.connection.close()  # along with the lock, if it has it
+            raise
