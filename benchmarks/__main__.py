@@ -32,6 +32,7 @@ THEMES = (
     "appends",
     "looking_on",
     "handing_out",
+    "scale",
     "pictures",
     "neighbours",
     "memory",

@@ -23,10 +23,12 @@ THEMES = [
     "appends",
     "pictures",
     "neighbours",
+    "scale",
     "memory",
     "growth",
 ]
-LONG = ["commits", "slow_store", "appends", "neighbours", "growth"]  # the code of the others is much the same
+# The code of the others is much the same.
+LONG = ["commits", "slow_store", "appends", "neighbours", "scale", "growth"]
 
 
 def run(folder: Path, *arguments: str) -> str:

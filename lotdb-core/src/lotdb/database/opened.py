@@ -152,8 +152,8 @@ class Opened:
         """
         if self.read_only or self._storage.many_writers:
             with self._holding:
-                starts = [each.held for each in self._known_connections() if not each.is_closed]
-                starts = [each for each in starts if each is not None]
+                held = [each.held for each in self._known_connections() if not each.is_closed]
+                starts = [each for each in held if each is not None]
                 self._storage.hold(p64(u64(min(starts)) - 1) if starts else None)
 
     def _why_refused(self) -> LotdbError | None:

@@ -104,8 +104,8 @@ class Storage(ABC):
     #: Whether it keeps ZODB's blobs. If not, a backend gives its arrays locators that are texts.
     has_blobs: bool = False
 
-    #: Whether each of its connections keeps packs from dropping what it sees, from before it begins to read until
-    #: it goes on or is closed. :meth:`hold` is then called for what is needed longer.
+    #: Whether each of its connections keeps packs from dropping what it sees, from before it begins to read
+    #: until it goes on or is closed. :meth:`hold` is then called for what is needed longer.
     connections_hold: bool = False
 
     #: Whether a database is a folder of its own, which the core marks as one of this storage. One that looks
@@ -216,8 +216,8 @@ class Storage(ABC):
     def publish_at_vote(self, instance: Any) -> bool:
         """Have the vote of the next commit of *instance* share what :meth:`publishing` shares, if it can.
 
-        Then it is shared until that commit has ended, and the core looks after the vote whether the new arrays
-        are still there. A storage on a server saves questions that way.
+        Then it is shared until that commit has ended, and the core looks after the vote whether the new
+        arrays are still there. A storage on a server saves questions that way.
 
         Parameters
         ----------

@@ -1,8 +1,8 @@
 """Records that are read before they are asked for, because others beside them were.
 
-A record names the ones below it, in the order in which a walk asks for them. Where each question takes its time, as
-to a server, the next ones are read along with one that is asked for. Somebody who looks here and there gets one at
-a time.
+A record names the ones below it, in the order in which a walk asks for them. Where each question takes its
+time, as to a server, the next ones are read along with one that is asked for. Somebody who looks here and
+there gets one at a time.
 """
 
 from __future__ import annotations

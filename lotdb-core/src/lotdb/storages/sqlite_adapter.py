@@ -40,6 +40,9 @@ _CURRENT = (
 class SqliteAdapter(Sqlite3Adapter):
     """The adapter of one connection; they share what takes numbers."""
 
+    connmanager: Any
+    mover: Any
+
     def __init__(
         self, data_dir: str, pragmas: Any, options: Any = None, oidallocator: Any = None, **shared: Any
     ) -> None:
@@ -50,7 +53,9 @@ class SqliteAdapter(Sqlite3Adapter):
     def _create(self) -> None:
         if self.connmanager is None:
             path = os.path.join(self.data_dir, "main.sqlite3")
-            self.connmanager = _Connections(self.driver, pragmas=self.pragmas, path=path, options=self.options)
+            self.connmanager = _Connections(
+                self.driver, pragmas=self.pragmas, path=path, options=self.options
+            )
         if self.mover is None:
             self.mover = _Mover(self.driver, options=self.options)
         super()._create()
@@ -122,13 +127,13 @@ def _current(cursor: Any, numbers: list[int]) -> dict[int, int]:
     return found
 
 
-class _Connections(Sqlite3ConnectionManager):  # type: ignore[misc]
+class _Connections(Sqlite3ConnectionManager):
     def begin(self, conn: Any, cursor: Any) -> None:
         """Called before each commit: forget the one before."""
         conn.stored = None
 
 
-class _Mover(Sqlite3ObjectMover):  # type: ignore[misc]
+class _Mover(Sqlite3ObjectMover):
     """Has what a commit stores wait for the number of the transaction."""
 
     def on_store_opened(self, cursor: Any, restart: bool = False) -> None:

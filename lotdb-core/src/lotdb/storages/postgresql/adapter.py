@@ -3,8 +3,8 @@
 - *Connections* say what is wrong in an error of ours, and do not wait for ever.
 - *The schema* is the one that the address names. RelStorage takes all tables of the database for its own.
 - *Conflicts* are resolved from checked records only.
-- *A commit* asks the server twice, unless it is large: then its records are sent to a temporary table first, as
-  RelStorage does.
+- *A commit* asks the server twice, unless it is large: then its records are sent to a temporary table first,
+  as RelStorage does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from relstorage.adapters.postgresql.schema import PostgreSQLSchemaInstaller
 from lotdb.storages.postgresql.address import PACK_STATEMENT_S, STATEMENT_S
 from lotdb.storages.postgresql.failures import is_lost, of_connecting, translation
 from lotdb.storages.postgresql.sessions import CommitSession, LoadCursor, LoadSession
-from lotdb.storages.postgresql.statements import FUNCTIONS, LOCK, STORE
+from lotdb.storages.postgresql.statements import FUNCTIONS, LOCK, STORE, STORE_AND_COMMIT
 from lotdb.storages.postgresql.watch import WatchedConnection
 from lotdb.storages.sealed import check_conflicts
 
@@ -34,7 +34,7 @@ __all__ = ["Adapter"]
 # Of a process that stands still in the middle of a commit, others need not wait for the locks for ever.
 _STILL_S = 60
 
-# What is stored by a commit that sends it in the text of its question, in bytes and objects. The driver writes each
+# What a commit stores that sends it in the text of its question, in bytes and objects. The driver writes each
 # byte as two characters.
 _SMALL_BYTES, _SMALL_OBJECTS = 1 << 20, 1000
 
@@ -164,10 +164,9 @@ class Adapter(PostgreSQLAdapter):
         values = [*map(psycopg2.Binary, ude), oids, seen, states]
         cursor = store_connection.cursor
         if commit:
-            ask = f"SELECT set_config('lotdb.tid', {STORE}::text, FALSE); COMMIT; SELECT current_setting('lotdb.tid')"
+            cursor.execute(STORE_AND_COMMIT, values)
         else:
-            ask = f"SELECT {STORE}"
-        cursor.execute(ask, values)
+            cursor.execute(f"SELECT {STORE}", values)
         tid = int(cursor.fetchone()[0])
         after_selecting_tid(tid)
         return tid, "-"

@@ -40,7 +40,7 @@ _SIZE = (
     " WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
 )
 
-# PostgreSQL's own compression takes most of the time in which it stores a record. A server may lack the other one.
+# PostgreSQL's own compression takes most of the time in which it stores a record. A server may lack this one.
 _QUICK_COMPRESSION = """
 DO $$ BEGIN
     EXECUTE 'ALTER TABLE object_state ALTER COLUMN state SET COMPRESSION lz4';
@@ -112,7 +112,8 @@ class PostgresqlStorage(RelationalStorage):
             create_schema=not self._was_complete,
             commit_lock_timeout=_LOCK_S,
         )
-        return RelStorage(Adapter(self._address.dsn(), self.where, self._locks.beginning_key, options), options=options)
+        adapter = Adapter(self._address.dsn(), self.where, self._locks.beginning_key, options)
+        return RelStorage(adapter, options=options)
 
     def _look(self) -> bool:
         """Whether the database is complete; raise if what is there is none."""

@@ -1,7 +1,7 @@
 """Sessions that say several things to the server at once: each question that is waited for takes its time.
 
-RelStorage asks one thing after another, ten times a commit. Here a commit asks twice, and the transaction that
-reads what is there afterwards asks once.
+RelStorage asks one thing after another, eight times a commit. Here a commit asks twice, and the transaction
+that reads what is there afterwards asks once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from lotdb.storages.postgresql.watch import WatchedConnection, WatchedCursor
 
 __all__ = ["CommitConnection", "CommitSession", "LoadCursor", "LoadSession"]
 
-# What is read first fixes the moment. It is held from then on until the transaction ends: a shared lock that has its
-# number. Until that is taken, another one keeps packs from looking who holds what.
+# What is read first fixes the moment. It is held from then on until the transaction ends, by a shared lock
+# that has its number. Until that is taken, another one keeps packs from looking who holds what.
 _BEGIN = (
     "ROLLBACK; BEGIN; SELECT pg_advisory_lock_shared({key}); COMMIT;"
     " BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
@@ -24,7 +24,7 @@ _BEGIN = (
 )
 
 
-class CommitConnection(StoreConnection):  # type: ignore[misc]
+class CommitConnection(StoreConnection):
     """What RelStorage takes from its pool for a commit."""
 
     _NEW_CONNECTION_NAME = "open_for_commits"

@@ -1,13 +1,13 @@
 """The functions by which a commit asks the server twice.
 
-They do what RelStorage's do, without its temporary tables, which the server fills and empties at each commit: what
-is stored comes as arrays. Each session that commits makes them for itself, so they are always those of this
-release, and no database has to be brought up to date.
+They do what RelStorage's do, without its temporary tables, which the server fills and empties at each commit:
+what is stored comes as arrays. Each session that commits makes them for itself, so they are always those of
+this release, and no database has to be brought up to date.
 """
 
 from __future__ import annotations
 
-__all__ = ["FUNCTIONS", "LOCK", "STORE"]
+__all__ = ["FUNCTIONS", "LOCK", "STORE", "STORE_AND_COMMIT"]
 
 # Locks what a transaction changes, and what it depends on; what conflicts are there.
 _LOCK = """
@@ -54,7 +54,7 @@ END;
 $$
 """
 
-# Gives a transaction its number, and stores it. Nothing but the loss of the server may stop it now, so it waits long.
+# Gives a transaction its number, and stores it. Only the loss of the server may stop it now: it waits long.
 _STORE = """
 CREATE OR REPLACE FUNCTION pg_temp.lotdb_store(
     username bytea, description bytea, extension bytea, oids bigint[], seen bigint[], states bytea[]
@@ -82,5 +82,9 @@ FUNCTIONS = f"{_LOCK}; {_STORE}"
 
 #: The first question of a commit, with the arguments of its function.
 LOCK = "SELECT * FROM pg_temp.lotdb_lock(%s, %s, %s, %s)"
-#: The second one.
+#: What is called by the second one, which answers with the transaction's number.
 STORE = "pg_temp.lotdb_store(%s, %s, %s, %s, %s, %s)"
+# The server answers with the result of the last statement only.
+STORE_AND_COMMIT = (
+    f"SELECT set_config('lotdb.tid', {STORE}::text, FALSE); COMMIT; SELECT current_setting('lotdb.tid')"
+)
