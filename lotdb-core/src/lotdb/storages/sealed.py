@@ -211,6 +211,8 @@ class SealedStorage:
 
     def rest(self) -> None:
         """Read at no moment, until the next poll."""
+        if self._process != os.getpid():
+            return  # what is said on the connection would be said in the parent's name
         base = self.base
         self._ahead.forget()
         base.afterCompletion()
