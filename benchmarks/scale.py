@@ -195,7 +195,7 @@ def walk(folder: str, storage: str, leaves: int) -> Figures:
 
 
 def cases(sizes: Sizes) -> list[Case]:
-    results, table = sizes.results, []
+    results, table = sizes.results_at_once, []
     per: dict[str, Any] = {"per": results}
     work = "commit a result of ten numbers and 48 kB, four processes at once"
 

@@ -19,6 +19,7 @@ THEMES = [
     "commits",
     "payloads",
     "windows",
+    "recordings",
     "slow_store",
     "appends",
     "pictures",
@@ -27,8 +28,8 @@ THEMES = [
     "memory",
     "growth",
 ]
-# The code of the others is much the same.
-LONG = ["commits", "slow_store", "appends", "neighbours", "scale", "growth"]
+# the code of the others is much the same
+LONG = ["commits", "recordings", "slow_store", "appends", "neighbours", "scale", "growth"]
 
 
 def run(folder: Path, *arguments: str) -> str:
