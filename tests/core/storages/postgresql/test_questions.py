@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.services.postgresql import PASSWORD
 
-from lotdb import LOTDB, ConflictError
+from lotdb import ConflictError
 
 pytest.importorskip("relstorage", reason="the extra lotdb-core[postgresql] is not installed")
 psycopg2 = pytest.importorskip("psycopg2", reason="the extra lotdb-core[postgresql] is not installed")
