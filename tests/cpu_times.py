@@ -1,4 +1,4 @@
-"""What each test costs: `make test ARGS="-p tests.cpu_times --cpu-times FILE"`.
+"""What each test costs: `make test ARGS="-p tests.cpu_times --cpu-times=FILE"`.
 
 Each line of FILE holds a test's processor time in seconds, with that of the processes that it has started and
 waited for, its time by the clock, and its name; `sort -rn FILE` shows the dearest first. A line `(start)` is
