@@ -29,7 +29,7 @@ THEMES = [
     "growth",
 ]
 # the code of the others is much the same
-LONG = ["commits", "recordings", "slow_store", "appends", "neighbours", "scale", "growth"]
+LONG = ["commits", "recordings", "slow_store", "appends", "neighbours", "scale", "growth", "branches"]
 
 
 def run(folder: Path, *arguments: str) -> str:
