@@ -43,6 +43,7 @@ from lotdb.records import OWN_KEY, Box, Bucket, Children, Entry
 from lotdb.records.children import buckets
 from lotdb.records.entries import children_of, guard_of
 from lotdb.records.identity import is_same_place
+from lotdb.segments import in_records
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
@@ -61,14 +62,11 @@ __all__ = ["FORMATS_KEY", "ROOT_KEY", "Savepoint", "Session", "check_formats", "
 
 ROOT_KEY = "root"
 
-# What the database notes of backends whose form is not of the first version.
+# What the database notes of backends whose form is not of the first version. The form of the payloads' own
+# records is noted there as well, if it is not the first. A release that writes another, such as segments with
+# one more part, notes a higher number before it does so, and this one says which, in place of taking what it
+# cannot decode for damage.
 FORMATS_KEY = "formats"
-
-# The name under which the form of the payloads' own records is noted there, if it is not the first. A release
-# that writes another, such as segments with one more part, notes a higher number before it does so, and this
-# one says which, in place of taking what it cannot decode for damage. No backend can have this name.
-OWN = "lotdb"
-PAYLOADS_FORMAT = 1
 
 # The records that a change of the tree changes. Blobs are left out, because some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
@@ -546,10 +544,10 @@ def check_formats(stored: Any) -> dict[str, int]:
     """What is noted of the forms that backends have written in; a stranger may have written it."""
     if stored is None:
         return {}
-    if type(stored) is dict and stored.get(OWN, PAYLOADS_FORMAT) != PAYLOADS_FORMAT:
+    if type(stored) is dict and stored.get(in_records.NAME, 1) not in (1, in_records.FORMAT):
         raise DatabaseFormatError(
-            f"its payloads have records of version {shown(stored[OWN])}, and this LOTDB reads version "
-            f"{PAYLOADS_FORMAT}; install a newer release of lotdb"
+            f"its payloads have records of version {shown(stored[in_records.NAME])}, and this LOTDB reads "
+            f"versions up to {in_records.FORMAT}; install a newer release of lotdb"
         )
     is_right = type(stored) is dict and all(type(each) is int for each in stored.values())
     if not is_right or not all(type(name) is str for name in stored):
