@@ -20,6 +20,7 @@ from lotdb.errors import DamagedError, FileSystemError, MissingPluginError, is_g
 from lotdb.records import Bucket, Children, Entry
 from lotdb.records.children import all_items
 from lotdb.records.entries import children_of, guard_of, is_shared, own_of, record_of
+from lotdb.segments.in_records import bytes_in, is_in_record
 from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.tree.node import Node
@@ -205,9 +206,13 @@ class Walk:
     def _size(self, layout: Layout, segment: Segment) -> int | None:
         """What an array takes; None if nobody knows."""
         try:
+            if is_in_record(segment.locator):
+                return len(bytes_in(segment.locator))
             return sum(size for _, size in self._tree.stage.files(layout, segment))
         except MissingPluginError:
             return None
+        except DamagedError:
+            return 0  # which verify() names
         except FileSystemError as error:
             if error.__cause__ is not None and is_gone(error.__cause__):
                 return 0  # which verify() names

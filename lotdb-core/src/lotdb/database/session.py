@@ -48,6 +48,7 @@ from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.storage.history import above_text
+from lotdb.storage.states import States
 from lotdb.storage.waiting import LimitedLock
 from lotdb.tree.journal import Journal
 from lotdb.tree.revive import Past
@@ -177,6 +178,13 @@ class ConnectedTree(Tree):
             return None
         self.check()
         return self._session.connection.peek(record)
+
+    def loader(self, record: Any) -> Callable[[], Any] | None:
+        self.check()
+        connection = self._session.connection
+        if record._p_jar is None or connection.is_changed()(record):
+            return None
+        return partial(_state_of, self.database._storage, record._p_oid, self._session.snapshot)
 
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
@@ -559,6 +567,14 @@ def following(tid: bytes) -> bytes:
     """The least transaction number after *tid*."""
     number: bytes = p64(u64(tid) + 1)
     return number
+
+
+def _state_of(storage: Any, oid: bytes, before: bytes) -> Any:
+    """The state of an object before a transaction; its storage may be asked in any thread."""
+    found = storage.load_before(oid, before)
+    if found is None:
+        raise DamagedError(f"object 0x{u64(oid):02x} is missing")
+    return States().read(found[0])[1]
 
 
 def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None:

@@ -217,9 +217,9 @@ class Reader:
         """The open backend called *name* that holds what this reader itself keeps."""
         return self._backends(name)
 
-    def backend_for(self, layout: Layout, locator: Any) -> Backend:
-        """The open backend that holds what is at *locator*, of an array of *layout*."""
-        return RECORDS if is_in_record(locator) else self._backends(layout.backend)
+    def backend_for(self, name: str, locator: Any) -> Backend:
+        """What holds the array at *locator*: the open backend called *name*, unless it lies in a record."""
+        return RECORDS if is_in_record(locator) else self._backends(name)
 
     def waiting(self, segment: Segment) -> Array | None:
         """A copy of the rows of *segment* if they are not written yet."""
@@ -280,7 +280,7 @@ class Reader:
             if name in steps:  # of a branch that shares it
                 continue
             rows = np.empty((segment.rows, *layout.row_shape), layout.dtype)
-            backend = keeper.backend_for(layout, segment.locator)
+            backend = keeper.backend_for(layout.backend, segment.locator)
             steps[name] = keeper, segment, Request(backend, segment.locator, segment.first, rows)
         run_all([request for _, _, request in steps.values()])
         for name, (keeper, segment, request) in steps.items():
@@ -321,7 +321,7 @@ class Reader:
         keeper = self._keeper(segment.locator)
         if keeper is not self:
             return keeper._checksum_error(layout, segment)
-        where = place_of(self.backend_for(layout, segment.locator), segment.locator)
+        where = place_of(self.backend_for(layout.backend, segment.locator), segment.locator)
         return DamagedError(f"the bytes in {where} do not match their checksum")
 
     def _read_segment(
@@ -336,7 +336,7 @@ class Reader:
             first = segment.first + skip
             copy_rows(pack.array[first : first + len(out)], out)
             return
-        backend, first = self.backend_for(layout, segment.locator), segment.first + skip
+        backend, first = self.backend_for(layout.backend, segment.locator), segment.first + skip
         is_whole = len(out) == segment.rows
         if self._ahead and is_whole and (kept := self._take_ahead(segment)) is not None:
             copy_rows(kept, out)
@@ -446,7 +446,7 @@ class Reader:
         is_whole = len(out) == segment.rows
         if id(segment.locator) in self._pending or (is_whole and segment[:3] in self._ahead):
             return [], partial(self._read_segment, layout, segment, skip, out)
-        backend = self.backend_for(layout, segment.locator)
+        backend = self.backend_for(layout.backend, segment.locator)
         if not is_whole and not backend.checks_windows:
             blocks = self._blocks.get(segment[:3]) or self._blocks_of(layout, segment)
             if blocks.unseen and blocks.has_unseen(skip, len(out)):
@@ -550,7 +550,7 @@ class Reader:
         if id(segment.locator) in self._pending:
             return []
         with system_errors(), plugin_errors(layout.backend):
-            return list(self.backend_for(layout, segment.locator).files(segment.locator))
+            return list(self.backend_for(layout.backend, segment.locator).files(segment.locator))
 
 
 class Held(NamedTuple):

@@ -133,7 +133,7 @@ class Stage(Reader):
 
     def _step(self, layout: Layout, rows: int, locator: Any) -> int:
         """Rows of a block of *rows* rows; 0 if they are one block, or somebody else checks windows."""
-        if rows * layout.row_bytes <= BLOCK_BYTES or self.backend_for(layout, locator).checks_windows:
+        if rows * layout.row_bytes <= BLOCK_BYTES or self.backend_for(layout.backend, locator).checks_windows:
             return 0
         return block_rows(layout.row_bytes, rows)
 
@@ -314,7 +314,7 @@ class Stage(Reader):
         return locator
 
     def _backend_write(self, layout: Layout, locator: Any, array: Array) -> None:
-        backend = self.backend_for(layout, locator)
+        backend = self.backend_for(layout.backend, locator)
         options = self._decode_options(layout)
         with _writing(backend, locator):
             backend.write(locator, array, options, **_notes(backend, layout))
