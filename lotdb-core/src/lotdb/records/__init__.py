@@ -122,7 +122,7 @@ class Guard(Persistent):
 class Rows(Persistent):
     """Rows of small arrays, as bytes, which lie in a record in place of a backend; they never change."""
 
-    __slots__ = ("rows",)
+    __slots__ = ("__weakref__", "rows")
 
     def __init__(self) -> None:
         self.rows = b""
