@@ -128,7 +128,8 @@ def test_the_first_version_notes_nothing(tmp_path):
     use(tmp_path, backend)
     with opened(tmp_path, backend) as db:
         connection = db._zodb.open()
-        assert set(connection.root()) == {"lotdb", "id", "tree"}
+        assert set(connection.root()) == {"lotdb", "id", "tree", "formats"}
+        assert set(connection.root()["formats"]) == {"lotdb"}, "that of the core's own records, and no more"
         connection.close()
     assert seen == [1]
 

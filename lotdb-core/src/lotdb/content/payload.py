@@ -74,6 +74,16 @@ def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRe
     return record
 
 
+def remember(node: Handle, stored: tuple[Any, ...], record: PayloadRecord) -> None:
+    """Note that *stored* is the stored form of *record*, which then need not be decoded."""
+    decoded, layout = node._tree.decoded, record.layout
+    is_plain = layout.dtype.names is None and layout.dtype.subdtype is None and layout.dtype.metadata is None
+    if is_plain and not layout.notes and layout.row_shape == record.shape[1:]:
+        if len(decoded) >= DECODED:
+            decoded.clear()
+        decoded[id(stored)] = (stored, record)
+
+
 def read_many(payloads: Iterable[Payload]) -> Iterator[Any]:
     """What :meth:`Payload.read` gives of each of *payloads*, one after another, in their order.
 
@@ -210,7 +220,10 @@ class Payload:
         return self._tree.decode_options(self._record.layout)
 
     def segments(self) -> list[StoredSegment]:
-        """Where the rows are stored: one entry for each run of rows that are stored together."""
+        """Where the rows are stored: one entry for each run of rows that are stored together.
+
+        An entry has no files if its rows are not written yet, or lie in a record of the tree.
+        """
         self._tree.check()
         stored, first = [], 0
         for segment in self._record.segments:

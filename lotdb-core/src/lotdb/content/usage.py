@@ -41,7 +41,8 @@ class Usage:
     """What a node takes on the disk, with everything below it.
 
     Sizes are in bytes, and about right: records are counted as they are loaded. Small nodes without children
-    and large attributes lie in the record of their parent, and are counted there.
+    and large attributes lie in the record of their parent, and are counted there. Small arrays that lie in
+    records count as a part of the tree.
 
     Parameters
     ----------
@@ -193,6 +194,9 @@ class Walk:
         for segment in record.segments:
             if self._counts is not None:
                 self._counts.segments[-1] += 1
+            if is_in_record(segment.locator):
+                self._rows(segment.locator)
+                continue
             number = locator_number(record.layout.backend, segment.locator)
             if number not in self._sizes:
                 if len(self._sizes) >= _SIZES:
@@ -203,16 +207,23 @@ class Walk:
                 self._counts.unknown[-1].add(number)
             self._note(number, size or 0, True)
 
+    def _rows(self, record: Any) -> None:
+        number = _number(record)
+        if number not in self._sizes:
+            if len(self._sizes) >= _SIZES:
+                self._sizes.clear()
+            try:
+                self._sizes[number] = len(bytes_in(record))
+            except DamagedError:
+                self._sizes[number] = 0  # which verify() names
+        self._note(number, self._sizes[number] or 0, False)
+
     def _size(self, layout: Layout, segment: Segment) -> int | None:
         """What an array takes; None if nobody knows."""
         try:
-            if is_in_record(segment.locator):
-                return len(bytes_in(segment.locator))
             return sum(size for _, size in self._tree.stage.files(layout, segment))
         except MissingPluginError:
             return None
-        except DamagedError:
-            return 0  # which verify() names
         except FileSystemError as error:
             if error.__cause__ is not None and is_gone(error.__cause__):
                 return 0  # which verify() names

@@ -106,7 +106,7 @@ class Stage(Reader):
         if array.nbytes >= PACKED_BYTES or self._join is None:
             return (self._write_large(layout, array),)
         pack = self._packs.get(layout)
-        if pack is not None and pack.array.nbytes + array.nbytes > pack.limit < PACK_BYTES:
+        if pack is not None and is_in_record(pack.locator) and pack.array.nbytes + array.nbytes > pack.limit:
             self._close_pack(layout)
             pack = None
         if pack is None:
@@ -221,8 +221,8 @@ class Stage(Reader):
             sizes = [segment.rows * layout.row_bytes for segment in segments]
             gathers = self._backends(layout.backend).record_bytes
             keep = (_keep_gathering if gathers else _keep)(sizes, array.nbytes)
-            if keep and id(segments[keep - 1].locator) in self._pending:
-                keep -= 1  # it did not fit behind what still waits: reading that costs nothing
+            if keep and self._ends_record(layout, segments[keep - 1]):
+                keep -= 1  # which had no room for the rest: in a file there is, and reading it costs nothing
         if keep < len(segments):
             merged = sum(segment.rows for segment in segments[keep:])
             block = np.empty((merged + len(array), *layout.row_shape), layout.dtype)
@@ -234,7 +234,7 @@ class Stage(Reader):
     def _extend(self, layout: Layout, last: Segment, array: Array) -> Segment | None:
         # The last rows still wait at the end of a pack: the new ones go right behind them.
         pack = self._packs.get(layout)
-        if pack is None or pack.locator is not last.locator or last.first + last.rows != pack.rows:
+        if pack is None or not _is_end(pack, last):
             return None
         if pack.array.nbytes + array.nbytes > pack.limit:
             return None
@@ -250,10 +250,15 @@ class Stage(Reader):
         rest = pack_rows[last.first + full * step :]
         return self._with_sums(extended, step, before + block_sums(rest, step))
 
+    def _ends_record(self, layout: Layout, last: Segment) -> bool:
+        """Whether *last* is at the end of rows that wait to be put into a record."""
+        pack = self._packs.get(layout)
+        return pack is not None and is_in_record(pack.locator) and _is_end(pack, last)
+
     def _add(self, layout: Layout, pack: Pack, array: Array) -> None:
         pack.add(array)
         self._pending_bytes += array.nbytes
-        if pack.limit < PACK_BYTES:
+        if is_in_record(pack.locator):
             self._recorded_bytes += array.nbytes
         if pack.array.nbytes >= pack.limit:
             self._close_pack(layout)
@@ -423,6 +428,11 @@ def _new_locator(backend: Backend) -> Any:
             f"backend {backend.name!r} made {locator!r} as a locator; leave new_locator as it is"
         )
     return locator
+
+
+def _is_end(pack: Pack, segment: Segment) -> bool:
+    """Whether *segment* is the last rows that wait in *pack*."""
+    return pack.locator is segment.locator and segment.first + segment.rows == pack.rows
 
 
 def _keep(sizes: list[int], added: int) -> int:
