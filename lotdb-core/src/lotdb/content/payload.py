@@ -29,6 +29,7 @@ from lotdb.errors import (
 )
 from lotdb.ranges import Number, Unit
 from lotdb.renamed import PAYLOAD, hide
+from lotdb.segments.in_records import is_in_record
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.values import values
@@ -118,18 +119,20 @@ class StoredSegment:
 
     They are the rows *first_row* to *first_row + rows* of the payload, and the rows *array_row* to
     *array_row + rows* of a stored array, which other payloads may share. ``files`` are the paths and sizes in
-    bytes of the files that hold that array; empty before it is written.
+    bytes of the files that hold that array; empty before it is written, and if it lies in a record of the
+    tree. ``record_bytes`` is what these rows take in such a record, 0 if they are in files.
     """
 
     first_row: int
     rows: int
     files: tuple[tuple[str, int], ...]
     array_row: int
+    record_bytes: int = 0
 
     @property
     def bytes_on_disk(self) -> int:
-        """Size of all these files."""
-        return sum(size for _, size in self.files)
+        """Size of all these files, or of the rows in a record."""
+        return sum(size for _, size in self.files) + self.record_bytes
 
 
 class Payload:
@@ -225,10 +228,12 @@ class Payload:
         An entry has no files if its rows are not written yet, or lie in a record of the tree.
         """
         self._tree.check()
-        stored, first = [], 0
+        stored, first, layout = [], 0, self._record.layout
         for segment in self._record.segments:
-            files = self._tree.stage.files(self._record.layout, segment)
-            stored.append(StoredSegment(first, segment.rows, tuple(files), segment.first))
+            files = tuple(self._tree.stage.files(layout, segment))
+            in_record = is_in_record(segment.locator) and self._tree.stage.waiting(segment) is None
+            size = segment.rows * layout.row_bytes if in_record else 0
+            stored.append(StoredSegment(first, segment.rows, files, segment.first, size))
             first += segment.rows
         return stored
 
