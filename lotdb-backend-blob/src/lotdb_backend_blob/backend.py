@@ -76,7 +76,9 @@ class BlobBackend(Backend):
         self._makes_blobs = context.has_blobs and not store
         self.is_outside = bool(store)
         if self._makes_blobs:
-            self.record_bytes = _checked_size(context.config.get("record_bytes", RECORD_BYTES), "record_bytes")
+            self.record_bytes = _checked_size(
+                context.config.get("record_bytes", RECORD_BYTES), "record_bytes"
+            )
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
         self._lock = Lock()
 

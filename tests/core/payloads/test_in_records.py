@@ -12,7 +12,6 @@ from lotdb import (
     LOTDB,
     DamagedError,
     DatabaseFormatError,
-    DatabaseNotFoundError,
     InvalidOptionError,
     LotdbError,
     StaleNodeError,
@@ -248,12 +247,11 @@ def test_reading_leaves_no_rows_in_the_cache(tmp_path):
         for number in range(30):
             with db.connection() as root:
                 root.get_data_node(f"n{number}").write_data(SMALL + number)
-    with LOTDB(tmp_path / "db") as db:
-        with db.connection() as root:
-            for number in range(30):
-                node = root[f"n{number}"]
-                assert node.read_data(5, 6).tolist() == [5 + number]
-                assert [each._p_changed for each in rows_in(node)] == [None], "it is a ghost again"
+    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+        for number in range(30):
+            node = root[f"n{number}"]
+            assert node.read_data(5, 6).tolist() == [5 + number]
+            assert [each._p_changed for each in rows_in(node)] == [None], "it is a ghost again"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -328,6 +326,10 @@ def test_a_branch_shares_them_and_earlier_moments_keep_them(db):
 def test_sizes_count_them_once(db):
     root = db.open_connection()
     root.get_data_node("a").write_data(SMALL)
+    assert [(each.bytes_on_disk, each.files) for each in root["a"].get_data().segments()] == [(0, ())]
+    db.commit()
+    (stored,) = root["a"].get_data().segments()
+    assert (stored.bytes_on_disk, stored.record_bytes, stored.files) == (SMALL.nbytes, SMALL.nbytes, ())
     root["a"].branch("b")
     db.commit()
     found = root["a"].usage()
@@ -431,5 +433,3 @@ def test_a_record_with_fewer_rows_than_are_named_is_damage(tmp_path, monkeypatch
         with pytest.raises(DamagedError, match="47992 bytes, at least 48000"):
             root["a"].read_data()
         assert root["a"].read_data(0, 5999).tolist() == SMALL[:-1].tolist()
-
-

@@ -29,7 +29,6 @@ from lotdb.errors import (
 )
 from lotdb.ranges import Number, Unit
 from lotdb.renamed import PAYLOAD, hide
-from lotdb.segments.in_records import is_in_record
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.values import values
@@ -228,11 +227,9 @@ class Payload:
         An entry has no files if its rows are not written yet, or lie in a record of the tree.
         """
         self._tree.check()
-        stored, first, layout = [], 0, self._record.layout
+        stored, first, layout, stage = [], 0, self._record.layout, self._tree.stage
         for segment in self._record.segments:
-            files = tuple(self._tree.stage.files(layout, segment))
-            in_record = is_in_record(segment.locator) and self._tree.stage.waiting(segment) is None
-            size = segment.rows * layout.row_bytes if in_record else 0
+            files, size = tuple(stage.files(layout, segment)), stage.record_bytes(layout, segment)
             stored.append(StoredSegment(first, segment.rows, files, segment.first, size))
             first += segment.rows
         return stored

@@ -97,7 +97,9 @@ class _InRecords(Backend):
         row_bytes = len(target) // len(out)
         start = first_row * row_bytes
         if start + len(target) > len(rows):
-            raise DamagedError(f"the record has {len(rows)} bytes, at least {start + len(target)} are recorded")
+            raise DamagedError(
+                f"the record has {len(rows)} bytes, at least {start + len(target)} are recorded"
+            )
         target[...] = np.frombuffer(rows, np.uint8, len(target), start)
 
     def read_selection(self, locator: Any, selection: tuple[slice, ...], out: Array) -> None:

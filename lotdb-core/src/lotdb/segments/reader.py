@@ -552,6 +552,11 @@ class Reader:
         with system_errors(), plugin_errors(layout.backend):
             return list(self.backend_for(layout.backend, segment.locator).files(segment.locator))
 
+    def record_bytes(self, layout: Layout, segment: Segment) -> int:
+        """Bytes of the rows of *segment* in a record; 0 if they are elsewhere, or not written yet."""
+        waits = id(segment.locator) in self._keeper(segment.locator)._pending
+        return 0 if waits or not is_in_record(segment.locator) else segment.rows * layout.row_bytes
+
 
 class Held(NamedTuple):
     """Rows in memory, in place of a pack."""

@@ -229,7 +229,11 @@ class _Connection(Connection):
     def _store_objects(self, writer: Any, transaction: Any) -> None:
         # The pickler asks of every value whether it is a record of its own; ZODB's answer takes half of the
         # time of a commit, and for nearly all of them the type says it.
-        slow, pickler, dump = writer.persistent_id, getattr(writer, "_p", None), getattr(writer, "_dump", None)
+        slow, pickler, dump = (
+            writer.persistent_id,
+            getattr(writer, "_p", None),
+            getattr(writer, "_dump", None),
+        )
         if pickler is not None and dump is not None:
 
             def persistent_id(value: Any) -> Any:
