@@ -1,4 +1,4 @@
-"""Small arrays, each committed: variants of a branch with one new array, and recordings with their features."""
+"""Small arrays: a commit for each variant of a branch, and recordings with their features."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ SYNCED_BYTES = 1 << 20
 # How many files stay open. Opening a file takes several times as long as reading a small window.
 OPEN_FILES = 128
 
-# Arrays of up to so many bytes lie in records, unless the setting says otherwise: a record is read as a whole.
+# Arrays of up to so many bytes lie in records, unless the setting says otherwise; each is read as a whole.
 RECORD_BYTES = 64 << 10
 
 # How much of what was read from an object store stays in memory, unless the setting says otherwise.

@@ -1,4 +1,4 @@
-"""Small arrays lie in records of the tree: what that saves, and that all which holds of files holds of them."""
+"""Small arrays lie in records of the tree: what that saves, and that nothing is lost by it."""
 
 import os
 import threading
@@ -27,7 +27,7 @@ BLOCK = np.arange(9600, dtype="i4").reshape(4800, 2)  # a tenth of a second of s
 
 
 def files(folder):
-    return [path for path in folder.rglob("*.blob")]
+    return list(folder.rglob("*.blob"))
 
 
 def rows_in(node, name="data"):
@@ -227,10 +227,6 @@ def test_a_write_that_fails_leaves_nothing_to_be_committed(db):
     db.commit()
     with pytest.raises(LotdbError):
         root["a"].write_data(SMALL, if_exists="append", backend="zarr")
-
-    def blocks():
-        yield SMALL
-        raise RuntimeError
 
     def broken(connection):
         connection["a"].write_data(SMALL, data_attribute="b")

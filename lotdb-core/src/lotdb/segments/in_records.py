@@ -102,9 +102,6 @@ class _InRecords(Backend):
             )
         target[...] = np.frombuffer(rows, np.uint8, len(target), start)
 
-    def read_selection(self, locator: Any, selection: tuple[slice, ...], out: Array) -> None:
-        raise NotImplementedError  # a record has no chunks: its reader asks for rows
-
     def delete(self, locator: Rows) -> None:
         locator.rows = b""
 

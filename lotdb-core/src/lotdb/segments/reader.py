@@ -22,7 +22,7 @@ from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.segments.blocks import Blocks, blocks_of
 from lotdb.segments.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
-from lotdb.segments.in_records import RECORDS, is_in_record
+from lotdb.segments.in_records import RECORDS, bytes_in, is_in_record
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.requests import Request, run_all
 from lotdb.segments.small_arrays import Pack, copy_rows
@@ -105,6 +105,9 @@ class Reader:
             return np.empty((rows, *layout.row_shape), layout.dtype)
         except (MemoryError, ValueError) as error:  # a ValueError for more than numpy can count
             files = {file for segment in segments for file in self.files(layout, segment)}
+            locators = {id(each.locator): each.locator for each in segments if is_in_record(each.locator)}
+            for number, record in enumerate(locators.values()):
+                files.add((f"the record {number} of its rows", len(bytes_in(record))))
             stored = sum(size for _, size in files)
             if not isinstance(error, MemoryError) or (files and claimed > IMPLAUSIBLE * stored):
                 names = ", ".join(sorted(path for path, _ in files)) or "nothing"
