@@ -398,13 +398,13 @@ def test_a_database_that_notes_nothing_gets_the_note_with_the_first_small_array(
         with db.connection() as root:
             root.get_data_node("a").write_data(SMALL)
         with db.connection() as root:
-            assert root._tree._session.connection.root()["formats"] == {"lotdb": 2}
+            assert root._tree._session.connection.root()["formats"] == {"lotdb": 3}
 
 
 def test_a_later_form_is_refused_by_its_number(tmp_path):
     with LOTDB(tmp_path / "db") as db:
-        noted(db, {"lotdb": 3})
-    with pytest.raises(DatabaseFormatError, match=r"records of version 3, and .* up to 2; install a newer"):
+        noted(db, {"lotdb": 4})
+    with pytest.raises(DatabaseFormatError, match=r"records of version 4, and .* up to 3; install a newer"):
         LOTDB(tmp_path / "db")
 
 

@@ -20,10 +20,10 @@ from lotdb.segments.layout import Array
 
 __all__ = ["FORMAT", "NAME", "RECORDS", "LoadedRows", "bytes_in", "is_in_record"]
 
-# The name under which the form of the payloads' own records is noted in the database, and the version that
-# has rows in records. No backend can have this name.
+# The name under which the form of LOTDB's own records is noted in the database, and the version that has rows
+# in records. No backend can have this name.
 NAME = "lotdb"
-FORMAT = 2
+FORMAT = 3
 
 
 class LoadedRows:
