@@ -238,16 +238,18 @@ def test_a_write_that_fails_leaves_nothing_to_be_committed(db):
     assert not root._tree.has_changes()
 
 
-def test_reading_leaves_no_rows_in_the_cache(tmp_path):
+def test_reading_many_keeps_the_last_ones_in_memory_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr("lotdb.storage.zodb._LATELY_BYTES", 5 * SMALL.nbytes)
     with LOTDB(tmp_path / "db", durability="process") as db:
         for number in range(30):
             with db.connection() as root:
                 root.get_data_node(f"n{number}").write_data(SMALL + number)
     with LOTDB(tmp_path / "db") as db, db.connection() as root:
-        for number in range(30):
-            node = root[f"n{number}"]
-            assert node.read_data(5, 6).tolist() == [5 + number]
-            assert [each._p_changed for each in rows_in(node)] == [None], "it is a ghost again"
+        for _ in range(2):
+            for number in range(30):
+                assert root[f"n{number}"].read_data(5, 6).tolist() == [5 + number]
+        loaded = [each._p_changed is not None for number in range(30) for each in rows_in(root[f"n{number}"])]
+        assert loaded == [False] * 25 + [True] * 5
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

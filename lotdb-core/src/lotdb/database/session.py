@@ -192,8 +192,9 @@ class ConnectedTree(Tree):
 
     def loader(self, record: Any) -> Callable[[], Any] | None:
         self.check()
-        connection = self._session.connection
-        if record._p_jar is None or connection.is_changed()(record):
+        saved = self._session.connection._savepoint_storage
+        is_new = record._p_changed is not None and record._p_serial == z64
+        if record._p_jar is None or is_new or (saved is not None and record._p_oid in saved.index):
             return None
         return partial(_state_of, self.database._storage, record._p_oid, self._session.snapshot)
 

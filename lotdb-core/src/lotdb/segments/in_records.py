@@ -58,7 +58,7 @@ _KINDS = (Rows, LoadedRows)
 
 
 def bytes_in(locator: Any) -> bytes:
-    """The bytes of a record; nothing of it stays in the connection's cache if it was not there.
+    """The bytes of a record. Of those that were read, the connection keeps the last ones in memory.
 
     Raises
     ------
@@ -66,13 +66,12 @@ def bytes_in(locator: Any) -> bytes:
         If there are none.
     """
     was_ghost = type(locator) is Rows and locator._p_changed is None
-    try:
-        rows = locator.rows
-    finally:
-        if was_ghost:
-            locator._p_deactivate()
+    rows = locator.rows
     if type(rows) is not bytes:
         raise DamagedError("the record of its rows holds none")
+    if was_ghost:
+        # ZODB's cache lets go of records between transactions only, and of those of the tree as well.
+        locator._p_jar.lately_read.add(locator, len(rows))
     return rows
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+from collections import deque
 from collections.abc import Callable
 from importlib.metadata import version
 from io import BufferedReader, BytesIO
@@ -37,6 +38,9 @@ __all__ = ["open_database"]
 _CACHE_OBJECTS = 20_000
 # As stored. A leaf takes about six times as much in memory: 50 to 60 MB, and 200 000 small leaves stay.
 _CACHE_BYTES = 9 << 20
+# Of records that hold rows of payloads, each connection keeps so many bytes, and so many records.
+_LATELY_BYTES = 16 << 20
+_LATELY_RECORDS = 4096
 # ZODB warns of records from 16 MiB and of more than seven open connections. Neither is a mistake here.
 _LARGE_RECORD = 1 << 30
 _CONNECTIONS = 100
@@ -108,6 +112,23 @@ class _Reader(ObjectReader):
         return super()._persistent_load(reference)
 
 
+class LatelyRead:
+    """Large records that were read lately; those that come before the last 16 MiB are let go of."""
+
+    def __init__(self) -> None:
+        self._records: deque[tuple[Any, int]] = deque()
+        self._size = 0
+
+    def add(self, record: Any, size: int) -> None:
+        """Note a *record* that was loaded, and is not likely to be changed."""
+        self._records.append((record, size))
+        self._size += size
+        while self._size > _LATELY_BYTES or len(self._records) > _LATELY_RECORDS:
+            oldest, freed = self._records.popleft()
+            self._size -= freed
+            oldest._p_deactivate()
+
+
 class _RefersError(Exception):
     """A value is neither plain nor a container of plain ones."""
 
@@ -144,6 +165,7 @@ class _Connection(Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.lately_read = LatelyRead()
         if compat.reads_ahead():
             self._reader = _Reader(self, self._cache, self._db.classFactory)
 
