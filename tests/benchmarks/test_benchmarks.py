@@ -20,6 +20,7 @@ THEMES = [
     "variants",
     "payloads",
     "windows",
+    "recordings",
     "slow_store",
     "appends",
     "pictures",
@@ -27,7 +28,8 @@ THEMES = [
     "memory",
     "growth",
 ]
-LONG = ["commits", "slow_store", "appends", "neighbours", "growth"]  # the code of the others is much the same
+# the code of the others is much the same
+LONG = ["commits", "recordings", "slow_store", "appends", "neighbours", "growth"]
 
 
 def run(folder: Path, *arguments: str) -> str:
