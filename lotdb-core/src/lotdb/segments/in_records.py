@@ -58,20 +58,16 @@ _KINDS = (Rows, LoadedRows)
 
 
 def bytes_in(locator: Any) -> bytes:
-    """The bytes of a record. Of those that were read, the connection keeps the last ones in memory.
+    """The bytes of a record.
 
     Raises
     ------
     DamagedError
         If there are none.
     """
-    was_ghost = type(locator) is Rows and locator._p_changed is None
     rows = locator.rows
     if type(rows) is not bytes:
         raise DamagedError("the record of its rows holds none")
-    if was_ghost:
-        # ZODB's cache lets go of records between transactions only, and of those of the tree as well.
-        locator._p_jar.lately_read.add(locator, len(rows))
     return rows
 
 
