@@ -34,6 +34,7 @@ THEMES = (
     "appends",
     "looking_on",
     "handing_out",
+    "scale",
     "computing",
     "pictures",
     "neighbours",

@@ -34,6 +34,7 @@ from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from lotdb.node_api.nodes import BaseNode
+from lotdb.node_api.written_conditions import from_plain
 from lotdb.records.children import child_items
 from lotdb.records.entries import children_of, own_of, type_of
 from lotdb.records.own import position
@@ -239,7 +240,8 @@ def shown_keys(node: BaseNode) -> list[str]:
 
 def _find(node: BaseNode, name: str, own: Keys) -> str | None:
     pattern, where, node_type = json.loads(name)
-    return digest(list(found_paths(node, pattern, node.find(pattern, where, node_type=node_type), own)))
+    matches = node.find(pattern, from_plain(where), node_type=node_type)
+    return digest(list(found_paths(node, pattern, matches, own)))
 
 
 def found_paths(node: BaseNode, pattern: Any, matches: Any, own: Keys) -> Iterator[str]:

@@ -144,6 +144,9 @@ class Guard(Persistent):
 
     __slots__ = ()
 
+    #: Who goes through a tree reads none of them, so a storage that reads ahead leaves them out.
+    is_walked = False
+
     def __getstate__(self) -> None:
         """Nothing; only the transaction that stored it last matters."""
 
@@ -155,6 +158,7 @@ class Rows(Persistent):
     """Rows of small arrays, as bytes, which lie in a record in place of a backend; they never change."""
 
     __slots__ = ("__weakref__", "rows")
+    is_walked = False
 
     def __init__(self) -> None:
         self.rows = b""
