@@ -24,6 +24,7 @@ THEMES = (
     "interop",
     "branches",
     "commits",
+    "variants",
     "history",
     "backups",
     "payloads",

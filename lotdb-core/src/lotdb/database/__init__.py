@@ -58,6 +58,7 @@ from lotdb.records.entries import new_branch
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.renamed import ARGUMENTS, DATABASE, answer, answers_itself, hide, refuse
+from lotdb.segments import in_records
 from lotdb.segments.backends import Backends
 from lotdb.storage import open_database, patiently, uninterrupted
 from lotdb.storage.waiting import LimitedLock
@@ -737,6 +738,9 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int
                 root["id"] = uuid.uuid4().hex
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
+                if database._storage.has_blobs:
+                    # At once: two transactions that note it when they write would conflict.
+                    root[FORMATS_KEY] = {in_records.NAME: in_records.FORMAT}
             # One on a server may be created before anybody needs a place for payloads.
             may_note = "payloads" not in root and (is_new or database._where.url)
             if database._where.noted and may_note and not database.read_only:

@@ -163,6 +163,11 @@ class Backend(ABC):
     #: that of the class is a ``DatabaseFormatError``; what was noted is ``context.format_version``.
     format_version: int = 1
 
+    #: Arrays of up to so many bytes may lie in records of the tree, in place of this backend, which never
+    #: sees them: a commit that writes a few small arrays then syncs once, with the tree. 0, as the default
+    #: says, is for none.
+    record_bytes: int = 0
+
     #: Whether the arrays lie in a place that is not moved and copied with the database, as a setting may
     #: choose one. Set it in ``__init__``. ``LOTDB.pack`` takes nothing there for garbage unless it is called
     #: with ``sweep_outside=True``, for a copy of the database may use it. So that two databases do not share

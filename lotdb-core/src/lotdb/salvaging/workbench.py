@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ZODB.blob import Blob, FilesystemHelper
+from ZODB.blob import FilesystemHelper
 from ZODB.utils import z64
 
 from lotdb.backups.writing import transaction_bytes
@@ -208,4 +208,4 @@ class _Finder:
 
 def locator_name(locator: Any) -> Any:
     """What tells *locator* from others."""
-    return locator._p_oid if isinstance(locator, Blob) else locator
+    return locator if isinstance(locator, str) else locator._p_oid
