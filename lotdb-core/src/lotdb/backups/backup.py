@@ -72,7 +72,7 @@ class _Hold:
 
     tree = None
     is_open = False
-    oldest = (int.from_bytes(FIRST, "big") + 1).to_bytes(8, "big")
+    oldest = held = (int.from_bytes(FIRST, "big") + 1).to_bytes(8, "big")
 
     def __init__(self) -> None:
         self.is_closed = False
