@@ -171,8 +171,12 @@ class ShardReader:
 
     def read_into(self, window: list[tuple[int, int]], out: np.ndarray[Any, Any]) -> None:
         """Fill *out* with what lies in *window*, the first and the last, excluded, along each axis."""
-        for place, shard, of_window in _overlaps(window, self.array.shards):
+
+        def read(part: tuple[tuple[int, ...], list[tuple[int, int]], tuple[slice, ...]]) -> None:
+            place, shard, of_window = part
             self._read_shard(place, shard, out[of_window])
+
+        self._members.each(read, _overlaps(window, self.array.shards))
 
     def _read_shard(
         self, place: tuple[int, ...], window: list[tuple[int, int]], out: np.ndarray[Any, Any] | None
@@ -182,6 +186,8 @@ class ShardReader:
         with self._members.open(key) as member:
             index = self._indexes.get(place)
             if index is None:
+                if self._is_whole(place, window):
+                    member = member.whole(self._size_limit())
                 index = self._indexes[place] = self._read_index(member, path)
             parts = list(_overlaps(window, self.array.chunks))
             spans = [(int(index[each][0]), int(index[each][1])) for each, _, _ in parts]
@@ -195,6 +201,16 @@ class ShardReader:
                         self._check_size(content)
                     else:
                         self._decode(content, part, out[of_window])
+
+    def _is_whole(self, place: tuple[int, ...], window: list[tuple[int, int]]) -> bool:
+        """Whether *window* is all that the array has of a shard."""
+        array = self.array
+        edges = zip(place, window, array.shards, array.shape, strict=True)
+        return all(at == (0, min(each, length - number * each)) for number, at, each, length in edges)
+
+    def _size_limit(self) -> int:
+        """How many bytes a shard may have to be read at once; compressed, it has hardly ever more."""
+        return 2 * math.prod(self.array.shards) * self.array.dtype.itemsize + (64 << 10)
 
     def _check_size(self, stored: bytes) -> None:
         limit = math.prod(self.array.chunks) * self.array.dtype.itemsize

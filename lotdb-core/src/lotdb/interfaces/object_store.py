@@ -13,9 +13,10 @@ import contextlib
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ import numpy as np
 
 from lotdb.errors import DamagedError, InvalidOptionError, LotdbError, UnavailableError, WrongThreadError
 from lotdb.extras import import_extra
+from lotdb.interfaces.at_once import at_once
+from lotdb.interfaces.checksums import checksum, combined
 
 __all__ = ["ObjectStore"]
 
@@ -36,9 +39,12 @@ _WHOLE_BYTES = 32 << 20
 _PART_BYTES = 16 << 20
 _PARTS = 9000  # S3 takes 10 000
 _PARTS_AT_ONCE = 4
-# A stream is read in one request of up to so many bytes, in pieces of this size.
-_STREAM_BYTES = 256 << 20
+# Of up to so many bytes, one request brings all, as a stream of pieces of this size.
+_STREAM_BYTES = 16 << 20
 _PIECE_BYTES = 1 << 20
+# More are asked for in ranges, so many at once: a store limits what it sends over one connection.
+_RANGE_BYTES = 8 << 20
+_RANGES_AT_ONCE = 6
 
 # An answer that does not come is waited for so long, and asked for again for so long.
 _CLIENT = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "10m"}
@@ -203,30 +209,56 @@ class ObjectStore:
         return data
 
     def read_into(self, key: str, start: int, out: Bytes, *, is_rest: bool = False) -> int:
-        """Fill *out* with the bytes of an object from *start* on, piece by piece as they come.
+        """Fill *out* with the bytes of an object from *start* on, as they come.
 
         If *is_rest*, they are all that the object has from there on: it is then asked for as a whole if that
-        is little more. Returns their CRC-32, which is computed while one waits for more of them.
+        is little more. Many bytes are asked for in several requests at once, and a limited number of them
+        waits in memory. Returns their CRC-32, which is computed while one waits for more of them.
 
         Raises
         ------
         DamagedError, UnavailableError
             As :meth:`get_range`.
         """
-        if is_rest and start <= _PIECE_BYTES and len(out) <= _STREAM_BYTES:
-            return self._stream(key, {}, out, 0, skip=start)
+        if len(out) > _STREAM_BYTES:
+            return self._read_ranges(key, start, out)
+        if is_rest and start <= _PIECE_BYTES:
+            return self._stream(key, {}, out, skip=start)
+        return self._stream(key, {"range": (start, start + len(out))}, out)
+
+    def _read_ranges(self, key: str, start: int, out: Bytes) -> int:
+        """Fill *out* range by range, several at once; the sum."""
+        # Stores keep objects in pieces, and the borders of these are round.
+        first = _RANGE_BYTES - start % _RANGE_BYTES
+        edges = [0, *range(first, len(out), _RANGE_BYTES), len(out)]
+        parts = [out[low:high] for low, high in pairwise(edges)]
+        sums = [0] * len(parts)
+
+        def read(number: int) -> None:
+            part = parts[number]
+            data = self.get_range(key, start + edges[number], len(part))
+            part[:] = np.frombuffer(data, np.uint8)
+            sums[number] = checksum(part)
+
+        self.at_once(read, range(len(parts)))
         summed = 0
-        for first in range(0, len(out), _STREAM_BYTES):
-            part = out[first : first + _STREAM_BYTES]
-            options = {"range": (start + first, start + first + len(part))}
-            summed = self._stream(key, options, part, summed)
+        for each, part in zip(sums, parts, strict=True):
+            summed = combined(summed, each, len(part))
         return summed
 
-    def _stream(self, key: str, options: dict[str, Any], out: Bytes, summed: int, skip: int = 0) -> int:
-        """Fill *out* with what is answered, but for the first *skip* bytes of it; the sum, with *summed*."""
+    @staticmethod
+    def at_once(job: Callable[[T], object], several: Sequence[T]) -> None:
+        """Call *job*, which asks the store for much, with each of *several*: as many at once as is useful.
+
+        What a job raises is passed on, once all that were under way have ended.
+        """
+        at_once(job, several, _RANGES_AT_ONCE)
+
+    def _stream(self, key: str, options: dict[str, Any], out: Bytes, skip: int = 0) -> int:
+        """Fill *out* with what is answered, but for the first *skip* bytes of it; the sum."""
 
         def read() -> tuple[int, int]:
-            at, running = -skip, summed
+            at, running = -skip, 0
             for piece in self._obstore.get(self.native, key, options=options).stream(_PIECE_BYTES):
                 low = max(at, 0)
                 data = np.frombuffer(piece, np.uint8)[low - at :][: len(out) - low]

@@ -19,9 +19,9 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.interfaces.backend import Backend
+from lotdb.interfaces.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
 from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.segments.blocks import Blocks, blocks_of
-from lotdb.segments.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.requests import Request, run_all
 from lotdb.segments.small_arrays import Pack, copy_rows
