@@ -184,7 +184,11 @@ class LOTDB(Opened):
     def _open(self, *, new: bool) -> None:
         with uninterrupted(), system_errors("the database cannot be opened", self._where.full):
             self._storage = self._choose(
-                self._where, new=new, read_only=self.read_only, durability=self._durability
+                self._where,
+                new=new,
+                read_only=self.read_only,
+                durability=self._durability,
+                building=self._building,
             )
             try:
                 zodb = open_database(self._storage.begin())

@@ -132,6 +132,7 @@ def choose(
     read_only: bool,
     durability: Literal["full", "process"],
     timeout: float | None,
+    building: bool = False,
 ) -> Storage:
     """The storage of the database at *where*, not opened yet.
 
@@ -165,6 +166,7 @@ def choose(
         durability=durability,
         timeout=timeout,
         exists=named is not None,
+        building=building,
     )
     if kind.marks_folder and not where.url:
         if new and read_only:

@@ -70,6 +70,7 @@ class Opened:
     _refusal: LotdbError | None
     _holding: threading.Lock
     _turn: LimitedLock  # held from a commit until its listeners have returned
+    _building = False  # whether it is opened before it is whole; see StorageContext
     _telling: int | None = None  # the thread that is telling listeners of a commit
 
     @property
