@@ -111,11 +111,9 @@ class NodeStore(Store):
             variables = self._datasets[self._groups[group]].variables
             outer = [each for each in variables.values() if each.is_coordinate and each.dims != (each.name,)]
             for name, variable in variables.items():
-                others = (
-                    []
-                    if variable.is_coordinate
-                    else [each.name for each in outer if set(each.dims) <= set(variable.dims)]
-                )
+                others = [] if variable.is_coordinate else [
+                    each.name for each in outer if set(each.dims) <= set(variable.dims)
+                ]
                 place = zarr_name(name)
                 if place in arrays or place in self._below[group]:
                     raise InvalidKeyError(
@@ -167,7 +165,9 @@ class NodeStore(Store):
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
     ) -> list[Buffer | None]:
         """As :meth:`get`, of several keys."""
-        return list(await asyncio.gather(*[self.get(key, prototype, each) for key, each in key_ranges]))
+        return list(
+            await asyncio.gather(*[self.get(key, prototype, each) for key, each in key_ranges])
+        )
 
     async def exists(self, key: str) -> bool:
         """Whether there is something at *key*."""

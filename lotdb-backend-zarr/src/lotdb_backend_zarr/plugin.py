@@ -10,7 +10,6 @@ from lotdb_backend_zarr.settings import SETTINGS
 if TYPE_CHECKING:
     from lotdb import Backend
 
-
 @hookimpl
 def lotdb_get_backend(name: str) -> type[Backend] | None:
     if name != "zarr":

@@ -149,11 +149,9 @@ class _Writer:
                 outer = [one for one in variables if one.is_coordinate and one.dims != (one.name,)]
                 for one in variables:
                     assert one.payload is not None
-                    others = (
-                        []
-                        if one.is_coordinate
-                        else [other.name for other in outer if set(other.dims) <= set(one.dims)]
-                    )
+                    others = [] if one.is_coordinate else [
+                        other.name for other in outer if set(other.dims) <= set(one.dims)
+                    ]
                     found[one.payload.name, one.column] = one, others
             self._shown = path, found
         return self._shown[1]
@@ -177,9 +175,7 @@ class _Writer:
         about = {"bytes": len(index), "files": self._files + 2}  # with two more documents
         self._document(array.folder, array.document([f"{INDEX}_byte"], about))
         root: dict[str, Any] = {
-            "zarr_format": 3,
-            "node_type": "group",
-            "attributes": as_json(self._datasets[""].attrs),
+            "zarr_format": 3, "node_type": "group", "attributes": as_json(self._datasets[""].attrs)
         }
         if self._members is not None:
             members = dict(sorted(self._members.items()))

@@ -145,7 +145,6 @@ class LOTDB(Opened):
         plugins_off: Sequence[str] = (),
     ) -> None:
         self._where = where_is(path, name, payloads)
-        self.path = self._where.path
         self.name = name
         self.read_only = read_only
         self.plugins = check_plugins(plugins, plugins_off)
@@ -195,7 +194,6 @@ class LOTDB(Opened):
                 try:
                     database_id, formats, payloads = _prepare_root(self, zodb)
                     self._where = self._where.with_payloads(payloads)
-                    self.path = self._where.path
                     mark(self._storage)
                     self._storage.created()
                     backends = self._open_backends(database_id, formats)
@@ -216,7 +214,7 @@ class LOTDB(Opened):
         return Backends(
             self.plugins,
             # Absolute, so that a change of the working directory does not move it.
-            self.path.absolute() / self.name,
+            self._where.path.absolute() / self.name,
             read_only=self.read_only,
             durable=self._durability == "full",
             database_id=database_id,
