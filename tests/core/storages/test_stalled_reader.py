@@ -14,7 +14,7 @@ from lotdb import LOTDB, Backend, ObjectStore
 pytest.importorskip("relstorage", reason="the extra lotdb-core[sqlite] is not installed")
 
 HOUR_S = 3600
-ROUNDS = 6
+ROUNDS = 4
 
 # Says what it sees whenever it is asked to; "next" begins its next transaction first.
 READER = """
@@ -51,7 +51,10 @@ def clock(monkeypatch):
     return move
 
 
-@pytest.fixture(params=["file", "sqlite", "postgresql", "postgresql and a store"])
+SLOW = pytest.param("postgresql and a store", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["file", "sqlite", "postgresql", SLOW])
 def place(request, tmp_path):
     """How a database is opened, and by which name a reader opens it."""
     if not request.param.startswith("postgresql"):
@@ -69,9 +72,8 @@ def change(db, number):
         root.attrs["number"] = number
         for backend in ("blob", "zarr"):
             root.get_data_node(backend).replace_data(np.full(30_000, number), backend=backend)
-        root.get_node("many").delete_tree()
         for each in range(number + 1):
-            root["many"].get_node(f"{each}")
+            root.get_node("many").get_node(f"{each}").attrs["number"] = number
 
 
 def seen(number):
