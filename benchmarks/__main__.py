@@ -29,6 +29,7 @@ THEMES = (
     "payloads",
     "windows",
     "slow_store",
+    "objects",
     "appends",
     "looking_on",
     "handing_out",

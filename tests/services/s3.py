@@ -111,10 +111,12 @@ class LastingS3(Server):
 
     sign_of_life = "healthz"
 
-    def __init__(self, program):
+    def __init__(self, program, folder=None):
         super().__init__()
         self._program = program
-        self.folder = Path(tempfile.mkdtemp(prefix="lotdb-s3-"))
+        self._is_kept = folder is not None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="lotdb-s3-"))
+        self.folder.mkdir(exist_ok=True)
         rights = {"accessKey": "lotdb", "secretKey": SECRET}
         identity = {"name": "tests", "credentials": [rights], "actions": ["Admin", "Read", "Write", "List"]}
         (self.folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
@@ -149,9 +151,11 @@ class LastingS3(Server):
         return name
 
     def close(self):
-        """End the server, and remove its data."""
+        """End the server, and remove its data, unless they lie in a folder that was given."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
+        if self._is_kept:
+            return
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
