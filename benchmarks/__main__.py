@@ -33,6 +33,7 @@ THEMES = (
     "appends",
     "looking_on",
     "handing_out",
+    "computing",
     "pictures",
     "neighbours",
     "memory",

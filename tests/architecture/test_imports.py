@@ -52,6 +52,7 @@ ROOMS = {
         "upgrading",
         "converting",
         "public",
+        "steps",
         "cli",
         "testing",
     ],
@@ -62,6 +63,7 @@ FILLED = {
     "lotdb": "handing on the public names",
     "lotdb.database": "LOTDB itself",
     "lotdb.records": "the classes of records, which are stored under this path",
+    "lotdb.steps": "the public names of the room",
     "lotdb.storage": "what the database needs of it",
     "lotdb.testing": "the kits",
 }

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A function that mounts an empty disk with these options, in a folder if one is given; gives the folder."""
+    """A function that mounts an empty disk with these options, in a folder of its own, and gives that."""
     mounted = []
 
     def mount(options, folder=None):

@@ -1,4 +1,4 @@
-"""S3 servers of the tests' own, from PyPI: moto, which starts quickly, and SeaweedFS, which outlives a kill."""
+"""S3 servers of the tests' own, from PyPI: moto, which starts soon, and SeaweedFS, which outlives a kill."""
 
 import contextlib
 import importlib.util

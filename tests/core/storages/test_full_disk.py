@@ -1,4 +1,4 @@
-"""A full disk, below each storage and below payloads: it is said, nothing is lost, and all goes on with room."""
+"""A full disk, below a storage and below payloads: it is said, nothing is lost, and all goes on with room."""
 
 import errno
 import tempfile

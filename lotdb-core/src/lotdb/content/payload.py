@@ -51,8 +51,8 @@ def interop(module: str) -> Any:
 # Of rows of which only a part is wanted, so many bytes are in memory at a time.
 _SELECTED_BYTES = 4 << 20
 
-# How many records of payloads a tree keeps decoded.
-DECODED = 256
+# How many records of payloads a tree keeps decoded; each takes about a kilobyte.
+DECODED = 8192
 
 
 def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRecord:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import TypeVar
 
-__all__ = ["at_once"]
+__all__ = ["at_once", "processors"]
 
 T = TypeVar("T")
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def at_once(job: Callable[[T], object], several: Sequence[T], threads: int) -> None:
