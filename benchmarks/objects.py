@@ -57,6 +57,7 @@ def plain_store() -> Any:
 def write(folder: str, seconds: int) -> Figures:
     """The recording as one plain object, and as a payload of both backends."""
     import obstore
+
     from lotdb import LOTDB
 
     rows = audio(seconds * AUDIO_HZ)

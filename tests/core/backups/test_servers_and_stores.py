@@ -91,7 +91,7 @@ def test_a_database_without_a_place_for_payloads_is_copied(postgresql_url, tmp_p
 @pytest.mark.parametrize("url", ["postgresql://me:secret@host/results", "s3://bucket/copy"])
 def test_a_url_is_no_folder(tmp_path, monkeypatch, url):
     monkeypatch.chdir(tmp_path)
-    with LOTDB("source") as db, pytest.raises(InvalidOptionError, match=r"is a URL.*lotdb\.convert") as caught:
+    with LOTDB("source") as db, pytest.raises(InvalidOptionError, match=r"is a URL.*convert") as caught:
         db.backup(url)
     assert "secret" not in str(caught.value)
     for make in (lotdb.restore, lotdb.salvage, lotdb.upgrade):

@@ -233,8 +233,8 @@ def _warn(report: BackupReport, place: DatabaseFolder) -> None:
     for name in report.left_out:
         _say(
             f"arrays of backend {name!r} lie in a store outside of the database's folder, and were not copied"
-            f" to {place.path}; name a store of the copy, as in backends={{{name!r}: {{...}}}}. Until then the"
-            " copy reads them from there, as long as no pack of the database removes them"
+            f" to {place.path}; name a store of the copy, as in backends={{{name!r}: {{...}}}}. Until then,"
+            " the copy reads them from there, as long as no pack of the database removes them"
         )
     if report.missing:
         some = ", ".join(report.missing[:_NAMED_MISSING])

@@ -101,7 +101,12 @@ def recorded(database: Opened, target: Target, payloads: str) -> Iterator[Record
         for commit in _commits(database, start.tid, last):
             tid, status, texts, records = commit
             written = transaction_bytes(
-                tid, _noted(tid, records, found.named, payloads), found.end.size, index, status=status, texts=texts
+                tid,
+                _noted(tid, records, found.named, payloads),
+                found.end.size,
+                index,
+                status=status,
+                texts=texts,
             )
             file.write(written)
             found.commits += 1

@@ -237,8 +237,8 @@ def refuse_url(place: Any, what: str) -> None:
     """Raise ``InvalidOptionError`` if *place* is a URL: *what* is made in a folder."""
     if isinstance(place, str) and _URL.match(place):
         raise InvalidOptionError(
-            f"{without_password(place)} is a URL, and {what} is made in a folder; name one. To copy a database"
-            " to a server, call lotdb.convert(folder, URL)"
+            f"{without_password(place)} is a URL, and {what} is made in a folder; name one. To copy it to a"
+            " server, call lotdb.convert(folder, URL)"
         )
 
 

@@ -2,7 +2,7 @@
 
 A store is named by a URL and opened by obstore. Credentials and endpoint are those of this process's
 environment (``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_ENDPOINT_URL``, ``AWS_REGION``, ...), and
-stand in no message.
+stand in no message. The tests have servers for ``s3://`` only.
 
 Source: https://developmentseed.org/obstore/latest/
 """
@@ -32,7 +32,17 @@ __all__ = ["ObjectStore"]
 T = TypeVar("T")
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
-_SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs")
+# The schemes of URLs, with what a process has in its environment to use such a store.
+_AWS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_AZURE = "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
+_SCHEMES = {
+    "s3": _AWS,
+    "s3a": _AWS,
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": _AZURE,
+    "azure": _AZURE,
+    "abfs": _AZURE,
+}
 
 # Objects of up to so many bytes are sent in one request, which needs them in memory; larger ones in parts.
 _WHOLE_BYTES = 32 << 20
@@ -88,6 +98,7 @@ class ObjectStore:
     def __init__(self, url: str, *, extra: str) -> None:
         global _used_by
         self.url = _checked(url)
+        self._keys = _SCHEMES[urlsplit(self.url).scheme]
         self._obstore = import_extra("obstore", extra, f"a store at {self.url}")
         open_url = import_extra("obstore.store", extra, f"a store at {self.url}").from_url
         self._pid = _used_by = _used_by or os.getpid()
@@ -343,10 +354,15 @@ class ObjectStore:
         if code == "NoSuchBucket":
             reason = "there is no such bucket"
         elif status in ("401", "403") or isinstance(error, PermissionError):
-            reason = f"the store refuses the credentials of this process's environment ({code or status})"
+            answer = code or status or "it says no more"
+            reason = (
+                f"the store refuses the credentials of this process's environment ({answer}): {self._keys}"
+            )
         else:
             said = text.partition("\n")[0].partition("<")[0].strip()
             reason = _without_secrets(said) or type(error).__name__
+            if what == "open":
+                reason += f"; it is opened with what this process's environment says: {self._keys}"
         return UnavailableError(None, f"{about}: {reason}", where)
 
 
@@ -358,12 +374,13 @@ def _checked(url: str) -> str:
         parts, holds_secret = None, False
     if holds_secret:
         raise InvalidOptionError(
-            "the URL of a store holds a name, a password or settings; leave them out: credentials come from "
-            "the environment, such as AWS_ACCESS_KEY_ID"
+            "the URL of a store holds a name, a password or settings; leave them out, as in "
+            "'s3://bucket/prefix': credentials come from the environment, such as AWS_ACCESS_KEY_ID"
         )
     if parts is None or parts.scheme not in _SCHEMES or not parts.netloc:
         raise InvalidOptionError(
-            f"store is {url!r}; use the URL of an object store, such as 's3://bucket/prefix'"
+            f"store is {url!r}; use the URL of an object store, such as 's3://bucket/prefix' "
+            f"(there are {', '.join(f'{each}://' for each in _SCHEMES)})"
         )
     return url.rstrip("/")
 
