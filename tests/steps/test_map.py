@@ -62,7 +62,7 @@ def workers(request):
 
 
 def counts(report):
-    return report.computed, report.fresh, len(report.failed)
+    return report.computed, report.fresh, report.failed
 
 
 def power(number):
@@ -139,12 +139,12 @@ def test_errors_are_collected_by_node(db, workers):
         root["captures/002"].get_node("fails_at_odd").attrs["mine"] = 1
         report = mapped.fails_at_odd.map(root.find("captures/*"), workers=workers)
         assert counts(report) == (COUNT // 2 - 1, 0, COUNT // 2 + 1)
-        odd = report.failed["captures/003"]
+        odd = report.errors["captures/003"]
         assert isinstance(odd, StepFailedError)
         assert "captures/003" in str(odd)
         assert "3 is odd" in str(odd)
         assert odd.node == "captures/003"
-        assert isinstance(report.failed["captures/002"], NodeExistsError)
+        assert isinstance(report.errors["captures/002"], NodeExistsError)
         assert "fails_at_odd" not in root["captures/003"]
         assert root["captures/004/fails_at_odd"].attrs["value"] == 1.0
         assert "3 is odd" in str(report)
@@ -168,8 +168,8 @@ def test_an_error_may_end_it_and_what_was_computed_is_stored(db, workers):
 def test_what_cannot_be_sent_back_or_stored_is_an_error_of_its_node(db, workers):
     with db.connection() as root:
         report = mapped.unsendable.map(list(root["captures"].values())[:2], workers=workers)
-        assert sorted(report.failed) == ["captures/000", "captures/001"]
-        assert all(isinstance(error, StepResultError | StepFailedError) for error in report.failed.values())
+        assert sorted(report.errors) == ["captures/000", "captures/001"]
+        assert all(isinstance(error, StepResultError | StepFailedError) for error in report.errors.values())
         assert "unsendable" not in root["captures/000"]
 
 
@@ -213,6 +213,29 @@ def test_the_map_never_meets_what_it_stores(db):
     assert len(seen) == COUNT + 2  # the root, too
 
 
+def test_workers_store_what_they_compute_where_many_processes_write(tmp_path, processes):
+    pytest.importorskip("relstorage", reason="needs lotdb-core[sqlite]")
+    with LOTDB(tmp_path / "db", new=True, storage="sqlite", durability="process") as db:
+        db.run(fill)
+        db.run(lambda root: root["captures/002"].get_node("relative"))
+        with db.connection() as root:
+            nodes = list(root["captures"].values())
+            report = mapped.relative.map(nodes, workers=processes, workers_store=True, to=nodes[0])
+            assert counts(report) == (COUNT - 1, 0, 1)
+            assert isinstance(report.errors["captures/002"], NodeExistsError)
+            assert [node["relative"].attrs.get("value") for node in nodes[3:]] == list(range(3, COUNT))
+            assert all(
+                provenance(node["relative"]).process.split(":")[1] != str(os.getpid()) for node in nodes[3:]
+            )
+            with pytest.raises(InvalidOptionError, match="no workers"):
+                mapped.band_power.map(nodes, workers_store=True)
+
+
+def test_one_process_writes_to_a_file(db, processes):
+    with db.connection() as root, pytest.raises(InvalidOptionError, match="one process that writes"):
+        mapped.band_power.map(root.find("captures/*"), workers=processes, workers_store=True)
+
+
 def test_in_memory_it_computes_here():
     root = BaseNode("root")
     fill(root)
@@ -227,17 +250,22 @@ def test_what_others_change_meanwhile_makes_no_wrong_result(db):
 
     @step
     def overtaken(capture):
-        data = capture.get_data().read()
-        if capture.attrs["number"] == 3:
+        return float(capture.get_data().read().sum())
+
+    deleted = []
+
+    def others(done, total, path):
+        """Called when a result was computed, and is not stored yet."""
+        if path == "captures/003":
             db.run(lambda root: root["captures/003"].write_data(np.zeros(10)))
-        if capture.attrs["number"] == 5:
+        if path == "captures/005" and not deleted:
+            deleted.append(path)  # it is told of again, as a failure
             db.run(lambda root: root["captures"].delete_node("005", False))
-        return float(data.sum())
 
     with db.connection() as root:
-        report = overtaken.map(list(root["captures"].values()))
+        report = overtaken.map(list(root["captures"].values()), progress=others)
         assert counts(report) == (COUNT - 1, 0, 1)
-        assert "deleted" in str(report.failed["captures/005"])
+        assert "deleted" in str(report.errors["captures/005"])
         assert overtaken.why_stale(root["captures/003"]) == "input 'data' was replaced"
         assert counts(overtaken.map(root.find("captures/*"))) == (1, COUNT - 2, 0)
 

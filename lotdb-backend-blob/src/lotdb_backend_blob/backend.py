@@ -103,10 +103,11 @@ class BlobBackend(Backend):
                 self.context.sync(descriptor)
 
     def read_into(self, locator: Blob | str, first_row: int, out: np.ndarray[Any, Any]) -> None:
-        offset = first_row * (out.nbytes // len(out))
+        size = out.nbytes
+        offset = first_row * (size // len(out))
         # NumPy gives no buffer of arrays of some dtypes (dates, texts), so their bytes are used.
         target = out if out.dtype.kind in "biufc" else out.reshape(-1).view(np.uint8)
-        if isinstance(locator, str):
+        if type(locator) is str:
             if self._objects is not None:
                 self._objects.read_into(locator, offset, target)
                 return
@@ -118,7 +119,11 @@ class BlobBackend(Backend):
             return
         # Other threads may read meanwhile, and forget the file: it is open as long as somebody has it.
         opened = self._opened(path)
-        _read_all(opened.descriptor, target, offset + opened.offset, opened.size)
+        offset += opened.offset
+        # Nearly all windows are read at once.
+        is_there = size <= READ_BYTES and offset + size <= opened.size
+        if not is_there or read_at(opened.descriptor, target, offset) < size:
+            _read_all(opened.descriptor, target, offset, opened.size)
 
     def read_summed(self, locator: Blob | str, first_row: int, out: np.ndarray[Any, Any]) -> int | None:
         if self._objects is None or not isinstance(locator, str):
@@ -195,7 +200,8 @@ def _checked_folder(store: Any) -> Path:
 
 def _committed(locator: Blob) -> str | None:
     """The file of a committed blob, or None before the commit. No other blob ever gets this file name."""
-    locator._p_activate()
+    if locator._p_changed is None:  # a ghost
+        locator._p_activate()
     path: str | None = locator._p_blob_committed
     return path if path and not locator._p_blob_uncommitted and path.endswith(".blob") else None
 

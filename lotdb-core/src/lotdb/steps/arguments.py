@@ -15,7 +15,7 @@ from lotdb.values import values
 __all__ = ["Parameters", "setting_text"]
 
 #: What ``at`` and ``map`` take themselves, so that no setting can have these names.
-RESERVED = ("key", "on_code_change", "on_error", "progress", "workers")
+RESERVED = ("key", "on_code_change", "on_error", "progress", "workers", "workers_store")
 
 # Of a longer text, the digest is kept.
 _SHOWN = 100

@@ -50,6 +50,8 @@ _BATCH, _BATCH_BYTES, _BATCH_S = 1000, 64 << 20, 1.0
 # A task is made of so many nodes that it takes so long, and that what it sends back is no longer than that.
 _TASK_S, _TASK_BYTES = 0.05, 8 << 20
 _MOST_IN_TASK = 256
+# So many errors are kept, that there may be any number of nodes.
+_MOST_ERRORS = 1000
 # So many tasks wait for each worker.
 _AHEAD = 3
 
@@ -65,21 +67,24 @@ class MapReport:
     fresh
         How many there were already.
     failed
-        The errors by the paths of the nodes at which the step failed.
+        At how many nodes the step failed.
+    errors
+        Their errors by the paths of the nodes: the first 1000.
     seconds
         How long it took.
     """
 
     computed: int = 0
     fresh: int = 0
-    failed: dict[str, LotdbError] = field(default_factory=dict)
+    failed: int = 0
+    errors: dict[str, LotdbError] = field(default_factory=dict)
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        text = (
-            f"{self.computed} computed, {self.fresh} fresh, {len(self.failed)} failed, {self.seconds:.3g} s"
+        counts = f"{self.computed} computed, {self.fresh} fresh, {self.failed} failed"
+        return "\n".join(
+            (f"{counts}, {self.seconds:.3g} s", *(f"  {error}" for error in self.errors.values()))
         )
-        return "\n".join((text, *(f"  {error}" for error in self.failed.values())))
 
 
 def map_over(
@@ -91,6 +96,7 @@ def map_over(
     on_code_change: OnCodeChange,
     on_error: OnError,
     progress: Any,
+    workers_store: bool,
     settings: Mapping[str, Any],
 ) -> MapReport:
     """See ``Step.map``."""
@@ -104,6 +110,7 @@ def map_over(
     tell, end_telling = teller(progress, step.name)
     with opened(workers, step) as (executor, many):
         done = _Map(step, key, on_code_change, settings, executor, many, on_error, tell)
+        done.workers_store = workers_store
         done.total = len(nodes) if isinstance(nodes, Sized) else None
         try:
             done.run(iter(nodes))
@@ -131,6 +138,7 @@ class _Map:
         self._executor, self._workers = executor, workers
         self._on_error, self._tell = on_error, tell
         self.total: int | None = None
+        self.workers_store = False
         self.report = MapReport()
         self._top: Any = None
         self._is_writable = False
@@ -176,9 +184,7 @@ class _Map:
                 f"step {self._step.name!r} cannot be mapped within another step, which changes nothing itself"
             ).of(self._step.name, inner._path())
         if self._top is not None and inner._tree is not self._top._tree:
-            raise WrongNodeError(
-                f"{inner._place()} is of another connection than the nodes before it"
-            )
+            raise WrongNodeError(f"{inner._place()} is of another connection than the nodes before it")
         return inner
 
     def _begin(self, node: BaseNode) -> None:
@@ -191,6 +197,9 @@ class _Map:
             raise InvalidOptionError(
                 f"workers cannot read {tree}, which is in this process; leave out workers="
             )
+        if self.workers_store and not (self._workers and database_of(node)._storage.many_writers):
+            where = f"{tree} has one process that writes" if self._workers else "there are no workers"
+            raise InvalidOptionError(f"workers cannot store: {where}; leave out workers_store=")
         self._given = {
             name: sent(plain(value), self._workers) if isinstance(value, BaseNode) else value
             for name, value in self._settings.items()
@@ -224,7 +233,7 @@ class _Map:
 
     def _say(self, place: BaseNode | Keys) -> None:
         report = self.report
-        done = report.computed + len(self._batch) + report.fresh + len(report.failed)
+        done = report.computed + len(self._batch) + report.fresh + report.failed
         self._tell(done, self.total, place)
 
     # -- computing -----------------------------------------------------------------------------------
@@ -240,7 +249,8 @@ class _Map:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        task = Task(self._step, self._key, self._given, tuple(node for node, _ in waiting))
+        nodes = tuple(node for node, _ in waiting)
+        task = Task(self._step, self._key, self._given, nodes, self._how if self.workers_store else None)
         while len(self._running) >= max(1, _AHEAD * self._workers):
             self._collect()
         try:
@@ -278,6 +288,11 @@ class _Map:
             if each.error is not None:
                 self._fail(keys, each.error)
                 continue
+            if each.stored:
+                self.report.computed += 1
+                seconds += each.seconds
+                self._say(keys)
+                continue
             if each.outcome is not None:
                 seconds += each.outcome.seconds
                 size += _size_of(each.outcome)
@@ -290,7 +305,12 @@ class _Map:
     def _fail(self, keys: Keys, error: LotdbError) -> None:
         if self._on_error == "raise":
             raise error
-        self.report.failed["/".join(keys)] = error
+        self.report.failed += 1
+        if len(self.report.errors) < _MOST_ERRORS:
+            for each in (error, error.__cause__):  # whose frames would keep what the function had read
+                if each is not None:
+                    each.__traceback__ = None
+            self.report.errors["/".join(keys)] = error
         self._say(keys)
 
     def _broken(self, error: BrokenProcessPool) -> StepFailedError:

@@ -217,6 +217,7 @@ class Step:
         on_code_change: OnCodeChange | None = None,
         on_error: Literal["collect", "raise"] = "collect",
         progress: Progress | Literal[False] | None = None,
+        workers_store: bool = False,
         **settings: Any,
     ) -> MapReport:
         """Compute what is missing or stale at many nodes, and commit it in batches.
@@ -241,6 +242,9 @@ class Step:
         progress
             Called with how many nodes are done, how many there are (None if that is not known), and the path
             of the last one. By default a line in the terminal, if there is one; with False nothing is told.
+        workers_store
+            Whether workers store what they compute, each task in a transaction of its own, as may be worth it
+            where results are large. The database's storage is one that many processes write.
 
         Returns
         -------
@@ -270,6 +274,7 @@ class Step:
             on_code_change=self._how(on_code_change),
             on_error=on_error,
             progress=progress,
+            workers_store=workers_store,
             settings=settings,
         )
 

@@ -13,18 +13,31 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from lotdb.database.references import keys_of, open_to_write
 from lotdb.node_api.outcomes import plain
-from lotdb.public import BaseNode, InvalidOptionError, InvalidStepError, StaleResultError, StepError
+from lotdb.public import (
+    BaseNode,
+    InvalidOptionError,
+    InvalidStepError,
+    LotdbError,
+    NodeExistsError,
+    NodeNotFoundError,
+    StaleResultError,
+    StepError,
+)
 from lotdb.steps.calls import Outcome
-from lotdb.steps.step import Step
+from lotdb.steps.step import OnCodeChange, Step
 
 __all__ = ["Computed", "Task", "compute", "opened", "sent"]
+
+E = TypeVar("E", bound=LotdbError)
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,8 @@ class Task:
     key: str | None
     settings: Mapping[str, Any]
     nodes: tuple[BaseNode, ...]
+    #: What to do about other code, if the worker is to store what it computes; else None.
+    stores: OnCodeChange | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +57,10 @@ class Computed:
     """What came out at one node: an outcome, or an error, or neither if other results are needed first."""
 
     outcome: Outcome | None = None
-    error: StepError | None = None
+    error: LotdbError | None = None
+    #: Whether the worker has stored it, and how long that took.
+    stored: bool = False
+    seconds: float = 0.0
 
 
 class _InThisThread(Executor):
@@ -133,7 +151,28 @@ def sent(node: BaseNode, workers: int) -> BaseNode:
 
 def compute(task: Task) -> list[Computed]:
     """What the step gives at each node of *task*; errors of the step are results, too."""
+    if task.stores is not None:
+        database = open_to_write(task.nodes[0])
+        note = f"step {task.step.name}"
+        return database.run(lambda root: [_store(task, node, root) for node in task.nodes], note=note)
     return [_compute(task, node) for node in task.nodes]
+
+
+def _store(task: Task, node: BaseNode, root: BaseNode) -> Computed:
+    began = time.perf_counter()
+    try:
+        settings = {
+            name: _there(root, value) if isinstance(value, BaseNode) else value
+            for name, value in task.settings.items()
+        }
+        task.step.at(_there(root, node), key=task.key, on_code_change=task.stores, **settings)
+    except (StepError, NodeExistsError, NodeNotFoundError) as error:
+        return Computed(error=_to_send(error))
+    return Computed(stored=True, seconds=time.perf_counter() - began)
+
+
+def _there(root: BaseNode, node: BaseNode) -> BaseNode:
+    return root.get_node_path(keys, False) if (keys := keys_of(node)) else root
 
 
 def _compute(task: Task, node: BaseNode) -> Computed:
@@ -146,6 +185,10 @@ def _compute(task: Task, node: BaseNode) -> Computed:
     except StaleResultError:
         return Computed()
     except StepError as error:
-        if error.__cause__ is not None:  # which is not pickled
-            error.add_note("".join(traceback.format_exception(error.__cause__)).rstrip())
-        return Computed(error=error)
+        return Computed(error=_to_send(error))
+
+
+def _to_send(error: E) -> E:
+    if error.__cause__ is not None:  # which is not pickled
+        error.add_note("".join(traceback.format_exception(error.__cause__)).rstrip())
+    return error

@@ -72,6 +72,8 @@ class Tree:
         self.roots: MutableMapping[str, Entry] = {}
         #: Records of payloads that were decoded lately, by the identity of their stored form.
         self.decoded: dict[int, tuple[Any, Any]] = {}
+        #: Of packed leaves, by the identity of their entries: name and record of the payload by default.
+        self.defaults: dict[int, tuple[Entry, str, Any]] = {}
         self.memory = MemoryBackend()
         self.stage = Stage(lambda name: self.memory, decode_options=self.decode_options)
 
