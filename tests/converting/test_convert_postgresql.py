@@ -75,7 +75,7 @@ convert(sys.argv[1], sys.argv[2], payloads=sys.argv[3], progress=die)
 """
 
 
-@pytest.mark.parametrize("where", ["array", "what was read"])
+@pytest.mark.parametrize("where", [pytest.param("array", marks=pytest.mark.slow), "what was read"])
 def test_a_conversion_that_is_killed_leaves_no_half(tmp_path, postgresql, where):
     url, payloads = postgresql.new_database(), tmp_path / "payloads"
     with LOTDB(tmp_path / "source", durability="process") as db:

@@ -241,7 +241,9 @@ class ShardReader:
         array, decoded = self.array, self._decoded
         place = (number, *self._others)
         step, high = array.chunks[0], low + len(out)
-        member = self._member(place, [(low, high), *((0, length) for length in array.shape[1:])])
+        member = self._members.open(chunk_key(place))
+        if place not in self._indexes:
+            member = self._for(member, place, [(low, high), *((0, length) for length in array.shape[1:])])
         state = member.state
         index = self._index(place, member).reshape(-1)
         wanted = []
@@ -295,7 +297,9 @@ class ShardReader:
         self, place: tuple[int, ...], window: list[tuple[int, int]], out: np.ndarray[Any, Any] | None
     ) -> None:
         path = self._members.where(chunk_key(place))
-        member = self._member(place, window)
+        member = self._members.open(chunk_key(place))
+        if place not in self._indexes:
+            member = self._for(member, place, window)
         index = self._index(place, member)
         parts = list(_overlaps(window, self.array.chunks))
         spans = [(int(index[each][0]), int(index[each][1])) for each, _, _ in parts]
@@ -313,12 +317,9 @@ class ShardReader:
     def _is_missing(self, place: tuple[int, ...], chunk_place: tuple[int, ...]) -> DamagedError:
         return DamagedError(f"chunk {chunk_place} of {self._members.where(chunk_key(place))} is missing")
 
-    def _member(self, place: tuple[int, ...], window: list[tuple[int, int]]) -> OpenMember:
-        """The file of a shard, of which *window* is wanted."""
-        member = self._members.open(chunk_key(place))
-        if place not in self._indexes and self._is_whole(place, window):
-            return member.whole(self._size_limit())
-        return member
+    def _for(self, member: OpenMember, place: tuple[int, ...], window: list[tuple[int, int]]) -> OpenMember:
+        """The file of a shard of which nothing is known yet, and *window* is wanted."""
+        return member.whole(self._size_limit()) if self._is_whole(place, window) else member
 
     def _is_whole(self, place: tuple[int, ...], window: list[tuple[int, int]]) -> bool:
         """Whether *window* is all that the array has of a shard."""

@@ -46,7 +46,7 @@ def check(db, numbers):
             assert len(root[f"{number}"]) == 40
 
 
-@pytest.mark.parametrize("backend", ["blob", "zarr"])
+@pytest.mark.parametrize("backend", ["blob", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_a_full_disk_below_sqlite(small_disk, backend):
     folder = small_disk("size=12m")
     done = []
@@ -70,7 +70,7 @@ def test_a_full_disk_below_sqlite(small_disk, backend):
         check(db, done)
 
 
-@pytest.mark.parametrize("backend", ["blob", "zarr"])
+@pytest.mark.parametrize("backend", ["blob", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_a_full_disk_below_the_payloads_of_a_server(small_disk, postgresql_url, backend):
     pytest.importorskip("psycopg2", reason="the extra lotdb-core[postgresql] is not installed")
     folder = small_disk("size=3m")

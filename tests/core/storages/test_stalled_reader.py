@@ -51,10 +51,10 @@ def clock(monkeypatch):
     return move
 
 
-SLOW = pytest.param("postgresql and a store", marks=pytest.mark.slow)
+SLOW = [pytest.param(f"postgresql{more}", marks=pytest.mark.slow) for more in ("", " and a store")]
 
 
-@pytest.fixture(params=["file", "sqlite", "postgresql", SLOW])
+@pytest.fixture(params=["file", "sqlite", *SLOW])
 def place(request, tmp_path):
     """How a database is opened, and by which name a reader opens it."""
     if not request.param.startswith("postgresql"):
