@@ -242,10 +242,14 @@ class ShardReader:
         place = (number, *self._others)
         step, high = array.chunks[0], low + len(out)
         member = self._members.open(chunk_key(place))
-        if place not in self._indexes:
+        known_index = self._indexes.get(place)
+        if known_index is None:
             member = self._for(member, place, [(low, high), *((0, length) for length in array.shape[1:])])
         state = member.state
-        index = self._index(place, member).reshape(-1)
+        if known_index is None or known_index[0] != state:
+            index = self._index(place, member).reshape(-1)
+        else:
+            index = known_index[1].reshape(-1)
         wanted = []
         for chunk in range(low // step, -(-high // step)):
             begin = chunk * step
