@@ -1,6 +1,8 @@
 """Steps on every storage that needs no server, in workers, and where trees go."""
 
+import gc
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -110,3 +112,16 @@ def test_a_worker_computes_by_reference_and_the_writer_stores(database):
     mean.call(node, factor=2).store(outcome)  # the input was replaced while the worker computed
     assert mean.why_stale(node, factor=2) == "input 'x' was replaced"
     assert pickle.loads(pickle.dumps(mean)) is mean
+
+
+def test_what_is_remembered_goes_with_the_connection(tmp_path):
+    db = LOTDB(tmp_path / "db")
+    root = db.open_connection()
+    filled(root.get_data_node("a/b"))
+    assert are_fresh(root["a/b"])
+    gone = weakref.ref(root._tree)
+    db.commit()
+    db.close()
+    del db, root
+    gc.collect()
+    assert gone() is None

@@ -70,9 +70,7 @@ Keys: TypeAlias = tuple[str, ...]
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 
-# Of payloads that are looked at again and again, by the ids of their stored forms, which are kept so that no
-# other object gets one.
-_seen: dict[int, tuple[Any, str]] = {}
+# So many identities of payloads, which are looked at again and again, are remembered for a tree.
 _MANY = 1024
 
 # A longer value is shown by its digest.
@@ -99,12 +97,13 @@ def identity_of_value(stored: Any, node: BaseNode) -> str:
     if type(stored) in _PLAIN:
         text = repr(stored)
         return text if len(text) <= _SHOWN else digest(stored)
-    known = _seen.get(id(stored))
+    seen = node._tree.remembered.get("identities")
+    if seen is None or len(seen) >= _MANY:
+        seen = node._tree.remembered["identities"] = {}
+    known: tuple[Any, str] | None = seen.get(id(stored))
     if known is None:
-        if len(_seen) >= _MANY:
-            _seen.clear()
         found = _payload_identity(stored, node) if is_payload(stored) else digest(stored)
-        known = _seen[id(stored)] = stored, found
+        known = seen[id(stored)] = stored, found  # which is kept, so that no other object gets its id
     return known[1]
 
 

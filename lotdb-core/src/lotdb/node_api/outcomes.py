@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from lotdb.content import payloads
 from lotdb.content.defaults import POLICY
@@ -105,13 +104,10 @@ class _Running:
             )
 
 
-_running: WeakKeyDictionary[Tree, list[_Running]] = WeakKeyDictionary()
-
-
 @contextmanager
 def settled(node: BaseNode) -> Iterator[None]:
     """The context of all changes for a result, which a step may ask for while another one runs."""
-    running = _running.get(node._tree)
+    running: list[_Running] | None = node._tree.remembered.get("running")
     outer = running[-1] if running else None
     if outer is not None:
         outer.check()
@@ -165,7 +161,7 @@ def run_watched(
         name: reads.watch(plain(value)) if isinstance(value, BaseNode) else value
         for name, value in settings.items()
     }
-    stack = _running.setdefault(tree, [])
+    stack: list[_Running] = tree.remembered.setdefault("running", [])
     with tree.whole():
         running = _Running(tree, what)
         stack.append(running)

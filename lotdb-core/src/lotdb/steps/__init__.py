@@ -13,10 +13,10 @@
 
 from lotdb.steps.eviction import EvictReport, evict, pin, unpin
 from lotdb.steps.lineage import Lineage, lineage
-from lotdb.steps.mapping import MapReport
-from lotdb.steps.origins import Provenance, Read, provenance
+from lotdb.steps.map_report import MapReport
+from lotdb.steps.origins import Provenance, Read, load, provenance
 from lotdb.steps.pipeline import Planned, plan, run
-from lotdb.steps.returned import Data, load
+from lotdb.steps.returned import Data
 from lotdb.steps.staleness import why_stale
 from lotdb.steps.step import Step, step
 

@@ -11,7 +11,8 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import Any, Protocol
 
 from lotdb.node_api.outcomes import (
     CHECK,
@@ -50,9 +51,6 @@ from lotdb.steps.origins import parsed
 from lotdb.steps.returned import Parts, parts_of
 from lotdb.steps.staleness import code_changes, reason, reason_of, stale_results, told
 
-if TYPE_CHECKING:
-    from lotdb.steps.step import Step
-
 __all__ = ["Call", "Outcome"]
 
 # Facts that a text of this length lists are replaced by one of all that is below the node: an attribute holds
@@ -64,6 +62,18 @@ _SHORT = frozenset((float, bool, type(None)))
 
 # What the transaction has to be run again for, or the program ended; it is no failure of the step.
 _NOT_OURS = (ConflictError, DisconnectedError, MemoryError)
+
+
+class Called(Protocol):
+    """A step, as far as a call of it matters; :class:`lotdb.steps.Step` is one."""
+
+    name: str
+    version: int | str | None
+    module: str
+    function: FunctionType
+
+    def code(self) -> Code:
+        """The code of the function as it is now."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class Call:
 
     __slots__ = ("code", "key", "node", "settings", "step", "texts")
 
-    def __init__(self, step: Step, node: BaseNode, key: str, settings: dict[str, Any]) -> None:
+    def __init__(self, step: Called, node: BaseNode, key: str, settings: dict[str, Any]) -> None:
         self.step = step
         self.node = node
         self.key = key

@@ -16,7 +16,6 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -212,7 +211,7 @@ def _package_version(package: str) -> str | None:
         return version
     try:
         return installed_version(package)
-    except (PackageNotFoundError, ValueError):
+    except (ImportError, ValueError):  # no such package
         return None
 
 

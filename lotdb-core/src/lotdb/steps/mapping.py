@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal
 
@@ -29,11 +28,12 @@ from lotdb.public import (
     WrongNodeError,
 )
 from lotdb.steps.calls import Call, Outcome
+from lotdb.steps.map_report import MapReport
 from lotdb.steps.progress import Told, teller
 from lotdb.steps.step import OnCodeChange, Step
 from lotdb.steps.workers import Computed, Task, compute, opened, sent
 
-__all__ = ["MapReport", "OnError", "map_over"]
+__all__ = ["OnError", "map_over"]
 
 OnError = Literal["collect", "raise"]
 
@@ -54,37 +54,6 @@ _MOST_IN_TASK = 256
 _MOST_ERRORS = 1000
 # So many tasks wait for each worker.
 _AHEAD = 3
-
-
-@dataclass
-class MapReport:
-    """What :meth:`Step.map` has done.
-
-    Attributes
-    ----------
-    computed
-        How many results were computed and stored.
-    fresh
-        How many there were already.
-    failed
-        At how many nodes the step failed.
-    errors
-        Their errors by the paths of the nodes: the first 1000.
-    seconds
-        How long it took.
-    """
-
-    computed: int = 0
-    fresh: int = 0
-    failed: int = 0
-    errors: dict[str, LotdbError] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        counts = f"{self.computed} computed, {self.fresh} fresh, {self.failed} failed"
-        return "\n".join(
-            (f"{counts}, {self.seconds:.3g} s", *(f"  {error}" for error in self.errors.values()))
-        )
 
 
 def map_over(

@@ -13,7 +13,7 @@ from lotdb.node_api.facts import CHECK, EVICTED, PINNED, STEP, names_of, plain, 
 from lotdb.public import BaseNode, NotAResultError, StaleResultError, WrongNodeError
 from lotdb.steps.returned import PAYLOAD, VALUE
 
-__all__ = ["Provenance", "Read", "check_of", "parsed", "provenance"]
+__all__ = ["Provenance", "Read", "check_of", "load", "parsed", "provenance"]
 
 
 # As json.loads, without two searches for blanks.
@@ -198,3 +198,26 @@ def provenance(result: BaseNode) -> Provenance:
 def shown_place(up: int, keys: Any) -> str:
     """A place as a path from the node of the step."""
     return "/".join((*(("..",) * up), *keys)) or "."
+
+
+def load(result: BaseNode) -> Any:
+    """What the step has returned, read from its *result*.
+
+    Parameters
+    ----------
+    result
+        What ``at`` gave.
+
+    Returns
+    -------
+    object
+        An array, a table, a text or a number, if the step returned one; otherwise a dict of such, by name.
+
+    Raises
+    ------
+    NotAResultError
+        If no step has made the node.
+    StaleResultError
+        If its payloads were evicted.
+    """
+    return provenance(result).read_back(result)

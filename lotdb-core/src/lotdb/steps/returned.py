@@ -10,7 +10,7 @@ import numpy as np
 from lotdb.node_api.outcomes import Item
 from lotdb.public import BaseNode, Blocks, Payload, StepResultError
 
-__all__ = ["Data", "Parts", "load", "parts_of"]
+__all__ = ["Data", "Parts", "parts_of"]
 
 # The names of what a step returns alone.
 PAYLOAD, VALUE = "data", "value"
@@ -138,28 +138,3 @@ def _item(value: Any) -> Item:
     if isinstance(value, (bytearray, memoryview)):
         return Item(bytes(value))
     return Item(value)
-
-
-def load(result: BaseNode) -> Any:
-    """What the step has returned, read from its *result*.
-
-    Parameters
-    ----------
-    result
-        What ``at`` gave.
-
-    Returns
-    -------
-    object
-        An array, a table, a text or a number, if the step returned one; otherwise a dict of such, by name.
-
-    Raises
-    ------
-    NotAResultError
-        If no step has made the node.
-    StaleResultError
-        If its payloads were evicted.
-    """
-    from lotdb.steps.origins import provenance  # which stands above
-
-    return provenance(result).read_back(result)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from lotdb.node_api.watching import CHECK, EVICTED, FACTS, PINNED, at_place, names_of, plain, stored_text
 from lotdb.public import BaseNode, NotAResultError
@@ -45,15 +44,12 @@ class Told:
         )
 
 
-_told: WeakKeyDictionary[Any, Told] = WeakKeyDictionary()
-
-
 def told(node: BaseNode) -> Told:
     """What is remembered of the tree of *node* as it is now."""
     tree = node._tree
-    found = _told.get(tree)
+    found: Told | None = tree.remembered.get("results")
     if found is None or not found.holds(tree.version):
-        found = _told[tree] = Told(tree.version)
+        found = tree.remembered["results"] = Told(tree.version)
     return found
 
 

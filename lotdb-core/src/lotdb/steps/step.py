@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from itertools import product
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 from lotdb.node_api.watching import check_key, plain, watched_again
 from lotdb.public import BaseNode, DataNode, InvalidKeyError, InvalidStepError, WrongNodeError
@@ -15,10 +16,8 @@ from lotdb.steps import known
 from lotdb.steps.arguments import Parameters
 from lotdb.steps.calls import Call, settings_of
 from lotdb.steps.fingerprint import Code, code_of
+from lotdb.steps.map_report import MapReport
 from lotdb.steps.progress import Progress
-
-if TYPE_CHECKING:
-    from lotdb.steps.mapping import MapReport
 
 __all__ = ["Step", "step"]
 
@@ -264,9 +263,7 @@ class Step:
         InvalidOptionError
             If an argument is none of these, or workers cannot read a tree in memory.
         """
-        from lotdb.steps.mapping import map_over  # which stands above
-
-        return map_over(
+        report: MapReport = import_module("lotdb.steps.mapping").map_over(  # which stands above
             self,
             nodes,
             workers=workers,
@@ -277,6 +274,7 @@ class Step:
             workers_store=workers_store,
             settings=settings,
         )
+        return report
 
     def call(self, node: BaseNode, /, *, key: str | None = None, **settings: Any) -> Call:
         """A call of the step, of which :meth:`at` and :meth:`why_stale` are made."""

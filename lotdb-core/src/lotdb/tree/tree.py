@@ -74,6 +74,8 @@ class Tree:
         self.decoded: dict[int, tuple[Any, Any]] = {}
         #: Of packed leaves, by the identity of their entries: name and record of the payload by default.
         self.defaults: dict[int, tuple[Entry, str, Any]] = {}
+        #: What rooms above remember of the tree, by their names for it; it goes with the tree.
+        self.remembered: dict[str, Any] = {}
         self.memory = MemoryBackend()
         self.stage = Stage(lambda name: self.memory, decode_options=self.decode_options)
 
