@@ -8,7 +8,7 @@ import lotdb
 from lotdb import LOTDB, InvalidOptionError, restore
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def opening(request, tmp_path):
     """Creates a database of a storage; further arguments are those of LOTDB."""
     pytest.importorskip("relstorage", reason="the extra lotdb-core[sqlite] is not installed")

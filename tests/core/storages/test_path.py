@@ -19,6 +19,7 @@ def test_a_database_without_a_folder_has_no_path(postgresql_url, tmp_path):
         assert db.path == tmp_path / "arrays"
 
 
+@pytest.mark.slow
 def test_payloads_in_a_store_are_no_folder(postgresql_url, s3_bucket):
     with LOTDB(postgresql_url, payloads=s3_bucket) as db:
         assert db.path is None
