@@ -31,6 +31,7 @@ THEMES = (
     "windows",
     "recordings",
     "slow_store",
+    "objects",
     "appends",
     "looking_on",
     "handing_out",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from ZODB.blob import FilesystemHelper
@@ -179,7 +178,7 @@ class Payloads:
     def _copy_unknown(self, known: set[str]) -> None:
         """Copy the folders of backends that are not installed, which nobody can ask for their files."""
         database = self._database
-        if database._where.url and (database._where.store or database.path == Path(".")):
+        if database.path is None or (database._where.url and database._where.store):
             return  # no folder is its own
         known.add(database._storage.name)  # its own folder, if it has one
         for top in DatabaseFolder(os.path.abspath(database.path), database.name).backend_folders():

@@ -61,14 +61,14 @@ def pack_command(
 ) -> None:
     """Free the disk space of data that no node, branch, reader or tag can reach any more."""
     with changing(database, name, settings, timeout=timeout) as (db, _):
-        before = _size(db.path)
         with waiting("packing"):
-            db.pack(span_or_moment(db, keep), sweep_outside=sweep_outside)
-    after = _size(Path(db.path))
+            freed = db.pack(span_or_moment(db, keep), sweep_outside=sweep_outside)
+        on_server = "://" in database
+        after = db.stats().bytes if on_server or db.path is None else _size(db.path)
     if as_json_:
-        emit(dump({"bytes_before": before, "bytes_after": after, "freed_bytes": before - after}))
+        emit(dump({"bytes_before": after + freed, "bytes_after": after, "freed_bytes": freed}))
     else:
-        line(f"{size_text(max(before - after, 0))} freed, {size_text(after)} left")
+        line(f"{size_text(freed)} freed, {size_text(after)} left")
 
 
 def _size(folder: Path) -> int:

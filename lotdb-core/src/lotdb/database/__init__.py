@@ -146,7 +146,6 @@ class LOTDB(Opened):
         plugins_off: Sequence[str] = (),
     ) -> None:
         self._where = where_is(path, name, payloads)
-        self.path = self._where.path
         self.name = name
         self.read_only = read_only
         self.plugins = check_plugins(plugins, plugins_off)
@@ -185,14 +184,17 @@ class LOTDB(Opened):
     def _open(self, *, new: bool) -> None:
         with uninterrupted(), system_errors("the database cannot be opened", self._where.full):
             self._storage = self._choose(
-                self._where, new=new, read_only=self.read_only, durability=self._durability
+                self._where,
+                new=new,
+                read_only=self.read_only,
+                durability=self._durability,
+                building=self._building,
             )
             try:
                 zodb = open_database(self._storage.begin())
                 try:
                     database_id, formats, payloads = _prepare_root(self, zodb)
                     self._where = self._where.with_payloads(payloads)
-                    self.path = self._where.path
                     mark(self._storage)
                     self._storage.created()
                     backends = self._open_backends(database_id, formats)
@@ -213,7 +215,7 @@ class LOTDB(Opened):
         return Backends(
             self.plugins,
             # Absolute, so that a change of the working directory does not move it.
-            self.path.absolute() / self.name,
+            self._where.path.absolute() / self.name,
             read_only=self.read_only,
             durable=self._durability == "full",
             database_id=database_id,

@@ -10,6 +10,7 @@ from typing import Any
 
 from lotdb.backups.appearing import appearing, refuse_existing
 from lotdb.database import LOTDB
+from lotdb.database.choosing import refuse_url
 from lotdb.errors import (
     DamagedError,
     DatabaseFormatError,
@@ -49,6 +50,8 @@ def salvage_to(
     source = DatabaseFolder.at(folder, name)
     if not isinstance(target, str | os.PathLike) or not os.fspath(target):
         raise InvalidOptionError(f"target is {target!r}; use the path of a folder that does not exist")
+    refuse_url(folder, "a salvage")
+    refuse_url(target, "a salvage")
     place = os.path.abspath(target)
     refuse_existing(place)
     if os.path.commonpath([os.path.realpath(source.path), os.path.realpath(place)]) == os.path.realpath(

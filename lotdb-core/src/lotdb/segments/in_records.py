@@ -14,8 +14,8 @@ import numpy as np
 
 from lotdb.errors import DamagedError
 from lotdb.interfaces.backend import Backend
+from lotdb.interfaces.checksums import as_bytes
 from lotdb.records import Rows
-from lotdb.segments.checksums import as_bytes
 from lotdb.segments.layout import Array
 
 __all__ = ["FORMAT", "NAME", "RECORDS", "LoadedRows", "bytes_in", "is_in_record"]

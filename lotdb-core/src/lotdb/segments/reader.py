@@ -20,15 +20,15 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.interfaces.backend import Backend
-from lotdb.interfaces.installed import plugin_errors, with_versions
-from lotdb.segments.blocks import Blocks, blocks_of
-from lotdb.segments.checksums import (
+from lotdb.interfaces.checksums import (
     THREADED_BYTES,
     as_bytes,
     checksum,
     read_summed,
     read_summed_at_once,
 )
+from lotdb.interfaces.installed import plugin_errors, with_versions
+from lotdb.segments.blocks import Blocks, blocks_of
 from lotdb.segments.in_records import RECORDS, bytes_in, is_in_record
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.requests import Request, run_all

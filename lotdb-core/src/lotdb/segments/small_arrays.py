@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lotdb.segments.checksums import as_bytes
+from lotdb.interfaces.checksums import as_bytes
 from lotdb.segments.layout import Array, Layout
 
 __all__ = ["PACKED_BYTES", "PACK_BYTES", "Pack", "copy_rows"]

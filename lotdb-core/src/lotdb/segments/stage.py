@@ -23,10 +23,10 @@ from lotdb.errors import (
     store_error,
 )
 from lotdb.interfaces.backend import is_locator
+from lotdb.interfaces.checksums import checksum
 from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.records import Box
 from lotdb.segments.blocks import BLOCK_BYTES, SUM_BYTES, BlockSums, block_rows, block_sums, sums_of
-from lotdb.segments.checksums import checksum
 from lotdb.segments.durability import make_durable
 from lotdb.segments.in_records import RECORDS, is_in_record
 from lotdb.segments.layout import Array, Layout, Segment
