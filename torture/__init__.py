@@ -1,0 +1,1 @@
+"""What LOTDB survives: ``make torture`` runs it, and ``docs/reliability.md`` holds a table that it has written."""
