@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from threading import Lock
@@ -54,7 +55,9 @@ class OpenFile:
 
     def __del__(self) -> None:
         if self.descriptor >= 0:
-            os.close(self.descriptor)
+            # It was only read from, and Python prints what a destructor raises.
+            with contextlib.suppress(OSError):
+                os.close(self.descriptor)
 
 
 def rows_of(descriptor: int) -> tuple[int, int]:
