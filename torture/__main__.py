@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=TESTS, metavar="TEST", help=", ".join(TESTS))
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the random numbers (1)")
     parser.add_argument("--effort", type=float, default=1.0, metavar="X", help="how much of all: 0.1 is a tenth")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that share the system calls (2)")
     parser.add_argument("--folder", type=Path, help="where databases are made; by default a temporary folder")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where torture.md is written")
     parser.add_argument(
@@ -59,7 +60,7 @@ def main() -> None:
     tallies: list[Tally] = []
     for name in options.only or TESTS:
         with tempfile.TemporaryDirectory(dir=options.folder, prefix="torture-") as folder:
-            settings = Settings(Path(folder), options.seed, options.effort, options.peer)
+            settings = Settings(Path(folder), options.seed, options.effort, options.jobs, options.peer)
             for tally in torture(name, settings):
                 print(report.line(tally), flush=True)
                 if tally.note:

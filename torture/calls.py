@@ -22,7 +22,7 @@ FILES = (
     "statx,getdents64,lseek,copy_file_range,sendfile,chmod,fchmod,fchmodat,access,faccessat,faccessat2,"
     "readlink,readlinkat,fadvise64,mmap,dup,dup2,dup3,chdir"
 )
-_CALL = re.compile(r"^(?:\[pid +\d+\] |\d+ +)?(\w+)\(")
+_CALL = re.compile(r"^(\d+) +(\w+)\(")
 
 
 def has_strace() -> bool:
@@ -32,7 +32,7 @@ def has_strace() -> bool:
 
 @dataclass(frozen=True)
 class Call:
-    """The *nth* call of a name in a process."""
+    """The *nth* call of a name in a thread."""
 
     name: str
     nth: int
@@ -72,15 +72,16 @@ def wait_until_stopped(pid: int) -> None:
 
 def calls_in(log: Path, folder: str) -> list[Call]:
     """The calls that *log* tells of and that name something in *folder*, each with its number."""
-    counts: Counter[str] = Counter()
-    found = []
+    counts: Counter[tuple[str, str]] = Counter()
+    found: dict[tuple[str, int], Call] = {}
     for line in log.read_text(errors="replace").splitlines():
         match = _CALL.match(line)
         if match is None:
             continue
-        name = match[1]
-        counts[name] += 1
+        counts[match[1], match[2]] += 1
         # What is read of a process's own files, such as modules, is no affair of the database.
         if folder in line:
-            found.append(Call(name, counts[name], line.partition(" ")[2].strip()))
-    return found
+            # strace counts in each thread by itself.
+            key = match[2], counts[match[1], match[2]]
+            found.setdefault(key, Call(*key, line.partition(" ")[2].strip()))
+    return list(found.values())

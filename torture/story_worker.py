@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,16 @@ def load_everything() -> None:
         "lotdb_backend_zarr.backend",
         "lotdb.database.undo",
         "zarr",
+        "multiprocessing.synchronize",
     ):
         import_module(name)
+    with suppress(ImportError):
+        import_module("zarrs")
     from lotdb import BaseNode, Plugins
 
     plugins = Plugins()
+    for backend in story.BACKENDS:
+        plugins.backend(backend)
     BaseNode(plugins=plugins).get_data_node("signal").write_data([0.0])
 
 

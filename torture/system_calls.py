@@ -11,7 +11,10 @@ import json
 import os
 import shutil
 import signal
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +106,7 @@ def prepare(place: str) -> None:
 
 def operate(place: str, name: str) -> None:
     """Stop; go on when the process is traced; do the operation; say how it ended."""
-    from lotdb import LOTDB, LotdbError
+    from lotdb import LOTDB
 
     warnings.simplefilter("ignore")
     folder = Path(place)
@@ -115,23 +118,33 @@ def operate(place: str, name: str) -> None:
         db.open_connection()
     say("ready")
     os.kill(os.getpid(), signal.SIGSTOP)
+    found: dict[str, Any] = {"error": None}
     try:
         if db is None:
             db = LOTDB(folder / "db")
         else:
             OPERATIONS[name](db, folder)
-        db.close()
-        found = {"error": None}
     except Exception as error:
-        found = {
-            "error": type(error).__name__,
-            "typed": isinstance(error, LotdbError),
-            "errno": getattr(error, "errno", None),
-            "file": getattr(error, "filename", None),
-            "damage": type(error).__name__ == "DamagedError",
-            "text": str(error)[:300],
-        }
+        found |= _told(error)
+    if db is not None:
+        try:
+            db.close()
+        except Exception as error:
+            found["closing"] = _told(error)
     say_json("answer", found)
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    from lotdb import LotdbError
+
+    return {
+        "error": type(error).__name__,
+        "typed": isinstance(error, LotdbError),
+        "errno": getattr(error, "errno", None),
+        "file": getattr(error, "filename", None),
+        "damage": type(error).__name__ == "DamagedError",
+        "text": str(error)[:300],
+    }
 
 
 def look(place: str, name: str) -> None:
@@ -166,21 +179,35 @@ def run(settings: Settings) -> list[Tally]:
     if not has_strace():
         return [Tally("system calls", settings.seed, note="not run: strace is not installed")]
     tallies = []
-    place = settings.folder / "calls"
-    place.mkdir()
-    with OtherProcess("torture.system_calls") as other:
-        _ask(other, "prepare", place / "first")
+    with ExitStack() as stack:
+        workers = []
+        for number in range(settings.jobs):
+            place = settings.folder / f"calls{number}"
+            place.mkdir()
+            workers.append((stack.enter_context(OtherProcess("torture.system_calls")), place))
+            _ask(workers[-1][0], "prepare", place / "first")
+        pool = stack.enter_context(ThreadPoolExecutor(settings.jobs))
         for name in OPERATIONS:
             tally = Tally(f"system calls of {name}", settings.seed)
-            points = [(call, end) for call in _calls(other, place, name) for end in _ends_of(call)]
-            rng = settings.random(name)
-            chosen = rng.sample(points, max(round(len(points) * min(settings.effort, 1)), 1))
-            for call, end in sorted(chosen, key=points.index):
-                tell(f"{tally.test} {tally.runs + 1}/{len(chosen)}")
-                _try(tally, other, place, name, call, end)
+            start = time.monotonic()
+            points = [(call, end) for call in _calls(*workers[0], name) for end in _ends_of(call)]
+            chosen = settings.random(name).sample(points, max(round(len(points) * min(settings.effort, 1)), 1))
+            done = [
+                pool.submit(_try_all, tally, *worker, name, chosen[number :: settings.jobs])
+                for number, worker in enumerate(workers)
+            ]
+            for each in done:
+                each.result()
             tally.note_counts(f"{len({call for call, _ in chosen})} calls; ")
+            tally.seconds = time.monotonic() - start
             tallies.append(tally)
     return tallies
+
+
+def _try_all(tally: Tally, other: OtherProcess, place: Path, name: str, points: list[Any]) -> None:
+    for call, end in points:
+        tell(f"{tally.test} {tally.runs + 1}")
+        _try(tally, other, place, name, call, end)
 
 
 def _ends_of(call: Any) -> tuple[str, ...]:
@@ -241,18 +268,22 @@ def _try(tally: Tally, other: OtherProcess, place: Path, name: str, call: Any, e
 def _judge_error(tally: Tally, outcome: Any, ended: str, end: str, about: str) -> None:
     if outcome is None:
         tally.blame("untyped", f"{about}: the process {ended}")
-    elif outcome["error"] is None:
-        tally.counted["done nevertheless"] += 1
-        tally.acknowledged += 1
-    elif not outcome["typed"] or outcome["damage"]:
-        tally.blame("untyped", f"{about}: {outcome}")
-    elif not outcome["file"]:
-        tally.blame("untyped", f"{about}: it does not say where: {outcome}")
-    elif outcome["errno"] != getattr(errno, end):
-        # os.path.exists, which ZODB asks, says of a file that cannot be looked at that it is not there.
-        tally.counted["another number"] += 1
-    else:
-        tally.counted[outcome["error"]] += 1
+        return
+    for told in (outcome, outcome.get("closing")):
+        if told is None:
+            continue
+        if told["error"] is None:
+            tally.counted["done nevertheless"] += 1
+            tally.acknowledged += 1
+        elif not told["typed"] or told["damage"]:
+            tally.blame("untyped", f"{about}: {told}")
+        elif not told["file"]:
+            tally.blame("untyped", f"{about}: it does not say where: {told}")
+        elif told["errno"] != getattr(errno, end):
+            # os.path.exists, which ZODB asks, says of a file that cannot be looked at that it is not there.
+            tally.counted["another number"] += 1
+        else:
+            tally.counted[told["error"]] += 1
 
 
 def _judge_state(tally: Tally, other: OtherProcess, place: Path, name: str, outcome: Any, about: str) -> None:

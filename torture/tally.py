@@ -24,6 +24,7 @@ class Settings:
     folder: Path
     seed: int = 1
     effort: float = 1.0
+    jobs: int = 1  # processes that share a test that can be shared
     peer_python: str | None = None  # of an environment with lotdb 1.1.3
 
     def times(self, full: float) -> int:

@@ -58,7 +58,7 @@ from __future__ import annotations
 import errno
 import os
 import reprlib
-from typing import Any
+from typing import Any, NoReturn
 
 from transaction.interfaces import TransientError
 from ZODB import POSException
@@ -368,6 +368,11 @@ _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno
 
 # The dynamic linker's errors have the system's text, but no number.
 _OF_THE_LINKER = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+
+
+def not_left_out(error: OSError) -> NoReturn:
+    """Raise *error*: ``os.walk`` is silent about folders that it cannot list, if it is not given this."""
+    raise error
 
 
 def is_gone(error: BaseException) -> bool:
