@@ -7,6 +7,7 @@ lines of words, which the parent reads.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ def say_json(word: str, content: object) -> None:
 def serve(functions: Mapping[str, Any]) -> None:
     """Run the jobs that are asked for, until there are no more."""
     logging.getLogger("lotdb").setLevel(logging.CRITICAL)  # what it says of a kill is no news here
+    gc.freeze()  # a collection in a child would copy all that it looks at
     for line in sys.stdin:
         name, *arguments = json.loads(line)
         child = os.fork()
@@ -187,4 +190,7 @@ class OtherProcess:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if exception[0] is not None and self.pid:  # a job that waits would be waited for
+            with suppress(ProcessLookupError):
+                self.kill()
         self.close()

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import copy
+import os
 import random
+import signal
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from torture import story
 from torture.processes import say, say_json, serve
@@ -30,26 +35,55 @@ def load_everything() -> None:
         import_module(name)
     with suppress(ImportError):
         import_module("zarrs")
-    from lotdb import BaseNode, Plugins
-
-    plugins = Plugins()
-    for backend in story.BACKENDS:
-        plugins.backend(backend)
-    BaseNode(plugins=plugins).get_data_node("signal").write_data([0.0])
+    _use_everything()
 
 
-def work(place: str, model: story.Model, name: str, focus: str, how: dict[str, Any]) -> None:
+def _use_everything() -> None:
+    """Let this process have done all once, so that its children do not load and compute it anew each time."""
+    from lotdb import restore
+
+    with tempfile.TemporaryDirectory() as folder:
+        with story.open_database(f"{folder}/db") as db:
+            for _ in range(2):
+                with db.connection() as root:
+                    for backend in story.BACKENDS:
+                        for size in (5, 60_000):
+                            root.get_data_node(f"{backend} {size}").write_data(
+                                np.zeros(size), backend=backend, if_exists="append" if len(root) > 4 else "replace"
+                            )
+                    root["zarr 5"].compact_data()
+            with db.connection() as root:
+                db.undo(db.last_commit, root)
+            db.tags["tag"] = db.last_commit
+            with db.at("tag") as root:
+                story.state(root)
+            db.pack()
+            db.verify(history=True)
+            db.backup(f"{folder}/copy")
+        restore(f"{folder}/copy", f"{folder}/restored")
+
+
+def work(
+    place: str, model: story.Model, name: str, focus: str, how: dict[str, Any], steps: int = 10_000
+) -> None:
     """Do one step after the other, and say so each time: ``acknowledged N``.
 
     *name* makes the random numbers; from it and the model the parent knows all that is done.
     """
     db = story.open_database(Path(place) / "db", **how)
     say("open")
-    for at in range(10_000):
+    for at in range(steps):
         step = story.plan(random.Random(f"{name} {at}"), model, focus)
         story.perform(step, db, model["number"] + 1, Path(place))
         story.foresee(step, model)
         say("acknowledged", at)
+
+
+def work_traced(place: str, name: str, focus: str, steps: int) -> None:
+    """Stop; go on when the process is traced, and do so many steps from the beginning."""
+    say("ready")
+    os.kill(os.getpid(), signal.SIGSTOP)
+    work(place, story.empty(), name, focus, {}, steps)
 
 
 def look(place: str, read_only: bool, with_others: bool) -> None:
