@@ -10,12 +10,11 @@ some order, and this one in any.
 
 from __future__ import annotations
 
-import copy
 import os
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ __all__ = ["CALLS", "Event", "LoggedDisk", "events_in"]
 
 #: The calls that are noted.
 CALLS = (
-    "openat,open,creat,write,pwrite64,writev,pwritev,ftruncate,truncate,fallocate,rename,renameat,renameat2,"
+    "openat,open,creat,read,readv,write,pwrite64,writev,pwritev,ftruncate,truncate,fallocate,rename,renameat,renameat2,"
     "unlink,unlinkat,mkdir,mkdirat,rmdir,fsync,fdatasync,sync_file_range,syncfs,sync,copy_file_range,sendfile,"
     "lseek,dup,dup2,fcntl,close,link,linkat"
 )
@@ -195,6 +194,13 @@ class LoggedDisk:
         if self._is_ours(event.file()[1]):
             self._places[event.file()] = event.result
 
+    def _do_read(self, event: Event) -> None:
+        # Python writes where it has read to, and does not ask for that place.
+        if self._is_ours(event.file()[1]):
+            self._places[event.file()] = self._places.get(event.file(), 0) + event.result
+
+    _do_readv = _do_read
+
     def _do_ftruncate(self, event: Event) -> None:
         file = self._file(event.file()[1])
         if file is not None:
@@ -307,6 +313,12 @@ class LoggedDisk:
 
     _do_fdatasync = _do_fsync
 
+    def _do_syncfs(self, event: Event) -> None:
+        for path in [self._top, *self._names]:
+            self._do_fsync(replace(event, arguments=f"0<{path}>"))
+
+    _do_sync = _do_syncfs
+
     # -- power cuts ----------------------------------------------------------------------------------
 
     def cut(self, target: Path, rng: random.Random) -> None:
@@ -346,9 +358,9 @@ class LoggedDisk:
             content = _written(content, at, data)
         return content
 
-    def copied(self) -> LoggedDisk:
-        """The same, which goes its own way from here on."""
-        return copy.deepcopy(self)
+    def files(self) -> dict[str, bytes]:
+        """All files as the process sees them, each with its content."""
+        return {path: bytes(self._files[inode].now) for path, inode in self._names.items() if inode is not None}
 
 
 def _written(content: bytes, at: int, data: bytes | None) -> bytes:
