@@ -230,9 +230,11 @@ class LoggedDisk:
             with open(source[1], "rb") as other:
                 other.seek(start)
                 data = other.read(event.result)
-        at = self._places.get(target, 0)
+        # Told as [before] => [after], where the caller says the place, of the source and of the target.
+        at = int(given[2]) if len(given) > 2 else self._places.get(target, 0)
         self._put(file, at, data)
-        self._places[target] = at + len(data)
+        if len(given) <= 2:
+            self._places[target] = at + len(data)
         if not given:
             self._places[source] = start + event.result
 

@@ -115,7 +115,7 @@ class BlobBackend(Backend):
             return
         with self._lock:
             opened = self._opened(path)
-        if not opened.is_checked:
+        if not (opened.is_checked or self.context.salvaging):
             opened.check_header(out.dtype, out.shape[1:])
         # Other threads may read meanwhile, and forget the file: it is open as long as somebody has it.
         _read_all(opened.descriptor, target, offset + opened.offset, opened.size)

@@ -433,7 +433,7 @@ class ZarrBackend(Backend):
             return None
         stored = members.content("zarr.json")
         try:
-            array = self._sharded(sealed_document.opened(stored))
+            array = self._sharded(sealed_document.opened(stored, checked=not self.context.salvaging))
         except ValueError as error:
             raise DamagedError(f"{members.where('zarr.json')} is damaged: {error}") from error
         return None if array is None else ShardReader(members, array)
