@@ -221,7 +221,8 @@ class LoggedDisk:
         file = self._file(target[1])
         if file is None:
             return
-        given = re.findall(r"\[(\d+)\]", event.arguments)
+        # The places that the caller says, each as [before], or [before] => [after].
+        given = re.findall(r"\[(\d+)\](?: => \[\d+\])?", event.arguments)
         start = int(given[0]) if given else self._places.get(source, 0)
         there = self._file(source[1])
         if there is not None:
@@ -230,10 +231,9 @@ class LoggedDisk:
             with open(source[1], "rb") as other:
                 other.seek(start)
                 data = other.read(event.result)
-        # Told as [before] => [after], where the caller says the place, of the source and of the target.
-        at = int(given[2]) if len(given) > 2 else self._places.get(target, 0)
+        at = int(given[1]) if len(given) > 1 else self._places.get(target, 0)
         self._put(file, at, data)
-        if len(given) <= 2:
+        if len(given) < 2:
             self._places[target] = at + len(data)
         if not given:
             self._places[source] = start + event.result

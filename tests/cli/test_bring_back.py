@@ -42,8 +42,7 @@ def test_what_was_not_there_is_an_error_and_changes_nothing(database, then, lotd
 def test_verify_reads_earlier_moments_if_it_is_asked_to(database, then, lotdb, printed, tmp_path):
     with LOTDB(database) as db:
         with db.connection() as root:
-            root["sensor/capture_2"].delete_tree()
-            root["variant"].delete_tree()
+            del root["sensor"], root["variant"]  # small arrays share a file
         with db.at(then) as root:
             (segment,) = root["sensor/capture_2"].payloads["imu"].segments()
             ((file, _),) = segment.files
