@@ -95,6 +95,7 @@ $(PEER): $(INSTALLED)
 	@echo "setting up lotdb 1.1.3, to compare with"
 	@$(VENV_PYTHON) -m venv --clear $(VENV)/peer
 	@$(PEER_PYTHON) -m pip install --quiet 'lotdb[io,measurements]==1.1.3'
+	@$(PEER_PYTHON) -m pip install --quiet --only-binary :all: icechunk || echo "icechunk is left out"
 	@touch $(PEER)
 
 pictures: $(INSTALLED)  ## the pictures of docs/looking.md; those of HTML need Chromium

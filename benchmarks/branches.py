@@ -97,7 +97,77 @@ def branch_h5py(folder: str, leaves: int) -> Figures:
     return {"branch": branched.seconds}
 
 
+def build_wide(folder: str, children: int) -> Figures:
+    from lotdb import LOTDB
+
+    with LOTDB(folder, new=True) as db, db.connection() as root:
+        wide = root.get_node("wide")
+        for number in range(children):
+            wide.get_node(f"c{number:07d}").set_attribute("x", number)
+    return {}
+
+
+def write_wide(folder: str, children: int) -> Figures:
+    """The first write to a branch of a node with many children, and one to it when the branch is gone."""
+    from lotdb import LOTDB
+
+    def size() -> int:
+        return os.path.getsize(os.path.join(folder, "lotdb.fs"))
+
+    key = f"c{children // 2:07d}"
+    with LOTDB(folder) as db:
+        load_plugins(db)
+        root = db.open_connection()
+        root["wide"][key].set_attribute("y", 0)
+        root.get_node("other").set_attribute("y", 0)
+        db.commit()
+        with Timer() as plain:
+            root["wide"][key].set_attribute("y", os.getpid())
+            db.commit()
+        root["wide"].branch("copy")
+        db.commit()
+        before = size()
+        with Timer() as first:
+            root["copy"][key].set_attribute("y", -1)
+            db.commit()
+        written = size() - before
+        check(root["wide"][key].get_attribute("y") == os.getpid(), "the original")
+        root.delete_node("copy")
+        db.commit()
+        with Timer() as after:
+            root["wide"][key].set_attribute("y", -2)
+            db.commit()
+    return {"first": first.seconds, "bytes": written, "after": after.seconds, "plain": plain.seconds}
+
+
+def wide_cases(sizes: Sizes) -> list[Case]:
+    size = {"children": sizes.wide_children}
+    side = Side("LOTDB", write_wide, size, Side("LOTDB", build_wide, size), "first", durable="synced")
+    return [
+        Case(
+            f"first write to a branch of a node with {size['children']} children, and commit",
+            side,
+            alone=below(0.015, "15 ms"),
+        ),
+        Case(
+            f"bytes that the first write to a branch of a node with {size['children']} children takes",
+            side.but(figure="bytes"),
+            alone=below(200_000, "200 kB"),
+            unit="MB",
+        ),
+        Case(
+            f"write to a node with {size['children']} children that was branched once, and commit",
+            side.but(figure="after"),
+            (Against(side.but(figure="plain", label="the same before it was branched"), at_most(3)),),
+        ),
+    ]
+
+
 def cases(sizes: Sizes) -> list[Case]:
+    return [*tree_cases(sizes), *wide_cases(sizes)]
+
+
+def tree_cases(sizes: Sizes) -> list[Case]:
     many, few = {"leaves": sizes.leaves}, {"leaves": sizes.leaves // 100}
 
     def sides(size: dict[str, int]) -> Side:

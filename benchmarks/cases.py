@@ -36,6 +36,8 @@ class Side:
         Whether it runs in the environment of lotdb 1.1.3.
     items
         How many items it works on, if how it grows is of interest.
+    needs
+        The module that it imports, if that need not be installed; without it, the side is left out.
     """
 
     label: str
@@ -47,6 +49,7 @@ class Side:
     durable: str = ""
     peer: bool = False
     items: int | None = None
+    needs: str = ""
 
     @property
     def key(self) -> str:

@@ -250,6 +250,14 @@ def read_large_zarrs(folder: str, seconds: int) -> Figures:
     return timed_reads(lambda: array[:], seconds)
 
 
+def read_large_tensorstore(folder: str, seconds: int) -> Figures:
+    import tensorstore
+
+    place = {"driver": "file", "path": stored_zarr(folder)}
+    array = tensorstore.open({"driver": "zarr3", "kvstore": place}, open=True, read=True).result()
+    return timed_reads(lambda: array.read().result(), seconds)
+
+
 def read_large_zarr(folder: str, seconds: int) -> Figures:
     import zarr
 
@@ -366,7 +374,13 @@ def cases(sizes: Sizes) -> list[Case]:
             read_zarr,
             (
                 Against(read("bare zarr, the same array", read_large_bare_zarr, "zarr"), faster(0.95)),
-                Against(read("bare zarr with zarrs", read_large_zarrs, "zarr")),
+                Against(read("bare zarr with zarrs", read_large_zarrs, "zarr"), faster(0.9)),
+                Against(
+                    read("tensorstore, the same array", read_large_tensorstore, "zarr").but(
+                        needs="tensorstore"
+                    ),
+                    faster(0.9),
+                ),
                 Against(read("zarr, 1 MB chunks", read_large_zarr, "plain zarr")),
                 Against(read("lotdb 1.1.3, zarr", read_large_lotdb1, "zarr1", backend="zarr")),
             ),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import statistics
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +55,10 @@ class Runner:
         self._figures: dict[str, list[Figures]] = {}
         self._data: dict[str, Path] = {}
         self._wanted: set[str] = set()
+        self._installed: dict[tuple[str, str], bool] = {}
+        #: When no more cases are begun, by the clock of ``time.monotonic``, and those that were not.
+        self.until = math.inf
+        self.left_out: list[Case] = []
 
     def run(self, cases: Sequence[Case]) -> Iterator[Row]:
         """The rows of *cases*, as they are measured; then all data that they worked on is removed.
@@ -64,7 +70,10 @@ class Runner:
         self._wanted = {side.data.key for side in sides if side.data}
         try:
             for case in cases:
-                yield from self._rows(case)
+                if time.monotonic() > self.until:
+                    self.left_out.append(case)
+                else:
+                    yield from self._rows(case)
         finally:
             for folder in self._data.values():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -75,7 +84,7 @@ class Runner:
         """Run what has not been run yet of a case, and compare."""
         if case.ours.peer and not self.pythons[True]:
             return []
-        against = [each for each in case.against if self.pythons[each.side.peer]]
+        against = [each for each in case.against if self._is_there(each.side)]
         sides = [each.side for each in against] + [case.ours]
         self._repeat(sides, case.repeats or self.repeats)
         ours = self._values(case.ours)
@@ -85,6 +94,17 @@ class Runner:
         for each in against:
             rows.append(_compared(case, ours, each.side, self._values(each.side), each.target))
         return rows
+
+    def _is_there(self, side: Side) -> bool:
+        """Whether the environment of *side* is there, and has what it needs."""
+        python = self.pythons[side.peer]
+        if not python or not side.needs:
+            return bool(python)
+        if (python, side.needs) not in self._installed:
+            code = f"import importlib.util as u, sys; sys.exit(u.find_spec({side.needs!r}) is None)"
+            done = subprocess.run([python, "-c", code], capture_output=True, check=False)
+            self._installed[python, side.needs] = done.returncode == 0
+        return self._installed[python, side.needs]
 
     def _repeat(self, sides: Iterable[Side], repeats: int) -> None:
         todo = {side.key: side for side in sides if side.key not in self._figures}

@@ -36,6 +36,24 @@ def pytest_collection():
         gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark combinations of the parameters of a `crossed` test as slow, so that each value is left once."""
+    crossed: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("crossed"):
+            crossed.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for several in crossed.values():
+        # The names of the values, a column for each parameter; pytest keeps them nowhere else.
+        named = zip(*(item.callspec._idlist for item in several), strict=True)
+        columns = [list(dict.fromkeys(names)) for names in named]
+        longest = max(range(len(columns)), key=lambda at: len(columns[at]))
+        for item in several if len(several) > 1 else ():
+            places = [column.index(name) for column, name in zip(columns, item.callspec._idlist, strict=True)]
+            if any(at != places[longest] % len(column) for at, column in zip(places, columns, strict=True)):
+                item.add_marker(pytest.mark.slow)
+
+
 @settings(max_examples=1, database=None)
 @given(st.none())
 def _begin_hypothesis(_):

@@ -52,6 +52,7 @@ ROOMS = {
         "upgrading",
         "converting",
         "public",
+        "steps",
         "cli",
         "testing",
     ],
@@ -62,6 +63,7 @@ FILLED = {
     "lotdb": "handing on the public names",
     "lotdb.database": "LOTDB itself",
     "lotdb.records": "the classes of records, which are stored under this path",
+    "lotdb.steps": "the public names of the room",
     "lotdb.storage": "what the database needs of it",
     "lotdb.testing": "the kits",
 }
@@ -87,7 +89,7 @@ class Module:
 
     @property
     def tree(self) -> ast.Module:
-        return ast.parse(self.path.read_text(encoding="utf-8"), str(self.path))
+        return tree_of(self.path)
 
     @property
     def package(self) -> str:
@@ -114,6 +116,11 @@ class Module:
             above = self.package.split(".")[: len(self.package.split(".")) - node.level + 1]
             base = ".".join([*above, base] if base else above)
         return [f"{base}.{alias.name}" for alias in node.names]
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
 def is_type_checking(test: ast.expr) -> bool:

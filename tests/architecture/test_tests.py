@@ -17,51 +17,72 @@ def dotted_names(files):
     return by_name
 
 
-def seen_from(path, files, by_name):
-    """The files whose definitions *path* knows by their names: itself, what it imports, and conftest.py."""
-    modules = {
-        node.module for node in ast.walk(files[path]) if isinstance(node, ast.ImportFrom) and node.module
-    }
-    above = {folder / "conftest.py" for folder in path.parents} & files.keys()
-    return {path} | above | {other for module in modules for other in by_name.get(module, ())}
-
-
 def expects(node):
-    return any(
-        isinstance(each, ast.Assert)
-        or (isinstance(each, ast.Attribute) and each.attr in ("raises", "warns", "fnmatch_lines"))
-        or (isinstance(each, ast.Attribute) and each.attr.startswith("assert_"))
-        for each in ast.walk(node)
+    """Whether *node* itself, and not what is in it, says what is expected."""
+    return isinstance(node, ast.Assert) or (
+        isinstance(node, ast.Attribute)
+        and (node.attr in ("raises", "warns", "fnmatch_lines") or node.attr.startswith("assert_"))
     )
 
 
-def names(node):
-    """What it calls, hands on or takes as a fixture."""
-    for each in ast.walk(node):
-        if isinstance(each, ast.Name):
-            yield each.id
-        elif isinstance(each, ast.arg):
-            yield each.arg
-        elif isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name) and each.value.id == "self":
-            yield each.attr
+def name_in(node):
+    """What *node* itself calls, hands on or takes as a fixture."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.arg):
+        return node.arg
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        return node.attr
+    return None
+
+
+class File:
+    """A file of tests, looked through once: what it imports from where, and each definition in it.
+
+    ``definitions`` has the line and the name of each, whether something in it says what is expected, and the
+    names in it.
+    """
+
+    def __init__(self, path):
+        self.modules, self.definitions = set(), []
+        self._look(ast.parse(path.read_text(encoding="utf-8")))
+
+    def _look(self, node):
+        says, used = expects(node), {name_in(node)}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            self.modules.add(node.module)
+        for child in ast.iter_child_nodes(node):
+            more_says, more_used = self._look(child)
+            says |= more_says
+            used |= more_used
+        if isinstance(node, Definition):
+            self.definitions.append((node.lineno, node.name, says, used))
+        return says, used
+
+
+def seen_from(path, files, by_name):
+    """The files whose definitions *path* knows by their names: itself, what it imports, and conftest.py."""
+    above = {folder / "conftest.py" for folder in path.parents} & files.keys()
+    modules = files[path].modules
+    return {path} | above | {other for module in modules for other in by_name.get(module, ())}
 
 
 def test_each_test_says_what_it_expects():
     files = {
-        path: ast.parse(path.read_text(encoding="utf-8"))
+        path: File(path)
         for folder in ("tests", "lotdb-core/src/lotdb/testing")
         for path in (ROOT / folder).rglob("*.py")
     }
     told: dict[Path, set[str]] = {path: set() for path in files}
     left = {}
     by_name = dotted_names(files)
-    for path, tree in files.items():
+    for path, file in files.items():
         seen = seen_from(path, files, by_name)
-        for node in (node for node in ast.walk(tree) if isinstance(node, Definition)):
-            if expects(node):
-                told[path].add(node.name)
+        for line, name, says, used in file.definitions:
+            if says:
+                told[path].add(name)
             else:
-                left[path, node.lineno, node.name] = set(names(node)), seen
+                left[path, line, name] = used, seen
     while found := [
         place for place, (used, seen) in left.items() if any(used & told[other] for other in seen)
     ]:

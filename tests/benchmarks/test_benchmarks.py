@@ -19,6 +19,7 @@ THEMES = [
     "commits",
     "payloads",
     "windows",
+    "recordings",
     "slow_store",
     "appends",
     "pictures",
@@ -26,7 +27,8 @@ THEMES = [
     "memory",
     "growth",
 ]
-LONG = ["commits", "slow_store", "appends", "neighbours", "growth"]  # the code of the others is much the same
+# the code of the others is much the same
+LONG = ["commits", "recordings", "slow_store", "appends", "neighbours", "growth"]
 
 
 def run(folder: Path, *arguments: str) -> str:

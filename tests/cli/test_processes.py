@@ -31,6 +31,27 @@ for arguments in ARGUMENTS:
 """
 
 
+EACH = """
+import contextlib, io, json, sys
+from lotdb.cli.__main__ import main
+for arguments in ARGUMENTS:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(arguments)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+
+
+def run_each(environment, *commands):
+    """Of each command the exit code, what it printed and its complaints; one process runs them all."""
+    code = EACH.replace("ARGUMENTS", repr([[str(each) for each in arguments] for arguments in commands]))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+
 def in_terminal(*commands, **environment):
     """What the commands show in a terminal of 60 columns, errors included; each with its exit code."""
     code = MANY.replace("ARGUMENTS", repr([[str(each) for each in arguments] for arguments in commands]))
@@ -151,13 +172,13 @@ def test_commands_that_read_work_beside_a_writer(database, printed, lotdb):
 def test_a_missing_plugin_is_named(tmp_path):
     with LOTDB(tmp_path / "db") as db, db.connection() as root:
         root.get_data_node("n").write_data(np.arange(3), backend="zarr")
-    done = run("cat", tmp_path / "db", "n", env={**os.environ, "LOTDB_PLUGINS_OFF": "zarr"})
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "zarr" in done.stderr
-    done = run("verify", tmp_path / "db", env={**os.environ, "LOTDB_PLUGINS_OFF": "zarr"})
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (0, "no damage\n", 1)
-    assert done.stderr.startswith("lotdb: warning: payload 'data' of 'n' was not verified")
+    db, off = tmp_path / "db", {**os.environ, "LOTDB_PLUGINS_OFF": "zarr"}
+    (code, _, err), verified = run_each(off, ["cat", db, "n"], ["verify", db])
+    assert (code, err.count("\n")) == (1, 1)
+    assert "zarr" in err
+    code, out, err = verified
+    assert (code, out, err.count("\n")) == (0, "no damage\n", 1)
+    assert err.startswith("lotdb: warning: payload 'data' of 'n' was not verified")
 
 
 def test_a_terminal_gets_lines_that_fit_and_no_commands_of_the_database(tmp_path):
@@ -165,10 +186,11 @@ def test_a_terminal_gets_lines_that_fit_and_no_commands_of_the_database(tmp_path
         root.get_node("k" * 200).attrs["text"] = "\x1b]0;owned\x07" + "v" * 500
         root.get_data_node("n").write_data("line 1\n\x1b]0;owned\x07line 2")
     db, key = tmp_path / "db", "k" * 200
-    shown = in_terminal(["tree", db], ["ls", db], ["show", db, key], ["stats", db], NO_COLOR="1")
-    assert re.findall(r"^# (\w+ \d)", shown, re.MULTILINE) == ["tree 0", "ls 0", "show 0", "stats 0"]
-    assert max(map(len, re.sub("\x1b\\[[0-9;?]*[mlhK]", "", shown).splitlines())) <= 60
-    shown += in_terminal(["get", db, key], ["cat", db, "n"], NO_COLOR="1")
+    commands = ["tree", db], ["ls", db], ["show", db, key], ["stats", db], ["get", db, key], ["cat", db, "n"]
+    shown = in_terminal(*commands, NO_COLOR="1")
+    assert re.findall(r"^# (\w+ \d)", shown, re.MULTILINE) == [f"{each[0]} 0" for each in commands]
+    tables = shown.partition("# stats 0")[0]
+    assert max(map(len, re.sub("\x1b\\[[0-9;?]*[mlhK]", "", tables).splitlines())) <= 60
     assert "\x1b]0;" not in shown
     assert "\x07" not in shown
     assert "line 1\r\n\\x1b]0;owned\\x07line 2" in shown
@@ -219,34 +241,34 @@ def with_plugin(tmp_path):
 
 
 def test_a_plugin_adds_a_command(database, with_plugin):
-    assert run("count", database, env=with_plugin).stdout == "3\n"
-    assert "Print" not in run("--help", env=with_plugin).stderr
-    listed = run("--help", env=with_plugin).stdout.partition("Commands of plugins:")[2]
+    counted, helped, misspelt = run_each(with_plugin, ["count", database], ["--help"], ["cuont"])
+    assert counted == (0, "3\n", "")
+    assert helped[2] == ""
+    listed = helped[1].partition("Commands of plugins:")[2]
     assert "count" in listed
     assert "broken" in listed
-    assert run("cuont", env=with_plugin).stderr.startswith(
-        "lotdb: there is no command 'cuont'; did you mean: lotdb count"
-    )
+    assert misspelt[2].startswith("lotdb: there is no command 'cuont'; did you mean: lotdb count")
 
 
 def test_a_plugin_that_fails_is_one_line_and_harms_no_other(database, with_plugin):
-    for name, words in (("broken", "nothing_of_that_name"), ("empty", "registers none of that name")):
-        done = run(name, database, env=with_plugin)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-        assert "lotdb-count" in done.stderr
-        assert words in done.stderr
-    assert run("tree", database, env=with_plugin).returncode == 0
-    assert run("count", database, env=with_plugin).returncode == 0
+    names = "broken", "empty", "tree", "count"
+    broken, empty, *others = run_each(with_plugin, *([name, database] for name in names))
+    for done, words in ((broken, "nothing_of_that_name"), (empty, "registers none of that name")):
+        code, out, err = done
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert "lotdb-count" in err
+        assert words in err
+    assert [code for code, _, _ in others] == [0, 0]
 
 
 def test_plugins_lists_backends_ingesters_and_commands(with_plugin):
-    rows = [json.loads(line) for line in run("plugins", "--json", env=with_plugin).stdout.splitlines()]
+    listed, tried = run_each(with_plugin, ["plugins", "--json"], ["plugins", "--load", "--json"])
+    rows = [json.loads(line) for line in listed[1].splitlines()]
     found = {(row["kind"], row["name"], row["distribution"], row["state"]) for row in rows}
     assert ("backend", "blob", "lotdb-backend-blob", "not loaded yet") in found
     assert ("command", "count", "lotdb-count", "not loaded yet") in found
-    tried = run("plugins", "--load", "--json", env=with_plugin)
-    states = {row["name"]: row["state"] for row in map(json.loads, tried.stdout.splitlines())}
-    assert tried.returncode == 1
+    states = {row["name"]: row["state"] for row in map(json.loads, tried[1].splitlines())}
+    assert tried[0] == 1
     assert (states["count"], states["broken"], states["blob"]) == ("loaded", "failed", "loaded")
 
 

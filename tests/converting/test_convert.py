@@ -94,6 +94,13 @@ def beside(folder):
     return sorted(os.listdir(folder))
 
 
+def of_and_to(*quick):
+    """Pairs of a source's storage and a target's; those that are not *quick* are slow."""
+    pairs = [(of, to) for of in STORAGES for to in STORAGES]
+    marked = [pytest.param(*each, marks=[] if each in quick else pytest.mark.slow) for each in pairs]
+    return pytest.mark.parametrize(("source", "storage"), marked, indirect=["source"])
+
+
 @pytest.fixture(params=STORAGES)
 def source(request, tmp_path):
     if request.param == "sqlite":
@@ -103,7 +110,7 @@ def source(request, tmp_path):
         yield db
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+@of_and_to(("file", "sqlite"), ("sqlite", "file"))
 def test_each_commit_is_the_same_in_the_copy(source, storage, tmp_path):
     report = convert(source, tmp_path / "copy", storage=storage)
     assert isinstance(report, ConvertReport)
@@ -145,7 +152,7 @@ def test_there_and_back_again(tmp_path):
             assert differences(one, other, tid) == []
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+@of_and_to(("file", "file"), ("sqlite", "sqlite"))
 def test_of_a_packed_database_what_is_left_is_copied(source, storage, tmp_path):
     source.pack()
     with source.connection() as root:
@@ -156,7 +163,7 @@ def test_of_a_packed_database_what_is_left_is_copied(source, storage, tmp_path):
         assert copy.verify() == []
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+@of_and_to(("file", "sqlite"), ("sqlite", "sqlite"))
 def test_the_newest_state_alone(source, storage, tmp_path):
     report = convert(source, tmp_path / "copy", storage=storage, history=False)
     assert (report.commits, report.history) == (2, False)

@@ -155,6 +155,7 @@ def test_a_file_that_was_appended_is_not_appended_twice(node, numbers, tmp_path)
 # -- files in blocks ------------------------------------------------------------------------------
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("backend", ["blob", "zarr"])
 @pytest.mark.parametrize("known", [True, False])
 def test_blocks_become_segments(tmp_path, backend, known):
@@ -200,6 +201,7 @@ class Oops(BaseException):
     """What is no Exception."""
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize(
     "error", [ValueError("bad"), MemoryError(), SystemExit(3), Oops("odd"), KeyError("k")]
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import transaction
+from hypothesis import settings
 from persistent.mapping import PersistentMapping
 from tests.core.storage.databases import database, put
 from ZODB import DB
@@ -32,7 +33,7 @@ NAME = "lotdb.fs"
 OLD = Path(__file__).with_name("database_of_before.zip")
 
 #: 1 tries each bit, or each pattern at each byte; larger numbers try one of so many.
-SPARSE = 16
+SPARSE = 48 if settings.default is settings.get_profile("quick") else 16
 PATTERNS = (0x01, 0x80, 0xFF, 0x10, 0x43, 0x55, 0x04, 0x60)
 
 PAGE = 4096

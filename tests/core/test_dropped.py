@@ -66,6 +66,7 @@ CASES = [
 ]
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("drop", CASES)
 @pytest.mark.parametrize("collect", [True, False], ids=["collected", "not collected"])
 def test_a_database_that_was_dropped_is_opened_again(tmp_path, drop, collect):

@@ -540,6 +540,7 @@ def test_append_refuses_rows_of_another_shape(root, again):
 # -- files that are taken in ----------------------------------------------------------------------
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize(
     ("name", "kind"), [("notes.txt", "text"), ("capture.unknown", "bytes"), ("suffixless", "bytes")]
 )

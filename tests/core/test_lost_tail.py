@@ -37,6 +37,7 @@ def marks_of(folder):
     return mark.ends
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("read_only", [False, True])
 @pytest.mark.parametrize("end", ["kept", "emptied", "altered"])
 def test_a_cut_at_each_transactions_end_is_damage_as_long_as_anything_knows_of_the_rest(

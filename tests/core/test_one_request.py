@@ -59,6 +59,7 @@ def test_all_that_can_be_said_is_kept(db, name):
     assert node.payloads["x"].options["chunks"][0] == 2
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize(
     ("said", "error", "message"),

@@ -18,6 +18,7 @@ def soil(size):
     del soiled
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("dtype", [PADDED, NESTED, PLACED, ENDING])
 @pytest.mark.parametrize("count", [9, 6001])
 @pytest.mark.parametrize("axes", [slice(None, None, 2), slice(None, None, -1), "order F"])

@@ -75,6 +75,7 @@ def use_all(folder, read_only):
             db.pack()
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("read_only", [True, False])
 @pytest.mark.parametrize("how", ["link", "dangling", "fifo"])
 @pytest.mark.parametrize("part", [*FILES, *FOLDERS])

@@ -194,6 +194,7 @@ def test_a_database_can_be_made_once_there_is_room(small_disk, lacking):
             root.attrs["v"] = 1  # while the error is still kept
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("lacking", FULL)
 @pytest.mark.parametrize("use", ["commit", "savepoint", "pack"])
 def test_a_full_disk_is_said_and_nothing_is_lost(small_disk, lacking, use, monkeypatch):

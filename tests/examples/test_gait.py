@@ -1,6 +1,7 @@
 """The example of `make demo`: what it prints, what it stores, and whether the numbers are right."""
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +10,14 @@ import numpy as np
 import pytest
 
 from lotdb import LOTDB
+from lotdb.steps import provenance
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "examples/data/daphnet-S06R02E0.csv"
 
 
-def run(folder):
-    command = [sys.executable, "-W", "error", ROOT / "examples/gait.py", "--database", folder]
+def run(folder, program=ROOT / "examples/gait.py"):
+    command = [sys.executable, "-W", "error", program, "--database", folder]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -42,16 +44,15 @@ def columns():
     return {name: np.array([int(row[name]) for row in rows]) for name in rows[0] if name != "timestamp"}
 
 
-def test_first_run_computes_every_step(demo):
+def test_first_run_computes_every_result_and_says_why(demo):
     _, first, _ = demo
-    assert first.rstrip().endswith("Computed this time: 5 of 5 steps.")
-    assert "found on disk" not in first
+    assert first.rstrip().endswith("Computed this time: 4 results.")
+    assert first.count("was not computed yet") == 4
 
 
-def test_second_run_finds_every_step_on_disk_and_says_so(demo):
+def test_second_run_computes_nothing_and_says_so(demo):
     _, _, second = demo
     assert second.rstrip().endswith("Computed this time: nothing.")
-    assert second.count("found on disk") == 5
     assert " ms\n" not in second
 
 
@@ -112,23 +113,24 @@ def test_results_are_what_the_definition_gives(root, columns, variant, hop, rate
             window = window - window.mean()
         expected.append(powers_by_definition(window, taper))
     walking, freezing = np.transpose(expected)
-    leg = root["S06"][variant]["leg"]
-    np.testing.assert_allclose(leg.get_data("band_power"), expected, rtol=1e-9)
-    np.testing.assert_allclose(leg.get_data("freeze_index"), freezing / walking, rtol=1e-9)
-    assert leg.get_data("freeze_index").samplerate_hz == rate_hz
-    assert leg.get_data("band_power").samplerate_hz == rate_hz
+    powers = root["S06"][variant]["leg/band_power"].payloads["power"]
+    index = root["S06"][variant]["leg/band_power/freeze_index"].get_data()
+    np.testing.assert_allclose(powers, expected, rtol=1e-9)
+    np.testing.assert_allclose(index, freezing / walking, rtol=1e-9)
+    assert (powers.samplerate_hz, index.samplerate_hz, powers.metadata["unit"]) == (rate_hz, rate_hz, "mg²")
 
 
 @pytest.mark.parametrize("variant", ["R02-raw", "R02-hann"])
 def test_dominant_frequency_is_that_of_steps(root, variant):
-    assert 1 <= root["S06"][variant]["leg"].attrs["dominant_hz"] <= 2.5
+    assert 1 <= root["S06"][variant]["leg/band_power"].attrs["dominant_hz"] <= 2.5
 
 
 def test_settings_and_source_are_kept_with_the_result(root):
-    settings = root["S06/R02-hann/leg"].attrs["settings"]
+    result = root["S06/R02-hann/leg/band_power"]
+    settings = provenance(result).settings
     assert settings["taper"] == "hann"
     assert settings["band_edges_hz"] == (0.5, 3.0, 8.0)
-    assert "Moore" in settings["source"]
+    assert "Moore" in result.payloads["power"].metadata["source"]
 
 
 def test_branches_share_the_recording_instead_of_copying_it(demo, root):
@@ -146,12 +148,46 @@ def test_branches_share_the_recording_instead_of_copying_it(demo, root):
     assert on_disk < 126_720 + file + 80_000
 
 
-def test_changed_settings_are_computed_again(demo, tmp_path):
+def computed(output):
+    """The paths of the results that were computed, and why."""
+    lines = [line.strip() for line in output.splitlines() if " ms" in line]
+    return dict(line.rpartition(", ")[0].split(": ", 1) for line in lines)
+
+
+def test_a_sample_that_is_replaced_has_exactly_its_results_computed_again(demo, tmp_path):
     folder = tmp_path / "gait"
-    run(folder)
+    shutil.copytree(demo[0], folder)
     with LOTDB(folder) as db, db.connection() as root:
         leg = root["S06/R02-raw/leg"]
-        leg.attrs["settings"] = leg.attrs["settings"] | {"taper": "of another time"}
+        samples = leg.read_data()
+        samples[1000, 1] += 1
+        leg.write_data(samples, metadata=leg.get_data().metadata)
+        trunk = root["S06/R02-hann/trunk"]
+        trunk.write_data(trunk.read_data() + 1, metadata=trunk.get_data().metadata)  # of which there are none
     output = run(folder)
-    assert "Computed this time: 1 of 5 steps." in output
-    assert output.count("found on disk") == 4
+    assert computed(output) == {
+        "S06/R02-raw/leg/band_power": "input 'acceleration' was replaced",
+        "S06/R02-raw/leg/band_power/freeze_index": "input 'power' was replaced",
+    }
+    assert "Computed this time: 2 results." in output
+    assert "Computed this time: nothing." in run(folder)
+
+
+def test_other_settings_and_other_code_have_results_computed_again(demo, tmp_path):
+    folder, program = tmp_path / "gait", tmp_path / "gait.py"
+    shutil.copytree(demo[0], folder)
+    shutil.copytree(ROOT / "examples/data", tmp_path / "data")
+    text = (ROOT / "examples/gait.py").read_text("utf-8")
+    program.write_text(text.replace('"hop_s": 4.0', '"hop_s": 2.0'), "utf-8")
+    assert computed(run(folder, program)) == {
+        "S06/R02-raw/leg/band_power": "setting 'hop_s' was 4.0 and is 2.0",
+        "S06/R02-raw/leg/band_power/freeze_index": "input 'power' was replaced",
+    }
+    other = text.replace('"hop_s": 4.0', '"hop_s": 2.0').replace("power[:, 1:-1] *= 2", "power[:, 1:-1] *= 4")
+    program.write_text(other, "utf-8")
+    found = computed(run(folder, program))
+    assert set(found.values()) == {"code of 'power_spectra' changed", "input 'power' was replaced"}
+    assert len(found) == 4
+    commented = other.replace("def power_spectra(", "# A comment changes nothing.\ndef power_spectra(")
+    program.write_text(commented, "utf-8")
+    assert computed(run(folder, program)) == {}

@@ -263,6 +263,7 @@ def test_rates_that_flac_can_hold(node, tmp_path, rate):
 # -- what fills up a block -------------------------------------------------------------------------
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("rows", [1, 319, 320, 1000, 4000])
 @pytest.mark.parametrize(
     "subtype", ["GSM610", "IMA_ADPCM", "MS_ADPCM", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_32"]
@@ -313,6 +314,7 @@ APE = b"APETAGEX" + struct.pack("<IIII", 2000, 32, 0, 0xA0000000) + bytes(8)
 APE += b"APETAGEX" + struct.pack("<IIII", 2000, 32, 0, 0x80000000) + bytes(8)
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize(
     "tags", [id3(100), id3(100) + id3(100_000), APE, id3(5) + APE], ids=["one", "two", "APE", "both"]
 )

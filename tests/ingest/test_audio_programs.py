@@ -127,6 +127,7 @@ def test_what_programs_write_comes_in_as_they_read_it_and_goes_out_again(base, t
     assert own(again) == expected
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("format", ["wav", "aiff", "au", "caf", "w64", "flac", "mp3", "ogg"])
 @pytest.mark.parametrize("program", ["ffmpeg", "sox"])
 def test_what_programs_write_into_a_pipe_comes_whole_or_is_refused(base, tmp_path, program, format):

@@ -105,6 +105,7 @@ def test_a_fifo_is_refused_without_waiting_for_its_writer(node, tmp_path, format
     assert "not a regular file" in refused(node, tmp_path / "pipe.npy", format=format)
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/stdin", "/dev/urandom"])
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_device_is_refused(node, device, format):
@@ -306,6 +307,7 @@ def named_type(value):
     return type(value).__name__
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("error", RAISED, ids=named_type)
 @pytest.mark.parametrize("hook", ["lotdb_ingest_file", "lotdb_identify_file"])
 def test_whatever_an_ingester_raises_is_an_ingest_error_that_names_the_plugin(db, tmp_path, error, hook):
@@ -421,6 +423,7 @@ DTYPES = {
 }
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("rows", [None, 30])
 @pytest.mark.parametrize("name", DTYPES)
 def test_blocks_of_any_dtype_come_in_as_they_are(tmp_path, name, rows):
@@ -493,6 +496,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("rate", [None, 20])
 def test_an_ingester_that_goes_wrong_leaves_the_node_as_it_was(tmp_path, name, rate):

@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import settings
 from PIL import Image
 
 from lotdb import BaseNode, IngestError
@@ -17,7 +18,7 @@ from lotdb_ingest.image import write_tiff as image_write_tiff
 
 RNG = np.random.default_rng(29)
 #: Files of each row of the matrix; raise it to try all of them.
-FILES = 24
+FILES = 8 if settings.default is settings.get_profile("quick") else 24
 DTYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "c8", "c16")
 COMPRESSIONS = (None, "lzw", "deflate", "packbits", "zstd", "lzma")
 #: Photometric, planar configuration, and the shape of a page.
@@ -93,6 +94,7 @@ def test_what_tifffile_writes_comes_in_as_tifffile_reads_it(node, tmp_path, dtyp
         assert payload.metadata.get("white_is_zero", False) == (photometric == "miniswhite"), what
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("dtype", ["u4", "f8", "f2", "i8", "i2", "u2"])
 @pytest.mark.parametrize(
@@ -157,6 +159,7 @@ def test_a_fax_is_as_it_is_stored(node, tmp_path, fax, white_is_zero):
 # -- planes behind one directory ------------------------------------------------------------------
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
 @pytest.mark.parametrize("how", [{"imagej": True}, {}, {"byteorder": ">"}, {"bigtiff": True}])
 @pytest.mark.parametrize("shape", [(4, 9, 8), (2, 3, 9, 8)])

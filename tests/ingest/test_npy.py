@@ -299,6 +299,7 @@ def test_a_large_file_comes_in_block_by_block(tmp_path, monkeypatch, small_block
     check_same(whole, np.ascontiguousarray(array), name)
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("backend", ["blob", "zarr"])
 def test_a_file_of_some_megabytes_comes_in_exactly(tmp_path, order, backend):

@@ -189,6 +189,7 @@ def test_a_text_that_becomes_larger_than_max_bytes_is_refused(node, tmp_path, mo
 # -- what goes out --------------------------------------------------------------------------------
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-32-le"])
 def test_the_same_bytes_go_out_that_came_in(node, tmp_path, text, encoding):

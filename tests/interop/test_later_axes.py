@@ -18,6 +18,7 @@ def stored_rate(node, name):
     return node.payloads[name].samplerate_hz
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("times", [SECONDS, DATES], ids=["seconds", "datetimes"])
 @pytest.mark.parametrize(
     "dims", [("channel", "time"), ("trial", "channel", "time"), ("trial", "time", "channel")]

@@ -21,6 +21,7 @@ def written(node, array):
     return node.get_data("it")
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("unit", ["us", "ns"])
 @pytest.mark.parametrize("start", ["2024-01-01T00:00:00.123", "1900-01-01", "2250-01-01", "2262-01-01"])
 @pytest.mark.parametrize("step_ms", [7, 1000, 3_600_000])

@@ -56,6 +56,12 @@ class TakesFilesOfOthers(GoodIngester):
         return Ingested(source.file.read(), format="pair")
 
 
+class ForgetsAFormat(GoodIngester):
+    @hookimpl
+    def lotdb_get_ingest_formats(self):
+        return ["paired"]
+
+
 class OpensThePathAgain(GoodIngester):
     def read(self, file, source):
         with open(source.path, "rb") as again:

@@ -5,6 +5,7 @@ from tests.kit.noticed import check_noticed, outcomes_of
 
 BROKEN = {
     "TakesFilesOfOthers": ["a_file_of_another_kind_is_answered_none"],
+    "ForgetsAFormat": ["it_names_the_formats_that_it_reads"],
     "OpensThePathAgain": ["it_reads_the_open_file_that_it_is_given"],
     "ReturnsWhatNobodyCanStore": ["a_truncated_file_is_taken_in_or_refused"],
     "Hangs": ["an_empty_file_is_taken_in_or_refused"],

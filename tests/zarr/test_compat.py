@@ -9,22 +9,30 @@ from zarr.storage import MemoryStore
 
 from lotdb import LOTDB, DamagedError, PluginError
 from lotdb.testing.backend_alone import AloneTests
+from lotdb.testing.backend_first import FirstTests
 from lotdb.testing.backend_payloads import PayloadTests
 from lotdb_backend_zarr import compat, fast
 
 NAMES = ["NDBuffer", "run"]
 
 
-class TestThroughZarr(AloneTests, PayloadTests):
-    """Every array is left to zarr, with each of the names taken away in turn."""
-
-    @pytest.fixture(autouse=True, params=[NAMES[0], pytest.param(NAMES[1], marks=pytest.mark.slow)])
+class Opened:
+    @pytest.fixture(autouse=True, params=NAMES)
     def _missing(self, request, monkeypatch):
         monkeypatch.setattr(compat, request.param, None)
 
     @pytest.fixture
     def backend_class(self):
         return ThroughZarr
+
+
+class TestThroughZarrAtFirst(Opened, FirstTests):
+    """What all else stands on, with every array left to zarr, and each of the names taken away in turn."""
+
+
+@pytest.mark.slow
+class TestThroughZarr(Opened, AloneTests, PayloadTests):
+    """All of it."""
 
 
 def test_the_names_are_all_that_is_listed_here():

@@ -57,8 +57,8 @@ def test_chunks_and_shards_are_those_that_were_asked_for(node: DataNode) -> None
     assert array.compressors[0].to_dict()["configuration"]["cname"] == "zstd"
 
 
-def test_the_default_chunks_are_equal_parts_of_at_most_half_a_mebibyte(node: DataNode) -> None:
-    assert write(node).chunks == (50_000, 2)  # 150 000 rows of 8 bytes
+def test_the_default_chunks_are_equal_parts_of_at_most_64_kib(node: DataNode) -> None:
+    assert write(node).chunks == (7896, 2)  # 150 000 rows of 8 bytes
 
 
 @pytest.mark.parametrize("columns", [1, 3, 8])

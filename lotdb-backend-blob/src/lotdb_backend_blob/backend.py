@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -22,7 +23,7 @@ from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError, Obj
 from lotdb_backend_blob.files import Files
 from lotdb_backend_blob.npy import write_npy
 from lotdb_backend_blob.objects import Objects
-from lotdb_backend_blob.reading import READ_BYTES, OpenFile, read_at, rows_of
+from lotdb_backend_blob.reading import OPEN, READ_BYTES, OpenFile, most_open, read_at, rows_of
 from lotdb_backend_blob.settings import SETTINGS
 
 __all__ = ["BlobBackend"]
@@ -30,8 +31,10 @@ __all__ = ["BlobBackend"]
 # Files of at least this size are synced when they are written. The commit syncs the smaller ones.
 SYNCED_BYTES = 1 << 20
 
-# How many files stay open. Opening a file takes several times as long as reading a small window.
-OPEN_FILES = 128
+# How many files stay open, of all databases of the process; each may keep a few, whatever the others have.
+# Opening a file takes several times as long as reading a small window.
+OPEN_FILES = most_open()
+FEW_FILES = 16
 
 # How much of what was read from an object store stays in memory, unless the setting says otherwise.
 CACHE_BYTES = 64 << 20
@@ -100,10 +103,11 @@ class BlobBackend(Backend):
                 self.context.sync(descriptor)
 
     def read_into(self, locator: Blob | str, first_row: int, out: np.ndarray[Any, Any]) -> None:
-        offset = first_row * (out.nbytes // len(out))
+        size = out.nbytes
+        offset = first_row * (size // len(out))
         # NumPy gives no buffer of arrays of some dtypes (dates, texts), so their bytes are used.
         target = out if out.dtype.kind in "biufc" else out.reshape(-1).view(np.uint8)
-        if isinstance(locator, str):
+        if type(locator) is str:
             if self._objects is not None:
                 self._objects.read_into(locator, offset, target)
                 return
@@ -113,12 +117,15 @@ class BlobBackend(Backend):
         if path is None:
             _read_staged(locator, target, offset)
             return
-        with self._lock:
-            opened = self._opened(path)
+        # Other threads may read meanwhile, and forget the file: it is open as long as somebody has it.
+        opened = self._opened(path)
         if not (opened.is_checked or self.context.salvaging):
             opened.check_header(out.dtype, out.shape[1:])
-        # Other threads may read meanwhile, and forget the file: it is open as long as somebody has it.
-        _read_all(opened.descriptor, target, offset + opened.offset, opened.size)
+        offset += opened.offset
+        # Nearly all windows are read at once.
+        is_there = size <= READ_BYTES and offset + size <= opened.size
+        if not is_there or read_at(opened.descriptor, target, offset) < size:
+            _read_all(opened.descriptor, target, offset, opened.size)
 
     def read_summed(self, locator: Blob | str, first_row: int, out: np.ndarray[Any, Any]) -> int | None:
         if self._objects is None or not isinstance(locator, str):
@@ -169,12 +176,15 @@ class BlobBackend(Backend):
 
     def _opened(self, path: str) -> OpenFile:
         opened = self._files.get(path)
-        if opened is None:
-            opened = self._files[path] = OpenFile(path)
-            if len(self._files) > OPEN_FILES:
+        if opened is not None:
+            with suppress(KeyError):  # another thread has forgotten it since
+                self._files.move_to_end(path)
+            return opened
+        opened = OpenFile(path)
+        with self._lock:
+            self._files[path] = opened
+            while len(OPEN) > OPEN_FILES and len(self._files) > min(FEW_FILES, OPEN_FILES):
                 self._files.popitem(last=False)
-        else:
-            self._files.move_to_end(path)
         return opened
 
 
@@ -192,7 +202,8 @@ def _checked_folder(store: Any) -> Path:
 
 def _committed(locator: Blob) -> str | None:
     """The file of a committed blob, or None before the commit. No other blob ever gets this file name."""
-    locator._p_activate()
+    if locator._p_changed is None:  # a ghost
+        locator._p_activate()
     path: str | None = locator._p_blob_committed
     return path if path and not locator._p_blob_uncommitted and path.endswith(".blob") else None
 

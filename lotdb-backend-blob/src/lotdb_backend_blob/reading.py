@@ -14,12 +14,16 @@ import numpy as np
 from lotdb import DamagedError, open_part
 from lotdb_backend_blob.npy import is_header
 
-__all__ = ["READ_BYTES", "OpenFile", "read_at", "rows_in", "rows_of"]
+__all__ = ["OPEN", "READ_BYTES", "OpenFile", "most_open", "read_at", "rows_in", "rows_of"]
 
 #: Most bytes that one call asks for. macOS refuses to read more than 2 GiB at once, and Linux returns less.
 READ_BYTES = 1 << 30
 
 _SEEKING = Lock()
+
+# Most files that this package keeps open in a process, and which share of those that the process may have.
+_MOST = 8192
+_SHARE = 4
 
 
 def _preadv(descriptor: int, buffer: Any, offset: int) -> int:
@@ -35,6 +39,20 @@ def _seek_and_read(descriptor: int, buffer: Any, offset: int) -> int:
 
 
 read_at = _preadv if hasattr(os, "preadv") else _seek_and_read
+
+
+#: The descriptors of those that are open in this process.
+OPEN: set[int] = set()
+
+
+def most_open() -> int:
+    """How many files stay open: a share of what the process may have."""
+    try:
+        from resource import RLIMIT_NOFILE, getrlimit
+    except ImportError:  # Windows
+        return 128
+    allowed = getrlimit(RLIMIT_NOFILE)[0]
+    return _MOST if allowed < 0 else max(1, min(_MOST, allowed // _SHARE))
 
 
 class OpenFile:
@@ -55,6 +73,7 @@ class OpenFile:
             self.descriptor = open_part(path)
         except FileNotFoundError as error:
             raise DamagedError(f"{path} is missing") from error
+        OPEN.add(self.descriptor)
         #: Where the rows begin, and the size of the file.
         self.offset, self.size = rows_of(self.descriptor)
 
@@ -74,6 +93,7 @@ class OpenFile:
 
     def __del__(self) -> None:
         if self.descriptor >= 0:
+            OPEN.discard(self.descriptor)
             # It was only read from, and Python prints what a destructor raises.
             with contextlib.suppress(OSError):
                 os.close(self.descriptor)

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 import time
+import zlib
 from _thread import start_new_thread
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,18 +34,24 @@ from lotdb import (
 )
 from lotdb_backend_zarr import compat, sealed_document
 from lotdb_backend_zarr import options as zarr_options
+from lotdb_backend_zarr.decoded import Decoded
 from lotdb_backend_zarr.fast import open_fast
 from lotdb_backend_zarr.members import FolderMembers, Members, ObjectMembers
+from lotdb_backend_zarr.open_files import OpenFiles, most_open
 from lotdb_backend_zarr.settings import SETTINGS
 from lotdb_backend_zarr.shards import CHUNK_KEYS, Sharded, ShardReader, ShardWriter, chunk_key, places
 from lotdb_backend_zarr.store import StrictStore, local_folder, objects_at, open_store
 
 __all__ = ["ZarrBackend"]
 
-# Arrays that are kept open: opening one takes longer than reading a window of it.
-OPEN_ARRAYS = 256
+# Arrays that are kept open, a few kilobytes each: opening one takes longer than reading a window of it.
+OPEN_ARRAYS = 8192
 
-# From this size on, a whole read through zarrs is faster, although the array must be opened again for it.
+# How much of decoded chunks stays in memory.
+CACHE_BYTES = 32 << 20
+
+# Of arrays that only zarr can decode, from this size on, a whole read through zarrs is faster, although the
+# array must be opened again for it.
 FAST_BYTES = 1 << 20
 
 # Longer than it takes a thread to start.
@@ -69,6 +76,7 @@ class ZarrBackend(Backend):
     takes_notes = True
     syncs = True
     checks_windows = True  # each chunk has a CRC-32C
+    reads_in_parts = True  # see read_summed
     settings = SETTINGS
 
     @classmethod
@@ -83,6 +91,8 @@ class ZarrBackend(Backend):
         self._store = open_store(store, context.folder, read_only=context.read_only, objects=self._objects)
         self._strict = StrictStore(self._store)
         self._folder = local_folder(self._store)
+        self._files = OpenFiles(most_open())
+        self._decoded = Decoded(CACHE_BYTES)
         if self._folder is not None:
             self.concurrent_reads = 1
         self.is_outside = self._folder != context.folder
@@ -184,7 +194,7 @@ class ZarrBackend(Backend):
     def _members(self, locator: str) -> Members | None:
         """The files of an array, if we write and read them without zarr."""
         if self._folder is not None:
-            return FolderMembers(self._folder / locator, self.context.sync)
+            return FolderMembers(self._folder / locator, self._files, self.context.sync)
         return None if self._objects is None else ObjectMembers(self._objects, locator)
 
     def _sharded(self, document: Any) -> Sharded | None:
@@ -298,8 +308,18 @@ class ZarrBackend(Backend):
                 f"{self.describe(locator)} has shape {opened.shape}, {len(out)} rows of {target.shape[1:]} "
                 f"from {first_row} on are recorded"
             )
+        if opened.reader is not None and opened.reader.has_rows:
+            self._check_dtype(locator, opened, target)
+            opened.reader.read_rows(first_row, target)
+            return
         window = [(first_row, first_row + len(out)), *((0, length) for length in opened.shape[1:])]
         self._read(locator, opened, window, target)
+
+    def read_summed(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> int | None:
+        if self._folder is not None and self._opened(locator).array is None:
+            return None  # in parts, in several threads
+        self.read_into(locator, first_row, out)  # zarr is faster with the whole
+        return zlib.crc32(out.reshape(-1).view(np.uint8).data)
 
     def read_selection(self, locator: str, selection: tuple[slice, ...], out: np.ndarray[Any, Any]) -> None:
         opened = self._opened(locator)
@@ -316,22 +336,24 @@ class ZarrBackend(Backend):
     def _read(
         self, locator: str, opened: _Opened, window: list[tuple[int, int]], target: np.ndarray[Any, Any]
     ) -> None:
-        if opened.dtype.newbyteorder("=") != target.dtype.newbyteorder("="):
-            raise DamagedError(
-                f"{self.describe(locator)} has dtype {opened.dtype}, {target.dtype} is recorded"
-            )
+        self._check_dtype(locator, opened, target)
+        if opened.reader is not None and opened.array is None:
+            opened.reader.read_into(window, target)
+            return
         fast = None
         if target.shape == opened.shape and target.nbytes >= FAST_BYTES:
             fast = open_fast(self._store, locator)
-        if fast is None and opened.reader is not None and opened.array is None:
-            opened.reader.read_into(window, target)
-            return
         array = fast or opened.array
         assert array is not None
         if opened.reader is not None and fast is None:
             opened.reader.check_sizes(window)
         self._check_files(locator, array, window)
         _select(array, window, target)
+
+    def _check_dtype(self, locator: str, opened: _Opened, target: np.ndarray[Any, Any]) -> None:
+        if opened.dtype == target.dtype or opened.dtype.newbyteorder("=") == target.dtype.newbyteorder("="):
+            return
+        raise DamagedError(f"{self.describe(locator)} has dtype {opened.dtype}, {target.dtype} is recorded")
 
     def chunk_rows(self, locator: str) -> int:
         opened = self._opened(locator)
@@ -343,6 +365,8 @@ class ZarrBackend(Backend):
     def delete(self, locator: str) -> None:
         with self._lock:
             self._arrays.pop(locator, None)
+        if self._folder is not None:
+            self._files.forget(os.path.join(self._folder, locator))
         # First what is_stored looks for: who is killed in the middle leaves nothing that looks whole.
         if self._folder is not None:
             if os.path.islink(self._folder / locator):
@@ -407,14 +431,16 @@ class ZarrBackend(Backend):
 
     def close(self) -> None:
         self._arrays.clear()
+        self._files.clear()
+        self._decoded.clear()
         self._store.close()
 
     def _opened(self, locator: str) -> _Opened:
-        with self._lock:
-            opened = self._arrays.get(locator)
-            if opened is not None:
+        opened = self._arrays.get(locator)
+        if opened is not None:
+            with contextlib.suppress(KeyError):  # another thread has dropped it since
                 self._arrays.move_to_end(locator)
-                return opened
+            return opened
         reader = self._reader(locator)
         if reader is not None and reader.is_direct:
             opened = _Opened(reader.array.shape, reader.array.dtype, reader)
@@ -436,7 +462,9 @@ class ZarrBackend(Backend):
             array = self._sharded(sealed_document.opened(stored, checked=not self.context.salvaging))
         except ValueError as error:
             raise DamagedError(f"{members.where('zarr.json')} is damaged: {error}") from error
-        return None if array is None else ShardReader(members, array)
+        if array is None:
+            return None
+        return ShardReader(members, array, None if self._folder is None else self._decoded, locator)
 
     def _open_by_zarr(self, locator: str) -> _Opened:
         try:

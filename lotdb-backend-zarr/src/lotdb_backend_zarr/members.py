@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lotdb import DamagedError, ObjectStore, open_part
+from lotdb_backend_zarr.open_files import OpenFile, OpenFiles
 
 __all__ = ["FolderMembers", "Members", "ObjectMembers", "OpenMember"]
 
@@ -21,6 +22,9 @@ _BINARY = getattr(os, "O_BINARY", 0)
 # a window of a shard, no more than that many bytes at once.
 GAP_BYTES = 64 << 10
 JOINED_BYTES = 64 << 20
+# Chunks that follow each other in a local file are read together, up to so many bytes, which stay in the
+# processor's cache until they are decoded.
+PIECE_BYTES = 512 << 10
 # No object of any store is that large; a stranger's index may say so.
 LARGEST_OBJECT = 1 << 60
 
@@ -41,6 +45,11 @@ class OpenMember(ABC):
     @abstractmethod
     def read_end(self, size: int) -> bytes:
         """The last *size* bytes."""
+
+    @property
+    def state(self) -> Any:
+        """What is another one if somebody has written to the file, as far as that is told without reading."""
+        return None
 
 
 class Members(ABC):
@@ -74,15 +83,18 @@ class FolderMembers(Members):
     ----------
     folder
         Of the array.
+    files
+        Those that are open to be read.
     sync
         Called with the descriptor of each finished file.
     """
 
-    def __init__(self, folder: Path, sync: Callable[[int], None] = lambda descriptor: None) -> None:
-        self._folder, self._sync = folder, sync
+    def __init__(self, folder: Path, files: OpenFiles, sync: Callable[[int], None]) -> None:
+        self._folder, self._files, self._sync = folder, files, sync
+        self._prefix = os.path.join(folder, "")
 
     def where(self, name: str) -> str:
-        return os.path.join(self._folder, name)
+        return f"{self._prefix}{name}"
 
     def make(self) -> None:
         os.mkdir(self._folder)
@@ -106,12 +118,7 @@ class FolderMembers(Members):
             os.close(descriptor)
 
     def open(self, name: str) -> OpenMember:
-        path = self._folder / name
-        try:
-            descriptor = open_part(path)
-        except (FileNotFoundError, NotADirectoryError):
-            raise DamagedError(f"{path} is missing") from None
-        return _OpenFile(open(descriptor, "rb", buffering=0), path)
+        return _OpenedFile(self._files(f"{self._prefix}{name}"))
 
     def content(self, name: str) -> bytes:
         if os.path.islink(self._folder):
@@ -123,31 +130,31 @@ class FolderMembers(Members):
             raise DamagedError(f"{self._folder} is missing") from error
 
 
-class _OpenFile(OpenMember):
-    def __init__(self, file: Any, path: Path) -> None:
-        self._file, self._path = file, path
+class _OpenedFile(OpenMember):
+    __slots__ = ("_file",)
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._file.close()
+    def __init__(self, file: OpenFile) -> None:
+        self._file = file
 
-    def read(self, spans: list[tuple[int, int]]) -> Iterator[bytes]:
-        for offset, size in spans:  # one by one: a stranger's index may claim much
-            yield self._read(offset, size)
+    def read(self, spans: list[tuple[int, int]]) -> Iterator[Any]:
+        for group in _joined(spans, 0, PIECE_BYTES):  # one by one: a stranger's index may claim much
+            first = group[0][0]
+            data = self._file.read(first, sum(group[-1]) - first)
+            if len(group) == 1:
+                yield data
+                continue
+            view = memoryview(data)
+            for offset, size in group:
+                yield view[offset - first : offset - first + size]
 
     def read_end(self, size: int) -> bytes:
-        return self._read(self._file.seek(0, 2) - size, size)
+        if size > self._file.size:
+            raise DamagedError(f"{self._file.path} ends too early")
+        return self._file.read(self._file.size - size, size)
 
-    def _read(self, offset: int, size: int) -> bytes:
-        if offset < 0 or offset + size > self._file.seek(0, 2):
-            raise DamagedError(f"{self._path} ends too early")
-        self._file.seek(offset)
-        data: bytes = self._file.read(size)
-        while len(data) < size:  # one call reads at most 2 GiB
-            more = self._file.read(size - len(data))
-            if not more:
-                raise DamagedError(f"{self._path} ends too early")
-            data += more
-        return data
+    @property
+    def state(self) -> Any:
+        return self._file.state
 
 
 class ObjectMembers(Members):
@@ -200,7 +207,7 @@ class _OpenObject(OpenMember):
         self._store, self._key = store, key
 
     def read(self, spans: list[tuple[int, int]]) -> Iterator[bytes]:
-        for group in _joined(spans):
+        for group in _joined(spans, GAP_BYTES, JOINED_BYTES):
             first = group[0][0]
             last = sum(group[-1])
             if last > LARGEST_OBJECT:
@@ -213,13 +220,16 @@ class _OpenObject(OpenMember):
         return bytes(self._store.end_of(self._key, size))
 
 
-def _joined(spans: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """*spans*, in their order, in groups that are asked for as one."""
+def _joined(spans: list[tuple[int, int]], gap: int, most: int) -> Iterator[list[tuple[int, int]]]:
+    """*spans*, in their order, in groups that are read as one.
+
+    Between two of them there are no more than *gap* bytes, and in a group of several no more than *most*.
+    """
     group: list[tuple[int, int]] = []
     for offset, size in spans:
         if group:
             last = sum(group[-1])
-            is_next = 0 <= offset - last <= GAP_BYTES and offset + size - group[0][0] <= JOINED_BYTES
+            is_next = 0 <= offset - last <= gap and offset + size - group[0][0] <= most
             if not is_next:
                 yield group
                 group = []

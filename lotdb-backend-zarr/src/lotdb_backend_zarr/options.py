@@ -19,9 +19,9 @@ from lotdb_backend_zarr.shards import CHUNK_KEYS
 
 __all__ = ["check", "creation", "document", "grid"]
 
-# A window of a second of audio touches one or two chunks of this size, and decoding one takes a
-# fraction of a millisecond.
-CHUNK_BYTES = 512 << 10
+# A window decodes all of the chunks that it touches. Below this size, more time goes into handling chunks
+# than into decoding them, and they compress worse.
+CHUNK_BYTES = 64 << 10
 # Chunks share files (zarr's sharding) of this size: a thousand small captures become a few files.
 SHARD_BYTES = 16 << 20
 
@@ -63,7 +63,7 @@ def grid(
 def chunk_shape(
     options: Mapping[str, Any], dtype: np.dtype[Any], row_shape: tuple[int, ...], rows: int | None
 ) -> tuple[int, ...]:
-    """Shape of a chunk: as given, or whole rows of about 512 KiB."""
+    """Shape of a chunk: as given, or whole rows of about 64 KiB."""
     if "chunks" in options:
         return tuple(options["chunks"])
     row_elements = math.prod(row_shape)

@@ -14,20 +14,33 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from lotdb import DamagedError
 from lotdb_backend_zarr.bounds import check_size
 from lotdb_backend_zarr.chunks import ChunkCodec, checked, chunk_codec, crc32c, stored_dtype
+from lotdb_backend_zarr.decoded import Decoded
 from lotdb_backend_zarr.members import Members, OpenMember
 from lotdb_backend_zarr.sealed_document import sealed
+from lotdb_backend_zarr.side_by_side import side_by_side
 
 __all__ = ["CHUNK_KEYS", "ShardReader", "ShardWriter", "Sharded", "chunk_key", "places"]
 
 # Shards lie beside the metadata: folders for each axis would have to be made and synced as well.
 CHUNK_KEYS: Any = {"name": "default", "separator": "."}
+
+# From so many bytes on, the chunks of a read are decoded in several threads. The core reads what is larger in
+# pieces below that, in threads of its own.
+THREADED_BYTES = 3 << 20
+PIECE_BYTES = 512 << 10
+
+# So many bytes of chunks are compressed at a time, in several threads.
+ENCODED_BYTES = 4 << 20
+
+# Errors that say nothing of what was read.
+NOT_OF_DATA = (MemoryError, AttributeError, ImportError, TypeError)
 
 # In the index, both numbers of a chunk that is not there.
 ABSENT = 2**64 - 1
@@ -132,16 +145,35 @@ class ShardWriter:
         # Chunks beyond the edge of the array stay absent; nobody reads them.
         index = np.full((*_counts(self._array.shards, chunks), 2), ABSENT, "<u8")
         offset = 0
-        for place, chunk in _parts(region, chunks):
-            if chunk.shape != chunks:  # a chunk is stored whole; nobody reads what is beyond the edge
-                filled = np.zeros(chunks, chunk.dtype)
-                filled[tuple(map(slice, chunk.shape))] = chunk
-                chunk = filled
-            size = sum(map(put, self._encode(chunk)))
+        for place, encoded in self._encoded(list(_parts(region, chunks))):
+            size = sum(map(put, encoded))
             index[place] = offset, size
             offset += size
         put(index)
         put(crc32c(index.reshape(-1).view(np.uint8)))
+
+    def _encoded(self, parts: list[tuple[tuple[int, ...], Any]]) -> Iterator[tuple[tuple[int, ...], Any]]:
+        """The place of each of *parts*, and what is stored of it; some at a time, in several threads."""
+        size = math.prod(self._array.chunks) * self._array.dtype.itemsize
+        batch = max(1, ENCODED_BYTES // size)
+        for first in range(0, len(parts), batch):
+            some = parts[first : first + batch]
+            encoded: list[Any] = [None] * len(some)
+
+            def encode(number: int, some: list[Any] = some, encoded: list[Any] = encoded) -> None:
+                encoded[number] = self._encode(self._filled(some[number][1]))
+
+            side_by_side(encode, len(some))
+            yield from ((place, each) for (place, _), each in zip(some, encoded, strict=True))
+
+    def _filled(self, chunk: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """A chunk that is at the edge filled up: it is stored whole; nobody reads what is beyond the edge."""
+        chunks = self._array.chunks
+        if chunk.shape == chunks:
+            return chunk
+        filled = np.zeros(chunks, chunk.dtype)
+        filled[tuple(map(slice, chunk.shape))] = chunk
+        return filled
 
 
 class ShardReader:
@@ -153,11 +185,22 @@ class ShardReader:
         Where the files of the array are.
     array
         What it is, by its metadata.
+    decoded
+        Where chunks are held of which a part was wanted; None for files that take long to ask for.
+    name
+        By which those of this array are known there.
     """
 
-    def __init__(self, members: Members, array: Sharded) -> None:
+    def __init__(
+        self, members: Members, array: Sharded, decoded: Decoded | None = None, name: str = ""
+    ) -> None:
         self._members, self.array = members, array
-        self._indexes: dict[tuple[int, ...], np.ndarray[Any, Any]] = {}
+        self._decoded, self._name = decoded, name
+        # By the place of a shard: its index, and the state of the file that it was read from.
+        self._indexes: dict[tuple[int, ...], tuple[Any, np.ndarray[Any, Any]]] = {}
+        self._others = (0,) * (len(array.shape) - 1)
+        #: Whether chunks are whole rows, as :meth:`read_rows` reads them.
+        self.has_rows = self.is_direct and array.chunks[1:] == array.shards[1:] == array.shape[1:]
 
     @property
     def is_direct(self) -> bool:
@@ -174,27 +217,96 @@ class ShardReader:
         for place, shard, of_window in _overlaps(window, self.array.shards):
             self._read_shard(place, shard, out[of_window])
 
+    def read_rows(self, first: int, out: np.ndarray[Any, Any]) -> None:
+        """Fill *out* with the rows from *first* on: what :meth:`read_into` does, where chunks are rows."""
+        step = self.array.shards[0]
+        number, low = divmod(first, step)
+        if low + len(out) <= step:  # as nearly all windows
+            self._read_rows(number, low, out)
+            return
+        done = 0
+        while done < len(out):
+            rows = out[done : done + step - low]
+            self._read_rows(number, low, rows)
+            done += len(rows)
+            number, low = number + 1, 0
+
+    def _read_rows(self, number: int, low: int, out: np.ndarray[Any, Any]) -> None:
+        """Fill *out* with the rows of shard *number* from its row *low* on."""
+        array, decoded = self.array, self._decoded
+        place = (number, *self._others)
+        member = self._members.open(chunk_key(place))
+        state = member.state
+        index = self._index(place, member).reshape(-1)
+        step, high = array.chunks[0], low + len(out)
+        wanted = []
+        for chunk in range(low // step, -(-high // step)):
+            begin = chunk * step
+            first, last = max(low, begin), min(high, begin + step)
+            rows = out[first - low : last - low]
+            name = None
+            if last - first < step and decoded is not None:
+                name = self._name, state, number, chunk
+                known = decoded.get(name)
+                if known is not None:
+                    rows[...] = known[first - begin : last - begin]
+                    continue
+            span = index.item(2 * chunk), index.item(2 * chunk + 1)
+            wanted.append((chunk, span, slice(first - begin, last - begin), rows, name))
+        if not wanted:
+            return
+        row_bytes = out.nbytes // len(out)
+        if decoded is None or len(wanted) * step * row_bytes < THREADED_BYTES:
+            self._decode_rows(place, member, wanted)
+            return
+        each = max(1, PIECE_BYTES // (step * row_bytes))
+        pieces = [wanted[start : start + each] for start in range(0, len(wanted), each)]
+        side_by_side(lambda piece: self._decode_rows(place, member, pieces[piece]), len(pieces))
+
+    def _decode_rows(self, place: tuple[int, ...], member: OpenMember, wanted: list[Any]) -> None:
+        """Fill what is *wanted* of chunks: number, span in the file, rows, where they go, and its name."""
+        decode = cast(ChunkCodec, self.array.codec).decode_into
+        for chunk, (offset, _), _, _, _ in wanted:
+            if offset == ABSENT:
+                raise self._is_missing(place, (chunk, *self._others))
+        stored = member.read([span for _, span, _, _, _ in wanted])
+        for (chunk, _, of_chunk, rows, name), content in zip(wanted, stored, strict=True):
+            try:
+                if len(rows) == self.array.chunks[0]:  # all of it
+                    decode(content, rows)
+                    continue
+                whole = np.empty(self.array.chunks, self.array.dtype)
+                decode(content, whole)
+            except NOT_OF_DATA:
+                raise
+            except Exception as error:
+                path = self._members.where(chunk_key(place))
+                raise _damaged(f"chunk {(chunk, *self._others)} of {path}", error) from error
+            rows[...] = whole[of_chunk]
+            if name is not None:
+                cast(Decoded, self._decoded).put(name, whole)
+
     def _read_shard(
         self, place: tuple[int, ...], window: list[tuple[int, int]], out: np.ndarray[Any, Any] | None
     ) -> None:
-        key = chunk_key(place)
-        path = self._members.where(key)
-        with self._members.open(key) as member:
-            index = self._indexes.get(place)
-            if index is None:
-                index = self._indexes[place] = self._read_index(member, path)
-            parts = list(_overlaps(window, self.array.chunks))
-            spans = [(int(index[each][0]), int(index[each][1])) for each, _, _ in parts]
-            for (chunk_place, _, _), (offset, _) in zip(parts, spans, strict=True):
-                if offset == ABSENT:
-                    raise DamagedError(f"chunk {chunk_place} of {path} is missing")
-            stored = member.read(spans)
-            for (chunk_place, part, of_window), content in zip(parts, stored, strict=True):
-                with _damage(f"chunk {chunk_place} of {path}"):
-                    if out is None:
-                        self._check_size(content)
-                    else:
-                        self._decode(content, part, out[of_window])
+        path = self._members.where(chunk_key(place))
+        member = self._members.open(chunk_key(place))
+        index = self._index(place, member)
+        parts = list(_overlaps(window, self.array.chunks))
+        spans = [(int(index[each][0]), int(index[each][1])) for each, _, _ in parts]
+        for (chunk_place, _, _), (offset, _) in zip(parts, spans, strict=True):
+            if offset == ABSENT:
+                raise self._is_missing(place, chunk_place)
+        stored = member.read(spans)
+        for (chunk_place, part, of_window), content in zip(parts, stored, strict=True):
+            with _damage(f"chunk {chunk_place} of {path}"):
+                if out is None:
+                    self._check_size(content)
+                else:
+                    self._decode(content, part, out[of_window])
+
+    def _is_missing(self, place: tuple[int, ...], chunk_place: tuple[int, ...]) -> DamagedError:
+        return DamagedError(f"chunk {chunk_place} of {self._members.where(chunk_key(place))} is missing")
 
     def _check_size(self, stored: bytes) -> None:
         limit = math.prod(self.array.chunks) * self.array.dtype.itemsize
@@ -211,11 +323,22 @@ class ShardReader:
         array.codec.decode_into(stored, chunk)
         out[...] = chunk[tuple(slice(*edges) for edges in part)]
 
-    def _read_index(self, member: OpenMember, path: str) -> np.ndarray[Any, Any]:
+    def _index(self, place: tuple[int, ...], member: OpenMember) -> np.ndarray[Any, Any]:
+        """Where the chunks of a shard are, and how many bytes each has."""
+        known = self._indexes.get(place)
+        if known is None or known[0] != member.state:
+            known = self._indexes[place] = member.state, self._read_index(place, member)
+        return known[1]
+
+    def _read_index(self, place: tuple[int, ...], member: OpenMember) -> np.ndarray[Any, Any]:
         counts = _counts(self.array.shards, self.array.chunks)
         stored = member.read_end(16 * math.prod(counts) + 4)
-        with _damage(f"the index of {path}"):
+        with _damage(f"the index of {self._members.where(chunk_key(place))}"):
             return checked(stored).view("<u8").reshape(*counts, 2)
+
+
+def _damaged(what: str, error: Exception) -> DamagedError:
+    return DamagedError(f"{what} is damaged: {error}")  # each codec has errors of its own
 
 
 @contextmanager
@@ -223,10 +346,10 @@ def _damage(what: str) -> Iterator[None]:
     """Says what it is that a codec cannot decode."""
     try:
         yield
-    except (MemoryError, AttributeError, ImportError, TypeError):  # not what was read is wrong
+    except NOT_OF_DATA:
         raise
-    except Exception as error:  # each codec has errors of its own
-        raise DamagedError(f"{what} is damaged: {error}") from error
+    except Exception as error:
+        raise _damaged(what, error) from error
 
 
 def _counts(shards: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:

@@ -36,6 +36,14 @@ Each error is a :class:`LotdbError`, and also the builtin error that fits::
     │   ├── PluginError                RuntimeError  installed, but it failed
     │   ├── IngestError                ValueError    a file that cannot be ingested
     │   └── ExportError                ValueError    a payload that cannot be written to a file
+    ├── look at the step that the message names, and its node
+    │   └── StepError                  RuntimeError
+    │       ├── InvalidStepError       ValueError, TypeError  what no step can be made of, or called with
+    │       ├── StepFailedError        its function failed; the cause is chained
+    │       ├── StepResultError        TypeError     it returned what cannot be stored
+    │       ├── StepAccessError        it changed the tree, or read when it had ended
+    │       ├── StaleResultError       ReadOnlyError  a result that is stale or missing cannot be computed
+    │       └── NotAResultError        LookupError   a node that no step has made
     ├── open, reopen or wait
     │   ├── ClosedError                RuntimeError  the connection or the database is closed
     │   ├── WrongThreadError           RuntimeError  a connection used outside its thread or process
@@ -58,7 +66,7 @@ from __future__ import annotations
 import errno
 import os
 import reprlib
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from transaction.interfaces import TransientError
 from ZODB import POSException
@@ -66,6 +74,7 @@ from ZODB import POSException
 __all__ = [
     "AttributeNotFoundError",
     "ClosedError",
+    "CodeChangedWarning",
     "CommitInDoubtError",
     "ConflictError",
     "DamagedError",
@@ -85,6 +94,7 @@ __all__ = [
     "InvalidMoveError",
     "InvalidOptionError",
     "InvalidRangeError",
+    "InvalidStepError",
     "ListenerWarning",
     "LotdbError",
     "MissingPluginError",
@@ -93,6 +103,7 @@ __all__ = [
     "NoAxisError",
     "NodeExistsError",
     "NodeNotFoundError",
+    "NotAResultError",
     "PayloadExistsError",
     "PayloadNotFoundError",
     "PluginError",
@@ -100,6 +111,11 @@ __all__ = [
     "RenamedArgumentError",
     "RenamedError",
     "StaleNodeError",
+    "StaleResultError",
+    "StepAccessError",
+    "StepError",
+    "StepFailedError",
+    "StepResultError",
     "UnavailableError",
     "UnsafeRecordError",
     "UnsupportedValueError",
@@ -121,6 +137,10 @@ class LotdbError(Exception):
 
 class ListenerWarning(RuntimeWarning):
     """A listener failed when it was told of a commit, which stands."""
+
+
+class CodeChangedWarning(UserWarning):
+    """A result was made by other code than the step has now, and is used all the same, as was asked for."""
 
 
 # -- it does not exist ------------------------------------------------------------------------------
@@ -251,6 +271,49 @@ class ExportError(LotdbError, ValueError):
     """A payload cannot be written to a file: the file exists, or its format would lose something."""
 
 
+# -- steps ----------------------------------------------------------------------------------------
+
+
+class StepError(LotdbError, RuntimeError):
+    """A step cannot be computed at a node; base of those that say why.
+
+    Attributes
+    ----------
+    step : str
+        Name of the step.
+    node : str
+        Path of the node; "" for the root, and if it concerns no node.
+    """
+
+    step = ""
+    node = ""
+
+    def of(self, step: str, node: str) -> Self:
+        """The error itself, with what it is about."""
+        self.step, self.node = step, node
+        return self
+
+
+class InvalidStepError(StepError, ValueError, TypeError):
+    """What no step can be made of, or what a step cannot be called with."""
+
+
+class StepFailedError(StepError):
+    """The function of a step raised; what it raised is the cause."""
+
+
+class StepResultError(StepError, TypeError):
+    """A step returned what cannot be stored."""
+
+
+class StepAccessError(StepError):
+    """A step changed the tree outside of its result, or reads when it has ended."""
+
+
+class NotAResultError(StepError, LookupError):
+    """No step has made the node."""
+
+
 # -- open, reopen or wait -------------------------------------------------------------------------
 
 
@@ -264,6 +327,10 @@ class WrongThreadError(LotdbError, RuntimeError):
 
 class ReadOnlyError(LotdbError, PermissionError):
     """A change to a database that was opened read-only."""
+
+
+class StaleResultError(StepError, ReadOnlyError):
+    """A result is stale or missing, and cannot be computed here."""
 
 
 class DatabaseBusyError(LotdbError, BlockingIOError):

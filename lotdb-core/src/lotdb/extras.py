@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
+import sys
 from typing import Any
 
 from lotdb.errors import MissingPluginError
@@ -28,8 +31,67 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
         ) from error
 
 
+def may_have_plugins(group: str) -> bool:
+    """Whether anything that is installed may have entry points of *group*.
+
+    importlib_metadata answers that, too, and says which. Importing it, and having it look at each
+    distribution, takes ten times as long, and most programs have no plugins but backends.
+    """
+    if any(map(_finds_elsewhere, sys.meta_path)):
+        return True
+    wanted = group.encode()
+    try:
+        for folder in sys.path:
+            for path in _distributions(folder or "."):
+                if wanted in _content(f"{path}{os.sep}entry_points.txt"):
+                    return True
+    except (OSError, ValueError):  # importlib_metadata knows better, or says what is wrong
+        return True
+    return False
+
+
+# What finds distributions in the folders of the path.
+_KNOWN_FINDERS = ("importlib_metadata", "_frozen_importlib_external")
+
+
+def _finds_elsewhere(finder: Any) -> bool:
+    kind = finder if isinstance(finder, type) else type(finder)
+    return hasattr(finder, "find_distributions") and kind.__module__ not in _KNOWN_FINDERS
+
+
+def _distributions(folder: str) -> list[str]:
+    """The folders in *folder* that describe distributions; OSError if it is none, such as an archive."""
+    if folder.lower().endswith(".egg"):
+        return [f"{folder}{os.sep}EGG-INFO"]
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    # Their names end with .dist-info or .egg-info.
+    return [f"{folder}{os.sep}{name}" for name in names if name[-5:].lower() == "-info"]
+
+
+def _content(path: str) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return b""
+        raise
+    try:
+        parts = []
+        while part := os.read(descriptor, 1 << 20):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
 # Of our own packages, those that have a format which not every install of lotdb-ingest has.
-_PACKAGES = {"h5": '"lotdb-ingest[hdf5]"', "hdf5": '"lotdb-ingest[hdf5]"', "zarr": "lotdb-backend-zarr"}
+_PACKAGES = {
+    **dict.fromkeys(("h5", "hdf5", "hdf", "he5"), '"lotdb-ingest[hdf5]"'),
+    "zarr": "lotdb-backend-zarr",
+}
 
 
 def package_of(format: str) -> str | None:

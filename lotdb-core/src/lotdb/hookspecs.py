@@ -101,6 +101,15 @@ class IngesterSpec:
         it. An option of the user at which the plugin did not look is an error as well.
         """
 
+    @hookspec
+    def lotdb_get_ingest_formats(self) -> Iterable[str] | None:
+        """Names of the formats that the plugin reads.
+
+        They are in the message about a format that nobody reads. If the user names a format, a plugin with
+        this hook is asked for its own formats only. A plugin that reads any file needs it: without it, the
+        plugin would also read what somebody has named by mistake.
+        """
+
     @hookspec(firstresult=True)
     def lotdb_identify_file(self, source: SourceFile) -> str | None:
         """The name of the format, if *source* begins with its signature; None for other formats.

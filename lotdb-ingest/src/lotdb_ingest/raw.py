@@ -11,7 +11,7 @@ from lotdb import Blocks, Ingested, Payload, SourceFile, TargetFile
 from lotdb.hookspecs import hookimpl
 from lotdb_ingest import text
 from lotdb_ingest.npy.format import write_elements
-from lotdb_ingest.unread import hint
+from lotdb_ingest.unread import MEANT, hint
 
 PIECE = 4 << 20
 
@@ -24,6 +24,12 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
     about = {} if (said := hint(source)) is None else {"hint": said}
     format = source.format or "raw"
     return Ingested(data, format=format, content_type="application/octet-stream", metadata=about)
+
+
+@hookimpl
+def lotdb_get_ingest_formats() -> list[str]:
+    """The names for plain bytes. A file is kept under another name only if nobody has named a format."""
+    return sorted(MEANT)
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lotdb import SourceFile
 from lotdb_ingest.marks import content_is
 
-__all__ = ["hint"]
+__all__ = ["MEANT", "hint"]
 
 # Suffixes of files that are meant to be stored as bytes.
 MEANT = frozenset({"raw", "bin", "dat"})

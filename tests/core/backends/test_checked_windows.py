@@ -36,6 +36,7 @@ def alter(path, place):
 # -- what is altered is noticed ----------------------------------------------------------------------
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("backend", ["blob", "zarr", RawBackend])
 @pytest.mark.parametrize("rows", [2_000, 20_000, 200_000])  # with others in a file, of many blocks, of a lot
 def test_an_altered_window_is_an_error_and_never_data(tmp_path, backend, rows):
@@ -270,6 +271,7 @@ EXPECTED = (
 )
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("concurrent_reads", [1, 8])
 @pytest.mark.parametrize("row_bytes", [3, 4096, 50_000])
 def test_windows_of_any_size_are_right_and_checked_whatever_was_read_before(

@@ -15,6 +15,7 @@ fresh, opened = raw_backend["fresh"], raw_backend["opened"]
 ROWS = 48 << 20
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("backend", ["blob", fresh(concurrent_reads=1), fresh()])
 @pytest.mark.parametrize("first", [4, 5])  # at a multiple of four bytes, and of one
 def test_wherever_a_large_window_begins_it_takes_its_own_memory_only(tmp_path, backend, first):

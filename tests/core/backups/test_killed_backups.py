@@ -158,6 +158,7 @@ def test_a_restore_that_is_killed_leaves_no_folder_and_the_next_one_is_right(fol
         shutil.rmtree(target)
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_disk_that_fails_at_any_write_or_sync_leaves_the_backup_before(

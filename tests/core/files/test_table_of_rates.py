@@ -96,6 +96,7 @@ def expected(name, asked, default):
     return {payload: {D: default, A: asked}.get(rate, rate) for payload, rate in answer.items()}
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("default", [None, 8000, 30])
 @pytest.mark.parametrize("asked", [None, 40])
 @pytest.mark.parametrize("name", NAMES)
@@ -110,6 +111,7 @@ def test_the_rates_of_a_file(folder, name, asked, default):
         assert rates(node) == wanted
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("default", [None, 8000, 30])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mapping_names_one_payload_and_leaves_the_others(folder, name, default):

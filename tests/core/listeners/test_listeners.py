@@ -399,6 +399,7 @@ STEPS = {
 }
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("where", ["database", "memory"])
 @pytest.mark.parametrize(
     ("kind", "number"), [(kind, number) for kind, those in STEPS.items() for number in range(len(those))]

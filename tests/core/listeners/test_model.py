@@ -32,6 +32,8 @@ VALUES = st.one_of(st.integers(0, 3), st.just("large" * 30), st.lists(st.integer
 def small_limits(monkeypatch):
     """Limits so low that small trees cross them: records split, and leaves get records of their own."""
     monkeypatch.setattr(Children, "max_leaf_size", 4)
+    monkeypatch.setattr(Children, "max_internal_size", 4)
+    monkeypatch.setattr("lotdb.records.patchwork.MOST_COPIED", 1)
     monkeypatch.setattr("lotdb.tree.handle.BOX_BYTES", 100)
 
 

@@ -1,6 +1,6 @@
 """The commits that ``history`` lists: their order, times and notes, and those that changed a node."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 
 import numpy as np
@@ -191,3 +191,16 @@ def test_times_that_stand_still_or_go_back_keep_the_order(db, monkeypatch):
     assert all(one.time >= other.time for one, other in pairwise(found))
     with db.at(found[0].time) as root:
         assert root["a"].attrs["number"] == 4
+
+
+@pytest.mark.parametrize("hours", [-14, 0, 14])
+def test_times_at_the_ends_of_the_calendar_are_before_and_after_all(db, hours):
+    zone = timezone(timedelta(hours=hours))
+    last = commit(db, 1)
+    first, end = datetime.min.replace(tzinfo=zone), datetime.max.replace(tzinfo=zone)
+    assert [each.id for each in db.history(since=first, until=end, limit=1)] == [last]
+    assert not [*db.history(since=end), *db.history(until=first)]
+    with db.at(end) as root:
+        assert root["a"].attrs["number"] == 1
+    with pytest.raises(MomentNotFoundError), db.at(first):
+        pass

@@ -27,6 +27,7 @@ def seen(db, ids):
     return there
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("backend", ["blob", "zarr"])
 @pytest.mark.parametrize("how", ["commit", "id", "tag", "time"])
 def test_what_is_not_older_than_what_is_kept_stays(db, backend, how):

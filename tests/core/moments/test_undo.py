@@ -96,6 +96,7 @@ LATER = {
 }
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("what", LATER)
 @pytest.mark.parametrize("committed", [True, False])
 def test_what_was_changed_later_is_a_conflict_that_names_the_node(db, before, what, committed):

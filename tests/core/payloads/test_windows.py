@@ -50,6 +50,7 @@ def test_float_noise_takes_no_row_too_many(node):
     assert len(node.read_seconds(0, 0.07)) == 7
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("rate", [7, 44.1, 64, 1000 / 3])
 @pytest.mark.parametrize("step", [0.1, 0.07, 1 / 3])
 def test_consecutive_windows_in_seconds_partition_the_rows(node, rate, step):

@@ -10,6 +10,7 @@ from lotdb.errors import UnsupportedValueError
 from lotdb.values.values import decode, encode
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 1), (2, 3)], ids=str)
 def test_an_array_comes_back_with_its_dtype_and_shape(dtype, shape):

@@ -5,6 +5,7 @@ import pytest
 from lotdb import ExportError, InvalidOptionError
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("mark", [";", "\t", "|", ",", " "])
 @pytest.mark.parametrize("first", ["sep={}", '"sep={}"', "SEP={}", "\ufeffsep={}", "sep={0}{0}{0}"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

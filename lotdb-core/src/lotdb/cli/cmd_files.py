@@ -80,6 +80,7 @@ def ingest_command(
     Files that are stored already and have not changed are skipped: an interrupted run goes on where it was.
     """
     if pattern is None and _is_export(folder):
+        _refuse_options_of_files(folder)
         with changing(database, name, settings, timeout=timeout, create=True) as (_, root):
             node = root.get_node_path(at.strip("/")) if at and at.strip("/") else root
             with progress("ingesting") as advance:
@@ -190,6 +191,35 @@ def _option(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+# What is said about single files means nothing for a node that comes in as it was.
+_OF_FILES = {
+    "to",
+    "data_attribute",
+    "all_fields",
+    "fields",
+    "sidecar",
+    "samplerate_hz",
+    "format_",
+    "batch_size",
+    "always_hash",
+    "again",
+    "replace",
+    "stop_on_error",
+}
+
+
+def _refuse_options_of_files(source: str) -> None:
+    ctx = click.get_current_context()
+    for option in ctx.command.params:
+        given = ctx.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
+        if option.name in _OF_FILES and given:
+            raise click.UsageError(
+                f"{source!r} comes in as a whole node, and {option.opts[0]} is for the files of a folder; "
+                "leave it out, or add a PATTERN",
+                ctx,
+            )
 
 
 def _is_database(folder: str) -> bool:

@@ -16,6 +16,7 @@ from ZODB.POSException import POSError
 
 from lotdb.errors import LotdbError
 from lotdb.records import Children
+from lotdb.records.children import child_items
 from lotdb.records.entries import own_of
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.reader import AHEAD_BYTES, FETCHED_BYTES
@@ -92,7 +93,7 @@ def _of_siblings(node: Handle, name: str) -> Iterator[Any]:
     container = node._container
     if type(container) is not Children:
         return
-    for entry in islice(container.values(min=node._key, excludemin=True), _NODES):
+    for _, entry in islice(child_items(container, node._key), _NODES):
         own = own_of(entry)
         if name in own[0] and is_payload(own[own[0].index(name) + 1]):
             yield own[own[0].index(name) + 1]

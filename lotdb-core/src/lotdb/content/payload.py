@@ -30,7 +30,7 @@ from lotdb.errors import (
 from lotdb.ranges import Number, Unit
 from lotdb.renamed import PAYLOAD, hide
 from lotdb.segments.payload_record import PayloadRecord
-from lotdb.segments.reader import Wanted, read_ahead
+from lotdb.segments.reader import DOUBTED_BYTES, Wanted, read_ahead
 from lotdb.values import values
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def interop(module: str) -> Any:
 # Of rows of which only a part is wanted, so many bytes are in memory at a time.
 _SELECTED_BYTES = 4 << 20
 
-# How many records of payloads a tree keeps decoded.
-DECODED = 256
+# How many records of payloads a tree keeps decoded; each takes about a kilobyte.
+DECODED = 8192
 
 
 def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRecord:
@@ -252,7 +252,12 @@ class Payload:
         DamagedError
             If the stored bytes are missing or altered.
         """
-        kind = self._record.kind
+        record = self._record
+        kind = record.kind
+        # Most windows have this form.
+        is_plain = kind == "array" and type(start) is int and type(stop) is int and unit == "samples"
+        if is_plain and record.shape and 0 <= start <= stop <= record.shape[0]:  # type: ignore[operator]
+            return self._read_rows(start, stop)  # type: ignore[arg-type]
         if kind == "text":
             self._window(None, None, unit)
             if start is not None or stop is not None:
@@ -563,6 +568,12 @@ class Payload:
     def __getitem__(self, index: SupportsIndex | tuple[Any, ...] | np.ndarray[Any, Any]) -> Any: ...
 
     def __getitem__(self, index: Any) -> Any:
+        # Most windows have this form.
+        record = self._record
+        if type(index) is slice and index.step is None and record.kind == "array" and record.shape:
+            start, stop = index.start, index.stop
+            if type(start) is int and type(stop) is int and 0 <= start <= stop <= record.shape[0]:
+                return self._read_rows(start, stop)
         try:
             return self._index(index)
         except (IndexError, ValueError, TypeError) as error:
@@ -649,11 +660,16 @@ class Payload:
         tree, record = self._tree, self._record
         tree.check()
         stage, layout, segments = tree.stage, record.layout, record.segments
+        rows = last - first
         try:
-            if last - first == record.rows and stage.reads_at_once(layout, segments):
+            if rows == record.rows and stage.reads_at_once(layout, segments):
                 ahead.look(self._node, self.name, record)
-            out = stage.room_for(layout, segments, first, max(last - first, 0))
-            if out.nbytes:
+            # Most windows need no other look whether their rows can be there.
+            if len(segments) == 1 and 0 < rows < segments[0].rows and rows * layout.row_bytes < DOUBTED_BYTES:
+                out = np.empty((rows, *layout.row_shape), layout.dtype)
+            else:
+                out = stage.room_for(layout, segments, first, max(rows, 0))
+            if rows > 0 and layout.row_bytes:
                 stage.read_into(layout, segments, first, out)
         except _NAMED as error:
             raise self._about(error) from error

@@ -17,8 +17,8 @@ import numpy as np
 from ZODB.utils import u64
 
 from lotdb.errors import DamagedError, FileSystemError, MissingPluginError, is_gone
-from lotdb.records import Bucket, Children, Entry
-from lotdb.records.children import all_items
+from lotdb.records import Children, Entry
+from lotdb.records.children import all_items, records_of
 from lotdb.records.entries import children_of, guard_of, is_shared, own_of, record_of
 from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord, is_payload
@@ -225,19 +225,6 @@ def locator_number(backend: str, locator: Any) -> int:
         return _number(locator)
     digest = blake2b(f"{backend}/{locator}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") | 1 << 63
-
-
-def records_of(children: Children) -> Iterator[Any]:
-    """The records in which *children* lie."""
-    yield children
-    state: Any = children.__getstate__()
-    if state is None or len(state) == 1:
-        return  # they lie in the record itself
-    for part in state[0][::2]:
-        if type(part) is Bucket:
-            yield part
-        else:
-            yield from records_of(part)
 
 
 def _outside(node: Node, inside: tuple[str] | None) -> Callable[[Note], None]:

@@ -41,6 +41,9 @@ _LONGEST_NOTE = 60_000  # bytes; the header of a transaction has room for 65 535
 _MINUTE = 60_000_000
 _YEAR_0 = 1900
 
+# The greatest one that ZODB has, thousands of years from now.
+_LAST = b"\x7f" + 7 * b"\xff"
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -106,12 +109,15 @@ def tid_of(time: datetime) -> bytes:
         raise InvalidOptionError(
             f"{time!r} has no time zone; use an aware time, such as datetime.now(timezone.utc)"
         )
-    utc = time.astimezone(UTC)
+    try:
+        utc = time.astimezone(UTC)
+    except OverflowError:  # some hours beside the calendar
+        return bytes(8) if time.year < _YEAR_0 else _LAST
     if utc.year < _YEAR_0:
         return bytes(8)
     minutes = (((utc.year - _YEAR_0) * 12 + utc.month - 1) * 31 + utc.day - 1) * 24 + utc.hour
     part = -(-(utc.second * 1_000_000 + utc.microsecond + 1 << 32) // _MINUTE) - 1
-    return (minutes * 60 + utc.minute).to_bytes(4, "big") + part.to_bytes(4, "big")
+    return min((minutes * 60 + utc.minute << 32) + part, int.from_bytes(_LAST, "big")).to_bytes(8, "big")
 
 
 def id_of(text: str) -> bytes | None:
@@ -166,6 +172,8 @@ def commits(database: Opened, limit: Any, since: Any, until: Any) -> Iterator[tu
 
 def _first_id(database: Opened, since: Any) -> bytes:
     if isinstance(since, datetime):
+        if since == datetime.min.replace(tzinfo=since.tzinfo):
+            return tid_of(since)
         before = tid_of(since - timedelta(microseconds=1))
         return (int.from_bytes(before, "big") + 1).to_bytes(8, "big")
     return bytes.fromhex(find_commit(database, since).id)

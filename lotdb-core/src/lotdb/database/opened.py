@@ -116,6 +116,13 @@ class Opened:
     def _register(self, connection: Connected) -> None:
         """Add a connection that is about to be opened."""
         self._connections[id(connection)] = connection
+        opened = self.__dict__.setdefault("_opened", {})
+        opened[threading.get_ident()] = opened.get(threading.get_ident(), 0) + 1
+
+    def _opened_here(self) -> int:
+        """How many connections this thread has opened so far."""
+        opened: dict[int, int] = self.__dict__.get("_opened", {})
+        return opened.get(threading.get_ident(), 0)
 
     def _forget(self, connection: Connected) -> None:
         """Remove a connection that could not be opened."""

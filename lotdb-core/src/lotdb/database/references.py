@@ -24,7 +24,7 @@ from lotdb.content import payloads
 from lotdb.content.payload import Payload
 from lotdb.database.opened import NOBODY, Opened
 from lotdb.database.session import Session
-from lotdb.database.shared import Where, installed_but, open_at
+from lotdb.database.shared import Shared, Where, installed_but, open_at, to_write
 from lotdb.errors import (
     NodeNotFoundError,
     StaleNodeError,
@@ -34,7 +34,7 @@ from lotdb.node_api.nodes import BaseNode
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.tree.node import class_for
 
-__all__ = ["refer", "referred_node", "referred_payload"]
+__all__ = ["keys_of", "open_to_write", "refer", "referred_node", "referred_payload"]
 
 
 class Reference(NamedTuple):
@@ -100,6 +100,17 @@ def _rows_of(record: PayloadRecord) -> str:
     rows = [(segment.first, segment.rows, segment.checksum) for segment in record.segments]
     about = record.kind, record.layout.dtype.str, record.shape, rows
     return blake2b(repr(about).encode(), digest_size=8).hexdigest()
+
+
+def keys_of(reference: Any) -> tuple[str, ...]:
+    """The keys from the root down to the node that *reference* is one to."""
+    keys: tuple[str, ...] = reference._about[0].keys
+    return keys
+
+
+def open_to_write(reference: Any) -> Shared:
+    """The database of *reference*, open for writing, once in this process and as long as that lives."""
+    return to_write(Where(*reference._about[0].where))
 
 
 # -- what comes out -------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Bucket, Children, Entry
-from lotdb.records.children import buckets
+from lotdb.records.children import has_one_bucket, records_of
 from lotdb.records.entries import children_of, guard_of
 from lotdb.records.identity import is_same_place
 from lotdb.segments.memory import MemoryBackend
@@ -64,11 +64,12 @@ ROOT_KEY = "root"
 # What the database notes of backends whose form is not of the first version.
 FORMATS_KEY = "formats"
 
-# The name under which the form of the payloads' own records is noted there, if it is not the first. A release
-# that writes another, such as segments with one more part, notes a higher number before it does so, and this
-# one says which, in place of taking what it cannot decode for damage. No backend can have this name.
+# The name under which the form of LOTDB's own records is noted there, if it is not the first. A release that
+# writes another notes a higher number before it does so, and this one says which, in place of taking what it
+# cannot read for damage. No backend can have this name. In the second form, branches with many children may
+# share the records in which these lie.
 OWN = "lotdb"
-PAYLOADS_FORMAT = 1
+RECORDS_FORMAT = 2
 
 # The records that a change of the tree changes. Blobs are left out, because some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
@@ -102,6 +103,10 @@ class ConnectedTree(Tree):
     def belongs_to(self, database: object) -> bool:
         return database is self._session.database
 
+    def share_parts(self) -> bool:
+        self._session.note_records()
+        return True
+
     def check_backend(self, name: str) -> None:
         if name == MemoryBackend.name:
             raise InvalidOptionError(f"backend {name!r} keeps nothing on disk; use another one in a database")
@@ -124,6 +129,9 @@ class ConnectedTree(Tree):
     def commit(self) -> None:
         self._session.commit()
 
+    def connections_opened(self) -> int:
+        return self.database._opened_here()
+
     def has_changes(self) -> bool:
         connection = self._session.connection
         saved = connection._savepoint_storage
@@ -135,15 +143,14 @@ class ConnectedTree(Tree):
             self.depend_on(record)
             return
         self.retire(record)
-        for bucket in buckets(record):
-            self.depend_on(bucket)
+        for part in records_of(record):
+            self.depend_on(part)
 
     def retire(self, children: Children) -> None:
         # Up to 127 children lie in this very record, if there never were more. Of more, it is the root.
         self.depend_on(children)
-        bucket = children._firstbucket
-        if bucket._next is None:
-            self.depend_on(bucket)
+        if has_one_bucket(children):
+            self.depend_on(children._firstbucket)
         own = children[OWN_KEY]
         if type(own) is Box:
             self.depend_on(own)
@@ -305,6 +312,13 @@ class Session:
         formats = check_formats(root.get(FORMATS_KEY))
         if formats.get(backend.name, 1) < backend.format_version:
             root[FORMATS_KEY] = {**formats, backend.name: backend.format_version}
+
+    def note_records(self) -> None:
+        """Note that records of the newest form are about to be written."""
+        root = self.connection.root()
+        formats = check_formats(root.get(FORMATS_KEY))
+        if formats.get(OWN, 1) < RECORDS_FORMAT:
+            root[FORMATS_KEY] = {**formats, OWN: RECORDS_FORMAT}
 
     def _why_refused(self) -> LotdbError:
         """The error that says why the tree cannot be used here and now."""
@@ -546,10 +560,10 @@ def check_formats(stored: Any) -> dict[str, int]:
     """What is noted of the forms that backends have written in; a stranger may have written it."""
     if stored is None:
         return {}
-    if type(stored) is dict and stored.get(OWN, PAYLOADS_FORMAT) != PAYLOADS_FORMAT:
+    if type(stored) is dict and stored.get(OWN, 1) not in range(1, RECORDS_FORMAT + 1):
         raise DatabaseFormatError(
-            f"its payloads have records of version {shown(stored[OWN])}, and this LOTDB reads version "
-            f"{PAYLOADS_FORMAT}; install a newer release of lotdb"
+            f"it has records of version {shown(stored[OWN])}, and this LOTDB reads versions up to "
+            f"{RECORDS_FORMAT}; install a newer release of lotdb"
         )
     is_right = type(stored) is dict and all(type(each) is int for each in stored.values())
     if not is_right or not all(type(name) is str for name in stored):

@@ -21,7 +21,7 @@ from lotdb.node_api.nodes import BaseNode
 from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.storage.waiting import LimitedLock
 
-__all__ = ["Where", "installed_but", "open_at"]
+__all__ = ["Shared", "Where", "installed_but", "open_at", "to_write"]
 
 #: A database that nothing has used for so many seconds is closed.
 IDLE_S = 60.0
@@ -47,13 +47,13 @@ def installed_but(off: tuple[str, ...]) -> Plugins:
 
 
 class Shared(LOTDB):
-    """A database that all threads of the process read from, each through connections of its own."""
+    """A database that all threads of the process use, each through connections of its own."""
 
-    def __init__(self, where: Where) -> None:
+    def __init__(self, where: Where, *, read_only: bool = True) -> None:
         super().__init__(
             where.path,
             where.name,
-            read_only=True,
+            read_only=read_only,
             payloads=where.payloads,
             backends={name: dict(config) for name, config in where.backends},
             plugins=installed_but(where.off),
@@ -83,6 +83,7 @@ _open: WeakValueDictionary[Where, Shared] = WeakValueDictionary()
 # What keeps them open though nobody has a node of them, and when they were asked for last.
 _warm: OrderedDict[Where, tuple[Shared, float]] = OrderedDict()
 _timer: threading.Timer | None = None
+_written: dict[Where, Shared] = {}
 
 
 def open_at(where: Where) -> Shared:
@@ -102,6 +103,15 @@ def open_at(where: Where) -> Shared:
         while len(_warm) > WARM_DATABASES:
             _warm.popitem(last=False)
         _look_again()
+    return database
+
+
+def to_write(where: Where) -> Shared:
+    """The database at *where*, open for writing; any thread may ask."""
+    with _turn:
+        database = _written.get(where)
+        if database is None or database.closed:
+            database = _written[where] = Shared(where, read_only=False)
     return database
 
 
@@ -128,7 +138,7 @@ def _drop_idle() -> None:
 
 
 def _close_all() -> None:
-    for database in list(_open.values()):
+    for database in [*_open.values(), *_written.values()]:
         with contextlib.suppress(Exception):  # another thread is in the middle of something
             database.close()
 
@@ -139,6 +149,7 @@ def _forget_in_child() -> None:
     _turn = LimitedLock("another thread to open a database")
     _timer = None
     _warm.clear()
+    _written.clear()
 
 
 atexit.register(_close_all)

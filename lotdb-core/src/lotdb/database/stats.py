@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from ZODB.utils import u64
 
-from lotdb.content.usage import Counts, Walk, locator_number, records_of
+from lotdb.content.usage import Counts, Walk, locator_number
 from lotdb.database.commits import TAGS_KEY
 from lotdb.database.opened import Opened
 from lotdb.interfaces.backend import is_locator, iter_locators
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import Children
+from lotdb.records.children import records_of
 
 __all__ = ["Stats", "parts_of", "stats"]
 

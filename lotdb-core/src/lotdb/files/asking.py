@@ -44,6 +44,7 @@ __all__ = [
     "about_beside",
     "about_source",
     "ask",
+    "check_named",
     "measured",
     "notes_of",
     "open_source",
@@ -157,10 +158,11 @@ def notes_of(about: os.stat_result) -> dict[str, Any]:
     return notes
 
 
-def ask(source: SourceFile, plugins: Loader) -> Answered:
+def ask(source: SourceFile, plugins: Loader, *, is_named: bool = False) -> Answered:
     """Ask the ingesters for the contents of *source*; the first one that reads it answers.
 
-    The rows of ``Blocks`` are read later, when they are written.
+    The rows of ``Blocks`` are read later, when they are written. If the user has named the format
+    (*is_named*), an ingester that says which formats it reads is asked for no others.
 
     Raises
     ------
@@ -171,8 +173,8 @@ def ask(source: SourceFile, plugins: Loader) -> Answered:
     claimed = None
     if source.format == "auto":
         claimed, format = identify(source, plugins)
-        source = _as_format(source, format or _suffix(source.path))
-    plugin, answer = _answer(source, plugins, claimed)
+        source, is_named = _as_format(source, format or _suffix(source.path)), False
+    plugin, answer = _answer(source, plugins, claimed, is_named)
     with _named(source, plugin):
         meter = _Meter(source)
         parts = [
@@ -199,11 +201,45 @@ def ask(source: SourceFile, plugins: Loader) -> Answered:
     return Answered(plugin, parts, check_options, count)
 
 
-def _answer(source: SourceFile, plugins: Loader, claimed: str | None) -> tuple[str, Any]:
+def check_named(format: str | None, plugins: Loader) -> None:
+    """Raise ``InvalidOptionError`` if no ingester reads the *format* that the user has named.
+
+    It passes if one of them does not say which formats it reads.
+    """
+    if not format or not isinstance(format, str) or format.lower() == "auto":
+        return
+    said, format = plugins.ingest_formats(), format.lower()
+    asked = [plugin for plugin, _ in plugins.ingesters("lotdb_ingest_file")]
+    if asked and not any(plugin not in said or format in said[plugin] for plugin in asked):
+        raise InvalidOptionError(f"format is {format!r}, {_nobody_reads(format, plugins)}")
+
+
+def _nobody_reads(format: str, plugins: Loader) -> str:
+    """Goes on after a *format* that the user has named."""
+    if off := _switched_off(plugins):
+        return f"which no ingester reads{off}"
+    text = "which no installed ingester reads"
+    if known := sorted(set().union(*plugins.ingest_formats().values())):
+        text += f" (there are: {', '.join(known)})"
+    if package := package_of(format):
+        return f"{text}; install one with: pip install {package}"
+    return f"{text}; format='raw' keeps the bytes of a file"
+
+
+def _switched_off(plugins: Loader) -> str:
+    names = ", ".join(map(repr, plugins.switched_off(INGESTER)))
+    advice = "to use one, take its name out of plugins_off= or LOTDB_PLUGINS_OFF"
+    return f", and some are switched off: {names}; {advice}" if names else ""
+
+
+def _answer(source: SourceFile, plugins: Loader, claimed: str | None, is_named: bool) -> tuple[str, Any]:
     """The name of the plugin that reads *source*, and what it returns."""
     identifying = dict(plugins.ingesters("lotdb_identify_file"))
+    said = plugins.ingest_formats() if is_named else {}
     passed: list[str] = []
     for plugin, function in plugins.ingesters("lotdb_ingest_file"):
+        if source.format not in said.get(plugin, [source.format]):
+            continue
         for other in passed:
             # The other ingester recognized the file by its first bytes, and did not read it. So the file is
             # damaged, and no later ingester may read it as something else.
@@ -227,12 +263,10 @@ def _answer(source: SourceFile, plugins: Loader, claimed: str | None) -> tuple[s
     with _named(source):
         if claimed or any(_claims(identifying.get(other), source) for other in passed):
             raise IngestError(_declined(claimed or passed[-1]))
-        if off := plugins.switched_off(INGESTER):
-            names = ", ".join(map(repr, off))
-            raise IngestError(
-                f"no ingester reads it, and some are switched off: {names}; to use one, take its name out of "
-                "plugins_off= or LOTDB_PLUGINS_OFF"
-            )
+        if said:
+            raise IngestError(f"that is a format {_nobody_reads(source.format, plugins)}")
+        if off := _switched_off(plugins):
+            raise IngestError(f"no ingester reads it{off}")
         package = package_of(source.format) or "lotdb-ingest"
         raise IngestError(f"no installed ingester reads it; install more with: pip install {package}")
 

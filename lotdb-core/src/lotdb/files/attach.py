@@ -107,7 +107,7 @@ def attach_file(
             if skip and is_unchanged(node, name, source, options, appended=appended):
                 return first_of(node, name)
             taking = _Taking(node, filepath, source, request, asked, options, use_defaults, keeps_rows)
-            taking.read(ask(source, tree.plugins))
+            taking.read(ask(source, tree.plugins, is_named=bool(format)))
         taking.put()
         return taking.announce()  # within the block, because a listener may raise, which undoes all
 

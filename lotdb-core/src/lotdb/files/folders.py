@@ -24,6 +24,7 @@ from lotdb.errors import (
     is_refusal,
     shown,
 )
+from lotdb.files.asking import check_named
 from lotdb.files.patterns import check_template, parse
 from lotdb.files.provenance import files_of, from_file, is_in, is_known, noted_options, notes_on, says
 from lotdb.files.rates import check_asked
@@ -152,6 +153,7 @@ def ingest_tree(
     node._tree.check_writable()
     if how.get("backend") is not None:
         check_backend(node._tree, how["backend"])  # of all files, before the first one
+    check_named(how.get("format"), node._tree.plugins)
     if batch_size is not None and node._tree.has_changes():
         raise InvalidOptionError(
             "ingest_tree commits after each batch of files, and there are uncommitted changes: "

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from lotdb.errors import FileSystemError, LotdbError, PluginError, store_error
+from lotdb.extras import may_have_plugins
 
 __all__ = [
     "BACKEND",
@@ -30,6 +31,8 @@ BACKEND, INGESTER, NODE, STORAGE = "lotdb.backend", "lotdb.ingester", "lotdb.nod
 
 def look_up(group: str) -> tuple[Any, ...]:
     """The entry points of *group* that are installed."""
+    if not may_have_plugins(group):
+        return ()
     # Imported here: scanning what is installed costs more than opening a database.
     from importlib_metadata import entry_points
 

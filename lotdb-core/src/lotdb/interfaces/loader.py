@@ -49,6 +49,9 @@ class Loader(ValueTypes, Protocol):
     def export_formats(self) -> list[str]:
         """The names of the formats that plugins say they write, in order."""
 
+    def ingest_formats(self) -> dict[str, set[str]]:
+        """The names of the formats that each plugin says it reads, by the plugin's name."""
+
     def node_type(self, name: str) -> type[Any] | None:
         """The class for nodes of type *name*, or None if it is not installed."""
 

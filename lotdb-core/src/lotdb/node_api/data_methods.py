@@ -16,13 +16,13 @@ from lotdb.content.defaults import (
     check_policy,
     check_unset,
 )
-from lotdb.content.payload import Payload
+from lotdb.content.payload import DECODED, Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.files.attach import attach_file
 from lotdb.interfaces.ingester import Blocks
 from lotdb.interfaces.options import MAX_BYTES
 from lotdb.ranges import Number, Unit
-from lotdb.records.entries import own_of
+from lotdb.records.entries import own_of, packed_values
 from lotdb.records.own import get_value, position, with_values, without_value
 from lotdb.tree.node import Node
 
@@ -324,8 +324,23 @@ class DataMethods(Node):
         except AttributeError:
             version = -1
         if version != tree.version or name != data_attribute or payload._tree is not tree:
-            payload = payloads.get(self, self._name(data_attribute), by_default=data_attribute is None)
+            payload = self._default() if data_attribute is None else payloads.get(self, data_attribute)
             self._found = data_attribute, self._tree.version, payload
+        return payload
+
+    def _default(self) -> Payload:
+        """The payload that is meant if none is named; the tree remembers it for leaves."""
+        entry = self._entry()
+        known = self._tree.defaults.get(id(entry))
+        if known is not None:
+            return Payload(self, known[1], known[2])
+        name = self.data_attribute
+        payload = payloads.get(self, name, by_default=True)
+        if packed_values(entry) is not None:
+            if len(self._tree.defaults) >= DECODED:
+                self._tree.defaults.clear()
+            # The entry is kept, too, so that no other object gets its id meanwhile.
+            self._tree.defaults[id(entry)] = entry, payload.name, payload._record
         return payload
 
     def read_data(

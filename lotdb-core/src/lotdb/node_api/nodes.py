@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from importlib import import_module
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, SupportsIndex, TypeVar, cast, overload
 
@@ -31,7 +32,7 @@ from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
 from lotdb.records import Own
-from lotdb.records.children import child_items, count_children, count_up_to
+from lotdb.records.children import child_items, count_children, count_up_to, items_from
 from lotdb.records.entries import own_of, type_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import BUILT_IN_NODE_TYPES, Plugins, check_plugins
@@ -309,7 +310,8 @@ class BaseNode(PerhapsData):
         children = self._children()
         if children is None:
             return iter(())
-        return iter(children.keys(min=beginning)) if beginning else (key for key, _ in child_items(children))
+        items = items_from(children, beginning) if beginning else child_items(children)
+        return (key for key, _ in items)
 
     def _ipython_key_completions_(self) -> list[str]:
         from lotdb.looking.completions import path_completions
@@ -798,6 +800,19 @@ class BaseNode(PerhapsData):
         if not ingest(self, source, backend=backend, progress=progress):
             request = Request("data", backend=backend)
             attach_file(self, source, request)
+
+    # -- results of steps ----------------------------------------------------------------------------
+
+    def provenance(self) -> Any:
+        """How a step has made this node, to print; see :func:`lotdb.steps.provenance`.
+
+        Raises
+        ------
+        NotAResultError
+            If no step has made it.
+        """
+        self._entry()  # right thread, and still there
+        return import_module("lotdb.steps.origins").provenance(self)  # it stands above
 
     # -- looking -------------------------------------------------------------------------------------
 

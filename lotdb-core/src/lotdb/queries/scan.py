@@ -15,7 +15,7 @@ from lotdb.errors import DamagedError, StaleNodeError
 from lotdb.queries.globs import Step
 from lotdb.queries.matching import EntryTest, Tests
 from lotdb.records import NO_TREE, OWN_KEY, Box, Children, Entry
-from lotdb.records.children import child_items, parts
+from lotdb.records.children import child_items, items_from, parts
 from lotdb.records.entries import own_of
 from lotdb.tree import rings
 from lotdb.tree.node import Node
@@ -254,7 +254,7 @@ class _Level:
     def _by_key(self, container: Any) -> bool:
         prefix = self.step.prefix
         # Keys are ordered by their characters, so those with the prefix stand together.
-        items = container.items(min=prefix) if prefix > self._last else child_items(container, self._last)
+        items = items_from(container, prefix) if prefix > self._last else child_items(container, self._last)
         batch: list[tuple[str, Entry]] = list(islice(items, _BATCH))
         if batch:
             self._go_on(batch[0][0], batch[-1][0])

@@ -14,7 +14,8 @@ child merge.
 
 ``shared`` says that another parent may point to the same record. Nothing is ever changed in or below a
 shared record: the first write puts a clone in its place, in which every child record is shared in turn.
-Copying a branch is therefore one new entry, whatever lies below.
+Copying a branch is therefore one new entry, whatever lies below. Of many children, which lie in many records,
+the clone shares those that it does not change; see ``records/patchwork.py``.
 
 The :class:`Guard` of a branch holds nothing. Deleting, moving or sharing a branch stores its guard again,
 and a write anywhere below depends on all guards above it. So a write below conflicts if such a change was
@@ -65,14 +66,44 @@ class Bucket(OOBucket):
 
 
 class Children(OOBTree):
-    """The children of a branch: key to entry, in the order of the keys."""
+    """The children of a branch: key to entry, in the order of the keys.
 
-    __slots__ = ()
+    One that shares records with another has a third part in its state, a byte for each part below: 1 for one
+    that is shared. Such records are looked into as any BTree is; ``records/patchwork.py`` changes them.
+    """
+
+    __slots__ = ("_v_shared",)
     _bucket_type = Bucket
 
+    #: Which parts are shared; None in a record that shares none.
+    _v_shared: bytes | None
+
+    def __init__(self, *args: Any) -> None:
+        self._v_shared = None
+        super().__init__(*args)
+
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        if self._v_shared is None:
+            return state
+        if len(state) == 1:  # a bucket that is the only part, and not stored yet, would lie in this record
+            state = ((self._firstbucket,), self._firstbucket)
+        return (*state, self._v_shared)
+
     def __setstate__(self, state: Any) -> None:
+        shared = None
         if state is not None and (type(state) is not tuple or len(state) > 1):
+            if type(state) is tuple and len(state) == 3:
+                *state, shared = state
+                state = tuple(state)
+                if (
+                    type(shared) is not bytes
+                    or type(state[0]) is not tuple
+                    or len(shared) != len(state[0][::2])
+                ):
+                    raise DamagedError(NO_TREE)
             self._check_parts(state)
+        self._v_shared = shared
         super().__setstate__(state)
 
     def _check_parts(self, state: Any) -> None:
@@ -102,6 +133,7 @@ class Children(OOBTree):
 
     # Four times the default. While all fit into one bucket, it lies in this very record: one load finds one.
     max_leaf_size = 128
+    max_internal_size = 250
 
     def _p_resolveConflict(self, old: Any, committed: Any, new: Any) -> Any:
         return merge_trees(old, committed, new)

@@ -7,11 +7,32 @@ from typing import Any
 
 from lotdb.errors import DamagedError
 from lotdb.records import NO_TREE, OWN_KEY, Bucket, Children, Entry
+from lotdb.records.entries import shared_entry
+from lotdb.records.patchwork import owned_buckets
 
 
 def child_items(children: Children, after: str = OWN_KEY) -> Any:
     """Key and entry of each child whose key is greater than *after*."""
-    return children.items(min=after, excludemin=True)
+    if children._v_shared is None:
+        return children.items(min=after, excludemin=True)
+    return _patchwork_items(children, after, False)
+
+
+def items_from(children: Children, first: str) -> Any:
+    """Key and entry of each child whose key is *first* or greater."""
+    if children._v_shared is None:
+        return children.items(min=first)
+    return _patchwork_items(children, first, True)
+
+
+def _patchwork_items(children: Children, key: str, with_key: bool) -> Iterator[tuple[str, Entry]]:
+    # Not along the chain of buckets: in a patchwork it leads elsewhere.
+    parts = owned_buckets(children, key)
+    for bucket, _ in parts:
+        yield from bucket.items(min=key, excludemin=not with_key)
+        break
+    for bucket, _ in parts:
+        yield from bucket.items()
 
 
 def buckets(children: Children) -> Iterator[Bucket]:
@@ -22,6 +43,10 @@ def buckets(children: Children) -> Iterator[Bucket]:
     DamagedError
         The chain of buckets, along which BTrees walks, is another than that of the tree above them.
     """
+    if children._v_shared is not None:
+        for bucket, _ in owned_buckets(children):
+            yield bucket
+        return
     first = children._firstbucket
     if first is not None and first._next is None and first._p_oid is None:
         yield first  # it lies in the record itself
@@ -54,7 +79,7 @@ def parts(children: Children) -> Iterator[Bucket]:
 def count_children(children: Children) -> int:
     """How many children there are."""
     first = children._firstbucket
-    if first is not None and first._next is None and first._p_oid is None:
+    if first is not None and first._next is None and first._p_oid is None and children._v_shared is None:
         return len(first) - 1  # all lie in the record itself, as they mostly do
     return sum(map(len, buckets(children))) - 1
 
@@ -70,8 +95,35 @@ def count_up_to(children: Children, most: int) -> int:
 
 
 def all_items(children: Children) -> Iterator[tuple[str, Entry]]:
-    """Key and entry of each child."""
+    """Key and entry of each child; an entry that lies in a shared part says that it is shared."""
+    if children._v_shared is not None:
+        for bucket, is_owned in owned_buckets(children):
+            for key, entry in bucket.items():
+                if key != OWN_KEY:
+                    yield key, entry if is_owned else shared_entry(entry)
+        return
     for bucket in buckets(children):
         for key, entry in bucket.items():
             if key != OWN_KEY:
                 yield key, entry
+
+
+def has_one_bucket(children: Children) -> bool:
+    """Whether all children lie in one bucket."""
+    if children._v_shared is not None:
+        state: Any = children.__getstate__()
+        return len(state[0]) == 1 and type(state[0][0]) is Bucket
+    return children._firstbucket is None or children._firstbucket._next is None
+
+
+def records_of(children: Children) -> Iterator[Any]:
+    """The records in which *children* lie, the first of them first; only those above buckets are read."""
+    yield children
+    state: Any = children.__getstate__()
+    if state is None or len(state) == 1:
+        return  # they lie in the record itself
+    for part in state[0][::2]:
+        if type(part) is Bucket:
+            yield part
+        else:
+            yield from records_of(part)

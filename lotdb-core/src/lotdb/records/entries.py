@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from lotdb.records import OWN_KEY, Box, Children, Entry, Guard, Own
-from lotdb.records.children import all_items
 from lotdb.records.own import EMPTY_OWN
 from lotdb.values import values
 
@@ -119,14 +118,6 @@ def with_type(entry: Entry, type_name: str) -> Entry:
 def shared_entry(entry: Entry) -> Entry:
     """*entry* as two parents may hold it."""
     return entry if type(entry[1]) is tuple else (entry[0], entry[1], True, *entry[3:])
-
-
-def clone_branch(entry: Entry) -> Entry:
-    """The entry of a branch of the same content, whose child records are shared with that of *entry*."""
-    own = entry[1][OWN_KEY]
-    clone = new_branch(entry[0], own if type(own) is tuple else Box(own.own))
-    clone[1].update([(key, shared_entry(child)) for key, child in all_items(entry[1])])
-    return clone
 
 
 def touch(entry: Entry) -> None:

@@ -4,7 +4,9 @@ BTrees can merge changes of different keys, but it compares values by ``<``, whi
 text and a number, None, references. Here values are compared for equality only.
 
 The states are those of BTrees: a bucket's is ``((key, value, key, value, ...),)`` or
-``((...), next bucket)``; a tree's is ``((bucket's state,),)`` while one bucket is enough.
+``((...), next bucket)``; a tree's is ``((bucket's state,),)`` while one bucket is enough. A tree that shares
+records has ``((part, key, part, key, ...), first bucket, which are shared)``; two transactions may have made
+copies of different parts.
 """
 
 from __future__ import annotations
@@ -20,11 +22,33 @@ _ABSENT = object()
 
 
 def merge_trees(old: Any, committed: Any, new: Any) -> Any:
-    """The state of a tree with the changes of both, if all that they changed lies in its one bucket."""
+    """The state of a tree with the changes of both, if all that they changed lies in its one bucket.
+
+    So it does in a record that shares parts, if both have made copies of different ones.
+    """
     states = (old, committed, new)
+    if all(isinstance(state, tuple) and len(state) == 3 for state in states):
+        return _merge_parts(*states)
     if not all(_is_single(state) for state in states):
         raise ConflictError("children were split among buckets by one of two transactions")
     return ((merge_buckets(*(state[0][0] for state in states)),),)
+
+
+def _merge_parts(old: Any, committed: Any, new: Any) -> Any:
+    keys = [state[0][1::2] for state in (old, committed, new)]
+    firsts = [state[1] for state in (old, committed, new)]
+    if not (keys[0] == keys[1] == keys[2] and _same(firsts[0], firsts[1]) and _same(firsts[0], firsts[2])):
+        raise ConflictError("a bucket was split by one of two transactions")
+    flat = list(committed[0])
+    shared = bytearray(committed[2])
+    for at in range(0, len(flat), 2):
+        was, theirs, ours = (state[0][at] for state in (old, committed, new))
+        if _same(was, ours):
+            continue
+        if not _same(was, theirs):
+            raise ConflictError("both of two transactions made a copy of what is shared")
+        flat[at], shared[at // 2] = ours, new[2][at // 2]
+    return (tuple(flat), firsts[0], bytes(shared))
 
 
 def _is_single(state: Any) -> bool:

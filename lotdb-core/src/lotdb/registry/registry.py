@@ -307,14 +307,24 @@ class Plugins:
 
     def export_formats(self) -> list[str]:
         """The names of the formats that plugins say they write, in order."""
-        found: set[str] = set()
-        for name, function in self.ingesters("lotdb_get_export_formats"):
+        return sorted(set().union(*self._formats("lotdb_get_export_formats").values()))
+
+    def ingest_formats(self) -> dict[str, set[str]]:
+        """The names of the formats that each plugin says it reads, by the plugin's name.
+
+        Plugins that do not say so are not in it.
+        """
+        return self._formats("lotdb_get_ingest_formats")
+
+    def _formats(self, hook: str) -> dict[str, set[str]]:
+        found = {}
+        for name, function in self.ingesters(hook):
             try:
-                found.update(map(str, function() or ()))
-            except Exception as error:  # it is for a message, which says more than this
-                reason = f"lotdb_get_export_formats of {name} failed: {error!r}"
-                warnings.warn(reason, RuntimeWarning, stacklevel=2)
-        return sorted(found)
+                if (said := function()) is not None:
+                    found[name] = {str(each).lower() for each in said}
+            except Exception as error:  # without this plugin's formats, all others can be named
+                warnings.warn(f"{hook} of {name} failed: {error!r}", RuntimeWarning, stacklevel=3)
+        return found
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -424,6 +434,7 @@ class Plugins:
                 "lotdb_ingest_tree",
                 "lotdb_ingest_folder",
                 "lotdb_get_export_formats",
+                "lotdb_get_ingest_formats",
             },
             "node type": {"lotdb_get_node_type"},
             "value types": {"lotdb_get_value_types"},

@@ -127,6 +127,11 @@ class Blocks:
         #: Whether some were not looked at yet.
         self.unseen = bool(self._seen)
 
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return len(self._seen)
+
     def has_unseen(self, first: int, rows: int) -> bool:
         """Whether *rows* rows from *first* on touch a block that was not looked at yet."""
         return self._seen.find(0, first // self.step, (first + rows - 1) // self.step + 1) >= 0

@@ -1,24 +1,33 @@
 """CRC-32 of arrays, also of large ones while they are read.
 
 A CRC takes longer than reading the bytes, so for a large array a second thread computes it behind the one
-that reads; zlib and reading both let other threads run. Blocks are summed on their own, and their sums put
-together by the arithmetic of polynomials over GF(2), as zlib's ``crc32_combine`` does.
+that reads; zlib and reading both let other threads run. Where any thread may read, each reads blocks and
+sums them. Blocks are summed on their own, and their sums put together by the arithmetic of polynomials over
+GF(2), as zlib's ``crc32_combine`` does.
+
+isal computes the same CRC-32 three to five times as fast as zlib, so it is used where it is installed.
 
 Source: ISO 3309; https://github.com/madler/zlib/blob/v1.3.1/crc32.c
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import zlib
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-__all__ = ["as_bytes", "checksum", "combined", "read_summed"]
+from lotdb.errors import LotdbError
+from lotdb.extras import import_extra
+from lotdb.segments.at_once import at_once, processors
+
+__all__ = ["THREADED_BYTES", "as_bytes", "checksum", "combined", "read_summed", "read_summed_at_once"]
 
 Array = np.ndarray[Any, Any]
 
@@ -26,6 +35,13 @@ Array = np.ndarray[Any, Any]
 BLOCK_BYTES = 2 << 20
 # Arrays below this size are not worth starting a thread for.
 THREADED_BYTES = 4 << 20
+# More threads than this one do not read faster.
+THREADS = 4
+# Before so many bytes are summed, it is not worth looking whether isal is there.
+_WORTH_A_LOOK = 64 << 10
+
+# What installs isal.
+FAST = "lotdb-core[fast]"
 
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31  # the polynomial 1, in the reflected order of CRC-32
@@ -38,7 +54,19 @@ def as_bytes(array: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def checksum(array: Array, so_far: int = 0) -> int:
     """CRC-32 (ISO 3309) of the bytes of a C-contiguous *array*, continued from *so_far*."""
-    return zlib.crc32(as_bytes(array).data, so_far)
+    if array.nbytes < _WORTH_A_LOOK:
+        return zlib.crc32(as_bytes(array).data, so_far)
+    return _fastest()(as_bytes(array).data, so_far)
+
+
+@functools.cache
+def _fastest() -> Callable[[Any, int], int]:
+    """The CRC-32 of isal, or else that of zlib."""
+    try:
+        crc32: Callable[[Any, int], int] = import_extra("isal.isal_zlib", FAST, "a faster CRC-32").crc32
+    except (ImportError, LotdbError):
+        return zlib.crc32
+    return crc32
 
 
 def combined(first: int, second: int, length: int) -> int:
@@ -71,6 +99,41 @@ def _product(left: int, right: int) -> int:
         left = left << 1 & 0xFFFFFFFF
         right = right >> 1 ^ _POLYNOMIAL if right & 1 else right >> 1
     return product
+
+
+def read_summed_at_once(read: Callable[[int, Array], None], out: Array, first: int, rows: int) -> int:
+    """Fill *out* by ``read(first row, block)``, which any thread may call, and give its CRC-32.
+
+    Parameters
+    ----------
+    first
+        The row of what is read at which *out* begins.
+    rows
+        Blocks end at multiples of so many of these, as far as they can: what is between them is read at once.
+    """
+    rows = max(1, rows)
+    step = max(1, round(BLOCK_BYTES / (out.nbytes // len(out)) / rows)) * rows
+    edges = [0, *range(step - first % rows, len(out), step), len(out)]
+    blocks = [(low, out[low:high]) for low, high in itertools.pairwise(edges)]
+    sums: list[int | None] = [None] * len(blocks)
+
+    def read_one(number: int) -> None:
+        low, block = blocks[number]
+        read(low, block)
+        sums[number] = checksum(block)
+
+    def try_one(number: int) -> None:
+        # What failed may be of use in the user's thread only; and it is that one which is told.
+        with contextlib.suppress(Exception):
+            read_one(number)
+
+    at_once(try_one, range(len(blocks)), min(THREADS, processors()))
+    whole = 0
+    for number, (_, block) in enumerate(blocks):
+        if sums[number] is None:
+            read_one(number)
+        whole = combined(whole, cast(int, sums[number]), block.nbytes)
+    return whole
 
 
 def read_summed(read: Callable[[int, Array], None], out: Array) -> int:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
+from persistent import Persistent
 
 from lotdb.errors import (
     DamagedError,
@@ -21,7 +22,13 @@ from lotdb.errors import (
 from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.segments.blocks import Blocks, blocks_of
-from lotdb.segments.checksums import THREADED_BYTES, as_bytes, checksum, read_summed
+from lotdb.segments.checksums import (
+    THREADED_BYTES,
+    as_bytes,
+    checksum,
+    read_summed,
+    read_summed_at_once,
+)
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.requests import Request, run_all
 from lotdb.segments.small_arrays import Pack, copy_rows
@@ -43,8 +50,10 @@ SCRATCH_BYTES = 1 << 20
 # A reader keeps memory of so many bytes for it, which is in the processor's cache.
 WARM_BYTES = 128 << 10
 _NO_ROOM = np.empty(0, np.uint8)
-# Of so many segments it is remembered which blocks were found right.
-KNOWN_BLOCKS = 4096
+# Of so many segments, and of so many blocks of them, it is remembered which blocks were found right. That
+# takes a kilobyte for a segment, and 9 bytes for a block.
+KNOWN_SEGMENTS = 8192
+KNOWN_BLOCKS = 1 << 20
 # Segments of up to so many bytes are read ahead, and so many bytes of them at a time.
 AHEAD_BYTES = 1 << 20
 FETCHED_BYTES = 8 << 20
@@ -79,6 +88,7 @@ class Reader:
         # By locator, first row and rows: what is known of the blocks of segments, and rows read ahead, with
         # the number of payloads that want them.
         self._blocks: dict[tuple[Any, ...], Blocks] = {}
+        self._known_blocks = 0
         self._scratch = _NO_ROOM
         # By its name, whether a backend may be asked for several things at once.
         self._at_once: dict[str, bool] = {}
@@ -345,9 +355,7 @@ class Reader:
             if is_large:
                 summed = backend.read_summed(segment.locator, first, out)
             if summed is None and in_parts:
-                summed = read_summed(
-                    lambda row, block: backend.read_into(segment.locator, first + row, block), out
-                )
+                summed = self._read_in_parts(backend, segment.locator, first, out)
             elif summed is None:
                 backend.read_into(segment.locator, first, out)
         except MemoryError:
@@ -356,6 +364,15 @@ class Reader:
             self._raise_as_read_error(backend, segment.locator, error)
         if is_whole and (checksum(out) if summed is None else summed) != segment.checksum:
             raise self._checksum_error(layout, segment)
+
+    def _read_in_parts(self, backend: Backend, locator: Any, first: int, out: Array) -> int:
+        def read(row: int, block: Array) -> None:
+            backend.read_into(locator, first + row, block)
+
+        # What belongs to a connection of ZODB is for its own thread.
+        if isinstance(locator, Persistent):
+            return read_summed(read, out)
+        return read_summed_at_once(read, out, first, backend.chunk_rows(locator))
 
     def _read_checked(
         self, backend: Backend, layout: Layout, segment: Segment, blocks: Blocks, skip: int, out: Array
@@ -499,11 +516,13 @@ class Reader:
         self._raise_as_read_error(request.backend, request.locator, error)
 
     def _blocks_of(self, layout: Layout, segment: Segment) -> Blocks:
-        if len(self._blocks) >= KNOWN_BLOCKS:
+        if len(self._blocks) >= KNOWN_SEGMENTS or self._known_blocks >= KNOWN_BLOCKS:
             self._blocks.clear()
+            self._known_blocks = 0
         if not len(self._scratch):
             self._scratch = np.empty(WARM_BYTES, np.uint8)
         blocks = self._blocks[segment[:3]] = blocks_of(segment, layout.row_bytes)
+        self._known_blocks += blocks.count
         return blocks
 
     def _keeper(self, locator: Any) -> Reader:

@@ -6,10 +6,8 @@ array that lie close to each other are asked for together, and several requests 
 
 from __future__ import annotations
 
-from _thread import start_new_thread
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from persistent import Persistent
 
 from lotdb.errors import DamagedError, system_error
 from lotdb.interfaces.backend import Backend
+from lotdb.segments.at_once import at_once
 from lotdb.segments.layout import Array
 from lotdb.segments.small_arrays import copy_rows
 
@@ -56,7 +55,7 @@ def run_all(requests: Sequence[Request]) -> None:
         for each in several:
             if isinstance(each[0].locator, Persistent):
                 _read(each)
-        _at_once(_read, shared, backend.concurrent_reads)
+        at_once(_read, shared, backend.concurrent_reads)
         for each in shared:
             for request in each:
                 if request.error is not None and not _is_final(request.error):
@@ -126,42 +125,3 @@ def _read(group: list[Request]) -> None:
 def _is_final(error: Exception) -> bool:
     """Whether *error* would be the same in another thread."""
     return isinstance(error, DamagedError | MemoryError) or system_error(error, of_a_store=True) is not None
-
-
-def _at_once(job: Callable[[Any], None], several: Sequence[Any], threads: int) -> None:
-    """Call *job* with each of *several*, in this thread and as many others as make up *threads*.
-
-    They end with the call: none is left that a fork would lose, or that reads from what is closed.
-    """
-    waiting: Iterator[int] = iter(range(len(several)))
-    # A queue in C: Ctrl-C inside of a semaphore, or of a thread's start, would leave them waiting for ever.
-    done: SimpleQueue[bool] = SimpleQueue()
-    failures: list[BaseException] = []
-    started = 0
-
-    def work() -> None:
-        while (number := next(waiting, None)) is not None:
-            job(several[number])
-
-    def work_beside() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            done.put(True)
-
-    try:
-        for _ in range(min(threads, len(several)) - 1):
-            try:
-                start_new_thread(work_beside, ())
-            except RuntimeError:  # no more of them: this one does it
-                break
-            started += 1
-        work()
-    finally:
-        waiting = iter(())  # also if Ctrl-C came: the others end with what they are at
-        for _ in range(started):
-            done.get()
-    if failures:
-        raise failures[0]

@@ -8,7 +8,6 @@ opened. Nothing here depends on a release number.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import zodbpickle.pickle
@@ -27,6 +26,7 @@ __all__ = [
     "Unpickler",
     "check_release",
     "reads_ahead",
+    "release",
     "unpickler",
 ]
 
@@ -106,9 +106,16 @@ def check_release() -> None:
                 raise _lacking(f"{cls.__name__}.{name}")
 
 
+def release() -> str:
+    """The version of the ZODB that is installed, for messages."""
+    from importlib.metadata import version  # takes longer to import than opening a database takes
+
+    return version("ZODB")
+
+
 def _lacking(what: str) -> PluginError:
     return PluginError(
-        f"ZODB {version('ZODB')} has no {what}, which LOTDB's commits need; nothing was opened: install a"
+        f"ZODB {release()} has no {what}, which LOTDB's commits need; nothing was opened: install a"
         " release of ZODB that has it, such as 6.4, or a newer LOTDB"
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import pickle
 from collections.abc import Callable
-from importlib.metadata import version
 from io import BufferedReader, BytesIO
 from operator import attrgetter
 from types import NoneType
@@ -223,7 +222,7 @@ class _Connection(Connection):
         except (LotdbError, POSError, MemoryError, RecursionError):
             raise
         except (AttributeError, ImportError, NameError) as error:  # of the libraries, and not of the data
-            raise PluginError(f"ZODB {version('ZODB')} failed to load a record: {error!r}") from error
+            raise PluginError(f"ZODB {compat.release()} failed to load a record: {error!r}") from error
         except Exception as error:
             if failure := system_error(error):
                 raise FileSystemError.of(

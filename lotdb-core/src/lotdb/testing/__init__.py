@@ -57,36 +57,21 @@ There are :class:`ValueTypeTests` for types of attribute values, :class:`Listene
 processes write. The tests find the plugin by these fixtures, so it needs
 no entry point to be tested.
 """
-# ruff: noqa: E402 - pytest has to be told of modules with asserts before they are imported
 
-import pytest
+from __future__ import annotations
 
-pytest.register_assert_rewrite(
-    "lotdb.testing.backend_alone",
-    "lotdb.testing.backend_damage",
-    "lotdb.testing.backend_first",
-    "lotdb.testing.backend_kills",
-    "lotdb.testing.backend_payloads",
-    "lotdb.testing.backend_script",
-    "lotdb.testing.backend_transactions",
-    "lotdb.testing.backend_upkeep",
-    "lotdb.testing.ingesters",
-    "lotdb.testing.killing",
-    "lotdb.testing.listeners",
-    "lotdb.testing.many_writers",
-    "lotdb.testing.nodetypes",
-    "lotdb.testing.seen",
-    "lotdb.testing.storages",
-    "lotdb.testing.valuetypes",
-)
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from lotdb.testing.backends import BackendTests
-from lotdb.testing.ingesters import IngesterTests, Sample
-from lotdb.testing.listeners import ListenerTests
-from lotdb.testing.many_writers import ManyWritersTests
-from lotdb.testing.nodetypes import NodeTypeTests
-from lotdb.testing.storages import StorageTests
-from lotdb.testing.valuetypes import ValueTypeTests
+if TYPE_CHECKING:
+    from lotdb.testing.backends import BackendTests
+    from lotdb.testing.ingesters import IngesterTests, Sample
+    from lotdb.testing.listeners import ListenerTests
+    from lotdb.testing.many_writers import ManyWritersTests
+    from lotdb.testing.nodetypes import NodeTypeTests
+    from lotdb.testing.storages import StorageTests
+    from lotdb.testing.valuetypes import ValueTypeTests
 
 __all__ = [
     "BackendTests",
@@ -98,3 +83,47 @@ __all__ = [
     "StorageTests",
     "ValueTypeTests",
 ]
+
+# Where each kit is. The processes that a kit starts and kills import this package, and neither pytest nor
+# hypothesis, which take as long as all else.
+_PLACES = {
+    "BackendTests": "backends",
+    "IngesterTests": "ingesters",
+    "ListenerTests": "listeners",
+    "ManyWritersTests": "many_writers",
+    "NodeTypeTests": "nodetypes",
+    "Sample": "ingesters",
+    "StorageTests": "storages",
+    "ValueTypeTests": "valuetypes",
+}
+
+if "pytest" in sys.modules:  # it has to be told of modules with asserts before they are imported
+    sys.modules["pytest"].register_assert_rewrite(
+        "lotdb.testing.backend_alone",
+        "lotdb.testing.backend_damage",
+        "lotdb.testing.backend_first",
+        "lotdb.testing.backend_kills",
+        "lotdb.testing.backend_payloads",
+        "lotdb.testing.backend_script",
+        "lotdb.testing.backend_transactions",
+        "lotdb.testing.backend_upkeep",
+        "lotdb.testing.ingesters",
+        "lotdb.testing.killing",
+        "lotdb.testing.listeners",
+        "lotdb.testing.many_writers",
+        "lotdb.testing.nodetypes",
+        "lotdb.testing.seen",
+        "lotdb.testing.storages",
+        "lotdb.testing.valuetypes",
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from lotdb import LOTDB, Backend
-from lotdb.testing.bench import NAME, Bench, plugins_with
+from lotdb.testing.bench import NAME, Bench, plugins_with, skip
 from lotdb.testing.faults import Countdown, kill_oneself
 
 __all__ = ["Job", "started"]
@@ -118,7 +117,7 @@ def started(command: str, bench: Bench) -> Iterator[subprocess.Popen[bytes]]:
         try:
             pickle.loads(pickle.dumps(bench.config))
         except Exception as error:
-            pytest.skip(
+            skip(
                 f"its config cannot be sent to another process ({error!r}); give a fixture config_elsewhere: "
                 "a function of a module that makes it there"
             )

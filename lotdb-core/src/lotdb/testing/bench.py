@@ -8,18 +8,27 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
-import pytest
 
 from lotdb import LOTDB, Backend, BackendContext, BaseNode, DataNode, Payload, Plugins, hookimpl
 
-__all__ = ["Alone", "Bench", "open_files_in", "plugins_with", "synced_inodes"]
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["Alone", "Bench", "open_files_in", "plugins_with", "skip", "synced_inodes"]
 
 NAME = "lotdb.fs"
 
 Array = np.ndarray[Any, Any]
+
+
+def skip(why: str) -> NoReturn:
+    """End the test that runs; *why* says what is missing."""
+    import pytest  # here, because the processes that are killed do without it
+
+    pytest.skip(why)
 
 
 class _Registered:
@@ -81,12 +90,12 @@ class Alone:
     def needs_text_locators(self) -> None:
         """Skip the test for a backend whose locators mean nothing outside their database."""
         if not isinstance(self.open().new_locator(), str):
-            pytest.skip("its locators are persistent objects of a database; tried through one")
+            skip("its locators are persistent objects of a database; tried through one")
 
     def needs_a_folder(self) -> None:
         """Skip the test for a backend that forgets everything with its instance."""
         if self.in_memory:
-            pytest.skip("it keeps nothing beyond its instance")
+            skip("it keeps nothing beyond its instance")
         self.needs_text_locators()
 
     def left(self, backend: Backend) -> dict[str, int]:
@@ -130,7 +139,7 @@ class Bench:
         """Close the database and open it anew."""
         self.needs_a_database()
         if self.is_second:
-            pytest.skip("its config names a place outside of the folder, which is that of one database")
+            skip("its config names a place outside of the folder, which is that of one database")
         self.close()
         self._db = LOTDB(
             self.folder,
@@ -152,7 +161,7 @@ class Bench:
     def needs_a_database(self) -> None:
         """Skip the test for a backend that only trees in memory use."""
         if self.in_memory:
-            pytest.skip("it is refused inside databases; trees in memory use it")
+            skip("it is refused inside databases; trees in memory use it")
 
     def is_outside(self) -> bool:
         """Whether the config chose a place that is not moved and copied with the folder."""
@@ -167,7 +176,7 @@ class Bench:
         self.needs_a_database()
         if self.is_outside():
             self.close()
-            pytest.skip("its config chose a place outside of the database's folder; two would share it")
+            skip("its config chose a place outside of the database's folder; two would share it")
 
     def another(self, name: str) -> Bench:
         """A database of the same kind in a folder of its own."""

@@ -253,6 +253,18 @@ class IngesterTests(Kit):
                     got = payload.metadata.get(key)
                     assert got == value, f"Ingested.metadata of {about}: {key!r} is {got!r}, not {value!r}"
 
+    @promise(INGESTER, "the_plugin_registers")
+    def test_it_names_the_formats_that_it_reads(self, plugin: Any, samples: Sequence[Sample]) -> None:
+        """lotdb_get_ingest_formats(), if there is one, returns the names of all formats that it reads."""
+        if not hasattr(plugin, "lotdb_get_ingest_formats"):
+            pytest.skip("the plugin names no formats")
+        named = plugin.lotdb_get_ingest_formats()
+        assert not isinstance(named, str), f"it names several formats, and returned the text {named!r}"
+        for sample in samples:
+            # The last resort also reads files of other names, if nobody names a format.
+            if sample.format or not plugin.lotdb_ingest_file.lotdb_impl["trylast"]:
+                assert sample.kind in named, f"format={sample.kind!r} is refused unless it names that"
+
     @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_the_payload_knows_where_it_came_from(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
@@ -425,7 +437,7 @@ class IngesterTests(Kit):
             about = f"{sample.name}, payload {name!r}, exported and taken in again"
             again = DataNode("again", plugins=plugins)
             options = {} if isinstance(sample.data, Mapping) else sample.options
-            again.attach_file(path, format=sample.kind, **options)
+            again.attach_file(path, format=sample.format, **options)
             there = dict(again.payloads)
             got = there.get(f"data.{name}") or there.get("data") or next(iter(there.values()))
             check_same(got.read(), sample.payloads[name], about)
@@ -444,7 +456,8 @@ class IngesterTests(Kit):
             pytest.skip("the plugin writes no files")
         plugins = OnlyThis(plugin)
         lossy = {sample.kind for sample in samples if not sample.exported}
-        for kind in sorted({sample.kind for sample in samples} - lossy):
+        named = {sample.kind: sample.format for sample in samples}
+        for kind in sorted(named.keys() - lossy):
             for number, (held, rate) in enumerate(EXPORTED):
                 made = DataNode("made", plugins=plugins)
                 made.write_data(held, samplerate_hz=rate)
@@ -455,7 +468,7 @@ class IngesterTests(Kit):
                     assert not path.exists(), "a refused export leaves a file"
                     continue
                 again = DataNode("again", plugins=plugins)
-                again.attach_file(path, format=kind)
+                again.attach_file(path, format=named[kind])
                 got = next(iter(again.payloads.values()))
                 about = f"{_described(held)} at {rate} Hz, exported to {kind!r}"
                 if got.kind == made.get_data().kind:  # others are another view of it, such as a table

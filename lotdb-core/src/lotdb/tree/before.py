@@ -69,14 +69,45 @@ class Before:
 
     def differing(self, children: Children) -> set[str]:
         """The keys at which there is something else in *children* now; unchanged buckets are not read."""
-        before = self._buckets(children, unchanged=False)
+        if children._v_shared is None:
+            before = self._buckets(children, unchanged=False)
+            now = list(_changed_now(children, self._is_changed))
+        else:
+            before, now = self._differing_parts(children)
         old = {key: entry for flat in before for key, entry in _pairs(flat)}
-        new = {key: entry for flat in _changed_now(children, self._is_changed) for key, entry in _pairs(flat)}
+        new = {key: entry for flat in now for key, entry in _pairs(flat)}
         return {
             key
             for key in old.keys() | new.keys()
             if key not in old or key not in new or not is_same_entry(old[key], new[key])
         }
+
+    def _differing_parts(self, children: Children) -> tuple[list[Any], list[Any]]:
+        """What the buckets held, and hold, that are not the same: of the shared ones there are copies now."""
+        then = {id(part): part for part in self._parts(children, self._state)}
+        now = {id(part): part for part in self._parts(children, lambda part: part.__getstate__())}
+        return (
+            [
+                _flat_in(part, self._state(part))
+                for number, part in then.items()
+                if number not in now or self._is_changed(part)
+            ],
+            [
+                _flat_in(part, part.__getstate__())
+                for number, part in now.items()
+                if number not in then or self._is_changed(part)
+            ],
+        )
+
+    @staticmethod
+    def _parts(children: Children, state_of: Callable[[Any], Any]) -> Iterator[Any]:
+        pending: list[Any] = [children]
+        while pending:
+            part = pending.pop()
+            if type(part) is Bucket or len(state := state_of(part)) == 1:
+                yield part
+            else:
+                pending.extend(state[0][::2])
 
     def _state(self, record: Any) -> Any:
         known = self._states.get(id(record))
@@ -118,6 +149,11 @@ def _changed_now(children: Children, is_changed: Callable[[Any], bool]) -> Itera
             pending.extend(state[0][::2])
         elif state is not None and is_changed(part):
             yield state[0][0][0]
+
+
+def _flat_in(part: Any, state: Any) -> Any:
+    """Keys and entries, one after the other, of a bucket, or of a record that has one bucket in it."""
+    return state[0] if type(part) is Bucket else state[0][0][0]
 
 
 def _pairs(flat: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:

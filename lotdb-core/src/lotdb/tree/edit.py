@@ -105,6 +105,7 @@ class Edit:
     def put(self, key: str, entry: Entry) -> None:
         """Set the child *key*, in place of one that may be there."""
         self._mark(key)
+        self._own(key)
         there = self._children.get(key)
         if there is not None:
             self._retire(there)
@@ -114,6 +115,7 @@ class Edit:
     def remove(self, key: str) -> None:
         """Delete the child *key*."""
         self._mark(key)
+        self._own(key)
         self._retire(self._children[key])
         self._tree.removals += 1
         self._tree.version += 1
@@ -122,6 +124,12 @@ class Edit:
     def _mark(self, key: str) -> None:
         if self._tree.touched is not None:
             self._tree.touched.mark((self._parent, key))
+
+    def _own(self, key: str) -> None:
+        # In a record that another branch shares, what is at the key would not say that it is shared, too.
+        patchwork = self._tree.patched.get(id(self._children))
+        if patchwork is not None:
+            patchwork.own(key)
 
     def _retire(self, entry: Entry) -> None:
         """Make the transaction conflict with one that changes what is at *entry*, as far as that is cheap."""
@@ -146,7 +154,14 @@ def share(node: Handle) -> Entry:
     entry = node._entry()
     if record_of(entry) is not None and not is_shared(entry):
         container = node._container_to_write()
-        touch(container[node._key])
-        node._tree.new_epoch()  # nothing below may be written to as it is
-        entry = container[node._key] = shared_entry(container[node._key])
+        entry = container[node._key]
+        if not is_shared(entry):
+            touch(entry)
+            patchwork = node._tree.patched.get(id(container))
+            node._tree.new_epoch()  # nothing below may be written to as it is
+            entry = shared_entry(entry)
+            if patchwork is None:
+                container[node._key] = entry
+            else:
+                patchwork.put(node._key, entry)
     return entry

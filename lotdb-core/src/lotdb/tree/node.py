@@ -16,7 +16,7 @@ from lotdb.tree.handle import Handle
 from lotdb.tree.place import Place
 from lotdb.tree.rings import refuse_ring
 from lotdb.tree.tree import Tree
-from lotdb.tree.whole import put
+from lotdb.tree.whole import put, set_entry
 
 __all__ = ["Node", "class_for", "class_of", "set_classes"]
 
@@ -210,7 +210,10 @@ class Node(Handle):
                 node._tell("lotdb_node_created")
             return node
         if tree.steps is None:  # as it mostly is, and leaves are made by the hundred thousand
-            children[key] = entry
+            if tree.patched:
+                set_entry(tree, children, key, entry)
+            else:
+                children[key] = entry
         else:
             put(tree, children, key, entry)
         return self._child(key, entry, children, tree.epoch, tree.version)

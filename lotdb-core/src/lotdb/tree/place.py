@@ -15,9 +15,9 @@ from typing import Any
 
 from lotdb.errors import StaleNodeError
 from lotdb.records import Box, Children, Entry
+from lotdb.records.clones import clone_branch, clone_in_parts
 from lotdb.records.entries import (
     children_of,
-    clone_branch,
     guard_of,
     is_shared,
     new_branch,
@@ -25,6 +25,7 @@ from lotdb.records.entries import (
     record_of,
     type_of,
 )
+from lotdb.records.patchwork import is_wide
 from lotdb.tree.tree import Tree
 
 __all__ = ["Place"]
@@ -120,48 +121,66 @@ class Place:
     def _container_to_write(self) -> Any:
         """The container of this node's entry, in which it may be changed."""
         tree = self._tree
-        if (
-            self._epoch == tree.epoch
-            and id(self._container) in tree.writable
-            and (tree.owner is None or tree.owner == get_ident())  # as is_here says
-        ):
-            tree.version += 1
-            return self._container
+        if self._epoch == tree.epoch and (tree.owner is None or tree.owner == get_ident()):  # as is_here says
+            if id(self._container) in tree.writable:
+                tree.version += 1
+                return self._container
+            if (patchwork := tree.patched.get(id(self._container))) is not None:
+                patchwork.own(self._key)
+                tree.version += 1
+                return self._container
         self._entry()  # right thread, and still there
         tree = self._tree
         tree.check_writable()
         chain: list[Place] = []
         above: Place | None = self
-        while above is not None and (above._epoch != tree.epoch or id(above._container) not in tree.writable):
+        while above is not None and not (
+            above._epoch == tree.epoch
+            and (id(above._container) in tree.writable or id(above._container) in tree.patched)
+        ):
             chain.append(above)
             above = above._parent
         for node in reversed(chain):
             parent = node._parent
             node._container = tree.roots if parent is None else parent._branch_to_write()
+            tree.note_writable(node._container)
         # Clones made on the way down have changed the epoch, but not for the nodes of this chain.
         for node in chain:
             node._epoch = tree.epoch
-            tree.writable[id(node._container)] = node._container
+            tree.note_writable(node._container)
+        if (patchwork := tree.patched.get(id(self._container))) is not None:
+            patchwork.own(self._key)
         tree.version += 1  # last, so that no handle takes what is there now for what will be
         return self._container
 
     def _branch_to_write(self) -> Children:
         """The children of this node, made or cloned if need be; the containers above are ready."""
         container, tree = self._container, self._tree
+        patchwork = tree.patched.get(id(container))
+        if patchwork is not None:
+            patchwork.own(self._key)
         entry = container[self._key]
         children, shared = children_of(entry), is_shared(entry)
         if children is None or shared:
             record = record_of(entry)
-            if record is not None and shared:
-                # Another transaction may not know yet that it is shared, and change it in place.
-                tree.depend_on_content(record)
+            # Another transaction may not know yet that it is shared, and change it in place; so what is
+            # copied of it must be what it is.
             if children is None:
+                if record is not None and shared:
+                    tree.depend_on_content(record)
                 own = own_of(entry) if record is None else Box(own_of(entry)) if shared else record
-                branch = new_branch(type_of(entry), own)
+                entry = new_branch(type_of(entry), own)
             else:
-                branch = clone_branch(entry)
+                if is_wide(children) and tree.share_parts():
+                    entry = clone_in_parts(entry, tree.depend_on)
+                else:
+                    tree.depend_on_content(children)
+                    entry = clone_branch(entry)
                 tree.new_epoch()
-            entry = container[self._key] = branch
+            if patchwork is None:
+                container[self._key] = entry
+            else:
+                patchwork.put(self._key, entry)
             children = children_of(entry)
         tree.depend_on(guard_of(entry))
         if tree.journal is not None:
@@ -172,7 +191,7 @@ class Place:
         tree = self._tree
         if (
             self._kids_epoch == tree.epoch
-            and id(self._kids) in tree.writable
+            and (id(self._kids) in tree.writable or id(self._kids) in tree.patched)
             and (tree.owner is None or tree.owner == get_ident())  # as is_here says
         ):
             tree.version += 1
@@ -184,9 +203,9 @@ class Place:
         if tree.epoch != epoch:
             # The clone is below this node, so its own container is still the right one.
             self._epoch = tree.epoch
-            tree.writable[id(self._container)] = self._container
+            tree.note_writable(self._container)
         self._kids, self._kids_epoch = children, tree.epoch
-        tree.writable[id(children)] = children
+        tree.note_writable(children)
         tree.version += 1
         return children
 

@@ -19,6 +19,7 @@ from lotdb.errors import InvalidOptionError, UnsupportedValueError
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.interfaces.loader import Database, Loader
 from lotdb.records import Box, Children, Entry
+from lotdb.records.patchwork import Patchwork
 from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
@@ -61,6 +62,8 @@ class Tree:
         self.version = 0
         #: Containers, by identity, above which no record was found shared in this epoch.
         self.writable: dict[int, Any] = {}
+        #: Those that share records with others, as they are to be written to.
+        self.patched: dict[int, Patchwork] = {}
         #: How many children were taken away. If this changes, an iteration checks that its next child exists.
         self.removals = 0
         #: What takes back the steps of the change that is being made; see ``tree/whole.py``.
@@ -69,6 +72,10 @@ class Tree:
         self.roots: MutableMapping[str, Entry] = {}
         #: Records of payloads that were decoded lately, by the identity of their stored form.
         self.decoded: dict[int, tuple[Any, Any]] = {}
+        #: Of packed leaves, by the identity of their entries: name and record of the payload by default.
+        self.defaults: dict[int, tuple[Entry, str, Any]] = {}
+        #: What rooms above remember of the tree, by their names for it; it goes with the tree.
+        self.remembered: dict[str, Any] = {}
         self.memory = MemoryBackend()
         self.stage = Stage(lambda name: self.memory, decode_options=self.decode_options)
 
@@ -124,8 +131,27 @@ class Tree:
     def commit(self) -> None:
         """Make all that was changed durable, if the tree is in a database."""
 
+    def connections_opened(self) -> int:
+        """How many connections to the database of the tree this thread has opened so far."""
+        return 0
+
     def has_changes(self) -> bool:
         """Whether the tree is in a database, and something in it is not committed."""
+        return False
+
+    def note_writable(self, container: Any) -> None:
+        """Remember for this epoch that *container* may be written to."""
+        if type(container) is Children and container._v_shared is not None:
+            if id(container) not in self.patched:
+                self.patched[id(container)] = Patchwork(container, self.depend_on)
+        else:
+            self.writable[id(container)] = container
+
+    def share_parts(self) -> bool:
+        """Whether the clone of a branch shares the records in which many children lie, for it is about to.
+
+        In memory it does not: a tree in memory may become part of a database, which has to note such records.
+        """
         return False
 
     def depend_on(self, record: Any) -> None:
@@ -147,6 +173,7 @@ class Tree:
         wrong place, or writes to a container that is shared by now.
         """
         self.writable.clear()
+        self.patched.clear()
         self.epoch += 1
         self.version += 1
 

@@ -13,10 +13,11 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from lotdb.records import Entry
+from lotdb.records.patchwork import Patchwork, put_entry, take_entry
 from lotdb.storage.signals import uninterrupted
 from lotdb.tree.journal import Journal
 
-__all__ = ["Stepwise", "Whole", "put", "steps_noted", "take"]
+__all__ = ["Stepwise", "Whole", "put", "set_entry", "steps_noted", "take"]
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ class Stepwise(Protocol):
     steps: list[Callable[[], Any]] | None
     #: What the transaction did to places, if anybody asks.
     journal: Journal | None
+    #: Containers that share records with others, by identity, as they are to be written to.
+    patched: dict[int, Patchwork]
 
     def new_epoch(self) -> None:
         """Have all handles look up their places again."""
@@ -100,7 +103,15 @@ def put(tree: Stepwise, container: Any, key: str, entry: Entry) -> None:
     """Set the entry of *key* in *container*, which may be changed."""
     if tree.steps is not None:
         tree.steps.append(partial(_restore, container, key, container.get(key)))
-    container[key] = entry
+    set_entry(tree, container, key, entry)
+
+
+def set_entry(tree: Stepwise, container: Any, key: str, entry: Entry) -> None:
+    """The same without a note, for what needs not be taken back."""
+    if tree.patched and (patchwork := tree.patched.get(id(container))) is not None:
+        patchwork.put(key, entry)
+    else:
+        container[key] = entry
 
 
 def take(tree: Stepwise, container: Any, key: str) -> Entry:
@@ -109,7 +120,10 @@ def take(tree: Stepwise, container: Any, key: str) -> Entry:
     if tree.steps is not None:
         tree.steps.append(partial(_restore, container, key, entry))
     try:
-        del container[key]
+        if tree.patched and (patchwork := tree.patched.get(id(container))) is not None:
+            patchwork.take(key)
+        else:
+            del container[key]
     except BaseException:
         # An empty bucket is removed from the list of buckets, and for that its neighbour must be read. If the
         # reading fails, the empty bucket stays in the list, which BTrees cannot stand.
@@ -123,7 +137,7 @@ def take(tree: Stepwise, container: Any, key: str) -> Entry:
 def _put_back(tree: Stepwise, container: Any, key: str, entry: Entry) -> None:
     try:
         with uninterrupted():
-            container[key] = entry
+            set_entry(tree, container, key, entry)
     except BaseException as failure:
         tree.give_up(failure)
         raise
@@ -131,6 +145,6 @@ def _put_back(tree: Stepwise, container: Any, key: str, entry: Entry) -> None:
 
 def _restore(container: Any, key: str, entry: Entry | None) -> None:
     if entry is not None:
-        container[key] = entry
+        put_entry(container, key, entry)
     elif key in container:
-        del container[key]
+        take_entry(container, key)

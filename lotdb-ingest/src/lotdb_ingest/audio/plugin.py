@@ -80,6 +80,12 @@ def lotdb_ingest_file(source: SourceFile) -> Mapping[str, Ingested] | None:
 
 
 @hookimpl
+def lotdb_get_ingest_formats() -> list[str]:
+    """The formats that :func:`lotdb_ingest_file` reads."""
+    return [*CONTAINERS]
+
+
+@hookimpl
 def lotdb_get_export_formats() -> list[str]:
     """The formats that :func:`lotdb_export_file` writes."""
     return [*CONTAINERS]

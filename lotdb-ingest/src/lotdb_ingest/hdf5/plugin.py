@@ -28,6 +28,12 @@ def lotdb_ingest_file(source: SourceFile) -> IngestedNode | None:
 
 
 @hookimpl
+def lotdb_get_ingest_formats() -> list[str]:
+    """The formats that :func:`lotdb_ingest_file` reads."""
+    return [*NAMES]
+
+
+@hookimpl
 def lotdb_ingest_tree(source: SourceFile) -> IngestedTree | None:
     """The subtree that was exported to the file."""
     if lotdb_identify_file(source) is None:

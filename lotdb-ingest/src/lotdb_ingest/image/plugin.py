@@ -70,6 +70,12 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | Mapping[str, Ingested] |
 
 
 @hookimpl
+def lotdb_get_ingest_formats() -> list[str]:
+    """The formats that :func:`lotdb_ingest_file` reads."""
+    return [*FORMATS]
+
+
+@hookimpl
 def lotdb_get_export_formats() -> list[str]:
     """The formats that :func:`lotdb_export_file` writes."""
     return [*FORMATS]

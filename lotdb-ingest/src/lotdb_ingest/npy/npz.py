@@ -57,6 +57,12 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | Mapping[str, Ingested] |
 
 
 @hookimpl
+def lotdb_get_ingest_formats() -> list[str]:
+    """The formats that :func:`lotdb_ingest_file` reads."""
+    return ["npz"]
+
+
+@hookimpl
 def lotdb_get_export_formats() -> list[str]:
     """The formats that :func:`lotdb_export_file` writes."""
     return ["npz"]

@@ -42,6 +42,12 @@ def _blocks(source: SourceFile, header: Header) -> Iterator[np.ndarray[Any, Any]
 
 
 @hookimpl
+def lotdb_get_ingest_formats() -> list[str]:
+    """The formats that :func:`lotdb_ingest_file` reads."""
+    return ["npy"]
+
+
+@hookimpl
 def lotdb_get_export_formats() -> list[str]:
     """The formats that :func:`lotdb_export_file` writes."""
     return ["npy"]

@@ -82,6 +82,12 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
 
 
 @hookimpl
+def lotdb_get_ingest_formats() -> list[str]:
+    """The formats that :func:`lotdb_ingest_file` reads."""
+    return [*DELIMITERS]
+
+
+@hookimpl
 def lotdb_get_export_formats() -> list[str]:
     """The formats that :func:`lotdb_export_file` writes."""
     return [*DELIMITERS]

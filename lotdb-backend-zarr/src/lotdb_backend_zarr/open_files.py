@@ -1,0 +1,140 @@
+"""Files that stay open: opening one takes several times as long as reading a small window of it."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import OrderedDict
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+from lotdb import DamagedError, open_part
+
+__all__ = ["OpenFile", "OpenFiles", "most_open"]
+
+_SEEKING = Lock()
+
+# Most files that this package keeps open in a process, and which share of those that the process may have.
+# Each database may keep some, whatever the others have.
+_MOST = 8192
+_SHARE = 4
+_SOME = 16
+
+
+#: The descriptors of those that are open in this process.
+OPEN: set[int] = set()
+
+
+def most_open() -> int:
+    """How many files stay open: a share of what the process may have."""
+    try:
+        from resource import RLIMIT_NOFILE, getrlimit
+    except ImportError:  # Windows
+        return 128
+    allowed = getrlimit(RLIMIT_NOFILE)[0]
+    return _MOST if allowed < 0 else max(_SOME, min(_MOST, allowed // _SHARE))
+
+
+class OpenFile:
+    """An open file; the last one who has it closes it, and so nobody reads from another file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+
+    __slots__ = ("_descriptor", "path", "size", "state")
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = -1
+        self.path = path
+        try:
+            self._descriptor = open_part(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise DamagedError(f"{path} is missing") from None
+        OPEN.add(self._descriptor)
+        found = os.fstat(self._descriptor)
+        #: Its size in bytes, and what changes if somebody writes to it.
+        self.size, self.state = found.st_size, found.st_ctime_ns
+
+    def is_as_it_was(self) -> bool:
+        """Whether nobody has written to the file, or removed it, since it was opened."""
+        found = os.fstat(self._descriptor)
+        return found.st_nlink > 0 and found.st_ctime_ns == self.state
+
+    def read(self, offset: int, size: int) -> bytes:
+        """*size* bytes from *offset* on; ``DamagedError`` if they are not there."""
+        if offset + size > self.size:
+            raise DamagedError(f"{self.path} ends too early")
+        data: bytes = read_at(self._descriptor, size, offset)
+        while len(data) < size:  # one call reads at most 2 GiB
+            more = read_at(self._descriptor, size - len(data), offset + len(data))
+            if not more:
+                raise DamagedError(f"{self.path} ends too early")
+            data += more
+        return data
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            OPEN.discard(self._descriptor)
+            os.close(self._descriptor)
+
+
+def _seek_and_read(descriptor: int, size: int, offset: int) -> bytes:
+    # Windows has no call that does both, so one thread does it at a time.
+    with _SEEKING, io.FileIO(descriptor, closefd=False) as file:
+        file.seek(offset)
+        return file.read(size) or b""
+
+
+read_at: Any = getattr(os, "pread", _seek_and_read)
+
+
+class OpenFiles:
+    """The files that were read lately, opened.
+
+    Parameters
+    ----------
+    limit
+        Most of them, with those of other databases of this process.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._files: OrderedDict[str, OpenFile] = OrderedDict()
+        self._lock = Lock()
+
+    def __call__(self, path: str) -> OpenFile:
+        """The file *path*, as it is now.
+
+        Raises
+        ------
+        DamagedError
+            If it is missing, or no regular file.
+        """
+        opened = self._files.get(path)
+        if opened is not None and opened.is_as_it_was():
+            with suppress(KeyError):  # another thread has dropped it since
+                self._files.move_to_end(path)
+            return opened
+        opened = OpenFile(path)
+        with self._lock:
+            self._files[path] = opened
+            self._files.move_to_end(path)
+            while len(OPEN) > self._limit and len(self._files) > _SOME:
+                self._files.popitem(last=False)
+        return opened
+
+    def forget(self, folder: str) -> None:
+        """Let go of the files in *folder*."""
+        start = os.path.join(folder, "")
+        with self._lock:
+            for path in [each for each in self._files if each.startswith(start)]:
+                del self._files[path]
+
+    def clear(self) -> None:
+        """Let go of all."""
+        with self._lock:
+            self._files.clear()

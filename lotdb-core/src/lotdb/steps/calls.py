@@ -1,0 +1,444 @@
+"""One call of a step at a node: whether its result is fresh, computing it, and storing it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import FunctionType
+from typing import Any, Protocol
+
+from lotdb.node_api.outcomes import (
+    CHECK,
+    EVICTED,
+    PINNED,
+    STEP,
+    Fact,
+    at_place,
+    is_read_only,
+    names_of,
+    plain,
+    result_below,
+    run_watched,
+    settled,
+    store,
+    stored_text,
+    text_in,
+)
+from lotdb.public import (
+    BaseNode,
+    CodeChangedWarning,
+    ConflictError,
+    DataNode,
+    DisconnectedError,
+    LotdbError,
+    NodeExistsError,
+    StaleResultError,
+    StepError,
+    StepFailedError,
+    StepResultError,
+)
+from lotdb.steps import known
+from lotdb.steps.arguments import setting_text
+from lotdb.steps.fingerprint import Code
+from lotdb.steps.origins import parsed
+from lotdb.steps.returned import Parts, parts_of
+from lotdb.steps.staleness import code_changes, reason, reason_of, stale_results, told
+
+__all__ = ["Call", "Outcome"]
+
+# Facts that a text of this length lists are replaced by one of all that is below the node: an attribute holds
+# no more than a MiB.
+_MOST_READS = 5000
+
+# Settings whose texts are short.
+_SHORT = frozenset((float, bool, type(None)))
+
+# What the transaction has to be run again for, or the program ended; it is no failure of the step.
+_NOT_OURS = (ConflictError, DisconnectedError, MemoryError)
+
+
+class Called(Protocol):
+    """A step, as far as a call of it matters; :class:`lotdb.steps.Step` is one."""
+
+    name: str
+    version: int | str | None
+    module: str
+    function: FunctionType
+
+    def code(self) -> Code:
+        """The code of the function as it is now."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step has computed; all of it is plain, so another process may send it to who stores it."""
+
+    parts: Parts
+    is_mapping: bool
+    facts: Mapping[Fact, str | None]
+    seconds: float
+    when: datetime
+    process: str
+    python: str
+    code: Mapping[str, tuple[str | None, str]]
+    packages: Mapping[str, str]
+    digest: str
+
+
+class Call:
+    """A step, a node, settings, and the key of the result.
+
+    ``result_if_fresh`` and ``why`` read what is stored; ``compute`` runs the function, in any process that
+    has the node at the same moment; ``store`` writes, and the caller commits.
+    """
+
+    __slots__ = ("code", "key", "node", "settings", "step", "texts")
+
+    def __init__(self, step: Called, node: BaseNode, key: str, settings: dict[str, Any]) -> None:
+        self.step = step
+        self.node = node
+        self.key = key
+        self.settings = settings
+        self.texts = {
+            name: repr(value) if type(value) in _SHORT else setting_text(name, value, node, step.name)
+            for name, value in settings.items()
+        }
+        self.code: Code = step.code()
+
+    @property
+    def path(self) -> str:
+        """Path of the node."""
+        return self.node._path()
+
+    @property
+    def what(self) -> str:
+        """The step and the node, for messages."""
+        return f"step {self.step.name!r} at {self.path or 'the root'!r}"
+
+    # -- what is there -------------------------------------------------------------------------------
+
+    def existing(self) -> BaseNode | None:
+        """The result node, be it fresh or not.
+
+        Raises
+        ------
+        NodeExistsError
+            If something else is in its place.
+        """
+        found = self._found()
+        return None if found is None else found[0]
+
+    def _found(self) -> tuple[BaseNode, Any, dict[str, Any]] | None:
+        """The result node, what it holds itself, and what it is compared by."""
+        below = result_below(self.node, self.key)
+        if below is None:
+            return None
+        found, own = below
+        text = text_in(own, CHECK)
+        name = None if text is None else parsed(text)["name"]
+        if text is None or name != self.step.name:
+            held = "exists, and is no result of a step" if name is None else f"is a result of step {name!r}"
+            raise NodeExistsError(
+                f"{self.what}: its result would be {found._path()!r}, which {held}; give another key="
+            )
+        check = parsed(text)
+        if known.is_of_another(check["module"], check["name"], self.step):
+            raise NodeExistsError(
+                f"{self.what}, of module {self.step.module!r}: its result would be {found._path()!r}, "
+                f"which is a result of the step of that name of module {check['module']!r}; give another key="
+            )
+        return found, own, check
+
+    def result_if_fresh(self, on_code_change: str) -> BaseNode | None:
+        """The result node if it is fresh, or if it is to be used although its code has changed."""
+        remembered = told(self.node)
+        asked = (self.code, self.node._path(), self.key, on_code_change, *self.texts, *self.texts.values())
+        fresh: BaseNode | None = remembered.fresh.get(asked)
+        if fresh is None:
+            found = self._found()
+            if found is None or self._why(found, on_code_change) is not None:
+                return None
+            fresh = remembered.fresh[asked] = found[0]
+            if on_code_change == "warn" and (changed := self._code_changed(found)) is not None:
+                self._warn(changed)
+        return fresh
+
+    def why(self, on_code_change: str) -> str | None:
+        """Why the result is stale or missing, in one sentence; None if it is fresh."""
+        found = self._found()
+        if found is None:
+            return f"{self.key!r} was not computed yet"
+        why = self._why(found, on_code_change)
+        return self._code_changed(found) if why is None and on_code_change == "warn" else why
+
+    def _code_changed(self, found: tuple[BaseNode, Any, dict[str, Any]]) -> str | None:
+        return None if PINNED in found[1][0] else next(code_changes(found[2], self.code), None)
+
+    def _why(
+        self, found: tuple[BaseNode, Any, dict[str, Any]], on_code_change: str, *, of_results: bool = True
+    ) -> str | None:
+        result, own, check = found
+        names = own[0]
+        if PINNED in names:
+            return None
+        if EVICTED in names:
+            return "its payloads were evicted"
+        if check["version"] != self.step.version:
+            return f"version was {check['version']!r} and is {self.step.version!r}"
+        if check["settings"] != self.texts:
+            return _setting_changed(check["settings"], self.texts)
+        if on_code_change == "recompute" and check["digest"] != self.code.digest:
+            changed = next(code_changes(check, self.code), None)
+            if changed is not None:
+                return changed
+        for name in check["holds"]:
+            if name not in names:
+                return f"its {name!r} was deleted"
+        return reason(result, check, of_results=of_results)
+
+    def _warn(self, changed: str) -> None:
+        warnings.warn(
+            f"{self.what}: {changed}; its result is used all the same, as on_code_change is 'warn'",
+            CodeChangedWarning,
+            stacklevel=4,
+        )
+
+    # -- computing -----------------------------------------------------------------------------------
+
+    def check_writable(self, why: str) -> None:
+        """Raise ``StaleResultError`` if nothing can be stored here."""
+        refused = is_read_only(self.node)
+        if refused is not None:
+            raise StaleResultError(f"{self.what} cannot be computed here, where {why}: {refused}").of(
+                self.step.name, self.path
+            ) from refused
+
+    def compute(self, *, alone: bool = False) -> Outcome:
+        """Run the function; nothing is stored.
+
+        Results of other steps that it reads are computed anew where they are stale; if it is to be *alone*,
+        they are not, and nothing at all is stored.
+
+        Raises
+        ------
+        StepFailedError
+            If the function raises; the cause is chained.
+        StepAccessError
+            If it changes the tree, which is undone.
+        StepResultError
+            If it returns what cannot be stored.
+        StaleResultError
+            If it reads a stale result, and is to be alone, or this process does not have the step.
+        """
+        freshen = self._refuse_stale if alone else self._freshen
+        own = (*self.node._keys(), self.key)
+        for given in (self.node, *self.settings.values()):
+            if isinstance(given, BaseNode) and CHECK in names_of(plain(given)):
+                freshen(plain(given))  # now, rather than in the middle of the function
+        begin = time.perf_counter()
+        try:
+            returned, facts = run_watched(
+                self.step.function,
+                self.node,
+                self.settings,
+                own=own,
+                what=self.what,
+                on_result=freshen,
+                on_missing=self._make_missing,
+            )
+        except StepError as error:
+            if not error.step:
+                error.of(self.step.name, self.path)
+            raise
+        except _NOT_OURS:
+            raise
+        except Exception as error:
+            raise StepFailedError(f"{self.what} failed: {type(error).__name__}: {error}").of(
+                self.step.name, self.path
+            ) from error
+        seconds = time.perf_counter() - begin
+        try:
+            parts = parts_of(returned, self.what)
+        except StepError as error:
+            error.of(self.step.name, self.path)
+            raise
+        return Outcome(
+            parts,
+            isinstance(returned, Mapping),
+            _fewer(facts, self.node, own),
+            seconds,
+            datetime.now(UTC),
+            f"{socket.gethostname()}:{os.getpid()}",
+            platform.python_version(),
+            self.code.parts,
+            self.code.packages,
+            self.code.digest,
+        )
+
+    def _make_missing(self, node: BaseNode, keys: tuple[str, ...]) -> bool:
+        """Compute the result of another step of the pipeline that is looked for at *keys* below *node*."""
+        wanted = known.wanted.get()
+        if wanted is None or not keys or keys[-1] not in wanted[0] or keys[-1] == self.step.name:
+            return False
+        source = node.get(keys[:-1]) if keys[:-1] else node
+        if source is None:
+            return False
+        step, settings = wanted[0][keys[-1]]
+        step.at(source, **settings)
+        return True
+
+    def freshened(self, on_code_change: str) -> BaseNode | None:
+        """The result node, if it is fresh once the results that were read for it are."""
+        found = self._found()
+        if found is None or self._why(found, on_code_change, of_results=False) is not None:
+            return None
+        if is_read_only(self.node) is not None:
+            return None
+        with settled(self.node):
+            for each in stale_results(found[0], found[2]):
+                self._freshen(each)
+        return self.result_if_fresh(on_code_change)
+
+    def _freshen(self, result: BaseNode, kind: str = "payload", name: str = "") -> None:
+        """Compute anew a result of another step that is about to be read, if it is stale."""
+        why = _why_not(result, kind)
+        if why is None:
+            return
+        check = parsed(stored_text(result, CHECK) or "")
+        step = known.find(check["module"], check["name"])
+        if step is None or result.parent is None:
+            raise StaleResultError(
+                f"{self.what} reads result {result._path()!r} of step {check['name']!r}, stale as {why}, "
+                f"and this process has no such step; import {check['module']!r}, or pin the result"
+            ).of(self.step.name, self.path)
+        step.call_of(result).computed()
+
+    def _refuse_stale(self, result: BaseNode, kind: str = "payload", name: str = "") -> None:
+        """Raise ``StaleResultError`` if a result of another step that is about to be read is stale."""
+        why = _why_not(result, kind)
+        if why is not None:
+            raise StaleResultError(f"{self.what} reads result {result._path()!r}, which is stale ({why})").of(
+                self.step.name, self.path
+            )
+
+    def store(self, outcome: Outcome) -> DataNode:
+        """Store what was computed: all of it, or nothing if a part is refused.
+
+        Raises
+        ------
+        StepResultError
+            If a part cannot be stored.
+        """
+        items, attributes, others = outcome.parts
+        check = {
+            "name": self.step.name,
+            "version": self.step.version,
+            "module": self.step.module,
+            "settings": self.texts,
+            "code": outcome.code,
+            "packages": outcome.packages,
+            "digest": outcome.digest,
+            "reads": [[*fact, identity] for fact, identity in outcome.facts.items()],
+            "holds": [*items, *attributes, *(name for name, _ in others)],
+            "mapping": outcome.is_mapping,
+        }
+        about = {
+            "name": self.step.name,
+            "version": self.step.version,
+            "module": self.step.module,
+            "settings": {
+                name: self.texts[name] if isinstance(value, BaseNode) else value
+                for name, value in self.settings.items()
+            },
+            "nodes": [name for name, value in self.settings.items() if isinstance(value, BaseNode)],
+            "seconds": outcome.seconds,
+            "when": outcome.when,
+            "process": outcome.process,
+            "python": outcome.python,
+            "packages": dict(outcome.packages),
+        }
+        found = self._found()  # nothing else is in its place
+        repeats = found is not None and all(
+            json.loads(json.dumps(check[name])) == found[2][name]
+            for name in ("version", "settings", "digest", "reads")
+        )
+        notes = {CHECK: json.dumps(check, separators=(",", ":")), STEP: about}
+        try:
+            return store(self.node, self.key, items, {**attributes, **notes}, others, repeats=repeats)
+        except (*_NOT_OURS, StepError):
+            raise
+        except (LotdbError, TypeError, ValueError) as error:
+            if isinstance(error, OSError):
+                raise  # no space, no connection: not what was returned
+            raise StepResultError(f"{self.what} returned what cannot be stored: {error}").of(
+                self.step.name, self.path
+            ) from error
+
+    def computed(self, why: str = "it is stale") -> DataNode:
+        """Compute and store."""
+        with settled(self.node):
+            self.check_writable(why)
+            result = self.store(self.compute())
+        wanted = known.wanted.get()
+        if wanted is not None:
+            wanted[1].append((self.step.name, result._path(), why))
+        return result
+
+
+def _why_not(result: BaseNode, kind: str) -> str | None:
+    """Why a *result* cannot be read as it is, of which something of a *kind* is; None if it can."""
+    why = reason_of(result)
+    if why is None and EVICTED in names_of(result) and kind in ("payload", "all", "payloads"):
+        why = "its payloads were evicted"
+    return why
+
+
+def _setting_changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    for name, text in now.items():
+        if name not in then:
+            return f"setting {name!r} is new ({text})"
+        if then[name] != text:
+            if "#" in (then[name][0], text[0]):
+                return f"setting {name!r} changed"
+            return f"setting {name!r} was {then[name]} and is {text}"
+    gone = next(name for name in then if name not in now)
+    return f"setting {gone!r} was {then[gone]} and is gone"
+
+
+def _fewer(facts: Mapping[Fact, str | None], node: BaseNode, own: tuple[str, ...]) -> dict[Fact, str | None]:
+    """The facts without those that others imply; very many become one of all that is below."""
+    places = {fact[:2] for fact, identity in facts.items() if fact[2] != "node" and identity is not None}
+    kept = {
+        fact: each
+        for fact, each in facts.items()
+        if fact[2] != "node" or fact[:2] not in places or each is None
+    }
+    if len(kept) <= _MOST_READS:
+        return kept
+    from lotdb.node_api.outcomes import FACTS
+
+    beyond = {fact: each for fact, each in kept.items() if fact[0]}
+    return {**beyond, (0, (), "all", ""): FACTS["all"](node, "", own)}
+
+
+def settings_of(result: BaseNode) -> dict[str, Any]:
+    """The settings with which *result* was computed."""
+    about = result.attrs[STEP]
+    settings = dict(about["settings"])
+    source = result.parent
+    assert source is not None
+    for name in about["nodes"]:
+        levels = [each for each in settings[name].removeprefix("node ").split("/") if each != "."]
+        up = levels.count("..")
+        node = at_place(source, (up, tuple(levels[up:])))
+        if node is None:
+            raise StaleResultError(f"setting {name!r} of result {result._path()!r} is a node that is gone")
+        settings[name] = node
+    return settings

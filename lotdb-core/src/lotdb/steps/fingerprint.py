@@ -1,0 +1,266 @@
+"""The fingerprint of a step's code: of the function, of what it calls, and the versions of packages.
+
+What counts: the function itself; functions and classes of the same module that it names, and what those name;
+plain constants of the module; what ``depends`` names. What does not: comments, docstrings, annotations, the
+place in the file, and code of other modules that nobody has named.
+
+Each part has two digests, from the source and from the bytecode, and is the same if one of them is. So a
+result stays fresh in another release of Python as long as the source is at hand.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+from lotdb.public import InvalidStepError
+from lotdb.steps.normalised import bytecode_digest, constant_text, digest_of, module_digest, source_digest
+
+__all__ = ["Code", "code_of"]
+
+_ABSENT = object()
+# What a step is asked for its results by.
+_METHODS = frozenset(("at", "map", "variants", "why_stale"))
+_CONSTANTS = (int, float, complex, str, bytes, type(None))
+
+
+@dataclass(frozen=True, eq=False)
+class Code:
+    """What a step's code was when it was looked at.
+
+    ``parts`` are the two digests of each part by its name, of which the first may be None; ``packages`` the
+    versions of packages. :meth:`is_current` tells whether the program still has the same functions.
+    """
+
+    parts: dict[str, tuple[str | None, str]]
+    packages: dict[str, str]
+    watched: tuple[tuple[Callable[[], Any], Any], ...]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Tells whether all is the same, source and bytecode."""
+        return digest_of((sorted(self.parts.items()), sorted(self.packages.items())))
+
+    def is_current(self) -> bool:
+        """Whether nothing was defined anew since."""
+        return all(now() is then for now, then in self.watched)
+
+
+def code_of(function: FunctionType, depends: Iterable[Any]) -> Code:
+    """The code of the step *function* as it is now.
+
+    Raises
+    ------
+    InvalidStepError
+        If *depends* names what has neither code nor a version.
+    """
+    collected = _Collected(function)
+    for each in depends:
+        collected.add_named(each)
+    return Code(collected.parts, collected.packages, tuple(collected.watched))
+
+
+class _Collected:
+    def __init__(self, function: FunctionType) -> None:
+        self.parts: dict[str, tuple[str | None, str]] = {}
+        self.packages: dict[str, str] = {}
+        self.watched: list[tuple[Callable[[], Any], Any]] = []
+        self._module = function.__module__
+        self._step = function.__name__
+        self._seen: set[int] = set()
+        self._add_function(function, is_step=True)
+
+    def add_named(self, each: Any) -> None:
+        """What ``depends`` names."""
+        function = _function_of(each)
+        if function is not None:
+            self._add_function(function)
+        elif isinstance(each, type) and each.__module__ not in ("builtins",):
+            self._add_class(each)
+        elif isinstance(each, ModuleType):
+            self._add_module(each)
+        elif isinstance(each, str):
+            self.packages[each] = self._version(each)
+        elif callable(each) and (module := _module_of(each)):
+            self.packages[module] = self._version(module)  # it is not written in Python, as those of numpy
+        else:
+            raise InvalidStepError(
+                f"step {self._step!r} depends on {each!r}; name functions, classes, modules, or packages"
+            ).of(self._step, "")
+
+    def _version(self, package: str) -> str:
+        version = _package_version(package)
+        if version is None:
+            raise InvalidStepError(
+                f"step {self._step!r} depends on {package!r}, of which no version is known; name a package "
+                "that is installed, or its functions"
+            ).of(self._step, "")
+        return version
+
+    def _add_module(self, module: ModuleType) -> None:
+        top = module.__name__.partition(".")[0]
+        version = _package_version(top)
+        if version is not None:
+            self.packages[top] = version
+            return
+        digest = module_digest(module)
+        if digest is None:
+            self.packages[top] = self._version(top)
+        else:
+            self.parts[f"module {module.__name__}"] = digest, digest
+
+    def _add_function(self, function: FunctionType, *, is_step: bool = False) -> None:
+        code = function.__code__
+        if id(function) in self._seen:
+            return
+        self._seen.add(id(function))
+        self.watched += [
+            (functools.partial(getattr, function, "__code__"), code),
+            (functools.partial(getattr, function, "__defaults__"), function.__defaults__),
+        ]
+        digests = source_digest(function, is_step=is_step), bytecode_digest(function, is_step=is_step)
+        self.parts[self._free(self._name(function))] = digests
+        loaded, stored, asked = _globals_of(code)
+        for name in loaded:
+            value = function.__globals__.get(name, _ABSENT)
+            if value is _ABSENT or _is_only_asked(value, name, asked):
+                continue
+            is_own = name in stored  # what it counts up there itself is no input
+            self._add_value(function, name, value, is_own, functools.partial(function.__globals__.get, name))
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            value = _content(cell)
+            if not _is_only_asked(value, name, asked):
+                self._add_value(function, name, value, name in stored, functools.partial(_content, cell))
+
+    def _add_value(
+        self, function: FunctionType, name: str, value: Any, is_own: bool, now: Callable[[], Any]
+    ) -> None:
+        helper = _function_of(value)
+        if helper is not None:
+            if helper.__module__ == function.__module__:
+                self.watched.append((now, value))
+                self._add_function(helper)
+        elif isinstance(value, type):
+            if value.__module__ == function.__module__:
+                self.watched.append((now, value))
+                self._add_class(value)
+        elif (
+            not is_own and _is_constant(value) and not name.startswith("__")
+        ):  # as __file__ is elsewhere another
+            self.watched.append((now, value))
+            digest = digest_of(constant_text(value))
+            self.parts.setdefault(f"constant {name}", (digest, digest))
+
+    def _add_class(self, cls: type) -> None:
+        if id(cls) in self._seen:
+            return
+        self._seen.add(id(cls))
+        for name, value in vars(cls).items():
+            for each in (value.fget, value.fset) if isinstance(value, property) else (value,):
+                function = _function_of(getattr(each, "__func__", each))
+                if function is not None and function.__module__ == cls.__module__:
+                    self._add_function(function)
+            if _is_constant(value) and not name.startswith("__"):
+                digest = digest_of(constant_text(value))
+                self.parts.setdefault(f"constant {cls.__qualname__}.{name}", (digest, digest))
+        for base in cls.__bases__:
+            if base.__module__ == cls.__module__:
+                self._add_class(base)
+
+    def _name(self, function: FunctionType) -> str:
+        name = function.__qualname__.rpartition("<locals>.")[2]
+        return name if function.__module__ == self._module else f"{function.__module__}.{name}"
+
+    def _free(self, name: str) -> str:
+        number = 2
+        free = name
+        while free in self.parts:
+            free, number = f"{name} ({number})", number + 1
+        return free
+
+
+def _function_of(value: Any) -> FunctionType | None:
+    """The function behind *value*: itself, a step's, or what a decorator has wrapped."""
+    if isinstance(value, functools.partial):
+        return _function_of(value.func)
+    for name in ("py_func", "__wrapped__"):
+        if (within := inspect.getattr_static(value, name, None)) is not None and callable(value):
+            try:
+                return _function_of(within if isinstance(within, FunctionType) else getattr(value, name))
+            except RecursionError:
+                return None
+    return value if isinstance(value, FunctionType) else None
+
+
+def _module_of(value: Any) -> str | None:
+    module = getattr(value, "__module__", None) or getattr(type(value), "__module__", None)
+    return module.partition(".")[0] if isinstance(module, str) and module != "builtins" else None
+
+
+@functools.cache
+def _package_version(package: str) -> str | None:
+    version = getattr(sys.modules.get(package), "__version__", None)
+    if isinstance(version, str):
+        return version
+    try:
+        return installed_version(package)
+    except (ImportError, ValueError):  # no such package
+        return None
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty: the function is defined before what it names
+        return _ABSENT
+
+
+def _is_constant(value: Any) -> bool:
+    if isinstance(value, (tuple, frozenset)):
+        return all(map(_is_constant, value))
+    return isinstance(value, _CONSTANTS)
+
+
+def _is_only_asked(value: Any, name: str, asked: Mapping[str, bool]) -> bool:
+    """Whether *value* is a step of which only results are asked for: these are noted when they are read."""
+    return hasattr(type(value), "at") and hasattr(type(value), "why_stale") and asked.get(name, False)
+
+
+def _globals_of(code: CodeType) -> tuple[list[str], set[str], dict[str, bool]]:
+    """The names that the code looks up beyond itself, those that it sets there, and how it uses each.
+
+    True stands for names of which nothing but the methods of a step are called.
+    """
+    loaded: dict[str, None] = {}
+    stored: set[str] = set()
+    asked: dict[str, bool] = {}
+    for each in _with_inner(code):
+        name = None
+        for instruction in dis.get_instructions(each):
+            how = instruction.opname
+            if name is not None:
+                is_method = how.startswith(("LOAD_ATTR", "LOAD_METHOD")) and instruction.argval in _METHODS
+                asked[name] = asked.get(name, True) and is_method
+                name = None
+            if how.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")):
+                loaded[instruction.argval] = None
+                name = instruction.argval
+            elif how.startswith("LOAD_DEREF"):
+                name = instruction.argval
+            elif how.startswith(("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF")):
+                stored.add(instruction.argval)
+    return list(loaded), stored, asked
+
+
+def _with_inner(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield from _with_inner(each)

@@ -1,0 +1,312 @@
+"""Branches of nodes with so many children that the records in which these lie are shared as well."""
+
+import os
+import random
+
+import pytest
+
+from lotdb import LOTDB, ConflictError, DamagedError, DatabaseFormatError
+from lotdb.database import session
+from lotdb.records import Bucket, Children
+from lotdb.records.children import all_items, child_items, count_children, items_from
+from lotdb.records.entries import children_of
+from lotdb.records.patchwork import is_wide, patchwork_of, put_entry, take_entry
+
+MANY = 3000
+
+
+@pytest.fixture
+def db(tmp_path):
+    with LOTDB(tmp_path, durability="process") as db:
+        with db.connection() as root:
+            wide = root.get_node("wide")
+            wide.set_attribute("own", 0)
+            for number in range(MANY):
+                wide.get_node(key(number)).set_attribute("x", number)
+            wide.get_node_path([key(7), "below"]).set_attribute("deep", 1)
+            wide.branch("copy")
+        yield db
+
+
+def key(number):
+    return f"c{number:05d}"
+
+
+def numbers(node):
+    return {child.key: child.get_attribute("x") for child in node.values()}
+
+
+def size(db):
+    return os.path.getsize(db._data_file)
+
+
+def is_patchwork(node):
+    return children_of(node._entry())._v_shared is not None
+
+
+def all_numbers(**changed):
+    return {key(number): number for number in range(MANY)} | changed
+
+
+def test_the_first_write_to_a_branch_of_many_children_writes_little(db):
+    with db.connection() as root:
+        before = size(db)
+        root["copy"][key(1500)].set_attribute("x", -1)
+        db.commit(root)
+        assert size(db) - before < 30_000
+    with db.connection() as root:
+        assert is_patchwork(root["copy"])
+        assert not is_patchwork(root["wide"])
+        assert numbers(root["wide"]) == all_numbers()
+        assert numbers(root["copy"]) == all_numbers(**{key(1500): -1})
+        assert len(root["copy"]) == MANY
+    assert db.verify() == []
+
+
+def test_both_are_written_to_and_stay_apart(db):
+    with db.connection() as root:
+        for node, value in ((root["copy"], "copy"), (root["wide"], "wide")):
+            node[key(2000)].set_attribute("x", value)
+            node[key(7)]["below"].set_attribute("deep", value)
+            node.set_attribute("own", value)
+            node.delete_node(key(10 if value == "copy" else 11))
+            node.get_node(f"new_{value}")
+    with db.connection() as root:
+        for node, value, gone in ((root["copy"], "copy", 10), (root["wide"], "wide", 11)):
+            assert is_patchwork(node)
+            expected = all_numbers(**{key(2000): value, f"new_{value}": None})
+            del expected[key(gone)]
+            assert numbers(node) == expected
+            assert node[key(7)]["below"].get_attribute("deep") == value
+            assert node.get_attribute("own") == value
+            assert next(each.key for each in node.find("c02*")) == key(2000)
+            assert list(node)[-1] == f"new_{value}"
+    db.pack()
+    assert db.verify() == []
+
+
+def test_a_node_in_a_shared_record_is_shared_wherever_it_is_put(db):
+    with db.connection() as root:
+        root["copy"].set_attribute("own", 1)  # clones it; its children lie in shared records
+    with db.connection() as root:
+        copy = root["copy"]
+        copy[key(7)].branch("again")
+        root.get_node("elsewhere").add_tree(copy[key(7)], key="moved")
+        root["elsewhere/moved/below"].set_attribute("deep", 2)
+        copy["again/below"].set_attribute("deep", 3)
+    with db.connection() as root:
+        assert root["wide"][key(7)]["below"].get_attribute("deep") == 1
+        assert root["elsewhere/moved/below"].get_attribute("deep") == 2
+        assert root["copy/again/below"].get_attribute("deep") == 3
+        assert key(7) not in root["copy"]
+    with db.connection() as root:
+        root["copy"].delete_tree(only_node=True)
+        root["again/below"].set_attribute("deep", 4)
+        root[key(8)].get_node("child")
+    with db.connection() as root:
+        assert root["wide"][key(7)]["below"].get_attribute("deep") == 1
+        assert len(root["wide"][key(8)]) == 0
+
+
+def test_a_branch_that_is_gone_does_not_make_the_node_slow(db):
+    with db.connection() as root:
+        root.delete_node("copy")
+        db.commit(root)
+        before = size(db)
+        root["wide"].delete_node(key(1))
+        db.commit(root)
+        assert size(db) - before < 30_000
+        before = size(db)
+        root["wide"].delete_node(key(2))
+        db.commit(root)
+        assert size(db) - before < 10_000
+        assert len(root["wide"]) == MANY - 2
+
+
+def test_all_children_of_a_bucket_can_go(db):
+    with db.connection() as root:
+        copy = root["copy"]
+        for number in range(500, 2990):
+            copy.delete_node(key(number))
+        assert list(copy) == [key(number) for number in (*range(500), *range(2990, MANY))]
+    with db.connection() as root:
+        for child in list(root["copy"]):
+            root["copy"].delete_node(child)
+        assert len(root["copy"]) == 0
+        root["copy"].get_node("one")
+    with db.connection() as root:
+        assert list(root["copy"]) == ["one"]
+        assert len(root["wide"]) == MANY
+    assert db.verify() == []
+
+
+# -- at the same time -----------------------------------------------------------------------------
+
+
+def in_two(db, first, second):
+    """Commit *first*, and then *second*, which began before."""
+    one, other = db.open_connection("one"), db.open_connection("other")
+    second(other)
+    first(one)
+    db.commit("one")
+    try:
+        db.commit("other")
+    finally:
+        db.close_connection("one")
+        db.close_connection("other")
+
+
+def put(path, value):
+    return lambda root: root[path].set_attribute("x", value)
+
+
+def test_changes_of_different_parts_merge_and_of_one_bucket_once_it_is_owned(db):
+    with db.connection() as root:
+        root["copy"].set_attribute("own", 1)
+    in_two(db, put(f"copy/{key(300)}", "a"), put(f"copy/{key(2500)}", "b"))
+    with pytest.raises(ConflictError):
+        in_two(db, put(f"copy/{key(1000)}", "a"), put(f"copy/{key(1001)}", "b"))
+    in_two(db, put(f"copy/{key(1001)}", "c"), put(f"copy/{key(1002)}", "d"))
+    with db.connection() as root:
+        changed = {300: "a", 2500: "b", 1000: "a", 1001: "c", 1002: "d"}
+        assert numbers(root["copy"]) == all_numbers(**{key(at): value for at, value in changed.items()})
+        assert numbers(root["wide"]) == all_numbers()
+    assert db.verify() == []
+
+
+def test_what_another_changes_before_it_knows_of_the_branch_is_in_both_or_a_conflict(db):
+    def branch(root):
+        root["new"].branch("twin")
+        root["twin"][key(5)].set_attribute("x", "twin")
+        root["new"][key(6)].set_attribute("x", "new")
+
+    with db.connection() as root:
+        root.get_node("new")
+        for number in range(MANY):
+            root["new"].get_node(key(number)).set_attribute("x", number)
+    with pytest.raises(ConflictError):
+        in_two(db, put(f"new/{key(6)}", "first"), branch)
+    with pytest.raises(ConflictError):
+        in_two(db, put(f"new/{key(7)}", "first"), branch)
+    in_two(db, put(f"new/{key(2000)}", "first"), branch)
+    with pytest.raises(ConflictError):
+        in_two(db, lambda root: root["new"].branch("third"), put(f"new/{key(2001)}", "late"))
+    with db.connection() as root:
+        common = {key(2000): "first", key(7): "first"}
+        assert numbers(root["twin"]) == all_numbers(**common, **{key(5): "twin", key(6): "first"})
+        assert numbers(root["new"]) == all_numbers(**common, **{key(6): "new"})
+
+
+def test_a_child_that_is_added_is_lifted_or_a_conflict(db):
+    with db.connection() as root:
+        root["copy"].set_attribute("own", 1)
+        root.delete_node("wide")
+    with pytest.raises(ConflictError):
+        in_two(
+            db,
+            lambda root: root["copy"].get_node(f"{key(1200)}b"),
+            lambda root: root["copy"].delete_tree(only_node=True),
+        )
+
+
+def test_an_abort_a_savepoint_and_an_undo_take_it_back(db):
+    with db.connection() as root:
+        root["copy"][key(1)].set_attribute("x", "lost")
+        db.abort(root)
+        assert numbers(root["copy"]) == all_numbers()
+        point = db.savepoint(root)
+        root["copy"][key(1)].set_attribute("x", "lost")
+        point.rollback()
+        root["copy"][key(2)].set_attribute("x", "kept")
+    assert len(list(db.history(path="copy"))) == 2
+    with db.connection() as root:
+        assert numbers(root["copy"]) == all_numbers(**{key(2): "kept"})
+        db.undo(next(iter(db.history())).id, root)
+    with db.connection() as root:
+        assert numbers(root["copy"]) == all_numbers()
+    assert db.verify() == []
+
+
+# -- what is stored -------------------------------------------------------------------------------
+
+
+def test_an_older_lotdb_refuses_the_database_by_name(db, tmp_path, monkeypatch):
+    with db.connection() as root:
+        assert session.FORMATS_KEY not in root._tree._session.connection.root()
+        root["copy"].set_attribute("own", 1)
+        db.commit(root)
+        assert root._tree._session.connection.root()[session.FORMATS_KEY] == {session.OWN: 2}
+    db.close()
+    monkeypatch.setattr(session, "RECORDS_FORMAT", 1)
+    with pytest.raises(DatabaseFormatError, match=r"version 2.*install a newer"):
+        LOTDB(tmp_path).open_connection()
+
+
+def test_a_tree_in_memory_shares_no_records_of_children(db):
+    with db.connection() as root:
+        memory = root["wide"].copy_tree()
+        top = type(memory)("top")
+        top.add_tree(memory, key="one")
+        top["one"].branch("two")
+        top["two"][key(3)].set_attribute("x", "two")
+        assert not is_patchwork(top["two"])
+        root.add_tree(top, key="taken")
+    with db.connection() as root:
+        assert numbers(root["taken/one"]) == all_numbers()
+        assert numbers(root["taken/two"]) == all_numbers(**{key(3): "two"})
+
+
+@pytest.mark.parametrize("marks", [b"", b"\0", "text", None, b"\0" * 10_000])
+def test_marks_that_make_no_sense_are_damage(marks):
+    children = Children({key(number): ("", ()) for number in range(MANY)})
+    flat, first = children.__getstate__()
+    assert type(first) is Bucket
+    with pytest.raises(DamagedError):
+        Children().__setstate__((flat, first, marks))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_changes_of_a_patchwork_give_what_a_dict_has(monkeypatch, seed):
+    monkeypatch.setattr(Children, "max_leaf_size", 4)
+    monkeypatch.setattr(Children, "max_internal_size", 4)
+    monkeypatch.setattr("lotdb.records.patchwork.MOST_COPIED", 1)
+    chance = random.Random(seed)
+
+    def some():
+        return f"{chance.randrange(300):03d}"
+
+    for _ in range(8):
+        model = {some(): ("", ("x",), chance.random()) for _ in range(chance.randrange(20, 250))}
+        children = Children({"": ((),), **model})
+        assert is_wide(children)
+        trees = [(patchwork_of(children, [].append), dict(model)) for _ in range(2)]
+        for _ in range(chance.randrange(20, 120)):
+            at = chance.randrange(len(trees))
+            tree, expected = trees[at]
+            if chance.random() < 0.04:
+                trees[at] = (patchwork_of(tree, [].append), dict(expected))
+                trees.append((patchwork_of(tree, [].append), dict(expected)))
+                continue
+            if chance.random() < 0.6 and expected:
+                gone = chance.choice(sorted(expected))
+                take_entry(tree, gone)
+                del expected[gone]
+            else:
+                expected[new := some()] = ("", ("x",), chance.random())
+                put_entry(tree, new, expected[new])
+        for tree, expected in trees:
+            other = Children()
+            other.__setstate__(tree.__getstate__())
+            for each in (tree, other):
+                assert dict(all_items(each)) == expected
+                assert [name for name, _ in child_items(each)] == sorted(expected)
+                assert count_children(each) == len(expected)
+                middle = some()
+                assert [name for name, _ in child_items(each, middle)] == [
+                    name for name in sorted(expected) if name > middle
+                ]
+                assert [name for name, _ in items_from(each, middle)] == [
+                    name for name in sorted(expected) if name >= middle
+                ]
+                assert all(each.get(name) == entry for name, entry in expected.items())
+        assert dict(all_items(children)) == model
