@@ -1,1 +1,1 @@
-"""What LOTDB survives: ``make torture`` runs it, and ``docs/reliability.md`` holds a table that it has written."""
+"""What LOTDB survives: ``make torture`` tries it, and ``docs/reliability.md`` has a table that it wrote."""

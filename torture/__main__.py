@@ -33,8 +33,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make torture ARGS=...", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=TESTS, metavar="TEST", help=", ".join(TESTS))
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the random numbers (1)")
-    parser.add_argument("--effort", type=float, default=1.0, metavar="X", help="how much of all: 0.1 is a tenth")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes that share the system calls (2)")
+    parser.add_argument(
+        "--effort", type=float, default=1.0, metavar="X", help="how much of all: 0.1 is a tenth"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=2, metavar="N", help="processes that share the system calls (2)"
+    )
     parser.add_argument("--folder", type=Path, help="where databases are made; by default a temporary folder")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where torture.md is written")
     parser.add_argument(

@@ -1,7 +1,7 @@
-"""Bits are flipped in each file of a database, files are cut and removed: nothing wrong is read without an error.
+"""Bits are flipped in each file of a database, files are cut and removed: nothing wrong is read in silence.
 
-Of the files of payloads, reading all of it and ``verify`` both find each damage; of those that only an earlier
-moment has, ``verify(history=True)`` does.
+Of the files of payloads, reading all of it and ``verify`` both find each damage; of those that only an
+earlier moment has, ``verify(history=True)`` does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CUTS = {"data file": 200, "payloads": 15, "other files": 20}
 
 
 def build(folder: str) -> None:
-    """Make a database in which something is of each kind; say what it holds, and which files have payloads."""
+    """Make a database with something of each kind; say what it holds, and which files have payloads."""
     from lotdb import LOTDB
 
     rng = np.random.default_rng(0)
@@ -41,7 +41,9 @@ def build(folder: str) -> None:
                         node.attrs.update(label=f"of version {version}", number=size + version)
                         node.write_data(rng.random((size, 2)), backend=backend, metadata={"unit": "V"})
                     node.append_data(rng.random((700, 2)))
-                    root[backend][f"size {300}"].write_data(rng.random(900), data_attribute="other", backend=backend)
+                    root[backend][f"size {300}"].write_data(
+                        rng.random(900), data_attribute="other", backend=backend
+                    )
                 for number in range(200):
                     root.get_node_path(["wide", f"{number:03}"]).attrs["v"] = number * (version + 1)
             db.tags[f"version {version}"] = db.last_commit
@@ -61,7 +63,9 @@ def build(folder: str) -> None:
         {
             "truth": truth,
             "current": sorted({str(each.relative_to(folder)) for each in folders}),
-            "earlier": sorted({str((Path(folder) / each).relative_to(folder)) for each in earlier} - set(current)),
+            "earlier": sorted(
+                {str((Path(folder) / each).relative_to(folder)) for each in earlier} - set(current)
+            ),
         },
     )
 

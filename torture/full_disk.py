@@ -1,4 +1,4 @@
-"""The disk is full after so many bytes more: an error says so, a smaller commit succeeds, and nothing is lost."""
+"""The disk is full after so many bytes: an error says so, a smaller commit succeeds, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def look(folder: str, level: int) -> None:
                 found["level"] = root.attrs["level"]
                 found["old"] = root["99"].attrs["v"] == "x" * 200
                 found["rows"] = [len(root[backend].read_data()) - ROWS for backend in ("blob", "zarr")]
-                found["right"] = all((root[backend].read_data(0, ROWS) == _rows(1)).all() for backend in ("blob", "zarr"))
+                found["right"] = all(
+                    (root[backend].read_data(0, ROWS) == _rows(1)).all() for backend in ("blob", "zarr")
+                )
     except Exception as error:
         found["error"] = f"{type(error).__name__}: {error}"
     say_json("answer", found)

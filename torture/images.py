@@ -1,4 +1,4 @@
-"""File systems in files, whose power can be cut: a copy of the file holds what had reached the disk at that moment.
+"""File systems in files, whose power can be cut: a copy of the file holds what had reached the disk by then.
 
 The files lie in an XFS of their own, in memory: there a copy is one step, in which no block of it can change.
 """

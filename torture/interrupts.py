@@ -1,4 +1,4 @@
-"""Ctrl-C at random moments of reading, writing, committing, moving, opening and closing: the old or the new."""
+"""Ctrl-C at random moments of reading, writing, moving, opening and closing: what is there is old or new."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ INTERRUPTS = 3000
 def run(settings: Settings) -> list[Tally]:
     tally = Tally("interrupts", settings.seed)
     tally.runs = settings.times(INTERRUPTS)
-    job = [sys.executable, "-m", "torture.storm", str(settings.folder / "storm"), str(tally.runs), str(settings.seed)]
+    job = [
+        sys.executable,
+        "-m",
+        "torture.storm",
+        str(settings.folder / "storm"),
+        str(tally.runs),
+        str(settings.seed),
+    ]
     try:
         # What the signal finds in a destructor, Python prints and drops.
         done = subprocess.run(job, cwd=ROOT, capture_output=True, text=True, timeout=300 + tally.runs)

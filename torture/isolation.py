@@ -1,8 +1,8 @@
 """Threads append to lists: no update is lost, and no transaction sees what no order of them can explain.
 
 Each transaction reads some lists and appends a number of its own to some of those. The final lists tell the
-order of all appends, so who depended on whom is known. Under snapshot isolation, no circle is possible in which
-at most one step goes from a reader to who overwrote what it had read.
+order of all appends, so who depended on whom is known. Under snapshot isolation, no circle is possible in
+which at most one step goes from a reader to who overwrote what it had read.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,15 @@ def work(folder: str, seed: str) -> None:
             thread.join()
     with LOTDB(folder, read_only=True) as db, db.connection() as root:
         final = {key: root[key].attrs["numbers"] for key in root}
-    say_json("answer", {"done": [vars(each) for each in done], "final": final, "failures": failures, "conflicts": conflicts[0]})
+    say_json(
+        "answer",
+        {
+            "done": [vars(each) for each in done],
+            "final": final,
+            "failures": failures,
+            "conflicts": conflicts[0],
+        },
+    )
 
 
 def anomalies(done: list[Done], final: dict[str, list[int]]) -> dict[str, list[str]]:
@@ -96,7 +105,7 @@ def _circles(by_number: dict[int, Done], final: dict[str, list[int]]) -> list[st
     after: dict[int, set[int]] = defaultdict(set)  # who came after whom for sure
     overtaken: list[tuple[int, int]] = []  # a reader, and who wrote next what it had read
     for key, numbers in final.items():
-        for one, next_one in zip(numbers, numbers[1:], strict=False):
+        for one, next_one in pairwise(numbers):
             after[one].add(next_one)
         for each in by_number.values():
             if key not in each.read:

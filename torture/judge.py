@@ -52,9 +52,13 @@ def judge(
         fine = False
         if found["number"] < before["number"]:
             lost = before["number"] - found["number"]
-            tally.blame("lost", f"{about}: the last commit is {found['number']}, and {before['number']} was", lost)
+            tally.blame(
+                "lost", f"{about}: the last commit is {found['number']}, and {before['number']} was", lost
+            )
         else:
-            tally.blame("torn", f"{about}: at {found['number']} (acknowledged {before['number']}): {found['groups']}")
+            tally.blame(
+                "torn", f"{about}: at {found['number']} (acknowledged {before['number']}): {found['groups']}"
+            )
     if found["damage"]:
         tally.blame("torn", f"{about}: {found['damage']}")
         fine = False

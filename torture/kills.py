@@ -68,6 +68,4 @@ def _kill(settings: Settings, tally: Tally, other: OtherProcess, past: Past, pla
     # One that was killed before it was created is created by who looks.
     read_only = rng.random() < 0.3 and past.model["number"] + acknowledged > 0
     answer, ended = other.ask("look", place, read_only, True)
-    if not judge(tally, past, name, focus, acknowledged, answer, ended, about):
-        return False
-    return True
+    return judge(tally, past, name, focus, acknowledged, answer, ended, about)

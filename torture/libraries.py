@@ -1,13 +1,12 @@
 """The same small work for LOTDB and its peers: one commit after the other, and what is there.
 
-Commit *number* writes an array of its own, ``item_<number>``, replaces the array ``current``, and notes the number. This file
-runs in the environment of lotdb 1.1.3, too, and so imports each library only when it is used.
+Commit *number* writes an array of its own, ``item_<number>``, replaces the array ``current``, and notes the
+number. This file runs in the environment of lotdb 1.1.3, too, so each library is imported when it is used.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The other process for a library: it commits until it is killed, or so many times, and looks at what is left."""
+"""The other process for a library: it commits until it is killed, and looks at what is left."""
 
 from __future__ import annotations
 

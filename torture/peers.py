@@ -1,7 +1,7 @@
 """The same tests on LOTDB, h5py, zarr and lotdb 1.1.3, with work that each of them can do.
 
-A library is not blamed for what it does not promise: h5py and zarr have no transactions, so what a kill leaves of
-the commit in flight is not counted, as long as the commits before it are there and right.
+A library is not blamed for what it does not promise: h5py and zarr have no transactions, so what a kill
+leaves of the commit in flight is not counted, as long as the commits before it are there and right.
 """
 
 from __future__ import annotations
@@ -192,7 +192,8 @@ def _spoil(
     first, now = folder / "first", folder / "now"
     first.mkdir()
     done, _ = other.ask("work_full", name, first, 1, 6)
-    assert done is not None and done["error"] is None, done
+    assert done is not None, "the library failed"
+    assert done["error"] is None, done
     rng = settings.random("damage", name)
     # Each byte that is stored is as likely as any other.
     files = [path for path in sorted(first.rglob("*")) if path.is_file() and path.stat().st_size]

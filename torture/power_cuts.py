@@ -1,4 +1,4 @@
-"""The power fails at a random moment: what had reached the disk is mounted, and holds all that was acknowledged."""
+"""The power fails at a random moment: what had reached the disk has all that was acknowledged."""
 
 from __future__ import annotations
 

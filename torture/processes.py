@@ -1,8 +1,8 @@
 """Another process, which runs one job after the other, each in a child that may be killed.
 
-Forking a process that has imported everything takes a few milliseconds; starting Python with numpy takes most of
-a second. The other process reads jobs from its standard input, a JSON list a line, and what its children say are
-lines of words, which the parent reads.
+Forking a process that has imported everything takes a few milliseconds; starting Python with numpy takes most
+of a second. The other process reads jobs from its standard input, a JSON list a line, and what its children
+say are lines of words, which the parent reads.
 """
 
 from __future__ import annotations

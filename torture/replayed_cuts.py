@@ -58,7 +58,7 @@ def acknowledgements(event: Event) -> int:
     return b"".join(event.strings()).count(b"acknowledged")
 
 
-def _replay(settings, tally, other, disk, events, cuts, name, focus, number) -> None:  # type: ignore[no-untyped-def]
+def _replay(settings, tally, other, disk, events, cuts, name, focus, number) -> None:
     acknowledged, applied = 0, 0
     for at in cuts:
         for event in events[applied:at]:
@@ -66,7 +66,8 @@ def _replay(settings, tally, other, disk, events, cuts, name, focus, number) -> 
             acknowledged += acknowledgements(event)
         applied = at
         tell(f"{tally.test} {tally.runs + 1}")
-        about = f"--only replayed_cuts --seed {settings.seed}, session {number} ({focus}), call {at} of {len(events)}"
+        where = f"session {number} ({focus}), call {at} of {len(events)}"
+        about = f"--only replayed_cuts --seed {settings.seed}, {where}"
         tally.runs += 1
         target = settings.folder / "cut"
         shutil.rmtree(target, ignore_errors=True)

@@ -42,7 +42,7 @@ def versions(peer_python: str | None) -> str:
     """Of what was tested, and on what."""
     here = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     if peer_python is not None:
-        code = "import importlib.metadata as m; print(', '.join(f'{n} {m.version(n)}' for n in ('lotdb','ZODB')))"
+        code = "from importlib.metadata import version as v; print('lotdb', v('lotdb') + ', ZODB', v('ZODB'))"
         done = subprocess.run([peer_python, "-c", code], capture_output=True, text=True, check=True)
         here += f"; in an environment of its own {done.stdout.strip()}"
     return (

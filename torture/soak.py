@@ -1,4 +1,4 @@
-"""Writers, packs, readers and backups at once, for a while: all that is read is one commit, and nothing is lost."""
+"""Writers, packs, readers and backups at once, for a while: what is read is one commit, nothing is lost."""
 
 from __future__ import annotations
 

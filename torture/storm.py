@@ -142,4 +142,5 @@ if __name__ == "__main__":
     began = time.monotonic()
     storm = Storm(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
     storm.run()
-    print(f"{storm.hits} interrupts in {storm.done} actions, {storm.commits} commits, {time.monotonic() - began:.1f} s")
+    took = f"{time.monotonic() - began:.1f} s"
+    print(f"{storm.hits} interrupts in {storm.done} actions, {storm.commits} commits, {took}")

@@ -1,7 +1,7 @@
 """Random work on a database, and what it must have made: the model that a database is compared with.
 
-A model is plain data, which is sent to the process that works. A payload in it is a list of pieces, each of so
-many rows that count up from a number; a test can tell from a row where it came from.
+A model is plain data, which is sent to the process that works. A payload in it is a list of pieces, each of
+so many rows that count up from a number.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def state(root: Any) -> tuple[int, dict[str, Any]]:
 
 # -- kinds of steps -------------------------------------------------------------------------------
 
-# Each kind has a function that chooses what is done, or None if there is nothing that it can be done with; one
-# that does it to a model; and one that does it to a database. Those of KINDS_OF_CHANGES are one transaction.
+# Each kind has a function that chooses what is done, or None if there is nothing to do it with; one that does
+# it to a model; and one that does it to a database. Those of KINDS_OF_CHANGES are one transaction.
 
 
 def _leaves(model: Model, with_rows: bool = True) -> list[tuple[str, str]]:
@@ -126,7 +126,7 @@ def _perform_change(change: Step, root: Any) -> None:
     node = root.get(group, {}).get(leaf) if group in root else None
     if what == "write" or (what == "append" and (node is None or not node.has_data())):
         root.get_data_node([group, leaf]).write_data(rows, backend=change["backend"])
-    elif what == "append":
+    elif what == "append" and node is not None:
         node.append_data(rows)
     elif what == "branch" and group in root and other != group:
         root.add_tree(root[group], key=other, copy=True, if_exists="replace")

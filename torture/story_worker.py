@@ -49,7 +49,9 @@ def _use_everything() -> None:
                     for backend in story.BACKENDS:
                         for size in (5, 60_000):
                             root.get_data_node(f"{backend} {size}").write_data(
-                                np.zeros(size), backend=backend, if_exists="append" if len(root) > 4 else "replace"
+                                np.zeros(size),
+                                backend=backend,
+                                if_exists="append" if len(root) > 4 else "replace",
                             )
                     root["zarr 5"].compact_data()
             with db.connection() as root:

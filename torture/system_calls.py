@@ -1,4 +1,4 @@
-"""Each system call of an operation fails, or is the last one: all or nothing is left, and the error says which.
+"""Each system call of an operation fails, or is the last one: all or nothing is left, and the error says so.
 
 strace counts the calls that an operation makes in the database's folder; then the operation is done once for
 each of them, and once more for each way in which it may end.
@@ -26,9 +26,9 @@ from torture.tally import Settings, Tally, tell
 
 # A call that changes nothing needs no space, and a kill at it leaves what the one at the next change leaves.
 CHANGING = {
-    "write", "pwrite64", "writev", "pwritev", "pwritev2", "fsync", "fdatasync", "syncfs", "truncate", "ftruncate",
-    "fallocate", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "unlink", "unlinkat", "mkdir",
-    "mkdirat", "rmdir", "copy_file_range", "sendfile", "chmod", "fchmod", "flock",
+    "write", "pwrite64", "writev", "pwritev", "pwritev2", "fsync", "fdatasync", "syncfs", "truncate",
+    "ftruncate", "fallocate", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "unlink",
+    "unlinkat", "mkdir", "mkdirat", "rmdir", "copy_file_range", "sendfile", "chmod", "fchmod", "flock",
 }  # fmt: skip
 LARGE = 70_000  # rows that are written at once, and not at the commit
 
@@ -191,7 +191,9 @@ def run(settings: Settings) -> list[Tally]:
             tally = Tally(f"system calls of {name}", settings.seed)
             start = time.monotonic()
             points = [(call, end) for call in _calls(*workers[0], name) for end in _ends_of(call)]
-            chosen = settings.random(name).sample(points, max(round(len(points) * min(settings.effort, 1)), 1))
+            chosen = settings.random(name).sample(
+                points, max(round(len(points) * min(settings.effort, 1)), 1)
+            )
             done = [
                 pool.submit(_try_all, tally, *worker, name, chosen[number :: settings.jobs])
                 for number, worker in enumerate(workers)
@@ -289,7 +291,9 @@ def _judge_error(tally: Tally, outcome: Any, ended: str, end: str, about: str) -
 def _judge_state(tally: Tally, other: OtherProcess, place: Path, name: str, outcome: Any, about: str) -> None:
     found, ended = other.ask("look", place / "now", name)
     if found is None or "error" in found:
-        tally.blame("torn" if found and "torn" in found["error"] else "not_opened", f"{about}: {ended} {found}")
+        tally.blame(
+            "torn" if found and "torn" in found["error"] else "not_opened", f"{about}: {ended} {found}"
+        )
         return
     before = _BEFORE.get(name, [1, _ROWS])
     after = _AFTER.get(name, before)

@@ -1,8 +1,8 @@
-"""What a process wrote, call by call, and what of it a power cut may leave: the strictest file system there can be.
+"""What a process wrote, call by call, and what of it a power cut may leave, on the strictest file system.
 
 strace notes each call that changes something below a folder, with its data. Replayed up to a call, what was
-synced is there. What was not may be there or not, each write and each name by itself: real file systems write in
-some order, and this one in any.
+synced is there. What was not may be there or not, each write and each name by itself: real file systems write
+in some order, and this one in any.
 
 - A write that no later ``fsync`` of its file covers may be there, in part, or not at all.
 - A name that was made, moved or removed since the last ``fsync`` of its folder may be as before or as after.
@@ -240,17 +240,24 @@ class LoggedDisk:
 
     def _paths(self, event: Event) -> list[str]:
         parts = [each.strip() for each in event.arguments.split(",")]
-        folders = [_path(match[1]) for each in parts if (match := re.match(r"(?:AT_FDCWD|\d+)<([^>]*)>", each))]
+        folders = [
+            _path(match[1]) for each in parts if (match := re.match(r"(?:AT_FDCWD|\d+)<([^>]*)>", each))
+        ]
         texts = [os.fsdecode(each) for each in event.strings()]
         if len(folders) == 1 and len(texts) > 1:
             folders *= len(texts)
-        return [os.path.join(folder, text) for folder, text in zip(folders or [""] * len(texts), texts, strict=False)]
+        return [
+            os.path.join(folder, text)
+            for folder, text in zip(folders or [""] * len(texts), texts, strict=False)
+        ]
 
     def _do_rename(self, event: Event) -> None:
         one, other = self._paths(event)
         if not (self._is_ours(one) and self._is_ours(other)):
             return
-        moved = {path: what for path, what in self._names.items() if path == one or path.startswith(one + os.sep)}
+        moved = {
+            path: what for path, what in self._names.items() if path == one or path.startswith(one + os.sep)
+        }
         if "RENAME_EXCHANGE" in event.arguments:
             back = {p: w for p, w in self._names.items() if p == other or p.startswith(other + os.sep)}
         else:
@@ -362,7 +369,9 @@ class LoggedDisk:
 
     def files(self) -> dict[str, bytes]:
         """All files as the process sees them, each with its content."""
-        return {path: bytes(self._files[inode].now) for path, inode in self._names.items() if inode is not None}
+        return {
+            path: bytes(self._files[inode].now) for path, inode in self._names.items() if inode is not None
+        }
 
 
 def _written(content: bytes, at: int, data: bytes | None) -> bytes:

@@ -13,11 +13,9 @@ import sys
 import threading
 import time
 from itertools import count
-from pathlib import Path
 
 import numpy as np
 import pytest
-
 from torture import storm
 
 from lotdb import LOTDB, BaseNode, ClosedError, FileSystemError, Plugins, WaitTimeoutError

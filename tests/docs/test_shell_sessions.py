@@ -29,7 +29,11 @@ def printed(command):
     if not command.startswith("lotdb "):
         path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
         done = subprocess.run(
-            ["bash", "-c", command], capture_output=True, text=True, timeout=120, env={**os.environ, "PATH": path}
+            ["bash", "-c", command],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "PATH": path},
         )
         return done.stdout + done.stderr
     shown = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")

@@ -38,7 +38,7 @@ def test_a_flip_in_a_note_is_damage_that_names_the_file(stored):
     at = content.index(b'"unit"') + 2 if b'"unit"' in content else content.index(b"attributes") + 1
     file.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     with LOTDB(folder, read_only=True) as db:
-        with db.connection() as root, pytest.raises(DamagedError, match="zarr.json is damaged.*checksum"):
+        with db.connection() as root, pytest.raises(DamagedError, match=r"zarr\.json is damaged.*checksum"):
             root["a"].read_data()
         (found,) = db.verify()
         assert found.path == "a"

@@ -1,8 +1,9 @@
 """The metadata of an array with a checksum that no other reader sees: white space around the JSON.
 
-A ``zarr.json`` has names, units and notes in it that no reader of rows looks at, so an altered byte there would
-stay unseen. A line feed before the document says that 32 spaces and tabs follow it, which are the bits of the
-CRC-32 of all bytes before them. A document without was written by another program, or by an earlier version.
+A ``zarr.json`` has names, units and notes in it that no reader of rows looks at, so an altered byte there
+would stay unseen. A line feed before the document says that 32 spaces and tabs follow it, which are the bits
+of the CRC-32 of all bytes before them. A document without one was written by another program, or by an
+earlier version.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""verify(history=True) reads the payloads that only earlier moments have, and says at which commit they are."""
+"""verify(history=True) reads the payloads that only earlier moments have, and names the commit."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def backend(request):
 
 @pytest.fixture
 def folder(tmp_path, backend):
-    """A payload of one row more in each of six commits; in the last one it is gone, and in the first not there."""
+    """Five commits with a payload of one row more each; in the one before and the one after there is none."""
     with LOTDB(tmp_path / "db", default_backend=backend, durability="process") as db:
         with db.connection() as root:
             for number in range(200):  # so that its record is one of several

@@ -134,7 +134,7 @@ def undo_command(
 def bring_back_command(
     database: str, name: str, settings: tuple[str, ...], path: str, when: str, timeout: float | None
 ) -> None:
-    """Make the node PATH, and all below it, what it was at WHEN (an id, a tag, or a time), by a new commit."""
+    """Make the node PATH, and all below it, what it was at WHEN: an id, a tag, or a time."""
     with changing(database, name, settings, timeout=timeout) as (db, root):
         keys = path.strip("/")
         # One that is gone is made again; if there was none then, that is an error, and nothing is changed.

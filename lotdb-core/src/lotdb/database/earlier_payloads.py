@@ -1,4 +1,4 @@
-"""Verifying the payloads that only earlier moments have: replaced, deleted, and kept until a pack drops them."""
+"""Verifying the payloads that only earlier moments have: replaced or deleted, and not yet packed away."""
 
 from __future__ import annotations
 

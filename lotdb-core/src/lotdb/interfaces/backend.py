@@ -57,8 +57,8 @@ class BackendContext:
     has_blobs
         Locators may be ZODB's blobs. If not, the storage of the database keeps none: they must be texts.
     salvaging
-        What can be read of damaged arrays is wanted: raise only if the rows that are asked for cannot be read,
-        whatever else is wrong with the array. The rows are checked by their checksums.
+        What can be read of damaged arrays is wanted: raise only if the rows that are asked for cannot be
+        read, whatever else is wrong with the array. The rows are checked by their checksums.
     """
 
     folder: Path
