@@ -7,9 +7,10 @@ import os
 import numpy as np
 
 from benchmarks.cases import Against, Case, Figures, Side, at_most, below
-from benchmarks.clock import Timer, check, sync_file
+from benchmarks.clock import PeakMemory, Timer, check, sync_file
 from benchmarks.ours import load_plugins
 from benchmarks.sizes import Sizes
+from benchmarks.tree import build_lotdb as build_tree
 from benchmarks.tree import paths
 
 
@@ -140,8 +141,41 @@ def write_wide(folder: str, children: int) -> Figures:
     return {"first": first.seconds, "bytes": written, "after": after.seconds, "plain": plain.seconds}
 
 
+def pack_many(folder: str, leaves: int) -> Figures:
+    """Packing a tree after a few changes."""
+    from lotdb import LOTDB
+
+    with LOTDB(folder) as db:
+        load_plugins(db)
+        with db.connection() as root:
+            for path in list(paths(leaves))[:: max(leaves // 30, 1)]:
+                root["/".join(path)].set_attribute("label", os.getpid())
+        with PeakMemory() as memory, Timer() as packed:
+            db.pack()
+    return {"packed": packed.seconds, "bytes": memory.grown}
+
+
+def merge_many(folder: str, children: int) -> Figures:
+    """Copying a node with many children into a tree in memory, and merging it into a new node."""
+    from lotdb import BaseNode
+
+    top = BaseNode("top")
+    source = top.get_node("source")
+    for number in range(children):
+        source.get_node(f"c{number:07d}").set_attribute("x", number)
+    with Timer() as copied:
+        copy = source.copy_tree()
+    with Timer() as merged:
+        top.get_node("target").merge_tree(source)
+    check(len(copy) == len(top["target"]) == children, "the copies")
+    return {"copied": copied.seconds, "merged": merged.seconds}
+
+
 def wide_cases(sizes: Sizes) -> list[Case]:
     size = {"children": sizes.wide_children}
+    merged = Side("LOTDB", merge_many, {"children": sizes.wide_children // 3}, figure="merged")
+    leaves = {"leaves": sizes.walked_leaves}
+    packed = Side("LOTDB", pack_many, leaves, Side("LOTDB", build_tree, leaves), "packed", durable="synced")
     side = Side("LOTDB", write_wide, size, Side("LOTDB", build_wide, size), "first", durable="synced")
     return [
         Case(
@@ -159,6 +193,18 @@ def wide_cases(sizes: Sizes) -> list[Case]:
             f"write to a node with {size['children']} children that was branched once, and commit",
             side.but(figure="after"),
             (Against(side.but(figure="plain", label="the same before it was branched"), at_most(3)),),
+        ),
+        Case(f"pack of {sizes.walked_leaves} leaves after a few changes", packed),
+        Case(
+            f"memory: pack of {sizes.walked_leaves} leaves",
+            packed.but(figure="bytes"),
+            alone=below(60_000_000, "60 MB"),
+            unit="MB",
+        ),
+        Case(
+            f"merge_tree of {sizes.wide_children // 3} children into nothing",
+            merged,
+            (Against(merged.but(figure="copied", label="copy_tree"), at_most(1.5)),),
         ),
     ]
 

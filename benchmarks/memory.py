@@ -23,6 +23,15 @@ def walk(folder: str, leaves: int) -> Figures:
     return {"bytes": memory.grown}
 
 
+def look_up(folder: str, leaves: int) -> Figures:
+    from lotdb import LOTDB
+
+    with LOTDB(folder) as db, db.connection() as root, PeakMemory() as memory:
+        total = sum(root["/".join(path)].get_attribute("duration_s") for path in tree.paths(leaves))
+    check(total == tree.expected(leaves), "the sum of all durations")
+    return {"bytes": memory.grown}
+
+
 def write(folder: str, backend: str, count: int) -> Figures:
     from lotdb import LOTDB
 
@@ -63,7 +72,14 @@ def cases(sizes: Sizes) -> list[Case]:
             alone=below(60 * MB, "60 MB"),
             unit="MB",
             repeats=3,
-        )
+        ),
+        Case(
+            f"memory: look-ups of {leaves} leaves in one transaction",
+            Side("LOTDB", look_up, {"leaves": leaves}, of_tree, "bytes"),
+            alone=below(60 * MB, "60 MB"),
+            unit="MB",
+            repeats=3,
+        ),
     ]
     for backend in ("blob", "zarr"):
         size = {"backend": backend, "count": count}

@@ -15,6 +15,8 @@ import numpy as np
 from lotdb.steps import step
 
 LIMIT = 3
+BANDS = {"low": [0.5, 3.0]}
+WINDOW = np.ones(3)
 COUNT = 0
 calls = []
 
@@ -39,7 +41,7 @@ def level(node, gain=1):
     global COUNT
     COUNT += 1  # what it counts itself is no input
     calls.append(1)
-    return Filter().apply(helper(node.attrs["x"])) * gain if LIMIT else 0
+    return Filter().apply(helper(node.attrs["x"])) * gain * int(WINDOW[0]) if LIMIT and BANDS else 0
 
 @step
 def asks(node):
@@ -72,7 +74,9 @@ def node():
         ("x * self.order", "x + self.order", "code of 'Filter.apply' changed"),
         ("order = 2", "order = 3", "constant Filter.order changed"),
         ("LIMIT = 3", "LIMIT = 4", "constant LIMIT changed"),
-        ("* gain if", "+ gain if", "code of 'level' changed"),
+        ("* gain *", "+ gain *", "code of 'level' changed"),
+        ("[0.5, 3.0]", "[0.5, 4.0]", "constant BANDS changed"),
+        ("np.ones(3)", "np.ones(4)", "constant WINDOW changed"),
     ],
 )
 def test_a_change_that_matters(node, tmp_path, old, new, said):

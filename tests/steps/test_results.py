@@ -447,3 +447,30 @@ def test_the_transaction_is_the_callers(database):
             band_power.at(there, low=3)
         assert band_power.why_stale(there, low=3) == "setting 'low' was 0.5 and is 3"
     assert len(calls) == 2
+
+
+def test_very_many_reads_become_one_of_all_that_is_below(root):
+    from lotdb.steps import calls
+
+    top = root.get_node("top")
+    for at in range(30):
+        top.get_node(f"{at:02}").attrs["x"] = at
+    root.get_node("beside").attrs["y"] = 1
+
+    @step
+    def total(node):
+        return sum(each.attrs["x"] for each in node.values()) + node.parent["beside"].attrs["y"]
+
+    assert len(total.at(top).provenance().reads) == 32
+    assert total.why_stale(top) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calls, "_MOST_CHARACTERS", 1000)
+        result = total.at(top, key="another")
+        assert [(read.path, read.kind) for read in sorted(result.provenance().reads, key=str)] == [
+            (".", "all"), ("..", "all"),
+        ]  # fmt: skip
+        assert total.why_stale(top, key="another") is None
+        top["07"].attrs["x"] = 100
+        assert total.why_stale(top, key="another") == "the nodes and data below changed"
+        assert total.at(top, key="another").attrs["value"] == sum(range(30)) + 1 + 93
+        assert total.why_stale(top, key="another") is None

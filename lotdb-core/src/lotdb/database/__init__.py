@@ -520,7 +520,9 @@ class LOTDB(Opened):
         DamagedError
             If a record cannot be read, or a node is below itself. Then nothing has changed.
         FileSystemError
-            If the system could not open, write or remove a file.
+            If the system could not open, write or remove a file, or if the disk has too little room. A pack
+            writes the tree that is kept beside the one that is there. How many bytes that takes is known
+            before it begins, and the logger ``lotdb.storage.packer`` says it.
         """
         self._check()
         upkeep.check_can_pack(self)
@@ -530,7 +532,6 @@ class LOTDB(Opened):
             system_errors("packing was not finished", self._data_file),
             self._storage.announcing_pack(),
         ):
-            self._refuse_rings()
             return pack(self, keep, grace_s=grace_s, sweep_outside=sweep_outside)
 
     def _refuse_rings(self) -> None:

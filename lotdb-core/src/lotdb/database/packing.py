@@ -11,7 +11,7 @@ from lotdb.database.moments import MomentSession, open_moment
 from lotdb.database.opened import Opened
 from lotdb.database.session import Session
 from lotdb.database.stats import Stats, parts_of, stats
-from lotdb.errors import InvalidOptionError, MomentGoneError, MomentNotFoundError, shown
+from lotdb.errors import DamagedError, InvalidOptionError, MomentGoneError, MomentNotFoundError, shown
 from lotdb.storage.snapshots import FIRST
 
 __all__ = ["kept_since", "pack", "stats_of", "wanted_since"]
@@ -78,14 +78,24 @@ def stats_of(database: Opened, keep: Any) -> Stats:
         session.close()
 
 
+def _drop(database: Any, since: bytes) -> None:
+    """Drop what cannot be seen since the transaction *since*; a node that is below itself is named."""
+    storage = database._storage
+    if not storage.finds_rings or since < storage.last_commit():
+        database._refuse_rings()
+    try:
+        storage.pack(since, database._zodb.references)
+    except DamagedError:
+        database._refuse_rings()
+        raise
+
+
 def pack(database: Any, keep: Any, *, grace_s: float | None, sweep_outside: bool) -> int:
     """Drop what nobody can see any more, and give how many bytes that gave back."""
     wanted = wanted_since(database, keep)
     before = sum(parts_of(database).values())
 
-    database._unless_dropped(
-        lambda: database._storage.pack(kept_since(database, wanted), database._zodb.references)
-    )
+    database._unless_dropped(lambda: _drop(database, kept_since(database, wanted)))
     sweeping.sweep(database, grace_s=grace_s, outside=sweep_outside)
     upkeep.tell_backends(database)
     return max(before - sum(parts_of(database).values()), 0)

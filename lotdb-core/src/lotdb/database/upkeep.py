@@ -24,8 +24,8 @@ from lotdb.errors import (
 )
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.node_api.nodes import BaseNode
-from lotdb.records import Children, Entry
-from lotdb.records.children import all_items
+from lotdb.records import NO_TREE, OWN_KEY, Children, Entry
+from lotdb.records.children import all_items, parts
 from lotdb.records.entries import children_of, load_guard, own_of, record_of
 from lotdb.segments.blocks import BlockSums, sums_of
 from lotdb.segments.layout import Layout, Segment
@@ -34,6 +34,7 @@ from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.segments.stage import Stage
 from lotdb.tree.copying import BLOCK_BYTES
 from lotdb.tree.rings import refuse_ring
+from lotdb.tree.tree import Tree
 from lotdb.values.values import Undecodable, decode
 
 __all__ = [
@@ -173,17 +174,16 @@ def refuse_rings(root: BaseNode) -> None:
     below: dict[Any, None] = {}  # the records on the way down, in their order
     done: set[Any] = set()
     keys: list[str] = []
-    stack: list[Iterator[tuple[str, Entry]]] = [iter((("", root._entry()),))]
+    top = children_of(root._entry())
+    stack: list[Iterator[tuple[str, Children]]] = [iter(() if top is None else (("", top),))]
     while stack:
-        key, entry = next(stack[-1], _NO_CHILD)
-        record = children_of(entry)
+        key, record = next(stack[-1], ("", None))
         if record is None:
-            if entry is _NO_CHILD[1]:
-                stack.pop()
-                if below:
-                    done.add(below.popitem()[0])
-                    keys.pop()
-                    root._tree.trim_cache()
+            stack.pop()
+            if below:
+                done.add(below.popitem()[0])
+                keys.pop()
+                root._tree.trim_cache()
             continue
         name = record._p_oid or id(record)
         if name in below:
@@ -191,10 +191,39 @@ def refuse_rings(root: BaseNode) -> None:
         if name not in done:
             below[name] = None
             keys.append(key)
-            stack.append(all_items(record))
+            stack.append(_branches(record, root._tree))
 
 
-_NO_CHILD: tuple[str, Entry] = ("", ("", ()))
+def _branches(children: Children, tree: Tree) -> Iterator[tuple[str, Children]]:
+    """Key and children of each child that is a branch; most are leaves, of which there is nothing to see.
+
+    Records that are not in memory are looked at without being loaded.
+    """
+    state = tree.peek(children)
+    if type(state) is tuple and len(state) == 1:
+        yield from _branches_in(state[0][0][0])
+        return
+    last: Any = None
+    for bucket in parts(children):
+        state = tree.peek(bucket)
+        if state is None:
+            state = bucket.__getstate__()
+        is_chained = last is None or children._v_shared is not None or (len(last) > 1 and last[1] is bucket)
+        if not is_chained:
+            raise DamagedError(NO_TREE)
+        last = state
+        yield from _branches_in(state[0])
+    if last is not None and len(last) > 1 and children._v_shared is None:
+        raise DamagedError(NO_TREE)
+
+
+def _branches_in(flat: tuple[Any, ...]) -> list[tuple[str, Children]]:
+    first = 2 if flat and flat[0] == OWN_KEY else 0
+    return [
+        (key, entry[1])
+        for key, entry in zip(flat[first::2], flat[first + 1 :: 2], strict=True)
+        if type(entry[1]) is Children
+    ]
 
 
 def verify_data_file(database: Opened) -> Iterator[Damage]:

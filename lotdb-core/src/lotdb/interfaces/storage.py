@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ZODB.utils import as_bytes
 
@@ -278,6 +278,10 @@ class Storage(ABC):
         return True
 
     # -- upkeep ------------------------------------------------------------------------------------
+
+    #: Whether :meth:`pack` refuses a tree in which a node is below itself, if all that is kept is the last
+    #: state. Otherwise, the core looks before.
+    finds_rings: ClassVar[bool] = False
 
     @abstractmethod
     def pack(self, keep: bytes, references: Callable[[bytes], list[bytes]]) -> None:

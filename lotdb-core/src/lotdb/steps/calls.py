@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from lotdb.node_api.outcomes import (
     CHECK,
     EVICTED,
+    FACTS,
     PINNED,
     STEP,
     Fact,
@@ -53,9 +54,9 @@ from lotdb.steps.staleness import code_changes, reason, reason_of, stale_results
 
 __all__ = ["Call", "Outcome"]
 
-# Facts that a text of this length lists are replaced by one of all that is below the node: an attribute holds
-# no more than a MiB.
-_MOST_READS = 5000
+# Facts that take more are replaced by those of all that is below a few nodes: an attribute holds no more than
+# a MiB.
+_MOST_CHARACTERS = 500_000
 
 # Settings whose texts are short.
 _SHORT = frozenset((float, bool, type(None)))
@@ -413,19 +414,26 @@ def _setting_changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _fewer(facts: Mapping[Fact, str | None], node: BaseNode, own: tuple[str, ...]) -> dict[Fact, str | None]:
-    """The facts without those that others imply; very many become one of all that is below."""
+    """The facts without those that others imply; very many become one of all that is below a node."""
     places = {fact[:2] for fact, identity in facts.items() if fact[2] != "node" and identity is not None}
     kept = {
-        fact: each
-        for fact, each in facts.items()
-        if fact[2] != "node" or fact[:2] not in places or each is None
+        fact: identity
+        for fact, identity in facts.items()
+        if fact[2] != "node" or fact[:2] not in places or identity is None
     }
-    if len(kept) <= _MOST_READS:
+    if sum(_length(fact) for fact in kept) <= _MOST_CHARACTERS:
         return kept
-    from lotdb.node_api.outcomes import FACTS
+    fewer: dict[Fact, str | None] = {}
+    for up in {fact[0] for fact in kept}:
+        top = at_place(node, (up, ()))
+        if top is not None:
+            fewer[up, (), "all", ""] = FACTS["all"](top, "", own)
+    return fewer
 
-    beyond = {fact: each for fact, each in kept.items() if fact[0]}
-    return {**beyond, (0, (), "all", ""): FACTS["all"](node, "", own)}
+
+def _length(fact: Fact) -> int:
+    """About how many characters a fact takes in the text that is kept."""
+    return 60 + len(ascii(fact[1])) + len(ascii(fact[3]))
 
 
 def settings_of(result: BaseNode) -> dict[str, Any]:

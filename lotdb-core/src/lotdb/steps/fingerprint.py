@@ -20,6 +20,8 @@ from importlib.metadata import version as installed_version
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
+
 from lotdb.public import InvalidStepError
 from lotdb.steps.normalised import bytecode_digest, constant_text, digest_of, module_digest, source_digest
 
@@ -152,7 +154,7 @@ class _Collected:
                 self.watched.append((now, value))
                 self._add_class(value)
         elif (
-            not is_own and _is_constant(value) and not name.startswith("__")
+            not is_own and _is_input(name, value) and not name.startswith("__")
         ):  # as __file__ is elsewhere another
             self.watched.append((now, value))
             digest = digest_of(constant_text(value))
@@ -167,7 +169,7 @@ class _Collected:
                 function = _function_of(getattr(each, "__func__", each))
                 if function is not None and function.__module__ == cls.__module__:
                     self._add_function(function)
-            if _is_constant(value) and not name.startswith("__"):
+            if _is_input(name, value) and not name.startswith("__"):
                 digest = digest_of(constant_text(value))
                 self.parts.setdefault(f"constant {cls.__qualname__}.{name}", (digest, digest))
         for base in cls.__bases__:
@@ -220,6 +222,22 @@ def _content(cell: CellType) -> Any:
         return cell.cell_contents
     except ValueError:  # it is empty: the function is defined before what it names
         return _ABSENT
+
+
+def _is_input(name: str, value: Any) -> bool:
+    """Whether a value beside the function is a constant of it.
+
+    What a program can change in place may be where it counts; by the name in capitals it says that it is not.
+    """
+    return _is_constant(value) or (name.isupper() and _is_collection(value))
+
+
+def _is_collection(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_constant(key) and _is_collection(each) for key, each in value.items())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return all(map(_is_collection, value))
+    return _is_constant(value) or (isinstance(value, np.ndarray) and not value.dtype.hasobject)
 
 
 def _is_constant(value: Any) -> bool:

@@ -14,6 +14,7 @@ __all__ = ["find", "generation", "note", "wanted"]
 #: The steps of the pipeline that runs, by name, with their settings; and what was computed so far.
 wanted: ContextVar[tuple[dict[str, tuple[Any, Any]], list[Any]] | None] = ContextVar("wanted", default=None)
 
+_MAIN = "__main__"
 _count = 0
 _steps: MutableMapping[tuple[str, str], Any] = WeakValueDictionary()
 
@@ -30,7 +31,7 @@ def is_of_another(module: str, name: str, step: Any) -> bool:
 
     A program that is started is called ``__main__``, whatever its module is called.
     """
-    if module == step.module or "__main__" in (module, step.module):
+    if module == step.module or _MAIN in (module, step.module):
         return False
     return (module, name) in _steps
 
@@ -41,9 +42,14 @@ def generation() -> int:
 
 
 def find(module: str, name: str) -> Any:
-    """The step of that name; if its module has none, the only one of that name; else None."""
+    """The step of that name in that module, or None.
+
+    A program that is started calls its module ``__main__``, and so its steps may be found under either name.
+    """
     step = _steps.get((module, name))
     if step is not None:
         return step
-    others = [each for (_, called), each in list(_steps.items()) if called == name]
+    others = [
+        each for (there, called), each in list(_steps.items()) if called == name and _MAIN in (there, module)
+    ]
     return others[0] if len(others) == 1 else None

@@ -166,6 +166,12 @@ def constant_text(value: Any) -> str:
     """A text for a constant that is the same in every process: a set has no order."""
     if isinstance(value, (tuple, list)):
         return f"({', '.join(map(constant_text, value))})"
+    if isinstance(value, dict):
+        return (
+            f"{{{', '.join(f'{constant_text(key)}: {constant_text(each)}' for key, each in value.items())}}}"
+        )
+    if hasattr(value, "dtype") and hasattr(value, "tobytes"):
+        return f"array {value.dtype!r} {value.shape} {blake2b(value.tobytes(), digest_size=12).hexdigest()}"
     if isinstance(value, (set, frozenset)):
         return f"{{{', '.join(sorted(map(constant_text, value)))}}}"
     if isinstance(value, (int, float, complex, str, bytes, type(None), type(Ellipsis))):

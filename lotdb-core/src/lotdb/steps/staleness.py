@@ -110,7 +110,7 @@ def code_changes(check: dict[str, Any], code: Code) -> Iterator[str]:
     was = check["code"]
     for name, (source, bytecode) in code.parts.items():
         if name not in was:
-            yield f"code of {name!r} is called now"
+            yield f"{_part(name)} is used now"
         elif bytecode != was[name][1] and (source is None or source != was[name][0]):
             yield (
                 f"{name} changed"
@@ -119,13 +119,17 @@ def code_changes(check: dict[str, Any], code: Code) -> Iterator[str]:
             )
     for name in was:
         if name not in code.parts:
-            yield f"code of {name!r} is not called any more"
+            yield f"{_part(name)} is not used any more"
     for name in {**check["packages"], **code.packages}:
         then, now = check["packages"].get(name), code.packages.get(name)
         if then is None or now is None:
             yield f"package {name!r} is {'not named any more' if now is None else 'named now'}"
         elif then != now:
             yield f"package {name!r} was {then} and is {now}"
+
+
+def _part(name: str) -> str:
+    return name if name.startswith(("constant ", "module ")) else f"code of {name!r}"
 
 
 def stale_results(result: BaseNode, check: dict[str, Any]) -> Iterator[BaseNode]:

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
-from itertools import chain
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from itertools import chain, pairwise
 from typing import Any
 from zlib import crc32
 
 from ZODB.FileStorage.FileStorage import RedundantPackWarning
-from ZODB.FileStorage.format import TRANS_HDR_LEN, DataHeader
+from ZODB.FileStorage.format import DATA_HDR_LEN, TRANS_HDR_LEN, DataHeader
 from ZODB.FileStorage.fspack import GC, FileStoragePacker
-from ZODB.utils import p64
+from ZODB.utils import p64, z64
 
-from lotdb.errors import DamagedError
+from lotdb.errors import DamagedError, FileSystemError
 from lotdb.storage.sealing import is_intact, seal, unsealed
+from lotdb.storage.states import outline
 from lotdb.storage.transactions import seal_room, transaction_header
 from lotdb.storage.watermark import EMPTY, End
 
 __all__ = ["SealingPacker"]
+
+_log = logging.getLogger(__name__)
+
+# What a record has, on an average, of the header of its transaction and of its checksums.
+_OF_TRANSACTION = 24
+_SPARE = 4096
+_NO_TREE = "the records that hold the children of a node do not make up a tree"
 
 _Record = tuple[Any, bytes | None]
 
@@ -27,6 +39,57 @@ class _Reachable(GC):
     """What the packer keeps."""
 
     anew = False
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        #: Which bucket comes after which, of those that were not looked at yet.
+        self._following: dict[bytes, bytes] = {}
+        #: Whether the record that was looked at last holds children of a node.
+        self._is_of_tree = False
+
+    #: Bytes that the records take which are kept of the time before that of the pack.
+    size = 0
+
+    def findReachable(self) -> None:
+        """Find what is kept, and refuse to go on if the disk has no room for it."""
+        super().findReachable()
+        # Of what is later, all is kept. The records of a transaction mostly stand together.
+        needed = self.size + self.eof - self.packpos + _SPARE * (self.eof > self.packpos)
+        free = shutil.disk_usage(os.path.dirname(self._name) or ".").free
+        _log.info("packing %s writes about %d bytes; %d are free", self._name, needed, free)
+        if free < needed:
+            raise FileSystemError(
+                errno.ENOSPC,
+                f"a pack needs {needed} bytes of free disk space, since it writes what is kept beside what is"
+                f" there, and {free} are free; nothing was packed",
+                self._name,
+            )
+
+    def findrefs(self, pos: int) -> list[bytes]:
+        """What the record at *pos* refers to, or the one that it has brought back."""
+        header = self._read_data_header(pos)
+        while header.back:
+            header = self._read_data_header(header.back)
+        self._is_of_tree = False
+        self.size += DATA_HDR_LEN + header.plen + _OF_TRANSACTION
+        if not header.plen:
+            return []
+        record = self._file.read(header.plen)
+        found = outline(record) if is_intact(record) else None
+        if found is None:
+            return list(self.referencesf(record))  # which checks it, too
+        self._look(header.oid, *found[:2])
+        return found[2]
+
+    def _look(self, oid: bytes, kind: Any, state: Any) -> None:
+        """Refuse buckets that are chained in another way than the record above them has them."""
+        self._is_of_tree = kind in ("Children", "Bucket")
+        if kind == "Bucket" and oid in self._following:
+            following = state[1][0] if type(state) is tuple and len(state) > 1 else None
+            if following != self._following.pop(oid):
+                raise DamagedError(f"{self._name} was not packed: {_NO_TREE}")
+        elif kind == "Children" and type(state) is tuple and len(state) == 2 and type(state[0]) is tuple:
+            buckets = [each[0] for each in state[0][::2] if type(each) is tuple and each[1:] == ("Bucket",)]
+            self._following.update(pairwise(buckets))
 
     def buildPackIndex(self) -> None:
         """List the records; a file that has no checksums yet is packed, though nothing has changed."""
@@ -35,6 +98,35 @@ class _Reachable(GC):
         except RedundantPackWarning:
             if not self.anew:
                 raise
+
+    def findReachableAtPacktime(self, roots: Iterable[bytes]) -> None:
+        """Mark what can be reached from *roots*, depth first, and refuse children that are below themselves.
+
+        In a stranger's file a node may be.
+        """
+        reachable, positions = self.reachable, self.oid2curpos
+        above: set[bytes] = set()
+        stack: list[tuple[bytes, Iterator[bytes]]] = [(b"", iter(roots))]
+        while stack:
+            for oid in stack[-1][1]:
+                if oid in above:
+                    raise DamagedError(f"{self._name} was not packed: a node is below itself")
+                if oid in reachable:
+                    continue
+                position = positions.get(oid)
+                if position is None:
+                    if oid == z64 and len(positions) == 0:
+                        continue  # at that time there was nothing yet
+                    raise KeyError(oid)
+                reachable[oid] = position
+                references = self.findrefs(position)
+                if references:
+                    if self._is_of_tree:
+                        above.add(oid)
+                    stack.append((oid, iter(references)))
+                    break
+            else:
+                above.discard(stack.pop()[0])
 
     def findReachableFromFuture(self) -> None:
         """Mark what later records refer to, also if nothing referred to it at the time of the pack.

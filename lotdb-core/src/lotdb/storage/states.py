@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+import pickle
+from io import BufferedReader, BytesIO
 from typing import Any
 
 from persistent import Persistent
@@ -11,7 +12,7 @@ from lotdb.errors import DamagedError
 from lotdb.storage import compat
 from lotdb.storage.classes import class_factory
 
-__all__ = ["States"]
+__all__ = ["States", "outline"]
 
 
 class States:
@@ -57,6 +58,36 @@ class States:
         except (LookupError, ValueError, TypeError, EOFError, AttributeError) as error:
             raise DamagedError(f"a record cannot be decoded: {type(error).__name__}: {error}") from error
         return kind[0] if type(kind) is tuple else kind, state, references
+
+
+class _Outline(pickle.Unpickler):
+    """Python's unpickler, which takes half as long as ZODB's to look for references only."""
+
+    oids: list[bytes]
+
+    def find_class(self, module: str, name: str) -> Any:
+        return name  # of which nothing can be made
+
+    def persistent_load(self, reference: Any) -> Any:
+        oid, _ = reference
+        if type(reference) is not tuple or type(oid) is not bytes:
+            raise TypeError("a reference of another kind than LOTDB's")
+        self.oids.append(oid)
+        return reference
+
+
+def outline(record: bytes) -> tuple[Any, Any, list[bytes]] | None:
+    """The name of the class of a *record*, its state, and the ids of the objects that it refers to.
+
+    In the state, a reference is an id and the name of a class. None if LOTDB has not written it.
+    """
+    unpickler = _Outline(BufferedReader(BytesIO(record), len(record) or 1))
+    unpickler.oids = []
+    try:
+        kind = unpickler.load()
+        return kind, unpickler.load(), unpickler.oids
+    except Exception:  # whatever it is, ZODB's own way says it
+        return None
 
 
 def _find_class(module: str, name: str) -> Any:

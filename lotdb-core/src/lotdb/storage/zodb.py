@@ -36,6 +36,10 @@ __all__ = ["open_database"]
 _CACHE_OBJECTS = 20_000
 # As stored. A leaf takes about six times as much in memory: 50 to 60 MB, and 200 000 small leaves stay.
 _CACHE_BYTES = 9 << 20
+# How many records are loaded from one trimming of the cache to the next.
+_TRIMMED_AFTER = 32
+# What is added to the size of a record for each thing in it: the shorter they are, the more memory they take.
+_SLOT_BYTES = 6
 # ZODB warns of records from 16 MiB and of more than seven open connections. Neither is a mistake here.
 _LARGE_RECORD = 1 << 30
 _CONNECTIONS = 100
@@ -65,12 +69,26 @@ class _StateUnpickler(pickle.Unpickler):
         return self.reader._persistent_load(reference)
 
 
+def _things_in(state: Any) -> int:
+    """How many keys and values, or other parts, a state has: that of a bucket may lie two levels deeper."""
+    for _ in range(4):
+        if type(state) is not tuple or not state:
+            return 0
+        if len(state) > 2:
+            return len(state) // 2
+        state = state[0]
+    return 0
+
+
 class _Reader(ObjectReader):
     """Unpickles records from a file that can be looked ahead into.
 
     From one that cannot, the unpickler reads a few bytes at a time, by a call for each: that took three
     quarters of the time that loading a bucket takes.
     """
+
+    #: How many things the state had that was unpickled last.
+    things = 0
 
     def _get_unpickler(self, pickle: bytes) -> Any:
         unpickler = _Unpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
@@ -83,7 +101,9 @@ class _Reader(ObjectReader):
         unpickler.reader = self
         try:
             unpickler.load()  # the class
-            return unpickler.load()
+            state = unpickler.load()
+            self.things = _things_in(state)
+            return state
         except Exception as error:
             if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
                 raise error.__cause__ from None  # Ctrl-C, as _Unpickler says
@@ -107,6 +127,7 @@ class _Connection(Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._loads = 0
         if compat.reads_ahead():
             self._reader = _Reader(self, self._cache, self._db.classFactory)
 
@@ -209,8 +230,18 @@ class _Connection(Connection):
 
     def setstate(self, obj: Any) -> None:
         """Load the state of *obj*; what is gone, or makes no sense, is damage, whatever it raises."""
+        # ZODB lets go of what was read when a transaction ends, and one transaction may read a million nodes.
+        # What has changed, and what is in use by BTrees right now, it never lets go of.
+        self._loads += 1
+        if self._loads % _TRIMMED_AFTER == 0:
+            self._cache.incrgc()
         try:
+            self._reader.things = 0
             super().setstate(obj)
+            if self._reader.things:
+                size = obj._p_estimated_size + _SLOT_BYTES * self._reader.things
+                self._cache.update_object_size_estimation(obj._p_oid, size)
+                obj._p_estimated_size = size
         except POSKeyError as error:
             raise DamagedError(_missing(self._db.storage.getName(), error.args[0])) from error
         except compat.StateLoadError as error:

@@ -74,6 +74,9 @@ class FileStorageKind(Storage):
             self._opened.follow()  # to the file that a pack has put in place
         return super().has_moment(tid)
 
+    #: A pack goes through all records, and sees it.
+    finds_rings = True
+
     def pack(self, keep: bytes, references: Callable[[bytes], list[bytes]]) -> None:
         """Write the data file anew, without what nobody can see."""
         self._opened.pack_before(keep, references)

@@ -10,16 +10,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any
 
 from lotdb.records import Children, Entry
 from lotdb.records.entries import children_of, is_shared, record_of, shared_entry, touch
+from lotdb.records.patchwork import take_entry
 from lotdb.storage.signals import uninterrupted
 from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
-from lotdb.tree.whole import Whole, put, take
+from lotdb.tree.whole import Whole, put, set_entry, take
 
 __all__ = ["Edit", "share", "stand_for"]
 
@@ -112,6 +114,25 @@ class Edit:
         self._tree.version += 1
         put(self._tree, self._children, key, entry)
 
+    def put_new(self, entries: Sequence[tuple[str, Entry]], source: str | None) -> None:
+        """Set leaves where there is none; they are copies of those below *source*, if that is a path."""
+        tree, children, keys = self._tree, self._children, [key for key, _ in entries]
+        if tree.steps is not None:
+            tree.steps.append(partial(_take_all, children, keys))
+        tree.version += 1
+        if tree.touched is not None:
+            for key in keys:
+                tree.touched.mark((self._parent, key))
+        if tree.patched:
+            for key, entry in entries:
+                set_entry(tree, children, key, entry)
+        else:
+            children.update(entries)
+        if tree.journal is not None:
+            above = f"{source}/" if source else ""
+            for key in keys:
+                tree.journal.added(children, key, None if source is None else above + key)
+
     def remove(self, key: str) -> None:
         """Delete the child *key*."""
         self._mark(key)
@@ -139,6 +160,12 @@ class Edit:
             if not is_shared(entry):
                 self._tree.retire(children)
             self._tree.new_epoch()  # those below it are gone, too
+
+
+def _take_all(children: Children, keys: list[str]) -> None:
+    for key in keys:
+        if key in children:
+            take_entry(children, key)
 
 
 def stand_for(node: Handle, tree: Tree, parent: Handle | None, key: str) -> None:

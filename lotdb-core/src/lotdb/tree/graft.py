@@ -15,7 +15,15 @@ from lotdb.errors import (
 from lotdb.keys import check_key
 from lotdb.records import Entry
 from lotdb.records.children import all_items
-from lotdb.records.entries import children_of, is_shared, own_of, record_of, shared_entry, touch, type_of
+from lotdb.records.entries import (
+    children_of,
+    is_shared,
+    own_of,
+    record_of,
+    shared_entry,
+    touch,
+    type_of,
+)
 from lotdb.records.own import with_values
 from lotdb.segments.payload_record import is_payload
 from lotdb.segments.reader import Wanted, read_ahead
@@ -38,7 +46,6 @@ __all__ = [
 
 IfExists = Literal["error", "replace", "rename"]
 N = TypeVar("N", bound=Node)
-
 
 def check_node(node: Any) -> Any:
     """*node*, if it is one."""
@@ -195,12 +202,45 @@ def _pairs(target: Node, tree: Node) -> Iterator[tuple[Node, Node]]:
         if _is_shared(into, source):
             continue
         yield into, source
-        children = (child for child, _ in walk.children(source))
-        for child in read_ahead(children, partial(_added, into)):
+        for child in read_ahead(_add_leaves(into, source), partial(_added, into)):
             if (child._key,) in into:
                 stack.append((into._get(child._key, create=False), child))
             else:
                 add_tree(into, child, key=None, copy=True, if_exists="error")
+
+
+def _add_leaves(into: Node, source: Node) -> Iterator[Node]:
+    """Add to *into* the leaves below *source* that are one entry each; gives the other children."""
+    plugins = into._tree.plugins
+    if "lotdb_node_created" not in plugins.unheard:
+        yield from (child for child, _ in walk.children(source))
+        return
+    is_one = into._tree is source._tree
+    path = source._path() if is_one else None
+    for items, container, epoch, version, removals in walk.batches(source):
+        there: Collection[str] = into._children() or ()
+        new = [
+            (key, entry)
+            for key, entry in items
+            # A packed leaf, as packed_values says, without the call.
+            if type(entry[1]) is tuple
+            and key not in there
+            and entry[0] in plugins.unchecked
+            and (is_one or not any(map(is_payload, entry[2:])))
+        ]
+        if new:
+            _put_new(into, new, path)
+        if len(new) == len(items):
+            continue
+        added = dict(new)
+        for key, entry in items:
+            if key not in added and (source._tree.removals == removals or key in container):
+                yield source._child(key, entry, container, epoch, version)
+
+
+def _put_new(into: Node, new: list[tuple[str, Entry]], path: str | None) -> None:
+    with Edit(into) as edit:
+        edit.put_new(new, path)
 
 
 def _added(into: Node, child: Node) -> Iterator[Wanted]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from numbers import Integral
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from lotdb.errors import DamagedError, InvalidOptionError, StaleNodeError
 from lotdb.records import NO_TREE, OWN_KEY, Children, Entry
@@ -23,8 +23,22 @@ N = TypeVar("N", bound=Node)
 _BATCH = 256
 
 
+# Keys and entries of some children that stand next to each other; and their container, with the tree's epoch,
+# version and removals when they were fetched.
+Batch: TypeAlias = tuple[list[tuple[str, Entry]], Any, int, int, int]
+
+
 def children(node: N) -> Iterator[tuple[N, Entry]]:
     """Each child of *node*, with its entry as it was when its batch was fetched."""
+    for batch, container, epoch, version, removals in batches(node):
+        tree = node._tree
+        for key, entry in batch:
+            if tree.removals == removals or key in container:
+                yield node._child(key, entry, container, epoch, version), entry
+
+
+def batches(node: Node) -> Iterator[Batch]:
+    """The children of *node*, in batches."""
     last = OWN_KEY
     while True:
         try:
@@ -40,9 +54,8 @@ def children(node: N) -> Iterator[tuple[N, Entry]]:
         end = batch[-1][0] if batch else last
         if (batch and not last < batch[0][0] <= end) or (len(batch) < _BATCH and end != container.maxKey()):
             raise DamagedError(f"the children of {node._place()} cannot be listed: {NO_TREE}")
-        for key, entry in batch:
-            if tree.removals == removals or key in container:
-                yield node._child(key, entry, container, epoch, version), entry
+        if batch:
+            yield batch, container, epoch, version, removals
         tree.trim_cache()
         if len(batch) < _BATCH:
             return
