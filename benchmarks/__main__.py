@@ -33,6 +33,7 @@ THEMES = (
     "appends",
     "looking_on",
     "handing_out",
+    "scale",
     "computing",
     "pictures",
     "neighbours",

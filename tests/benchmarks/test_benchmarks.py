@@ -24,11 +24,12 @@ THEMES = [
     "appends",
     "pictures",
     "neighbours",
+    "scale",
     "memory",
     "growth",
 ]
 # the code of the others is much the same
-LONG = ["commits", "recordings", "slow_store", "appends", "neighbours", "growth"]
+LONG = ["commits", "recordings", "slow_store", "appends", "neighbours", "scale", "growth"]
 
 
 def run(folder: Path, *arguments: str) -> str:

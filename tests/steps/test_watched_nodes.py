@@ -1,9 +1,13 @@
 """A step sees its node as anybody does, and whatever it looks at counts."""
 
+import datetime
+import json
+
 import numpy as np
 import pytest
 
 from lotdb import DataReader, StepAccessError, attr, payload, read_many
+from lotdb.node_api.written_conditions import from_plain, to_plain
 from lotdb.steps import step
 
 
@@ -146,3 +150,47 @@ def test_no_way_leads_to_a_node_that_can_be_changed(root, write):
     assert isinstance(caught.value, StepAccessError) or write is WRITES["frame"]
     assert dict(node.attrs) == {"label": "walk"}
     assert list(node) == ["a"]
+
+
+CONDITIONS = [
+    attr("x") > 0,
+    attr("x").is_in([0, 1.0]) & ~(attr("label") == "walk"),
+    (attr("subject.age") >= 3) | attr("none").exists() | (payload("imu").metadata["unit"] == "g"),
+    attr("when") < datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+    payload("imu").dtype == "float64",
+    attr("label").matches("^w") & attr("x").exists(),
+    attr("x") != float("nan"),
+    attr("x").contains(b"\0"),
+    None,
+    "x > 0 and not label == 'walk'",
+]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=repr)
+def test_a_condition_is_asked_again(condition):
+    """What is noted of a condition finds the same; one with NaN cannot be noted, and counts as all."""
+    try:
+        plain = to_plain(condition)
+    except ValueError:
+        assert "nan" in repr(condition)
+        return
+    assert repr(from_plain(json.loads(json.dumps(plain)))) == repr(condition)
+
+
+def test_a_result_of_another_step_makes_no_list_by_a_condition_stale(root):
+    for at in range(3):
+        root.get_node_path(f"s{at}/trial").attrs["x"] = at
+
+    @step
+    def listed(node):
+        return {"paths": [each.path for each in node.find("**", where=attr("x") > 0)]}
+
+    @step
+    def other(node):
+        return {"x": 5}
+
+    listed.at(root)
+    other.at(root["s0/trial"])
+    assert listed.why_stale(root) is None
+    root["s0/trial"].attrs["x"] = 1
+    assert listed.why_stale(root) == "the nodes that find() finds changed"

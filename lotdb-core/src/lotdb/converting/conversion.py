@@ -38,6 +38,7 @@ class _Everything:
     is_open = False
     is_closed = False
     oldest: bytes = p64(u64(FIRST) + 1)
+    held = oldest
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,10 @@ class Connected(Protocol):
     def oldest(self) -> bytes:
         """The transaction number before which it, or a copy made from it, reads."""
 
+    @property
+    def held(self) -> bytes | None:
+        """The same, if it has to be kept for it by the database; None if its connection does so."""
+
 
 class Opened:
     """An open database, as its connections and its upkeep see it; ``lotdb.LOTDB`` is its public face."""
@@ -155,7 +159,8 @@ class Opened:
         """
         if self.read_only or self._storage.many_writers:
             with self._holding:
-                starts = [each.oldest for each in self._known_connections() if not each.is_closed]
+                held = [each.held for each in self._known_connections() if not each.is_closed]
+                starts = [each for each in held if each is not None]
                 self._storage.hold(p64(u64(min(starts)) - 1) if starts else None)
 
     def _why_refused(self) -> LotdbError | None:

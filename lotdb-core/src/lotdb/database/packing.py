@@ -81,7 +81,7 @@ def stats_of(database: Opened, keep: Any) -> Stats:
 def _drop(database: Any, since: bytes) -> None:
     """Drop what cannot be seen since the transaction *since*; a node that is below itself is named."""
     storage = database._storage
-    if not storage.finds_rings or since < storage.last_commit():
+    if not storage._finds_rings or since < storage.last_commit():
         database._refuse_rings()
     try:
         storage.pack(since, database._zodb.references)

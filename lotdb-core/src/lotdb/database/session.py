@@ -343,6 +343,13 @@ class Session:
         return min([self.snapshot if opened else self._earliest, *self.pinned.values(), *self.needed])
 
     @property
+    def held(self) -> bytes | None:
+        """The same, but for what the connection holds by itself."""
+        if not self.database._storage.connections_hold:
+            return self.oldest
+        return min([*self.pinned.values(), *self.needed], default=None)
+
+    @property
     def is_open(self) -> bool:
         return "tree" in self.__dict__ and self.tree.owner != NOBODY
 
@@ -443,15 +450,27 @@ class Session:
         if not written:
             yield
             return
-        with self.database._storage.publishing():
-            for backend, locator in written:
-                with plugin_errors(backend.name):
-                    if not backend.is_stored(locator):
-                        raise ConflictError(
-                            f"what this transaction had written to {self.database} lay uncommitted for so "
-                            "long that a pack has removed it; nothing of this one was kept, run it again"
-                        )
+        storage, stage = self.database._storage, self.tree.stage
+        if storage.publish_at_vote(self.connection._normal_storage):
+            stage.on_vote = partial(self._check_stored, written)
+            try:
+                yield
+            finally:
+                stage.on_vote = None
+            return
+        with storage.publishing():
+            self._check_stored(written)
             yield
+
+    def _check_stored(self, written: list[tuple[Backend, str]]) -> None:
+        """Raise ``ConflictError`` if a sweep has taken what was *written*."""
+        for backend, locator in written:
+            with plugin_errors(backend.name):
+                if not backend.is_stored(locator):
+                    raise ConflictError(
+                        f"what this transaction had written to {self.database} lay uncommitted for so "
+                        "long that a pack has removed it; nothing of this one was kept, run it again"
+                    )
 
     def abort(self) -> None:
         """Discard all changes since the last commit, and see what others have committed."""
@@ -502,6 +521,8 @@ class Session:
 
     def _begin(self) -> None:
         try:
+            if self.pinned:
+                self.database._hold_snapshots()  # before the connection goes on
             self.database._follow()
         finally:
             self._manager.begin()

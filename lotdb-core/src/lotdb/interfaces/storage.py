@@ -104,6 +104,10 @@ class Storage(ABC):
     #: Whether it keeps ZODB's blobs. If not, a backend gives its arrays locators that are texts.
     has_blobs: bool = False
 
+    #: Whether each of its connections keeps packs from dropping what it sees, from before it begins to read
+    #: until it goes on or is closed. :meth:`hold` is then called for what is needed longer.
+    connections_hold: bool = False
+
     #: Whether a database is a folder of its own, which the core marks as one of this storage. One that looks
     #: after its folder itself, or is on a server, says False.
     marks_folder: bool = True
@@ -198,7 +202,7 @@ class Storage(ABC):
         """Keep packs of other processes from dropping what is seen after the transaction *tid*.
 
         Nothing is kept any more if it is None. Called when a connection begins to read at a moment, with the
-        oldest one of all connections, and when it ends.
+        oldest one of all connections, and when it ends; see :attr:`connections_hold`.
         """
 
     def publishing(self, *, exclusive: bool = False) -> AbstractContextManager[None]:
@@ -208,6 +212,24 @@ class Storage(ABC):
         process writes, nothing has to be done.
         """
         return contextlib.nullcontext()
+
+    def publish_at_vote(self, instance: Any) -> bool:
+        """Have the vote of the next commit of *instance* share what :meth:`publishing` shares, if it can.
+
+        Then it is shared until that commit has ended, and the core looks after the vote whether the new
+        arrays are still there. A storage on a server saves questions that way.
+
+        Parameters
+        ----------
+        instance
+            As for :meth:`commit_of`.
+
+        Returns
+        -------
+        bool
+            False if it cannot: the core then asks for :meth:`publishing`, and looks before the commit.
+        """
+        return False
 
     # -- moments -----------------------------------------------------------------------------------
 
@@ -281,7 +303,7 @@ class Storage(ABC):
 
     #: Whether :meth:`pack` refuses a tree in which a node is below itself, if all that is kept is the last
     #: state. Otherwise, the core looks before.
-    finds_rings: ClassVar[bool] = False
+    _finds_rings: ClassVar[bool] = False
 
     @abstractmethod
     def pack(self, keep: bytes, references: Callable[[bytes], list[bytes]]) -> None:

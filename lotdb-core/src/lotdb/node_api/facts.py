@@ -36,6 +36,7 @@ from typing import Any, TypeAlias
 from ZODB.blob import Blob
 
 from lotdb.node_api.nodes import BaseNode
+from lotdb.node_api.written_conditions import from_plain
 from lotdb.records.children import child_items
 from lotdb.records.entries import children_of, own_of, type_of
 from lotdb.records.own import position
@@ -241,7 +242,8 @@ def shown_keys(node: BaseNode) -> list[str]:
 
 def _find(node: BaseNode, name: str, own: Keys) -> str | None:
     pattern, where, node_type = json.loads(name)
-    return digest(list(found_paths(node, pattern, node.find(pattern, where, node_type=node_type), own)))
+    matches = node.find(pattern, from_plain(where), node_type=node_type)
+    return digest(list(found_paths(node, pattern, matches, own)))
 
 
 def found_paths(node: BaseNode, pattern: Any, matches: Any, own: Keys) -> Iterator[str]:

@@ -35,6 +35,7 @@ from lotdb.node_api.facts import (
 )
 from lotdb.node_api.mappings import Payloads
 from lotdb.node_api.nodes import BaseNode
+from lotdb.node_api.written_conditions import to_plain
 from lotdb.queries.found import Matches
 from lotdb.tree.node import class_of
 
@@ -320,11 +321,13 @@ class Watched(BaseNode):
         return WatchedMatches(found, self, pattern, where)
 
     def _note_found(self, pattern: Any, where: Any, node_type: str | None) -> None:
-        if where is None or isinstance(where, str):
-            levels = pattern if isinstance(pattern, str) else list(pattern)
-            self._reads.note(self._inner, "find", json.dumps([levels, where, node_type]))
+        levels = pattern if isinstance(pattern, str) else list(pattern)
+        try:
+            asked = json.dumps([levels, to_plain(where), node_type])
+        except ValueError:  # nobody could ask again
+            self._reads.note(self._inner, "all")
         else:
-            self._reads.note(self._inner, "all")  # the condition cannot be asked again by another process
+            self._reads.note(self._inner, "find", asked)
 
     # -- what it holds -------------------------------------------------------------------------------
 

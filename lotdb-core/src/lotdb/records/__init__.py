@@ -144,6 +144,9 @@ class Guard(Persistent):
 
     __slots__ = ()
 
+    #: Who goes through a tree reads none of them, so a storage that reads ahead leaves them out.
+    is_walked = False
+
     def __getstate__(self) -> None:
         """Nothing; only the transaction that stored it last matters."""
 

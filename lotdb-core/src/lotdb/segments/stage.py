@@ -89,6 +89,8 @@ class Stage(Reader):
         self._joined = False
         self._voted = False
         self._discarded: list[tuple[Backend, Any]] = []
+        #: Called when all storages have voted, if it is not None; the transaction fails if it raises.
+        self.on_vote: Callable[[], None] | None = None
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -314,6 +316,8 @@ class Stage(Reader):
         """Nothing to do: everything was written before the commit began."""
 
     def tpc_vote(self, transaction: object) -> None:
+        if self.on_vote is not None:
+            self.on_vote()
         # From here on the commit may have happened even if its reply gets lost: nothing is deleted any
         # more. What turns out to be garbage is swept later.
         self._voted = True

@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any, NoReturn
 
 import ZODB
+from persistent import Persistent
 from ZODB.Connection import Connection
 from ZODB.POSException import POSError, POSKeyError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
@@ -121,6 +122,30 @@ class _Reader(ObjectReader):
         return super()._persistent_load(reference)
 
 
+class _AheadReader(_Reader):
+    """Tells a storage which records are named by one that is read."""
+
+    def __init__(self, *args: Any, expect: Callable[[list[bytes]], object]) -> None:
+        super().__init__(*args)
+        self._expect = expect
+        self._named: list[bytes] = []
+
+    def getState(self, pickle: bytes) -> Any:
+        self._named = []
+        state = super().getState(pickle)
+        if len(self._named) > 1:
+            self._expect(self._named)
+        return state
+
+    def _persistent_load(self, reference: Any) -> Any:
+        found = super()._persistent_load(reference)
+        # The class is asked, since an attribute of a record would load it.
+        is_walked = isinstance(found, Persistent) and getattr(type(found), "is_walked", True)
+        if is_walked and found._p_changed is None:
+            self._named.append(found._p_oid)
+        return found
+
+
 class _Connection(Connection):
     _needs_to_join: bool
     _registered_objects: list[Any]
@@ -129,7 +154,9 @@ class _Connection(Connection):
         super().__init__(*args, **kwargs)
         self._loads = 0
         if compat.reads_ahead():
-            self._reader = _Reader(self, self._cache, self._db.classFactory)
+            about = self, self._cache, self._db.classFactory
+            expect = getattr(self._normal_storage, "expect", None)
+            self._reader = _Reader(*about) if expect is None else _AheadReader(*about, expect=expect)
 
     # An object calls this after it has changed itself. Where that runs a line of Python, Ctrl-C can come in
     # between, and no abort undoes what nobody knows of. So it is a call of C code alone: the change is noted,
@@ -194,6 +221,12 @@ class _Connection(Connection):
             return self._reader.getState(self._storage.load(record._p_oid)[0])
         except Exception:
             return None
+
+    def close(self, primary: bool = True) -> None:
+        """Close it; a storage that keeps a transaction open from one to the next has to end it."""
+        if self._needs_to_join and (rest := getattr(self._normal_storage, "rest", None)) is not None:
+            rest()
+        super().close(primary)
 
     def beforeCompletion(self, txn: Any) -> None:
         """Called by the transaction when it is about to be committed or aborted."""

@@ -75,7 +75,7 @@ class FileStorageKind(Storage):
         return super().has_moment(tid)
 
     #: A pack goes through all records, and sees it.
-    finds_rings = True
+    _finds_rings = True
 
     def pack(self, keep: bytes, references: Callable[[bytes], list[bytes]]) -> None:
         """Write the data file anew, without what nobody can see."""

@@ -40,12 +40,22 @@ _SIZE = (
     " WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
 )
 
+# PostgreSQL's own compression takes most of the time in which it stores a record. A server may lack this one.
+_QUICK_COMPRESSION = """
+DO $$ BEGIN
+    EXECUTE 'ALTER TABLE object_state ALTER COLUMN state SET COMPRESSION lz4';
+EXCEPTION WHEN feature_not_supported OR invalid_parameter_value OR syntax_error THEN
+    NULL;
+END $$
+"""
+
 
 class PostgresqlStorage(RelationalStorage):
     """A database in a schema of a PostgreSQL database, written by RelStorage."""
 
     name = "postgresql"
     marks_folder = False
+    connections_hold = True
 
     def __init__(self, context: StorageContext) -> None:
         super().__init__(context)
@@ -81,9 +91,13 @@ class PostgresqlStorage(RelationalStorage):
             raise DatabaseNotFoundError(
                 f"there is no database at {self.where}; leave out read_only=True to create it"
             )
+        from lotdb.storages.postgresql.sessions import CommitConnection
         from lotdb.storages.sealed import SealedStorage
 
-        return SealedStorage(self._relstorage(), self)
+        base = self._relstorage()
+        if not self.read_only:
+            base._store_connection_pool._factory = CommitConnection
+        return SealedStorage(base, self)
 
     def _relstorage(self) -> Any:
         from relstorage.options import Options
@@ -98,7 +112,8 @@ class PostgresqlStorage(RelationalStorage):
             create_schema=not self._was_complete,
             commit_lock_timeout=_LOCK_S,
         )
-        return RelStorage(Adapter(self._address.dsn(), self.where, options), options=options)
+        adapter = Adapter(self._address.dsn(), self.where, self._locks.beginning_key, options)
+        return RelStorage(adapter, options=options)
 
     def _look(self) -> bool:
         """Whether the database is complete; raise if what is there is none."""
@@ -161,6 +176,7 @@ class PostgresqlStorage(RelationalStorage):
                 contextlib.closing(self.ask_connection()) as session,
                 session.cursor() as cursor,
             ):
+                cursor.execute(_QUICK_COMPRESSION)
                 cursor.execute(f"UPDATE {_MARK} SET complete = TRUE")
             self._was_complete = True
         self._locks.end_creating()
@@ -222,6 +238,11 @@ class PostgresqlStorage(RelationalStorage):
     def publishing(self, *, exclusive: bool = False) -> AbstractContextManager[None]:
         """A lock on the server."""
         return self._locks.sweeping() if exclusive else self._locks.publishing()
+
+    def publish_at_vote(self, instance: Any) -> bool:
+        """The vote shares the lock, until the transaction ends."""
+        instance.base._adapter.publishes = self._locks.publishing_key
+        return True
 
     @contextlib.contextmanager
     def announcing_pack(self) -> Iterator[None]:
