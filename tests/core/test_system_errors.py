@@ -8,7 +8,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from tests.services.disk import fill_disk, give_back
+from torture.small_disk import fill_disk, give_back, take_inodes
 
 from lotdb import LOTDB, BaseNode, FileSystemError, IngestError
 
@@ -155,13 +155,6 @@ def test_whichever_call_fails_is_said_and_harms_nothing(tmp_path):
         timeout=1000,
     )
     assert done.returncode == 0, done.stderr
-
-
-def take_inodes(folder, left):
-    """Take all inodes of a disk but *left*."""
-    (folder / "rest").mkdir()
-    for number in range(os.statvfs(folder).f_favail - left):
-        (folder / "rest" / str(number)).touch()
 
 
 FULL = {"space": ("size=3m", fill_disk, 4096), "inodes": ("size=3m,nr_inodes=200", take_inodes, 1)}

@@ -1,10 +1,7 @@
-"""A small disk, which is soon full."""
-
-import os
-import shutil
-import subprocess
+"""A small disk, which is soon full; ``torture/small_disk.py`` fills it."""
 
 import pytest
+from torture.small_disk import NoDiskError, mount, unmount
 
 
 @pytest.fixture
@@ -12,32 +9,15 @@ def small_disk(tmp_path):
     """A function that mounts an empty disk with these options, in a folder of its own, and gives that."""
     mounted = []
 
-    def mount(options, folder=None):
+    def mount_one(options, folder=None):
         folder = folder or tmp_path / f"disk{len(mounted)}"
-        folder.mkdir(exist_ok=True)
         try:
-            subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True, capture_output=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("mounting a small disk needs a privilege")
+            mount(folder, options)
+        except NoDiskError as error:
+            pytest.skip(str(error))
         mounted.append(folder)
         return folder
 
-    yield mount
+    yield mount_one
     for folder in mounted:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill_disk(folder, left):
-    """Take all space of a disk but *left* bytes."""
-    disk = os.statvfs(folder)
-    (folder / "rest").write_bytes(bytes(max(disk.f_bavail * disk.f_frsize - left, 0)))
-
-
-def give_back(folder):
-    rest = folder / "rest"
-    if rest.is_file():
-        rest.unlink()
-    else:
-        shutil.rmtree(rest)
+        unmount(folder)

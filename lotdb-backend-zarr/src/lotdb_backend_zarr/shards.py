@@ -10,7 +10,6 @@ Format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from lotdb_backend_zarr.bounds import check_size
 from lotdb_backend_zarr.chunks import ChunkCodec, checked, chunk_codec, crc32c, stored_dtype
 from lotdb_backend_zarr.decoded import Decoded
 from lotdb_backend_zarr.members import Members, OpenMember
+from lotdb_backend_zarr.sealed_document import sealed
 from lotdb_backend_zarr.side_by_side import side_by_side
 
 __all__ = ["CHUNK_KEYS", "ShardReader", "ShardWriter", "Sharded", "chunk_key", "places"]
@@ -131,7 +131,7 @@ class ShardWriter:
         self._encode = array.codec.encode
         members.make()
         with members.new("zarr.json") as put:
-            put(json.dumps(document).encode())
+            put(sealed(document))
 
     def write(self, first: int, rows: np.ndarray[Any, Any]) -> None:
         """Write *rows*, whole shards that begin at row *first*."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.services.disk import fill_disk, give_back
 from tests.services.postgresql import PASSWORD, PostgreSQL, programs
+from torture.small_disk import fill_disk, give_back
 
 from lotdb import LOTDB, CommitInDoubtError, DisconnectedError, FileSystemError, UnavailableError
 

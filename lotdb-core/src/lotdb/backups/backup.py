@@ -43,18 +43,15 @@ def backup(
     """See ``LOTDB.backup``."""
     refuse_url(target, "a backup")
     place = DatabaseFolder.at(target, database.name)
-    _check_place(database, place)
     configs = dict(backends or {})
     for name, config in configs.items():
         database.plugins.check_backend(name)
         database.plugins.check_backend_settings(name, config)
     disk = disk_for(database._durability)
-    with (
-        system_errors("the backup was not finished", place.path),
-        _held(database),
-        Target.locked(place, disk, database.id) as there,
-    ):
-        report = _copy(database, there, disk, configs, progress)
+    with system_errors("the backup was not finished", place.path):
+        _check_place(database, place)
+        with _held(database), Target.locked(place, disk, database.id) as there:
+            report = _copy(database, there, disk, configs, progress)
     _warn(report, place)
     if verify:
         check_copy(database, place.path, configs)
@@ -252,7 +249,7 @@ def _say(warning: str) -> None:
 def check_copy(database: LOTDB, folder: str, backends: Mapping[str, Mapping[str, Any]] | None = None) -> None:
     """Raise ``DamagedError`` unless all of the copy of *database* in *folder* can be read."""
     with LOTDB(folder, database.name, read_only=True, plugins=database.plugins, backends=backends) as copy:
-        found = copy.verify()
+        found = copy.verify(history=True)
     if found:
         first = found[0]
         what = f"payload or attribute {first.name!r} of " if first.name else ""

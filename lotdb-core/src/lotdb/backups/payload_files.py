@@ -14,7 +14,7 @@ from lotdb.backups.new_files import NewFiles
 from lotdb.backups.other_stores import copy_array
 from lotdb.database.copied import Progress
 from lotdb.database.opened import Opened
-from lotdb.errors import DamagedError, PluginError
+from lotdb.errors import DamagedError, PluginError, not_left_out
 from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.segments.backends import Backends
@@ -186,7 +186,7 @@ class Payloads:
             if name in known or not check_folder(top):
                 continue
             place = f"{self._folder.data_file}.{name}"
-            for above, _, files in os.walk(top):
+            for above, _, files in os.walk(top, onerror=not_left_out):
                 for file in files:
                     path = os.path.join(above, file)
                     self._files.add(path, place + path[len(top) :])

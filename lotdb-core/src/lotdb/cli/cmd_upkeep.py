@@ -23,13 +23,16 @@ from lotdb.cli.text import dump, emit, size_text
 __all__ = ["pack_command", "verify_command"]
 
 
-@click.command("verify", epilog=as_example("lotdb verify results"))
+@click.command("verify", epilog=as_example("lotdb verify results", "lotdb verify results --history"))
 @database_options
+@click.option("--history", is_flag=True, help="Also read the payloads that only earlier moments have.")
 @json_option
-def verify_command(database: str, name: str, settings: tuple[str, ...], as_json_: bool) -> int:
+def verify_command(
+    database: str, name: str, settings: tuple[str, ...], history: bool, as_json_: bool
+) -> int:
     """Read every byte, and list the damage, a line each; the exit code is 1 if there is any."""
     with reading(database, name, settings) as (db, _), waiting("reading everything"):
-        found = db.verify()
+        found = db.verify(history=history)
     for damage in found:
         if as_json_:
             emit(dump({"path": damage.path, "name": damage.name, "reason": damage.reason}))

@@ -20,7 +20,7 @@ from lotdb.converting.source_commits import Commit, all_commits, newest
 from lotdb.database import LOTDB
 from lotdb.database.choosing import Where, choose, mark, where_is
 from lotdb.database.moments import open_moment
-from lotdb.errors import DamagedError, DatabaseExistsError, system_errors
+from lotdb.errors import DamagedError, DatabaseExistsError, not_left_out, system_errors
 from lotdb.interfaces.storage import Storage
 from lotdb.node_api.nodes import BaseNode
 from lotdb.queries.diff import diff
@@ -76,7 +76,7 @@ def copy_to(
 
 def _sync_all(folder: str) -> None:
     """Put all that is in *folder* on the disk."""
-    for path, _, names in os.walk(folder, topdown=False):
+    for path, _, names in os.walk(folder, topdown=False, onerror=not_left_out):
         for name in names:
             sync_path(os.path.join(path, name))
         sync_folder(path)

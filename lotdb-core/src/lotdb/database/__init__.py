@@ -29,6 +29,7 @@ from lotdb.database import sweeping, upkeep
 from lotdb.database.choosing import choose, mark, where_is
 from lotdb.database.commits import Commit, When, check_limit, check_note, commits
 from lotdb.database.copied import BackupReport, Progress
+from lotdb.database.earlier_payloads import verify_earlier
 from lotdb.database.moments import at
 from lotdb.database.opened import NOBODY, Opened, living
 from lotdb.database.packing import pack, stats_of
@@ -543,15 +544,29 @@ class LOTDB(Opened):
         finally:
             session.close()
 
-    def verify(self) -> list[Damage]:
+    def verify(self, *, history: bool = False) -> list[Damage]:
         """Read everything, and list the damage, with its node, payload and file.
 
-        Damage of the data file that belongs to no node comes first, with the path of the root.
+        Damage of the data file that belongs to no node comes first, with the path of the root. The records of
+        all moments are read.
+
+        Parameters
+        ----------
+        history
+            True to read also the payloads that only earlier moments have: those that were replaced or
+            deleted, and that no pack has dropped yet. The path of such a damage is that of the node at the
+            commit that its reason names.
+
+        Raises
+        ------
+        FileSystemError
+            If the system lacks something, such as open files, so that what is left was not read.
         """
         session = self._new_session()
         try:
             with system_errors(f"{self} was not verified", self._data_file):
-                return [*upkeep.verify_data_file(self), *upkeep.verify(session.root)]
+                found = [*upkeep.verify_data_file(self), *upkeep.verify(session.root)]
+                return [*found, *verify_earlier(self, session)] if history else found
         finally:
             session.close()
 

@@ -56,6 +56,9 @@ class BackendContext:
         Several processes may write arrays into the same place at the same time.
     has_blobs
         Locators may be ZODB's blobs. If not, the storage of the database keeps none: they must be texts.
+    salvaging
+        What can be read of damaged arrays is wanted: raise only if the rows that are asked for cannot be
+        read, whatever else is wrong with the array. The rows are checked by their checksums.
     """
 
     folder: Path
@@ -67,6 +70,7 @@ class BackendContext:
     store: str = ""
     many_writers: bool = False
     has_blobs: bool = True
+    salvaging: bool = False
 
     def sync(self, descriptor: int) -> None:
         """Put the bytes of an open file on the disk, if ``durable``; flush the file first."""

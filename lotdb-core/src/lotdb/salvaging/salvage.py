@@ -60,7 +60,10 @@ def salvage_to(
         raise InvalidOptionError(
             f"{place} lies in the folder of the damaged database; name one outside of it"
         )
-    with suppress(DatabaseFormatError, DamagedError):
+    with (
+        system_errors("the salvage was not begun", source.marker),
+        suppress(DatabaseFormatError, DamagedError),
+    ):
         if (storage := marked_storage(source.marker)) not in (None, "file"):
             raise InvalidOptionError(
                 f"{source.path} is a database in storage {storage!r}, of which salvage cannot read single"

@@ -170,7 +170,9 @@ class _Finder:
         self._copied: dict[str, Backends] = {}
 
     def _of(self, data_file: str, **others: Any) -> Backends:
-        return Backends(self._plugins, Path(data_file), read_only=True, durable=False, **others)
+        return Backends(
+            self._plugins, Path(data_file), read_only=True, durable=False, salvaging=True, **others
+        )
 
     def __call__(self, name: str) -> Backend:
         if name in self._copied:
