@@ -17,6 +17,7 @@ THEMES = [
     "interop",
     "branches",
     "commits",
+    "variants",
     "payloads",
     "windows",
     "recordings",

@@ -41,7 +41,8 @@ def alter(path, place):
 @pytest.mark.parametrize("rows", [2_000, 20_000, 200_000])  # with others in a file, of many blocks, of a lot
 def test_an_altered_window_is_an_error_and_never_data(tmp_path, backend, rows):
     array = np.random.default_rng(0).normal(size=(rows, 2))
-    with opened(tmp_path, backend) as db:
+    in_files = {"blob": {"record_bytes": 0}} if backend == "blob" else {}
+    with opened(tmp_path, backend, backends=in_files) as db:
         with db.connection() as root:
             root.get_data_node("a").write_data(array)
         with db.connection() as root:

@@ -58,7 +58,6 @@ class Connected(Protocol):
 class Opened:
     """An open database, as its connections and its upkeep see it; ``lotdb.LOTDB`` is its public face."""
 
-    path: Path
     name: str
     read_only: bool
     plugins: Plugins
@@ -74,7 +73,16 @@ class Opened:
     _refusal: LotdbError | None
     _holding: threading.Lock
     _turn: LimitedLock  # held from a commit until its listeners have returned
+    _building = False  # whether it is opened before it is whole; see StorageContext
     _telling: int | None = None  # the thread that is telling listeners of a commit
+
+    @property
+    def path(self) -> Path | None:
+        """The folder of the database; of one that has a URL, that of its payloads.
+
+        None if a database with a URL has no folder: its payloads lie in a store, or have no place yet.
+        """
+        return self._where.folder
 
     @property
     def _data_file(self) -> str:

@@ -51,6 +51,11 @@ class StorageContext:
     exists
         Whether the folder is marked as a database of this storage, which therefore was complete once: what is
         missing is damage. Of a URL it says that the user gave one.
+    building
+        True for one that is filled commit by commit, as a conversion does: it is no database until
+        :meth:`Storage.created` is called. If that never comes, who opens it gets an error that says so, and
+        who builds it again begins anew. Only a database that is named by a URL has to see to that; a folder
+        gets its name when it is whole. With *read_only* it is opened to be compared before that.
     """
 
     folder: Path
@@ -62,6 +67,7 @@ class StorageContext:
     durability: Literal["full", "process"] = "full"
     timeout: float | None = None
     exists: bool = False
+    building: bool = False
 
 
 class Storage(ABC):

@@ -154,6 +154,22 @@ class Guard(Persistent):
         """There is nothing to set."""
 
 
+class Rows(Persistent):
+    """Rows of small arrays, as bytes, which lie in a record in place of a backend; they never change."""
+
+    __slots__ = ("__weakref__", "rows")
+    is_walked = False
+
+    def __init__(self) -> None:
+        self.rows = b""
+
+    def __getstate__(self) -> bytes:
+        return self.rows
+
+    def __setstate__(self, state: bytes) -> None:
+        self.rows = state
+
+
 class Box(Persistent):
     """The own of one node, in a record of its own."""
 

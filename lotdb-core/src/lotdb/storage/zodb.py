@@ -49,6 +49,12 @@ _CONNECTIONS = 100
 _PLAIN = frozenset({tuple, str, float, int, bytes, bool, NoneType, type})
 
 
+# Classes of which objects are referred to by their id and class. ZODB finds out, and it does not change.
+_referred: set[type] = set()
+
+_PROTOCOL = 3  # as ZODB's
+
+
 class _Unpickler(compat.Unpickler):
     def load(self) -> Any:
         try:
@@ -120,6 +126,36 @@ class _Reader(ObjectReader):
                 self._cache.new_ghost(oid, found)
             return found
         return super()._persistent_load(reference)
+
+
+class _RefersError(Exception):
+    """A value is neither plain nor a container of plain ones."""
+
+
+class _NoOthers:
+    """A dispatch table by which nothing is pickled that has not a form of its own in a pickle."""
+
+    def __getitem__(self, kind: type) -> Any:
+        raise _RefersError
+
+
+class _PlainPickler(pickle.Pickler):
+    dispatch_table = _NoOthers()  # type: ignore[assignment]  # it is asked for items, and no more
+
+
+def _plain_dump(kind: Any, state: Any) -> bytes | None:
+    """The record of an object of class *kind* with a plain *state*; None if it refers to others.
+
+    Asking of each value whether it is a record takes several times as long as pickling it.
+    """
+    file = BytesIO()
+    pickler = _PlainPickler(file, _PROTOCOL)
+    try:
+        pickler.dump(kind)
+        pickler.dump(state)
+    except _RefersError:
+        return None
+    return file.getvalue()
 
 
 class _AheadReader(_Reader):
@@ -246,9 +282,26 @@ class _Connection(Connection):
     def _store_objects(self, writer: Any, transaction: Any) -> None:
         # The pickler asks of every value whether it is a record of its own; ZODB's answer takes half of the
         # time of a commit, and for nearly all of them the type says it.
-        slow, pickler = writer.persistent_id, getattr(writer, "_p", None)
-        if pickler is not None:
-            pickler.persistent_id = lambda value: None if type(value) in _PLAIN else slow(value)
+        slow, pickler, dump = (
+            writer.persistent_id,
+            getattr(writer, "_p", None),
+            getattr(writer, "_dump", None),
+        )
+        if pickler is not None and dump is not None:
+
+            def persistent_id(value: Any) -> Any:
+                kind = type(value)
+                if kind in _PLAIN:
+                    return None
+                if kind in _referred and value._p_jar is self and value._p_oid is not None:
+                    return value._p_oid, kind
+                found = slow(value)
+                if type(found) is tuple and found[1] is kind:  # an id and a class, as of all of our own
+                    _referred.add(kind)
+                return found
+
+            pickler.persistent_id = persistent_id
+            writer._dump = lambda kind, state: _plain_dump(kind, state) or dump(kind, state)
         super()._store_objects(writer, transaction)
 
     def _add(self, obj: Any, oid: bytes) -> None:

@@ -168,6 +168,16 @@ class Locks:
             with contextlib.suppress(DisconnectedError):
                 self._ask("SELECT pg_advisory_unlock(%s, %s)", self._key("creating"))
 
+    def is_creating_elsewhere(self) -> bool:
+        """Whether another process creates the database."""
+        if self._is_creating:
+            return False
+        key = self._key("creating")
+        (is_free,) = self._ask("SELECT pg_try_advisory_lock(%s, %s)", key)
+        if is_free:
+            self._ask("SELECT pg_advisory_unlock(%s, %s)", key)
+        return not is_free
+
     def _wait(self, statement: str, key: tuple[int, int], what: str) -> None:
         try:
             self._ask(statement, key)
