@@ -31,7 +31,7 @@ MOVED := --clear
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-scale test test-all kits lint types check bench pictures build clean
+.PHONY: help venv demo demo-scale test test-all kits lint types check bench torture pictures build clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -90,6 +90,9 @@ check: lint types test  ## lint, types and test: what a change must pass
 bench: $(INSTALLED) $(PEER)  ## compare speed and size with other libraries and with the machine's limits (ARGS="--help")
 	@$(VENV_PYTHON) -m benchmarks --peer $(PEER_PYTHON) $(ARGS)
 
+torture: $(INSTALLED) $(PEER)  ## kill, cut, fill up, damage and wear out databases, for about an hour (ARGS="--help")
+	@$(VENV_PYTHON) -m torture --peer $(PEER_PYTHON) $(ARGS)
+
 # lotdb 1.1.3 has an environment of its own: it is imported by the same name.
 $(PEER): $(INSTALLED)
 	@echo "setting up lotdb 1.1.3, to compare with"
@@ -108,6 +111,6 @@ build: $(INSTALLED)  ## sdists and wheels of the five distributions, in dist/
 	done
 
 clean:  ## remove .venv, caches, builds and what the examples wrote
-	@rm -rf .venv .venv-* build dist examples/output benchmarks/output
+	@rm -rf .venv .venv-* build dist examples/output benchmarks/output torture/output
 	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -93,6 +93,22 @@ def append_h5py(folder: str, appends: int) -> Figures:
     return {**figures, "bytes": bytes_on_disk(folder)}
 
 
+def append_sqlite(folder: str, appends: int) -> Figures:
+    import sqlite3
+
+    connection = sqlite3.connect(f"{folder}/speech.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode = wal")
+    connection.execute("PRAGMA synchronous = full")
+    connection.execute("CREATE TABLE piece (number INTEGER PRIMARY KEY, rows BLOB)")
+
+    def append(block: np.ndarray) -> None:
+        connection.execute("INSERT INTO piece (rows) VALUES (?)", (block.tobytes(),))
+
+    figures = timed(append, appends)
+    connection.close()
+    return {**figures, "unpacked": bytes_on_disk(folder), "bytes": bytes_on_disk(folder)}
+
+
 def append_file(folder: str, appends: int) -> Figures:
     descriptor = os.open(f"{folder}/speech.raw", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -136,6 +152,8 @@ def backend_cases(sizes: Sizes, backend: str) -> list[Case]:
     )
     h5py = Side("h5py, chunked", append_h5py, {"appends": many}, durable="flushed, synced")
     file = Side("write and fsync", append_file, {"appends": many}, durable="synced")
+    sqlite = Side("sqlite3, BLOBs", append_sqlite, {"appends": many}, durable="synced (WAL, FULL)")
+    some = Side(label, append_lotdb, {"appends": sizes.some_appends, "backend": backend}, durable="synced")
     reading = {"backend": backend, "rows": rows}
     # A tenth of a second an append: so many seconds of audio.
     at_once = Side(label, write_large_lotdb, {"seconds": many // 10, "backend": backend}, durable="synced")
@@ -145,6 +163,7 @@ def backend_cases(sizes: Sizes, backend: str) -> list[Case]:
             long.but(figure="late"),
             (
                 Against(long.but(figure="early", label="the 20th"), at_most(1.3)),
+                Against(sqlite.but(figure="late"), at_most(3)),
                 Against(h5py.but(figure="late")),
                 Against(file.but(figure="late")),
             ),
@@ -157,6 +176,12 @@ def backend_cases(sizes: Sizes, backend: str) -> list[Case]:
                 Against(h5py.but(figure="late median")),
                 Against(file.but(figure="late median")),
             ),
+        ),
+        Case(
+            f"bytes on disk after {sizes.some_appends} appends, before a pack, to the data's, {backend}",
+            some.but(figure="unpacked", per=sizes.some_appends * ROWS * 8),
+            alone=below(2.2, "2.2"),
+            unit="×",
         ),
         Case(
             f"bytes on disk after {many} appends and pack, to the data's, {backend}",

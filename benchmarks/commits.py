@@ -143,9 +143,12 @@ def cases(sizes: Sizes) -> list[Case]:
             "one small change and commit",
             side("LOTDB", commit_lotdb, tree.build_lotdb),
             (
-                Against(side("bare ZODB", commit_zodb, build_zodb), at_most(1.5)),
+                Against(side("bare ZODB", commit_zodb, build_zodb), at_most(1.3)),
                 Against(side("lotdb 1.1.3", commit_lotdb1, tree.build_lotdb1, peer=True)),
-                Against(side("sqlite3, JSON", commit_sqlite, tree.build_sqlite, "synced (WAL, FULL)")),
+                Against(
+                    side("sqlite3, JSON", commit_sqlite, tree.build_sqlite, "synced (WAL, FULL)"),
+                    at_most(1.6),
+                ),
                 Against(side("h5py", commit_h5py, tree.build_h5py, "flushed and synced, not atomic")),
             ),
         )

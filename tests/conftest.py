@@ -7,8 +7,9 @@ import signal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.services.postgresql import postgresql, postgresql_url  # noqa: F401  (fixtures for all tests)
-from tests.services.s3 import s3, s3_bucket  # noqa: F401
+from tests.services.disk import small_disk  # noqa: F401  (fixtures for all tests)
+from tests.services.postgresql import postgresql, postgresql_url  # noqa: F401
+from tests.services.s3 import lasting_s3, s3, s3_bucket  # noqa: F401
 
 # Disks are slow at times, so no deadline. Examples are the same in each run, so that no change passes by
 # luck; LOTDB_TEST_RANDOM=1 takes others each time, and a failure prints how to repeat it.

@@ -17,6 +17,7 @@ THEMES = [
     "interop",
     "branches",
     "commits",
+    "variants",
     "payloads",
     "windows",
     "recordings",
@@ -24,11 +25,12 @@ THEMES = [
     "appends",
     "pictures",
     "neighbours",
+    "scale",
     "memory",
     "growth",
 ]
 # the code of the others is much the same
-LONG = ["commits", "recordings", "slow_store", "appends", "neighbours", "growth"]
+LONG = ["commits", "recordings", "slow_store", "appends", "neighbours", "scale", "growth", "branches"]
 
 
 def run(folder: Path, *arguments: str) -> str:

@@ -12,7 +12,7 @@ def database(tmp_path):
     """Two sensors, of which the second is a branch of the first; and a node with a payload of each kind."""
     folder = tmp_path / "results"
     rows = np.arange(6000.0, dtype="f4").reshape(2000, 3)
-    with LOTDB(folder) as db, db.connection() as root:
+    with LOTDB(folder, backends={"blob": {"record_bytes": 0}}) as db, db.connection() as root:
         for number in range(3):
             capture = root.get_data_node(f"sensor/capture_{number}", samplerate_hz=1000, data_attribute="imu")
             capture.write_data(rows, metadata={"unit": "mV"})

@@ -11,6 +11,14 @@ def db(tmp_path):
         yield database
 
 
+@pytest.fixture
+def db_of_files(tmp_path):
+    """A database in which small arrays lie in files, too, and not in records of the tree."""
+    backends = {"blob": {"record_bytes": 0}}
+    with LOTDB(tmp_path / "db", durability="process", backends=backends) as database:
+        yield database
+
+
 @pytest.fixture(params=["memory", "database"])
 def root(request):
     """The root of an empty tree, of either kind."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lotdb import LOTDB, DamagedError
-from lotdb.segments.checksums import BLOCK_BYTES, THREADED_BYTES, checksum, combined, read_summed
+from lotdb.interfaces.checksums import BLOCK_BYTES, THREADED_BYTES, checksum, combined, read_summed
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300))

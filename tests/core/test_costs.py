@@ -225,7 +225,7 @@ def test_a_payload_in_pieces_equals_one_in_one_piece(db):
 
 def test_a_damaged_payload_is_mended_by_merging_what_it_was(tmp_path):
     data = np.arange(1000.0)
-    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+    with LOTDB(tmp_path / "db", backends={"blob": {"record_bytes": 0}}) as db, db.connection() as root:
         root.get_data_node("a").write_data(data)
     [blob] = (tmp_path / "db").rglob("*.blob")
     blob.chmod(0o644)

@@ -145,7 +145,7 @@ def test_handles_of_different_places_and_trees_are_not_equal():
     ]
 
 
-def test_a_commit_asks_zodb_about_nothing_of_a_payload_but_its_blob(db, monkeypatch):
+def test_a_commit_asks_zodb_about_nothing_that_is_stored_already(db, monkeypatch):
     node = db.open_connection().get_data_node("node")
     for number in range(MANY):
         node.write_data(np.arange(3.0), data_attribute=f"payload_{number}")
@@ -160,5 +160,4 @@ def test_a_commit_asks_zodb_about_nothing_of_a_payload_but_its_blob(db, monkeypa
     monkeypatch.setattr(ObjectWriter, "persistent_id", persistent_id)
     node.set_attribute("label", 1)
     db.commit()
-    assert asked.count("Blob") == MANY
-    assert len(asked) <= MANY + 5
+    assert len(asked) <= 5

@@ -244,7 +244,7 @@ def test_an_older_data_file_is_damage_and_a_newer_one_is_not(small, caplog):
 
 def test_a_few_bytes_beside_payloads_are_damage(tmp_path):
     with LOTDB(tmp_path) as db, db.connection() as root:
-        root.get_data_node("data").write_data(np.arange(10.0))
+        root.get_data_node("data").write_data(np.arange(10_000.0))
     for name in ("end", "index"):
         (tmp_path / f"{NAME}.{name}").unlink()
     for marked in (True, False):

@@ -13,10 +13,10 @@ import sys
 import threading
 import time
 from itertools import count
-from pathlib import Path
 
 import numpy as np
 import pytest
+from torture import storm
 
 from lotdb import LOTDB, BaseNode, ClosedError, FileSystemError, Plugins, WaitTimeoutError
 from lotdb.hookspecs import hookimpl
@@ -591,9 +591,8 @@ def test_who_reads_while_another_thread_packs_and_commits_reads_right(tmp_path):
 
 
 def test_a_storm_of_interrupts_leaves_the_old_or_the_new(tmp_path):
-    worker = Path(__file__).with_name("storm_worker.py")
     done = subprocess.run(
-        [sys.executable, worker, tmp_path / "db", str(STORM), str(SEED)],
+        [sys.executable, storm.__file__, tmp_path / "db", str(STORM), str(SEED)],
         capture_output=True,
         text=True,
         timeout=60 + STORM / 10,  # a hang is a failure

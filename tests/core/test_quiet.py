@@ -22,7 +22,7 @@ def run(script):
 
 @pytest.fixture
 def damaged(tmp_path):
-    with LOTDB(tmp_path / "db") as db:
+    with LOTDB(tmp_path / "db", backends={"blob": {"record_bytes": 0}}) as db:
         for name in ("b", "a", "c/d", "c", "e"):
             with db.connection() as root:
                 root.get_data_node(name).write_data(np.zeros(len(name) + 10))

@@ -8,8 +8,6 @@ import pytest
 
 from lotdb import LOTDB, BaseNode, DataReader, DataWriter
 
-WIDTH = 100_000
-
 
 @pytest.fixture(autouse=True)
 def little_stack():
@@ -120,22 +118,23 @@ def test_a_deep_tree_in_memory_is_built_copied_added_and_dropped(tmp_path, depth
 # -- wide -----------------------------------------------------------------------------------------
 
 
-def test_a_wide_node_is_built_walked_looked_up_counted_and_branched(tmp_path):
+@pytest.mark.parametrize("width", [20_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_a_wide_node_is_built_walked_looked_up_counted_and_branched(tmp_path, width):
     with LOTDB(tmp_path, durability="process") as db:
         with db.connection() as root:
             wide = root.get_node("wide")
-            for number in range(WIDTH):
+            for number in range(width):
                 wide.get_node(f"{number:06}").set_attribute("number", number)
         size = (tmp_path / "lotdb.fs").stat().st_size
-        assert size < 80 * WIDTH
+        assert size < 80 * width
 
         with db.connection() as root:
             wide = root["wide"]
-            assert len(wide) == WIDTH
-            assert [node.get_attribute("number") for node in wide.iterate_tree_level(1)] == list(range(WIDTH))
-            assert sum(map(len, wide.iterate_tree_crone_buffered(999))) == WIDTH
-            assert list(wide)[-1] == f"{WIDTH - 1:06}"
-            for number in range(0, WIDTH, 997):
+            assert len(wide) == width
+            assert [node.get_attribute("number") for node in wide.iterate_tree_level(1)] == list(range(width))
+            assert sum(map(len, wide.iterate_tree_crone_buffered(999))) == width
+            assert list(wide)[-1] == f"{width - 1:06}"
+            for number in range(0, width, 997):
                 assert f"{number:06}" in wide
                 assert wide[f"{number:06}"].get_attribute("number") == number
             assert "x" not in wide
@@ -148,8 +147,8 @@ def test_a_wide_node_is_built_walked_looked_up_counted_and_branched(tmp_path):
             root["copy/000500"].set_attribute("number", -1)
             root["copy"].delete_node("000501")
         with db.connection() as root:
-            assert len(root["wide"]) == WIDTH
-            assert len(root["copy"]) == WIDTH - 1
+            assert len(root["wide"]) == width
+            assert len(root["copy"]) == width - 1
             assert root["wide/000500"].get_attribute("number") == 500
             assert root["copy/000500"].get_attribute("number") == -1
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lotdb import LOTDB, DamagedError
-from lotdb.segments import checksums
+from lotdb.interfaces import checksums
 
 
 @pytest.fixture(params=["isal", "zlib"])

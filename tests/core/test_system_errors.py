@@ -2,13 +2,13 @@
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
 
 import numpy as np
 import pytest
+from torture.small_disk import fill_disk, give_back, take_inodes
 
 from lotdb import LOTDB, BaseNode, FileSystemError, IngestError
 
@@ -155,49 +155,6 @@ def test_whichever_call_fails_is_said_and_harms_nothing(tmp_path):
         timeout=1000,
     )
     assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A function that mounts an empty disk with these options, and gives its folder."""
-    mounted = []
-
-    def mount(options):
-        folder = tmp_path / f"disk{len(mounted)}"
-        folder.mkdir()
-        try:
-            subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True, capture_output=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("mounting a small disk needs a privilege")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill_disk(folder, left):
-    """Take all space of a disk but *left* bytes."""
-    disk = os.statvfs(folder)
-    (folder / "rest").write_bytes(bytes(max(disk.f_bavail * disk.f_frsize - left, 0)))
-
-
-def take_inodes(folder, left):
-    """Take all inodes of a disk but *left*."""
-    (folder / "rest").mkdir()
-    for number in range(os.statvfs(folder).f_favail - left):
-        (folder / "rest" / str(number)).touch()
-
-
-def give_back(folder):
-    rest = folder / "rest"
-    if rest.is_file():
-        rest.unlink()
-    else:
-        shutil.rmtree(rest)
 
 
 FULL = {"space": ("size=3m", fill_disk, 4096), "inodes": ("size=3m,nr_inodes=200", take_inodes, 1)}

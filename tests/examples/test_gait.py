@@ -173,6 +173,7 @@ def test_a_sample_that_is_replaced_has_exactly_its_results_computed_again(demo, 
     assert "Computed this time: nothing." in run(folder)
 
 
+@pytest.mark.slow  # tests/steps shows it without the example
 def test_other_settings_and_other_code_have_results_computed_again(demo, tmp_path):
     folder, program = tmp_path / "gait", tmp_path / "gait.py"
     shutil.copytree(demo[0], folder)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lotdb import BaseNode
@@ -165,7 +165,6 @@ def is_taken(chosen):
     return chosen.step is None or chosen.step > 0 or (chosen.start, chosen.stop) == (None, None)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.permutations(["time", "t2", "x", "y"]), st.integers(1, 4), st.data())
 def test_any_order_comes_back(dims, count, data):
     sizes, dims = {"time": 2, "t2": 3, "x": 4, "y": 2}, dims[:count]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
@@ -40,7 +40,6 @@ def there_and_back(node, array):
     return node.payloads[array.name or "data"].to_xarray()
 
 
-@settings(max_examples=60, deadline=None)
 @given(arrays(), st.none() | st.text(st.characters(codec="ascii", categories=["L"]), min_size=1, max_size=4))
 def test_any_array_comes_back(values, name):
     node = BaseNode("m").get_data_node("node")

@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from lotdb.testing.promises import Kit
 
 # The plugins that are broken on purpose, for the tests and for the processes that they start.
@@ -17,3 +19,20 @@ sys.path.insert(0, os.fspath(Path(__file__).parent))
 def pytest_configure(config):
     if "not slow" in config.option.markexpr and "LOTDB_KIT_EFFORT" not in os.environ:
         Kit.effort = 0.05
+
+
+# What takes long for what another test of the same kit, or the same test of another kit, shows.
+SHOWN_ELSEWHERE = (
+    "test_a_file_with_an_altered_byte_is_taken_in_or_refused[0]",
+    "test_a_file_with_an_altered_byte_is_taken_in_or_refused[127]",
+    "test_a_file_with_an_altered_byte_is_taken_in_or_refused[128]",
+    "test_a_process_killed_among_commits_loses_none[1]",
+    "TestSqliteStorage::test_a_kill_at_any_write_or_sync_loses_nothing",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/kit/" in item.nodeid and item.nodeid.endswith(SHOWN_ELSEWHERE):
+            item.add_marker(pytest.mark.slow)

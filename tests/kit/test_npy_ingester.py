@@ -40,6 +40,7 @@ class TestNpyIngester(IngesterTests):
         return ["blob", "zarr"]
 
 
+@pytest.mark.slow  # tests/ingest/test_npy.py has files in blocks, too
 class TestLargeNpyFiles(TestNpyIngester):
     """The same for files that are read in blocks."""
 

@@ -26,6 +26,7 @@ class TestRawIngester(IngesterTests):
         return ["blob", "zarr"]
 
 
+@pytest.mark.slow  # tests/ingest/test_raw.py has files in blocks, too
 class TestLargeRawFiles(TestRawIngester):
     """The same for files that are read in blocks."""
 

@@ -37,6 +37,7 @@ class TestTextIngester(IngesterTests):
         return ["blob", "zarr"]
 
 
+@pytest.mark.slow  # tests/ingest/test_text.py has files in blocks, too
 class TestLargeTexts(TestTextIngester):
     """The same for texts that are read in blocks."""
 

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -28,7 +28,6 @@ def bounds(part, least):
     return None if not there else min(there) if least else max(there)
 
 
-@settings(max_examples=60)
 @given(signals())
 def test_it_is_that_of_brute_force(signal):
     values, columns, cuts = signal

@@ -2,11 +2,14 @@
 
 import re
 import shutil
+from importlib import import_module
 from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
 from tests.packaging.environments import build_wheels, make_environment, required_by, run
+
+from lotdb.testing.backend_first import FirstTests
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "third_party_backend"
@@ -42,12 +45,23 @@ def python(wheels, required, tmp_path_factory) -> Path:
     return make_environment(tmp_path_factory.mktemp("environment"), wheels, required, install)
 
 
+class TestItsBackendAtFirst(FirstTests):
+    """What the kit asks first, where it lies. The slow tests ask for all, where it is installed."""
+
+    @pytest.fixture
+    def backend_class(self, monkeypatch):
+        monkeypatch.syspath_prepend(EXAMPLE / "src")
+        return import_module("lotdb_backend_npyfolder.backend").NpyFolderBackend
+
+
+@pytest.mark.slow
 def test_it_requires_no_other_backend(required):
     ours = {name for name in required if name.startswith("lotdb")}
     assert ours == {"lotdb-core", "lotdb-backend-npyfolder"}
     assert "zarr" not in required
 
 
+@pytest.mark.slow
 def test_it_is_installed_without_any_of_our_plugins(python, tmp_path):
     code = """if True:
         import pathlib, sys
@@ -73,9 +87,8 @@ def test_it_is_installed_without_any_of_our_plugins(python, tmp_path):
     run(python, "-I", "-W", "error", "-c", code, tmp_path / "data")
 
 
-@pytest.mark.parametrize(
-    ("chosen", "least"), [("found or abort or pack", 5), pytest.param("test", 100, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("chosen", "least"), [("found or abort or pack", 5), ("test", 100)])
 def test_it_passes_the_conformance_kit(python, example, chosen, least):
     kit = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-k", chosen]
     printed = run(python, "-I", *kit, cwd=example)

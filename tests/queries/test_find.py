@@ -53,7 +53,7 @@ def fits(keys, levels):
     return bool(keys) and fnmatch.fnmatchcase(keys[0], levels[0]) and fits(keys[1:], levels[1:])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=2 * settings().max_examples)
 @given(
     st.sets(st.lists(st.sampled_from(KEYS), max_size=4).map(tuple), max_size=25),
     st.lists(st.sampled_from(LEVELS), max_size=4),
@@ -187,7 +187,7 @@ ATTRIBUTES = st.dictionaries(st.sampled_from(["x", "y", "d.k"]), VALUES, max_siz
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(ATTRIBUTES, max_size=6), CONDITIONS)
 def test_conditions_find_what_a_comprehension_finds(nodes, condition):
     where, truth = condition

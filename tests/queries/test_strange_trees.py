@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lotdb
@@ -40,7 +40,6 @@ def test_two_connections_are_compared_as_each_sees_it(tmp_path):
         assert (found.kind, found.rows, found.fields) == ("payload_changed", ((10, 15),), ("shape",))
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 2), max_size=12), st.lists(st.integers(0, 2), max_size=12), st.integers(0, 12))
 def test_ranges_of_rows_are_those_that_differ(before, after, appended):
     one, other = BaseNode("one").get_data_node("x"), BaseNode("other").get_data_node("x")
@@ -55,7 +54,6 @@ def test_ranges_of_rows_are_those_that_differ(before, after, appended):
     assert rows == expected + list(range(shorter, longer))
 
 
-@settings(deadline=None, max_examples=80)
 @given(
     st.dictionaries(st.tuples(st.sampled_from(PATHS), st.sampled_from("xy")), st.integers(0, 2)),
     st.dictionaries(st.tuples(st.sampled_from(PATHS), st.sampled_from("xy")), st.integers(0, 2)),

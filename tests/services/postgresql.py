@@ -106,6 +106,12 @@ class PostgreSQL:
                 os.kill(each, signal.SIGKILL)
         self._process.wait()
 
+    def is_gone(self):
+        """Whether the server has ended by itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        return self._process.poll() is not None
+
     def close(self):
         """End the server, and remove its data."""
         if self._process is not None and self._process.poll() is None:

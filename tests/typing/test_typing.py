@@ -42,6 +42,7 @@ def program(page):
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.slow  # `make types` tries what is right, and the library
 def test_mypy_finds_each_planted_mistake_and_nothing_in_what_is_right_or_in_the_readme(tmp_path):
     planted, right, readme = HERE / "planted.py", HERE / "right.py", tmp_path / "readme_page.py"
     readme.write_text(program(ROOT / "README.md"), encoding="utf-8")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lotdb import LOTDB, BackendContext, DamagedError
@@ -30,7 +30,6 @@ def shard_of(payload, number: int = 0) -> Path:
 
 
 @given(data=st.data())
-@settings(max_examples=50, deadline=None)
 def test_windows_are_the_rows_that_were_written(tmp_path_factory, data):
     rows = data.draw(st.integers(1, 60))
     chunks = data.draw(st.integers(1, 20))

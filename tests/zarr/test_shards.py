@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
@@ -34,7 +34,6 @@ def stored(draw):
     return array.reshape(shape), options if codec == "default" else {**options, "compressors": codec}
 
 
-@settings(deadline=None, max_examples=60)
 @given(stored())
 def test_plain_zarr_reads_what_was_written(tmp_path_factory, example):
     array, options = example

@@ -321,7 +321,8 @@ root.export(sys.argv[1], if_exists="replace")
 
 
 @pytest.mark.parametrize(
-    ("target", "next_call"), [("x", "ingest"), ("x.zarr", "export"), ("x.zarr", "replace")]
+    ("target", "next_call"),
+    [("x", "ingest"), pytest.param("x.zarr", "export", marks=pytest.mark.slow), ("x.zarr", "replace")],
 )
 def test_a_kill_between_the_two_renames_loses_nothing(root, target, next_call):
     root["S01"].export(target)

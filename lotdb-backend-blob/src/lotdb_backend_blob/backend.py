@@ -36,6 +36,9 @@ SYNCED_BYTES = 1 << 20
 OPEN_FILES = most_open()
 FEW_FILES = 16
 
+# Arrays of up to so many bytes lie in records, unless the setting says otherwise; each is read as a whole.
+RECORD_BYTES = 64 << 10
+
 # How much of what was read from an object store stays in memory, unless the setting says otherwise.
 CACHE_BYTES = 64 << 20
 
@@ -64,7 +67,7 @@ class BlobBackend(Backend):
         self._plain = Files(context)
         self._objects: Objects | None = None
         store = context.config.get("store") or context.store
-        cache_bytes = _checked_size(context.config.get("cache_bytes", CACHE_BYTES))
+        cache_bytes = _checked_size(context.config.get("cache_bytes", CACHE_BYTES), "cache_bytes")
         if isinstance(store, str) and "://" in store:
             opened = ObjectStore(store, extra="lotdb-backend-blob[s3]")
             self._objects = Objects(context, opened, cache_bytes)
@@ -75,6 +78,10 @@ class BlobBackend(Backend):
         self._place: Files | Objects = self._objects or self._plain
         self._makes_blobs = context.has_blobs and not store
         self.is_outside = bool(store)
+        if self._makes_blobs:
+            self.record_bytes = _checked_size(
+                context.config.get("record_bytes", RECORD_BYTES), "record_bytes"
+            )
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
         self._lock = Lock()
 
@@ -119,6 +126,8 @@ class BlobBackend(Backend):
             return
         # Other threads may read meanwhile, and forget the file: it is open as long as somebody has it.
         opened = self._opened(path)
+        if not (opened.is_checked or self.context.salvaging):
+            opened.check_header(out.dtype, out.shape[1:])
         offset += opened.offset
         # Nearly all windows are read at once.
         is_there = size <= READ_BYTES and offset + size <= opened.size
@@ -186,9 +195,9 @@ class BlobBackend(Backend):
         return opened
 
 
-def _checked_size(size: Any) -> int:
+def _checked_size(size: Any, name: str) -> int:
     if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-        raise InvalidOptionError(f"cache_bytes is {size!r}; use a number of bytes from 0 on")
+        raise InvalidOptionError(f"{name} is {size!r}; use a number of bytes from 0 on")
     return size
 
 

@@ -5,13 +5,14 @@ Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-__all__ = ["header", "write_npy"]
+__all__ = ["header", "is_header", "write_npy"]
 
 
 def write_npy(
@@ -46,6 +47,20 @@ def header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     length = -(-(prefix + len(encoded) + 1) // 64) * 64 - prefix
     version, width = (b"\x01\x00", 2) if old else (b"\x03\x00", 4)
     return b"\x93NUMPY" + version + length.to_bytes(width, "little") + encoded.ljust(length - 1) + b"\n"
+
+
+def is_header(stored: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
+    """Whether *stored* is the header of such an array, as it is written here or by NumPy."""
+    if stored == header(dtype, shape):
+        return True
+    width = 2 if stored[6:8] == b"\x01\x00" else 4 if stored[6:8] in (b"\x02\x00", b"\x03\x00") else 0
+    if not width or stored[:6] != b"\x93NUMPY" or stored[-1:] != b"\n":
+        return False
+    try:
+        described = ast.literal_eval(stored[8 + width : -1].decode("utf-8" if stored[6] == 3 else "latin1"))
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return False
+    return bool(described == {"descr": _descr(dtype), "fortran_order": False, "shape": shape})
 
 
 def _write_all(descriptor: int, data: memoryview) -> int:

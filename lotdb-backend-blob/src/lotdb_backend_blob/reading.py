@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import math
 import os
 from threading import Lock
 from typing import Any
 
+import numpy as np
+
 from lotdb import DamagedError, open_part
+from lotdb_backend_blob.npy import is_header
 
 __all__ = ["OPEN", "READ_BYTES", "OpenFile", "most_open", "read_at", "rows_in", "rows_of"]
 
@@ -59,10 +64,11 @@ class OpenFile:
         The file.
     """
 
-    __slots__ = ("descriptor", "offset", "size")
+    __slots__ = ("descriptor", "is_checked", "offset", "path", "size")
 
     def __init__(self, path: str) -> None:
         self.descriptor = -1
+        self.path, self.is_checked = path, False
         try:
             self.descriptor = open_part(path)
         except FileNotFoundError as error:
@@ -71,10 +77,26 @@ class OpenFile:
         #: Where the rows begin, and the size of the file.
         self.offset, self.size = rows_of(self.descriptor)
 
+    def check_header(self, dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> None:
+        """Raise ``DamagedError`` unless the header says that rows of this kind fill the file.
+
+        Nobody reads rows by it, so an altered byte in it would stay unseen.
+        """
+        row_bytes = dtype.itemsize * math.prod(row_shape)
+        if row_bytes and self.offset <= self.size:
+            stored = bytearray(self.offset)
+            read_at(self.descriptor, stored, 0)
+            rows, rest = divmod(self.size - self.offset, row_bytes)
+            if rest or not is_header(bytes(stored), dtype, (rows, *row_shape)):
+                raise DamagedError(f"the header of {self.path} does not describe what is in it")
+        self.is_checked = True
+
     def __del__(self) -> None:
         if self.descriptor >= 0:
             OPEN.discard(self.descriptor)
-            os.close(self.descriptor)
+            # It was only read from, and Python prints what a destructor raises.
+            with contextlib.suppress(OSError):
+                os.close(self.descriptor)
 
 
 def rows_of(descriptor: int) -> tuple[int, int]:

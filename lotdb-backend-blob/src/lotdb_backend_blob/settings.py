@@ -2,4 +2,4 @@
 
 __all__ = ["SETTINGS"]
 
-SETTINGS = ("store", "cache_bytes")
+SETTINGS = ("store", "cache_bytes", "record_bytes")

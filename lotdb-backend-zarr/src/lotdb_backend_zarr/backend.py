@@ -32,7 +32,7 @@ from lotdb import (
     ReadOnlyError,
     open_part,
 )
-from lotdb_backend_zarr import compat
+from lotdb_backend_zarr import compat, sealed_document
 from lotdb_backend_zarr import options as zarr_options
 from lotdb_backend_zarr.decoded import Decoded
 from lotdb_backend_zarr.fast import open_fast
@@ -422,7 +422,7 @@ class ZarrBackend(Backend):
     def files(self, locator: str) -> list[tuple[str, int]]:
         if self._folder is None:
             return []
-        found = os.walk(self._folder / locator)
+        found = os.walk(self._folder / locator, onerror=_unless_missing)
         paths = sorted(os.path.join(folder, name) for folder, _, names in found for name in names)
         return [(path, os.lstat(path).st_size) for path in paths]
 
@@ -459,7 +459,7 @@ class ZarrBackend(Backend):
             return None
         stored = members.content("zarr.json")
         try:
-            array = self._sharded(json.loads(stored))
+            array = self._sharded(sealed_document.opened(stored, checked=not self.context.salvaging))
         except ValueError as error:
             raise DamagedError(f"{members.where('zarr.json')} is damaged: {error}") from error
         if array is None:
@@ -487,6 +487,11 @@ class _Opened(NamedTuple):
     dtype: np.dtype[Any]
     reader: ShardReader | None
     array: zarr.Array[Any] | None = None
+
+
+def _unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error  # os.walk would leave out what it cannot list, as if there were no such files
 
 
 def _remove(path: Path) -> None:

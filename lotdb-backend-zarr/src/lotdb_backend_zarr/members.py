@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +28,10 @@ JOINED_BYTES = 64 << 20
 PIECE_BYTES = 512 << 10
 # No object of any store is that large; a stranger's index may say so.
 LARGEST_OBJECT = 1 << 60
+# Of so many files it is said at a time that they are to be read.
+TAKEN = 256
+
+T = TypeVar("T")
 
 
 class OpenMember(ABC):
@@ -46,6 +51,10 @@ class OpenMember(ABC):
     def read_end(self, size: int) -> bytes:
         """The last *size* bytes."""
 
+    def whole(self, limit: int) -> OpenMember:
+        """The same file, for one who reads all of it, and keeps up to *limit* bytes of it in memory."""
+        return self
+
     @property
     def state(self) -> Any:
         """What is another one if somebody has written to the file, as far as that is told without reading."""
@@ -54,6 +63,11 @@ class OpenMember(ABC):
 
 class Members(ABC):
     """The files of one array, by their names."""
+
+    def each(self, job: Callable[[T], object], several: Iterable[T]) -> None:
+        """Call *job*, which reads a file, with each of *several*, in whatever way is fast."""
+        for one in several:
+            job(one)
 
     @abstractmethod
     def where(self, name: str) -> str:
@@ -171,6 +185,11 @@ class ObjectMembers(Members):
     def __init__(self, store: ObjectStore, locator: str) -> None:
         self._store, self._locator = store, locator
 
+    def each(self, job: Callable[[T], object], several: Iterable[T]) -> None:
+        rest = iter(several)
+        while some := list(itertools.islice(rest, TAKEN)):  # an array may claim many
+            self._store.at_once(job, some)
+
     def where(self, name: str) -> str:
         return self._store.where(self._key(name))
 
@@ -206,6 +225,11 @@ class _OpenObject(OpenMember):
     def __init__(self, store: ObjectStore, key: str) -> None:
         self._store, self._key = store, key
 
+    def whole(self, limit: int) -> OpenMember:
+        # One request in place of two.
+        data, size = self._store.start_of(self._key, limit)
+        return _InMemory(memoryview(data), self._store.where(self._key)) if size <= limit else self
+
     def read(self, spans: list[tuple[int, int]]) -> Iterator[bytes]:
         for group in _joined(spans, GAP_BYTES, JOINED_BYTES):
             first = group[0][0]
@@ -218,6 +242,23 @@ class _OpenObject(OpenMember):
 
     def read_end(self, size: int) -> bytes:
         return bytes(self._store.end_of(self._key, size))
+
+
+class _InMemory(OpenMember):
+    def __init__(self, data: memoryview, where: str) -> None:
+        self._data, self._where = data, where
+
+    def read(self, spans: list[tuple[int, int]]) -> Iterator[bytes]:
+        for offset, size in spans:
+            yield self._part(offset, size)
+
+    def read_end(self, size: int) -> bytes:
+        return self._part(len(self._data) - size, size)
+
+    def _part(self, offset: int, size: int) -> bytes:
+        if offset < 0 or offset + size > len(self._data):
+            raise DamagedError(f"{self._where} ends too early")
+        return bytes(self._data[offset : offset + size])
 
 
 def _joined(spans: list[tuple[int, int]], gap: int, most: int) -> Iterator[list[tuple[int, int]]]:

@@ -10,7 +10,6 @@ Format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from lotdb_backend_zarr.bounds import check_size
 from lotdb_backend_zarr.chunks import ChunkCodec, checked, chunk_codec, crc32c, stored_dtype
 from lotdb_backend_zarr.decoded import Decoded
 from lotdb_backend_zarr.members import Members, OpenMember
+from lotdb_backend_zarr.sealed_document import sealed
 from lotdb_backend_zarr.side_by_side import side_by_side
 
 __all__ = ["CHUNK_KEYS", "ShardReader", "ShardWriter", "Sharded", "chunk_key", "places"]
@@ -131,7 +131,7 @@ class ShardWriter:
         self._encode = array.codec.encode
         members.make()
         with members.new("zarr.json") as put:
-            put(json.dumps(document).encode())
+            put(sealed(document))
 
     def write(self, first: int, rows: np.ndarray[Any, Any]) -> None:
         """Write *rows*, whole shards that begin at row *first*."""
@@ -214,8 +214,12 @@ class ShardReader:
 
     def read_into(self, window: list[tuple[int, int]], out: np.ndarray[Any, Any]) -> None:
         """Fill *out* with what lies in *window*, the first and the last, excluded, along each axis."""
-        for place, shard, of_window in _overlaps(window, self.array.shards):
+
+        def read(part: tuple[tuple[int, ...], list[tuple[int, int]], tuple[slice, ...]]) -> None:
+            place, shard, of_window = part
             self._read_shard(place, shard, out[of_window])
+
+        self._members.each(read, _overlaps(window, self.array.shards))
 
     def read_rows(self, first: int, out: np.ndarray[Any, Any]) -> None:
         """Fill *out* with the rows from *first* on: what :meth:`read_into` does, where chunks are rows."""
@@ -224,21 +228,28 @@ class ShardReader:
         if low + len(out) <= step:  # as nearly all windows
             self._read_rows(number, low, out)
             return
-        done = 0
+        parts, done = [], 0
         while done < len(out):
             rows = out[done : done + step - low]
-            self._read_rows(number, low, rows)
+            parts.append((number, low, rows))
             done += len(rows)
             number, low = number + 1, 0
+        self._members.each(lambda part: self._read_rows(*part), parts)
 
     def _read_rows(self, number: int, low: int, out: np.ndarray[Any, Any]) -> None:
         """Fill *out* with the rows of shard *number* from its row *low* on."""
         array, decoded = self.array, self._decoded
         place = (number, *self._others)
-        member = self._members.open(chunk_key(place))
-        state = member.state
-        index = self._index(place, member).reshape(-1)
         step, high = array.chunks[0], low + len(out)
+        member = self._members.open(chunk_key(place))
+        known_index = self._indexes.get(place)
+        if known_index is None:
+            member = self._for(member, place, [(low, high), *((0, length) for length in array.shape[1:])])
+        state = member.state
+        if known_index is None or known_index[0] != state:
+            index = self._index(place, member).reshape(-1)
+        else:
+            index = known_index[1].reshape(-1)
         wanted = []
         for chunk in range(low // step, -(-high // step)):
             begin = chunk * step
@@ -291,6 +302,8 @@ class ShardReader:
     ) -> None:
         path = self._members.where(chunk_key(place))
         member = self._members.open(chunk_key(place))
+        if place not in self._indexes:
+            member = self._for(member, place, window)
         index = self._index(place, member)
         parts = list(_overlaps(window, self.array.chunks))
         spans = [(int(index[each][0]), int(index[each][1])) for each, _, _ in parts]
@@ -307,6 +320,20 @@ class ShardReader:
 
     def _is_missing(self, place: tuple[int, ...], chunk_place: tuple[int, ...]) -> DamagedError:
         return DamagedError(f"chunk {chunk_place} of {self._members.where(chunk_key(place))} is missing")
+
+    def _for(self, member: OpenMember, place: tuple[int, ...], window: list[tuple[int, int]]) -> OpenMember:
+        """The file of a shard of which nothing is known yet, and *window* is wanted."""
+        return member.whole(self._size_limit()) if self._is_whole(place, window) else member
+
+    def _is_whole(self, place: tuple[int, ...], window: list[tuple[int, int]]) -> bool:
+        """Whether *window* is all that the array has of a shard."""
+        array = self.array
+        edges = zip(place, window, array.shards, array.shape, strict=True)
+        return all(at == (0, min(each, length - number * each)) for number, at, each, length in edges)
+
+    def _size_limit(self) -> int:
+        """How many bytes a shard may have to be read at once; compressed, it has hardly ever more."""
+        return 2 * math.prod(self.array.shards) * self.array.dtype.itemsize + (64 << 10)
 
     def _check_size(self, stored: bytes) -> None:
         limit = math.prod(self.array.chunks) * self.array.dtype.itemsize
@@ -360,6 +387,11 @@ def _parts(
     array: np.ndarray[Any, Any], size: tuple[int, ...]
 ) -> Iterator[tuple[tuple[int, ...], np.ndarray[Any, Any]]]:
     """Place and content of each part of *size* in *array*; the last along an axis may be smaller."""
+    if array.shape[1:] == size[1:]:  # as nearly all are: whole rows
+        others = (0,) * (len(size) - 1)
+        for number, first in enumerate(range(0, len(array), size[0])):
+            yield (number, *others), array[first : first + size[0]]
+        return
     for place, _, of_array in _overlaps([(0, length) for length in array.shape], size):
         yield place, array[of_array]
 

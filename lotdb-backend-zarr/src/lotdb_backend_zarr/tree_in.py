@@ -23,13 +23,17 @@ BLOCK_BYTES = 4 << 20
 
 def check_plain(folder: Path) -> None:
     """Raise ``IngestError`` for a link or a device in *folder*: only what is in it is read."""
-    for top, folders, names in os.walk(folder):
+    for top, folders, names in os.walk(folder, onerror=_not_left_out):
         for name in (*folders, *names):
             path = os.path.join(top, name)
             mode = os.lstat(path).st_mode
             if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 what = "a link" if stat.S_ISLNK(mode) else "no file"
                 raise IngestError(f"{os.path.relpath(path, folder)} is {what}, which is not followed")
+
+
+def _not_left_out(error: OSError) -> None:
+    raise error  # os.walk would be silent about what it cannot list
 
 
 def read_tree(folder: Path) -> IngestedTree | None:

@@ -66,7 +66,7 @@ from __future__ import annotations
 import errno
 import os
 import reprlib
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from transaction.interfaces import TransientError
 from ZODB import POSException
@@ -435,6 +435,11 @@ _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno
 
 # The dynamic linker's errors have the system's text, but no number.
 _OF_THE_LINKER = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+
+
+def not_left_out(error: OSError) -> NoReturn:
+    """Raise *error*: ``os.walk`` is silent about folders that it cannot list, if it is not given this."""
+    raise error
 
 
 def is_gone(error: BaseException) -> bool:

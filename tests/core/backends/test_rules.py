@@ -40,7 +40,7 @@ def use(folder, backend, **how):
     ("name", "message"),
     [
         ("zarr", r"backend 'zarr' has no setting 'stroe' \(it has: store\); did you mean 'store'\?"),
-        ("blob", r"backend 'blob' has no setting 'stroe' \(it has: store, cache_bytes\); did you mean"),
+        ("blob", r"backend 'blob' has no setting 'stroe' \(it has: store, cache_bytes, record_bytes\)"),
     ],
 )
 def test_a_setting_that_there_is_not_is_refused_at_once_with_the_nearest_name(tmp_path, name, message):
@@ -128,7 +128,8 @@ def test_the_first_version_notes_nothing(tmp_path):
     use(tmp_path, backend)
     with opened(tmp_path, backend) as db:
         connection = db._zodb.open()
-        assert set(connection.root()) == {"lotdb", "id", "tree"}
+        assert set(connection.root()) == {"lotdb", "id", "tree", "formats"}
+        assert set(connection.root()["formats"]) == {"lotdb"}, "that of the core's own records, and no more"
         connection.close()
     assert seen == [1]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis.extra import numpy as st_numpy
 
 from lotdb import BaseNode, DamagedError, InvalidIndexError
@@ -65,7 +65,6 @@ NAMES = ["memory", "blob", "raw", "boxes", "zarr", "zarr of its own codecs"]
 def test_any_basic_index_is_numpys(payloads, name):
     payload = payloads[name]
 
-    @settings(max_examples=50, deadline=None)
     @given(st_numpy.basic_indices(SHAPE, allow_newaxis=True, allow_ellipsis=True))
     def check(index):
         got, wanted = payload[index], ARRAY[index]

@@ -175,7 +175,7 @@ def check(folder, backend):
 
 
 def test_sweeps_beside_processes_that_write_leave_no_dangling_record(tmp_path):
-    run_writers(tmp_path / "db", "blob", packs=4, kills=1, count=1)
+    run_writers(tmp_path / "db", "blob", packs=2, kills=1, count=1)
     check(tmp_path / "db", "blob")
 
 

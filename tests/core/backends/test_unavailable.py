@@ -69,7 +69,7 @@ def db(tmp_path, backend):
         with db.connection() as root:
             for key in "abc":
                 root.get_data_node(key).write_data(np.arange(100_000))
-            root.get_data_node("here").write_data(np.arange(5), backend="blob")
+            root.get_data_node("here").write_data(np.arange(50_000), backend="blob")
         yield db
 
 

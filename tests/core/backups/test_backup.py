@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from tests.core.backups.conftest import files_of, fill, state, state_of
+from tests.core.backups.conftest import FILES, files_of, fill, state, state_of
 
 from lotdb import (
     LOTDB,
@@ -388,7 +388,7 @@ def test_verify_finds_what_is_damaged_in_the_copy(source, copy):
 
 def test_a_store_outside_is_named_or_copied_to_the_one_that_the_copy_names(tmp_path, copy):
     stores = {"zarr": {"store": str(tmp_path / "store")}}, {"zarr": {"store": str(tmp_path / "store2")}}
-    with LOTDB(tmp_path / "source", backends=stores[0]) as db:
+    with LOTDB(tmp_path / "source", backends=stores[0] | FILES) as db:
         fill(db, range(4))
         with pytest.warns(RuntimeWarning, match="backend 'zarr' lie in a store outside"):
             assert db.backup(copy).left_out == ("zarr",)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.files.rig_plugin import numbers, rig, with_rigs
 
@@ -237,7 +237,6 @@ PAYLOAD = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
 @given(
     found=st.dictionaries(st.sampled_from("abcdef"), PAYLOAD, min_size=1),
     default=st.sampled_from([None, 4, 100]),

@@ -128,7 +128,7 @@ def test_a_mapping_names_one_payload_and_leaves_the_others(folder, name, default
     assert rates(node) == {**{each: {D: default}.get(rate, rate) for each, rate in alone.items()}, first: 50}
 
 
-@pytest.mark.parametrize("asked", [None, 40])
+@pytest.mark.parametrize("asked", [pytest.param(None, marks=pytest.mark.slow), 40])
 def test_a_folder_and_the_command_do_the_same(folder, tmp_path, asked):
     nodes = BaseNode("root")
     for name in NAMES:

@@ -30,9 +30,12 @@ def test_any_array_comes_back(db, array):
     assert_same(node.read_data(), array)
 
 
-def test_a_write_that_failed_does_not_keep_the_transaction_from_being_committed(db, tmp_path, monkeypatch):
+def test_a_write_that_failed_does_not_keep_the_transaction_from_being_committed(
+    db_of_files, tmp_path, monkeypatch
+):
     from lotdb_backend_blob import npy
 
+    db = db_of_files
     root = db.open_connection()
     node = root.get_data_node("a")
     node.write_data(np.arange(10))

@@ -8,6 +8,7 @@ from tests.core.payloads.stored import settle
 
 from lotdb import DataMismatchError, DataNode, Plugins, hookimpl
 from lotdb.segments.memory import MemoryBackend
+from lotdb.segments.stage import GATHERED
 
 
 def test_append_makes_the_payload_the_first_time(node):
@@ -126,7 +127,8 @@ def test_many_transactions_of_appends_give_few_segments(db):
     for i in range(200):
         node.append_data(np.arange(i * 10, i * 10 + 10))
         db.commit()
-        assert len(node.get_data().segments()) <= 1 + math.log2(i + 2)
+        assert len(node.get_data().segments()) <= GATHERED * (1 + math.log(i + 1, GATHERED))
+    assert len(node.get_data().segments()) < GATHERED
     assert node.read_data().tolist() == list(range(2000))
     for start in range(0, 2000, 77):
         assert node.read_data(start, start + 77).tolist() == list(range(start, min(start + 77, 2000)))

@@ -4,7 +4,8 @@ import numpy as np
 from tests.core.payloads.stored import assert_same, blobs
 
 
-def test_small_arrays_share_one_file(db, tmp_path):
+def test_small_arrays_share_one_file(db_of_files, tmp_path):
+    db = db_of_files
     root = db.open_connection()
     for i in range(100):
         root.get_data_node(f"n{i:03}").write_data(np.full((10, 6), i, "f4"))
@@ -14,7 +15,8 @@ def test_small_arrays_share_one_file(db, tmp_path):
         assert root[f"n{i:03}"].read_data().tolist() == np.full((10, 6), i).tolist()
 
 
-def test_small_arrays_of_different_layouts_have_a_file_each(db, tmp_path):
+def test_small_arrays_of_different_layouts_have_a_file_each(db_of_files, tmp_path):
+    db = db_of_files
     root = db.open_connection()
     for i in range(30):
         root.get_data_node(f"n{i}").write_data(np.zeros((4, i % 3 + 1)))
@@ -22,7 +24,8 @@ def test_small_arrays_of_different_layouts_have_a_file_each(db, tmp_path):
     assert len(blobs(tmp_path)) == 3
 
 
-def test_a_blob_file_is_a_numpy_file(db, tmp_path):
+def test_a_blob_file_is_a_numpy_file(db_of_files, tmp_path):
+    db = db_of_files
     root = db.open_connection()
     root.get_data_node("a").write_data(np.arange(12, dtype=">i4").reshape(4, 3))
     db.commit()

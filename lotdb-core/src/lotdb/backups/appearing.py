@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from lotdb.errors import DatabaseBusyError, DatabaseExistsError
+from lotdb.errors import DatabaseBusyError, DatabaseExistsError, system_errors
 from lotdb.storage.durable import Disk
 from lotdb.storage.parts import is_there
 
@@ -21,7 +21,9 @@ __all__ = ["appearing", "refuse_existing"]
 
 def refuse_existing(target: str) -> None:
     """Raise ``DatabaseExistsError`` if there is anything at *target*."""
-    if is_there(target):
+    with system_errors("", target):
+        there = is_there(target)
+    if there:
         raise DatabaseExistsError(f"{target} exists; name a folder that does not, for the new database")
 
 

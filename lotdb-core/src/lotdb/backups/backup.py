@@ -14,6 +14,7 @@ from lotdb.backups.payload_files import Payloads
 from lotdb.backups.recorded import Recorded, recorded
 from lotdb.backups.target import Target
 from lotdb.database import LOTDB
+from lotdb.database.choosing import refuse_url, without_password
 from lotdb.database.copied import BackupReport, Progress
 from lotdb.database.opened import Opened
 from lotdb.errors import DamagedError, InvalidOptionError, system_errors
@@ -40,19 +41,17 @@ def backup(
     backends: Mapping[str, Mapping[str, Any]] | None,
 ) -> BackupReport:
     """See ``LOTDB.backup``."""
+    refuse_url(target, "a backup")
     place = DatabaseFolder.at(target, database.name)
-    _check_place(database, place)
     configs = dict(backends or {})
     for name, config in configs.items():
         database.plugins.check_backend(name)
         database.plugins.check_backend_settings(name, config)
     disk = disk_for(database._durability)
-    with (
-        system_errors("the backup was not finished", place.path),
-        _held(database),
-        Target.locked(place, disk, database.id) as there,
-    ):
-        report = _copy(database, there, disk, configs, progress)
+    with system_errors("the backup was not finished", place.path):
+        _check_place(database, place)
+        with _held(database), Target.locked(place, disk, database.id) as there:
+            report = _copy(database, there, disk, configs, progress)
     _warn(report, place)
     if verify:
         check_copy(database, place.path, configs)
@@ -62,7 +61,7 @@ def backup(
 def _check_place(database: Opened, place: DatabaseFolder) -> None:
     if database._where.url:  # it has no folder but that of its payloads, if they are in one
         return
-    own = os.path.realpath(database.path)
+    own = os.path.realpath(database._where.path)
     if os.path.commonpath([own, os.path.realpath(place.path)]) == own:
         raise InvalidOptionError(f"{place.path} lies in the database's own folder; name one outside of it")
 
@@ -72,7 +71,7 @@ class _Hold:
 
     tree = None
     is_open = False
-    oldest = (int.from_bytes(FIRST, "big") + 1).to_bytes(8, "big")
+    oldest = held = (int.from_bytes(FIRST, "big") + 1).to_bytes(8, "big")
 
     def __init__(self) -> None:
         self.is_closed = False
@@ -98,7 +97,7 @@ def _copy(
     storage = database._storage.opened
     if not isinstance(storage, SafeFileStorage):
         target.prepare(None)
-        with recorded(database, target) as found:
+        with recorded(database, target, _place_in_copy(database, configs)) as found:
             report = _write(database, found, found, target, disk, configs, progress, is_last=True)
         assert report is not None
         return report
@@ -112,6 +111,13 @@ def _copy(
             target.take_index(database._data_file + ".index", source.end)
             return report
     raise AssertionError("unreachable")
+
+
+def _place_in_copy(database: Opened, configs: Mapping[str, Any]) -> str:
+    """What the copy notes of the place for payloads: the store, if arrays stay there; else they are in it."""
+    store = database._where.store
+    stays = store and any(backend.name not in configs for backend in database._backends.in_use())
+    return without_password(store, user=False) if stays else ""
 
 
 def _write(
@@ -224,7 +230,8 @@ def _warn(report: BackupReport, place: DatabaseFolder) -> None:
     for name in report.left_out:
         _say(
             f"arrays of backend {name!r} lie in a store outside of the database's folder, and were not copied"
-            f" to {place.path}; name a store of the copy, as in backends={{{name!r}: {{...}}}}"
+            f" to {place.path}; name a store of the copy, as in backends={{{name!r}: {{...}}}}. Until then,"
+            " the copy reads them from there, as long as no pack of the database removes them"
         )
     if report.missing:
         some = ", ".join(report.missing[:_NAMED_MISSING])
@@ -242,7 +249,7 @@ def _say(warning: str) -> None:
 def check_copy(database: LOTDB, folder: str, backends: Mapping[str, Mapping[str, Any]] | None = None) -> None:
     """Raise ``DamagedError`` unless all of the copy of *database* in *folder* can be read."""
     with LOTDB(folder, database.name, read_only=True, plugins=database.plugins, backends=backends) as copy:
-        found = copy.verify()
+        found = copy.verify(history=True)
     if found:
         first = found[0]
         what = f"payload or attribute {first.name!r} of " if first.name else ""

@@ -12,7 +12,7 @@ from lotdb.interfaces.installed import with_versions
 from lotdb.segments.durability import make_durable
 from lotdb.segments.layout import Array, Layout
 
-__all__ = ["copy_array"]
+__all__ = ["copy_array", "has_last_row"]
 
 _BLOCK_BYTES = 16 << 20
 
@@ -42,7 +42,7 @@ def copy_array(
     UnavailableError
         One of the stores cannot be reached.
     """
-    if _has_last_row(target, locator, layout, rows):
+    if has_last_row(target, locator, layout, rows):
         return 0
     place = target.describe(locator)
 
@@ -62,7 +62,8 @@ def copy_array(
     return rows * layout.row_bytes
 
 
-def _has_last_row(target: Backend, locator: str, layout: Layout, rows: int) -> bool:
+def has_last_row(target: Backend, locator: str, layout: Layout, rows: int) -> bool:
+    """Whether the last of so many rows can be read."""
     with _failures(target, "read"):
         try:
             target.read_into(locator, rows - 1, np.empty((1, *layout.row_shape), layout.dtype))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from ZODB.blob import FilesystemHelper
@@ -15,7 +14,7 @@ from lotdb.backups.new_files import NewFiles
 from lotdb.backups.other_stores import copy_array
 from lotdb.database.copied import Progress
 from lotdb.database.opened import Opened
-from lotdb.errors import DamagedError, PluginError
+from lotdb.errors import DamagedError, PluginError, not_left_out
 from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.segments.backends import Backends
@@ -179,7 +178,7 @@ class Payloads:
     def _copy_unknown(self, known: set[str]) -> None:
         """Copy the folders of backends that are not installed, which nobody can ask for their files."""
         database = self._database
-        if database._where.url and (database._where.store or database.path == Path(".")):
+        if database.path is None or (database._where.url and database._where.store):
             return  # no folder is its own
         known.add(database._storage.name)  # its own folder, if it has one
         for top in DatabaseFolder(os.path.abspath(database.path), database.name).backend_folders():
@@ -187,7 +186,7 @@ class Payloads:
             if name in known or not check_folder(top):
                 continue
             place = f"{self._folder.data_file}.{name}"
-            for above, _, files in os.walk(top):
+            for above, _, files in os.walk(top, onerror=not_left_out):
                 for file in files:
                     path = os.path.join(above, file)
                     self._files.add(path, place + path[len(top) :])

@@ -29,7 +29,7 @@ from lotdb.storage.watermark import EMPTY, End
 
 __all__ = ["Recorded", "recorded"]
 
-# Under this name the root notes where payloads are, if they are not in the folder. In a copy they are.
+# Under this name the root notes where payloads are, if they are not in the folder.
 _PLACE = "payloads"
 
 
@@ -79,8 +79,10 @@ class Recorded:
 
 
 @contextlib.contextmanager
-def recorded(database: Opened, target: Target) -> Iterator[Recorded]:
+def recorded(database: Opened, target: Target, payloads: str) -> Iterator[Recorded]:
     """What *database* has and *target* does not, in a file of its own beside the copy.
+
+    *payloads* is what the copy notes of the place for payloads; "" if they are in its folder.
 
     Raises
     ------
@@ -99,7 +101,12 @@ def recorded(database: Opened, target: Target) -> Iterator[Recorded]:
         for commit in _commits(database, start.tid, last):
             tid, status, texts, records = commit
             written = transaction_bytes(
-                tid, _noted(tid, records, found.named), found.end.size, index, status=status, texts=texts
+                tid,
+                _noted(tid, records, found.named, payloads),
+                found.end.size,
+                index,
+                status=status,
+                texts=texts,
             )
             file.write(written)
             found.commits += 1
@@ -165,12 +172,12 @@ def _known(target: Target) -> tuple[End, dict[bytes, int]]:
 
 
 def _noted(
-    tid: bytes, records: Iterator[tuple[bytes, bytes | None]], named: Named
+    tid: bytes, records: Iterator[tuple[bytes, bytes | None]], named: Named, payloads: str
 ) -> Iterator[tuple[bytes, bytes | None]]:
     """The *records* as they are in the copy; what they name is noted."""
     for oid, data in records:
         if oid == z64 and data is not None:
-            data = _without_place(data)
+            data = _with_place(data, payloads)
         content = data or b""
         is_blob = data is None or (b"ZODB.blob" in content[:40] and is_blob_record(content))
         named.add(Record(oid, tid, content, is_blob))
@@ -184,8 +191,8 @@ class _Reference:
         self.reference = reference
 
 
-def _without_place(data: bytes) -> bytes:
-    """The record *data* of the root without the place for payloads."""
+def _with_place(data: bytes, payloads: str) -> bytes:
+    """The record *data* of the root with another place for payloads, or without one."""
     if _PLACE.encode() not in data:
         return data
     first = [position or 0 for _, _, position in genops(data)][-1] + 1
@@ -194,7 +201,10 @@ def _without_place(data: bytes) -> bytes:
     content = state.get("data") if isinstance(state, dict) else None
     if not isinstance(content, dict) or _PLACE not in content:
         return data
-    state["data"] = {key: value for key, value in content.items() if key != _PLACE}
+    if payloads:
+        content[_PLACE] = payloads
+    else:
+        del content[_PLACE]
     output = BytesIO()
     writing = zodbpickle.pickle.Pickler(output, 3)
     writing.persistent_id = lambda value: value.reference if type(value) is _Reference else None

@@ -9,6 +9,7 @@ from typing import Any
 from lotdb.backups.appearing import appearing, refuse_existing
 from lotdb.backups.backup import check_copy
 from lotdb.backups.source import open_source
+from lotdb.database.choosing import refuse_url
 from lotdb.database.copied import BackupReport, Progress
 from lotdb.errors import InvalidOptionError, system_errors
 
@@ -27,6 +28,7 @@ def restore_to(
     """See ``lotdb.restore``."""
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
         raise InvalidOptionError(f"folder is {folder!r}; use the path of a folder that does not exist")
+    refuse_url(folder, "the restored database")
     target = os.path.abspath(folder)
     refuse_existing(target)
     with (

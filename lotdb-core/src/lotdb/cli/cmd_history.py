@@ -1,4 +1,4 @@
-"""``lotdb history``, ``lotdb tag`` and ``lotdb undo``: what was, its names, and taking a commit back."""
+"""``lotdb history``, ``tag``, ``undo`` and ``bring-back``: what was, its names, and having it again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lotdb.cli.targets import (
     json_option,
     moment,
     path_argument,
+    paths,
     reading,
     timeout_option,
 )
@@ -22,7 +23,7 @@ from lotdb.cli.text import dump, emit, size_text
 if TYPE_CHECKING:
     from lotdb import Commit
 
-__all__ = ["history_command", "tag_command", "undo_command"]
+__all__ = ["bring_back_command", "history_command", "tag_command", "undo_command"]
 
 
 @click.command(
@@ -123,3 +124,19 @@ def undo_command(
     """Take back what the COMMIT changed (an id, a tag, or a time), by a new commit; later changes stay."""
     with changing(database, name, settings, timeout=timeout) as (db, root):
         db.undo(moment(db, commit), root)
+
+
+@click.command("bring-back", epilog=as_example("lotdb bring-back results sensor_01 published"))
+@database_options
+@click.argument("path", shell_complete=paths)
+@click.argument("when")
+@timeout_option
+def bring_back_command(
+    database: str, name: str, settings: tuple[str, ...], path: str, when: str, timeout: float | None
+) -> None:
+    """Make the node PATH, and all below it, what it was at WHEN: an id, a tag, or a time."""
+    with changing(database, name, settings, timeout=timeout) as (db, root):
+        keys = path.strip("/")
+        # One that is gone is made again; if there was none then, that is an error, and nothing is changed.
+        node = root if keys in ("", ".") else root.get_node_path(keys)
+        node.restore(moment(db, when))

@@ -104,11 +104,13 @@ def _about(payload: Payload) -> dict[str, Any]:
 
 
 def _bytes_on_disk(payload: Payload) -> int | None:
-    """The size of its files, each counted once; None if its backend is not there to tell."""
+    """The size of its files, each counted once, and of rows in records; None if its backend cannot tell."""
     from lotdb import MissingPluginError
 
     try:
-        return sum(size for _, size in {file for segment in payload.segments() for file in segment.files})
+        segments = payload.segments()
+        files = {file for segment in segments for file in segment.files}
+        return sum(size for _, size in files) + sum(segment.record_bytes for segment in segments)
     except MissingPluginError:
         return None
 

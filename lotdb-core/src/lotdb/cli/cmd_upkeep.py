@@ -23,13 +23,16 @@ from lotdb.cli.text import dump, emit, size_text
 __all__ = ["pack_command", "verify_command"]
 
 
-@click.command("verify", epilog=as_example("lotdb verify results"))
+@click.command("verify", epilog=as_example("lotdb verify results", "lotdb verify results --history"))
 @database_options
+@click.option("--history", is_flag=True, help="Also read the payloads that only earlier moments have.")
 @json_option
-def verify_command(database: str, name: str, settings: tuple[str, ...], as_json_: bool) -> int:
+def verify_command(
+    database: str, name: str, settings: tuple[str, ...], history: bool, as_json_: bool
+) -> int:
     """Read every byte, and list the damage, a line each; the exit code is 1 if there is any."""
     with reading(database, name, settings) as (db, _), waiting("reading everything"):
-        found = db.verify()
+        found = db.verify(history=history)
     for damage in found:
         if as_json_:
             emit(dump({"path": damage.path, "name": damage.name, "reason": damage.reason}))
@@ -61,14 +64,14 @@ def pack_command(
 ) -> None:
     """Free the disk space of data that no node, branch, reader or tag can reach any more."""
     with changing(database, name, settings, timeout=timeout) as (db, _):
-        before = _size(db.path)
         with waiting("packing"):
-            db.pack(span_or_moment(db, keep), sweep_outside=sweep_outside)
-    after = _size(Path(db.path))
+            freed = db.pack(span_or_moment(db, keep), sweep_outside=sweep_outside)
+        on_server = "://" in database
+        after = db.stats().bytes if on_server or db.path is None else _size(db.path)
     if as_json_:
-        emit(dump({"bytes_before": before, "bytes_after": after, "freed_bytes": before - after}))
+        emit(dump({"bytes_before": after + freed, "bytes_after": after, "freed_bytes": freed}))
     else:
-        line(f"{size_text(max(before - after, 0))} freed, {size_text(after)} left")
+        line(f"{size_text(freed)} freed, {size_text(after)} left")
 
 
 def _size(folder: Path) -> int:

@@ -39,6 +39,7 @@ COMMANDS = {
     "history": ("cmd_history", "List the commits, and those that changed a node."),
     "tag": ("cmd_history", "Name a moment, or list the names."),
     "undo": ("cmd_history", "Take back what one commit changed."),
+    "bring-back": ("cmd_history", "Make a node what it was at a moment."),
     "verify": ("cmd_upkeep", "Read everything, and list the damage."),
     "pack": ("cmd_upkeep", "Free the disk space of data that nothing can reach."),
     "backup": ("cmd_backup", "Copy a database, or what is new in it, while it is written."),
@@ -76,7 +77,8 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in COMMANDS:
-            found: click.Command = getattr(import_module(f"lotdb.cli.{COMMANDS[name][0]}"), f"{name}_command")
+            module = import_module(f"lotdb.cli.{COMMANDS[name][0]}")
+            found: click.Command = getattr(module, f"{name.replace('-', '_')}_command")
             return found
         return extensions.load_command(name)
 

@@ -29,6 +29,7 @@ __all__ = [
     "moment",
     "node_at",
     "path_argument",
+    "paths",
     "payload_of",
     "reading",
     "reading_options",

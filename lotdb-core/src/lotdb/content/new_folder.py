@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from lotdb.errors import ExportError
+from lotdb.errors import ExportError, not_left_out
 from lotdb.storage.durable import Disk
 
 __all__ = ["UNFINISHED", "new_folder", "recover"]
@@ -103,7 +103,7 @@ def _exchange(one: Path, other: Path) -> bool:
 def _sync(top: Path) -> None:
     """Put all files and folders at and below *top* on the disk: file systems sync several at once faster."""
     disk = Disk()
-    found = list(os.walk(top))
+    found = list(os.walk(top, onerror=not_left_out))
     from concurrent.futures import ThreadPoolExecutor  # which not every program needs
 
     def sync(several: list[str], one: Callable[[str], None]) -> None:

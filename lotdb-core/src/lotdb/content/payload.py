@@ -74,6 +74,16 @@ def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRe
     return record
 
 
+def remember(node: Handle, stored: tuple[Any, ...], record: PayloadRecord) -> None:
+    """Note that *stored* is the stored form of *record*, which then need not be decoded."""
+    decoded, layout = node._tree.decoded, record.layout
+    is_plain = layout.dtype.names is None and layout.dtype.subdtype is None and layout.dtype.metadata is None
+    if is_plain and not layout.notes and layout.row_shape == record.shape[1:]:
+        if len(decoded) >= DECODED:
+            decoded.clear()
+        decoded[id(stored)] = (stored, record)
+
+
 def read_many(payloads: Iterable[Payload]) -> Iterator[Any]:
     """What :meth:`Payload.read` gives of each of *payloads*, one after another, in their order.
 
@@ -108,18 +118,20 @@ class StoredSegment:
 
     They are the rows *first_row* to *first_row + rows* of the payload, and the rows *array_row* to
     *array_row + rows* of a stored array, which other payloads may share. ``files`` are the paths and sizes in
-    bytes of the files that hold that array; empty before it is written.
+    bytes of the files that hold that array; empty before it is written, and if it lies in a record of the
+    tree. ``record_bytes`` is what these rows take in such a record, 0 if they are in files.
     """
 
     first_row: int
     rows: int
     files: tuple[tuple[str, int], ...]
     array_row: int
+    record_bytes: int = 0
 
     @property
     def bytes_on_disk(self) -> int:
-        """Size of all these files."""
-        return sum(size for _, size in self.files)
+        """Size of all these files, or of the rows in a record."""
+        return sum(size for _, size in self.files) + self.record_bytes
 
 
 class Payload:
@@ -210,12 +222,15 @@ class Payload:
         return self._tree.decode_options(self._record.layout)
 
     def segments(self) -> list[StoredSegment]:
-        """Where the rows are stored: one entry for each run of rows that are stored together."""
+        """Where the rows are stored: one entry for each run of rows that are stored together.
+
+        An entry has no files if its rows are not written yet, or lie in a record of the tree.
+        """
         self._tree.check()
-        stored, first = [], 0
+        stored, first, layout, stage = [], 0, self._record.layout, self._tree.stage
         for segment in self._record.segments:
-            files = self._tree.stage.files(self._record.layout, segment)
-            stored.append(StoredSegment(first, segment.rows, tuple(files), segment.first))
+            files, size = tuple(stage.files(layout, segment)), stage.record_bytes(layout, segment)
+            stored.append(StoredSegment(first, segment.rows, files, segment.first, size))
             first += segment.rows
         return stored
 

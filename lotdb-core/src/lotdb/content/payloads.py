@@ -12,7 +12,7 @@ import numpy as np
 from lotdb.content import tables
 from lotdb.content.arrays import as_array
 from lotdb.content.defaults import POLICY, check_backend
-from lotdb.content.payload import Payload, decode_record
+from lotdb.content.payload import Payload, decode_record, remember
 from lotdb.errors import (
     DataMismatchError,
     InvalidDataError,
@@ -254,7 +254,11 @@ def put(
     own = own_of(node._entry())
     for name in gone:
         own = without_value(own, name)
-    stored = {written.name: written.record.encode() for written in several} | dict(attributes or {})
+    stored: dict[str, Any] = {}
+    for written in several:
+        stored[written.name] = encoded = written.record.encode()
+        remember(node, encoded, written.record)
+    stored |= dict(attributes or {})
     boxed = any(written.boxed for written in several)
     node._put_own(with_values(own, stored) if stored else own, boxed=boxed)
 

@@ -2,7 +2,8 @@
 
 A payload's segments never change once they are written, and several threads may call a backend at once. What
 ties a payload to its connection's thread is what ZODB loads when it is touched: blobs, and records of
-checksums. Here both are looked up once, in that thread, and copies are kept that load nothing.
+checksums or of rows. Here they are looked up once, in that thread, and copies are kept that load nothing, or
+load it without the connection.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from ZODB.blob import Blob
 from ZODB.POSException import POSError
 
 from lotdb.errors import DamagedError, UnsupportedValueError
-from lotdb.records import Box
+from lotdb.records import Box, Rows
 from lotdb.segments.blocks import sums_of
+from lotdb.segments.in_records import LoadedRows, bytes_in
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.reader import Reader
@@ -44,7 +46,7 @@ class _Source(NamedTuple):
     @property
     def backend(self) -> Backend:
         """The open backend; any thread may open it."""
-        return self.stage.backend_of(self.backend_name)
+        return self.stage.backend_for(self.backend_name, self.locator)
 
     def check(self) -> None:
         """Raise ``StaleNodeError`` if what has written the rows was undone."""
@@ -146,6 +148,9 @@ class Unbound:
             locator, where = segment.locator, str(segment.locator)
             if isinstance(locator, Blob):
                 locator, where = self._copied(locator)
+            elif isinstance(locator, Rows):
+                locator = self._loaded(locator, stage)
+                where = locator.where
             found = _Source(locator, backend, segment.locator, stage, where)
             self._originals[name] = self._sources[_name(locator)] = found
         return segment._replace(locator=found.locator, sums=sums)
@@ -157,6 +162,19 @@ class Unbound:
         if not _is_final(copy):
             self._staged.append((blob, copy))
         return copy, str(copy._p_blob_uncommitted or copy._p_blob_committed)
+
+    def _loaded(self, record: Rows, stage: Reader) -> LoadedRows:
+        load = self._tree.loader(record)
+        if load is not None:
+            return LoadedRows(load, f"record-{record._p_oid.hex()}")
+        rows = bytes_in(record)
+
+        def held() -> bytes:
+            stage.check_not_undone(record)
+            return rows
+
+        digest = blake2b(rows, digest_size=16).hexdigest()
+        return LoadedRows(held, f"waiting-{len(self._sources)}-{digest}")
 
     def follow(self) -> bool:
         """Note where files have moved, as a commit and a savepoint do with new ones; whether there were any.

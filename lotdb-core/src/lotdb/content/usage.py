@@ -20,6 +20,7 @@ from lotdb.errors import DamagedError, FileSystemError, MissingPluginError, is_g
 from lotdb.records import Children, Entry
 from lotdb.records.children import all_items, records_of
 from lotdb.records.entries import children_of, guard_of, is_shared, own_of, record_of
+from lotdb.segments.in_records import bytes_in, is_in_record
 from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.tree.node import Node
@@ -40,7 +41,8 @@ class Usage:
     """What a node takes on the disk, with everything below it.
 
     Sizes are in bytes, and about right: records are counted as they are loaded. Small nodes without children
-    and large attributes lie in the record of their parent, and are counted there.
+    and large attributes lie in the record of their parent, and are counted there. Small arrays that lie in
+    records count as a part of the tree.
 
     Parameters
     ----------
@@ -192,6 +194,9 @@ class Walk:
         for segment in record.segments:
             if self._counts is not None:
                 self._counts.segments[-1] += 1
+            if is_in_record(segment.locator):
+                self._rows(segment.locator)
+                continue
             number = locator_number(record.layout.backend, segment.locator)
             if number not in self._sizes:
                 if len(self._sizes) >= _SIZES:
@@ -201,6 +206,17 @@ class Walk:
             if size is None and self._counts is not None:
                 self._counts.unknown[-1].add(number)
             self._note(number, size or 0, True)
+
+    def _rows(self, record: Any) -> None:
+        number = _number(record)
+        if number not in self._sizes:
+            if len(self._sizes) >= _SIZES:
+                self._sizes.clear()
+            try:
+                self._sizes[number] = len(bytes_in(record))
+            except DamagedError:
+                self._sizes[number] = 0  # which verify() names
+        self._note(number, self._sizes[number] or 0, False)
 
     def _size(self, layout: Layout, segment: Segment) -> int | None:
         """What an array takes; None if nobody knows."""

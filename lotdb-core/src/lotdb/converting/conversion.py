@@ -18,9 +18,9 @@ from lotdb.converting.convert_report import ConvertReport, Progress
 from lotdb.converting.moved_arrays import Arrays
 from lotdb.converting.source_commits import Commit, all_commits, newest
 from lotdb.database import LOTDB
-from lotdb.database.choosing import choose, mark, where_is
+from lotdb.database.choosing import Where, choose, mark, where_is
 from lotdb.database.moments import open_moment
-from lotdb.errors import DamagedError, DatabaseExistsError, system_errors
+from lotdb.errors import DamagedError, DatabaseExistsError, not_left_out, system_errors
 from lotdb.interfaces.storage import Storage
 from lotdb.node_api.nodes import BaseNode
 from lotdb.queries.diff import diff
@@ -38,6 +38,13 @@ class _Everything:
     is_open = False
     is_closed = False
     oldest: bytes = p64(u64(FIRST) + 1)
+    held = oldest
+
+
+class _Copy(LOTDB):
+    """The copy, which may not be marked as whole yet."""
+
+    _building = True
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ def copy_to(
 
 def _sync_all(folder: str) -> None:
     """Put all that is in *folder* on the disk."""
-    for path, _, names in os.walk(folder, topdown=False):
+    for path, _, names in os.walk(folder, topdown=False, onerror=not_left_out):
         for name in names:
             sync_path(os.path.join(path, name))
         sync_folder(path)
@@ -77,13 +84,24 @@ def _sync_all(folder: str) -> None:
 
 def _build(source: LOTDB, copy: Copy, history: bool, verify: bool, told: Progress) -> ConvertReport:
     with _kept(source) as last:
-        report = _fill(source, copy, last, history, told)
-        if verify:
+
+        def check() -> None:
+            if not verify:
+                return
             session = open_moment(source, last.hex())
             try:
                 _compare(source, session.root, copy, told)
             finally:
                 session.close()
+
+        with _filling(source, copy) as (kind, where):
+            report = _fill(source, copy, kind, where, last, history, told)
+            mark(kind)
+            if where.url:
+                check()  # what is not the same is never opened as a database
+            kind.created()
+        if not where.url:
+            check()
     return report
 
 
@@ -104,7 +122,9 @@ def _kept(source: LOTDB) -> Iterator[bytes]:
 # -- filling --------------------------------------------------------------------------------------
 
 
-def _fill(source: LOTDB, copy: Copy, last: bytes, history: bool, told: Progress) -> ConvertReport:
+@contextlib.contextmanager
+def _filling(source: LOTDB, copy: Copy) -> Iterator[tuple[Storage, Where]]:
+    """The storage of the copy, which is opened, and has nothing in it; and where it is."""
     where = where_is(copy.path, copy.name, copy.payloads)
     kind = choose(
         source.plugins,
@@ -112,8 +132,9 @@ def _fill(source: LOTDB, copy: Copy, last: bytes, history: bool, told: Progress)
         copy.storage,
         new=True,
         read_only=False,
-        durability="process",  # all is put on the disk at the end
+        durability="full" if where.url else "process",  # a folder is put on the disk at the end
         timeout=None,
+        building=True,
     )
     target = kind.begin()
     try:
@@ -122,34 +143,41 @@ def _fill(source: LOTDB, copy: Copy, last: bytes, history: bool, told: Progress)
                 f"{where.shown} has commits already, such as those of a conversion that was interrupted; "
                 "remove what is there first"
             )
-        backends = Backends(
-            source.plugins,
-            where.path.absolute() / where.name,
-            read_only=False,
-            durable=bool(where.url),
-            database_id=source.id,
-            configs=copy.backends,
-            formats={},
-            storage=kind.name,
-            store=where.store,
-            many_writers=kind.many_writers,
-            has_blobs=kind.has_blobs,
-        )
-        try:
-            arrays = Arrays(source, backends, has_blobs=kind.has_blobs, payloads=where.noted)
-            report = ConvertReport(history=history and hasattr(target, "restore"))
-            _put_all(source, kind, arrays, last, report, told)
-            arrays.copy_folders()
-            report.arrays = arrays.write(told)
-            mark(kind)
-            kind.created()
-        finally:
-            backends.close()
+        yield kind, where
     except BaseException:
         kind.abandon()
         raise
     target.close()
     kind.abandon()  # closes what a storage has opened beside that, too
+
+
+def _fill(
+    source: LOTDB, copy: Copy, kind: Storage, where: Where, last: bytes, history: bool, told: Progress
+) -> ConvertReport:
+    backends = Backends(
+        source.plugins,
+        where.path.absolute() / where.name,
+        read_only=False,
+        durable=bool(where.url),
+        database_id=source.id,
+        configs=copy.backends,
+        formats={},
+        storage=kind.name,
+        store=where.store,
+        many_writers=kind.many_writers,
+        has_blobs=kind.has_blobs,
+    )
+    try:
+        arrays = Arrays(source, backends, has_blobs=kind.has_blobs, payloads=where.noted)
+        report = ConvertReport(history=history and hasattr(kind.opened, "restore"))
+        _put_all(source, kind, arrays, last, report, told)
+        copied = arrays.copy_folders()
+        report.arrays = arrays.write(told)
+        if where.url:
+            for folder in copied:
+                _sync_all(folder)
+    finally:
+        backends.close()
     return report
 
 
@@ -220,7 +248,7 @@ def _store(
 
 def _compare(source: LOTDB, root: BaseNode, copy: Copy, told: Progress) -> None:
     """Raise ``DamagedError`` unless the copy can be read, and is the same as *source*."""
-    with LOTDB(
+    with _Copy(
         copy.path,
         copy.name,
         read_only=True,

@@ -31,7 +31,8 @@ def convert(
     All commits are copied with their ids, times and notes, and the payloads of all backends. What branches
     share they share in the copy, which has the id of the source. The source is only read, and others may
     write to it meanwhile: commits made after the beginning are not copied. A folder appears when the copy is
-    whole and on the disk; after an interruption, call this again.
+    whole and on the disk. What an interruption leaves on a server cannot be opened as a database; it names
+    this function, which begins anew.
 
     Parameters
     ----------
@@ -71,7 +72,8 @@ def convert(
     MissingPluginError
         If the storage, or a backend of the source, is not installed.
     DamagedError
-        If the source cannot be read, or the copy is not the same. The copy was removed.
+        If the source cannot be read, or the copy is not the same. A folder was removed; what is on a server
+        cannot be opened.
     """
     # Which few programs need:
     from lotdb.backups.source import open_source

@@ -8,6 +8,7 @@ All other arrays are read by the backend of the source, and written by that of t
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
@@ -19,6 +20,7 @@ import zodbpickle.pickle
 from ZODB.blob import Blob, is_blob_record
 from ZODB.utils import z64
 
+from lotdb.backups.other_stores import has_last_row
 from lotdb.database.opened import Opened
 from lotdb.errors import DamagedError, LotdbError
 from lotdb.interfaces.backend import LOCATOR_PREFIX, Backend
@@ -71,6 +73,7 @@ class Arrays:
         self._named: dict[str, bytes] = {}  # the blob that had no name before, by the name that it gets
         self._serials: dict[bytes, bytes] = {}  # of blobs
         self._found: dict[tuple[str, str], _Array] = {}  # by backend and name
+        self._there: dict[str, set[str]] = {}  # the names that were there before, by backend
         # Of these backends all arrays lie in a folder that can be copied.
         self._copied: set[str] = set()
 
@@ -143,8 +146,9 @@ class Arrays:
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def copy_folders(self) -> None:
-        """Copy the folders of those backends that keep all arrays in one, here and there."""
+    def copy_folders(self) -> list[str]:
+        """Copy the folders of those backends that keep all arrays in one, here and there; the new ones."""
+        made = []
         for backend in sorted({backend for backend, _ in self._found}):
             mine, theirs = self._source._backends(backend), self._target(backend)
             if _is_local(mine) and _is_local(theirs):
@@ -158,6 +162,8 @@ class Arrays:
                         copy_function=_copy_file,
                         dirs_exist_ok=True,
                     )
+                    made.append(os.fspath(theirs.context.folder))
+        return made
 
     def write(self, told: Callable[[int, int, str], object]) -> int:
         """Write all arrays that were not copied; how many these are."""
@@ -197,11 +203,21 @@ class Arrays:
                 yield block
 
         try:
+            if name in self._names_at(backend):  # of a conversion that was interrupted, if it is not whole
+                if has_last_row(theirs, name, layout, rows):
+                    return
+                theirs.delete(name)
             theirs.write_blocks(name, blocks(), (rows, *layout.row_shape), options)
         except LotdbError:
             raise
         except Exception as error:
             raise DamagedError(f"array {mine.describe(locator)} cannot be copied: {error!r}") from error
+
+    def _names_at(self, backend: str) -> set[str]:
+        """The names of what was there before."""
+        if backend not in self._there:
+            self._there[backend] = {name for name, _ in self._target(backend).locators()}
+        return self._there[backend]
 
     def _blob(self, oid: bytes) -> Blob | None:
         path = self.blob_file(oid, self._serials.get(oid, z64))

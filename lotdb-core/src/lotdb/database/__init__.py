@@ -29,6 +29,7 @@ from lotdb.database import sweeping, upkeep
 from lotdb.database.choosing import choose, mark, where_is
 from lotdb.database.commits import Commit, When, check_limit, check_note, commits
 from lotdb.database.copied import BackupReport, Progress
+from lotdb.database.earlier_payloads import verify_earlier
 from lotdb.database.moments import at
 from lotdb.database.opened import NOBODY, Opened, living
 from lotdb.database.packing import pack, stats_of
@@ -59,6 +60,7 @@ from lotdb.records.entries import new_branch
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.renamed import ARGUMENTS, DATABASE, answer, answers_itself, hide, refuse
+from lotdb.segments import in_records
 from lotdb.segments.backends import Backends
 from lotdb.storage import open_database, patiently, uninterrupted
 from lotdb.storage.waiting import LimitedLock
@@ -146,7 +148,6 @@ class LOTDB(Opened):
         plugins_off: Sequence[str] = (),
     ) -> None:
         self._where = where_is(path, name, payloads)
-        self.path = self._where.path
         self.name = name
         self.read_only = read_only
         self.plugins = check_plugins(plugins, plugins_off)
@@ -185,14 +186,17 @@ class LOTDB(Opened):
     def _open(self, *, new: bool) -> None:
         with uninterrupted(), system_errors("the database cannot be opened", self._where.full):
             self._storage = self._choose(
-                self._where, new=new, read_only=self.read_only, durability=self._durability
+                self._where,
+                new=new,
+                read_only=self.read_only,
+                durability=self._durability,
+                building=self._building,
             )
             try:
                 zodb = open_database(self._storage.begin())
                 try:
                     database_id, formats, payloads = _prepare_root(self, zodb)
                     self._where = self._where.with_payloads(payloads)
-                    self.path = self._where.path
                     mark(self._storage)
                     self._storage.created()
                     backends = self._open_backends(database_id, formats)
@@ -213,7 +217,7 @@ class LOTDB(Opened):
         return Backends(
             self.plugins,
             # Absolute, so that a change of the working directory does not move it.
-            self.path.absolute() / self.name,
+            self._where.path.absolute() / self.name,
             read_only=self.read_only,
             durable=self._durability == "full",
             database_id=database_id,
@@ -541,15 +545,29 @@ class LOTDB(Opened):
         finally:
             session.close()
 
-    def verify(self) -> list[Damage]:
+    def verify(self, *, history: bool = False) -> list[Damage]:
         """Read everything, and list the damage, with its node, payload and file.
 
-        Damage of the data file that belongs to no node comes first, with the path of the root.
+        Damage of the data file that belongs to no node comes first, with the path of the root. The records of
+        all moments are read.
+
+        Parameters
+        ----------
+        history
+            True to read also the payloads that only earlier moments have: those that were replaced or
+            deleted, and that no pack has dropped yet. The path of such a damage is that of the node at the
+            commit that its reason names.
+
+        Raises
+        ------
+        FileSystemError
+            If the system lacks something, such as open files, so that what is left was not read.
         """
         session = self._new_session()
         try:
             with system_errors(f"{self} was not verified", self._data_file):
-                return [*upkeep.verify_data_file(self), *upkeep.verify(session.root)]
+                found = [*upkeep.verify_data_file(self), *upkeep.verify(session.root)]
+                return [*found, *verify_earlier(self, session)] if history else found
         finally:
             session.close()
 
@@ -731,6 +749,9 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int
                 root["id"] = uuid.uuid4().hex
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
+                if database._storage.has_blobs:
+                    # At once: two transactions that note it when they write would conflict.
+                    root[FORMATS_KEY] = {in_records.NAME: in_records.FORMAT}
             # One on a server may be created before anybody needs a place for payloads.
             may_note = "payloads" not in root and (is_new or database._where.url)
             if database._where.noted and may_note and not database.read_only:

@@ -30,7 +30,7 @@ from lotdb.storage.folder import check_name, marked_storage, marker_of
 from lotdb.storage.parts import check_file, is_there
 from lotdb.storages.one_file import FileStorageKind
 
-__all__ = ["Where", "choose", "mark", "where_is"]
+__all__ = ["Where", "choose", "mark", "refuse_url", "where_is", "without_password"]
 
 # The folder of a database on a server for which nobody has named one; nothing is read or written there.
 _NOWHERE = Path(os.devnull)
@@ -51,6 +51,11 @@ class Where:
     store: str
     is_given: bool
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder, if there is one."""
+        return None if self.path == _NOWHERE else self.path
+
     @cached_property
     def shown(self) -> str:
         """What messages call the database: never a password."""
@@ -70,7 +75,7 @@ class Where:
         """
         if not self.url or self.store:
             return None
-        if self.path == _NOWHERE:
+        if self.folder is None:
             return InvalidOptionError(
                 f"{database} does not say where payloads lie; open it with payloads=, a folder that all of"
                 " its processes see, or a URL such as 's3://bucket/prefix'"
@@ -132,6 +137,7 @@ def choose(
     read_only: bool,
     durability: Literal["full", "process"],
     timeout: float | None,
+    building: bool = False,
 ) -> Storage:
     """The storage of the database at *where*, not opened yet.
 
@@ -165,6 +171,7 @@ def choose(
         durability=durability,
         timeout=timeout,
         exists=named is not None,
+        building=building,
     )
     if kind.marks_folder and not where.url:
         if new and read_only:
@@ -224,6 +231,15 @@ def mark(storage: Storage) -> None:
         disk.write_file(marker, marker_of(storage.name))
         disk.sync_folder(os.fspath(about.folder))
         disk.sync_folder(os.path.dirname(about.folder))
+
+
+def refuse_url(place: Any, what: str) -> None:
+    """Raise ``InvalidOptionError`` if *place* is a URL: *what* is made in a folder."""
+    if isinstance(place, str) and _URL.match(place):
+        raise InvalidOptionError(
+            f"{without_password(place)} is a URL, and {what} is made in a folder; name one. To copy it to a"
+            " server, call lotdb.convert(folder, URL)"
+        )
 
 
 def without_password(url: str, *, user: bool = True) -> str:

@@ -54,6 +54,11 @@ class MomentSession(Session):
         """The transaction number before which this connection reads."""
         return following(self._tid)
 
+    @property
+    def held(self) -> bytes:
+        """The same: it is none that a storage's connection would hold by itself."""
+        return self.oldest
+
     def check_writable(self) -> NoReturn:
         """Raise ``ReadOnlyError``: what was cannot be changed."""
         raise ReadOnlyError(

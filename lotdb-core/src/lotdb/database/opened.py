@@ -50,11 +50,14 @@ class Connected(Protocol):
     def oldest(self) -> bytes:
         """The transaction number before which it, or a copy made from it, reads."""
 
+    @property
+    def held(self) -> bytes | None:
+        """The same, if it has to be kept for it by the database; None if its connection does so."""
+
 
 class Opened:
     """An open database, as its connections and its upkeep see it; ``lotdb.LOTDB`` is its public face."""
 
-    path: Path
     name: str
     read_only: bool
     plugins: Plugins
@@ -70,7 +73,16 @@ class Opened:
     _refusal: LotdbError | None
     _holding: threading.Lock
     _turn: LimitedLock  # held from a commit until its listeners have returned
+    _building = False  # whether it is opened before it is whole; see StorageContext
     _telling: int | None = None  # the thread that is telling listeners of a commit
+
+    @property
+    def path(self) -> Path | None:
+        """The folder of the database; of one that has a URL, that of its payloads.
+
+        None if a database with a URL has no folder: its payloads lie in a store, or have no place yet.
+        """
+        return self._where.folder
 
     @property
     def _data_file(self) -> str:
@@ -155,7 +167,8 @@ class Opened:
         """
         if self.read_only or self._storage.many_writers:
             with self._holding:
-                starts = [each.oldest for each in self._known_connections() if not each.is_closed]
+                held = [each.held for each in self._known_connections() if not each.is_closed]
+                starts = [each for each in held if each is not None]
                 self._storage.hold(p64(u64(min(starts)) - 1) if starts else None)
 
     def _why_refused(self) -> LotdbError | None:

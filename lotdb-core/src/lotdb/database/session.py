@@ -43,10 +43,12 @@ from lotdb.records import OWN_KEY, Box, Bucket, Children, Entry
 from lotdb.records.children import has_one_bucket, records_of
 from lotdb.records.entries import children_of, guard_of
 from lotdb.records.identity import is_same_place
+from lotdb.segments import in_records
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.storage.history import above_text
+from lotdb.storage.states import States
 from lotdb.storage.waiting import LimitedLock
 from lotdb.tree.journal import Journal
 from lotdb.tree.revive import Past
@@ -67,9 +69,10 @@ FORMATS_KEY = "formats"
 # The name under which the form of LOTDB's own records is noted there, if it is not the first. A release that
 # writes another notes a higher number before it does so, and this one says which, in place of taking what it
 # cannot read for damage. No backend can have this name. In the second form, branches with many children may
-# share the records in which these lie.
-OWN = "lotdb"
-RECORDS_FORMAT = 2
+# share the records in which these lie. In the third, small arrays may lie in records.
+OWN = in_records.NAME
+SHARING_FORMAT = 2
+RECORDS_FORMAT = in_records.FORMAT
 
 # The records that a change of the tree changes. Blobs are left out, because some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
@@ -186,6 +189,14 @@ class ConnectedTree(Tree):
             return None
         self.check()
         return self._session.connection.peek(record)
+
+    def loader(self, record: Any) -> Callable[[], Any] | None:
+        self.check()
+        saved = self._session.connection._savepoint_storage
+        is_new = record._p_changed is not None and record._p_serial == z64
+        if record._p_jar is None or is_new or (saved is not None and record._p_oid in saved.index):
+            return None
+        return partial(_state_of, self.database._storage, record._p_oid, self._session.snapshot)
 
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
@@ -314,11 +325,11 @@ class Session:
             root[FORMATS_KEY] = {**formats, backend.name: backend.format_version}
 
     def note_records(self) -> None:
-        """Note that records of the newest form are about to be written."""
+        """Note that children are about to lie in records that a branch shares."""
         root = self.connection.root()
         formats = check_formats(root.get(FORMATS_KEY))
-        if formats.get(OWN, 1) < RECORDS_FORMAT:
-            root[FORMATS_KEY] = {**formats, OWN: RECORDS_FORMAT}
+        if formats.get(OWN, 1) < SHARING_FORMAT:
+            root[FORMATS_KEY] = {**formats, OWN: SHARING_FORMAT}
 
     def _why_refused(self) -> LotdbError:
         """The error that says why the tree cannot be used here and now."""
@@ -341,6 +352,13 @@ class Session:
         """The transaction number before which this connection, or a copy made from it, reads."""
         opened = "connection" in self.__dict__
         return min([self.snapshot if opened else self._earliest, *self.pinned.values(), *self.needed])
+
+    @property
+    def held(self) -> bytes | None:
+        """The same, but for what the connection holds by itself."""
+        if not self.database._storage.connections_hold:
+            return self.oldest
+        return min([*self.pinned.values(), *self.needed], default=None)
 
     @property
     def is_open(self) -> bool:
@@ -443,15 +461,27 @@ class Session:
         if not written:
             yield
             return
-        with self.database._storage.publishing():
-            for backend, locator in written:
-                with plugin_errors(backend.name):
-                    if not backend.is_stored(locator):
-                        raise ConflictError(
-                            f"what this transaction had written to {self.database} lay uncommitted for so "
-                            "long that a pack has removed it; nothing of this one was kept, run it again"
-                        )
+        storage, stage = self.database._storage, self.tree.stage
+        if storage.publish_at_vote(self.connection._normal_storage):
+            stage.on_vote = partial(self._check_stored, written)
+            try:
+                yield
+            finally:
+                stage.on_vote = None
+            return
+        with storage.publishing():
+            self._check_stored(written)
             yield
+
+    def _check_stored(self, written: list[tuple[Backend, str]]) -> None:
+        """Raise ``ConflictError`` if a sweep has taken what was *written*."""
+        for backend, locator in written:
+            with plugin_errors(backend.name):
+                if not backend.is_stored(locator):
+                    raise ConflictError(
+                        f"what this transaction had written to {self.database} lay uncommitted for so "
+                        "long that a pack has removed it; nothing of this one was kept, run it again"
+                    )
 
     def abort(self) -> None:
         """Discard all changes since the last commit, and see what others have committed."""
@@ -502,6 +532,8 @@ class Session:
 
     def _begin(self) -> None:
         try:
+            if self.pinned:
+                self.database._hold_snapshots()  # before the connection goes on
             self.database._follow()
         finally:
             self._manager.begin()
@@ -575,6 +607,14 @@ def following(tid: bytes) -> bytes:
     """The least transaction number after *tid*."""
     number: bytes = p64(u64(tid) + 1)
     return number
+
+
+def _state_of(storage: Any, oid: bytes, before: bytes) -> Any:
+    """The state of an object before a transaction; its storage may be asked in any thread."""
+    found = storage.load_before(oid, before)
+    if found is None:
+        raise DamagedError(f"object 0x{u64(oid):02x} is missing")
+    return States().read(found[0])[1]
 
 
 def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None:

@@ -37,7 +37,16 @@ from lotdb.tree.rings import refuse_ring
 from lotdb.tree.tree import Tree
 from lotdb.values.values import Undecodable, decode
 
-__all__ = ["Damage", "refuse_rings", "verify"]
+__all__ = [
+    "Damage",
+    "Unread",
+    "payloads_of",
+    "refuse_rings",
+    "verify",
+    "verify_payload",
+    "verify_segment",
+    "warn_of_unread",
+]
 
 
 @dataclass(frozen=True)
@@ -58,20 +67,33 @@ def verify(root: BaseNode) -> Iterator[Damage]:
 
     Nodes that branches share are read once, in the first branch.
     """
-    unread: dict[str, list[str]] = {}  # payloads, by why they could not be read here
+    unread: Unread = {}
     for found in read_ahead(_find(root), _wanted):
         if isinstance(found, Damage):
             yield found
             continue
         node, name, record = found
         try:
-            yield from _verify_payload(node, name, record, unread)
+            yield from verify_payload(node, name, record, unread)
         except Exception as error:
             yield _damage(node, error)
+    warn_of_unread(unread)
+
+
+def warn_of_unread(unread: Unread) -> None:
+    """Warn of the payloads that could not be read here and now."""
     for why, payloads in unread.items():
         were = f"and {len(payloads) - 1} more were" if len(payloads) > 1 else "was"
         warnings.warn(f"{payloads[0]} {were} not verified: {why}", RuntimeWarning, stacklevel=2)
 
+
+def payloads_of(root: BaseNode) -> Iterator[_Found]:
+    """Each payload at and below *root*, with its node and name; what is damaged is left out."""
+    return (found for found in _find(root) if not isinstance(found, Damage))
+
+
+#: Payloads, by why they could not be read here.
+Unread = dict[str, list[str]]
 
 # A payload that is to be looked at: its node, its name, and what is known of it.
 _Found = tuple[BaseNode, str, PayloadRecord]
@@ -234,15 +256,14 @@ def _verify_own(node: BaseNode) -> Iterator[Damage | _Found]:
                 yield Damage(node.path, name, repr(value))
 
 
-def _verify_payload(
-    node: BaseNode, name: str, record: PayloadRecord, unread: dict[str, list[str]]
-) -> Iterator[Damage]:
+def verify_payload(node: BaseNode, name: str, record: PayloadRecord, unread: Unread) -> Iterator[Damage]:
+    """What is damaged of a payload; if it cannot be read here and now, that is noted in *unread*."""
     layout = record.layout
     if layout.row_bytes and sum(segment.rows for segment in record.segments) != record.rows:
         yield Damage(node.path, name, f"its segments do not add up to its {record.rows} rows")
     for segment in record.segments:
         try:
-            _verify_segment(node._tree.stage, layout, segment)
+            verify_segment(node._tree.stage, layout, segment)
         except (POSError, DamagedError, UnsafeRecordError) as error:
             yield Damage(node.path, name, _without_ids(error))
         except PluginError:
@@ -254,7 +275,7 @@ def _verify_payload(
             return
 
 
-def _verify_segment(stage: Stage, layout: Layout, segment: Segment) -> None:
+def verify_segment(stage: Stage, layout: Layout, segment: Segment) -> None:
     """Raise ``DamagedError`` unless all rows of *segment*, and the sums of its blocks, are right."""
     sums = BlockSums(layout.row_bytes, segment.step) if segment.sums is not None else None
     for block in stage.read_whole(layout, segment, BLOCK_BYTES):

@@ -56,6 +56,9 @@ class BackendContext:
         Several processes may write arrays into the same place at the same time.
     has_blobs
         Locators may be ZODB's blobs. If not, the storage of the database keeps none: they must be texts.
+    salvaging
+        What can be read of damaged arrays is wanted: raise only if the rows that are asked for cannot be
+        read, whatever else is wrong with the array. The rows are checked by their checksums.
     """
 
     folder: Path
@@ -67,6 +70,7 @@ class BackendContext:
     store: str = ""
     many_writers: bool = False
     has_blobs: bool = True
+    salvaging: bool = False
 
     def sync(self, descriptor: int) -> None:
         """Put the bytes of an open file on the disk, if ``durable``; flush the file first."""
@@ -162,6 +166,11 @@ class Backend(ABC):
     #: not read what this one writes. The database notes it when something is first written. A newer one than
     #: that of the class is a ``DatabaseFormatError``; what was noted is ``context.format_version``.
     format_version: int = 1
+
+    #: Arrays of up to so many bytes may lie in records of the tree, in place of this backend, which never
+    #: sees them: a commit that writes a few small arrays then syncs once, with the tree. 0, as the default
+    #: says, is for none.
+    record_bytes: int = 0
 
     #: Whether the arrays lie in a place that is not moved and copied with the database, as a setting may
     #: choose one. Set it in ``__init__``. ``LOTDB.pack`` takes nothing there for garbage unless it is called

@@ -17,8 +17,11 @@ __all__ = ["Database", "Loader"]
 class Database(Protocol):
     """An open database, as listeners are given it; see :class:`lotdb.LOTDB`."""
 
-    path: Path
     name: str
+
+    @property
+    def path(self) -> Path | None:
+        """Its folder; None if it has none, as one on a server whose payloads lie in a store."""
 
     @property
     def id(self) -> str:

@@ -2,7 +2,7 @@
 
 A store is named by a URL and opened by obstore. Credentials and endpoint are those of this process's
 environment (``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_ENDPOINT_URL``, ``AWS_REGION``, ...), and
-stand in no message.
+stand in no message. The tests have servers for ``s3://`` only.
 
 Source: https://developmentseed.org/obstore/latest/
 """
@@ -13,9 +13,10 @@ import contextlib
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,22 +24,37 @@ import numpy as np
 
 from lotdb.errors import DamagedError, InvalidOptionError, LotdbError, UnavailableError, WrongThreadError
 from lotdb.extras import import_extra
+from lotdb.interfaces.at_once import at_once
+from lotdb.interfaces.checksums import checksum, combined
 
 __all__ = ["ObjectStore"]
 
 T = TypeVar("T")
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
-_SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs")
+# The schemes of URLs, with what a process has in its environment to use such a store.
+_AWS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_AZURE = "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
+_SCHEMES = {
+    "s3": _AWS,
+    "s3a": _AWS,
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": _AZURE,
+    "azure": _AZURE,
+    "abfs": _AZURE,
+}
 
 # Objects of up to so many bytes are sent in one request, which needs them in memory; larger ones in parts.
 _WHOLE_BYTES = 32 << 20
 _PART_BYTES = 16 << 20
 _PARTS = 9000  # S3 takes 10 000
 _PARTS_AT_ONCE = 4
-# A stream is read in one request of up to so many bytes, in pieces of this size.
-_STREAM_BYTES = 256 << 20
+# Of up to so many bytes, one request brings all, as a stream of pieces of this size.
+_STREAM_BYTES = 16 << 20
 _PIECE_BYTES = 1 << 20
+# More are asked for in ranges, so many at once: a store limits what it sends over one connection.
+_RANGE_BYTES = 8 << 20
+_RANGES_AT_ONCE = 6
 
 # An answer that does not come is waited for so long, and asked for again for so long.
 _CLIENT = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "10m"}
@@ -82,6 +98,7 @@ class ObjectStore:
     def __init__(self, url: str, *, extra: str) -> None:
         global _used_by
         self.url = _checked(url)
+        self._keys = _SCHEMES[urlsplit(self.url).scheme]
         self._obstore = import_extra("obstore", extra, f"a store at {self.url}")
         open_url = import_extra("obstore.store", extra, f"a store at {self.url}").from_url
         self._pid = _used_by = _used_by or os.getpid()
@@ -203,30 +220,56 @@ class ObjectStore:
         return data
 
     def read_into(self, key: str, start: int, out: Bytes, *, is_rest: bool = False) -> int:
-        """Fill *out* with the bytes of an object from *start* on, piece by piece as they come.
+        """Fill *out* with the bytes of an object from *start* on, as they come.
 
         If *is_rest*, they are all that the object has from there on: it is then asked for as a whole if that
-        is little more. Returns their CRC-32, which is computed while one waits for more of them.
+        is little more. Many bytes are asked for in several requests at once, and a limited number of them
+        waits in memory. Returns their CRC-32, which is computed while one waits for more of them.
 
         Raises
         ------
         DamagedError, UnavailableError
             As :meth:`get_range`.
         """
-        if is_rest and start <= _PIECE_BYTES and len(out) <= _STREAM_BYTES:
-            return self._stream(key, {}, out, 0, skip=start)
+        if len(out) > _STREAM_BYTES:
+            return self._read_ranges(key, start, out)
+        if is_rest and start <= _PIECE_BYTES:
+            return self._stream(key, {}, out, skip=start)
+        return self._stream(key, {"range": (start, start + len(out))}, out)
+
+    def _read_ranges(self, key: str, start: int, out: Bytes) -> int:
+        """Fill *out* range by range, several at once; the sum."""
+        # Stores keep objects in pieces, and the borders of these are round.
+        first = _RANGE_BYTES - start % _RANGE_BYTES
+        edges = [0, *range(first, len(out), _RANGE_BYTES), len(out)]
+        parts = [out[low:high] for low, high in pairwise(edges)]
+        sums = [0] * len(parts)
+
+        def read(number: int) -> None:
+            part = parts[number]
+            data = self.get_range(key, start + edges[number], len(part))
+            part[:] = np.frombuffer(data, np.uint8)
+            sums[number] = checksum(part)
+
+        self.at_once(read, range(len(parts)))
         summed = 0
-        for first in range(0, len(out), _STREAM_BYTES):
-            part = out[first : first + _STREAM_BYTES]
-            options = {"range": (start + first, start + first + len(part))}
-            summed = self._stream(key, options, part, summed)
+        for each, part in zip(sums, parts, strict=True):
+            summed = combined(summed, each, len(part))
         return summed
 
-    def _stream(self, key: str, options: dict[str, Any], out: Bytes, summed: int, skip: int = 0) -> int:
-        """Fill *out* with what is answered, but for the first *skip* bytes of it; the sum, with *summed*."""
+    @staticmethod
+    def at_once(job: Callable[[T], object], several: Sequence[T]) -> None:
+        """Call *job*, which asks the store for much, with each of *several*: as many at once as is useful.
+
+        What a job raises is passed on, once all that were under way have ended.
+        """
+        at_once(job, several, _RANGES_AT_ONCE)
+
+    def _stream(self, key: str, options: dict[str, Any], out: Bytes, skip: int = 0) -> int:
+        """Fill *out* with what is answered, but for the first *skip* bytes of it; the sum."""
 
         def read() -> tuple[int, int]:
-            at, running = -skip, summed
+            at, running = -skip, 0
             for piece in self._obstore.get(self.native, key, options=options).stream(_PIECE_BYTES):
                 low = max(at, 0)
                 data = np.frombuffer(piece, np.uint8)[low - at :][: len(out) - low]
@@ -311,10 +354,15 @@ class ObjectStore:
         if code == "NoSuchBucket":
             reason = "there is no such bucket"
         elif status in ("401", "403") or isinstance(error, PermissionError):
-            reason = f"the store refuses the credentials of this process's environment ({code or status})"
+            answer = code or status or "it says no more"
+            reason = (
+                f"the store refuses the credentials of this process's environment ({answer}): {self._keys}"
+            )
         else:
             said = text.partition("\n")[0].partition("<")[0].strip()
             reason = _without_secrets(said) or type(error).__name__
+            if what == "open":
+                reason += f"; it is opened with what this process's environment says: {self._keys}"
         return UnavailableError(None, f"{about}: {reason}", where)
 
 
@@ -326,12 +374,13 @@ def _checked(url: str) -> str:
         parts, holds_secret = None, False
     if holds_secret:
         raise InvalidOptionError(
-            "the URL of a store holds a name, a password or settings; leave them out: credentials come from "
-            "the environment, such as AWS_ACCESS_KEY_ID"
+            "the URL of a store holds a name, a password or settings; leave them out, as in "
+            "'s3://bucket/prefix': credentials come from the environment, such as AWS_ACCESS_KEY_ID"
         )
     if parts is None or parts.scheme not in _SCHEMES or not parts.netloc:
         raise InvalidOptionError(
-            f"store is {url!r}; use the URL of an object store, such as 's3://bucket/prefix'"
+            f"store is {url!r}; use the URL of an object store, such as 's3://bucket/prefix' "
+            f"(there are {', '.join(f'{each}://' for each in _SCHEMES)})"
         )
     return url.rstrip("/")
 

@@ -51,6 +51,11 @@ class StorageContext:
     exists
         Whether the folder is marked as a database of this storage, which therefore was complete once: what is
         missing is damage. Of a URL it says that the user gave one.
+    building
+        True for one that is filled commit by commit, as a conversion does: it is no database until
+        :meth:`Storage.created` is called. If that never comes, who opens it gets an error that says so, and
+        who builds it again begins anew. Only a database that is named by a URL has to see to that; a folder
+        gets its name when it is whole. With *read_only* it is opened to be compared before that.
     """
 
     folder: Path
@@ -62,6 +67,7 @@ class StorageContext:
     durability: Literal["full", "process"] = "full"
     timeout: float | None = None
     exists: bool = False
+    building: bool = False
 
 
 class Storage(ABC):
@@ -103,6 +109,10 @@ class Storage(ABC):
 
     #: Whether it keeps ZODB's blobs. If not, a backend gives its arrays locators that are texts.
     has_blobs: bool = False
+
+    #: Whether each of its connections keeps packs from dropping what it sees, from before it begins to read
+    #: until it goes on or is closed. :meth:`hold` is then called for what is needed longer.
+    connections_hold: bool = False
 
     #: Whether a database is a folder of its own, which the core marks as one of this storage. One that looks
     #: after its folder itself, or is on a server, says False.
@@ -198,7 +208,7 @@ class Storage(ABC):
         """Keep packs of other processes from dropping what is seen after the transaction *tid*.
 
         Nothing is kept any more if it is None. Called when a connection begins to read at a moment, with the
-        oldest one of all connections, and when it ends.
+        oldest one of all connections, and when it ends; see :attr:`connections_hold`.
         """
 
     def publishing(self, *, exclusive: bool = False) -> AbstractContextManager[None]:
@@ -208,6 +218,24 @@ class Storage(ABC):
         process writes, nothing has to be done.
         """
         return contextlib.nullcontext()
+
+    def publish_at_vote(self, instance: Any) -> bool:
+        """Have the vote of the next commit of *instance* share what :meth:`publishing` shares, if it can.
+
+        Then it is shared until that commit has ended, and the core looks after the vote whether the new
+        arrays are still there. A storage on a server saves questions that way.
+
+        Parameters
+        ----------
+        instance
+            As for :meth:`commit_of`.
+
+        Returns
+        -------
+        bool
+            False if it cannot: the core then asks for :meth:`publishing`, and looks before the commit.
+        """
+        return False
 
     # -- moments -----------------------------------------------------------------------------------
 

@@ -33,8 +33,6 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
-from ZODB.blob import Blob
-
 from lotdb.node_api.nodes import BaseNode
 from lotdb.node_api.written_conditions import from_plain
 from lotdb.records.children import child_items
@@ -115,7 +113,7 @@ def _payload_identity(stored: Any, node: BaseNode) -> str:
 
 
 def _locator(locator: Any, node: BaseNode) -> str:
-    if not isinstance(locator, Blob):
+    if isinstance(locator, str):
         return str(locator)
     tree: Any = node._tree
     while (origin := getattr(tree, "_origin", None)) is not None:  # of a copy in memory

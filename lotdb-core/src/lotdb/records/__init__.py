@@ -144,11 +144,30 @@ class Guard(Persistent):
 
     __slots__ = ()
 
+    #: Who goes through a tree reads none of them, so a storage that reads ahead leaves them out.
+    is_walked = False
+
     def __getstate__(self) -> None:
         """Nothing; only the transaction that stored it last matters."""
 
     def __setstate__(self, state: None) -> None:
         """There is nothing to set."""
+
+
+class Rows(Persistent):
+    """Rows of small arrays, as bytes, which lie in a record in place of a backend; they never change."""
+
+    __slots__ = ("__weakref__", "rows")
+    is_walked = False
+
+    def __init__(self) -> None:
+        self.rows = b""
+
+    def __getstate__(self) -> bytes:
+        return self.rows
+
+    def __setstate__(self, state: bytes) -> None:
+        self.rows = state
 
 
 class Box(Persistent):

@@ -10,6 +10,7 @@ from typing import Any
 
 from lotdb.backups.appearing import appearing, refuse_existing
 from lotdb.database import LOTDB
+from lotdb.database.choosing import refuse_url
 from lotdb.database.copied import ReportNote
 from lotdb.errors import (
     DamagedError,
@@ -50,6 +51,8 @@ def salvage_to(
     source = DatabaseFolder.at(folder, name)
     if not isinstance(target, str | os.PathLike) or not os.fspath(target):
         raise InvalidOptionError(f"target is {target!r}; use the path of a folder that does not exist")
+    refuse_url(folder, "a salvage")
+    refuse_url(target, "a salvage")
     place = os.path.abspath(target)
     refuse_existing(place)
     if os.path.commonpath([os.path.realpath(source.path), os.path.realpath(place)]) == os.path.realpath(
@@ -58,7 +61,10 @@ def salvage_to(
         raise InvalidOptionError(
             f"{place} lies in the folder of the damaged database; name one outside of it"
         )
-    with suppress(DatabaseFormatError, DamagedError):
+    with (
+        system_errors("the salvage was not begun", source.marker),
+        suppress(DatabaseFormatError, DamagedError),
+    ):
         if (storage := marked_storage(source.marker)) not in (None, "file"):
             raise InvalidOptionError(
                 f"{source.path} is a database in storage {storage!r}, of which salvage cannot read single"

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ZODB.blob import Blob, FilesystemHelper
+from ZODB.blob import FilesystemHelper
 from ZODB.utils import z64
 
 from lotdb.backups.writing import transaction_bytes
@@ -170,7 +170,9 @@ class _Finder:
         self._copied: dict[str, Backends] = {}
 
     def _of(self, data_file: str, **others: Any) -> Backends:
-        return Backends(self._plugins, Path(data_file), read_only=True, durable=False, **others)
+        return Backends(
+            self._plugins, Path(data_file), read_only=True, durable=False, salvaging=True, **others
+        )
 
     def __call__(self, name: str) -> Backend:
         if name in self._copied:
@@ -208,4 +210,4 @@ class _Finder:
 
 def locator_name(locator: Any) -> Any:
     """What tells *locator* from others."""
-    return locator._p_oid if isinstance(locator, Blob) else locator
+    return locator if isinstance(locator, str) else locator._p_oid

@@ -70,6 +70,7 @@ class Backends:
         store: str = "",
         many_writers: bool = False,
         has_blobs: bool = True,
+        salvaging: bool = False,
         homeless: LotdbError | None = None,
     ) -> None:
         self._plugins = plugins
@@ -83,6 +84,7 @@ class Backends:
         self._store = store
         self._many_writers = many_writers
         self._has_blobs = has_blobs
+        self._salvaging = salvaging
         self._homeless = homeless
         self._open: dict[str, Backend] = {}
         self._outdated: list[Backend] = []
@@ -156,6 +158,7 @@ class Backends:
                     store=f"{self._store}/{folder.name}" if self._store else "",
                     many_writers=self._many_writers,
                     has_blobs=self._has_blobs,
+                    salvaging=self._salvaging,
                 )
             )
         except LotdbError:

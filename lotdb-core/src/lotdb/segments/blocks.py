@@ -23,8 +23,8 @@ import numpy as np
 from ZODB.POSException import POSError
 
 from lotdb.errors import DamagedError
+from lotdb.interfaces.checksums import as_bytes, checksum
 from lotdb.records import Box
-from lotdb.segments.checksums import as_bytes, checksum
 from lotdb.segments.layout import Array, Segment
 
 __all__ = [

@@ -11,7 +11,7 @@ from ZODB.blob import Blob
 
 from lotdb.errors import DamagedError
 from lotdb.interfaces.backend import is_locator
-from lotdb.records import Box
+from lotdb.records import Box, Rows
 from lotdb.segments.layout import Layout, Segment
 from lotdb.values import values
 
@@ -126,7 +126,7 @@ def _is_segment(segment: Segment) -> bool:
 
 def _is_locator(locator: Any) -> bool:
     """Whether *locator* is a text that is safe as the name of a file, or a persistent object of ours."""
-    return is_locator(locator) if isinstance(locator, str) else isinstance(locator, Blob)
+    return is_locator(locator) if isinstance(locator, str) else isinstance(locator, Blob | Rows)
 
 
 def is_payload(stored: Any) -> bool:

@@ -20,15 +20,16 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.interfaces.backend import Backend
-from lotdb.interfaces.installed import plugin_errors, with_versions
-from lotdb.segments.blocks import Blocks, blocks_of
-from lotdb.segments.checksums import (
+from lotdb.interfaces.checksums import (
     THREADED_BYTES,
     as_bytes,
     checksum,
     read_summed,
     read_summed_at_once,
 )
+from lotdb.interfaces.installed import plugin_errors, with_versions
+from lotdb.segments.blocks import Blocks, blocks_of
+from lotdb.segments.in_records import RECORDS, bytes_in, is_in_record
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.requests import Request, run_all
 from lotdb.segments.small_arrays import Pack, copy_rows
@@ -114,6 +115,9 @@ class Reader:
             return np.empty((rows, *layout.row_shape), layout.dtype)
         except (MemoryError, ValueError) as error:  # a ValueError for more than numpy can count
             files = {file for segment in segments for file in self.files(layout, segment)}
+            locators = {id(each.locator): each.locator for each in segments if is_in_record(each.locator)}
+            for number, record in enumerate(locators.values()):
+                files.add((f"the record {number} of its rows", len(bytes_in(record))))
             stored = sum(size for _, size in files)
             if not isinstance(error, MemoryError) or (files and claimed > IMPLAUSIBLE * stored):
                 names = ", ".join(sorted(path for path, _ in files)) or "nothing"
@@ -192,6 +196,11 @@ class Reader:
         if pack is not None:
             out[...] = pack.array[(rows, *others)]
             return
+        if is_in_record(segment.locator):
+            whole = np.empty((len(out), *layout.row_shape), layout.dtype)
+            self._read_segment(layout, segment, skip, whole)
+            out[...] = whole[(slice(None), *others)]
+            return
         backend = self._backends(layout.backend)
         box = np.empty(out.shape, out.dtype)  # C-contiguous, as backends are promised
         try:
@@ -220,6 +229,10 @@ class Reader:
     def backend_of(self, name: str) -> Backend:
         """The open backend called *name* that holds what this reader itself keeps."""
         return self._backends(name)
+
+    def backend_for(self, name: str, locator: Any) -> Backend:
+        """What holds the array at *locator*: the open backend called *name*, unless it lies in a record."""
+        return RECORDS if is_in_record(locator) else self._backends(name)
 
     def waiting(self, segment: Segment) -> Array | None:
         """A copy of the rows of *segment* if they are not written yet."""
@@ -280,7 +293,7 @@ class Reader:
             if name in steps:  # of a branch that shares it
                 continue
             rows = np.empty((segment.rows, *layout.row_shape), layout.dtype)
-            backend = keeper._backends(layout.backend)
+            backend = keeper.backend_for(layout.backend, segment.locator)
             steps[name] = keeper, segment, Request(backend, segment.locator, segment.first, rows)
         run_all([request for _, _, request in steps.values()])
         for name, (keeper, segment, request) in steps.items():
@@ -321,7 +334,7 @@ class Reader:
         keeper = self._keeper(segment.locator)
         if keeper is not self:
             return keeper._checksum_error(layout, segment)
-        where = place_of(self._backends(layout.backend), segment.locator)
+        where = place_of(self.backend_for(layout.backend, segment.locator), segment.locator)
         return DamagedError(f"the bytes in {where} do not match their checksum")
 
     def _read_segment(
@@ -336,7 +349,7 @@ class Reader:
             first = segment.first + skip
             copy_rows(pack.array[first : first + len(out)], out)
             return
-        backend, first = self._backends(layout.backend), segment.first + skip
+        backend, first = self.backend_for(layout.backend, segment.locator), segment.first + skip
         is_whole = len(out) == segment.rows
         if self._ahead and is_whole and (kept := self._take_ahead(segment)) is not None:
             copy_rows(kept, out)
@@ -453,7 +466,7 @@ class Reader:
         is_whole = len(out) == segment.rows
         if id(segment.locator) in self._pending or (is_whole and segment[:3] in self._ahead):
             return [], partial(self._read_segment, layout, segment, skip, out)
-        backend = self._backends(layout.backend)
+        backend = self.backend_for(layout.backend, segment.locator)
         if not is_whole and not backend.checks_windows:
             blocks = self._blocks.get(segment[:3]) or self._blocks_of(layout, segment)
             if blocks.unseen and blocks.has_unseen(skip, len(out)):
@@ -559,7 +572,12 @@ class Reader:
         if id(segment.locator) in self._pending:
             return []
         with system_errors(), plugin_errors(layout.backend):
-            return list(self._backends(layout.backend).files(segment.locator))
+            return list(self.backend_for(layout.backend, segment.locator).files(segment.locator))
+
+    def record_bytes(self, layout: Layout, segment: Segment) -> int:
+        """Bytes of the rows of *segment* in a record; 0 if they are elsewhere, or not written yet."""
+        waits = id(segment.locator) in self._keeper(segment.locator)._pending
+        return 0 if waits or not is_in_record(segment.locator) else segment.rows * layout.row_bytes
 
 
 class Held(NamedTuple):

@@ -14,8 +14,8 @@ import numpy as np
 from persistent import Persistent
 
 from lotdb.errors import DamagedError, system_error
+from lotdb.interfaces.at_once import at_once
 from lotdb.interfaces.backend import Backend
-from lotdb.segments.at_once import at_once
 from lotdb.segments.layout import Array
 from lotdb.segments.small_arrays import copy_rows
 

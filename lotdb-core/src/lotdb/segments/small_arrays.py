@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lotdb.segments.checksums import as_bytes
+from lotdb.interfaces.checksums import as_bytes
 from lotdb.segments.layout import Array, Layout
 
 __all__ = ["PACKED_BYTES", "PACK_BYTES", "Pack", "copy_rows"]
@@ -20,8 +20,10 @@ PACK_BYTES = 16 << 20
 class Pack:
     """Rows that will be written as one array; until then they are read from here."""
 
-    def __init__(self, locator: Any, layout: Layout) -> None:
+    def __init__(self, locator: Any, layout: Layout, limit: int = PACK_BYTES) -> None:
         self.locator = locator
+        #: It is written when it has so many bytes.
+        self.limit = limit
         self.rows = 0
         self._row_bytes = layout.row_bytes
         self._buffer: Array = np.empty((0, *layout.row_shape), layout.dtype)

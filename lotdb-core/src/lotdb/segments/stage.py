@@ -23,11 +23,12 @@ from lotdb.errors import (
     store_error,
 )
 from lotdb.interfaces.backend import is_locator
+from lotdb.interfaces.checksums import checksum
 from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.records import Box
 from lotdb.segments.blocks import BLOCK_BYTES, SUM_BYTES, BlockSums, block_rows, block_sums, sums_of
-from lotdb.segments.checksums import checksum
 from lotdb.segments.durability import make_durable
+from lotdb.segments.in_records import RECORDS, is_in_record
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.reader import Reader, place_of
 from lotdb.segments.small_arrays import PACK_BYTES, PACKED_BYTES, Pack, copy_rows
@@ -44,6 +45,11 @@ UNMERGED_BYTES = 8 << 20
 STREAMED_BYTES = 32 << 20
 # All packs are written when together they have grown to this size.
 PENDING_BYTES = 48 << 20
+# A transaction puts up to so many bytes into records. More goes to files: what is loaded at once needs no
+# further sync for each array, and the data file is copied by each pack.
+RECORDED_BYTES = 256 << 10
+# Where small arrays lie in records, so many segments of about one size gather until they are merged.
+GATHERED = 32
 # What so many small packs held is remembered: the next append is likely to merge them.
 REMEMBERED = 16
 # Sums of blocks of up to so many bytes lie in the payload's record, those of 2 MiB at most.
@@ -84,11 +90,14 @@ class Stage(Reader):
         self._decode_options = decode_options
         self._packs: dict[Layout, Pack] = {}
         self._pending_bytes = 0
+        self._recorded_bytes = 0
         self._remembered: OrderedDict[Any, Array] = OrderedDict()
         self._written: list[tuple[Backend, Any]] = []
         self._joined = False
         self._voted = False
         self._discarded: list[tuple[Backend, Any]] = []
+        #: Called when all storages have voted, if it is not None; the transaction fails if it raises.
+        self.on_vote: Callable[[], None] | None = None
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -99,23 +108,34 @@ class Stage(Reader):
         if array.nbytes >= PACKED_BYTES or self._join is None:
             return (self._write_large(layout, array),)
         pack = self._packs.get(layout)
+        if pack is not None and is_in_record(pack.locator) and pack.array.nbytes + array.nbytes > pack.limit:
+            self._close_pack(layout)
+            pack = None
         if pack is None:
-            pack = Pack(self._new_locator(layout), layout)
-            self._pending[id(pack.locator)] = pack
-            self._packs[layout] = pack
+            pack = self._new_pack(layout, array.nbytes)
         segment = self._segment(layout, pack.locator, pack.rows, array)
         self._add(layout, pack, array)
         return (segment,)
 
+    def _new_pack(self, layout: Layout, size: int) -> Pack:
+        """A pack for arrays of *layout*, the first of *size* bytes."""
+        backend, limit = self._backends(layout.backend), PACK_BYTES
+        if size <= backend.record_bytes and self._recorded_bytes + size <= RECORDED_BYTES:
+            backend, limit = RECORDS, backend.record_bytes
+        pack = Pack(self._new_locator(backend), layout, limit)
+        self._pending[id(pack.locator)] = pack
+        self._packs[layout] = pack
+        return pack
+
     def _segment(self, layout: Layout, locator: Any, first: int, array: Array) -> Segment:
         """The segment that *array* is, from row *first* on of what is stored at *locator*."""
         segment = Segment(locator, first, len(array), checksum(array))
-        step = self._step(layout, len(array))
+        step = self._step(layout, len(array), locator)
         return self._with_sums(segment, step, block_sums(array, step)) if step else segment
 
-    def _step(self, layout: Layout, rows: int) -> int:
+    def _step(self, layout: Layout, rows: int, locator: Any) -> int:
         """Rows of a block of *rows* rows; 0 if they are one block, or somebody else checks windows."""
-        if rows * layout.row_bytes <= BLOCK_BYTES or self._backends(layout.backend).checks_windows:
+        if rows * layout.row_bytes <= BLOCK_BYTES or self.backend_for(layout.backend, locator).checks_windows:
             return 0
         return block_rows(layout.row_bytes, rows)
 
@@ -128,8 +148,9 @@ class Stage(Reader):
         """One segment that holds *rows* rows, given as consecutive *blocks*; held in memory one by one."""
         if rows * layout.row_bytes < PACKED_BYTES:
             return self.write_stream(layout, blocks)
-        locator = self._new_locator(layout)
-        running, step = 0, self._step(layout, rows)
+        backend, options = self._backends(layout.backend), self._decode_options(layout)
+        locator = self._new_locator(backend)
+        running, step = 0, self._step(layout, rows, locator)
         sums = BlockSums(layout.row_bytes, step) if step else None
 
         def summed() -> Iterator[Array]:
@@ -140,7 +161,6 @@ class Stage(Reader):
                     sums.add(block)
                 yield block
 
-        backend, options = self._backends(layout.backend), self._decode_options(layout)
         with _writing(backend, locator):
             shape = (rows, *layout.row_shape)
             backend.write_blocks(locator, summed(), shape, options, **_notes(backend, layout))
@@ -200,7 +220,11 @@ class Stage(Reader):
                 return (*segments[:-1], extended)
         keep = len(segments)
         if array.nbytes < UNMERGED_BYTES:
-            keep = _keep([segment.rows * layout.row_bytes for segment in segments], array.nbytes)
+            sizes = [segment.rows * layout.row_bytes for segment in segments]
+            gathers = self._backends(layout.backend).record_bytes
+            keep = (_keep_gathering if gathers else _keep)(sizes, array.nbytes)
+            if keep and self._ends_record(layout, segments[keep - 1]):
+                keep -= 1  # which had no room for the rest: in a file there is, and reading it costs nothing
         if keep < len(segments):
             merged = sum(segment.rows for segment in segments[keep:])
             block = np.empty((merged + len(array), *layout.row_shape), layout.dtype)
@@ -212,14 +236,14 @@ class Stage(Reader):
     def _extend(self, layout: Layout, last: Segment, array: Array) -> Segment | None:
         # The last rows still wait at the end of a pack: the new ones go right behind them.
         pack = self._packs.get(layout)
-        if pack is None or pack.locator is not last.locator or last.first + last.rows != pack.rows:
+        if pack is None or not _is_end(pack, last):
             return None
-        if pack.array.nbytes + array.nbytes > PACK_BYTES:
+        if pack.array.nbytes + array.nbytes > pack.limit:
             return None
         extended = last._replace(rows=last.rows + len(array), checksum=checksum(array, last.checksum))
         self._add(layout, pack, array)
         pack_rows = pack.array  # also if it has just been written
-        step = self._step(layout, extended.rows)
+        step = self._step(layout, extended.rows, pack.locator)
         if not step:
             return extended
         # Blocks that were full stay as they are; the one that was not is summed once more.
@@ -228,10 +252,17 @@ class Stage(Reader):
         rest = pack_rows[last.first + full * step :]
         return self._with_sums(extended, step, before + block_sums(rest, step))
 
+    def _ends_record(self, layout: Layout, last: Segment) -> bool:
+        """Whether *last* is at the end of rows that wait to be put into a record."""
+        pack = self._packs.get(layout)
+        return pack is not None and is_in_record(pack.locator) and _is_end(pack, last)
+
     def _add(self, layout: Layout, pack: Pack, array: Array) -> None:
         pack.add(array)
         self._pending_bytes += array.nbytes
-        if pack.array.nbytes >= PACK_BYTES:
+        if is_in_record(pack.locator):
+            self._recorded_bytes += array.nbytes
+        if pack.array.nbytes >= pack.limit:
             self._close_pack(layout)
         elif self._pending_bytes >= PENDING_BYTES:
             self.flush()
@@ -241,7 +272,8 @@ class Stage(Reader):
         self._backend_write(layout, pack.locator, pack.array)
         # Only now: until its bytes are stored the pack's rows are read from memory.
         self._forget_pack(layout)
-        self._remember(pack.locator, pack.array)
+        if not is_in_record(pack.locator):  # which the connection has in its cache
+            self._remember(pack.locator, pack.array)
 
     def _remember(self, locator: Any, array: Array) -> None:
         if array.nbytes >= PACKED_BYTES:
@@ -272,12 +304,11 @@ class Stage(Reader):
         self._pending_bytes -= pack.array.nbytes
 
     def _write_large(self, layout: Layout, array: Array) -> Segment:
-        locator = self._new_locator(layout)
+        locator = self._new_locator(self._backends(layout.backend))
         self._backend_write(layout, locator, array)
         return self._segment(layout, locator, 0, array)
 
-    def _new_locator(self, layout: Layout) -> Any:
-        backend = self._backends(layout.backend)
+    def _new_locator(self, backend: Backend) -> Any:
         locator = _new_locator(backend)
         if self._join is not None:
             if not self._joined:
@@ -290,7 +321,7 @@ class Stage(Reader):
         return locator
 
     def _backend_write(self, layout: Layout, locator: Any, array: Array) -> None:
-        backend = self._backends(layout.backend)
+        backend = self.backend_for(layout.backend, locator)
         options = self._decode_options(layout)
         with _writing(backend, locator):
             backend.write(locator, array, options, **_notes(backend, layout))
@@ -314,6 +345,8 @@ class Stage(Reader):
         """Nothing to do: everything was written before the commit began."""
 
     def tpc_vote(self, transaction: object) -> None:
+        if self.on_vote is not None:
+            self.on_vote()
         # From here on the commit may have happened even if its reply gets lost: nothing is deleted any
         # more. What turns out to be garbage is swept later.
         self._voted = True
@@ -358,6 +391,7 @@ class Stage(Reader):
         self._forget_packs()
         self.forget_ahead()
         self._written.clear()
+        self._recorded_bytes = 0
         self._joined = self._voted = False
 
     def _forget_packs(self) -> None:
@@ -400,6 +434,11 @@ def _new_locator(backend: Backend) -> Any:
     return locator
 
 
+def _is_end(pack: Pack, segment: Segment) -> bool:
+    """Whether *segment* is the last rows that wait in *pack*."""
+    return pack.locator is segment.locator and segment.first + segment.rows == pack.rows
+
+
 def _keep(sizes: list[int], added: int) -> int:
     """How many segments of *sizes* stay as they are when *added* bytes follow; the rest are merged."""
     keep = len(sizes)
@@ -413,6 +452,24 @@ def _keep(sizes: list[int], added: int) -> int:
             break
         keep -= 1
         added += last
+    return keep
+
+
+def _keep_gathering(sizes: list[int], added: int) -> int:
+    """The same where segments are small and cost little: GATHERED of about one size are merged at once.
+
+    So each byte is written anew once, each time that what holds it grows to the size of so many.
+    """
+    keep, total, alike = len(sizes), added, 4 * added
+    while keep:
+        first, merged = keep, total
+        while first and sizes[first - 1] < alike and merged + sizes[first - 1] <= MERGED_BYTES:
+            first -= 1
+            merged += sizes[first]
+        is_full = first and sizes[first - 1] < alike and merged >= MERGED_BYTES // 2
+        if first == keep or not (keep - first + 1 >= GATHERED or is_full):
+            break
+        keep, total, alike = first, merged, 4 * merged
     return keep
 
 

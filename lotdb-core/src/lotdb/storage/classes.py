@@ -26,6 +26,7 @@ ALLOWED = frozenset(
         ("lotdb.records", "Bucket"),
         ("lotdb.records", "Children"),
         ("lotdb.records", "Guard"),
+        ("lotdb.records", "Rows"),
         ("persistent.mapping", "PersistentMapping"),
     }
 )

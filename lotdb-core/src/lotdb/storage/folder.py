@@ -28,6 +28,7 @@ from lotdb.errors import (
     DatabaseNotFoundError,
     InvalidOptionError,
     is_gone,
+    system_errors,
 )
 from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.older import NAME, older_in, refuse_older
@@ -298,9 +299,11 @@ def _folder_path(path: str | os.PathLike[str], name: str) -> str:
         raise InvalidOptionError(f"path is {path!r}, but must be a folder, as text or a pathlib.Path")
     folder = os.path.abspath(given)
     nearest = folder
-    while not is_there(nearest):
-        nearest = os.path.dirname(nearest)
-    if not _is_folder(nearest):
+    with system_errors("", folder):
+        while not is_there(nearest):
+            nearest = os.path.dirname(nearest)
+        is_folder = _is_folder(nearest)
+    if not is_folder:
         refuse_older(nearest)
         raise InvalidOptionError(
             f"{nearest} is not a folder; path= takes the folder and name= the file in it, as in"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -141,6 +142,8 @@ def _data_errors(folder: DatabaseFolder) -> Iterator[None]:
         raise FileSystemError.of(cause, "the lock cannot be taken", folder.data_file + ".lock") from error
     except FileStorageFormatError as error:
         raise DatabaseFormatError(f"{folder.data_file} is not a FileStorage of ZODB 5 or later") from error
+    except io.UnsupportedOperation as error:  # so Python's files say that the system cannot tell a position
+        raise FileSystemError.of(error, "", folder.data_file) from error
     except (CorruptedError, CorruptedFileStorageError, ValueError) as error:
         raise DamagedError(f"{folder.data_file} is damaged: {error}") from error
 

@@ -47,6 +47,8 @@ def _create(folder: DatabaseFolder, disk: Disk) -> None:
     _complete_blob_folder(folder, disk)
     with open_plain(folder.readers_file, "ab") as file:
         disk.sync(file)
+    # A data file that is found alone is taken for that of another program, so it must not be there first.
+    disk.sync_folder(folder.path)
     disk.write_file(folder.data_file, FILESTORAGE_MAGIC)
     create_watermark(folder.watermark, disk, EMPTY)
     disk.sync_folder(folder.path)

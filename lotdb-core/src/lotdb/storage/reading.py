@@ -8,6 +8,7 @@ whether the file is still the one that they began with.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from types import TracebackType
 from typing import Any
@@ -34,7 +35,9 @@ class Descriptor:
 
     def __del__(self) -> None:
         if self.number >= 0:
-            os.close(self.number)
+            # It was only read from, and Python prints what a destructor raises.
+            with contextlib.suppress(OSError):
+                os.close(self.number)
 
 
 class _Place:

@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any, NoReturn
 
 import ZODB
+from persistent import Persistent
 from ZODB.Connection import Connection
 from ZODB.POSException import POSError, POSKeyError
 from ZODB.POSException import ReadOnlyError as ZODBReadOnlyError
@@ -46,6 +47,12 @@ _CONNECTIONS = 100
 
 # Of these types are all values in a record of ours but those that are records themselves.
 _PLAIN = frozenset({tuple, str, float, int, bytes, bool, NoneType, type})
+
+
+# Classes of which objects are referred to by their id and class. ZODB finds out, and it does not change.
+_referred: set[type] = set()
+
+_PROTOCOL = 3  # as ZODB's
 
 
 class _Unpickler(compat.Unpickler):
@@ -121,6 +128,60 @@ class _Reader(ObjectReader):
         return super()._persistent_load(reference)
 
 
+class _RefersError(Exception):
+    """A value is neither plain nor a container of plain ones."""
+
+
+class _NoOthers:
+    """A dispatch table by which nothing is pickled that has not a form of its own in a pickle."""
+
+    def __getitem__(self, kind: type) -> Any:
+        raise _RefersError
+
+
+class _PlainPickler(pickle.Pickler):
+    dispatch_table = _NoOthers()  # type: ignore[assignment]  # it is asked for items, and no more
+
+
+def _plain_dump(kind: Any, state: Any) -> bytes | None:
+    """The record of an object of class *kind* with a plain *state*; None if it refers to others.
+
+    Asking of each value whether it is a record takes several times as long as pickling it.
+    """
+    file = BytesIO()
+    pickler = _PlainPickler(file, _PROTOCOL)
+    try:
+        pickler.dump(kind)
+        pickler.dump(state)
+    except _RefersError:
+        return None
+    return file.getvalue()
+
+
+class _AheadReader(_Reader):
+    """Tells a storage which records are named by one that is read."""
+
+    def __init__(self, *args: Any, expect: Callable[[list[bytes]], object]) -> None:
+        super().__init__(*args)
+        self._expect = expect
+        self._named: list[bytes] = []
+
+    def getState(self, pickle: bytes) -> Any:
+        self._named = []
+        state = super().getState(pickle)
+        if len(self._named) > 1:
+            self._expect(self._named)
+        return state
+
+    def _persistent_load(self, reference: Any) -> Any:
+        found = super()._persistent_load(reference)
+        # The class is asked, since an attribute of a record would load it.
+        is_walked = isinstance(found, Persistent) and getattr(type(found), "is_walked", True)
+        if is_walked and found._p_changed is None:
+            self._named.append(found._p_oid)
+        return found
+
+
 class _Connection(Connection):
     _needs_to_join: bool
     _registered_objects: list[Any]
@@ -129,7 +190,9 @@ class _Connection(Connection):
         super().__init__(*args, **kwargs)
         self._loads = 0
         if compat.reads_ahead():
-            self._reader = _Reader(self, self._cache, self._db.classFactory)
+            about = self, self._cache, self._db.classFactory
+            expect = getattr(self._normal_storage, "expect", None)
+            self._reader = _Reader(*about) if expect is None else _AheadReader(*about, expect=expect)
 
     # An object calls this after it has changed itself. Where that runs a line of Python, Ctrl-C can come in
     # between, and no abort undoes what nobody knows of. So it is a call of C code alone: the change is noted,
@@ -195,6 +258,12 @@ class _Connection(Connection):
         except Exception:
             return None
 
+    def close(self, primary: bool = True) -> None:
+        """Close it; a storage that keeps a transaction open from one to the next has to end it."""
+        if self._needs_to_join and (rest := getattr(self._normal_storage, "rest", None)) is not None:
+            rest()
+        super().close(primary)
+
     def beforeCompletion(self, txn: Any) -> None:
         """Called by the transaction when it is about to be committed or aborted."""
         self.join_changed()
@@ -213,9 +282,26 @@ class _Connection(Connection):
     def _store_objects(self, writer: Any, transaction: Any) -> None:
         # The pickler asks of every value whether it is a record of its own; ZODB's answer takes half of the
         # time of a commit, and for nearly all of them the type says it.
-        slow, pickler = writer.persistent_id, getattr(writer, "_p", None)
-        if pickler is not None:
-            pickler.persistent_id = lambda value: None if type(value) in _PLAIN else slow(value)
+        slow, pickler, dump = (
+            writer.persistent_id,
+            getattr(writer, "_p", None),
+            getattr(writer, "_dump", None),
+        )
+        if pickler is not None and dump is not None:
+
+            def persistent_id(value: Any) -> Any:
+                kind = type(value)
+                if kind in _PLAIN:
+                    return None
+                if kind in _referred and value._p_jar is self and value._p_oid is not None:
+                    return value._p_oid, kind
+                found = slow(value)
+                if type(found) is tuple and found[1] is kind:  # an id and a class, as of all of our own
+                    _referred.add(kind)
+                return found
+
+            pickler.persistent_id = persistent_id
+            writer._dump = lambda kind, state: _plain_dump(kind, state) or dump(kind, state)
         super()._store_objects(writer, transaction)
 
     def _add(self, obj: Any, oid: bytes) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, Protocol
 from zlib import crc32
 
@@ -18,7 +18,7 @@ from transaction.interfaces import TransientError
 from ZODB.interfaces import IMVCCStorage
 from ZODB.POSException import ConflictError as ZODBConflictError
 from ZODB.POSException import POSKeyError
-from ZODB.utils import oid_repr, p64
+from ZODB.utils import oid_repr, p64, u64
 from zope.interface import implementer
 
 from lotdb.errors import (
@@ -33,6 +33,7 @@ from lotdb.errors import (
 from lotdb.storage.classes import check_record
 from lotdb.storage.restricted import refuse_unmerged
 from lotdb.storage.sealing import RESIDUE, belongs, is_intact, seal_as_of, seal_object, unsealed
+from lotdb.storages.read_ahead import ReadAhead
 
 __all__ = ["Engine", "SealedStorage", "check_conflicts"]
 
@@ -128,6 +129,9 @@ class SealedStorage:
         #: Those of connections that were not released: after a commit in doubt, ZODB never does so.
         #: Unlike a WeakSet, it can be listed while another thread opens a connection.
         self._unreleased: weakref.WeakValueDictionary[int, SealedStorage] = weakref.WeakValueDictionary()
+        self._ahead = ReadAhead(self._read_several)
+        #: Called with the ids of records that a record names, which may be asked for next.
+        self.expect = self._ahead.expect
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.base, name)
@@ -188,6 +192,7 @@ class SealedStorage:
     def poll_invalidations(self) -> Any:
         """Begin to read at the last commit; which objects have changed until then."""
         self._check_process()
+        self._ahead.forget()
         try:
             return self.base.poll_invalidations()
         except Exception as error:
@@ -204,12 +209,25 @@ class SealedStorage:
         except Exception as error:
             self._fail(error)
 
+    def rest(self) -> None:
+        """Read at no moment, until the next poll."""
+        if self._process != os.getpid():
+            return  # what is said on the connection would be said in the parent's name
+        base = self.base
+        self._ahead.forget()
+        base.afterCompletion()
+        try:
+            if (rest := getattr(base._load_connection.connection, "rest", None)) is not None:
+                rest()
+        except Exception:  # it is lost, and ended with that
+            base._load_connection.drop()
+
     # -- reading -----------------------------------------------------------------------------------
 
     def load(self, oid: bytes, version: str = "") -> tuple[bytes, bytes]:
         """The record of *oid* at this connection's moment, and the id of its transaction."""
         try:
-            data, tid = self.base.load(oid)
+            data, tid = self._ahead.take(oid) or self.base.load(oid)
         except Exception as error:
             self._fail(error)
         if type(data) is not bytes:
@@ -217,6 +235,14 @@ class SealedStorage:
         if crc32(data) != RESIDUE or data[-8:-4] != crc32(oid).to_bytes(4, "little"):
             self._check(data, oid, tid)
         return data, tid
+
+    def _read_several(self, oids: list[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Those of the records *oids* that are there at this connection's moment."""
+        base = self.base
+        cursor = base._load_connection.cursor
+        for number, record, tid in base._adapter.mover.load_currents(cursor, [u64(oid) for oid in oids]):
+            if record is not None:
+                yield p64(number), bytes(record), p64(tid)
 
     def loadBefore(self, oid: bytes, tid: bytes) -> tuple[bytes, bytes, bytes | None] | None:
         """The record of *oid* before *tid*, and the ids of its transaction and of the next."""
@@ -378,7 +404,7 @@ class _Past:
         try:
             found = self._instance.loadBefore(oid, self._before)
         finally:
-            self._instance.base.afterCompletion()
+            self._instance.rest()
         if found is None:
             raise POSKeyError(oid)
         return found[:2]

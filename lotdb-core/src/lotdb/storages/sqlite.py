@@ -25,14 +25,13 @@ from lotdb.errors import (
 from lotdb.extras import import_extra
 from lotdb.interfaces.storage import StorageContext
 from lotdb.storage.durable import disk_for
-from lotdb.storage.parts import check_file, check_folder, is_there, read_part
+from lotdb.storage.parts import check_file, check_folder, is_there
 from lotdb.storage.snapshots import FIRST, SnapshotLock, oldest_snapshot
 from lotdb.storage.turns import Turn
 from lotdb.storages.relational import HORIZON, RelationalStorage
 
 __all__ = ["SqliteStorage"]
 
-_MAGIC = b"SQLite format 3\0"
 _MAIN = "main.sqlite3"
 _FILES = (_MAIN, f"{_MAIN}-wal", f"{_MAIN}-shm", "numbers", "turn", "creation", "packing", "publishing")
 _TABLES = {"transaction", "object_state", "current_object", "object_ref", "pack_object", HORIZON}
@@ -168,12 +167,20 @@ class SqliteStorage(RelationalStorage):
                 f"{self._file} is missing, but of the same database there is {self.context.name}.lotdb;"
                 " nothing was changed: restore it from a backup"
             )
-        if read_part(self._file, len(_MAGIC)) != _MAGIC:
+        # SQLite alone may open it: where a process closes any descriptor of a file, all locks go that it has
+        # on that. Another process then takes SQLite's log for one that nobody uses, and deletes it.
+        is_database = os.stat(self._file).st_size > 0
+        try:
+            kinds = self._schema()
+        except sqlite3.DatabaseError as error:
+            if _code(error) != sqlite3.SQLITE_NOTADB:
+                raise
+            is_database = False
+        if not is_database:
             raise DamagedError(
                 f"{self._file} does not start as a database of SQLite does; nothing was changed: restore it"
                 " from a backup"
             )
-        kinds = self._schema()
         if not kinds["table"] >= _TABLES:
             raise DatabaseFormatError(f"{self._file} does not have the tables of a LOTDB database")
         if kinds["trigger"]:

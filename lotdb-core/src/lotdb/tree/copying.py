@@ -240,6 +240,9 @@ class DetachedCopy(Tree):
     def pin(self, copy: Pinned) -> None:
         self._origin.pin(copy)
 
+    def loader(self, record: Any) -> Callable[[], Any] | None:
+        return self._origin.loader(record)
+
 
 class _CopiedStage(Stage):
     def __init__(self, tree: Tree, origin: Tree) -> None:

@@ -140,6 +140,7 @@ class Place:
         ):
             chain.append(above)
             above = above._parent
+        epoch = tree.epoch
         for node in reversed(chain):
             parent = node._parent
             node._container = tree.roots if parent is None else parent._branch_to_write()
@@ -147,7 +148,8 @@ class Place:
         # Clones made on the way down have changed the epoch, but not for the nodes of this chain.
         for node in chain:
             node._epoch = tree.epoch
-            tree.note_writable(node._container)
+            if tree.epoch != epoch:
+                tree.note_writable(node._container)
         if (patchwork := tree.patched.get(id(self._container))) is not None:
             patchwork.own(self._key)
         tree.version += 1  # last, so that no handle takes what is there now for what will be

@@ -209,6 +209,13 @@ class Tree:
     def peek(self, record: Any) -> Any:
         """The stored state of *record*, if it is not in memory; else None. It is not put into memory."""
 
+    def loader(self, record: Any) -> Callable[[], Any] | None:
+        """What gives the stored state of *record* in any thread, as it is now; None if it is not committed.
+
+        As long as the tree is pinned, a pack leaves it.
+        """
+        return None
+
     def unchanged_until(self, later: Tree) -> Callable[[Entry, Entry], bool]:
         """What tells of an entry of this tree and one of *later*, another state of it, that nothing differs.
 

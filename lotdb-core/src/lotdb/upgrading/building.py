@@ -7,6 +7,7 @@ import tempfile
 
 from lotdb.backups.appearing import appearing, refuse_existing
 from lotdb.database import LOTDB
+from lotdb.database.choosing import refuse_url
 from lotdb.errors import system_errors
 from lotdb.upgrading.carrying import Progress, copy_all, survey
 from lotdb.upgrading.old import OldDatabase, data_file_of
@@ -23,6 +24,7 @@ def build(
     progress: Progress | None,
 ) -> UpgradeReport:
     """See ``lotdb.upgrade``."""
+    refuse_url(new, "an upgrade")
     data_file = data_file_of(old, name)
     if new is not None:
         refuse_existing(os.path.abspath(new))

@@ -53,6 +53,16 @@ class Locks:
         self._held: bytes | None = None
         self._is_creating = False
 
+    @property
+    def publishing_key(self) -> tuple[int, int]:
+        """The key of the lock that a sweep has alone."""
+        return self._key("publishing")
+
+    @property
+    def beginning_key(self) -> tuple[int, int]:
+        """The key of the lock that a connection shares while it begins to read, and to hold its moment."""
+        return self._key("beginning")
+
     def _key(self, of: str) -> tuple[int, int]:
         number = zlib.crc32(f"{of} {self._address.schema}".encode())
         return _OURS, number - (1 << 31)
@@ -107,7 +117,8 @@ class Locks:
         return self._session is not None and not self._session.closed
 
     def oldest(self) -> bytes | None:
-        """The oldest moment that any process holds."""
+        """The oldest moment that any process holds; who begins to read from now on sees the last commit."""
+        self._ask("SELECT pg_advisory_lock(%s, %s), pg_advisory_unlock(%s, %s)", self.beginning_key * 2)
         (oldest,) = self._ask(_OLDEST)
         return None if oldest is None else p64(oldest)
 
@@ -116,7 +127,7 @@ class Locks:
     @contextlib.contextmanager
     def publishing(self) -> Iterator[None]:
         """Share the lock that a sweep has alone."""
-        key = self._key("publishing")
+        key = self.publishing_key
         self._wait("SELECT pg_advisory_lock_shared(%s, %s)", key, "the sweep of another process")
         try:
             yield
@@ -141,7 +152,7 @@ class Locks:
         alone = Locks(self._address, self._connect)
         with contextlib.closing(alone):
             alone._wait(
-                "SELECT pg_advisory_lock(%s, %s)", self._key("publishing"), "the commits of other processes"
+                "SELECT pg_advisory_lock(%s, %s)", self.publishing_key, "the commits of other processes"
             )
             yield
 
@@ -156,6 +167,16 @@ class Locks:
             self._is_creating = False
             with contextlib.suppress(DisconnectedError):
                 self._ask("SELECT pg_advisory_unlock(%s, %s)", self._key("creating"))
+
+    def is_creating_elsewhere(self) -> bool:
+        """Whether another process creates the database."""
+        if self._is_creating:
+            return False
+        key = self._key("creating")
+        (is_free,) = self._ask("SELECT pg_try_advisory_lock(%s, %s)", key)
+        if is_free:
+            self._ask("SELECT pg_advisory_unlock(%s, %s)", key)
+        return not is_free
 
     def _wait(self, statement: str, key: tuple[int, int], what: str) -> None:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lotdb.errors import (
     DamagedError,
+    DatabaseBusyError,
     DatabaseExistsError,
     DatabaseFormatError,
     DatabaseNotFoundError,
@@ -24,8 +25,8 @@ from lotdb.storages.relational import HORIZON, RelationalStorage
 
 __all__ = ["PostgresqlStorage"]
 
-#: The format of the tables; a later one is refused by name.
-_FORMAT = 1
+#: The format of the tables; a later one is refused by name. The other one is of those that are being filled.
+_FORMAT, _UNFINISHED = 1, 0
 _MARK = "lotdb"
 _TABLES = {"transaction", "object_state", "current_object", "object_ref", "pack_object", HORIZON}
 _LOCK_S = 30
@@ -40,12 +41,22 @@ _SIZE = (
     " WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
 )
 
+# PostgreSQL's own compression takes most of the time in which it stores a record. A server may lack this one.
+_QUICK_COMPRESSION = """
+DO $$ BEGIN
+    EXECUTE 'ALTER TABLE object_state ALTER COLUMN state SET COMPRESSION lz4';
+EXCEPTION WHEN feature_not_supported OR invalid_parameter_value OR syntax_error THEN
+    NULL;
+END $$
+"""
+
 
 class PostgresqlStorage(RelationalStorage):
     """A database in a schema of a PostgreSQL database, written by RelStorage."""
 
     name = "postgresql"
     marks_folder = False
+    connections_hold = True
 
     def __init__(self, context: StorageContext) -> None:
         super().__init__(context)
@@ -57,7 +68,7 @@ class PostgresqlStorage(RelationalStorage):
         self._address = Address.of(context.url, context.name, context.where)
         self._locks = Locks(self._address, self.ask_connection)
         self._process = os.getpid()
-        self._was_complete = False
+        self._was_complete = self._is_unfinished = False
 
     # -- opening -----------------------------------------------------------------------------------
 
@@ -75,15 +86,21 @@ class PostgresqlStorage(RelationalStorage):
             self._locks.begin_creating()
             if not self._look():
                 self._create()
+                if self._is_unfinished:
+                    self._begin_anew()
         if self._was_complete and self.context.new:
             raise DatabaseExistsError(f"a new database was asked for, but {self.where} exists")
-        if not self._was_complete and self.read_only:
+        if not self._was_complete and self.read_only and not self._is_unfinished:
             raise DatabaseNotFoundError(
                 f"there is no database at {self.where}; leave out read_only=True to create it"
             )
+        from lotdb.storages.postgresql.sessions import CommitConnection
         from lotdb.storages.sealed import SealedStorage
 
-        return SealedStorage(self._relstorage(), self)
+        base = self._relstorage()
+        if not self.read_only:
+            base._store_connection_pool._factory = CommitConnection
+        return SealedStorage(base, self)
 
     def _relstorage(self) -> Any:
         from relstorage.options import Options
@@ -95,10 +112,11 @@ class PostgresqlStorage(RelationalStorage):
             name=f"{self.where} {self._address.schema}",
             keep_history=True,
             read_only=self.read_only,
-            create_schema=not self._was_complete,
+            create_schema=not self._was_complete and not self.read_only,
             commit_lock_timeout=_LOCK_S,
         )
-        return RelStorage(Adapter(self._address.dsn(), self.where, options), options=options)
+        adapter = Adapter(self._address.dsn(), self.where, self._locks.beginning_key, options)
+        return RelStorage(adapter, options=options)
 
     def _look(self) -> bool:
         """Whether the database is complete; raise if what is there is none."""
@@ -125,6 +143,10 @@ class PostgresqlStorage(RelationalStorage):
                 ) from error
         if found is None:
             return False
+        self._is_unfinished = found[0] == _UNFINISHED
+        if self._is_unfinished:
+            self._check_unfinished()
+            return False
         if found[0] != _FORMAT:
             raise DatabaseFormatError(
                 f"{self.where} cannot be opened: its format is {found[0]!r}; this version reads format"
@@ -138,6 +160,29 @@ class PostgresqlStorage(RelationalStorage):
             )
         return self._was_complete
 
+    def _check_unfinished(self) -> None:
+        """Raise unless what was not filled to its end is to be filled again, or compared."""
+        if self.context.building:
+            return
+        if self._locks.is_creating_elsewhere():
+            raise DatabaseBusyError(
+                f"{self.where} is being filled by another process, as by lotdb.convert; it can be opened when"
+                " that has ended"
+            )
+        raise DamagedError(
+            f"{self.where} is no database yet: a conversion to it was interrupted, and left a part; call"
+            " lotdb.convert(source, this URL) again, which begins anew, or remove it with: dropdb"
+        )
+
+    def _begin_anew(self) -> None:
+        """Remove what a conversion that was interrupted has left."""
+        base = self._relstorage()
+        try:
+            base.zap_all()
+        finally:
+            base.close()
+        self.change(f"DELETE FROM {HORIZON}")
+
     def _create(self) -> None:
         """Make the schema, and mark it as ours, before anything else is in it."""
         schema = self._address.schema
@@ -150,6 +195,8 @@ class PostgresqlStorage(RelationalStorage):
                 f"CREATE TABLE IF NOT EXISTS {_MARK} (format integer NOT NULL, complete boolean NOT NULL);"
                 f"INSERT INTO {_MARK} SELECT {_FORMAT}, FALSE WHERE NOT EXISTS (SELECT FROM {_MARK})"
             )
+            if self.context.building:
+                cursor.execute(f"UPDATE {_MARK} SET format = {_UNFINISHED}")
 
     def created(self) -> None:
         """Let others open what is complete now."""
@@ -161,7 +208,8 @@ class PostgresqlStorage(RelationalStorage):
                 contextlib.closing(self.ask_connection()) as session,
                 session.cursor() as cursor,
             ):
-                cursor.execute(f"UPDATE {_MARK} SET complete = TRUE")
+                cursor.execute(_QUICK_COMPRESSION)
+                cursor.execute(f"UPDATE {_MARK} SET format = {_FORMAT}, complete = TRUE")
             self._was_complete = True
         self._locks.end_creating()
 
@@ -222,6 +270,11 @@ class PostgresqlStorage(RelationalStorage):
     def publishing(self, *, exclusive: bool = False) -> AbstractContextManager[None]:
         """A lock on the server."""
         return self._locks.sweeping() if exclusive else self._locks.publishing()
+
+    def publish_at_vote(self, instance: Any) -> bool:
+        """The vote shares the lock, until the transaction ends."""
+        instance.base._adapter.publishes = self._locks.publishing_key
+        return True
 
     @contextlib.contextmanager
     def announcing_pack(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Doing several things in several threads, which end when all is done."""
+"""Doing several things at once, in threads that end with the call."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
-from typing import Any
+from typing import TypeVar
 
 __all__ = ["at_once", "processors"]
+
+T = TypeVar("T")
 
 
 def processors() -> int:
@@ -18,10 +20,11 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def at_once(job: Callable[[Any], None], several: Sequence[Any], threads: int) -> None:
+def at_once(job: Callable[[T], object], several: Sequence[T], threads: int) -> None:
     """Call *job* with each of *several*, in this thread and as many others as make up *threads*.
 
-    They end with the call: none is left that a fork would lose, or that reads from what is closed.
+    They end with the call: none is left that a fork would lose, or that reads from what is closed. What a
+    job raises is passed on, and no other one begins then.
     """
     waiting: Iterator[int] = iter(range(len(several)))
     # A queue in C: Ctrl-C inside of a semaphore, or of a thread's start, would leave them waiting for ever.
@@ -34,10 +37,12 @@ def at_once(job: Callable[[Any], None], several: Sequence[Any], threads: int) ->
             job(several[number])
 
     def work_beside() -> None:
+        nonlocal waiting
         try:
             work()
         except BaseException as error:
             failures.append(error)
+            waiting = iter(())
         finally:
             done.put(True)
 

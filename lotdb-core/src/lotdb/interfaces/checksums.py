@@ -25,7 +25,7 @@ import numpy as np
 
 from lotdb.errors import LotdbError
 from lotdb.extras import import_extra
-from lotdb.segments.at_once import at_once, processors
+from lotdb.interfaces.at_once import at_once, processors
 
 __all__ = ["THREADED_BYTES", "as_bytes", "checksum", "combined", "read_summed", "read_summed_at_once"]
 

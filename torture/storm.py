@@ -1,4 +1,4 @@
-"""Works with a database while it is interrupted at random: python storm_worker.py FOLDER INTERRUPTS SEED."""
+"""Works with a database while it is interrupted at random: python -m torture.storm FOLDER INTERRUPTS SEED."""
 
 import random
 import signal
@@ -16,7 +16,7 @@ class Storm:
     def __init__(self, folder, total, seed):
         self.folder, self.total = folder, total
         self.random = random.Random(seed)
-        self.hits = self.done = 0
+        self.hits = self.done = self.commits = 0
         self.armed = False
         self.db = LOTDB(folder, durability="process")
         root = self.db.open_connection()
@@ -40,7 +40,7 @@ class Storm:
             try:
                 try:
                     self.armed = True
-                    signal.setitimer(signal.ITIMER_REAL, 10 ** self.random.uniform(-5, -2.5))
+                    signal.setitimer(signal.ITIMER_REAL, 10 ** self.random.uniform(-5, -2))
                     self.random.choice(actions)(number, new)
                     self.armed = False
                 finally:
@@ -62,6 +62,7 @@ class Storm:
         root = self.db.open_connection()
         found = self.value(root, number)
         assert found in (self.values[number], new), (number, found, self.values[number], new)
+        self.commits += found != self.values[number]
         self.values[number] = found
         if self.done % 50 == 0:
             assert {each: self.value(root, each) for each in self.values} == self.values
@@ -141,4 +142,5 @@ if __name__ == "__main__":
     began = time.monotonic()
     storm = Storm(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
     storm.run()
-    print(f"{storm.hits} interrupts in {storm.done} actions, {time.monotonic() - began:.1f} s")
+    took = f"{time.monotonic() - began:.1f} s"
+    print(f"{storm.hits} interrupts in {storm.done} actions, {storm.commits} commits, {took}")

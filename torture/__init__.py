@@ -1,0 +1,1 @@
+"""What LOTDB survives: ``make torture`` tries it, and ``docs/reliability.md`` has a table that it wrote."""
