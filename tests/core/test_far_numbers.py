@@ -115,3 +115,19 @@ def test_settings_that_no_backend_has(tmp_path, backends):
     with pytest.raises(LotdbError):
         lotdb.salvage(tmp_path / "db", tmp_path / "new", backends=backends)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("keep", [30, 1.5, HUGE, True, np.timedelta64(1, "D"), ["first"]])
+def test_what_a_pack_keeps_is_no_number(tmp_path, keep):
+    with LOTDB(tmp_path / "db") as db:
+        for call in (db.pack, db.stats):
+            with pytest.raises(InvalidOptionError, match=r"keep is .*timedelta"):
+                call(keep=keep)
+
+
+def test_a_folder_to_salvage_that_is_not_there(tmp_path):
+    import lotdb
+
+    with pytest.raises(lotdb.DatabaseNotFoundError, match=r"there is no folder .*nothing"):
+        lotdb.salvage(tmp_path / "nothing", tmp_path / "new")
+    assert not (tmp_path / "new").exists()

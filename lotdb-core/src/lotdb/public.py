@@ -1,6 +1,6 @@
 """The public names, from the rooms that define them. ``lotdb`` hands them on; take them from there."""
 
-from lotdb.backups.restored import restore
+from lotdb.backups.restore import restore
 from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.content.usage import Usage
 from lotdb.converting.convert import convert

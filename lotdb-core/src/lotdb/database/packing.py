@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lotdb.database import sweeping, upkeep
-from lotdb.database.commits import find_commit, tags_in, tid_of
+from lotdb.database.commits import Commit, find_commit, tags_in, tid_of
 from lotdb.database.moments import MomentSession, open_moment
 from lotdb.database.opened import Opened
 from lotdb.database.session import Session
@@ -29,6 +29,11 @@ def wanted_since(database: Opened, keep: Any) -> bytes | None:
     """
     if keep is None:
         return None
+    if not isinstance(keep, timedelta | datetime | Commit | str):
+        raise InvalidOptionError(
+            f"keep is {shown(keep)}; use a time span, such as timedelta(days=30), or a Commit, its id, a tag,"
+            " or an aware datetime"
+        )
     if not isinstance(keep, timedelta):
         return bytes.fromhex(find_commit(database, keep).id)
     if keep < timedelta(0):

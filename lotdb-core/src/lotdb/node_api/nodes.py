@@ -25,8 +25,8 @@ from lotdb.errors import (
 )
 from lotdb.files.attach import attach_file
 from lotdb.files.folders import IngestReport, ingest_tree
-from lotdb.files.restore import ingest
 from lotdb.files.tree_folder import is_folder, write_folder
+from lotdb.files.tree_in import ingest
 from lotdb.interfaces.options import check_known
 from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods

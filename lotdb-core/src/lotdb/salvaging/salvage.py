@@ -76,6 +76,8 @@ def salvage_to(
     with ExitStack() as stack, system_errors("the salvage was not finished", place):
         found = _records(source, stack)
         if not found.newest:
+            if not os.path.isdir(source.path):  # mistyped: nothing is said of damage
+                raise DatabaseNotFoundError(f"there is no folder {source.path}")
             raise DatabaseNotFoundError(f"there is no record to be read in {source.data_file}")
         report.unreadable = found.unreadable
         _note_lost_tail(source, found, report)
