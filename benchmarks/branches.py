@@ -194,7 +194,11 @@ def wide_cases(sizes: Sizes) -> list[Case]:
             side.but(figure="after"),
             (Against(side.but(figure="plain", label="the same before it was branched"), at_most(3)),),
         ),
-        Case(f"pack of {sizes.walked_leaves} leaves after a few changes", packed),
+        Case(
+            f"pack of {sizes.walked_leaves} leaves after a few changes",
+            packed,
+            alone=below(20e-6 * sizes.walked_leaves + 1, f"{0.02 * sizes.walked_leaves + 1000:g} ms"),
+        ),
         Case(
             f"memory: pack of {sizes.walked_leaves} leaves",
             packed.but(figure="bytes"),

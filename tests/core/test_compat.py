@@ -46,7 +46,9 @@ def names_used():
 def test_all_that_is_used_of_a_storage_is_listed():
     listed = {*compat.NEEDED[FileStorage], *compat.ATTRIBUTES}
     used = names_used() & private_names(FileStorage)
-    others = {"_add", "_cache", "_data", "_db", "_reader", "_register", "_storage", "_store_objects"}
+    others = {
+        "_add", "_cache", "_data", "_db", "_name", "_reader", "_register", "_storage", "_store_objects"
+    }  # fmt: skip
     assert used - listed - others == set()
     assert listed - used == set(), "listed, and not used"
 

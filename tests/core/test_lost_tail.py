@@ -59,6 +59,8 @@ def test_a_cut_at_each_transactions_end_is_damage_as_long_as_anything_knows_of_t
 
 
 def test_no_empty_database_takes_the_place_of_one_that_was_cut_after_its_first_transaction(folder):
+    with LOTDB(folder) as db, db.connection() as root:
+        root.get_data_node("large").write_data(np.arange(50_000.0))  # of which the file stays
     os.truncate(folder / NAME, ends_of(folder)[0])
     (folder / f"{NAME}.end").unlink()
     for read_only in (True, False):

@@ -349,7 +349,8 @@ RECORDING = """
 @pytest.fixture
 def without_blob(tmp_path):
     """A database with payloads in blobs, and the plugins of somebody who has no blob backend."""
-    with LOTDB(tmp_path / "db", durability="process") as db, db.connection() as root:
+    files = {"blob": {"record_bytes": 0}}
+    with LOTDB(tmp_path / "db", durability="process", backends=files) as db, db.connection() as root:
         node = root.get_data_node("a/x", samplerate_hz=100)
         node.write_data(np.arange(1000.0), metadata={"unit": "g"})
         root["a"].set_attribute("label", "hello")

@@ -127,7 +127,7 @@ class BlobBackend(Backend):
         # Other threads may read meanwhile, and forget the file: it is open as long as somebody has it.
         opened = self._opened(path)
         if not (opened.is_checked or self.context.salvaging):
-            opened.check_header(out.dtype, out.shape[1:])
+            opened.check_header(out.dtype, out.shape[1:], first_row + len(out))
         offset += opened.offset
         # Nearly all windows are read at once.
         is_there = size <= READ_BYTES and offset + size <= opened.size

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["header", "is_header", "write_npy"]
+__all__ = ["header", "is_header", "rows_claimed", "write_npy"]
 
 
 def write_npy(
@@ -53,14 +53,25 @@ def is_header(stored: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bo
     """Whether *stored* is the header of such an array, as it is written here or by NumPy."""
     if stored == header(dtype, shape):
         return True
+    return bool(_described(stored) == {"descr": _descr(dtype), "fortran_order": False, "shape": shape})
+
+
+def rows_claimed(stored: bytes) -> int:
+    """How many rows the header *stored* speaks of; 0 if it is none."""
+    described = _described(stored)
+    shape = described.get("shape") if isinstance(described, dict) else None
+    return shape[0] if isinstance(shape, tuple) and shape and isinstance(shape[0], int) else 0
+
+
+def _described(stored: bytes) -> Any:
+    """What a header says; None if it is none."""
     width = 2 if stored[6:8] == b"\x01\x00" else 4 if stored[6:8] in (b"\x02\x00", b"\x03\x00") else 0
     if not width or stored[:6] != b"\x93NUMPY" or stored[-1:] != b"\n":
-        return False
+        return None
     try:
-        described = ast.literal_eval(stored[8 + width : -1].decode("utf-8" if stored[6] == 3 else "latin1"))
+        return ast.literal_eval(stored[8 + width : -1].decode("utf-8" if stored[6] == 3 else "latin1"))
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return False
-    return bool(described == {"descr": _descr(dtype), "fortran_order": False, "shape": shape})
+        return None
 
 
 def _write_all(descriptor: int, data: memoryview) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lotdb import DamagedError, open_part
-from lotdb_backend_blob.npy import is_header
+from lotdb_backend_blob.npy import is_header, rows_claimed
 
 __all__ = ["OPEN", "READ_BYTES", "OpenFile", "most_open", "read_at", "rows_in", "rows_of"]
 
@@ -77,10 +77,11 @@ class OpenFile:
         #: Where the rows begin, and the size of the file.
         self.offset, self.size = rows_of(self.descriptor)
 
-    def check_header(self, dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> None:
+    def check_header(self, dtype: np.dtype[Any], row_shape: tuple[int, ...], stop: int) -> None:
         """Raise ``DamagedError`` unless the header says that rows of this kind fill the file.
 
-        Nobody reads rows by it, so an altered byte in it would stay unseen.
+        Nobody reads rows by it, so an altered byte in it would stay unseen. If the file was cut, the rows
+        that are left are still what they were: those before *stop* are read if there are more of them.
         """
         row_bytes = dtype.itemsize * math.prod(row_shape)
         if row_bytes and self.offset <= self.size:
@@ -88,7 +89,10 @@ class OpenFile:
             read_at(self.descriptor, stored, 0)
             rows, rest = divmod(self.size - self.offset, row_bytes)
             if rest or not is_header(bytes(stored), dtype, (rows, *row_shape)):
-                raise DamagedError(f"the header of {self.path} does not describe what is in it")
+                claimed = rows_claimed(bytes(stored))
+                if not (stop < rows < claimed and is_header(bytes(stored), dtype, (claimed, *row_shape))):
+                    raise DamagedError(f"the header of {self.path} does not describe what is in it")
+                return
         self.is_checked = True
 
     def __del__(self) -> None:

@@ -46,7 +46,7 @@ def test_progress_is_told_after_each_file(folder):
 
 
 def test_small_files_of_a_batch_share_a_pack(folder, tmp_path):
-    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+    with LOTDB(tmp_path / "db", backends={"blob": {"record_bytes": 0}}) as db, db.connection() as root:
         root.ingest_tree(folder, PATTERN)
         files = {
             file

@@ -31,7 +31,8 @@ def backend(request):
 @pytest.fixture
 def folder(tmp_path, backend):
     """Five commits with a payload of one row more each; in the one before and the one after there is none."""
-    with LOTDB(tmp_path / "db", default_backend=backend, durability="process") as db:
+    files = {"blob": {"record_bytes": 0}}
+    with LOTDB(tmp_path / "db", default_backend=backend, durability="process", backends=files) as db:
         with db.connection() as root:
             for number in range(200):  # so that its record is one of several
                 root.get_node(f"n{number}")

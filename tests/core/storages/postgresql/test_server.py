@@ -303,7 +303,7 @@ def test_a_commit_whose_reply_is_lost_is_in_doubt(postgresql, postgresql_url, pa
     proxy.drop_reply_to = b"; COMMIT;"
     with pytest.raises(CommitInDoubtError, match=r"127.0.0.1:\d+/test_"):
         db.commit()
-    assert proxy.dropped.is_set()
+    assert proxy.dropped.wait(30)
     assert db.closed
     with pytest.raises(LotdbError):
         root.attrs["value"] = 3
