@@ -7,8 +7,8 @@ PYTHON ?= python3
 # newest, and our own packages as wheels in place of links to their sources)
 RELEASES ?= newest
 ARGS ?=
-# Processes that share the tests.
-JOBS ?= 2
+# Processes that share the tests: more than two cores have, because much of the time is waiting for the disk.
+JOBS ?= 4
 
 VENV := .venv$(patsubst %,-%,$(filter-out python3,$(notdir $(PYTHON))))$(patsubst %,-%,$(filter-out newest,$(RELEASES)))
 
