@@ -18,7 +18,7 @@ from lotdb import (
 from lotdb.interop.time_axis import as_start
 
 HUGE = 10**400
-SPANS = [np.timedelta64(1, "D"), np.timedelta64(5, "ns"), np.timedelta64("NaT")]
+SPANS = [np.timedelta64(1, "D"), np.timedelta64(5, "ns"), np.timedelta64("NaT", "s")]
 
 
 @pytest.fixture
