@@ -168,10 +168,10 @@ class LOTDB(Opened):
         try:
             # Ctrl-C can end the waiting, but not the opening.
             patiently(partial(self._unless_dropped, partial(self._open, new=new)), timeout)
+            _open_databases[id(self)] = self
         except BaseException:  # also Ctrl-C, which comes when all is open
             self._let_go()
             raise
-        _open_databases[id(self)] = self
 
     def _unless_dropped(self, attempt: Callable[[], None]) -> None:
         """Call *attempt*; if a dropped object of this process kept the database open, call it again."""
