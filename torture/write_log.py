@@ -28,6 +28,7 @@ CALLS = (
 )
 _LINE = re.compile(r"^(\d+) +(\w+)\((.*)$")
 _RESUMED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>(.*)$")
+_ENDED = re.compile(r"^(.*)\) += (.*)$")
 _FILE = re.compile(r"^(-?\d+|AT_FDCWD)(?:<([^>]*)>)?")
 _STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
 
@@ -77,7 +78,8 @@ def events_in(log: Path) -> Iterator[Event]:
                 continue
         else:
             continue
-        arguments, _, result = text.rpartition(") = ")
+        ended = _ENDED.match(text)  # a call that was resumed is filled up with blanks
+        arguments, result = ended.groups() if ended else ("", "")
         match = _FILE.match(result.strip())
         if match is None or match[1].startswith("-") or match[1] == "AT_FDCWD":
             continue
