@@ -1,7 +1,8 @@
 """A database in use by another process: what the command says names the command's own option."""
 
 import subprocess
-import sys
+
+from tests.services import forked
 
 WRITER = """
 import sys
@@ -14,8 +15,8 @@ with LOTDB(sys.argv[1]):
 
 
 def test_a_database_in_use_says_which_option_waits(database, lotdb):
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    with forked.Popen(
+        ["-c", WRITER, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as writer:
         assert writer.stdout.readline() == "open\n"
         for arguments in (["set", database, ".", "a=1"], ["pack", database], ["rm", database, "kinds"]):

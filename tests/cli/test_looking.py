@@ -2,8 +2,8 @@
 
 import json
 import os
-import subprocess
-import sys
+
+from tests.services import forked
 
 from lotdb import LOTDB
 
@@ -110,9 +110,9 @@ def test_what_commands_a_terminal_is_shown_as_what_it_is(tmp_path, printed):
 
 def test_show_tells_what_a_payload_is_when_its_backend_is_not_there(database):
     def show(*how):
-        command = [sys.executable, "-m", "lotdb.cli", "show", database, "sensor/capture_0", *how]
+        command = ["-m", "lotdb.cli", "show", database, "sensor/capture_0", *how]
         switched_off = {**os.environ, "LOTDB_PLUGINS_OFF": "blob"}
-        return subprocess.run(command, capture_output=True, text=True, check=True, env=switched_off).stdout
+        return forked.run(command, capture_output=True, text=True, check=True, env=switched_off).stdout
 
     assert "float32  1000 Hz" in show()
     about = json.loads(show("--json"))["payloads"]["imu"]

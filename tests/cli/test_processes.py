@@ -12,6 +12,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from tests.services import forked
 
 from lotdb import LOTDB
 
@@ -45,9 +46,7 @@ for arguments in ARGUMENTS:
 def run_each(environment, *commands):
     """Of each command the exit code, what it printed and its complaints; one process runs them all."""
     code = EACH.replace("ARGUMENTS", repr([[str(each) for each in arguments] for arguments in commands]))
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120
-    )
+    done = forked.run(["-c", code], capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 
@@ -57,8 +56,7 @@ def in_terminal(*commands, **environment):
     code = MANY.replace("ARGUMENTS", repr([[str(each) for each in arguments] for arguments in commands]))
     master, slave = pty.openpty()
     environment = {**os.environ, "COLUMNS": "60", "TERM": "xterm-256color", **environment}
-    command = [sys.executable, "-c", code]
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
+    process = forked.Popen(["-c", code], stdin=slave, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
     shown = b""
     while True:
@@ -120,8 +118,8 @@ def test_a_reader_that_goes_away_is_no_error(database):
 def test_ctrl_c_ends_with_130_and_a_sentence(tmp_path):
     with LOTDB(tmp_path / "db") as db, db.connection() as root:
         root.get_data_node("n").write_data(np.zeros(3_000_000, "u1"))
-    process = subprocess.Popen(
-        [*COMMAND, "cat", str(tmp_path / "db"), "n"],
+    process = forked.Popen(
+        ["-m", "lotdb.cli", "cat", tmp_path / "db", "n"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -150,9 +148,7 @@ WRITER = """
 
 
 def test_commands_that_read_work_beside_a_writer(database, printed, lotdb):
-    writer = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(WRITER), database], stdout=subprocess.PIPE, text=True
-    )
+    writer = forked.Popen(["-c", textwrap.dedent(WRITER), database], stdout=subprocess.PIPE, text=True)
     try:
         while int(writer.stdout.readline()) < 5:
             pass
@@ -286,9 +282,7 @@ for words in LINES:
 def test_a_shell_completes_commands_options_and_paths(database):
     words = ["lotdb sh", f"lotdb tree {database} --max", f"lotdb show {database} sensor/capture_",
              f"lotdb rm {database} s", "lotdb show /nothing s"]  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-c", COMPLETE.replace("LINES", repr(words))], capture_output=True, text=True
-    )
+    done = forked.run(["-c", COMPLETE.replace("LINES", repr(words))], capture_output=True, text=True)
     offered = [re.findall(r"plain,(.*)", part) for part in done.stdout.split("#")]
     assert offered[:3] == [["show"], ["--max-children"], [f"sensor/capture_{n}" for n in range(3)]]
     assert offered[3:] == [["sensor"], [], []]

@@ -1,11 +1,10 @@
 """A database that is copied to a server and back is the same."""
 
 import signal
-import subprocess
-import sys
 
 import pytest
 from tests.converting.test_convert import commits_of, differences, fill
+from tests.services import forked
 
 from lotdb import LOTDB, DamagedError, DatabaseBusyError, DatabaseExistsError, convert
 
@@ -80,8 +79,8 @@ def test_a_conversion_that_is_killed_leaves_no_half(tmp_path, postgresql, where)
     url, payloads = postgresql.new_database(), tmp_path / "payloads"
     with LOTDB(tmp_path / "source", durability="process") as db:
         fill(db)
-    command = [sys.executable, "-c", CONVERTED, tmp_path / "source", url, payloads, where]
-    assert subprocess.run(command, timeout=120, check=False).returncode == -signal.SIGKILL
+    command = ["-c", CONVERTED, tmp_path / "source", url, payloads, where]
+    assert forked.run(command, timeout=120).returncode == -signal.SIGKILL
     with pytest.raises(DamagedError, match="no database yet"):
         LOTDB(url)
     convert(tmp_path / "source", url, payloads=payloads)

@@ -9,8 +9,6 @@ the tree, the payloads and the transaction as they were.
 import math
 import os
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.services import forked
 
 from lotdb import (
     LOTDB,
@@ -669,8 +668,8 @@ thread.join()
 db.close()
 lotdb.LOTDB("db").close()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    done = forked.run(
+        ["-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
 

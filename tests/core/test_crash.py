@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.services import forked
 
 from lotdb import LOTDB
 from lotdb.segments.stage import Stage
@@ -182,8 +183,8 @@ def serve():
 
 class OtherProcess:
     def __init__(self):
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", __file__],
+        self.process = forked.Popen(
+            ["-W", "ignore", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -16,6 +16,7 @@ from itertools import count
 
 import numpy as np
 import pytest
+from tests.services import forked
 from torture import storm
 
 from lotdb import LOTDB, BaseNode, ClosedError, FileSystemError, Plugins, WaitTimeoutError
@@ -526,8 +527,8 @@ def test_a_wait_for_another_process_can_be_ended(tmp_path):
     with LOTDB(tmp_path / "db"):
         script = "import sys; from lotdb import LOTDB; print('waits', flush=True); "
         script += "LOTDB(sys.argv[1], timeout=600)"
-        waiting = subprocess.Popen(
-            [sys.executable, "-c", script, tmp_path / "db"],
+        waiting = forked.Popen(
+            ["-c", script, tmp_path / "db"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -591,8 +592,8 @@ def test_who_reads_while_another_thread_packs_and_commits_reads_right(tmp_path):
 
 
 def test_a_storm_of_interrupts_leaves_the_old_or_the_new(tmp_path):
-    done = subprocess.run(
-        [sys.executable, storm.__file__, tmp_path / "db", str(STORM), str(SEED)],
+    done = forked.run(
+        [storm.__file__, tmp_path / "db", STORM, SEED],
         capture_output=True,
         text=True,
         timeout=60 + STORM / 10,  # a hang is a failure

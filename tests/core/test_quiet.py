@@ -2,12 +2,11 @@
 
 import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.services import forked
 
 from lotdb import LOTDB
 
@@ -15,7 +14,7 @@ npy_backend = runpy.run_path(str(Path(__file__).with_name("npy_backend.py")))
 
 
 def run(script):
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = forked.run(["-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done
 

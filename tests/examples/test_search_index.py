@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.services import forked
 
 from lotdb import LOTDB, Payload
 
@@ -39,8 +40,8 @@ def expected(database):
 
 def work(folder, seed, kill, *, kill_after=None):
     """Let the worker change the database; how it ended."""
-    command = [sys.executable, "-W", "error", WORKER, folder, str(seed), str(PAIRS), kill]
-    worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = ["-W", "error", WORKER, folder, str(seed), str(PAIRS), kill]
+    worker = forked.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         if kill_after is not None:
             for line in worker.stdout:

@@ -5,15 +5,28 @@
 """
 
 import os
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from tests.services import forked
 
+from lotdb.testing import another_process
 from lotdb.testing.promises import Kit
 
 # The plugins that are broken on purpose, for the tests and for the processes that they start.
 sys.path.insert(0, os.fspath(Path(__file__).parent))
+
+
+
+def _forked(command, **how):
+    """Start the other process of a kit, without importing all anew."""
+    return forked.Popen(command[1:], needs=["lotdb_backend_zarr.backend"], **how)
+
+
+another_process.subprocess = SimpleNamespace(PIPE=subprocess.PIPE, Popen=_forked)
 
 
 def pytest_configure(config):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.services import forked
 
 import lotdb
 from lotdb import LOTDB, DatabaseBusyError, DatabaseExistsError, DatabaseFormatError, DatabaseNotFoundError
@@ -201,7 +202,7 @@ def test_a_database_that_a_program_writes_to_is_refused(written, tmp_path):
         "print(); sys.stdin.read()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code], **pipes) as writer:
+    with forked.Popen(["-c", code], **pipes) as writer:
         writer.stdout.readline()
         with pytest.raises(DatabaseBusyError, match="open for writing"):
             lotdb.upgrade(old, tmp_path / "new")
@@ -229,7 +230,7 @@ def test_a_killed_upgrade_leaves_nothing_that_looks_whole_and_is_run_again(writt
         "    if done == 10: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"lotdb.upgrade({str(written / 'blobs')!r}, {str(tmp_path / 'new')!r}, progress=kill)\n"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert forked.run(["-c", code]).returncode == -9
     assert os.listdir(tmp_path) == [".new.upgrading"]
 
     report = lotdb.upgrade(written / "blobs", tmp_path / "new")

@@ -13,6 +13,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
+from tests.services import forked
 
 from lotdb import LOTDB, BaseNode, ExportError, FileSystemError, IngestError
 from lotdb_backend_zarr import NodeStore
@@ -256,6 +257,7 @@ def test_a_damaged_store_of_others_changes_nothing(tmp_path):
 # -- no space, and kills ---------------------------------------------------------------------------
 
 
+ZARR = ["lotdb_backend_zarr.backend"]
 FULL = """
 import resource, signal, sys
 import numpy as np
@@ -276,7 +278,7 @@ def test_what_cannot_be_written_leaves_the_old_one(root):
     targets = ["x", "x.h5", "x.zarr"]
     for target in targets:
         root["S01"].export(target)
-    done = subprocess.run([sys.executable, "-c", FULL, *targets], capture_output=True, text=True, timeout=60)
+    done = forked.run(["-c", FULL, *targets], capture_output=True, text=True, timeout=60, needs=ZARR)
     assert len(done.stdout.split()) == 3, done.stderr
     assert set(done.stdout.split()) <= {"ExportError", "FileSystemError"}
     for number, target in enumerate(targets):
@@ -326,7 +328,7 @@ root.export(sys.argv[1], if_exists="replace")
 )
 def test_a_kill_between_the_two_renames_loses_nothing(root, target, next_call):
     root["S01"].export(target)
-    done = subprocess.run([sys.executable, "-c", KILLED, target, "2"], timeout=60)
+    done = forked.run(["-c", KILLED, target, "2"], timeout=60, needs=ZARR)
     assert done.returncode == -signal.SIGKILL
     assert not os.path.exists(target)
     if next_call == "export":

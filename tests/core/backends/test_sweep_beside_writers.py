@@ -1,7 +1,6 @@
 """What one process is about to commit is not swept by another one: no record names what is gone."""
 
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.core.backends.sweeping_writer import rows_of
+from tests.services import forked
 
 from lotdb import LOTDB, ConflictError, InvalidOptionError
 
@@ -127,8 +127,11 @@ def run_writers(folder, backend, packs, kills, count):
     writers = {}
 
     def start(name):
-        writers[name] = subprocess.Popen(
-            [sys.executable, str(script), str(folder), name, backend], stdout=subprocess.PIPE, text=True
+        writers[name] = forked.Popen(
+            [script, folder, name, backend],
+            needs=["relstorage.storage", f"lotdb_backend_{backend}.backend"],
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def kill(name):

@@ -1,13 +1,12 @@
 """The rate that each payload gets, for files of all kinds, whatever the node and the user say."""
 
 import struct
-import subprocess
-import sys
 import wave
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.services import forked
 
 from lotdb import LOTDB, BaseNode, DataMismatchError, DataNode, InvalidOptionError
 
@@ -146,8 +145,8 @@ def test_a_folder_and_the_command_do_the_same(folder, tmp_path, asked):
         for name in NAMES:
             root.get_data_node(name, samplerate_hz=30)
     more = [] if asked is None else ["--samplerate-hz", str(asked)]
-    command = [sys.executable, "-m", "lotdb_ingest", str(database), str(folder), *more]
-    assert subprocess.run(command, capture_output=True, timeout=120).returncode == 1  # some were refused
+    command = ["-m", "lotdb_ingest", database, folder, *more]
+    assert forked.run(command, capture_output=True, timeout=120).returncode == 1  # some were refused
     with LOTDB(database) as db, db.connection() as root:
         assert {name: rates(root[name]) for name in NAMES} == {name: rates(nodes[name]) for name in NAMES}
 

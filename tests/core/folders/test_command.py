@@ -1,12 +1,11 @@
 """The command line of lotdb_ingest."""
 
 import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from tests.core.folders.recordings import PATTERN, settled
+from tests.services import forked
 
 from lotdb import LOTDB
 from lotdb_ingest.__main__ import _Bar, main
@@ -95,7 +94,7 @@ def test_a_killed_run_goes_on_after_its_last_batch(tmp_path, backend):
         "command.main()"
     )
     arguments = ["db", "in", "{n}.npy", "--batch-size", "10", "--backend", backend]
-    killed = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path)
+    killed = forked.run(["-c", code, *arguments], cwd=tmp_path, needs=[f"lotdb_backend_{backend}.backend"])
     assert killed.returncode == -9
     with LOTDB(tmp_path / "db") as db:
         with db.connection() as root:

@@ -1,14 +1,13 @@
 """Listeners: when they are called, what they may refuse, and what their failures do."""
 
 import re
-import subprocess
-import sys
 import textwrap
 import threading
 import warnings
 
 import numpy as np
 import pytest
+from tests.services import forked
 
 from lotdb import (
     LOTDB,
@@ -110,8 +109,8 @@ def test_what_it_tells_is_on_the_disk(folder, tmp_path):
         with LOTDB(sys.argv[1], plugins=plugins) as db:
             db.run(lambda root: root.get_node("a"))
     """
-    command = [sys.executable, "-c", textwrap.dedent(script), folder]
-    killed = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    command = ["-c", textwrap.dedent(script), folder]
+    killed = forked.run(command, capture_output=True, text=True, timeout=60)
     with LOTDB(folder) as db, db.connection() as root:
         assert list(root) == ["a"]
         assert killed.stdout.strip() == db.last_commit

@@ -1,14 +1,13 @@
 """Looking at the tree as it was, beside writers, packs and other processes."""
 
 import os
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
 from tests.core.moments.pictures import picture
+from tests.services import forked
 
 from lotdb import (
     LOTDB,
@@ -176,7 +175,7 @@ with LOTDB({str(folder)!r}, read_only=True) as db:
     with db.at("one") as root:
         print(root["a/b"].attrs["number"], root["payload"].read_data().tolist())
 """
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    printed = forked.run(["-c", code], capture_output=True, text=True, check=True).stdout
     assert printed == f"['one'] 3\n1 {[1] * 11}\n"
 
 

@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.services import forked
 
 from lotdb import LOTDB, MomentGoneError
 
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can
 
 class Worker:
     def __init__(self, folder):
-        self.process = subprocess.Popen(
-            [sys.executable, str(WORKER), str(folder)],
+        self.process = forked.Popen(
+            [WORKER, folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

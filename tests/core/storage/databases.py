@@ -3,10 +3,10 @@
 import contextlib
 import errno
 import subprocess
-import sys
 from pathlib import Path
 
 import zodbpickle.pickle
+from tests.services import forked
 
 from lotdb.storage import open_database, open_storage
 
@@ -45,8 +45,8 @@ def blob_files(path):
 
 @contextlib.contextmanager
 def worker(*arguments):
-    process = subprocess.Popen(
-        [sys.executable, WORKER, *map(str, arguments)],
+    process = forked.Popen(
+        [WORKER, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,9 +1,9 @@
 """A process that opens a database in SQLite twice keeps its locks, so that no other one deletes its log."""
 
 import subprocess
-import sys
 
 import pytest
+from tests.services import forked
 
 from lotdb import LOTDB, DatabaseExistsError, convert
 
@@ -22,7 +22,7 @@ for line in sys.stdin:
 def seen_elsewhere():
     """What another process sees, which opens the database and closes it."""
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", LOOK], stdin=pipe, stdout=pipe, text=True) as process:
+    with forked.Popen(["-c", LOOK], stdin=pipe, stdout=pipe, text=True) as process:
 
         def look(folder):
             process.stdin.write(f"{folder}\n")

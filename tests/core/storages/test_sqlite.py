@@ -13,6 +13,7 @@ import warnings
 
 import numpy as np
 import pytest
+from tests.services import forked
 
 from lotdb import (
     LOTDB,
@@ -374,8 +375,8 @@ def test_processes_that_create_it_at_once_find_one_database(folder):
             db.run(lambda root: root.attrs.update(count=root.attrs.get("count", 0) + 1), attempts=100)
             print(db.id)
     """
-    run = [sys.executable, "-c", textwrap.dedent(code)]
-    processes = [subprocess.Popen(run, stdout=subprocess.PIPE) for _ in range(2)]
+    run = ["-c", textwrap.dedent(code)]
+    processes = [forked.Popen(run, stdout=subprocess.PIPE, needs=["relstorage.storage"]) for _ in range(2)]
     ids = {process.communicate(timeout=120)[0] for process in processes}
     assert len(ids) == 1
     assert [process.returncode for process in processes] == [0, 0]

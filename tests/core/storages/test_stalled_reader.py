@@ -3,11 +3,11 @@
 import itertools
 import os
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+from tests.services import forked
 
 from lotdb import LOTDB, Backend, ObjectStore
 
@@ -85,9 +85,8 @@ def test_a_reader_that_stands_still_sees_what_it_saw(place, clock, tmp_path):
     with LOTDB(path, new=True, **options) as db, LOTDB(path, read_only=True) as beside:
         change(db, 0)
         held = beside.open_connection()
-        command = [sys.executable, "-c", READER, os.fspath(path)]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as reader:
+        how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "needs": ["lotdb_backend_zarr.backend"]}
+        with forked.Popen(["-c", READER, path], text=True, **how) as reader:
 
             def ask(what):
                 reader.stdin.write(f"{what}\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.services import forked
 
 from lotdb import LOTDB, DamagedError, InvalidOptionError
 
@@ -205,8 +206,8 @@ def test_the_furthest_reader_counts_and_a_killed_one_does_not(tmp_path):
         node.write_data(np.arange(100_000))
         node.attrs["number"] = 1
         writer.commit()
-        command = [sys.executable, "-c", code, str(tmp_path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        command = ["-c", code, str(tmp_path)]
+        with forked.Popen(command, stdout=subprocess.PIPE, text=True) as other:
             try:
                 assert other.stdout.readline() == "1\n"
                 node.write_data(np.arange(2))
@@ -279,8 +280,8 @@ def test_readers_see_whole_moments_beside_a_process_that_writes_and_packs(tmp_pa
     with LOTDB(tmp_path) as db, db.connection() as root:
         root.attrs["number"] = 0
     readers = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), str(tmp_path), str(seconds), str(seed)],
+        forked.Popen(
+            [WORKER, tmp_path, seconds, seed],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,12 +1,11 @@
 """Connections in several threads and processes."""
 
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
 from tests.core.transactions.two_connections import LARGE, NEW, OLD, value
+from tests.services import forked
 
 from lotdb import LOTDB, WrongThreadError
 
@@ -115,6 +114,6 @@ db.close()
 
 
 def test_a_forked_child_is_refused_and_the_database_of_its_parent_is_fine(folder):
-    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK, folder], check=True)
+    forked.run(["-W", "ignore", "-c", FORK, folder], check=True)
     with LOTDB(folder) as db, db.connection() as root:
         assert sorted(root) == ["before", "parent"]
