@@ -1,7 +1,7 @@
 """Processes that have lotdb imported when they begin: the tests start hundreds, and importing is dear.
 
 :func:`run` and :class:`Popen` are those of :mod:`subprocess` for ``[sys.executable, *arguments]``. The new
-process is a fork of one that has imported what most of them need, and has done nothing else. So it is a process
+process is a fork of one that has imported what most of them need, and has done nothing else. So it is one
 like any other, which is waited for and killed, and nothing of this one is in it. Where it matters what is
 imported, or an option of Python other than ``-W``, a test needs a new interpreter, from :mod:`subprocess`.
 

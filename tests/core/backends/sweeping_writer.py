@@ -14,9 +14,9 @@ def rows_of(number):
     return np.arange(100, dtype="f8") + number
 
 
-def main(folder, name, backend):
+def main(folder, name, backend, commits):
     with LOTDB(folder, default_backend=backend) as db:
-        for number in range(10_000):
+        for number in range(int(commits)):
 
             def change(root, number=number):
                 for key in (f"n{number}", f"replaced{number % 3}"):
@@ -31,6 +31,7 @@ def main(folder, name, backend):
             except ConflictError:
                 continue  # the sweep was quicker each time
             print(number, flush=True)
+        time.sleep(600)
 
 
 if __name__ == "__main__":

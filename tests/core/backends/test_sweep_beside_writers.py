@@ -121,14 +121,14 @@ def test_a_grace_time_is_a_number_of_seconds(tmp_path, grace_s):
         db.pack(grace_s=grace_s)
 
 
-def run_writers(folder, backend, packs, kills, count):
-    """Let processes write and be killed while this one packs."""
+def run_writers(folder, backend, packs, kills, count, commits=10_000):
+    """Let processes write so many commits each, and be killed, while this one packs."""
     script = Path(__file__).with_name("sweeping_writer.py")
     writers = {}
 
     def start(name):
         writers[name] = forked.Popen(
-            [script, folder, name, backend],
+            [script, folder, name, backend, commits],
             needs=["relstorage.storage", f"lotdb_backend_{backend}.backend"],
             stdout=subprocess.PIPE,
             text=True,
@@ -178,7 +178,7 @@ def check(folder, backend):
 
 
 def test_sweeps_beside_processes_that_write_leave_no_dangling_record(tmp_path):
-    run_writers(tmp_path / "db", "blob", packs=2, kills=1, count=1)
+    run_writers(tmp_path / "db", "blob", packs=2, kills=1, count=1, commits=30)
     check(tmp_path / "db", "blob")
 
 
