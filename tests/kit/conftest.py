@@ -26,7 +26,7 @@ def _forked(command, **how):
     return forked.Popen(command[1:], needs=["lotdb_backend_zarr.backend"], **how)
 
 
-another_process.subprocess = SimpleNamespace(PIPE=subprocess.PIPE, Popen=_forked)
+vars(another_process)["subprocess"] = SimpleNamespace(PIPE=subprocess.PIPE, Popen=_forked)
 
 
 def pytest_configure(config):

@@ -22,21 +22,20 @@ import sys
 import threading
 import types
 import warnings
+from typing import Any
 
 PRELOADED = ("json", "numpy", "textwrap", "importlib_metadata", "lotdb.public", "lotdb_backend_blob.backend")
 PR_SET_CHILD_SUBREAPER = 36
 MORE_THAN_A_REQUEST = 1 << 20
 
 
-def run(arguments, *, input=None, capture_output=False, timeout=None, check=False, **how):
+def run(arguments, *, capture_output=False, timeout=None, check=False, **how):
     """``subprocess.run([sys.executable, *arguments])``."""
-    if input is not None:
-        how["stdin"] = subprocess.PIPE
     if capture_output:
         how |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with Popen(arguments, **how) as process:
         try:
-            out, err = process.communicate(input, timeout)
+            out, err = process.communicate(timeout=timeout)
         except BaseException:
             process.kill()
             raise
@@ -46,7 +45,7 @@ def run(arguments, *, input=None, capture_output=False, timeout=None, check=Fals
     return done
 
 
-class Popen(subprocess.Popen):
+class Popen(subprocess.Popen[Any]):
     """``subprocess.Popen([sys.executable, *arguments])``; *needs* are more modules that it has imported."""
 
     def __init__(self, arguments, *, needs=(), **how):
@@ -64,7 +63,6 @@ class Popen(subprocess.Popen):
                 "arguments": how["args"],
                 "cwd": os.fspath(how["cwd"] or os.getcwd()),
                 "env": dict(os.environ if how["env"] is None else how["env"]),
-                "session": how["start_new_session"],
                 "needs": self._needs,
             }
             self.pid = _first().fork(request, [own if pipe == -1 else pipe for own, pipe in enumerate(pipes)])
@@ -107,6 +105,7 @@ class _First:
 
     def close(self):
         if self.owner == os.getpid():
+            self._socket.shutdown(socket.SHUT_RDWR)  # a fork of this process may have it, too
             self._socket.close()
             self._process.wait(60)
 
@@ -161,8 +160,6 @@ def serve(connection):
 
 def become(request, files):
     """Be as a process is that was started."""
-    if request["session"]:
-        os.setsid()
     for own, fd in enumerate(files):
         os.dup2(fd, own)
     for fd in files:
