@@ -21,8 +21,11 @@ __all__ = ["dump_record"]
 
 _PROTOCOL = 3  # as ZODB's
 _OID_BYTES = 8
+_OID = pickle.SHORT_BINBYTES + _OID_BYTES.to_bytes(1, "little")
+_REFER = pickle.TUPLE2 + pickle.BINPERSID
 
-_POP, _REFER = pickle.POP, pickle.TUPLE2 + pickle.BINPERSID
+# Classes of which objects are referred to by their id and class. ZODB finds out, and it does not change.
+_referred: set[type] = set()
 
 
 class _UnknownError(Exception):
@@ -45,10 +48,11 @@ class _Finder(pickle.Pickler):
         return int, ()
 
 
-def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any]) -> bytes | None:
+def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) -> bytes | None:
     """The record of an object of class *kind*; None if it has to be pickled as ZODB does it.
 
-    *refer* gives the id and the class of a record.
+    *refer* gives the id and the class of a record, as ZODB does. It has nothing else to do for one that is in
+    the connection *jar* already.
     """
     file = BytesIO()
     finder = _Finder(file)
@@ -59,7 +63,7 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any]) -> bytes | N
     content = file.getvalue()
     if finder.found:
         memo: dict[int, tuple[int, Any]] = {}
-        references = _references(finder.found, refer, memo)
+        references = _references(finder.found, refer, jar, memo)
         if references is None:
             return None
         file = BytesIO()
@@ -77,34 +81,44 @@ def _head(kind: Any) -> bytes:
 
 
 def _references(
-    records: list[Persistent], refer: Callable[[Any], Any], memo: dict[int, tuple[int, Any]]
+    records: list[Persistent], refer: Callable[[Any], Any], jar: Any, memo: dict[int, tuple[int, Any]]
 ) -> list[bytes] | None:
     """Code that puts references to *records* into the *memo*; None if one of them is of another form."""
     code: list[bytes] = []
-
-    def note(value: Any) -> bytes:
-        number = len(memo)
-        memo[id(value)] = number, value
-        return (_short(pickle.BINPUT, number) if number < 256 else _long(pickle.LONG_BINPUT, number)) + _POP
-
+    ends: dict[type, bytes] = {}  # of references to objects of a class
     for record in records:
-        reference = refer(record)
-        if type(reference) is not tuple or len(reference) != 2:
-            return None
-        oid, kind = reference
-        if not isinstance(oid, bytes) or len(oid) != _OID_BYTES or not isinstance(kind, type):
-            return None
-        if id(kind) not in memo:
-            code += (f"c{kind.__module__}\n{kind.__qualname__}\n".encode(), note(kind))
-        number = memo[id(kind)][0]
-        got = _short(pickle.BINGET, number) if number < 256 else _long(pickle.LONG_BINGET, number)
-        code += (_short(pickle.SHORT_BINBYTES, _OID_BYTES), oid, got, _REFER, note(record))
+        kind = type(record)
+        if kind in _referred and record._p_jar is jar and record._p_oid is not None:
+            oid = record._p_oid
+        else:
+            reference = refer(record)
+            if type(reference) is not tuple or reference[1] is not kind or len(reference[0]) != _OID_BYTES:
+                return None
+            oid = reference[0]
+            _referred.add(kind)
+        end = ends.get(kind)
+        if end is None:
+            number = len(memo)
+            memo[id(kind)] = number, kind
+            name = f"c{kind.__module__}\n{kind.__qualname__}\n".encode()
+            code.append(name + _noted(number))
+            end = ends[kind] = _got(number) + _REFER
+        number = len(memo)
+        memo[id(record)] = number, record
+        code.append(_OID + oid + end + _noted(number))
     return code
 
 
-def _short(code: bytes, number: int) -> bytes:
-    return code + number.to_bytes(1, "little")
+@lru_cache(1024)
+def _noted(number: int) -> bytes:
+    """Code that puts what is on the stack into the memo, and takes it from the stack."""
+    if number < 256:
+        return pickle.BINPUT + number.to_bytes(1, "little") + pickle.POP
+    return pickle.LONG_BINPUT + number.to_bytes(4, "little") + pickle.POP
 
 
-def _long(code: bytes, number: int) -> bytes:
-    return code + number.to_bytes(4, "little")
+def _got(number: int) -> bytes:
+    """Code that puts onto the stack what is in the memo."""
+    if number < 256:
+        return pickle.BINGET + number.to_bytes(1, "little")
+    return pickle.LONG_BINGET + number.to_bytes(4, "little")

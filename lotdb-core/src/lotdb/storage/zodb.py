@@ -243,7 +243,8 @@ class _Connection(Connection):
     def _store_objects(self, writer: Any, transaction: Any) -> None:
         dump = getattr(writer, "_dump", None)
         if dump is not None:
-            writer._dump = lambda kind, state: dump_record(kind, state, writer.persistent_id) or dump(kind, state)
+            refer = writer.persistent_id
+            writer._dump = lambda kind, state: dump_record(kind, state, refer, self) or dump(kind, state)
         super()._store_objects(writer, transaction)
 
     def _add(self, obj: Any, oid: bytes) -> None:
