@@ -61,6 +61,8 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
     except _UnknownError:
         return None
     content = file.getvalue()
+    if not isinstance(kind, type):
+        return None
     if finder.found:
         memo: dict[int, tuple[int, Any]] = {}
         references = _references(finder.found, refer, jar, memo)
