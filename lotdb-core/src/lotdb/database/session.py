@@ -74,8 +74,8 @@ OWN = in_records.NAME
 SHARING_FORMAT = 2
 RECORDS_FORMAT = in_records.FORMAT
 
-# A leaf gets a record of its own once so many commits have begun with a change of it, if its bucket has more than
-# so many bytes. Only the last few leaves are counted: walking through leaves with records of their own is slow.
+# A leaf gets a record of its own once so many commits have begun with a change of it, if its bucket has more
+# bytes than this. Only a few leaves are counted at a time, since walking through such leaves is slow.
 _OFTEN = 8
 _LARGE_BUCKET = 1024
 _COUNTED = 32

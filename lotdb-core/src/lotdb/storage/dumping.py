@@ -1,10 +1,12 @@
 """Pickling a record by C code alone.
 
-A pickler asks of every value whether it is a record of its own: 700 calls of Python in a small commit, which
-take several times as long as the pickling. So the records that a state refers to are found first: they are the
-only values that have no form of their own in a pickle, and only of these a pickler asks how to reduce them. Then
-the record is pickled with a memo that has them. It begins with the references, each loaded and put into the memo;
-in the state stands where. To an unpickler this is a pickle like any other.
+A pickler asks of every value whether it is a record of its own: 700 calls of Python in a small commit. They
+take several times as long as the pickling. So the records that a state refers to are found first. They are
+the only values that have no form of their own in a pickle, and only of such values a pickler asks how to
+reduce them. Then the state is pickled with a memo that has them.
+
+The pickle begins with the references. Each is loaded, put into the memo, and taken from the stack; the state
+takes it out of the memo. To an unpickler this is a pickle like any other.
 """
 
 from __future__ import annotations
@@ -54,6 +56,8 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
     *refer* gives the id and the class of a record, as ZODB does. It has nothing else to do for one that is in
     the connection *jar* already.
     """
+    if not isinstance(kind, type):
+        return None
     file = BytesIO()
     finder = _Finder(file)
     try:
@@ -61,8 +65,6 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
     except _UnknownError:
         return None
     content = file.getvalue()
-    if not isinstance(kind, type):
-        return None
     if finder.found:
         memo: dict[int, tuple[int, Any]] = {}
         references = _references(finder.found, refer, jar, memo)
