@@ -51,6 +51,7 @@ def test_only_what_changes_often_gets_a_record(db: LOTDB) -> None:
             root[f"study/leaf {number:02d}"].attrs["x"] = 1.5
             db.commit()
     children = root["study"]._children()
+    assert children is not None
     assert not any(type(entry[1]) is Box for key, entry in children.items() if key != OWN_KEY)
     change(db, root["study/leaf 07"])
     boxed = [key for key, entry in children.items() if key != OWN_KEY and type(entry[1]) is Box]

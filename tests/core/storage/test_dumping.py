@@ -73,7 +73,9 @@ def test_many_references_come_back() -> None:
     data = dump_record(Bucket, (state, state), lambda record: (record._p_oid, type(record)), JAR)
     assert data is not None
     assert as_plain(States().read(data)[1]) == as_plain((state, state))
-    _, named, oids = outline(data)
+    found = outline(data)
+    assert found is not None
+    _, named, oids = found
     assert named[0][699] == named[1][699] == ("key 699", *[(records[699]._p_oid, "Guard")] * 2)
     assert sorted(oids) == [record._p_oid for record in records]
 
@@ -106,7 +108,8 @@ def test_the_records_of_a_database_are_those_of_zodb(tmp_path: Path) -> None:
         db.commit()
         root["copy/child 150"].attrs["x"] = [1, {"y": (2.0, None)}]
         db.commit()
-        connection = root._tree._session.connection
+        tree: Any = root._tree
+        connection = tree._session.connection
         seen: set[bytes] = set()
         todo = [connection.root()]
         while todo:

@@ -72,7 +72,7 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
             return None
         file = BytesIO()
         pickler = pickle.Pickler(file, _PROTOCOL)
-        pickler.memo = memo  # type: ignore[attr-defined]  # typeshed has it not
+        pickler.memo = memo
         pickler.dump(state)
         content = file.getvalue()
         content = b"".join((content[:2], *references, content[2:]))  # behind the number of the protocol
