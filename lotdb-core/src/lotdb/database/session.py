@@ -157,7 +157,10 @@ class ConnectedTree(Tree):
 
     def is_rewritten_for(self, container: Any, key: str) -> bool:
         # The first change of a transaction alone is counted, so that building a tree counts nothing.
-        oid, session = container._p_oid, self._session
+        session = self._session
+        if session.first_put is not None and session.first_put[1] != key:
+            return False
+        oid = container._p_oid
         if session.first_put is None:
             if oid is None:
                 return False

@@ -41,7 +41,11 @@ class Handle(Place):
         record = record_of(entry)
         # The size matters for a packed leaf only: a box stays a box.
         if record is None:
-            boxed = boxed or self._is_better_boxed(container, self._key, own)
+            boxed = (
+                boxed
+                or values.is_larger(own[1:], BOX_BYTES)
+                or self._tree.is_rewritten_for(container, self._key)
+            )
             put(self._tree, container, self._key, leaf_with(entry, own, boxed))
         elif type(record) is Box:
             if is_shared(entry):
@@ -57,11 +61,12 @@ class Handle(Place):
             if type(held) is Box:
                 self._put_in_box(held, own)
             else:
-                boxed = boxed or self._is_better_boxed(children, OWN_KEY, own)
+                boxed = (
+                    boxed
+                    or values.is_larger(own[1:], BOX_BYTES)
+                    or self._tree.is_rewritten_for(children, OWN_KEY)
+                )
                 put(self._tree, children, OWN_KEY, Box(own) if boxed else own)
-
-    def _is_better_boxed(self, container: Any, key: str, own: Own) -> bool:
-        return values.is_larger(own[1:], BOX_BYTES) or self._tree.is_rewritten_for(container, key)
 
     def _check_own(self, own: Own, type_name: str | None = None) -> None:
         """Have the class of the node's type refuse *own*, if it does; *type_name* is a new type."""
