@@ -70,24 +70,28 @@ def appearing(target: str, doing: str) -> Iterator[str]:
                 os.rename(folder, target)
                 Disk().sync_folder(above)
             finally:
-                # The mark goes last, so that what a kill leaves here is known to be ours.
-                shutil.rmtree(folder, ignore_errors=True)
-                if not is_there(folder):
-                    with contextlib.suppress(OSError):
-                        os.remove(mark)
-                        os.rmdir(around)
+                _clear(around, mark)
     except BaseException:
         # Ctrl-C may have come before it was held, or while it was removed.
         with contextlib.suppress(OSError, DatabaseBusyError):
             if os.path.isfile(mark):
                 with _held(mark, around, doing):
-                    shutil.rmtree(folder, ignore_errors=True)
-                    os.remove(mark)
+                    _clear(around, mark)
             os.rmdir(around)
         with contextlib.suppress(OSError):  # somebody has put something there
             for each in missing:
                 os.rmdir(each)
         raise
+
+
+def _clear(around: str, mark: str) -> None:
+    """Remove the folder *around*; the mark goes last, so that what a kill leaves here is known to be ours."""
+    for each in os.listdir(around):
+        shutil.rmtree(os.path.join(around, each), ignore_errors=True)  # but the mark, which is a file
+    if os.listdir(around) == [os.path.basename(mark)]:
+        with contextlib.suppress(OSError):
+            os.remove(mark)
+            os.rmdir(around)
 
 
 def _missing(folder: str) -> list[str]:

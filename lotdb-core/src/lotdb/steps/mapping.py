@@ -141,7 +141,8 @@ class _Map:
         finally:
             if self._top is not None:
                 self._flush()
-                if self.report.computed:  # else what is known of the fresh ones stays known
+                # Else what is known of the fresh ones stays known; and what is not committed stays, too.
+                if self.report.computed and not self._top._tree.has_changes():
                     begin_again(self._top)
 
     def _checked(self, node: Any) -> BaseNode:
@@ -180,6 +181,11 @@ class _Map:
 
     def _take(self, node: BaseNode) -> None:
         """Have the result at *node* be computed, unless it is fresh."""
+        if node._tree.has_changes():
+            raise StepAccessError(
+                f"{node._tree} has changes that are not committed, made since step {self._step.name!r} is "
+                "mapped over its nodes; commit() them before the next node is given"
+            ).of(self._step.name, node._path())
         call = self._call(node)
         try:
             fresh = call.result_if_fresh(self._how)
@@ -226,6 +232,11 @@ class _Map:
             future = self._executor.submit(compute, task)
         except BrokenProcessPool as error:
             raise self._broken(error) from error
+        except RuntimeError as error:  # it was shut down, or one of its threads could not begin
+            raise InvalidOptionError(
+                f"the workers of step {self._step.name!r} take nothing any more ({error}); what was computed "
+                "before is stored. Use an executor that is not shut down"
+            ) from error
         self._running[future] = [keys for _, keys in waiting]
         if not self._workers:
             self._collect()
