@@ -48,7 +48,7 @@ _OF_A_NODE = (StepError, NodeExistsError)
 # A batch is committed when one of these is reached: results, bytes, seconds since the last one.
 _BATCH, _BATCH_BYTES, _BATCH_S = 1000, 64 << 20, 1.0
 # A task is made of so many nodes that it takes so long, and that what it sends back is no longer than that.
-_TASK_S, _TASK_BYTES = 0.05, 8 << 20
+_TASK_S, _TASK_BYTES = 0.1, 8 << 20
 _MOST_IN_TASK = 256
 # So many errors are kept, that there may be any number of nodes.
 _MOST_ERRORS = 1000
