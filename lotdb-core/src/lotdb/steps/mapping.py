@@ -113,7 +113,7 @@ class _Map:
         self._is_writable = False
         self._given: Mapping[str, Any] = {}
         # Nodes that are to be computed; tasks that are, with their nodes; and what is to be stored.
-        self._waiting: list[tuple[BaseNode, Keys]] = []
+        self._waiting: list[Keys] = []
         self._running: dict[Future[list[Computed]], list[Keys]] = {}
         self._batch: list[_Stored] = []
         self._batch_bytes = 0
@@ -161,7 +161,8 @@ class _Map:
         """See the first node: workers, and the other connection, see what is committed."""
         tree = node._tree
         tree.check()
-        if tree.has_changes():
+        # Also what was taken back counts as a change, of which no reference is made.
+        if tree.has_changes() or (tree.touched is not None and tree.touched.has(())):
             tree.commit()
         if self._workers and database_of(node) is None:
             raise InvalidOptionError(
@@ -199,7 +200,7 @@ class _Map:
         if not self._is_writable:
             call.check_writable(call.why(self._how) or "it is stale")
             self._is_writable = True
-        self._waiting.append((sent(node, self._workers), node._keys()))
+        self._waiting.append(node._keys())
         if len(self._waiting) >= self._task_size():
             self._submit()
 
@@ -224,8 +225,10 @@ class _Map:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        nodes = tuple(node for node, _ in waiting)
-        task = Task(self._step, self._key, self._given, nodes, self._how if self.workers_store else None)
+        # One reference for all: to make one takes longer than the path does.
+        root = sent(self._top, self._workers)
+        how = self._how if self.workers_store else None
+        task = Task(self._step, self._key, self._given, root, tuple(waiting), how)
         while len(self._running) >= max(1, _AHEAD * self._workers):
             self._collect()
         try:
@@ -237,7 +240,7 @@ class _Map:
                 f"the workers of step {self._step.name!r} take nothing any more ({error}); what was computed "
                 "before is stored. Use an executor that is not shut down"
             ) from error
-        self._running[future] = [keys for _, keys in waiting]
+        self._running[future] = waiting
         if not self._workers:
             self._collect()
 
