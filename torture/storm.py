@@ -11,7 +11,7 @@ import numpy as np
 from lotdb import LOTDB, BaseNode, ClosedError
 
 NODES = 20
-# Seconds after which it hangs, and those for each interrupt; it ends then, and shows where each thread stands.
+# Seconds after which it hangs, and those for each interrupt; then it ends, and shows where all threads are.
 HANGS_S, EACH_S = 240, 1
 
 

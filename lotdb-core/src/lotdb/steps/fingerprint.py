@@ -169,16 +169,17 @@ class _Collected:
         if is_dataclass:
             digest = digest_of(_fields_of(cls))
             self.parts[self._free(f"{cls.__qualname__} (its fields)")] = digest, digest
-            for each in dataclasses.fields(cls):
-                factory = _function_of(each.default_factory)
+            for one in dataclasses.fields(cls):
+                factory = _function_of(one.default_factory)
                 if factory is not None and factory.__module__ == cls.__module__:
                     self._add_function(factory)
         for name, value in vars(cls).items():
             for each in (value.fget, value.fset) if isinstance(value, property) else (value,):
                 function = _function_of(getattr(each, "__func__", each))
-                if function is not None and function.__module__ == cls.__module__:
-                    if not (is_dataclass and function.__code__.co_filename == "<string>"):  # made of the fields
-                        self._add_function(function)
+                if function is None or function.__module__ != cls.__module__:
+                    continue
+                if not (is_dataclass and function.__code__.co_filename == "<string>"):  # made of the fields
+                    self._add_function(function)
             if _is_input(name, value) and not name.startswith("__"):
                 digest = digest_of(constant_text(value))
                 self.parts.setdefault(f"constant {cls.__qualname__}.{name}", (digest, digest))
@@ -207,8 +208,8 @@ def _fields_of(cls: Any) -> Any:
         )
         for each in dataclasses.fields(cls)
     ]  # fmt: skip
-    params = cls.__dataclass_params__
-    return fields, [getattr(params, name) for name in ("init", "repr", "eq", "order", "unsafe_hash", "frozen")]
+    of_all = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+    return fields, [getattr(cls.__dataclass_params__, name) for name in of_all]
 
 
 def _function_of(value: Any) -> FunctionType | None:

@@ -21,7 +21,9 @@ _decode = json.JSONDecoder().raw_decode
 
 
 # What is compared, and what is noted for people, names at least these.
-_COMPARED = frozenset(("name", "version", "module", "settings", "code", "packages", "digest", "reads", "holds"))
+_COMPARED = frozenset((
+    "name", "version", "module", "settings", "code", "packages", "digest", "reads", "holds",
+))  # fmt: skip
 _TOLD = frozenset(("module", "settings", "nodes", "seconds", "when", "process", "python"))
 
 

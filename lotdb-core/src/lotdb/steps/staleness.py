@@ -115,9 +115,10 @@ def code_changes(check: dict[str, Any], code: Code) -> Iterator[str]:
         if name not in was:
             yield f"{_part(name)} is used now"
         elif bytecode != was[name][1] and (source is None or source != was[name][0]):
+            then = check.get("python", _NOW)
             if name.startswith(("constant ", "module ")):
                 yield f"{name} changed"
-            elif None in (source, was[name][0]) and _release(then := check.get("python", _NOW)) != _release(_NOW):
+            elif None in (source, was[name][0]) and _release(then) != _release(_NOW):
                 # Each release has bytecode of its own.
                 yield (
                     f"code of {name!r} cannot be compared: Python was {then} and is {_NOW}, and the source "

@@ -34,7 +34,16 @@ from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.older import NAME, older_in, refuse_older
 from lotdb.storage.parts import check_file, check_folder, is_there, read_part
 
-__all__ = ["FORMAT", "LAYOUT", "MARKER", "PARTS", "DatabaseFolder", "check_name", "marked_storage", "marker_of"]
+__all__ = [
+    "FORMAT",
+    "LAYOUT",
+    "MARKER",
+    "PARTS",
+    "DatabaseFolder",
+    "check_name",
+    "marked_storage",
+    "marker_of",
+]
 
 #: The version of the folder's format.
 FORMAT = 1

@@ -1,7 +1,7 @@
 """Taking back that a database was made, as long as nothing was committed to it.
 
-What was made last goes first. So a process that is killed in between leaves what a creation leaves that was cut
-short: the next opening begins it again.
+What was made last goes first. So a process that is killed in between leaves what a creation leaves that was
+cut short: the next opening begins it again.
 """
 
 from __future__ import annotations

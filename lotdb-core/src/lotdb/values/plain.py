@@ -203,8 +203,8 @@ def encoded_size(encoded: Encoded) -> int:
             kind = type(part)
             if kind is tuple:
                 pending.append(part)
-            elif kind is str and part.isascii():  # as most are
-                total += len(part) + 7
+            elif kind is str and part.isascii():  # type: ignore[union-attr]  # as most are
+                total += len(part) + 7  # type: ignore[arg-type]
             else:
                 total += _plain_size(part, kind)
     return total
