@@ -31,6 +31,7 @@ def run(settings: Settings) -> list[Tally]:
         return [tally]
     if done.returncode:
         what = "torn" if "AssertionError" in done.stderr else "untyped"
+        what = "not_opened" if "Timeout (" in done.stderr else what  # it hangs, and has said where
         tally.blame(what, f"--only interrupts --seed {settings.seed}: {done.stderr[-1500:]}")
     if found := re.search(r"in (\d+) actions, (\d+) commits", done.stdout):
         tally.acknowledged = int(found[2])

@@ -1,5 +1,6 @@
 """Works with a database while it is interrupted at random: python -m torture.storm FOLDER INTERRUPTS SEED."""
 
+import faulthandler
 import random
 import signal
 import sys
@@ -10,6 +11,8 @@ import numpy as np
 from lotdb import LOTDB, BaseNode, ClosedError
 
 NODES = 20
+# Seconds after which it hangs, and those for each interrupt; then it ends, and shows where all threads are.
+HANGS_S, EACH_S = 240, 1
 
 
 class Storm:
@@ -140,6 +143,7 @@ class Storm:
 
 if __name__ == "__main__":
     began = time.monotonic()
+    faulthandler.dump_traceback_later(HANGS_S + EACH_S * int(sys.argv[2]), exit=True)
     storm = Storm(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
     storm.run()
     took = f"{time.monotonic() - began:.1f} s"

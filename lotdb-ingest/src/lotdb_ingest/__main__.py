@@ -51,18 +51,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if not report.failed:
                     print(report)
                     return _say(_nothing(asked.pattern, report.unmatched), 1)
-        with LOTDB(asked.database, timeout=asked.timeout) as db, db.connection() as root:
-            if asked.at:
-                root.get_node_path(asked.at)
-                db.commit(root)  # ingest_tree refuses to start with uncommitted changes
-            report = take_in(
-                root,
-                skip_unchanged=not asked.again,
-                always_hash=asked.always_hash,
-                on_error="raise" if asked.stop_on_error else "report",
-                batch_size=asked.batch_size,
-                progress=bar.show,
-            )
+        with LOTDB(asked.database, timeout=asked.timeout) as db:
+            is_stored = False
+            try:
+                with db.connection() as root:
+                    if asked.at:
+                        root.get_node_path(asked.at)
+                        db.commit(root)  # ingest_tree refuses to start with uncommitted changes
+                    report = take_in(
+                        root,
+                        skip_unchanged=not asked.again,
+                        always_hash=asked.always_hash,
+                        on_error="raise" if asked.stop_on_error else "report",
+                        batch_size=asked.batch_size,
+                        progress=bar.show,
+                    )
+                is_stored = bool(report.added or report.replaced or report.unchanged)
+            finally:
+                if not is_stored:
+                    db.discard()  # no empty database is left, if it was made here
     except (LotdbError, OSError) as error:
         bar.end()
         return _say(str(error))

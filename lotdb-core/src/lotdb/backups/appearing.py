@@ -48,30 +48,59 @@ def appearing(target: str, doing: str) -> Iterator[str]:
         Another process does the same.
     """
     above, last = os.path.split(target)
-    os.makedirs(above, exist_ok=True)
     around = os.path.join(above, f".{last}.{doing.removesuffix('e')}ing")
     # This file in a folder says that it is ours to remove.
     mark = os.path.join(around, f"{doing}-under-way")
     folder = os.path.join(around, "new")
-    with contextlib.suppress(FileExistsError):  # of a process that was killed, or that is still at it
-        os.mkdir(around)
-    if not os.path.isfile(mark) and os.listdir(around):
-        raise DatabaseExistsError(f"{around} is in the way, and is none that a {doing} left; move it away")
-    with _held(mark, around, doing):
-        try:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.mkdir(folder)
-            yield folder
-            refuse_existing(target)
-            os.rename(folder, target)
-            Disk().sync_folder(above)
-        finally:
-            # The mark goes last, so that what a kill leaves here is known to be ours.
-            shutil.rmtree(folder, ignore_errors=True)
-            if not is_there(folder):
-                with contextlib.suppress(OSError):
-                    os.remove(mark)
-                    os.rmdir(around)
+    missing = _missing(above)
+    try:
+        os.makedirs(above, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # of a process that was killed, or that is still at it
+            os.mkdir(around)
+        if not os.path.isfile(mark) and os.listdir(around):
+            raise DatabaseExistsError(
+                f"{around} is in the way, and is none that a {doing} left; move it away"
+            )
+        with _held(mark, around, doing):
+            try:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.mkdir(folder)
+                yield folder
+                refuse_existing(target)
+                os.rename(folder, target)
+                Disk().sync_folder(above)
+            finally:
+                _clear(around, mark)
+    except BaseException:
+        # Ctrl-C may have come before it was held, or while it was removed.
+        with contextlib.suppress(OSError, DatabaseBusyError):
+            if os.path.isfile(mark):
+                with _held(mark, around, doing):
+                    _clear(around, mark)
+            os.rmdir(around)
+        with contextlib.suppress(OSError):  # somebody has put something there
+            for each in missing:
+                os.rmdir(each)
+        raise
+
+
+def _clear(around: str, mark: str) -> None:
+    """Remove the folder *around*; the mark goes last, so that what a kill leaves here is known to be ours."""
+    for each in os.listdir(around):
+        shutil.rmtree(os.path.join(around, each), ignore_errors=True)  # but the mark, which is a file
+    if os.listdir(around) == [os.path.basename(mark)]:
+        with contextlib.suppress(OSError):
+            os.remove(mark)
+            os.rmdir(around)
+
+
+def _missing(folder: str) -> list[str]:
+    """*folder* and those above it that are not there, from below."""
+    missing = []
+    while not is_there(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    return missing
 
 
 @contextlib.contextmanager

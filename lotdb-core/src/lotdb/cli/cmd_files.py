@@ -111,7 +111,10 @@ def ingest_command(
     how["attributes"] = all_fields or fields
     if not is_there(database, name):
         _try_in_memory(folder, pattern, at, how)
-    with changing(database, name, settings, timeout=timeout, create=True) as (db, root):
+    with (
+        suppress(_NothingStored),
+        changing(database, name, settings, timeout=timeout, create=True) as (db, root),
+    ):
         node = _below(root, at)
         db.commit(root)  # the new node: ingest_tree refuses to start with uncommitted changes
         with progress("ingesting") as advance:
@@ -125,6 +128,8 @@ def ingest_command(
                 progress=advance,
                 **how,
             )
+        if not (report.added or report.replaced or report.unchanged):
+            raise _NothingStored
     _refuse_nothing(report, pattern)
     if as_json_:
         failed = {path: for_a_shell(str(error)) for path, error in report.failed.items()}
@@ -136,6 +141,10 @@ def ingest_command(
 
 def _below(root: BaseNode, at: str | None) -> BaseNode:
     return root.get_node_path(at.strip("/")) if at and at.strip("/") else root
+
+
+class _NothingStored(Exception):
+    """No file came in, so that a new database would be empty."""
 
 
 class _Begun(Exception):

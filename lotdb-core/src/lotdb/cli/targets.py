@@ -161,7 +161,10 @@ def changing(
     timeout: float | None = None,
     create: bool = False,
 ) -> Iterator[tuple[LOTDB, BaseNode]]:
-    """The database and its root in one transaction, which is committed at the end of the block."""
+    """The database and its root in one transaction, which is committed at the end of the block.
+
+    One that is created here, and to which the block commits nothing before it fails, is removed again.
+    """
     from lotdb import LOTDB
 
     folder, name = _place(database, name, create=create)
@@ -169,9 +172,20 @@ def changing(
     note = f"lotdb {ctx.info_name}" if ctx is not None else ""
     with (
         LOTDB(folder, name, timeout=timeout, backends=settings_of(settings)) as db,
+        _or_nothing(db),
         db.connection(note=note) as root,
     ):
         yield db, root
+
+
+@contextmanager
+def _or_nothing(db: LOTDB) -> Iterator[None]:
+    """Leave nothing of a database that was made here, if the block fails before it has stored anything."""
+    try:
+        yield
+    except BaseException:  # also Ctrl-C
+        db.discard()
+        raise
 
 
 def is_there(database: str, name: str) -> bool:

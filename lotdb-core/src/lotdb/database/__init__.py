@@ -46,6 +46,7 @@ from lotdb.errors import (
     DatabaseBusyError,
     DatabaseFormatError,
     InvalidOptionError,
+    MomentGoneError,
     UnsafeRecordError,
     UnsupportedValueError,
     WrongNodeError,
@@ -56,13 +57,15 @@ from lotdb.errors import (
 from lotdb.interfaces.storage import Storage
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import Children
-from lotdb.records.entries import new_branch
+from lotdb.records.entries import new_branch, own_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.renamed import ARGUMENTS, DATABASE, answer, answers_itself, hide, refuse
 from lotdb.segments import in_records
 from lotdb.segments.backends import Backends
 from lotdb.storage import open_database, patiently, uninterrupted
+from lotdb.storage.folder import DatabaseFolder
+from lotdb.storage.unmake import Unmade
 from lotdb.storage.waiting import LimitedLock
 
 if TYPE_CHECKING:
@@ -165,11 +168,15 @@ class LOTDB(Opened):
         self._turn = LimitedLock("another commit and its listeners")
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
+        self._unmade = None if read_only or self._where.url else Unmade(DatabaseFolder.at(path, name))
+        self._first = b""
         try:
             # Ctrl-C can end the waiting, but not the opening.
             patiently(partial(self._unless_dropped, partial(self._open, new=new)), timeout)
             _open_databases[id(self)] = self
         except BaseException:  # also Ctrl-C, which comes when all is open
+            if self._first and self._is_made_here() and self._storage.last_commit() == self._first:
+                self._take_back()
             self._let_go()
             raise
 
@@ -208,6 +215,7 @@ class LOTDB(Opened):
                 raise
             self._id = database_id
             self._zodb, self._backends = zodb, backends
+            self._first = self._storage.last_commit()
             self._hold_snapshots()
             # It must not keep the database itself in use.
             self._let_go = weakref.finalize(self, _let_go, self._storage, backends)
@@ -676,6 +684,54 @@ class LOTDB(Opened):
                 self._close_parts(sessions, self._zodb, self._backends, self._let_go)
             finally:
                 self._give_up(ClosedError(f"{self} is closed"))
+
+    def discard(self) -> bool:
+        """Close the database, and leave nothing of it if this object has made it and nothing is in it.
+
+        For a program that fails before it has stored anything. A database stays that was there when it was
+        opened, or was made in another storage than ``"file"``; and so does one that holds an attribute or a
+        payload, or held one after any commit.
+
+        Returns
+        -------
+        bool
+            Whether nothing is left.
+
+        Raises
+        ------
+        FileSystemError
+            If the system reported an error in closing.
+        """
+        if self._refusal is not None:
+            return False
+        for session in self._closable_sessions():
+            session.abort()
+        with uninterrupted():
+            is_gone = self._is_made_here() and self._is_empty()
+            if is_gone:
+                self._take_back()
+                self._let_go()  # so that closing writes nothing
+            self.close()
+        return is_gone
+
+    def _is_made_here(self) -> bool:
+        """Whether this object has made it, and the files are ours alone."""
+        return self._unmade is not None and self._unmade.is_new and self._storage.name == "file"
+
+    def _is_empty(self) -> bool:
+        """Whether nothing but nodes was ever committed."""
+        try:
+            for commit in self.history():
+                with self.at(commit) as root:
+                    if any(own_of(node._entry())[0] for node in root.iterate_tree()):
+                        return False
+        except MomentGoneError:  # packed, so somebody has worked with it
+            return False
+        return True
+
+    def _take_back(self) -> None:
+        assert self._unmade is not None
+        self._unmade.restore()
 
     def _closable_sessions(self) -> list[Session]:
         sessions = self._open_sessions()

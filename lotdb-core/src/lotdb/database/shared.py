@@ -19,6 +19,7 @@ from lotdb.database.moments import open_moment
 from lotdb.errors import DatabaseNotFoundError
 from lotdb.node_api.nodes import BaseNode
 from lotdb.registry.registry import Plugins, check_plugins
+from lotdb.storage import uninterrupted
 from lotdb.storage.waiting import LimitedLock
 
 __all__ = ["Shared", "Where", "installed_but", "open_at", "to_write"]
@@ -94,7 +95,8 @@ def open_at(where: Where) -> Shared:
     DatabaseNotFoundError
         If there is none, or another one.
     """
-    with _turn:
+    # Ctrl-C waits: between taking the turn and the block it would leave it taken, and a database half known.
+    with uninterrupted(), _turn:
         database = _open.get(where)
         if database is None or database.closed:
             database = _open[where] = Shared(where)
@@ -108,7 +110,7 @@ def open_at(where: Where) -> Shared:
 
 def to_write(where: Where) -> Shared:
     """The database at *where*, open for writing; any thread may ask."""
-    with _turn:
+    with uninterrupted(), _turn:
         database = _written.get(where)
         if database is None or database.closed:
             database = _written[where] = Shared(where, read_only=False)

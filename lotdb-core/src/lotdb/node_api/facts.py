@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
+from lotdb.errors import NotAResultError
 from lotdb.node_api.nodes import BaseNode
 from lotdb.node_api.written_conditions import from_plain
 from lotdb.records.children import child_items
@@ -53,6 +54,7 @@ __all__ = [
     "is_result",
     "likeness_of",
     "names_of",
+    "noted",
     "plain",
     "result_below",
     "stored_text",
@@ -167,6 +169,32 @@ def text_in(own: Any, name: str) -> str | None:
     return own[at + 1] if at >= 0 and type(own[at + 1]) is str else None
 
 
+def noted(node: BaseNode, name: str) -> dict[str, Any] | None:
+    """What the result *node* notes under *name* of payloads that were evicted; None if it does not.
+
+    Raises
+    ------
+    NotAResultError
+        If somebody has written over it.
+    """
+    text = stored_text(node, name)
+    return None if text is None else _noted_in(text, node, name)
+
+
+def _noted_in(text: str, node: BaseNode, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+        known = found if name == SAME else found["payloads"]
+        if all(len(pair) == 2 for pair in known.values()) and (name == SAME or found["when"]):
+            return found  # type: ignore[no-any-return]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    raise NotAResultError(
+        f"{node._place()} is no result any more: its attribute {name!r}, in which is noted what was evicted, "
+        "was changed; delete the node, and the step makes it anew"
+    ).of("", node._path())
+
+
 def names_of(node: BaseNode) -> tuple[str, ...]:
     """The names of all that *node* holds itself."""
     return own_of(node._entry())[0]  # type: ignore[no-any-return]
@@ -185,14 +213,14 @@ def _payload(node: BaseNode, name: str, own: Keys) -> str | None:
     held = own_of(node._entry())
     at = position(held[0], name)
     if at < 0:
-        evicted = text_in(held, EVICTED)  # what was evicted is still what others were made from
-        return None if evicted is None else json.loads(evicted)["payloads"].get(name, [None])[0]
+        evicted = noted(node, EVICTED)  # what was evicted is still what others were made from
+        return None if evicted is None else evicted["payloads"].get(name, [None])[0]
     stored = held[at + 1]
     if not is_payload(stored):
         return None
     identity = identity_of_value(stored, node)
-    same = text_in(held, SAME) if SAME in held[0] else None
-    now, before = (None, None) if same is None else json.loads(same).get(name, (None, None))
+    same = noted(node, SAME) if SAME in held[0] else None
+    now, before = (None, None) if same is None else same.get(name, (None, None))
     return before if now == identity else identity
 
 
@@ -300,7 +328,12 @@ def _path(node: BaseNode, name: str, own: Keys) -> str | None:
 
 def _result(node: BaseNode, name: str, own: Keys) -> str | None:
     check = stored_text(node, CHECK)
-    return None if check is None else repr(json.loads(check)["name"])
+    if check is None:
+        return None
+    try:
+        return repr(json.loads(check)["name"])
+    except (ValueError, TypeError, KeyError):  # somebody has written over it
+        return repr(check)
 
 
 #: How the identity of each kind of fact is found: of the node, the name, and the keys from below the root

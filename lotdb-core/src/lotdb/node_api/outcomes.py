@@ -24,6 +24,7 @@ from lotdb.node_api.facts import (
     identity_of_value,
     likeness_of,
     names_of,
+    noted,
     plain,
     result_below,
     stored_text,
@@ -193,6 +194,7 @@ def store(
         result = node.get_data_node(key)
         own = own_of(result._entry())
         before = dict(zip(own[0], own[1:], strict=True))
+        evicted = noted(result, EVICTED) if EVICTED in before else None
         kept = {name: stored for name, stored in before.items() if name in POLICY}
         if len(kept) < len(own[0]):
             result._put_own(with_values(EMPTY_OWN, kept) if kept else EMPTY_OWN)
@@ -205,8 +207,8 @@ def store(
             if name in POLICY:
                 raise InvalidKeyError(f"{name!r} cannot be an attribute: it keeps a default of data nodes")
             stored[name] = values.encode(value, name=name, extra=plugins)
-        if repeats and EVICTED in before:
-            stored |= _same_as(json.loads(before[EVICTED])["payloads"], written, result)
+        if repeats and evicted is not None:
+            stored |= _same_as(evicted["payloads"], written, result)
         payloads.record(result, written, stored, mark=mark)
         for name, data in others:
             result.write_xarray(data, data_attribute=name)

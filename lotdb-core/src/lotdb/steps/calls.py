@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import copy
 import json
 import os
 import platform
@@ -48,9 +50,10 @@ from lotdb.public import (
 from lotdb.steps import known
 from lotdb.steps.arguments import setting_text
 from lotdb.steps.fingerprint import Code
-from lotdb.steps.origins import parsed
+from lotdb.steps.origins import about_of, parsed
 from lotdb.steps.returned import Parts, parts_of
 from lotdb.steps.staleness import code_changes, reason, reason_of, stale_results, told
+from lotdb.values import values
 
 __all__ = ["Call", "Outcome"]
 
@@ -60,6 +63,9 @@ _MOST_CHARACTERS = 500_000
 
 # Settings whose texts are short.
 _SHORT = frozenset((float, bool, type(None)))
+
+# Settings that nobody can change.
+_KEPT = frozenset((float, int, bool, str, bytes, type(None)))
 
 # What the transaction has to be run again for, or the program ended; it is no failure of the step.
 _NOT_OURS = (ConflictError, DisconnectedError, MemoryError)
@@ -143,13 +149,13 @@ class Call:
             return None
         found, own = below
         text = text_in(own, CHECK)
-        name = None if text is None else parsed(text)["name"]
+        name = None if text is None else parsed(text, found)["name"]
         if text is None or name != self.step.name:
             held = "exists, and is no result of a step" if name is None else f"is a result of step {name!r}"
             raise NodeExistsError(
                 f"{self.what}: its result would be {found._path()!r}, which {held}; give another key="
             )
-        check = parsed(text)
+        check = parsed(text, found)
         if known.is_of_another(check["module"], check["name"], self.step):
             raise NodeExistsError(
                 f"{self.what}, of module {self.step.module!r}: its result would be {found._path()!r}, "
@@ -240,15 +246,20 @@ class Call:
         """
         freshen = self._refuse_stale if alone else self._freshen
         own = (*self.node._keys(), self.key)
-        for given in (self.node, *self.settings.values()):
-            if isinstance(given, BaseNode) and CHECK in names_of(plain(given)):
-                freshen(plain(given))  # now, rather than in the middle of the function
+        for each in (self.node, *self.settings.values()):
+            if isinstance(each, BaseNode) and CHECK in names_of(plain(each)):
+                freshen(plain(each))  # now, rather than in the middle of the function
+        # A function may change a list or a dict that it is given; what was asked for stays what it was.
+        given = {
+            name: value if type(value) in _KEPT or isinstance(value, BaseNode) else copy.deepcopy(value)
+            for name, value in self.settings.items()
+        }
         begin = time.perf_counter()
         try:
             returned, facts = run_watched(
                 self.step.function,
                 self.node,
-                self.settings,
+                given,
                 own=own,
                 what=self.what,
                 on_result=freshen,
@@ -312,7 +323,7 @@ class Call:
         why = _why_not(result, kind)
         if why is None:
             return
-        check = parsed(stored_text(result, CHECK) or "")
+        check = parsed(stored_text(result, CHECK) or "", result)
         step = known.find(check["module"], check["name"])
         if step is None or result.parent is None:
             raise StaleResultError(
@@ -349,6 +360,7 @@ class Call:
             "reads": [[*fact, identity] for fact, identity in outcome.facts.items()],
             "holds": [*items, *attributes, *(name for name, _ in others)],
             "mapping": outcome.is_mapping,
+            "python": outcome.python,
         }
         about = {
             "name": self.step.name,
@@ -404,13 +416,22 @@ def _why_not(result: BaseNode, kind: str) -> str | None:
 def _setting_changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:
     for name, text in now.items():
         if name not in then:
-            return f"setting {name!r} is new ({text})"
+            return f"setting {name!r} is new ({_shown(text)})"
         if then[name] != text:
             if "#" in (then[name][0], text[0]):
                 return f"setting {name!r} changed"
-            return f"setting {name!r} was {then[name]} and is {text}"
+            return f"setting {name!r} was {_shown(then[name])} and is {_shown(text)}"
     gone = next(name for name in then if name not in now)
-    return f"setting {gone!r} was {then[gone]} and is gone"
+    return f"setting {gone!r} was {_shown(then[gone])} and is gone"
+
+
+def _shown(text: str) -> str:
+    """The text of a setting, as Python writes its value."""
+    try:
+        encoded = ast.literal_eval(text) if text.startswith("(") else None
+    except (ValueError, SyntaxError):  # of a value such as NaN within
+        encoded = None
+    return text if encoded is None else repr(values.decode(encoded))
 
 
 def _fewer(facts: Mapping[Fact, str | None], node: BaseNode, own: tuple[str, ...]) -> dict[Fact, str | None]:
@@ -438,7 +459,7 @@ def _length(fact: Fact) -> int:
 
 def settings_of(result: BaseNode) -> dict[str, Any]:
     """The settings with which *result* was computed."""
-    about = result.attrs[STEP]
+    about = about_of(result)
     settings = dict(about["settings"])
     source = result.parent
     assert source is not None

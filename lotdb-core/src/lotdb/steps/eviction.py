@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lotdb.errors import shown
-from lotdb.node_api.outcomes import CHECK, EVICTED, PINNED, STEP, drop_payloads, names_of, plain, stored_text
+from lotdb.node_api.outcomes import CHECK, EVICTED, PINNED, drop_payloads, names_of, plain, stored_text
 from lotdb.public import BaseNode, InvalidOptionError, NotAResultError, WrongNodeError, attr
-from lotdb.steps.origins import parsed
+from lotdb.steps.origins import about_of, parsed
 from lotdb.steps.step import Step
 
 __all__ = ["EvictReport", "evict", "pin", "results_below", "unpin"]
@@ -77,9 +77,9 @@ def evict(
     found: list[tuple[datetime, int, BaseNode]] = []
     for node in results_below(top):
         size = sum(payload.nbytes for payload in node.payloads.values())
-        is_asked = name is None or parsed(stored_text(node, CHECK) or "")["name"] == name
+        is_asked = name is None or parsed(stored_text(node, CHECK) or "", node)["name"] == name
         if size and is_asked and PINNED not in names_of(node):
-            found.append((node.attrs[STEP]["when"], size, node))
+            found.append((about_of(node)["when"], size, node))
     found.sort(key=lambda each: each[0])
     left = sum(size for _, size, _ in found)
     dropped, freed = [], 0

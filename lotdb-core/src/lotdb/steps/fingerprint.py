@@ -10,6 +10,7 @@ result stays fresh in another release of Python as long as the source is at hand
 
 from __future__ import annotations
 
+import dataclasses
 import dis
 import functools
 import inspect
@@ -164,10 +165,20 @@ class _Collected:
         if id(cls) in self._seen:
             return
         self._seen.add(id(cls))
+        is_dataclass = "__dataclass_fields__" in vars(cls)
+        if is_dataclass:
+            digest = digest_of(_fields_of(cls))
+            self.parts[self._free(f"{cls.__qualname__} (its fields)")] = digest, digest
+            for one in dataclasses.fields(cls):
+                factory = _function_of(one.default_factory)
+                if factory is not None and factory.__module__ == cls.__module__:
+                    self._add_function(factory)
         for name, value in vars(cls).items():
             for each in (value.fget, value.fset) if isinstance(value, property) else (value,):
                 function = _function_of(getattr(each, "__func__", each))
-                if function is not None and function.__module__ == cls.__module__:
+                if function is None or function.__module__ != cls.__module__:
+                    continue
+                if not (is_dataclass and function.__code__.co_filename == "<string>"):  # made of the fields
                     self._add_function(function)
             if _is_input(name, value) and not name.startswith("__"):
                 digest = digest_of(constant_text(value))
@@ -186,6 +197,19 @@ class _Collected:
         while free in self.parts:
             free, number = f"{name} ({number})", number + 1
         return free
+
+
+def _fields_of(cls: Any) -> Any:
+    """What the methods of a dataclass are made from; their code differs between releases of Python."""
+    fields = [
+        (
+            each.name, constant_text(each.default), getattr(each.default_factory, "__qualname__", ""),
+            each.init, each.repr, each.hash, each.compare, each.kw_only,
+        )
+        for each in dataclasses.fields(cls)
+    ]  # fmt: skip
+    of_all = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
+    return fields, [getattr(cls.__dataclass_params__, name) for name in of_all]
 
 
 def _function_of(value: Any) -> FunctionType | None:

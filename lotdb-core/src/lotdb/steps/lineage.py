@@ -75,7 +75,7 @@ def lineage(node: BaseNode) -> Lineage:
     steps: dict[str, str] = {}
     for result in results_below(_top(inner)):
         path = result._path()
-        steps[path] = parsed(stored_text(result, CHECK) or "")["name"]
+        steps[path] = parsed(stored_text(result, CHECK) or "", result)["name"]
         above[path] = list(dict.fromkeys(_sources(result)))
         for source in above[path]:
             below.setdefault(source, []).append(path)
@@ -100,7 +100,7 @@ def _sources(result: BaseNode) -> Iterator[str]:
     assert CHECK in names_of(result)
     if source is None:
         return
-    for up, keys, _, _, identity in parsed(stored_text(result, CHECK) or "")["reads"]:
+    for up, keys, _, _, identity in parsed(stored_text(result, CHECK) or "", result)["reads"]:
         if identity is None:
             continue
         found = at_place(source, (up, tuple(keys)))

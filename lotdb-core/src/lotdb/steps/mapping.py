@@ -48,7 +48,7 @@ _OF_A_NODE = (StepError, NodeExistsError)
 # A batch is committed when one of these is reached: results, bytes, seconds since the last one.
 _BATCH, _BATCH_BYTES, _BATCH_S = 1000, 64 << 20, 1.0
 # A task is made of so many nodes that it takes so long, and that what it sends back is no longer than that.
-_TASK_S, _TASK_BYTES = 0.05, 8 << 20
+_TASK_S, _TASK_BYTES = 0.1, 8 << 20
 _MOST_IN_TASK = 256
 # So many errors are kept, that there may be any number of nodes.
 _MOST_ERRORS = 1000
@@ -113,7 +113,7 @@ class _Map:
         self._is_writable = False
         self._given: Mapping[str, Any] = {}
         # Nodes that are to be computed; tasks that are, with their nodes; and what is to be stored.
-        self._waiting: list[tuple[BaseNode, Keys]] = []
+        self._waiting: list[Keys] = []
         self._running: dict[Future[list[Computed]], list[Keys]] = {}
         self._batch: list[_Stored] = []
         self._batch_bytes = 0
@@ -141,7 +141,8 @@ class _Map:
         finally:
             if self._top is not None:
                 self._flush()
-                if self.report.computed:  # else what is known of the fresh ones stays known
+                # Else what is known of the fresh ones stays known; and what is not committed stays, too.
+                if self.report.computed and not self._top._tree.has_changes():
                     begin_again(self._top)
 
     def _checked(self, node: Any) -> BaseNode:
@@ -160,7 +161,8 @@ class _Map:
         """See the first node: workers, and the other connection, see what is committed."""
         tree = node._tree
         tree.check()
-        if tree.has_changes():
+        # Also what was taken back counts as a change, of which no reference is made.
+        if tree.has_changes() or (tree.touched is not None and tree.touched.has(())):
             tree.commit()
         if self._workers and database_of(node) is None:
             raise InvalidOptionError(
@@ -180,6 +182,11 @@ class _Map:
 
     def _take(self, node: BaseNode) -> None:
         """Have the result at *node* be computed, unless it is fresh."""
+        if node._tree.has_changes():
+            raise StepAccessError(
+                f"{node._tree} has changes that are not committed, made since step {self._step.name!r} is "
+                "mapped over its nodes; commit() them before the next node is given"
+            ).of(self._step.name, node._path())
         call = self._call(node)
         try:
             fresh = call.result_if_fresh(self._how)
@@ -193,7 +200,7 @@ class _Map:
         if not self._is_writable:
             call.check_writable(call.why(self._how) or "it is stale")
             self._is_writable = True
-        self._waiting.append((sent(node, self._workers), node._keys()))
+        self._waiting.append(node._keys())
         if len(self._waiting) >= self._task_size():
             self._submit()
 
@@ -218,15 +225,22 @@ class _Map:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        nodes = tuple(node for node, _ in waiting)
-        task = Task(self._step, self._key, self._given, nodes, self._how if self.workers_store else None)
+        # One reference for all: to make one takes longer than the path does.
+        root = sent(self._top, self._workers)
+        how = self._how if self.workers_store else None
+        task = Task(self._step, self._key, self._given, root, tuple(waiting), how)
         while len(self._running) >= max(1, _AHEAD * self._workers):
             self._collect()
         try:
             future = self._executor.submit(compute, task)
         except BrokenProcessPool as error:
             raise self._broken(error) from error
-        self._running[future] = [keys for _, keys in waiting]
+        except RuntimeError as error:  # it was shut down, or one of its threads could not begin
+            raise InvalidOptionError(
+                f"the workers of step {self._step.name!r} take nothing any more ({error}); what was computed "
+                "before is stored. Use an executor that is not shut down"
+            ) from error
+        self._running[future] = waiting
         if not self._workers:
             self._collect()
 

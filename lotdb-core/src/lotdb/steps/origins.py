@@ -9,27 +9,71 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from lotdb.node_api.facts import CHECK, EVICTED, PINNED, STEP, names_of, plain, stored_text
+from lotdb.node_api.facts import CHECK, EVICTED, PINNED, STEP, names_of, noted, plain, stored_text
 from lotdb.public import BaseNode, NotAResultError, StaleResultError, WrongNodeError
 from lotdb.steps.returned import PAYLOAD, VALUE
 
-__all__ = ["Provenance", "Read", "check_of", "load", "parsed", "provenance"]
+__all__ = ["Provenance", "Read", "about_of", "check_of", "load", "parsed", "provenance"]
 
 
 # As json.loads, without two searches for blanks.
 _decode = json.JSONDecoder().raw_decode
 
 
+# What is compared, and what is noted for people, names at least these.
+_COMPARED = frozenset((
+    "name", "version", "module", "settings", "code", "packages", "digest", "reads", "holds",
+))  # fmt: skip
+_TOLD = frozenset(("module", "settings", "nodes", "seconds", "when", "process", "python"))
+
+
 @lru_cache(maxsize=1024)
-def parsed(text: str) -> dict[str, Any]:
-    """What is compared to tell whether a result is stale; do not change it."""
-    return _decode(text)[0]  # type: ignore[no-any-return]
+def _parsed(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = _decode(text)[0]
+    if not isinstance(found, dict) or not found.keys() >= _COMPARED:
+        raise ValueError(text)
+    return found
+
+
+def parsed(text: str, node: BaseNode) -> dict[str, Any]:
+    """What is compared to tell whether the result *node* is stale; do not change it.
+
+    Raises
+    ------
+    NotAResultError
+        If somebody has written over it.
+    """
+    try:
+        return _parsed(text)
+    except ValueError:
+        raise _written_over(node, CHECK) from None
 
 
 def check_of(node: BaseNode) -> dict[str, Any] | None:
-    """The same of the result *node*; None if no step has made it."""
+    """The same; None if no step has made the node."""
     text = stored_text(node, CHECK)
-    return None if text is None else parsed(text)
+    return None if text is None else parsed(text, node)
+
+
+def about_of(node: BaseNode) -> dict[str, Any]:
+    """What the result *node* notes for people.
+
+    Raises
+    ------
+    NotAResultError
+        If it is gone, or somebody has written over it.
+    """
+    about: Any = node.attrs.get(STEP)
+    if not isinstance(about, dict) or not about.keys() >= _TOLD:
+        raise _written_over(node, STEP)
+    return about
+
+
+def _written_over(node: BaseNode, name: str) -> NotAResultError:
+    return NotAResultError(
+        f"{node._place()} is no result any more: its attribute {name!r}, in which its step has noted what it "
+        "was made from, was changed; delete the node, and the step makes it anew"
+    ).of("", node._path())
 
 
 @dataclass(frozen=True)
@@ -169,8 +213,8 @@ def provenance(result: BaseNode) -> Provenance:
     check = check_of(node)
     if check is None:
         raise NotAResultError(f"{node._place()} is no result: no step has made it").of("", node._path())
-    about = node.attrs[STEP]
-    evicted = stored_text(node, EVICTED)
+    about = about_of(node)
+    evicted = noted(node, EVICTED)
     parent = node.parent
     return Provenance(
         step=check["name"],
@@ -189,7 +233,7 @@ def provenance(result: BaseNode) -> Provenance:
         process=about["process"],
         python=about["python"],
         pinned=PINNED in names_of(node),
-        evicted=None if evicted is None else datetime.fromisoformat(json.loads(evicted)["when"]),
+        evicted=None if evicted is None else datetime.fromisoformat(evicted["when"]),
         names=tuple(check["holds"]),
         is_mapping=check["mapping"],
     )

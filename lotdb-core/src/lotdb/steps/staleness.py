@@ -6,6 +6,7 @@ remembered until that state changes.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ from lotdb.steps.fingerprint import Code
 from lotdb.steps.origins import parsed, shown_place
 
 __all__ = ["Told", "code_changes", "reason", "told", "why_stale"]
+
+_NOW = platform.python_version()
 
 # What a tree remembers of fresh results at most.
 _MANY = 20_000
@@ -84,7 +87,7 @@ def reason_of(node: BaseNode) -> str | None:
     """Why others that have read the result *node* are stale because of it; None if they are not."""
     if PINNED in names_of(node):
         return None
-    check = parsed(stored_text(node, CHECK) or "")
+    check = parsed(stored_text(node, CHECK) or "", node)
     step = known.find(check["module"], check["name"])
     remembered = told(node)
     path = node._path()
@@ -112,11 +115,17 @@ def code_changes(check: dict[str, Any], code: Code) -> Iterator[str]:
         if name not in was:
             yield f"{_part(name)} is used now"
         elif bytecode != was[name][1] and (source is None or source != was[name][0]):
-            yield (
-                f"{name} changed"
-                if name.startswith(("constant ", "module "))
-                else f"code of {name!r} changed"
-            )
+            then = check.get("python", _NOW)
+            if name.startswith(("constant ", "module ")):
+                yield f"{name} changed"
+            elif None in (source, was[name][0]) and _release(then) != _release(_NOW):
+                # Each release has bytecode of its own.
+                yield (
+                    f"code of {name!r} cannot be compared: Python was {then} and is {_NOW}, and the source "
+                    "is not at hand"
+                )
+            else:
+                yield f"code of {name!r} changed"
     for name in was:
         if name not in code.parts:
             yield f"{_part(name)} is not used any more"
@@ -126,6 +135,10 @@ def code_changes(check: dict[str, Any], code: Code) -> Iterator[str]:
             yield f"package {name!r} is {'not named any more' if now is None else 'named now'}"
         elif then != now:
             yield f"package {name!r} was {then} and is {now}"
+
+
+def _release(python: str) -> list[str]:
+    return python.split(".")[:2]
 
 
 def _part(name: str) -> str:

@@ -48,7 +48,9 @@ class Task:
     step: Step
     key: str | None
     settings: Mapping[str, Any]
-    nodes: tuple[BaseNode, ...]
+    #: The root, and the keys of the nodes from there down.
+    root: BaseNode
+    nodes: tuple[tuple[str, ...], ...]
     #: What to do about other code, if the worker is to store what it computes; else None.
     stores: OnCodeChange | None = None
 
@@ -156,27 +158,28 @@ def sent(node: BaseNode, workers: int) -> BaseNode:
 def compute(task: Task) -> list[Computed]:
     """What the step gives at each node of *task*; errors of the step are results, too."""
     if task.stores is not None:
-        database = open_to_write(task.nodes[0])
+        database = open_to_write(task.root)
         note = f"step {task.step.name}"
-        return database.run(lambda root: [_store(task, node, root) for node in task.nodes], note=note)
-    return [_compute(task, node) for node in task.nodes]
+        return database.run(lambda root: [_store(task, keys, root) for keys in task.nodes], note=note)
+    root = plain(task.root)
+    return [_compute(task, _below(root, keys)) for keys in task.nodes]
 
 
-def _store(task: Task, node: BaseNode, root: BaseNode) -> Computed:
+def _store(task: Task, keys: tuple[str, ...], root: BaseNode) -> Computed:
     began = time.perf_counter()
     try:
         settings = {
-            name: _there(root, value) if isinstance(value, BaseNode) else value
+            name: _below(root, keys_of(value)) if isinstance(value, BaseNode) else value
             for name, value in task.settings.items()
         }
-        task.step.at(_there(root, node), key=task.key, on_code_change=task.stores, **settings)
+        task.step.at(_below(root, keys), key=task.key, on_code_change=task.stores, **settings)
     except (StepError, NodeExistsError, NodeNotFoundError) as error:
         return Computed(error=_to_send(error))
     return Computed(stored=True, seconds=time.perf_counter() - began)
 
 
-def _there(root: BaseNode, node: BaseNode) -> BaseNode:
-    return root.get_node_path(keys, False) if (keys := keys_of(node)) else root
+def _below(root: BaseNode, keys: tuple[str, ...]) -> BaseNode:
+    return root.get_node_path(keys, False) if keys else root
 
 
 def _compute(task: Task, node: BaseNode) -> Computed:
@@ -185,7 +188,7 @@ def _compute(task: Task, node: BaseNode) -> Computed:
             name: plain(value) if isinstance(value, BaseNode) else value
             for name, value in task.settings.items()
         }
-        return Computed(task.step.call(plain(node), key=task.key, **settings).compute(alone=True))
+        return Computed(task.step.call(node, key=task.key, **settings).compute(alone=True))
     except StaleResultError:
         return Computed()
     except StepError as error:

@@ -34,7 +34,16 @@ from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.older import NAME, older_in, refuse_older
 from lotdb.storage.parts import check_file, check_folder, is_there, read_part
 
-__all__ = ["FORMAT", "LAYOUT", "MARKER", "DatabaseFolder", "check_name", "marked_storage", "marker_of"]
+__all__ = [
+    "FORMAT",
+    "LAYOUT",
+    "MARKER",
+    "PARTS",
+    "DatabaseFolder",
+    "check_name",
+    "marked_storage",
+    "marker_of",
+]
 
 #: The version of the folder's format.
 FORMAT = 1
@@ -45,8 +54,8 @@ STORAGE_FORMAT = 2
 #: How ZODB arranges blob files: eight levels of folders, one for each byte of the object id.
 LAYOUT = "bushy"
 
-# Files beside the data file that may be opened or replaced, and those in the blob folder.
-_FILES = (
+#: The ends of the names of files beside the data file that may be opened or replaced.
+PARTS = (
     ".backup",
     ".backup.new",
     ".copy",
@@ -64,6 +73,7 @@ _FILES = (
     ".readers",
     ".tmp",
 )
+# Those in the blob folder.
 _BLOB_FILES = (".layout", ".layout.new", ".removed")
 
 DataKind = Literal["absent", "empty", "filestorage", "foreign"]
@@ -174,7 +184,7 @@ class DatabaseFolder:
         """
         if _is_link(self.data_file):
             check_file(self.data_file)
-        for suffix in _FILES:
+        for suffix in PARTS:
             check_file(self.data_file + suffix)
         if check_folder(self.blobs):
             check_folder(os.path.join(self.blobs, "tmp"))

@@ -36,6 +36,7 @@ class uninterrupted:
     def __init__(self) -> None:
         self._replaced: list[tuple[int, _Handler]] = []
         self._arrived: dict[int, _Arrival] = {}
+        self._is_over = False
 
     def __enter__(self) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -50,6 +51,7 @@ class uninterrupted:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_over = True
         try:
             _restore(self._replaced)
         finally:
@@ -57,15 +59,26 @@ class uninterrupted:
 
     def _replace(self, signum: int) -> None:
         handler = _get_handler(signum)
-        if getattr(handler, "__func__", None) is uninterrupted._note:
-            return  # in the block of another one, which takes the notes
+        while getattr(handler, "__func__", None) is uninterrupted._note:
+            other: uninterrupted = handler.__self__
+            if not other._is_over:
+                return  # in the block of another one, which takes the notes
+            handler = other._handler(signum)
         if callable(handler):
             self._replaced.append((signum, handler))
             _set_handler(signum, self._note)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
-        handler = dict(self._replaced)[signum]
-        self._arrived.setdefault(signum, (handler, signum, frame))
+        handler = self._handler(signum)
+        if not self._is_over:
+            self._arrived.setdefault(signum, (handler, signum, frame))
+            return
+        # The other signal came, and raised, before this one's handler was put back.
+        _set_handler(signum, handler)
+        handler(signum, frame)
+
+    def _handler(self, signum: int) -> _Handler:
+        return dict(self._replaced)[signum]
 
 
 # Both go on in ``finally``: a handler that raises must neither keep the next signal from being delivered nor

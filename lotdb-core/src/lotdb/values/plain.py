@@ -193,41 +193,51 @@ def encoded_size(encoded: Encoded) -> int:
         Bytes; rather too many than too few.
     """
     kind = type(encoded)
-    if kind is float:
-        return 9
-    if kind is str or kind is bytes:
-        return _text_size(encoded)  # type: ignore[arg-type]
-    if kind is int:
-        return 5 + encoded.bit_length() // 8  # type: ignore[union-attr]
     if kind is not tuple:
-        return 1
+        return _plain_size(encoded, kind)
     # Not by recursion: encoded values are a few dozen levels deep, but nobody promised that.
     total, pending = 0, [encoded]
     while pending:
         total += 4
         for part in pending.pop():  # type: ignore[union-attr]
-            if type(part) is tuple:
+            kind = type(part)
+            if kind is tuple:
                 pending.append(part)
+            elif kind is str and part.isascii():  # type: ignore[union-attr]  # as most are
+                total += len(part) + 7  # type: ignore[arg-type]
             else:
-                total += encoded_size(part)
+                total += _plain_size(part, kind)
     return total
+
+
+def _plain_size(value: Any, kind: type) -> int:
+    if kind is str or kind is bytes:
+        return _text_size(value)
+    if kind is float:
+        return 9
+    if kind is int:
+        return 5 + int(value.bit_length()) // 8
+    return 1
 
 
 def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
     """Whether the encoded values take more than about *limit* bytes in all."""
-    most = 0
+    most = least = 0
     for value in encoded:
         kind = type(value)
         if kind is str or kind is bytes:
             most += 4 * len(value) + 7  # type: ignore[arg-type]
+            least += len(value) + 7  # type: ignore[arg-type]
         elif kind is float or kind is bool or (kind is int and -SHORT < value < SHORT):  # type: ignore[operator]
             most += 13
         else:
-            most += encoded_size(value)
-        # Most are much smaller; those that may be larger are looked at closely, no further than needed.
-        if most > limit:
-            return _are_larger(encoded, limit)
-    return False
+            size = encoded_size(value)
+            most += size
+            least += size
+        if least > limit:
+            return True
+    # Most are much smaller; those that may be larger are looked at closely.
+    return most > limit and _are_larger(encoded, limit)
 
 
 def _are_larger(encoded: Iterable[Encoded], limit: int) -> bool:
