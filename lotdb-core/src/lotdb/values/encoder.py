@@ -43,6 +43,9 @@ class _Label(str):
     __slots__ = ()
 
 
+_KEYS = _Label(".keys()")
+
+
 class Encoder:
     """One value on its way in: how many bytes are left for it, and where inside it we are."""
 
@@ -55,7 +58,9 @@ class Encoder:
     def item(self, value: Any) -> Encoded:
         kind = type(value)
         if kind in PLAIN:
-            return self._counted(value)
+            # Most values are texts of ASCII, whose size is told by their length.
+            self._spend(len(value) + 7 if kind is str and value.isascii() else encoded_size(value))
+            return value  # type: ignore[no-any-return]
         if kind in TAGS:
             return self._items(value, TAGS[kind])
         if kind is dict:
@@ -89,7 +94,7 @@ class Encoder:
         self._enter()
         parts: list[Encoded] = ["d"]
         for key, item in value.items():
-            self._steps[-1] = _Label(".keys()")
+            self._steps[-1] = _KEYS
             parts.append(self.item(key))
             self._steps[-1] = key
             parts.append(self.item(item))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -201,12 +202,22 @@ def encoded_size(encoded: Encoded) -> int:
         return 5 + encoded.bit_length() // 8  # type: ignore[union-attr]
     if kind is not tuple:
         return 1
+    return _tuple_size(encoded, math.inf)
+
+
+def _tuple_size(encoded: Any, enough: float) -> int:
+    """The size of an encoded tuple; of one of more than *enough* bytes, some number above that."""
     # Not by recursion: encoded values are a few dozen levels deep, but nobody promised that.
     total, pending = 0, [encoded]
-    while pending:
+    while pending and total <= enough:
         total += 4
-        for part in pending.pop():  # type: ignore[union-attr]
-            if type(part) is tuple:
+        for part in pending.pop():
+            kind = type(part)
+            if kind is str:  # most are, and of ASCII
+                total += len(part) + 7 if part.isascii() else _text_size(part)
+            elif kind is float:
+                total += 9
+            elif kind is tuple:
                 pending.append(part)
             else:
                 total += encoded_size(part)
@@ -223,7 +234,10 @@ def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
         elif kind is float or kind is bool or (kind is int and -SHORT < value < SHORT):  # type: ignore[operator]
             most += 13
         else:
-            most += encoded_size(value)
+            size = _tuple_size(value, limit) if kind is tuple else encoded_size(value)
+            if size > limit:
+                return True
+            most += size
         # Most are much smaller; those that may be larger are looked at closely, no further than needed.
         if most > limit:
             return _are_larger(encoded, limit)
@@ -233,7 +247,7 @@ def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
 def _are_larger(encoded: Iterable[Encoded], limit: int) -> bool:
     size = 0
     for value in encoded:
-        size += encoded_size(value)
+        size += _tuple_size(value, limit) if type(value) is tuple else encoded_size(value)
         if size > limit:
             return True
     return False
