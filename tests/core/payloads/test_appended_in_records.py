@@ -1,4 +1,4 @@
-"""Small pieces appended to payloads of zarr lie in records until many are merged; what is written at once does not."""
+"""Small pieces appended to payloads of zarr lie in records until many are merged; nothing else does."""
 
 import os
 
@@ -49,7 +49,7 @@ def test_a_commit_of_an_appended_piece_syncs_once_and_makes_no_file(db, tmp_path
 
 def test_600_appends_take_little_more_than_twice_their_size_beside_a_reader(tmp_path):
     random = np.random.default_rng(1)
-    blocks = [random.integers(-(2**31), 2**31, BLOCK.shape, "i4") for _ in range(10)]  # nothing compresses them
+    blocks = [random.integers(-(2**31), 2**31, BLOCK.shape, "i4") for _ in range(10)]  # incompressible
     with LOTDB(tmp_path / "db", durability="process", default_backend="zarr") as db:
         node = db.open_connection().get_data_node("a")
         with LOTDB(tmp_path / "db", read_only=True) as reader:

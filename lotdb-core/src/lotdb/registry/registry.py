@@ -94,7 +94,7 @@ class Plugins:
         # For the threads of all databases that share it. It is not held while a plugin's code runs.
         self._lock = threading.RLock()
         self._registered: set[str] = set()
-        self._ingesters: dict[str, list[tuple[str, Callable[..., Any]]]] = {}  # by their hook, once all are loaded
+        self._ingesters: dict[str, list[tuple[str, Callable[..., Any]]]] = {}  # by hook, once all are loaded
         self._loaded: dict[tuple[str, str], object] = {}  # by the group and the name of the entry point
         self._failures: dict[tuple[str, str], str] = {}
         self._backends: dict[str, type[Backend]] = {}

@@ -183,7 +183,9 @@ class Stage(Reader):
             return self.write_stream(layout, () if first is None else itertools.chain([first], rest))
         # Only then are they written: what gives the blocks may find at its end that something is wrong.
         more = list(rest)
-        return self.write_stream(layout, [first, *more]) if more else self.append(layout, (), contiguous(first))
+        return (
+            self.write_stream(layout, [first, *more]) if more else self.append(layout, (), contiguous(first))
+        )
 
     def write_stream(
         self, layout: Layout, blocks: Iterable[Array], segments: tuple[Segment, ...] = ()

@@ -100,7 +100,7 @@ class Tree:
         self, backend: str, dtype: np.dtype[Any], row_shape: tuple[int, ...], options: Mapping[str, Any]
     ) -> Layout:
         """The layout of such arrays, or the right error if *backend* cannot hold them so."""
-        # Programs write many arrays of few kinds. A dtype that is not numpy's own may equal one that it is not.
+        # Programs write many arrays of few kinds. Other dtypes than numpy's own may be equal, and differ.
         key = (backend, dtype, row_shape) if not options and dtype.isbuiltin == 1 else None
         known = self._layouts.get(key)
         if known is not None and self.plugins.backend(backend) is known[0]:
