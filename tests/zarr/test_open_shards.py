@@ -123,7 +123,7 @@ def test_files_stay_open_up_to_a_limit_and_are_closed_in_the_end(tmp_path, monke
             for number in range(40):
                 assert np.array_equal(root[str(number)].read_data(5, 9), ROWS[5:9] + number)
             assert len(open_files.OPEN) <= max(20, before + open_files._SOME)
-    assert len(open_files.OPEN) == before
+    assert len(open_files.OPEN) <= before  # fewer if what another test has left is collected meanwhile
 
 
 def test_a_share_of_the_files_that_the_process_may_have_stays_open():

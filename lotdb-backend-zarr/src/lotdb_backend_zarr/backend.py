@@ -54,6 +54,10 @@ CACHE_BYTES = 32 << 20
 # array must be opened again for it.
 FAST_BYTES = 1 << 20
 
+# Appended rows of up to so many bytes lie in records, unless the setting says otherwise: an array for each
+# small piece takes four syncs more, and two files and a folder.
+RECORD_BYTES = 64 << 10
+
 # Longer than it takes a thread to start.
 START_S = 2.0
 
@@ -82,7 +86,8 @@ class ZarrBackend(Backend):
     @classmethod
     def settings_to_send(cls, config: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:
         store = config.get("store")
-        return {} if store is None else {"store": cls.place_to_send(store, directory)}
+        sent = {name: value for name, value in config.items() if name != "store"}
+        return sent if store is None else {**sent, "store": cls.place_to_send(store, directory)}
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
@@ -96,6 +101,10 @@ class ZarrBackend(Backend):
         if self._folder is not None:
             self.concurrent_reads = 1
         self.is_outside = self._folder != context.folder
+        if context.has_blobs and not store:
+            self.append_record_bytes = _checked_size(
+                context.config.get("record_bytes", RECORD_BYTES), "record_bytes"
+            )
         self._arrays: OrderedDict[str, _Opened] = OrderedDict()
         self._documents: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._lock = threading.Lock()
@@ -487,6 +496,12 @@ class _Opened(NamedTuple):
     dtype: np.dtype[Any]
     reader: ShardReader | None
     array: zarr.Array[Any] | None = None
+
+
+def _checked_size(size: Any, name: str) -> int:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise InvalidOptionError(f"{name} is {size!r}; use a number of bytes from 0 on")
+    return size
 
 
 def _unless_missing(error: OSError) -> None:

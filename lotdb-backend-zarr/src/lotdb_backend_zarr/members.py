@@ -28,6 +28,8 @@ JOINED_BYTES = 64 << 20
 PIECE_BYTES = 512 << 10
 # No object of any store is that large; a stranger's index may say so.
 LARGEST_OBJECT = 1 << 60
+# A call of the system writes so many runs of bytes; every system takes as many.
+MOST_RUNS = 512
 # Of so many files it is said at a time that they are to be read.
 TAKEN = 256
 
@@ -64,6 +66,9 @@ class OpenMember(ABC):
 class Members(ABC):
     """The files of one array, by their names."""
 
+    #: Whether several are written at once: each waits for the disk at its end.
+    writes_several = False
+
     def each(self, job: Callable[[T], object], several: Iterable[T]) -> None:
         """Call *job*, which reads a file, with each of *several*, in whatever way is fast."""
         for one in several:
@@ -79,7 +84,10 @@ class Members(ABC):
 
     @abstractmethod
     def new(self, name: str) -> Any:
-        """A context of a new file, as a function that writes bytes to its end and says how many they are."""
+        """A context of a new file, as a function that writes several runs of bytes to its end.
+
+        It takes them as a list.
+        """
 
     @abstractmethod
     def open(self, name: str) -> OpenMember:
@@ -103,6 +111,8 @@ class FolderMembers(Members):
         Called with the descriptor of each finished file.
     """
 
+    writes_several = True
+
     def __init__(self, folder: Path, files: OpenFiles, sync: Callable[[int], None]) -> None:
         self._folder, self._files, self._sync = folder, files, sync
         self._prefix = os.path.join(folder, "")
@@ -114,16 +124,14 @@ class FolderMembers(Members):
         os.mkdir(self._folder)
 
     @contextmanager
-    def new(self, name: str) -> Iterator[Callable[[Any], int]]:
+    def new(self, name: str) -> Iterator[Callable[[list[Any]], None]]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
         descriptor = os.open(self._folder / name, flags, 0o666)
 
-        def put(data: Any) -> int:
-            rest = memoryview(data).cast("B")
-            size = len(rest)
+        def put(several: list[Any]) -> None:
+            rest = [memoryview(each).cast("B") for each in several]
             while rest:  # one call writes at most 2 GiB, and less on a full disk, without an error
-                rest = rest[os.write(descriptor, rest) :]
-            return size
+                _drop(rest, _write(descriptor, rest))
 
         try:
             yield put
@@ -197,13 +205,11 @@ class ObjectMembers(Members):
         """Nothing has to be made."""
 
     @contextmanager
-    def new(self, name: str) -> Iterator[Callable[[Any], int]]:
+    def new(self, name: str) -> Iterator[Callable[[list[Any]], None]]:
         parts: list[np.ndarray[Any, np.dtype[np.uint8]]] = []
 
-        def put(data: Any) -> int:
-            part = np.frombuffer(bytes(memoryview(data).cast("B")), np.uint8)
-            parts.append(part)
-            return len(part)
+        def put(several: list[Any]) -> None:
+            parts.extend(np.frombuffer(bytes(memoryview(each).cast("B")), np.uint8) for each in several)
 
         yield put
         self._store.put(self._key(name), parts, sum(map(len, parts)))
@@ -259,6 +265,24 @@ class _InMemory(OpenMember):
         if offset < 0 or offset + size > len(self._data):
             raise DamagedError(f"{self._where} ends too early")
         return bytes(self._data[offset : offset + size])
+
+
+def _write(descriptor: int, several: list[memoryview]) -> int:
+    """Write what one call of the system writes of *several* runs of bytes; how many bytes that was."""
+    if hasattr(os, "writev"):
+        return os.writev(descriptor, several[:MOST_RUNS])
+    return os.write(descriptor, several[0])
+
+
+def _drop(several: list[memoryview], size: int) -> None:
+    """Take the first *size* bytes out of *several* runs of bytes."""
+    whole = 0
+    while whole < len(several) and len(several[whole]) <= size:
+        size -= len(several[whole])
+        whole += 1
+    del several[:whole]
+    if size:
+        several[0] = several[0][size:]
 
 
 def _joined(spans: list[tuple[int, int]], gap: int, most: int) -> Iterator[list[tuple[int, int]]]:

@@ -2,4 +2,4 @@
 
 __all__ = ["SETTINGS"]
 
-SETTINGS = ("store",)
+SETTINGS = ("store", "record_bytes")

@@ -112,6 +112,15 @@ def _lengths(value: Any, least: int) -> tuple[int, ...]:
     return tuple(value)
 
 
+# Does a piece of work for each number below another one.
+Do = Callable[[Callable[[int], None], int], None]
+
+
+def _in_turn(work: Callable[[int], None], count: int) -> None:
+    for number in range(count):
+        work(number)
+
+
 class ShardWriter:
     """Writes one array, shard by shard along its first axis.
 
@@ -131,29 +140,39 @@ class ShardWriter:
         self._encode = array.codec.encode
         members.make()
         with members.new("zarr.json") as put:
-            put(sealed(document))
+            put([sealed(document)])
 
     def write(self, first: int, rows: np.ndarray[Any, Any]) -> None:
         """Write *rows*, whole shards that begin at row *first*."""
         shards = self._array.shards
-        for place, region in _parts(rows, shards):
-            with self._members.new(chunk_key((place[0] + first // shards[0], *place[1:]))) as put:
-                self._write_shard(region, put)
+        parts = list(_parts(rows, shards))
+        # While one waits for the disk, another is compressed.
+        several = len(parts) > 1 and self._members.writes_several
 
-    def _write_shard(self, region: np.ndarray[Any, Any], put: Callable[[Any], int]) -> None:
+        def write(number: int) -> None:
+            place, region = parts[number]
+            with self._members.new(chunk_key((place[0] + first // shards[0], *place[1:]))) as put:
+                self._write_shard(region, put, _in_turn if several else side_by_side)
+
+        (side_by_side if several else _in_turn)(write, len(parts))
+
+    def _write_shard(self, region: np.ndarray[Any, Any], put: Callable[[list[Any]], None], do: Do) -> None:
         chunks = self._array.chunks
         # Chunks beyond the edge of the array stay absent; nobody reads them.
         index = np.full((*_counts(self._array.shards, chunks), 2), ABSENT, "<u8")
         offset = 0
-        for place, encoded in self._encoded(list(_parts(region, chunks))):
-            size = sum(map(put, encoded))
-            index[place] = offset, size
-            offset += size
-        put(index)
-        put(crc32c(index.reshape(-1).view(np.uint8)))
+        for some in self._encoded(list(_parts(region, chunks)), do):
+            for place, (data, checksum) in some:
+                size = memoryview(data).nbytes + len(checksum)
+                index[place] = offset, size
+                offset += size
+            put([run for _, runs in some for run in runs])
+        put([index, crc32c(index.reshape(-1).view(np.uint8))])
 
-    def _encoded(self, parts: list[tuple[tuple[int, ...], Any]]) -> Iterator[tuple[tuple[int, ...], Any]]:
-        """The place of each of *parts*, and what is stored of it; some at a time, in several threads."""
+    def _encoded(
+        self, parts: list[tuple[tuple[int, ...], Any]], do: Do
+    ) -> Iterator[list[tuple[tuple[int, ...], Any]]]:
+        """The place of each of *parts*, and what is stored of it, some at a time."""
         size = math.prod(self._array.chunks) * self._array.dtype.itemsize
         batch = max(1, ENCODED_BYTES // size)
         for first in range(0, len(parts), batch):
@@ -163,8 +182,8 @@ class ShardWriter:
             def encode(number: int, some: list[Any] = some, encoded: list[Any] = encoded) -> None:
                 encoded[number] = self._encode(self._filled(some[number][1]))
 
-            side_by_side(encode, len(some))
-            yield from ((place, each) for (place, _), each in zip(some, encoded, strict=True))
+            do(encode, len(some))
+            yield [(place, each) for (place, _), each in zip(some, encoded, strict=True)]
 
     def _filled(self, chunk: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A chunk that is at the edge filled up: it is stored whole; nobody reads what is beyond the edge."""

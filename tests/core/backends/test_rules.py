@@ -39,7 +39,10 @@ def use(folder, backend, **how):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("zarr", r"backend 'zarr' has no setting 'stroe' \(it has: store\); did you mean 'store'\?"),
+        (
+            "zarr",
+            r"backend 'zarr' has no setting 'stroe' \(it has: store, record_bytes\); did you mean 'store'\?",
+        ),
         ("blob", r"backend 'blob' has no setting 'stroe' \(it has: store, cache_bytes, record_bytes\)"),
     ],
 )

@@ -183,13 +183,16 @@ def check(node: Handle, request: Request) -> tuple[Request, PayloadRecord | None
         raise PayloadExistsError(
             f"{node._place()} has a payload {name!r} already; use if_exists='replace' or 'append'"
         )
-    request = replace(
-        request,
-        name=name,
-        samplerate_hz=check_rate(request.samplerate_hz),
-        content_type=_check_content_type(request.content_type),
+    checked = Request(  # not by replace(), which takes three times as long
+        name,
+        request.backend,
+        check_rate(request.samplerate_hz),
+        request.metadata,
+        _check_content_type(request.content_type),
+        request.if_exists,
+        request.options,
     )
-    return request, existing if request.if_exists == "append" else None
+    return checked, existing if request.if_exists == "append" else None
 
 
 def _add_rows(node: Handle, given: _Given, request: Request, existing: PayloadRecord) -> Written:
@@ -421,6 +424,8 @@ def _check_fits(where: Callable[[], str], record: PayloadRecord, given: _Given, 
 
 def _as_array(data: Any, said: Collection[str]) -> tuple[str, np.ndarray[Any, Any]]:
     """The kind of *data*, and a C-contiguous array of what is stored for it."""
+    if type(data) is np.ndarray:  # as it nearly always is
+        return _of_elements(data, said)
     if isinstance(data, str):
         return "text", np.frombuffer(data.encode("utf-8", "surrogatepass"), np.uint8)
     if isinstance(data, memoryview) and (data.ndim != 1 or data.format not in "Bc"):
@@ -435,6 +440,10 @@ def _as_array(data: Any, said: Collection[str]) -> tuple[str, np.ndarray[Any, An
         if type(data).__module__.partition(".")[0] == "xarray":
             more = "; node.write_xarray stores it, with its labels"
         raise InvalidDataError(f"{type(data).__name__} is not an array, text or bytes{more}")
+    return _of_elements(data, said)
+
+
+def _of_elements(data: Any, said: Collection[str]) -> tuple[str, np.ndarray[Any, Any]]:
     array = as_array(data, said=said)
     if array.dtype.itemsize == 0:
         raise InvalidDataError(f"dtype {array.dtype} has elements of no bytes")

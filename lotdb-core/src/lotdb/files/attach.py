@@ -307,7 +307,8 @@ class _Taking:
         answer: Answered,
     ) -> None:
         node, backend = target.node, self._request.backend
-        if backend is None and not self._is_appended(node, name):
+        appends = self._is_appended(node, name)
+        if backend is None and not appends:
             backend = ingested.backend
             if backend is None and self._use_defaults:
                 backend = _default(node, BACKEND) or _default(self._node, BACKEND)
@@ -319,8 +320,10 @@ class _Taking:
             content_type=ingested.content_type,
             options={},
         )
+        if isinstance(ingested.data, Blocks) and ingested.data.rows is not None and not appends:
+            notes[ROWS] = int(ingested.data.rows)  # as nearly always, so that nothing is noted late
         request = _with_notes(node, ingested, notes, request)
-        before = payloads.get(node, name).nbytes if self._is_appended(node, name) else 0
+        before = payloads.get(node, name).nbytes if appends else 0
         with _in_the_file(self._filepath, ingested.format):
             written = payloads.write_rows(node, ingested.data, request)
         if not isinstance(ingested.data, Blocks) and not measured(ingested.data):
@@ -339,12 +342,15 @@ class _Taking:
             for number, (written, request) in enumerate(zip(target.written, target.said, strict=True)):
                 metadata = dict(request.metadata or {})
                 latest = metadata[APPENDED][-1] if APPENDED in metadata else metadata
+                late = {}
                 if beside and latest.get(BESIDE) != beside[BESIDE]:
-                    latest.update(beside)
+                    late.update(beside)
                 if written.record.shape:
                     others = rows_of_others(target.node, written.name) if APPENDED in metadata else 0
-                    latest[ROWS] = written.record.rows - others
-                target.written[number] = payloads.with_metadata(target.node, written, metadata)
+                    late[ROWS] = written.record.rows - others
+                if not late.items() <= latest.items():
+                    latest.update(late)
+                    target.written[number] = payloads.with_metadata(target.node, written, metadata)
 
     # -- recording ---------------------------------------------------------------------------------
 

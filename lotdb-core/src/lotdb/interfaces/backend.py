@@ -172,6 +172,10 @@ class Backend(ABC):
     #: says, is for none.
     record_bytes: int = 0
 
+    #: The same for rows that are appended to others, until many such pieces are merged and come to this
+    #: backend: whatever is written at once lies there. The larger of the two numbers counts for them.
+    append_record_bytes: int = 0
+
     #: Whether the arrays lie in a place that is not moved and copied with the database, as a setting may
     #: choose one. Set it in ``__init__``. ``LOTDB.pack`` takes nothing there for garbage unless it is called
     #: with ``sweep_outside=True``, for a copy of the database may use it. So that two databases do not share

@@ -94,6 +94,7 @@ class Plugins:
         # For the threads of all databases that share it. It is not held while a plugin's code runs.
         self._lock = threading.RLock()
         self._registered: set[str] = set()
+        self._ingesters: dict[str, list[tuple[str, Callable[..., Any]]]] = {}  # by hook, once all are loaded
         self._loaded: dict[tuple[str, str], object] = {}  # by the group and the name of the entry point
         self._failures: dict[tuple[str, str], str] = {}
         self._backends: dict[str, type[Backend]] = {}
@@ -138,6 +139,7 @@ class Plugins:
         if fault := fault_of(plugin, self._manager, _WRAPPABLE):
             raise ValueError(fault)
         with self._lock:
+            self._ingesters = {}
             known = self._manager.get_name(plugin)
             if known in self._registered:
                 raise ValueError(f"it is registered already, as {known!r}")
@@ -323,9 +325,13 @@ class Plugins:
 
     def ingesters(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
         """Name and function of each plugin that implements *hook* of ``IngesterSpec``, in calling order."""
-        self._load_all(INGESTER)
-        # Asked one by one, it is known which of them failed.
-        return [(each.plugin_name, _by_name(each)) for each in self._implementations(hook)]
+        found = self._ingesters.get(hook)
+        if found is None:
+            self._load_all(INGESTER)
+            # Asked one by one, it is known which of them failed.
+            found = [(each.plugin_name, _by_name(each)) for each in self._implementations(hook)]
+            self._ingesters[hook] = found
+        return found
 
     def export_formats(self) -> list[str]:
         """The names of the formats that plugins say they write, in order."""

@@ -9,6 +9,7 @@ follow, at the latest when the transaction commits.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -101,27 +102,33 @@ class Stage(Reader):
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def write(self, layout: Layout, array: Array) -> tuple[Segment, ...]:
-        """Segments that hold the rows of *array*, which is C-contiguous and fits *layout*."""
+    def write(self, layout: Layout, array: Array, *, appended: bool = False) -> tuple[Segment, ...]:
+        """Segments that hold the rows of *array*, which is C-contiguous and fits *layout*.
+
+        They may be *appended* to rows that are there.
+        """
         if array.nbytes == 0:
             return ()
         if array.nbytes >= PACKED_BYTES or self._join is None:
             return (self._write_large(layout, array),)
         pack = self._packs.get(layout)
-        if pack is not None and is_in_record(pack.locator) and pack.array.nbytes + array.nbytes > pack.limit:
-            self._close_pack(layout)
-            pack = None
+        if pack is not None and is_in_record(pack.locator):
+            most = _record_bytes(self._backends(layout.backend), appended)
+            if min(most, pack.limit) < pack.array.nbytes + array.nbytes:
+                self._close_pack(layout)
+                pack = None
         if pack is None:
-            pack = self._new_pack(layout, array.nbytes)
+            pack = self._new_pack(layout, array.nbytes, appended)
         segment = self._segment(layout, pack.locator, pack.rows, array)
         self._add(layout, pack, array)
         return (segment,)
 
-    def _new_pack(self, layout: Layout, size: int) -> Pack:
+    def _new_pack(self, layout: Layout, size: int, appended: bool) -> Pack:
         """A pack for arrays of *layout*, the first of *size* bytes."""
         backend, limit = self._backends(layout.backend), PACK_BYTES
-        if size <= backend.record_bytes and self._recorded_bytes + size <= RECORDED_BYTES:
-            backend, limit = RECORDS, backend.record_bytes
+        most = _record_bytes(backend, appended)
+        if size <= most and self._recorded_bytes + size <= RECORDED_BYTES:
+            backend, limit = RECORDS, most
         pack = Pack(self._new_locator(backend), layout, limit)
         self._pending[id(pack.locator)] = pack
         self._packs[layout] = pack
@@ -147,7 +154,7 @@ class Stage(Reader):
     def write_blocks(self, layout: Layout, blocks: Iterable[Array], rows: int) -> tuple[Segment, ...]:
         """One segment that holds *rows* rows, given as consecutive *blocks*; held in memory one by one."""
         if rows * layout.row_bytes < PACKED_BYTES:
-            return self.write_stream(layout, blocks)
+            return self._write_few(layout, blocks, rows)
         backend, options = self._backends(layout.backend), self._decode_options(layout)
         locator = self._new_locator(backend)
         running, step = 0, self._step(layout, rows, locator)
@@ -168,6 +175,18 @@ class Stage(Reader):
         segment = Segment(locator, 0, rows, running)
         return (segment if sums is None else self._with_sums(segment, step, sums.finish()),)
 
+    def _write_few(self, layout: Layout, blocks: Iterable[Array], rows: int) -> tuple[Segment, ...]:
+        """The same of rows that wait in a pack. If they are one block, they are copied to no other place."""
+        rest = iter(blocks)
+        first = next(rest, None)
+        if first is None or len(first) < rows:
+            return self.write_stream(layout, () if first is None else itertools.chain([first], rest))
+        # Only then are they written: what gives the blocks may find at its end that something is wrong.
+        more = list(rest)
+        return (
+            self.write_stream(layout, [first, *more]) if more else self.append(layout, (), contiguous(first))
+        )
+
     def write_stream(
         self, layout: Layout, blocks: Iterable[Array], segments: tuple[Segment, ...] = ()
     ) -> tuple[Segment, ...]:
@@ -181,7 +200,7 @@ class Stage(Reader):
                 waiting.rows = 0
         if not streamed:
             return self.append(layout, segments, waiting.array)
-        return (*segments, *streamed, *self.write(layout, waiting.array))
+        return (*segments, *streamed, *self.write(layout, waiting.array, appended=bool(segments)))
 
     @contextlib.contextmanager
     def all_or_nothing(self, mark: int | None = None) -> Iterator[None]:
@@ -221,7 +240,7 @@ class Stage(Reader):
         keep = len(segments)
         if array.nbytes < UNMERGED_BYTES:
             sizes = [segment.rows * layout.row_bytes for segment in segments]
-            gathers = self._backends(layout.backend).record_bytes
+            gathers = _record_bytes(self._backends(layout.backend), appended=True)
             keep = (_keep_gathering if gathers else _keep)(sizes, array.nbytes)
             if keep and self._ends_record(layout, segments[keep - 1]):
                 keep -= 1  # which had no room for the rest: in a file there is, and reading it costs nothing
@@ -231,7 +250,7 @@ class Stage(Reader):
             self._read_to_merge(layout, segments[keep:], block[:merged])
             copy_rows(array, block[merged:])
             array = block
-        return (*segments[:keep], *self.write(layout, array))
+        return (*segments[:keep], *self.write(layout, array, appended=bool(segments)))
 
     def _extend(self, layout: Layout, last: Segment, array: Array) -> Segment | None:
         # The last rows still wait at the end of a pack: the new ones go right behind them.
@@ -432,6 +451,11 @@ def _new_locator(backend: Backend) -> Any:
             f"backend {backend.name!r} made {locator!r} as a locator; leave new_locator as it is"
         )
     return locator
+
+
+def _record_bytes(backend: Backend, appended: bool) -> int:
+    """Of how many bytes arrays of *backend* may lie in records, at most."""
+    return max(backend.record_bytes, backend.append_record_bytes if appended else 0)
 
 
 def _is_end(pack: Pack, segment: Segment) -> bool:

@@ -31,6 +31,10 @@ from lotdb.values import values
 __all__ = ["Pinned", "Tree"]
 
 
+# So many layouts are remembered: programs use few, and rows of ever other lengths must not fill the memory.
+_LAYOUTS = 256
+
+
 class Pinned(Protocol):
     """What reads from a tree that it was made from."""
 
@@ -76,6 +80,8 @@ class Tree:
         self.defaults: dict[int, tuple[Entry, str, Any]] = {}
         #: What rooms above remember of the tree, by their names for it; it goes with the tree.
         self.remembered: dict[str, Any] = {}
+        #: Layouts without options that were found right, with the class of the backend.
+        self._layouts: dict[Any, tuple[type[Any], Layout]] = {}
         self.memory = MemoryBackend()
         self.stage = Stage(lambda name: self.memory, decode_options=self.decode_options)
 
@@ -94,13 +100,23 @@ class Tree:
         self, backend: str, dtype: np.dtype[Any], row_shape: tuple[int, ...], options: Mapping[str, Any]
     ) -> Layout:
         """The layout of such arrays, or the right error if *backend* cannot hold them so."""
+        # Programs write many arrays of few kinds. Other dtypes than numpy's own may be equal, and differ.
+        key = (backend, dtype, row_shape) if not options and dtype.isbuiltin == 1 else None
+        known = self._layouts.get(key)
+        if known is not None and self.plugins.backend(backend) is known[0]:
+            return known[1]
         self.check_backend(backend)
         cls = self.plugins.backend(backend)
         with plugin_errors(backend):
             cls.check_dtype(dtype)
             taken = dict(cls.check_options(options, dtype, row_shape))
         plain = ((name, values.encode(taken[name], name=name, extra=self.plugins)) for name in sorted(taken))
-        return Layout(backend, dtype, row_shape, tuple(plain))
+        layout = Layout(backend, dtype, row_shape, tuple(plain))
+        if key is not None:
+            if len(self._layouts) >= _LAYOUTS:
+                self._layouts.clear()
+            self._layouts[key] = cls, layout
+        return layout
 
     def noted(self, layout: Layout, samplerate_hz: float | None, metadata: Any) -> Layout:
         """*layout* with what its backend is to note of a payload, whose metadata are in plain form."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -195,16 +196,21 @@ def encoded_size(encoded: Encoded) -> int:
     kind = type(encoded)
     if kind is not tuple:
         return _plain_size(encoded, kind)
+    return _tuple_size(encoded, math.inf)
+
+
+def _tuple_size(encoded: Any, enough: float) -> int:
+    """The size of an encoded tuple; of one of more than *enough* bytes, some number above that."""
     # Not by recursion: encoded values are a few dozen levels deep, but nobody promised that.
     total, pending = 0, [encoded]
-    while pending:
+    while pending and total <= enough:
         total += 4
-        for part in pending.pop():  # type: ignore[union-attr]
+        for part in pending.pop():
             kind = type(part)
             if kind is tuple:
                 pending.append(part)
-            elif kind is str and part.isascii():  # type: ignore[union-attr]  # as most are
-                total += len(part) + 7  # type: ignore[arg-type]
+            elif kind is str and part.isascii():  # as most are
+                total += len(part) + 7
             else:
                 total += _plain_size(part, kind)
     return total
@@ -231,7 +237,7 @@ def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
         elif kind is float or kind is bool or (kind is int and -SHORT < value < SHORT):  # type: ignore[operator]
             most += 13
         else:
-            size = encoded_size(value)
+            size = _tuple_size(value, limit) if kind is tuple else encoded_size(value)
             most += size
             least += size
         if least > limit:
@@ -243,7 +249,7 @@ def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
 def _are_larger(encoded: Iterable[Encoded], limit: int) -> bool:
     size = 0
     for value in encoded:
-        size += encoded_size(value)
+        size += _tuple_size(value, limit) if type(value) is tuple else encoded_size(value)
         if size > limit:
             return True
     return False

@@ -27,6 +27,7 @@ from lotdb_ingest.audio.view import Piece, View, patched
 __all__ = ["BITS", "dtype_of", "read"]
 
 BLOCK_BYTES = 4 << 20
+SHORT_BYTES = 1 << 20
 # libsndfile asks for a few bytes at a time.
 VIEW_BYTES = 64 << 10
 
@@ -98,9 +99,12 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
             about["bits"] = min(sound.bits or 32, BITS[audio.subtype])
         rows = _rows(sound, audio.frames, about)
         rate = float(audio.samplerate) if sound.rate is None else sound.rate
+        # What is short is read at once: opening it again takes longer than that.
+        is_short = content == "wav" and 0 < rows * audio.channels * dtype.itemsize <= SHORT_BYTES
+        first = [*_samples(audio, b"", dtype, rows)] if is_short else None
     notes = _notes(content, source, sound, rate)
     digest = _digest(file, start) if content == "flac" else b""
-    blocks = _blocks(source.file, pieces, sound.codec, digest, dtype, rows)
+    blocks = _blocks(source.file, pieces, sound.codec, digest, dtype, rows) if first is None else first
     ingested = Ingested(
         Blocks(blocks, dtype, shape, rows=rows),
         format=content,
@@ -209,33 +213,39 @@ def _blocks(
     file: IO[bytes], pieces: list[Piece] | None, codec: str, md5: bytes, dtype: np.dtype[Any], rows: int
 ) -> Iterator[np.ndarray[Any, Any]]:
     with _opened(file, pieces, codec) as audio:
-        bits = BITS.get(audio.subtype)
-        # libsndfile gives integers in the upper bits of 16 or 32; shifted down they are what was stored.
-        given = "int16" if bits is not None and bits <= 16 else "int32" if bits else str(dtype)
-        shift = (16 if given == "int16" else 32) - bits if bits else 0
-        digest = _Md5(md5, bits)
-        frames = max(1, BLOCK_BYTES // (audio.channels * np.dtype(given).itemsize))
-        done = 0
-        while done < rows:
-            try:
-                block = audio.read(min(frames, rows - done), dtype=given)
-            except soundfile.LibsndfileError as error:
-                raise IngestError(
-                    f"libsndfile cannot read on behind row {done} of {rows} "
-                    f"({error.error_string.strip().rstrip('.')}): it is damaged; "
-                    "take it from its source again"
-                ) from error
-            done += len(block)
-            if len(block) == 0:
-                break
-            if shift:
-                block >>= shift
-            if audio.subtype == "PCM_U8":
-                block += 128
-            block = block.astype(dtype, copy=False)
-            digest.add(block)
-            yield block
-        digest.check()
+        yield from _samples(audio, md5, dtype, rows)
+
+
+def _samples(
+    audio: soundfile.SoundFile, md5: bytes, dtype: np.dtype[Any], rows: int
+) -> Iterator[np.ndarray[Any, Any]]:
+    bits = BITS.get(audio.subtype)
+    # libsndfile gives integers in the upper bits of 16 or 32; shifted down they are what was stored.
+    given = "int16" if bits is not None and bits <= 16 else "int32" if bits else str(dtype)
+    shift = (16 if given == "int16" else 32) - bits if bits else 0
+    digest = _Md5(md5, bits)
+    frames = max(1, BLOCK_BYTES // (audio.channels * np.dtype(given).itemsize))
+    done = 0
+    while done < rows:
+        try:
+            block = audio.read(min(frames, rows - done), dtype=given)
+        except soundfile.LibsndfileError as error:
+            raise IngestError(
+                f"libsndfile cannot read on behind row {done} of {rows} "
+                f"({error.error_string.strip().rstrip('.')}): it is damaged; "
+                "take it from its source again"
+            ) from error
+        done += len(block)
+        if len(block) == 0:
+            break
+        if shift:
+            block >>= shift
+        if audio.subtype == "PCM_U8":
+            block += 128
+        block = block.astype(dtype, copy=False)
+        digest.add(block)
+        yield block
+    digest.check()
 
 
 def _digest(file: IO[bytes], start: int) -> bytes:

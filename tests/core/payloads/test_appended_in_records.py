@@ -1,0 +1,138 @@
+"""Small pieces appended to payloads of zarr lie in records until many are merged; nothing else does."""
+
+import os
+
+import numpy as np
+import pytest
+
+from lotdb import LOTDB, InvalidOptionError
+from lotdb.records import Rows
+from lotdb.segments.stage import GATHERED
+
+BLOCK = np.arange(9600, dtype="i4").reshape(4800, 2)  # a tenth of a second of stereo, 38.4 kB
+
+
+def in_records(node, name="data"):
+    """Which segments of a payload lie in records, as True and False."""
+    return [isinstance(segment.locator, Rows) for segment in node.get_data(name)._record.segments]
+
+
+def arrays(folder):
+    """The arrays of zarr that there are."""
+    return list(folder.glob("**/seg-*"))
+
+
+@pytest.fixture
+def db(tmp_path):
+    with LOTDB(tmp_path / "db", default_backend="zarr") as db:
+        yield db
+
+
+def test_a_commit_of_an_appended_piece_syncs_once_and_makes_no_file(db, tmp_path, monkeypatch):
+    node = db.open_connection().get_data_node("a")
+    node.append_data(BLOCK)  # there is nothing yet that it would be appended to
+    db.commit()
+    assert in_records(node) == [False]
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(descriptor) or fsync(descriptor))
+    for _ in range(GATHERED - 2):
+        node.append_data(BLOCK)
+        db.commit()
+    assert len(synced) == GATHERED - 2
+    assert len(arrays(tmp_path)) == 1
+    node.append_data(BLOCK)  # with which all are merged
+    db.commit()
+    assert in_records(node) == [False]
+    assert len(arrays(tmp_path)) == 2
+    assert np.array_equal(node.read_data(), np.concatenate([BLOCK] * GATHERED))
+
+
+def test_600_appends_take_little_more_than_twice_their_size_beside_a_reader(tmp_path):
+    random = np.random.default_rng(1)
+    blocks = [random.integers(-(2**31), 2**31, BLOCK.shape, "i4") for _ in range(10)]  # incompressible
+    with LOTDB(tmp_path / "db", durability="process", default_backend="zarr") as db:
+        node = db.open_connection().get_data_node("a")
+        with LOTDB(tmp_path / "db", read_only=True) as reader:
+            for number in range(600):
+                node.append_data(blocks[number % 10])
+                db.commit()
+                if number % 200 == 199:
+                    with reader.connection() as root:
+                        assert len(root["a"].read_data()) == (number + 1) * 4800
+        size = sum(path.stat().st_size for path in (tmp_path / "db").rglob("*") if path.is_file())
+        assert size < 2.2 * 600 * BLOCK.nbytes
+        assert np.array_equal(node.read_data(), np.concatenate(blocks * 60))
+        db.close_connection()
+        db.pack()
+        assert db.verify() == []
+
+
+def test_what_is_written_at_once_is_an_array_of_zarr_whatever_is_appended_beside_it(db, tmp_path):
+    root = db.open_connection()
+    for name in "ab":
+        root.get_data_node(name).write_data(BLOCK)
+    db.commit()
+    root["a"].append_data(BLOCK[:100])
+    root.get_data_node("c").write_data(BLOCK)
+    root["b"].append_data(BLOCK[:100])
+    root["b"].write_data(BLOCK + 1, data_attribute="other")
+    db.commit()
+    assert [in_records(root[name]) for name in "abc"] == [[False, True], [False, False], [False]]
+    assert in_records(root["b"], "other") == [False]
+    root["a"].compact_data()
+    db.commit()
+    assert in_records(root["a"]) == [False]
+    for name in "ab":
+        assert np.array_equal(root[name].read_data(), np.concatenate([BLOCK, BLOCK[:100]]))
+    assert np.array_equal(root["b"].read_data(data_attribute="other"), BLOCK + 1)
+    assert np.array_equal(root["c"].read_data(), BLOCK)
+
+
+def test_what_is_appended_and_undone_leaves_nothing(db):
+    root = db.open_connection()
+    root.get_data_node("a").write_data(BLOCK)
+    db.commit()
+    root["a"].append_data(BLOCK)
+    db.abort()
+    assert np.array_equal(root["a"].read_data(), BLOCK)
+    root["a"].append_data(BLOCK[:7])
+    kept = db.savepoint()
+    root["a"].append_data(BLOCK)
+    kept.rollback()
+    db.commit()
+    assert np.array_equal(root["a"].read_data(), np.concatenate([BLOCK, BLOCK[:7]]))
+    assert db.verify() == []
+
+
+def test_the_setting_says_how_large_pieces_in_records_may_be(tmp_path):
+    for asked in (0, 1000):
+        with LOTDB(tmp_path / "db", default_backend="zarr", backends={"zarr": {"record_bytes": asked}}) as db:
+            node = db.open_connection().get_data_node(f"asked{asked}")
+            node.write_data(BLOCK)
+            db.commit()
+            node.append_data(BLOCK)
+            db.commit()
+            assert not any(in_records(node))
+            node.append_data(BLOCK[:10])
+            db.commit()
+            assert in_records(node)[-1:] == [asked > 0]
+    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+        whole = np.concatenate([BLOCK, BLOCK, BLOCK[:10]])
+        assert all(np.array_equal(root[f"asked{asked}"].read_data(), whole) for asked in (0, 1000))
+    with (
+        LOTDB(tmp_path / "db", backends={"zarr": {"record_bytes": "64 kB"}}) as db,
+        db.connection() as root,
+        pytest.raises(InvalidOptionError, match="record_bytes is"),
+    ):
+        root["asked0"].append_data(BLOCK)
+
+
+def test_where_a_storage_keeps_no_blobs_pieces_are_arrays_of_zarr(tmp_path):
+    pytest.importorskip("relstorage")
+    with LOTDB(tmp_path / "db", storage="sqlite", default_backend="zarr") as db:
+        node = db.open_connection().get_data_node("a")
+        for _ in range(3):
+            node.append_data(BLOCK)
+            db.commit()
+        assert not any(in_records(node))
+        assert np.array_equal(node.read_data(), np.concatenate([BLOCK] * 3))
