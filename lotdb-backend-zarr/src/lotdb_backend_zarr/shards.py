@@ -18,13 +18,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from lotdb import DamagedError
+from lotdb import DamagedError, at_once
 from lotdb_backend_zarr.bounds import check_size
 from lotdb_backend_zarr.chunks import ChunkCodec, checked, chunk_codec, crc32c, stored_dtype
 from lotdb_backend_zarr.decoded import Decoded
 from lotdb_backend_zarr.members import Members, OpenMember
 from lotdb_backend_zarr.sealed_document import sealed
-from lotdb_backend_zarr.side_by_side import side_by_side
 
 __all__ = ["CHUNK_KEYS", "ShardReader", "ShardWriter", "Sharded", "chunk_key", "places"]
 
@@ -163,7 +162,7 @@ class ShardWriter:
             def encode(number: int, some: list[Any] = some, encoded: list[Any] = encoded) -> None:
                 encoded[number] = self._encode(self._filled(some[number][1]))
 
-            side_by_side(encode, len(some))
+            at_once(encode, range(len(some)))
             yield from ((place, each) for (place, _), each in zip(some, encoded, strict=True))
 
     def _filled(self, chunk: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -272,7 +271,7 @@ class ShardReader:
             return
         each = max(1, PIECE_BYTES // (step * row_bytes))
         pieces = [wanted[start : start + each] for start in range(0, len(wanted), each)]
-        side_by_side(lambda piece: self._decode_rows(place, member, pieces[piece]), len(pieces))
+        at_once(lambda piece: self._decode_rows(place, member, piece), pieces)
 
     def _decode_rows(self, place: tuple[int, ...], member: OpenMember, wanted: list[Any]) -> None:
         """Fill what is *wanted* of chunks: number, span in the file, rows, where they go, and its name."""
