@@ -47,6 +47,11 @@ class OpenMember(ABC):
     def read(self, spans: list[tuple[int, int]]) -> Iterable[Any]:
         """The bytes of each span, given by its place and its size; ``DamagedError`` if they are not there."""
 
+    def read_one(self, offset: int, size: int) -> Any:
+        """The bytes of one span."""
+        (stored,) = self.read([(offset, size)])
+        return stored
+
     @abstractmethod
     def read_end(self, size: int) -> bytes:
         """The last *size* bytes."""
@@ -145,10 +150,13 @@ class FolderMembers(Members):
 
 
 class _OpenedFile(OpenMember):
-    __slots__ = ("_file",)
+    __slots__ = ("_file", "read_one", "state")
 
     def __init__(self, file: OpenFile) -> None:
         self._file = file
+        # A window asks for these first, and for little else.
+        self.read_one = file.read
+        self.state = file.state
 
     def read(self, spans: list[tuple[int, int]]) -> Iterator[Any]:
         for group in _joined(spans, 0, PIECE_BYTES):  # one by one: a stranger's index may claim much
@@ -165,10 +173,6 @@ class _OpenedFile(OpenMember):
         if size > self._file.size:
             raise DamagedError(f"{self._file.path} ends too early")
         return self._file.read(self._file.size - size, size)
-
-    @property
-    def state(self) -> Any:
-        return self._file.state
 
 
 class ObjectMembers(Members):

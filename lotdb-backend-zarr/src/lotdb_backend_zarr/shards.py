@@ -11,7 +11,7 @@ Format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -198,6 +198,8 @@ class ShardReader:
         # By the place of a shard: its index, and the state of the file that it was read from.
         self._indexes: dict[tuple[int, ...], tuple[Any, np.ndarray[Any, Any]]] = {}
         self._others = (0,) * (len(array.shape) - 1)
+        # The names of the shards of rows, by their numbers: making one takes as long as looking up ten.
+        self._names: dict[int, str] = {}
         #: Whether chunks are whole rows, as :meth:`read_rows` reads them.
         self.has_rows = self.is_direct and array.chunks[1:] == array.shards[1:] == array.shape[1:]
 
@@ -240,7 +242,10 @@ class ShardReader:
         array, decoded = self.array, self._decoded
         place = (number, *self._others)
         step, high = array.chunks[0], low + len(out)
-        member = self._members.open(chunk_key(place))
+        file_name = self._names.get(number)
+        if file_name is None:
+            file_name = self._names[number] = chunk_key(place)
+        member = self._members.open(file_name)
         known_index = self._indexes.get(place)
         if known_index is None:
             member = self._for(member, place, [(low, high), *((0, length) for length in array.shape[1:])])
@@ -249,7 +254,7 @@ class ShardReader:
             index = self._index(place, member).reshape(-1)
         else:
             index = known_index[1].reshape(-1)
-        wanted = []
+        wanted: list[Any] = []
         for chunk in range(low // step, -(-high // step)):
             begin = chunk * step
             first, last = max(low, begin), min(high, begin + step)
@@ -279,7 +284,11 @@ class ShardReader:
         for chunk, (offset, _), _, _, _ in wanted:
             if offset == ABSENT:
                 raise self._is_missing(place, (chunk, *self._others))
-        stored = member.read([span for _, span, _, _, _ in wanted])
+        stored: Iterable[Any]
+        if len(wanted) == 1:  # as of most windows
+            stored = (member.read_one(*wanted[0][1]),)
+        else:
+            stored = member.read([span for _, span, _, _, _ in wanted])
         for (chunk, _, of_chunk, rows, name), content in zip(wanted, stored, strict=True):
             try:
                 if len(rows) == self.array.chunks[0]:  # all of it
