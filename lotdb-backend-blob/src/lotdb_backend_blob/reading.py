@@ -69,8 +69,8 @@ class OpenFile:
     def __init__(self, path: str) -> None:
         self.descriptor = -1
         self.path, self.is_checked = path, False
-        #: Set whenever it is read from.
-        self.is_used = False
+        #: Set whenever it is read from; cleared when it was looked at whether it is in use.
+        self.is_used = True
         try:
             self.descriptor = open_part(path)
         except FileNotFoundError as error:

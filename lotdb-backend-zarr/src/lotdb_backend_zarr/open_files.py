@@ -49,8 +49,8 @@ class OpenFile:
     def __init__(self, path: str) -> None:
         self._descriptor = -1
         self.path = path
-        #: Set whenever it is asked for.
-        self.is_used = False
+        #: Set whenever it is asked for; cleared when it was looked at whether it is in use.
+        self.is_used = True
         try:
             self._descriptor = open_part(path)
         except (FileNotFoundError, NotADirectoryError):
