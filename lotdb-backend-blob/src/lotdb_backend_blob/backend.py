@@ -143,7 +143,8 @@ class BlobBackend(Backend):
             path = _committed(locator)
         if path is None or dtype.kind not in "biufc" or not hasattr(os, "preadv"):
             return super().reader_of(locator, dtype, row_shape)
-        files, preadv, row_bytes = self._files, os.preadv, dtype.itemsize * math.prod(row_shape)
+        files, row_bytes = self._files, dtype.itemsize * math.prod(row_shape)
+        preadv: Any = os.preadv
 
         def read(first_row: int, out: np.ndarray[Any, Any]) -> None:
             opened = files.get(path)

@@ -32,7 +32,7 @@ class Decoded:
         """The chunk of that *name*, if it is held; it is not to be changed."""
         chunk = self._chunks.get(name)
         if chunk is not None:
-            try:
+            try:  # noqa: SIM105  # a context manager takes longer than all the rest
                 self._chunks.move_to_end(name)
             except KeyError:  # another thread has dropped it since
                 pass

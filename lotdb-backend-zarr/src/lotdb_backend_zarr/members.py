@@ -150,13 +150,13 @@ class FolderMembers(Members):
 
 
 class _OpenedFile(OpenMember):
-    __slots__ = ("_file", "read_one", "state")
+    __slots__ = ("_file",)
 
     def __init__(self, file: OpenFile) -> None:
         self._file = file
-        # A window asks for these first, and for little else.
-        self.read_one = file.read
-        self.state = file.state
+
+    def read_one(self, offset: int, size: int) -> bytes:
+        return self._file.read(offset, size)
 
     def read(self, spans: list[tuple[int, int]]) -> Iterator[Any]:
         for group in _joined(spans, 0, PIECE_BYTES):  # one by one: a stranger's index may claim much
@@ -173,6 +173,10 @@ class _OpenedFile(OpenMember):
         if size > self._file.size:
             raise DamagedError(f"{self._file.path} ends too early")
         return self._file.read(self._file.size - size, size)
+
+    @property
+    def state(self) -> Any:
+        return self._file.state
 
 
 class ObjectMembers(Members):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lotdb_backend_blob import backend as blob_backend
-from lotdb_backend_blob import reading
 from tests.core.backends.raw_backend import RawBackend, fresh, opened
 
 from lotdb import ClosedError, DamagedError, StaleNodeError, WrongThreadError
+from lotdb_backend_blob import backend as blob_backend
+from lotdb_backend_blob import reading
 
 IN_FILES = {"blob": {"record_bytes": 0}}
 DTYPES = ["int16", ">f8", "M8[ms]", [("a", "i2"), ("b", "f4")]]
@@ -104,19 +104,19 @@ def test_what_is_written_later_is_read(tmp_path, backend):
 @pytest.mark.parametrize("rows", [2_000, 200_000])
 def test_what_was_undone_is_told(tmp_path, backend, rows):
     array = array_of(rows, shape=(2,))
-    with opened(tmp_path, backend, backends=IN_FILES if backend == "blob" else {}) as db:
-        with db.connection() as root:
-            root.get_data_node("kept").write_data(array)
-            db.commit(root)
-            root.get_data_node("a").write_data(array)
-            payload, kept = root["a"].get_data(), root["kept"].get_data()
-            for _ in range(3):
-                check_windows(payload.read, array, 5)
-                check_windows(kept.read, array, 5)
-            db.abort(root)
-            with pytest.raises(StaleNodeError):
-                payload[10:20]
+    in_files = IN_FILES if backend == "blob" else {}
+    with opened(tmp_path, backend, backends=in_files) as db, db.connection() as root:
+        root.get_data_node("kept").write_data(array)
+        db.commit(root)
+        root.get_data_node("a").write_data(array)
+        payload, kept = root["a"].get_data(), root["kept"].get_data()
+        for _ in range(3):
+            check_windows(payload.read, array, 5)
             check_windows(kept.read, array, 5)
+        db.abort(root)
+        with pytest.raises(StaleNodeError):
+            payload[10:20]
+        check_windows(kept.read, array, 5)
 
 
 @pytest.mark.crossed
@@ -142,11 +142,10 @@ def test_an_altered_byte_is_never_data(tmp_path, backend):
             for first in range(0, len(array), 10_000):
                 try:
                     assert (one[first : first + 10_000] == array[first : first + 10_000]).all()
-                except DamagedError as error:
-                    assert "'a'" in str(error)
+                except DamagedError:
                     wrong += 1
         assert wrong >= 2
-        with pytest.raises(DamagedError):
+        with pytest.raises(DamagedError, match="'a'"):
             payload.read()
 
 

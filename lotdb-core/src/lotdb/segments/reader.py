@@ -31,8 +31,8 @@ from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.segments.blocks import Blocks, blocks_of
 from lotdb.segments.in_records import RECORDS, bytes_in, is_in_record
 from lotdb.segments.layout import Array, Layout, Segment
-from lotdb.segments.requests import Request, run_all
 from lotdb.segments.payload_record import PayloadRecord
+from lotdb.segments.requests import Request, run_all
 from lotdb.segments.small_arrays import Pack, copy_rows
 from lotdb.segments.windows import Window, no_window_of, window_of
 
@@ -242,7 +242,7 @@ class Reader:
         self._window_blocks += 0 if blocks is None else blocks.count
 
     def _short_way(self, record: PayloadRecord, segment: Segment) -> ShortWay | None:
-        """What reads rows of the array in which *segment* lies, and what checks them; None for the long way."""
+        """What reads rows of the array that *segment* is in, and what checks them; None for the long way."""
         if self._keeper(segment.locator) is not self or id(segment.locator) in self._pending:
             return None
         layout = record.layout

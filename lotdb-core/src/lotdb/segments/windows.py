@@ -47,7 +47,7 @@ def window_of(record: PayloadRecord, read: Callable[[int, Array], None], blocks:
 
     def window(first: int, last: int, record: PayloadRecord = record) -> Array | None:
         count = last - first
-        if not (0 < count <= most and 0 <= first and last <= rows):
+        if not (0 < count <= most and first >= 0 and last <= rows):
             return None
         if step and find(0, first // step, (last - 1) // step + 1) >= 0:
             return None
