@@ -122,7 +122,7 @@ class AloneTests(BackendFixtures):
 
     @promise(CLASS, "one_array_is_read_back")
     def test_any_window_is_read(self, alone: Alone) -> None:
-        """read_into() and what reader_of() gives fill out with the rows from first_row on, and no others."""
+        """read_into() and reader_of() fill out with rows from first_row on, and no others."""
         backend = alone.open()
         array = filled("int32", (500, 3))
         locator = alone.write(backend, array)
