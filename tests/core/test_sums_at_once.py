@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lotdb import LOTDB, DamagedError
-from lotdb.interfaces import checksums
+from lotdb.interfaces import at_once, checksums
 
 
 @pytest.fixture(params=["isal", "zlib"])
@@ -54,7 +54,7 @@ def test_blocks_end_between_chunks_and_sum_up_to_the_whole(rows, first, chunk_ro
 
 
 def test_what_only_the_thread_of_the_user_can_read_is_read_by_it(monkeypatch):
-    monkeypatch.setattr(checksums, "processors", lambda: 4)
+    monkeypatch.setattr(at_once, "_processors", lambda: 4)
     data = np.random.default_rng(3).integers(0, 256, 12_000_000).astype("u1")
     out, mine, tried = np.empty_like(data), threading.get_ident(), []
 
@@ -69,7 +69,7 @@ def test_what_only_the_thread_of_the_user_can_read_is_read_by_it(monkeypatch):
 
 
 def test_an_error_in_any_thread_is_raised(monkeypatch):
-    monkeypatch.setattr(checksums, "processors", lambda: 4)
+    monkeypatch.setattr(at_once, "_processors", lambda: 4)
     threads = threading.active_count()
 
     def read(row, block):

@@ -284,6 +284,11 @@ class IsOffByOne(GoodBackend):
         super().read_into(locator, max(first_row - 1, 0), out)
 
 
+class ReadsOtherRowsAgain(GoodBackend):
+    def reader_of(self, locator, dtype, row_shape):
+        return lambda first_row, out: self.read_into(locator, max(first_row - 1, 0), out)
+
+
 class ClampsWindows(GoodBackend):
     """Beyond the end it repeats the rows before it."""
 

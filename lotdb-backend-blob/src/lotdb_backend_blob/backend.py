@@ -8,10 +8,10 @@ says. A database may hold both.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -134,6 +134,28 @@ class BlobBackend(Backend):
         if not is_there or read_at(opened.descriptor, target, offset) < size:
             _read_all(opened.descriptor, target, offset, opened.size)
 
+    def reader_of(
+        self, locator: Blob | str, dtype: np.dtype[Any], row_shape: tuple[int, ...]
+    ) -> Callable[[int, np.ndarray[Any, Any]], None]:
+        if type(locator) is str:
+            path: str | None = None if self._objects is not None else self._plain.path(locator)
+        else:
+            path = _committed(locator)
+        if path is None or dtype.kind not in "biufc" or not hasattr(os, "preadv"):
+            return super().reader_of(locator, dtype, row_shape)
+        files, row_bytes = self._files, dtype.itemsize * math.prod(row_shape)
+        preadv: Any = os.preadv
+
+        def read(first_row: int, out: np.ndarray[Any, Any]) -> None:
+            opened = files.get(path)
+            if opened is not None and opened.is_checked:
+                opened.is_used = True
+                if preadv(opened.descriptor, [out], opened.offset + first_row * row_bytes) == out.nbytes:
+                    return
+            self.read_into(locator, first_row, out)
+
+        return read
+
     def read_summed(self, locator: Blob | str, first_row: int, out: np.ndarray[Any, Any]) -> int | None:
         if self._objects is None or not isinstance(locator, str):
             return None
@@ -184,15 +206,23 @@ class BlobBackend(Backend):
     def _opened(self, path: str) -> OpenFile:
         opened = self._files.get(path)
         if opened is not None:
-            with suppress(KeyError):  # another thread has forgotten it since
-                self._files.move_to_end(path)
+            opened.is_used = True
             return opened
         opened = OpenFile(path)
         with self._lock:
             self._files[path] = opened
             while len(OPEN) > OPEN_FILES and len(self._files) > min(FEW_FILES, OPEN_FILES):
-                self._files.popitem(last=False)
+                self._forget_one()
         return opened
+
+    def _forget_one(self) -> None:
+        """Let go of the file that was opened first of those that were not used since they were looked at."""
+        while True:
+            path, opened = self._files.popitem(last=False)
+            if not opened.is_used:
+                return
+            opened.is_used = False
+            self._files[path] = opened
 
 
 def _checked_size(size: Any, name: str) -> int:

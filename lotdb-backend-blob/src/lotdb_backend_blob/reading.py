@@ -64,11 +64,13 @@ class OpenFile:
         The file.
     """
 
-    __slots__ = ("descriptor", "is_checked", "offset", "path", "size")
+    __slots__ = ("descriptor", "is_checked", "is_used", "offset", "path", "size")
 
     def __init__(self, path: str) -> None:
         self.descriptor = -1
         self.path, self.is_checked = path, False
+        #: Set whenever it is read from; cleared when it was looked at whether it is in use.
+        self.is_used = True
         try:
             self.descriptor = open_part(path)
         except FileNotFoundError as error:

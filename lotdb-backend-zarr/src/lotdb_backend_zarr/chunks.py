@@ -54,6 +54,7 @@ class ChunkCodec:
         decompress: Callable[[Array, Array], None],
     ) -> None:
         self._byteorder = byteorder
+        self._is_native = np.dtype(f"{byteorder}i2").isnative
         self._compress = compress
         self._decompress = decompress
 
@@ -67,6 +68,9 @@ class ChunkCodec:
     def decode_into(self, stored: bytes, out: Array) -> None:
         """Fill *out* with the decoded chunk; ``ValueError`` or a codec's error if the bytes were altered."""
         data = checked(stored)
+        if self._is_native and out.dtype.isnative and out.flags.c_contiguous:  # as nearly always
+            self._decompress(data, _as_bytes(out))
+            return
         order = out.dtype.newbyteorder(self._byteorder)
         if out.flags.c_contiguous and out.dtype == order:
             self._decompress(data, _as_bytes(out))

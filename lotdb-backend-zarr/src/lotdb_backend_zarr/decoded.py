@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -33,8 +32,10 @@ class Decoded:
         """The chunk of that *name*, if it is held; it is not to be changed."""
         chunk = self._chunks.get(name)
         if chunk is not None:
-            with suppress(KeyError):  # another thread has dropped it since
+            try:  # noqa: SIM105  # a context manager takes longer than all the rest
                 self._chunks.move_to_end(name)
+            except KeyError:  # another thread has dropped it since
+                pass
         return chunk
 
     def put(self, name: Any, chunk: Array) -> None:

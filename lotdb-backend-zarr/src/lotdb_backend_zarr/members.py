@@ -49,6 +49,11 @@ class OpenMember(ABC):
     def read(self, spans: list[tuple[int, int]]) -> Iterable[Any]:
         """The bytes of each span, given by its place and its size; ``DamagedError`` if they are not there."""
 
+    def read_one(self, offset: int, size: int) -> Any:
+        """The bytes of one span."""
+        (stored,) = self.read([(offset, size)])
+        return stored
+
     @abstractmethod
     def read_end(self, size: int) -> bytes:
         """The last *size* bytes."""
@@ -157,6 +162,9 @@ class _OpenedFile(OpenMember):
 
     def __init__(self, file: OpenFile) -> None:
         self._file = file
+
+    def read_one(self, offset: int, size: int) -> bytes:
+        return self._file.read(offset, size)
 
     def read(self, spans: list[tuple[int, int]]) -> Iterator[Any]:
         for group in _joined(spans, 0, PIECE_BYTES):  # one by one: a stranger's index may claim much

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from collections import OrderedDict
-from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -45,11 +44,13 @@ class OpenFile:
         The file.
     """
 
-    __slots__ = ("_descriptor", "path", "size", "state")
+    __slots__ = ("_descriptor", "is_used", "path", "size", "state")
 
     def __init__(self, path: str) -> None:
         self._descriptor = -1
         self.path = path
+        #: Set whenever it is asked for; cleared when it was looked at whether it is in use.
+        self.is_used = True
         try:
             self._descriptor = open_part(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -116,16 +117,24 @@ class OpenFiles:
         """
         opened = self._files.get(path)
         if opened is not None and opened.is_as_it_was():
-            with suppress(KeyError):  # another thread has dropped it since
-                self._files.move_to_end(path)
+            opened.is_used = True
             return opened
         opened = OpenFile(path)
         with self._lock:
             self._files[path] = opened
             self._files.move_to_end(path)
             while len(OPEN) > self._limit and len(self._files) > _SOME:
-                self._files.popitem(last=False)
+                self._forget_one()
         return opened
+
+    def _forget_one(self) -> None:
+        """Let go of the file that was opened first of those that were not used since they were looked at."""
+        while True:
+            path, opened = self._files.popitem(last=False)
+            if not opened.is_used:
+                return
+            opened.is_used = False
+            self._files[path] = opened
 
     def forget(self, folder: str) -> None:
         """Let go of the files in *folder*."""

@@ -11,20 +11,19 @@ Format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from lotdb import DamagedError
+from lotdb import DamagedError, at_once
 from lotdb_backend_zarr.bounds import check_size
 from lotdb_backend_zarr.chunks import ChunkCodec, checked, chunk_codec, crc32c, stored_dtype
 from lotdb_backend_zarr.decoded import Decoded
 from lotdb_backend_zarr.members import Members, OpenMember
 from lotdb_backend_zarr.sealed_document import sealed
-from lotdb_backend_zarr.side_by_side import side_by_side
 
 __all__ = ["CHUNK_KEYS", "ShardReader", "ShardWriter", "Sharded", "chunk_key", "places"]
 
@@ -112,15 +111,6 @@ def _lengths(value: Any, least: int) -> tuple[int, ...]:
     return tuple(value)
 
 
-# Does a piece of work for each number below another one.
-Do = Callable[[Callable[[int], None], int], None]
-
-
-def _in_turn(work: Callable[[int], None], count: int) -> None:
-    for number in range(count):
-        work(number)
-
-
 class ShardWriter:
     """Writes one array, shard by shard along its first axis.
 
@@ -149,19 +139,21 @@ class ShardWriter:
         # While one waits for the disk, another is compressed.
         several = len(parts) > 1 and self._members.writes_several
 
-        def write(number: int) -> None:
-            place, region = parts[number]
+        def write(part: tuple[tuple[int, ...], Any]) -> None:
+            place, region = part
             with self._members.new(chunk_key((place[0] + first // shards[0], *place[1:]))) as put:
-                self._write_shard(region, put, _in_turn if several else side_by_side)
+                self._write_shard(region, put, 1 if several else None)
 
-        (side_by_side if several else _in_turn)(write, len(parts))
+        at_once(write, parts, None if several else 1)
 
-    def _write_shard(self, region: np.ndarray[Any, Any], put: Callable[[list[Any]], None], do: Do) -> None:
+    def _write_shard(
+        self, region: np.ndarray[Any, Any], put: Callable[[list[Any]], None], threads: int | None
+    ) -> None:
         chunks = self._array.chunks
         # Chunks beyond the edge of the array stay absent; nobody reads them.
         index = np.full((*_counts(self._array.shards, chunks), 2), ABSENT, "<u8")
         offset = 0
-        for some in self._encoded(list(_parts(region, chunks)), do):
+        for some in self._encoded(list(_parts(region, chunks)), threads):
             for place, (data, checksum) in some:
                 size = memoryview(data).nbytes + len(checksum)
                 index[place] = offset, size
@@ -170,7 +162,7 @@ class ShardWriter:
         put([index, crc32c(index.reshape(-1).view(np.uint8))])
 
     def _encoded(
-        self, parts: list[tuple[tuple[int, ...], Any]], do: Do
+        self, parts: list[tuple[tuple[int, ...], Any]], threads: int | None
     ) -> Iterator[list[tuple[tuple[int, ...], Any]]]:
         """The place of each of *parts*, and what is stored of it, some at a time."""
         size = math.prod(self._array.chunks) * self._array.dtype.itemsize
@@ -182,7 +174,7 @@ class ShardWriter:
             def encode(number: int, some: list[Any] = some, encoded: list[Any] = encoded) -> None:
                 encoded[number] = self._encode(self._filled(some[number][1]))
 
-            do(encode, len(some))
+            at_once(encode, range(len(some)), threads)
             yield [(place, each) for (place, _), each in zip(some, encoded, strict=True)]
 
     def _filled(self, chunk: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -218,6 +210,8 @@ class ShardReader:
         # By the place of a shard: its index, and the state of the file that it was read from.
         self._indexes: dict[tuple[int, ...], tuple[Any, np.ndarray[Any, Any]]] = {}
         self._others = (0,) * (len(array.shape) - 1)
+        # The names of the shards of rows, by their numbers: making one takes as long as looking up ten.
+        self._names: dict[int, str] = {}
         #: Whether chunks are whole rows, as :meth:`read_rows` reads them.
         self.has_rows = self.is_direct and array.chunks[1:] == array.shards[1:] == array.shape[1:]
 
@@ -260,7 +254,10 @@ class ShardReader:
         array, decoded = self.array, self._decoded
         place = (number, *self._others)
         step, high = array.chunks[0], low + len(out)
-        member = self._members.open(chunk_key(place))
+        file_name = self._names.get(number)
+        if file_name is None:
+            file_name = self._names[number] = chunk_key(place)
+        member = self._members.open(file_name)
         known_index = self._indexes.get(place)
         if known_index is None:
             member = self._for(member, place, [(low, high), *((0, length) for length in array.shape[1:])])
@@ -269,7 +266,7 @@ class ShardReader:
             index = self._index(place, member).reshape(-1)
         else:
             index = known_index[1].reshape(-1)
-        wanted = []
+        wanted: list[Any] = []
         for chunk in range(low // step, -(-high // step)):
             begin = chunk * step
             first, last = max(low, begin), min(high, begin + step)
@@ -291,7 +288,7 @@ class ShardReader:
             return
         each = max(1, PIECE_BYTES // (step * row_bytes))
         pieces = [wanted[start : start + each] for start in range(0, len(wanted), each)]
-        side_by_side(lambda piece: self._decode_rows(place, member, pieces[piece]), len(pieces))
+        at_once(lambda piece: self._decode_rows(place, member, piece), pieces)
 
     def _decode_rows(self, place: tuple[int, ...], member: OpenMember, wanted: list[Any]) -> None:
         """Fill what is *wanted* of chunks: number, span in the file, rows, where they go, and its name."""
@@ -299,7 +296,11 @@ class ShardReader:
         for chunk, (offset, _), _, _, _ in wanted:
             if offset == ABSENT:
                 raise self._is_missing(place, (chunk, *self._others))
-        stored = member.read([span for _, span, _, _, _ in wanted])
+        stored: Iterable[Any]
+        if len(wanted) == 1:  # as of most windows
+            stored = (member.read_one(*wanted[0][1]),)
+        else:
+            stored = member.read([span for _, span, _, _, _ in wanted])
         for (chunk, _, of_chunk, rows, name), content in zip(wanted, stored, strict=True):
             try:
                 if len(rows) == self.array.chunks[0]:  # all of it

@@ -68,6 +68,7 @@ from lotdb.errors import (
 from lotdb.files.folders import IngestReport
 from lotdb.files.tree_index import IngestedTree, TreeIndex
 from lotdb.hookspecs import hookimpl
+from lotdb.interfaces.at_once import at_once
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
 from lotdb.interfaces.object_store import ObjectStore
@@ -181,6 +182,7 @@ __all__ = [
     "WrongNodeError",
     "WrongNodeTypeError",
     "WrongThreadError",
+    "at_once",
     "attr",
     "convert",
     "diff",

@@ -584,11 +584,16 @@ class Payload:
 
     def __getitem__(self, index: Any) -> Any:
         # Most windows have this form.
-        record = self._record
-        if type(index) is slice and index.step is None and record.kind == "array" and record.shape:
+        if type(index) is slice and index.step is None:
             start, stop = index.start, index.stop
-            if type(start) is int and type(stop) is int and 0 <= start <= stop <= record.shape[0]:
-                return self._read_rows(start, stop)
+            if type(start) is int and type(stop) is int:
+                tree, record = self._tree, self._record
+                tree.check()
+                window = tree.stage.windows.get(id(record))
+                if window is not None and (rows := window(start, stop)) is not None:
+                    return rows
+                if record.kind == "array" and record.shape and 0 <= start <= stop <= record.shape[0]:
+                    return self._read_rows(start, stop)
         try:
             return self._index(index)
         except (IndexError, ValueError, TypeError) as error:
@@ -674,7 +679,11 @@ class Payload:
     def _read_rows(self, first: int, last: int) -> np.ndarray[Any, Any]:
         tree, record = self._tree, self._record
         tree.check()
-        stage, layout, segments = tree.stage, record.layout, record.segments
+        stage = tree.stage
+        window = stage.windows.get(id(record))
+        if window is not None and (out := window(first, last)) is not None:
+            return out
+        layout, segments = record.layout, record.segments
         rows = last - first
         try:
             if rows == record.rows and stage.reads_at_once(layout, segments):
@@ -682,8 +691,11 @@ class Payload:
             # Most windows need no other look whether their rows can be there.
             if len(segments) == 1 and 0 < rows < segments[0].rows and rows * layout.row_bytes < DOUBTED_BYTES:
                 out = np.empty((rows, *layout.row_shape), layout.dtype)
-            else:
-                out = stage.room_for(layout, segments, first, max(rows, 0))
+                stage.read_into(layout, segments, first, out)
+                if window is None and record.kind == "array":
+                    stage.shorten(record)
+                return out
+            out = stage.room_for(layout, segments, first, max(rows, 0))
             if rows > 0 and layout.row_bytes:
                 stage.read_into(layout, segments, first, out)
         except _NAMED as error:

@@ -24,7 +24,7 @@ from lotdb.segments.blocks import sums_of
 from lotdb.segments.in_records import LoadedRows, bytes_in
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord
-from lotdb.segments.reader import Reader
+from lotdb.segments.reader import Reader, ShortWay
 
 if TYPE_CHECKING:
     from lotdb.interfaces.backend import Backend
@@ -239,6 +239,13 @@ class _ThreadReader(Reader):
         except DamagedError:
             self._check(segments)
             raise
+
+    def _short_way(self, record: PayloadRecord, segment: Segment) -> ShortWay | None:
+        source = self._unbound.source(segment.locator)
+        # What waits to be written, or to be committed, has no place for good.
+        if source.held is not None or (isinstance(source.locator, Blob) and not _is_final(source.locator)):
+            return None
+        return self._keeper(segment.locator)._short_way(record, segment)
 
     def _check(self, segments: tuple[Segment, ...]) -> None:
         for segment in segments:

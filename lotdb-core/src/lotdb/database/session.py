@@ -122,7 +122,8 @@ class ConnectedTree(Tree):
         super().check_backend(name)
 
     def check(self) -> None:
-        if not self.is_here():
+        # As is_here says, without the call: it is done for each window.
+        if self.owner is not None and self.owner != get_ident():
             raise self._session._why_refused()
 
     def check_open(self) -> None:

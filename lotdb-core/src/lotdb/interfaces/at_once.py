@@ -8,24 +8,37 @@ from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import TypeVar
 
-__all__ = ["at_once", "processors"]
+__all__ = ["at_once"]
 
 T = TypeVar("T")
 
+# More threads than these do not compute, or read from a disk, faster.
+_THREADS = 4
 
-def processors() -> int:
-    """How many processors this process may use."""
+
+def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def at_once(job: Callable[[T], object], several: Sequence[T], threads: int) -> None:
+def at_once(job: Callable[[T], object], several: Sequence[T], threads: int | None = None) -> None:
     """Call *job* with each of *several*, in this thread and as many others as make up *threads*.
 
     They end with the call: none is left that a fork would lose, or that reads from what is closed. What a
     job raises is passed on, and no other one begins then.
+
+    Parameters
+    ----------
+    job
+        Called from any of the threads; it is of use if it lets other threads run most of the time.
+    several
+        What it is called with.
+    threads
+        At most so many; None for what computes or reads from a disk: one for each processor, and 4 at most.
     """
+    if threads is None:
+        threads = min(_THREADS, _processors())
     waiting: Iterator[int] = iter(range(len(several)))
     # A queue in C: Ctrl-C inside of a semaphore, or of a thread's start, would leave them waiting for ever.
     done: SimpleQueue[bool] = SimpleQueue()

@@ -8,8 +8,9 @@ import tempfile
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -325,6 +326,25 @@ class Backend(ABC):
 
         Raise ``DamagedError`` if the array is missing or shorter than it should be.
         """
+
+    def reader_of(
+        self, locator: Any, dtype: np.dtype[Any], row_shape: tuple[int, ...]
+    ) -> Callable[[int, np.ndarray[Any, Any]], None]:
+        """What :meth:`read_into` does for one array, as a function of the first row and *out*.
+
+        The core asks for it when it reads windows of one array again and again, and calls it in any thread
+        as long as the backend is open. Override it if there is something to look up that stays the same for
+        all of them. If the function raises anything, the core calls :meth:`read_into`, which says what is
+        wrong.
+
+        Parameters
+        ----------
+        locator
+            Of an array of which rows have been read.
+        dtype, row_shape
+            Those of the rows of *out*.
+        """
+        return partial(self.read_into, locator)
 
     def read_summed(self, locator: Any, first_row: int, out: np.ndarray[Any, Any]) -> int | None:
         """Do what :meth:`read_into` does, and return the CRC-32 (ISO 3309) of the bytes of *out* then.

@@ -25,7 +25,7 @@ import numpy as np
 
 from lotdb.errors import LotdbError
 from lotdb.extras import import_extra
-from lotdb.interfaces.at_once import at_once, processors
+from lotdb.interfaces.at_once import at_once
 
 __all__ = ["THREADED_BYTES", "as_bytes", "checksum", "combined", "read_summed", "read_summed_at_once"]
 
@@ -35,8 +35,6 @@ Array = np.ndarray[Any, Any]
 BLOCK_BYTES = 2 << 20
 # Arrays below this size are not worth starting a thread for.
 THREADED_BYTES = 4 << 20
-# More threads than this one do not read faster.
-THREADS = 4
 # Before so many bytes are summed, it is not worth looking whether isal is there.
 _WORTH_A_LOOK = 64 << 10
 
@@ -127,7 +125,7 @@ def read_summed_at_once(read: Callable[[int, Array], None], out: Array, first: i
         with contextlib.suppress(Exception):
             read_one(number)
 
-    at_once(try_one, range(len(blocks)), min(THREADS, processors()))
+    at_once(try_one, range(len(blocks)))
     whole = 0
     for number, (_, block) in enumerate(blocks):
         if sums[number] is None:

@@ -16,6 +16,7 @@ https://prng.di.unimi.it/splitmix64.c
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -131,6 +132,11 @@ class Blocks:
     def count(self) -> int:
         """How many they are."""
         return len(self._seen)
+
+    @property
+    def find_unseen(self) -> Callable[[int, int, int], int]:
+        """``find(0, first, last)``: the first of these blocks that was not looked at yet, or -1."""
+        return self._seen.find
 
     def has_unseen(self, first: int, rows: int) -> bool:
         """Whether *rows* rows from *first* on touch a block that was not looked at yet."""

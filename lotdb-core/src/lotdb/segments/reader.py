@@ -31,10 +31,12 @@ from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.segments.blocks import Blocks, blocks_of
 from lotdb.segments.in_records import RECORDS, bytes_in, is_in_record
 from lotdb.segments.layout import Array, Layout, Segment
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.requests import Request, run_all
 from lotdb.segments.small_arrays import Pack, copy_rows
+from lotdb.segments.windows import Window, no_window_of, window_of
 
-__all__ = ["Reader", "Wanted", "place_of", "read_ahead"]
+__all__ = ["Reader", "ShortWay", "Wanted", "place_of", "read_ahead"]
 
 T = TypeVar("T")
 
@@ -60,6 +62,8 @@ AHEAD_BYTES = 1 << 20
 FETCHED_BYTES = 8 << 20
 # What is done one by one is looked at so far ahead.
 BATCH = 256
+
+ShortWay = tuple[Callable[[int, Array], None], Blocks | None]
 
 
 class _Window(NamedTuple):
@@ -91,6 +95,9 @@ class Reader:
         self._blocks: dict[tuple[Any, ...], Blocks] = {}
         self._known_blocks = 0
         self._scratch = _NO_ROOM
+        #: The short way to windows of a payload, by the identity of its record, which the window keeps.
+        self.windows: dict[int, Window] = {}
+        self._window_blocks = 0
         # By its name, whether a backend may be asked for several things at once.
         self._at_once: dict[str, bool] = {}
         self._ahead: OrderedDict[tuple[Any, ...], tuple[Array, int]] = OrderedDict()
@@ -219,6 +226,34 @@ class Reader:
     def _backend_of(self, layout: Layout, segments: tuple[Segment, ...]) -> Backend:
         keeper = self._keeper(segments[0].locator) if segments else self
         return keeper._backends(layout.backend)
+
+    def shorten(self, record: PayloadRecord) -> None:
+        """Look up the short way to windows of *record*, an array in one segment of which one was read."""
+        (segment,) = record.segments
+        found = self._short_way(record, segment)
+        if len(self.windows) >= KNOWN_SEGMENTS or self._window_blocks >= KNOWN_BLOCKS:
+            self.windows.clear()
+            self._window_blocks = 0
+        if found is None:
+            self.windows[id(record)] = no_window_of(record)
+            return
+        read, blocks = found
+        self.windows[id(record)] = window_of(record, read, blocks)
+        self._window_blocks += 0 if blocks is None else blocks.count
+
+    def _short_way(self, record: PayloadRecord, segment: Segment) -> ShortWay | None:
+        """What reads rows of the array that *segment* is in, and what checks them; None for the long way."""
+        if self._keeper(segment.locator) is not self or id(segment.locator) in self._pending:
+            return None
+        layout = record.layout
+        backend = self.backend_for(layout.backend, segment.locator)
+        try:
+            read = backend.reader_of(segment.locator, layout.dtype, layout.row_shape)
+        except Exception:  # whoever reads the next window learns of it
+            return None
+        if backend.checks_windows:
+            return read, None
+        return read, self._blocks.get(segment[:3]) or self._blocks_of(layout, segment)
 
     # -- for readers of other threads --------------------------------------------------------------
 

@@ -122,10 +122,12 @@ class AloneTests(BackendFixtures):
 
     @promise(CLASS, "one_array_is_read_back")
     def test_any_window_is_read(self, alone: Alone) -> None:
-        """read_into() fills out with the rows from first_row on, and no others."""
+        """read_into() and reader_of() fill out with rows from first_row on, and no others."""
         backend = alone.open()
         array = filled("int32", (500, 3))
         locator = alone.write(backend, array)
+        alone.read(backend, locator, array, 0, 500)
+        again = backend.reader_of(locator, array.dtype, (3,))
 
         @settings(max_examples=self.amount(60, 5), deadline=None)
         @given(st.integers(0, 499), st.integers(1, 500))
@@ -137,6 +139,9 @@ class AloneTests(BackendFixtures):
             rows = min(rows, 500 - first)
             got = alone.read(backend, locator, array, first, rows)
             check_same(got, array[first : first + rows], f"Backend.{EXACT}")
+            got = np.zeros((rows, 3), "int32")
+            again(first, got)
+            check_same(got, array[first : first + rows], "Backend.reader_of reads what read_into reads")
 
         check()
 
