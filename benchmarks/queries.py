@@ -1,9 +1,14 @@
 """Finding leaves by a condition, in the tree that ``tree`` builds; and telling what differs between branches.
 
-sqlite3 scans its table with ``json_extract``; a comprehension reads the attribute of each leaf of a walk.
+sqlite3 scans its table with ``json_extract``; a comprehension reads the attribute of each leaf of a walk. A
+result is a leaf with ten numbers, one of which is filtered by.
 """
 
 from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from random import Random
 
 from benchmarks.cases import Against, Case, Figures, Side, at_most, faster
 from benchmarks.clock import Timer, check
@@ -51,6 +56,67 @@ def search_sqlite(folder: str, leaves: int) -> Figures:
     return {"seconds": timer.seconds}
 
 
+def results(count: int) -> Iterator[tuple[str, dict[str, float]]]:
+    """The paths of results, in their order, with ten numbers each."""
+    random = Random(1).random
+    for number in range(count):
+        yield f"results/{number:07d}", {f"metric_{which}": random() for which in range(10)}
+
+
+def expected(count: int) -> int:
+    """How many of the results a search for 1 % finds."""
+    return sum(numbers["metric_4"] < 0.01 for _, numbers in results(count))
+
+
+def build_results_lotdb(folder: str, count: int) -> Figures:
+    from lotdb import LOTDB
+
+    with LOTDB(folder, new=True) as db, db.connection() as root:
+        for path, numbers in results(count):
+            root.get_node_path(path).attrs.update(numbers)
+    return {}
+
+
+def build_results_sqlite(folder: str, count: int) -> Figures:
+    connection = open_sqlite(folder)
+    with connection:
+        connection.execute("CREATE TABLE node (path TEXT PRIMARY KEY, attributes TEXT) WITHOUT ROWID")
+        rows = ((path, json.dumps(numbers)) for path, numbers in results(count))
+        connection.executemany("INSERT INTO node VALUES (?, ?)", rows)
+    connection.close()
+    return {}
+
+
+def filter_lotdb(folder: str, count: int) -> Figures:
+    from lotdb import LOTDB, attr
+
+    with LOTDB(folder, read_only=True) as db:
+        matches = db.open_connection().find(where=attr("metric_4") < 0.01)  # which imports what it takes
+        with Timer() as timer:
+            found = [node.key for node in matches]
+    check(len(found) == expected(count), "the number of matches")
+    return {"seconds": timer.seconds}
+
+
+def filter_sqlite(folder: str, count: int) -> Figures:
+    connection = open_sqlite(folder)
+    query = "SELECT path FROM node WHERE json_extract(attributes, '$.metric_4') < 0.01 ORDER BY path"
+    with Timer() as timer:
+        found = connection.execute(query).fetchall()
+    connection.close()
+    check(len(found) == expected(count), "the number of matches")
+    return {"seconds": timer.seconds}
+
+
+def filters(count: int) -> Case:
+    """A search through *count* results."""
+    size = {"count": count}
+    ours = Side("LOTDB", filter_lotdb, size, Side("LOTDB", build_results_lotdb, size))
+    sqlite = Side("sqlite3, JSON", filter_sqlite, size, Side("sqlite3, JSON", build_results_sqlite, size))
+    work = f"cold find of 1 % of {count} results of ten numbers by one of them"
+    return Case(work, ours, (Against(sqlite, at_most(1.3)),), unit="ms")
+
+
 def compare_lotdb(folder: str, leaves: int) -> Figures:
     from lotdb import LOTDB, diff
 
@@ -84,9 +150,10 @@ def cases(sizes: Sizes) -> list[Case]:
         Case(
             "the same below a prefix of the path",
             ours.but(figure="prefixed"),
-            (Against(ours.but(label="LOTDB, all of it")),),
+            (Against(ours.but(label="LOTDB, all of it"), faster(50)),),
             unit="ms",
         ),
+        *map(filters, sizes.searched),
         Case(
             "diff of a branch with one change",
             Side("LOTDB", compare_lotdb, arguments, built),

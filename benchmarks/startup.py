@@ -1,4 +1,7 @@
-"""Importing the library, and opening a database to read one attribute. Python's own start is not in it."""
+"""Importing the library, opening a database to read one attribute, and the help of the command.
+
+Python's own start is not in the imports. `import lotdb` alone loads nothing before it is asked for a name.
+"""
 
 # Nothing is imported here that the sides import.
 from collections.abc import Callable
@@ -10,13 +13,13 @@ from benchmarks.sizes import Sizes
 
 def import_lotdb(folder: str) -> Figures:
     with Timer() as timer:
-        import lotdb  # noqa: F401
+        from lotdb import LOTDB  # noqa: F401
     return {"seconds": timer.seconds}
 
 
 def import_lotdb1(folder: str) -> Figures:
     with Timer() as timer:
-        import lotdb  # noqa: F401
+        from lotdb import LOTDB  # noqa: F401
     return {"seconds": timer.seconds}
 
 
@@ -70,6 +73,24 @@ def import_and_read(folder: str) -> Figures:
     return {"seconds": opened.seconds, "import": imported.seconds}
 
 
+def show_help(folder: str) -> Figures:
+    return {"seconds": _seconds_of("-m", "lotdb.cli", "--help")}
+
+
+def import_click(folder: str) -> Figures:
+    return {"seconds": _seconds_of("-c", "import click")}
+
+
+def _seconds_of(*arguments: str) -> float:
+    """Seconds that a process of Python takes, its own start included."""
+    import subprocess
+    import sys
+
+    with Timer() as timer:
+        subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
+    return timer.seconds
+
+
 def write_first(folder: str, backend: str) -> Figures:
     import numpy as np
 
@@ -91,6 +112,7 @@ def cases(sizes: Sizes) -> list[Case]:
 
     ours = imported("LOTDB", import_lotdb)
     opened = Side("LOTDB", import_and_read, data=Side("LOTDB", make))
+    shown = imported("lotdb --help", show_help)
     first = Side("LOTDB, blob", write_first, {"backend": "blob"})
     first_zarr = Side("LOTDB, zarr", write_first, {"backend": "zarr"})
     return [
@@ -98,7 +120,7 @@ def cases(sizes: Sizes) -> list[Case]:
             "import",
             ours,
             (
-                Against(imported("ZODB and numpy", import_parts), at_most(1.2)),
+                Against(imported("ZODB and numpy", import_parts), at_most(1.25)),
                 Against(imported("what opening a ZODB file imports, and numpy", import_storage)),
                 Against(imported("lotdb 1.1.3", import_lotdb1)),
                 Against(imported("h5py", import_h5py)),
@@ -111,6 +133,12 @@ def cases(sizes: Sizes) -> list[Case]:
             opened,
             (Against(opened.but(label="the import", figure="import")),),
             alone=below(0.010, "10 ms"),
+        ),
+        Case(
+            "a process that shows the help of the command",
+            shown,
+            (Against(imported("python -c 'import click'", import_click), at_most(1.5)),),
+            alone=below(0.120, "120 ms"),
         ),
         Case(
             "first payload in a process, which loads the plugins",

@@ -17,9 +17,10 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name == "__all__" or not name.startswith("__"):
             public = import_module("lotdb.public")
-            globals().update({each: getattr(public, each) for each in public.__all__}, __all__=public.__all__)
-            if name in globals():
-                return globals()[name]
+            globals()["__all__"] = public.__all__
+            if name == "__all__" or name in public.__all__:
+                found = globals()[name] = getattr(public, name)
+                return found
             if hint := import_module("lotdb.renamed").import_hint(name):
                 # `from lotdb import name` asks so, and makes a message of its own of an AttributeError.
                 asks = sys._getframe(1).f_code.co_name == "_handle_fromlist"

@@ -1,16 +1,15 @@
-"""The public names, from the rooms that define them. ``lotdb`` hands them on; take them from there."""
+"""The public names, from the rooms that define them. ``lotdb`` hands them on; take them from there.
 
-from lotdb.backups.restore import restore
+Those that most programs never use are loaded when they are first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lotdb.content.payload import Payload, StoredSegment, read_many
-from lotdb.content.usage import Usage
-from lotdb.converting.convert import convert
-from lotdb.converting.convert_report import ConvertReport
 from lotdb.database import LOTDB
 from lotdb.database.commits import Commit
-from lotdb.database.copied import BackupReport, ReportNote
 from lotdb.database.session import Savepoint
-from lotdb.database.stats import Stats
-from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     AttributeNotFoundError,
     ClosedError,
@@ -65,29 +64,82 @@ from lotdb.errors import (
     WrongNodeTypeError,
     WrongThreadError,
 )
-from lotdb.files.folders import IngestReport
-from lotdb.files.tree_index import IngestedTree, TreeIndex
 from lotdb.hookspecs import hookimpl
 from lotdb.interfaces.at_once import at_once
 from lotdb.interfaces.backend import Backend, BackendContext
-from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode, TargetFile
-from lotdb.interfaces.object_store import ObjectStore
-from lotdb.interfaces.sources import SourceFile
+from lotdb.interfaces.row_blocks import Blocks
 from lotdb.interfaces.storage import Storage, StorageContext
-from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable
 from lotdb.node_api.nodes import BaseNode, DataNode
-from lotdb.node_api.reader_writer import DataReader, DataWriter
-from lotdb.queries.conditions import attr, payload
-from lotdb.queries.diff import diff
 from lotdb.registry.listing import PluginInfo
 from lotdb.registry.registry import Plugins, plugins
-from lotdb.salvaging.findings import SalvageReport
-from lotdb.salvaging.salvaged import salvage
 from lotdb.storage.parts import open_part
-from lotdb.tree.changes import Change, Changes, PayloadInfo
-from lotdb.upgrading.report import UpgradeReport
-from lotdb.upgrading.upgrade import upgrade
 from lotdb.values.values import Undecodable, ValueType
+
+if TYPE_CHECKING:
+    from lotdb.backups.restore import restore
+    from lotdb.content.usage import Usage
+    from lotdb.converting.convert import convert
+    from lotdb.converting.convert_report import ConvertReport
+    from lotdb.database.copied import BackupReport, ReportNote
+    from lotdb.database.stats import Stats
+    from lotdb.database.upkeep import Damage
+    from lotdb.files.folders import IngestReport
+    from lotdb.files.tree_index import IngestedTree, TreeIndex
+    from lotdb.interfaces.ingester import Ingested, IngestedNode, TargetFile
+    from lotdb.interfaces.object_store import ObjectStore
+    from lotdb.interfaces.sources import SourceFile
+    from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable
+    from lotdb.node_api.reader_writer import DataReader, DataWriter
+    from lotdb.queries.conditions import attr, payload
+    from lotdb.queries.diff import diff
+    from lotdb.salvaging.findings import SalvageReport
+    from lotdb.salvaging.salvaged import salvage
+    from lotdb.tree.changes import Change, Changes, PayloadInfo
+    from lotdb.upgrading.report import UpgradeReport
+    from lotdb.upgrading.upgrade import upgrade
+
+_LATER = {
+    "restore": "lotdb.backups.restore",
+    "Usage": "lotdb.content.usage",
+    "convert": "lotdb.converting.convert",
+    "ConvertReport": "lotdb.converting.convert_report",
+    "BackupReport": "lotdb.database.copied",
+    "ReportNote": "lotdb.database.copied",
+    "Stats": "lotdb.database.stats",
+    "Damage": "lotdb.database.upkeep",
+    "IngestReport": "lotdb.files.folders",
+    "IngestedTree": "lotdb.files.tree_index",
+    "TreeIndex": "lotdb.files.tree_index",
+    "Ingested": "lotdb.interfaces.ingester",
+    "IngestedNode": "lotdb.interfaces.ingester",
+    "TargetFile": "lotdb.interfaces.ingester",
+    "ObjectStore": "lotdb.interfaces.object_store",
+    "SourceFile": "lotdb.interfaces.sources",
+    "NodeDataset": "lotdb.interop.labels",
+    "NodeDatasets": "lotdb.interop.labels",
+    "NodeVariable": "lotdb.interop.labels",
+    "DataReader": "lotdb.node_api.reader_writer",
+    "DataWriter": "lotdb.node_api.reader_writer",
+    "attr": "lotdb.queries.conditions",
+    "payload": "lotdb.queries.conditions",
+    "diff": "lotdb.queries.diff",
+    "SalvageReport": "lotdb.salvaging.findings",
+    "salvage": "lotdb.salvaging.salvaged",
+    "Change": "lotdb.tree.changes",
+    "Changes": "lotdb.tree.changes",
+    "PayloadInfo": "lotdb.tree.changes",
+    "UpgradeReport": "lotdb.upgrading.report",
+    "upgrade": "lotdb.upgrading.upgrade",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(_LATER[name]), name)
+        return found
+
 
 __all__ = [
     "LOTDB",

@@ -13,7 +13,6 @@ import numpy as np
 
 import lotdb.ranges as ranges
 from lotdb.content import ahead, selection, tables
-from lotdb.content.export import export_file
 from lotdb.content.unbound import Unbound, UnboundNode
 from lotdb.errors import (
     DamagedError,
@@ -380,6 +379,8 @@ class Payload:
             If the file exists or cannot be written, or the format cannot hold the data without loss; the
             file at *path* has not changed.
         """
+        from lotdb.content.export import export_file  # which not every program needs
+
         self._tree.check()
         export_file(
             path,

@@ -24,7 +24,7 @@ from lotdb.errors import (
     WrongNodeError,
     shown,
 )
-from lotdb.interfaces.ingester import Blocks
+from lotdb.interfaces.row_blocks import Blocks
 from lotdb.keys import check_name, some
 from lotdb.ranges import check_rate
 from lotdb.records.entries import own_of

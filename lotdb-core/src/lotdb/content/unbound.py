@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ZODB.blob import Blob
@@ -140,7 +139,7 @@ class Unbound:
             stage = self._tree.stage.keeper_of(segment)
             rows = stage.waiting(segment)
             if rows is not None:
-                where = f"waiting-{len(self._sources)}-{blake2b(rows.tobytes(), digest_size=16).hexdigest()}"
+                where = f"waiting-{len(self._sources)}-{_digest(rows.tobytes())}"
                 self._sources[where] = _Source(where, backend, segment.locator, stage, where, rows)
                 freed = segment._replace(locator=where, first=0, sums=sums)
                 self._waiting[name, segment.first] = freed
@@ -173,8 +172,7 @@ class Unbound:
             stage.check_not_undone(record)
             return rows
 
-        digest = blake2b(rows, digest_size=16).hexdigest()
-        return LoadedRows(held, f"waiting-{len(self._sources)}-{digest}")
+        return LoadedRows(held, f"waiting-{len(self._sources)}-{_digest(rows)}")
 
     def follow(self) -> bool:
         """Note where files have moved, as a commit and a savepoint do with new ones; whether there were any.
@@ -284,3 +282,9 @@ class UnboundNode:
 
     def _place(self) -> str:
         return f"node {self._where!r}" if self._where else "the root"
+
+
+def _digest(rows: bytes) -> str:
+    from hashlib import blake2b  # which loads OpenSSL
+
+    return blake2b(rows, digest_size=16).hexdigest()

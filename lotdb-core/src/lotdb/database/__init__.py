@@ -25,21 +25,10 @@ from weakref import WeakValueDictionary
 import transaction
 from transaction.interfaces import TransientError
 
-from lotdb.database import sweeping, upkeep
 from lotdb.database.choosing import choose, mark, where_is
 from lotdb.database.commits import Commit, When, check_limit, check_note, commits
-from lotdb.database.copied import BackupReport, Progress
-from lotdb.database.earlier_payloads import verify_earlier
-from lotdb.database.moments import at
 from lotdb.database.opened import NOBODY, Opened, living
-from lotdb.database.packing import pack, stats_of
-from lotdb.database.past import PastSession, opened_past
 from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
-from lotdb.database.stats import Stats
-from lotdb.database.tags import Tags
-from lotdb.database.touching import changes_at
-from lotdb.database.undo import undo
-from lotdb.database.upkeep import Damage
 from lotdb.errors import (
     ClosedError,
     DamagedError,
@@ -70,6 +59,12 @@ from lotdb.storage.waiting import LimitedLock
 
 if TYPE_CHECKING:
     import ZODB
+
+    from lotdb.database.copied import BackupReport, Progress
+    from lotdb.database.past import PastSession
+    from lotdb.database.stats import Stats
+    from lotdb.database.tags import Tags
+    from lotdb.database.upkeep import Damage
 
 __all__ = ["LOTDB"]
 
@@ -424,6 +419,8 @@ class LOTDB(Opened):
         found = commits(self, limit if path is None else None, since, until)
         if path is None:
             return (commit for commit, _ in found)
+        from lotdb.database.touching import changes_at  # which few programs need
+
         check_limit(limit)
         return islice(changes_at(self, found, path), limit)
 
@@ -446,6 +443,8 @@ class LOTDB(Opened):
         InvalidOptionError
             If *when* is none of these.
         """
+        from lotdb.database.moments import at  # which few programs need
+
         return at(self, when)
 
     def undo(self, commit: When, connection: str | BaseNode = "standard") -> None:
@@ -470,10 +469,14 @@ class LOTDB(Opened):
             If there is no such commit, or the moment before it is gone.
         ReadOnlyError, ClosedError
         """
+        from lotdb.database.undo import undo  # which few programs need
+
         undo(self._session(connection), commit)
 
     def _past(self, session: Session, when: When) -> AbstractContextManager[PastSession]:
         """The tree as it was at a moment, beside that of the connection *session*."""
+        from lotdb.database.past import opened_past  # which few programs need
+
         return opened_past(session, when)
 
     @property
@@ -483,6 +486,8 @@ class LOTDB(Opened):
         ``db.tags["published"] = db.last_commit`` makes one. Packs keep all that was seen since the oldest.
         ``db.tags.through(root)`` changes them in the transaction of the connection of *root*.
         """
+        from lotdb.database.tags import Tags  # which few programs need
+
         self._check()
         return Tags(self)
 
@@ -536,9 +541,13 @@ class LOTDB(Opened):
             writes the tree that is kept beside the one that is there. How many bytes that takes is known
             before it begins, and the logger ``lotdb.storage.packer`` says it.
         """
+        from lotdb.database.packing import pack  # which few programs need
+        from lotdb.database.sweeping import check_grace
+        from lotdb.database.upkeep import check_can_pack
+
         self._check()
-        upkeep.check_can_pack(self)
-        sweeping.check_grace(grace_s)
+        check_can_pack(self)
+        check_grace(grace_s)
         with (
             uninterrupted(),
             system_errors("packing was not finished", self._data_file),
@@ -547,9 +556,11 @@ class LOTDB(Opened):
             return pack(self, keep, grace_s=grace_s, sweep_outside=sweep_outside)
 
     def _refuse_rings(self) -> None:
+        from lotdb.database.upkeep import refuse_rings
+
         session = self._new_session()
         try:
-            upkeep.refuse_rings(session.root)
+            refuse_rings(session.root)
         finally:
             session.close()
 
@@ -571,10 +582,13 @@ class LOTDB(Opened):
         FileSystemError
             If the system lacks something, such as open files, so that what is left was not read.
         """
+        from lotdb.database.earlier_payloads import verify_earlier  # which few programs need
+        from lotdb.database.upkeep import verify, verify_data_file
+
         session = self._new_session()
         try:
             with system_errors(f"{self} was not verified", self._data_file):
-                found = [*upkeep.verify_data_file(self), *upkeep.verify(session.root)]
+                found = [*verify_data_file(self), *verify(session.root)]
                 return [*found, *verify_earlier(self, session)] if history else found
         finally:
             session.close()
@@ -585,6 +599,8 @@ class LOTDB(Opened):
         It reads the data file, and no payload. Arrays that a backend stores outside of the folder count
         where the backend knows their files.
         """
+        from lotdb.database.packing import stats_of  # which few programs need
+
         self._check()
         with system_errors(f"the size of {self} cannot be told", self._data_file):
             return stats_of(self, keep)

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["NOBODY", "Opened", "living"]
+__all__ = ["EVENT", "NOBODY", "Opened", "living"]
+
+#: The hook that tells listeners of a commit.
+EVENT = "lotdb_committed"
 
 #: Owner of a closed tree; never the id of a thread.
 NOBODY = -1

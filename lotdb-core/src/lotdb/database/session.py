@@ -18,8 +18,7 @@ from transaction.interfaces import TransientError
 from ZODB import POSException
 from ZODB.utils import p64, u64, z64
 
-from lotdb.database.opened import NOBODY, Opened
-from lotdb.database.telling import EVENT, Telling
+from lotdb.database.opened import EVENT, NOBODY, Opened
 from lotdb.errors import (
     ClosedError,
     CommitInDoubtError,
@@ -420,6 +419,8 @@ class Session:
                 self.tree.stage.flush()
                 telling = None
                 if self.tree.journal is not None:
+                    from lotdb.database.telling import Telling  # wanted only if there are listeners
+
                     telling = Telling(self.database, self.root, self.connection)
                 if self.changed:
                     turn.take()

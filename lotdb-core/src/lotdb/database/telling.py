@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from threading import get_ident
 from typing import Any
 
-from lotdb.database.opened import Opened
+from lotdb.database.opened import EVENT, Opened
 from lotdb.errors import ListenerWarning, text_of
 from lotdb.node_api.nodes import BaseNode
 from lotdb.tree.before import Before
 from lotdb.tree.changes import Change, Changes, compare
 
-__all__ = ["EVENT", "Telling"]
-
-EVENT = "lotdb_committed"
+__all__ = ["Telling"]
 
 
 class Telling:

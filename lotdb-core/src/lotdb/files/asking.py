@@ -25,10 +25,11 @@ from lotdb.errors import (
     text_of,
 )
 from lotdb.extras import package_of
-from lotdb.interfaces.ingester import Blocks, Ingested, IngestedNode
+from lotdb.interfaces.ingester import Ingested, IngestedNode
 from lotdb.interfaces.installed import INGESTER
 from lotdb.interfaces.loader import Loader
 from lotdb.interfaces.options import MAX_BYTES, Options, check_limit
+from lotdb.interfaces.row_blocks import Blocks
 from lotdb.interfaces.sources import ARGUMENTS, SourceFile, open_regular, state_of
 from lotdb.keys import check_key, check_name
 from lotdb.ranges import check_rate

@@ -58,8 +58,9 @@ from lotdb.files.provenance import (
     says,
 )
 from lotdb.files.rates import Asked, Place, agree, check_asked
-from lotdb.interfaces.ingester import Blocks, Ingested
+from lotdb.interfaces.ingester import Ingested
 from lotdb.interfaces.options import MAX_BYTES
+from lotdb.interfaces.row_blocks import Blocks
 from lotdb.interfaces.sources import SourceFile
 from lotdb.keys import check_name
 from lotdb.records.entries import own_of, type_of

@@ -15,8 +15,8 @@ import numpy as np
 from lotdb.errors import IngestError, InvalidOptionError, shown
 from lotdb.files.asking import ask, open_source
 from lotdb.files.patterns import check_template, fields_of
-from lotdb.interfaces.ingester import Blocks
 from lotdb.interfaces.loader import Loader
+from lotdb.interfaces.row_blocks import Blocks
 
 __all__ = ["Sidecar", "SidecarOfAll", "SidecarOfEach", "open_sidecar"]
 

@@ -32,8 +32,9 @@ from lotdb.errors import (
 from lotdb.files.asking import measured, open_source, parts_of
 from lotdb.files.tree_folder import INDEX, read_folder
 from lotdb.files.tree_index import IngestedTree, Progress, from_json, stored_value
-from lotdb.interfaces.ingester import Blocks, IngestedNode
+from lotdb.interfaces.ingester import IngestedNode
 from lotdb.interfaces.options import MAX_BYTES
+from lotdb.interfaces.row_blocks import Blocks
 from lotdb.keys import check_key, check_name
 from lotdb.records.entries import own_of, type_of
 from lotdb.tree.node import Node

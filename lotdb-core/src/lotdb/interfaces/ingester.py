@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, ClassVar, Literal, TypeAlias
-
-import numpy as np
+from typing import IO, Any, ClassVar, TypeAlias
 
 from lotdb.errors import ExportError
 from lotdb.interfaces.options import Options, check_known
 
-__all__ = ["Answer", "Blocks", "Ingested", "IngestedNode", "TargetFile"]
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Data that are too large for memory: consecutive blocks of rows, produced when they are needed.
-
-    Parameters
-    ----------
-    blocks
-        Arrays of *dtype* and of shape ``(any number of rows, *row_shape)``, a few MB each; for a text,
-        its UTF-8 bytes. They are read while the source file is open.
-    dtype, row_shape
-        The dtype and the shape of a row, which all blocks share.
-    rows
-        The number of rows, if it is known; any other number is an error.
-    kind : {"array", "bytes", "text", "table"}
-        Kind of the payload.
-    """
-
-    blocks: Iterable[np.ndarray[Any, Any]]
-    dtype: np.dtype[Any]
-    row_shape: tuple[int, ...] = ()
-    rows: int | None = None
-    kind: Literal["array", "bytes", "text", "table"] = "array"
+__all__ = ["Answer", "Ingested", "IngestedNode", "TargetFile"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +20,7 @@ class Ingested:
     Parameters
     ----------
     data
-        An array (rows first; channels in columns), a text, bytes, or :class:`Blocks` of such.
+        An array (rows first; channels in columns), a text, bytes, or :class:`lotdb.Blocks` of such.
     format
         The name of the format that was read, such as ``"npy"``.
     samplerate_hz

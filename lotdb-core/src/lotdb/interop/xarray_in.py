@@ -14,7 +14,7 @@ from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.errors import InvalidDataError, InvalidOptionError, NodeNotFoundError, PayloadExistsError, shown
 from lotdb.extras import import_extra
-from lotdb.interfaces.ingester import Blocks
+from lotdb.interfaces.row_blocks import Blocks
 from lotdb.interop.labels import FRAME_NOTES, NOTES, own_name
 from lotdb.interop.time_axis import START_NAMES, TimeAxis
 from lotdb.keys import check_key, check_name

@@ -18,9 +18,8 @@ from lotdb.content.defaults import (
 )
 from lotdb.content.payload import DECODED, Payload
 from lotdb.content.payloads import IfExists, Request
-from lotdb.files.attach import attach_file
-from lotdb.interfaces.ingester import Blocks
 from lotdb.interfaces.options import MAX_BYTES
+from lotdb.interfaces.row_blocks import Blocks
 from lotdb.ranges import Number, Unit
 from lotdb.records.entries import own_of, packed_values
 from lotdb.records.own import get_value, position, with_values, without_value
@@ -250,6 +249,8 @@ class DataMethods(Node):
             given; or if appended data do not fit.
         """
         payloads.check_database(self, database)
+        from lotdb.files.attach import attach_file  # which not every program needs
+
         return attach_file(
             self,
             filepath,

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, SupportsIndex, T
 from lotdb.content import attributes, payloads
 from lotdb.content.attributes import Attributes
 from lotdb.content.defaults import POLICY, check_policy
-from lotdb.content.export import export_file
 from lotdb.content.payloads import Request
-from lotdb.content.usage import Usage, usage, usage_of_children
 from lotdb.errors import (
     InvalidMoveError,
     MissingPluginError,
@@ -23,10 +21,6 @@ from lotdb.errors import (
     WrongNodeTypeError,
     refusing,
 )
-from lotdb.files.attach import attach_file
-from lotdb.files.folders import IngestReport, ingest_tree
-from lotdb.files.tree_folder import is_folder, write_folder
-from lotdb.files.tree_in import ingest
 from lotdb.interfaces.options import check_known
 from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
@@ -49,6 +43,8 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from lotdb.content.payload import Payload
+    from lotdb.content.usage import Usage
+    from lotdb.files.folders import IngestReport
     from lotdb.interop.labels import NodeDatasets
     from lotdb.looking.text_tree import TextTree
     from lotdb.queries.conditions import Condition
@@ -699,6 +695,8 @@ class BaseNode(PerhapsData):
             If *pattern* is invalid, or gives two files the same payload; or if there are uncommitted changes
             and *batch_size* is not None.
         """
+        from lotdb.files.folders import ingest_tree  # which not every program needs
+
         return ingest_tree(
             self,
             folder,
@@ -749,6 +747,9 @@ class BaseNode(PerhapsData):
         FileSystemError
             If there is no space, or there are too many open files.
         """
+        from lotdb.content.export import export_file  # which not every program needs
+        from lotdb.files.tree_folder import is_folder, write_folder
+
         self._entry()  # right thread, and still there
         if is_folder(path, format):
             check_known("writing 'folder'", options, (), ("format", "if_exists", "progress"))
@@ -796,6 +797,9 @@ class BaseNode(PerhapsData):
         MissingPluginError
             If the backend of a payload is not installed, and *backend* is None.
         """
+        from lotdb.files.attach import attach_file  # which not every program needs
+        from lotdb.files.tree_in import ingest
+
         self._entry()
         if not ingest(self, source, backend=backend, progress=progress):
             request = Request("data", backend=backend)
@@ -1036,10 +1040,14 @@ class BaseNode(PerhapsData):
         Usage
             Numbers of nodes, payloads and segments, and sizes in bytes.
         """
+        from lotdb.content.usage import usage  # which not every program needs
+
         return usage(self)
 
     def usage_of_children(self) -> dict[str, Usage]:
         """What each child takes, by its key; what two children share, neither of them has alone."""
+        from lotdb.content.usage import usage_of_children  # which not every program needs
+
         return usage_of_children(self)
 
     # -- iteration -----------------------------------------------------------------------------------

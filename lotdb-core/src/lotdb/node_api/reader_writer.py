@@ -11,9 +11,8 @@ from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.content.tables import as_table
 from lotdb.errors import InvalidDataError
-from lotdb.files.attach import attach_file
-from lotdb.interfaces.ingester import Blocks
 from lotdb.interfaces.options import MAX_BYTES
+from lotdb.interfaces.row_blocks import Blocks
 from lotdb.node_api.nodes import BaseNode
 from lotdb.ranges import Number, Unit
 from lotdb.renamed import answer
@@ -215,6 +214,8 @@ class DataWriter:
     ) -> Payload:
         """Ingest a file; see :meth:`lotdb.DataNode.attach_file`."""
         _check(node, database)
+        from lotdb.files.attach import attach_file  # which not every program needs
+
         return attach_file(
             node,
             filepath,

@@ -21,7 +21,6 @@ from lotdb.errors import (
 from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.installed import with_versions
 from lotdb.interfaces.loader import Loader
-from lotdb.interfaces.object_store import ObjectStore
 from lotdb.storage.parts import check_folder
 from lotdb.storage.signals import uninterrupted
 from lotdb.storage.waiting import LimitedLock
@@ -201,6 +200,8 @@ class Backends:
         """Names of what lies in the object store of the database, if it has one that can be listed."""
         if not self._store:
             return set()
+        from lotdb.interfaces.object_store import ObjectStore  # which few databases need
+
         try:
             return ObjectStore(self._store, extra="lotdb-backend-blob[s3]").folders()
         except (InvalidOptionError, MissingPluginError):  # of another kind: its backends know

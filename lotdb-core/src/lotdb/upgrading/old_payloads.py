@@ -19,7 +19,7 @@ from lotdb.errors import (
     UnsupportedValueError,
 )
 from lotdb.extras import import_extra
-from lotdb.interfaces.ingester import Blocks
+from lotdb.interfaces.row_blocks import Blocks
 from lotdb.ranges import check_rate
 from lotdb.upgrading.old import OldDatabase
 from lotdb.upgrading.old_values import path_of, plain
