@@ -148,8 +148,10 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(
                     side("sqlite3, JSON", commit_sqlite, tree.build_sqlite, "synced (WAL, FULL)"),
                     at_most(1.6),
+                    usual=True,
                 ),
                 Against(side("h5py", commit_h5py, tree.build_h5py, "flushed and synced, not atomic")),
             ),
+            task="change one attribute, on the disk when it returns",
         )
     ]

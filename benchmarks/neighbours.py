@@ -144,6 +144,13 @@ def cases(sizes: Sizes) -> list[Case]:
             if kind == "ancestors":
                 title = f"{work}, below {sides[-1].items} ancestors"
             table.append(Case(title, named[-1].but(label="LOTDB"), tuple(against), unit="µs"))
+    none, hundred = (Side("LOTDB", operate, {"kind": "payloads", "count": count}) for count in (0, 100))
+    for name in ("set", "write", "commit"):
+        alone = none.but(label="beside none", figure=name)
+        ours = hundred.but(figure=name)
+        table.append(
+            Case(f"{WORK[name]}, beside 100 payloads", ours, (Against(alone, at_most(2)),), unit="µs")
+        )
     data = Side("LOTDB", build, {"leaves": sizes.few_leaves})
     for how, what in (("branch", "a branch of it"), ("other", "an equal tree of its own")):
         merged = Side("LOTDB", merge, {"how": how}, data)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -17,6 +19,12 @@ from pathlib import Path
 from benchmarks.cases import Case, Figures, Side, Target
 
 ROOT = Path(__file__).resolve().parent.parent
+# What takes longer hangs: it is ended, and the rest goes on.
+LONGEST_S = 900
+
+
+class SideFailedError(Exception):
+    """A side did not do its work; the text is the last line that it wrote."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Row:
 
 
 class Runner:
-    """Runs sides in *folder*, with *python* and, those of lotdb 1.1.3, with *peer_python*."""
+    """Runs sides in *folder*, with *python*, and those of the other environment with *peer_python*."""
 
     def __init__(
         self,
@@ -56,6 +64,11 @@ class Runner:
         self._data: dict[str, Path] = {}
         self._wanted: set[str] = set()
         self._installed: dict[tuple[str, str], bool] = {}
+        self._broken: set[str] = set()
+        #: What did not run, and why: a line each.
+        self.failed: list[str] = []
+        #: Libraries that are not installed, and so are not compared with.
+        self.missing: set[str] = set()
         #: When no more cases are begun, by the clock of ``time.monotonic``, and those that were not.
         self.until = math.inf
         self.left_out: list[Case] = []
@@ -79,6 +92,7 @@ class Runner:
                 shutil.rmtree(folder, ignore_errors=True)
             self._data.clear()
             self._figures.clear()
+            self._broken.clear()
 
     def _rows(self, case: Case) -> list[Row]:
         """Run what has not been run yet of a case, and compare."""
@@ -87,6 +101,9 @@ class Runner:
         against = [each for each in case.against if self._is_there(each.side)]
         sides = [each.side for each in against] + [case.ours]
         self._repeat(sides, case.repeats or self.repeats)
+        if case.ours.key in self._broken:
+            return []
+        against = [each for each in against if each.side.key not in self._broken]
         ours = self._values(case.ours)
         median = statistics.median(ours)
         met = case.alone.holds(median) if case.alone else None
@@ -104,16 +121,30 @@ class Runner:
             code = f"import importlib.util as u, sys; sys.exit(u.find_spec({side.needs!r}) is None)"
             done = subprocess.run([python, "-c", code], capture_output=True, check=False)
             self._installed[python, side.needs] = done.returncode == 0
+        if not self._installed[python, side.needs]:
+            self.missing.add(side.needs)
         return self._installed[python, side.needs]
 
     def _repeat(self, sides: Iterable[Side], repeats: int) -> None:
         todo = {side.key: side for side in sides if side.key not in self._figures}
         for side in todo.values():
-            self._prepare(side)
+            with self._noted(side):
+                self._prepare(side)
         for repetition in range(repeats):
             for key, side in todo.items():
-                self.say(f"{side.function.__name__} {repetition + 1}/{repeats}")
-                self._figures.setdefault(key, []).append(self._run(side))
+                if key not in self._broken:
+                    self.say(f"{side.function.__name__} {repetition + 1}/{repeats}")
+                    with self._noted(side):
+                        self._figures.setdefault(key, []).append(self._run(side))
+
+    @contextlib.contextmanager
+    def _noted(self, side: Side) -> Iterator[None]:
+        """Go on without *side* if it does not do its work."""
+        try:
+            yield
+        except SideFailedError as error:
+            self._broken.add(side.key)
+            self.failed.append(f"{side.label}, {side.function.__module__}.{side.function.__name__}: {error}")
 
     def _values(self, side: Side) -> list[float]:
         return [side.value(figures) for figures in self._figures[side.key]]
@@ -142,23 +173,28 @@ class Runner:
         os.sync()
         function = side.function
         arguments = json.dumps({"folder": str(folder), **side.arguments})
-        done = subprocess.run(
-            [
-                self.pythons[side.peer],
-                "-m",
-                "benchmarks.worker",
-                function.__module__,
-                function.__name__,
-                arguments,
-            ],
+        worker = [self.pythons[side.peer], "-m", "benchmarks.worker"]
+        # A group of its own, so that the servers and workers that it has started end with it.
+        with subprocess.Popen(
+            [*worker, function.__module__, function.__name__, arguments],
             cwd=ROOT,
             env=self._environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{function.__name__} failed:\n{done.stderr}")
-        return json.loads(done.stdout.splitlines()[-1])
+            start_new_session=True,
+        ) as running:
+            try:
+                written, errors = running.communicate(timeout=LONGEST_S)
+            except subprocess.TimeoutExpired:
+                raise SideFailedError(f"took longer than {LONGEST_S} s") from None
+            finally:
+                if running.returncode is None:
+                    os.killpg(running.pid, signal.SIGKILL)
+        if running.returncode:
+            lines = errors.strip().splitlines() or [f"ended with {running.returncode}"]
+            raise SideFailedError(lines[-1])
+        return json.loads(written.splitlines()[-1])
 
 
 def _compared(case: Case, ours: list[float], side: Side, theirs: list[float], target: Target | None) -> Row:

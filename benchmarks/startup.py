@@ -1,6 +1,8 @@
 """Importing the library, and opening a database to read one attribute. Python's own start is not in it."""
 
 # Nothing is imported here that the sides import.
+import subprocess
+import sys
 from collections.abc import Callable
 
 from benchmarks.cases import Against, Case, Figures, Side, at_most, below
@@ -83,6 +85,32 @@ def write_first(folder: str, backend: str) -> Figures:
     return {"seconds": first.seconds, "second": second.seconds}
 
 
+def branch_first(folder: str) -> Figures:
+    from lotdb import LOTDB
+
+    with LOTDB(folder) as db, db.connection() as root:
+        node = root["sensor_01"]
+        with Timer() as first:
+            node.branch("copy")
+        check("copy/capture_0001" in root, "the branch")
+        db.abort(root)
+    return {"seconds": first.seconds}
+
+
+def _started(*arguments: str) -> Figures:
+    with Timer() as timer:
+        subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
+    return {"seconds": timer.seconds}
+
+
+def show_help(folder: str) -> Figures:
+    return _started("-c", "from lotdb.cli.__main__ import main; main(['--help'])")
+
+
+def start_click(folder: str) -> Figures:
+    return _started("-c", "import click")
+
+
 def cases(sizes: Sizes) -> list[Case]:
     def imported(label: str, function: Callable[..., Figures]) -> Side:
         # Once before, so that all modules are compiled.
@@ -98,7 +126,7 @@ def cases(sizes: Sizes) -> list[Case]:
             "import",
             ours,
             (
-                Against(imported("ZODB and numpy", import_parts), at_most(1.2)),
+                Against(imported("ZODB and numpy", import_parts), at_most(1.25)),
                 Against(imported("what opening a ZODB file imports, and numpy", import_storage)),
                 Against(imported("lotdb 1.1.3", import_lotdb1)),
                 Against(imported("h5py", import_h5py)),
@@ -111,6 +139,17 @@ def cases(sizes: Sizes) -> list[Case]:
             opened,
             (Against(opened.but(label="the import", figure="import")),),
             alone=below(0.010, "10 ms"),
+        ),
+        Case(
+            "first branch in a process",
+            Side("LOTDB", branch_first, data=Side("LOTDB", make)),
+            alone=below(0.003, "3 ms"),
+        ),
+        Case(
+            "`lotdb --help`, with Python's own start",
+            imported("LOTDB", show_help),
+            (Against(imported('python -c "import click"', start_click), at_most(1.5)),),
+            alone=below(0.120, "120 ms"),
         ),
         Case(
             "first payload in a process, which loads the plugins",
