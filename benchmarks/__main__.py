@@ -104,6 +104,7 @@ class Bench:
     sizes: Sizes
     themes: Sequence[str]
     measured: dict[str, list[Row]] = field(default_factory=dict)
+    finished: int = 0  # themes
     chosen: Callable[[Sequence[Case]], Sequence[Case]] = lambda cases: cases
 
     def run(self, runner: Runner, after: Callable[[], None]) -> None:
@@ -114,6 +115,7 @@ class Bench:
                 left = start + QUICK_SECONDS - time.monotonic()
                 runner.until = time.monotonic() + max(0, left) / (len(self.themes) - number)
             self._measure(runner, theme)
+            self.finished = number + 1
             after()
 
     def _measure(self, runner: Runner, theme: str) -> None:
@@ -140,7 +142,7 @@ class Bench:
 
     def left_out(self, runner: Runner) -> list[str]:
         """What was not measured, and why."""
-        lines = [f"not finished: {', '.join(late)}"] if (late := self.themes[len(self.measured) :]) else []
+        lines = [f"not finished: {', '.join(late)}"] if (late := self.themes[self.finished :]) else []
         if runner.missing:
             lines.append(f"left out, because not installed: {', '.join(sorted(runner.missing))}")
         if runner.left_out:

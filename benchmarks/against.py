@@ -1,7 +1,7 @@
 """LOTDB at another commit, in an environment of its own, to compare this checkout's LOTDB with.
 
-The commit's packages are installed into it, and all else comes from the environment that runs this: only LOTDB
-differs. The work is described by the benchmarks of this checkout for both.
+The commit's packages are installed into it, and all else comes from the environment that runs this: only
+LOTDB differs. What is done is what the benchmarks of this checkout say, for both.
 """
 
 from __future__ import annotations

@@ -251,8 +251,8 @@ def backend_cases(sizes: Sizes, backend: str) -> list[Case]:
             unit="syncs",
         ),
         Case(
-            f"bytes on disk after {sizes.some_appends} appends beside a reader, before a pack, to the data's, "
-            f"{backend}",
+            f"bytes on disk after {sizes.some_appends} appends beside a reader, before a pack, "
+            f"to the data's, {backend}",
             some.but(figure="unpacked", per=sizes.some_appends * ROWS * 8),
             alone=below(2.2, "2.2"),
             unit="×",

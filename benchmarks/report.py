@@ -72,9 +72,9 @@ HOW = """\
 ## How it was measured
 
 `make bench` measures all of this on your machine, in about half an hour, and writes a page like this one into
-`benchmarks/output/` (with `ARGS="--output docs"`, this one). `make bench ARGS="--quick"` takes five minutes, with
-less data. Ctrl-C keeps what has been measured until then. `make bench ARGS="--against HEAD~1"` compares LOTDB
-with itself at another commit.
+`benchmarks/output/` (with `ARGS="--output docs"`, this one). `make bench ARGS="--quick"` takes five minutes,
+with less data. Ctrl-C keeps what has been measured until then. `make bench ARGS="--against HEAD~1"` compares
+LOTDB with itself at another commit.
 """
 
 

@@ -144,7 +144,7 @@ class Runner:
             yield
         except SideFailedError as error:
             self._broken.add(side.key)
-            self.failed.append(f"{side.label}, {side.function.__module__}.{side.function.__name__}: {error}")
+            self.failed.append(f"{side.label}: {error}")
 
     def _values(self, side: Side) -> list[float]:
         return [side.value(figures) for figures in self._figures[side.key]]
@@ -161,11 +161,15 @@ class Runner:
         if side.data is not None:
             return self._call(side, self._data[side.data.key])
         folder = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{side.function.__name__}-"))
-        figures = self._call(side, folder)
-        if side.key in self._wanted and side.key not in self._data:
+        keep = False
+        try:
+            figures = self._call(side, folder)
+            keep = side.key in self._wanted and side.key not in self._data
+        finally:
+            if not keep:
+                shutil.rmtree(folder, ignore_errors=True)
+        if keep:
             self._data[side.key] = folder
-        else:
-            shutil.rmtree(folder)
         return figures
 
     def _call(self, side: Side, folder: Path) -> Figures:
@@ -173,6 +177,7 @@ class Runner:
         os.sync()
         function = side.function
         arguments = json.dumps({"folder": str(folder), **side.arguments})
+        name = f"{function.__module__.removeprefix('benchmarks.')}.{function.__name__}"
         worker = [self.pythons[side.peer], "-m", "benchmarks.worker"]
         # A group of its own, so that the servers and workers that it has started end with it.
         with subprocess.Popen(
@@ -187,13 +192,13 @@ class Runner:
             try:
                 written, errors = running.communicate(timeout=LONGEST_S)
             except subprocess.TimeoutExpired:
-                raise SideFailedError(f"took longer than {LONGEST_S} s") from None
+                raise SideFailedError(f"{name} took longer than {LONGEST_S} s") from None
             finally:
                 if running.returncode is None:
                     os.killpg(running.pid, signal.SIGKILL)
         if running.returncode:
             lines = errors.strip().splitlines() or [f"ended with {running.returncode}"]
-            raise SideFailedError(lines[-1])
+            raise SideFailedError(f"{name}: {lines[-1]}")
         return json.loads(written.splitlines()[-1])
 
 
