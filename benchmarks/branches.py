@@ -265,7 +265,7 @@ def tree_cases(sizes: Sizes) -> list[Case]:
                     usual=True,
                 ),
             ),
-            task=f"copy a branch of {few['leaves']} nodes with arrays, to change the copy",
+            task=f"copy {few['leaves']} nodes with arrays, to change the copy",
         ),
         Case(
             "first change in such a copy, and commit (fan-outs of 100)",

@@ -132,7 +132,7 @@ def cases(sizes: Sizes) -> list[Case]:
             (Against(Side("joblib.Memory", ask_joblib, {"times": few}, per=few), faster(5), usual=True),),
             alone=below(60e-6, "60 µs"),
             unit="µs",
-            task="ask for a result that is computed already (of an array of 1 MB)",
+            task="ask for a result of 1 MB of data that was computed before",
         ),
         Case(
             f"map over {fresh} nodes whose results are fresh",

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import report
 from benchmarks.plot import METADATA, STYLE
-from benchmarks.report import figure
 from benchmarks.run import Row
 
 # Within a tenth, two figures are called the same.
@@ -20,7 +20,7 @@ FASTER, SLOWER, ALIKE = "#2a7fb8", "#d9822b", "#8a8a8a"
 HEAD = """\
 ## What to expect
 
-| task | LOTDB | what you would use today | takes | LOTDB is |
+| task | LOTDB | what you would use today | takes | LOTDB |
 |---|---:|---|---:|---|
 """
 
@@ -41,15 +41,20 @@ def times(row: Row) -> float:
 
 
 def said(ratio: float) -> str:
-    """*ratio* in words.
-
-    >>> said(12.34), said(0.5), said(1.04)
-    ('12 × as fast', '2.0 × as slow', 'as fast')
-    """
+    """*ratio* in words: 12 × as fast, takes 2.0 × as long."""
     if 1 / SAME <= ratio <= SAME:
         return "as fast"
-    number, word = (ratio, "fast") if ratio > 1 else (1 / ratio, "slow")
-    return f"{number:.1f} × as {word}" if number < 9.95 else f"{number:.0f} × as {word}"
+    number = max(ratio, 1 / ratio)
+    text = f"{number:.1f}" if number < 9.95 else f"{number:.0f}"
+    return f"{text} × as fast" if ratio > 1 else f"takes {text} × as long"
+
+
+def took(seconds: float) -> str:
+    """*seconds* in the unit that gives a number one can read."""
+    unit, factor = next(
+        ((unit, by) for unit, by in (("s", 1), ("ms", 1e3)) if seconds * by >= 1), ("µs", 1e6)
+    )
+    return f"{report.number(seconds * factor)} {unit}"
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -58,8 +63,8 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         assert row.other is not None
         assert row.theirs is not None
-        ours, theirs = figure(row.ours, row.case.unit), figure(row.theirs, row.case.unit)
-        lines.append(f"| {row.case.task} | {ours} | {row.other.label} | {theirs} | {said(times(row))} |")
+        figures = f"{took(row.ours)} | {row.other.label} | {took(row.theirs)}"
+        lines.append(f"| {row.case.task} | {figures} | {said(times(row))} |")
     return HEAD + "\n".join(lines) + "\n"
 
 
@@ -70,17 +75,17 @@ def draw(rows: Sequence[Row], path: Path) -> bool:
     import matplotlib
     from matplotlib.figure import Figure
 
-    style: dict[Any, Any] = {**STYLE, "axes.titlesize": "large"}
-    with matplotlib.rc_context(style):
-        picture = Figure(figsize=(11, 0.5 * len(rows) + 1.6), layout="constrained")
+    with matplotlib.rc_context(STYLE):
+        picture = Figure(figsize=(11, 0.44 * len(rows) + 1.6), layout="constrained")
         place = picture.subplots()
+        above: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
         for number, row in enumerate(reversed(rows)):
             assert row.other is not None
             ratio = times(row)
             colour = ALIKE if 1 / SAME <= ratio <= SAME else FASTER if ratio > 1 else SLOWER
             place.barh(number, ratio - 1, left=1, color=colour, height=0.62)
             place.annotate(
-                f"{said(ratio)}",
+                said(ratio),
                 (max(ratio, 1), number),
                 xytext=(5, 0),
                 textcoords="offset points",
@@ -89,16 +94,18 @@ def draw(rows: Sequence[Row], path: Path) -> bool:
         place.axvline(1, color="black", linewidth=1)
         place.set_xscale("log")
         low, high = place.get_xlim()
-        place.set_xlim(min(low, 0.4), max(high, 10) * 4)  # room for the words
+        place.set_xlim(min(low, 0.3), max(high, 10) * 4)  # room for the words
+        place.set_ylim(-0.8, len(rows) - 0.2)
         place.set_yticks(
             range(len(rows)),
-            [f"{row.case.task}\nand not with {row.other.label}" for row in reversed(rows) if row.other],
+            [f"{row.case.task}\ncompared with {row.other.label}" for row in reversed(rows) if row.other],
         )
         place.tick_params(axis="y", length=0, labelsize="small")
         place.minorticks_off()
         place.xaxis.set_major_formatter(lambda value, _: f"{value:g} ×")
         place.spines[["top", "right", "left"]].set_visible(False)
-        place.set_title("How many times as fast a task is with LOTDB as with what you would use today")
-        place.set_xlabel("← the other is faster          LOTDB is faster →")
+        picture.suptitle("LOTDB and what you would use today", size="x-large")
+        place.annotate("← the other is faster", (1, 1), xytext=(-8, 4), horizontalalignment="right", **above)
+        place.annotate("LOTDB is faster →", (1, 1), xytext=(8, 4), horizontalalignment="left", **above)
         picture.savefig(path, metadata=METADATA if path.suffix == ".svg" else None)
     return True

@@ -439,7 +439,7 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(many("h5py", write_captures_h5py, "flushed, synced"), faster(1)),
                 Against(files, usual=True),
             ),
-            task=f"store a small array (48 kB), {count} in one commit",
+            task=f"store an array of 48 kB ({count} at once, time for one)",
         ),
         Case(
             f"write {count} captures (2000, 6) float32 in one commit, zarr, each",
@@ -461,7 +461,7 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(write["h5py chunked"]),
                 Against(write["sqlite"]),
             ),
-            task=f"store one large array ({megabytes} MB)",
+            task=f"store an array of {megabytes} MB",
         ),
         Case(
             f"write one array of {megabytes} MB, zarr",
@@ -483,7 +483,7 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(read("lotdb 1.1.3, blob", read_large_lotdb1, "blob1", backend="blob")),
                 Against(Side("memory to memory", copy_memory, size)),
             ),
-            task=f"read one large array ({megabytes} MB) whole, and check it",
+            task=f"read an array of {megabytes} MB, and check it",
         ),
         Case(
             f"read {megabytes} MB whole, zarr",
@@ -501,7 +501,7 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(read("icechunk, 1 MB chunks", read_large_icechunk, "icechunk")),
                 Against(read("lotdb 1.1.3, zarr", read_large_lotdb1, "zarr1", backend="zarr")),
             ),
-            task=f"read one large array ({megabytes} MB) whole, stored in compressed chunks",
+            task=f"read it from compressed chunks ({megabytes} MB)",
         ),
         Case(
             f"iter_data_blocks over {megabytes} MB in blocks of 1 s, blob",

@@ -86,7 +86,7 @@ def size_cases(leaves: int) -> list[Case]:
             ours,
             (Against(sqlite, at_most(1.3), usual=True), Against(walked, faster(3))),
             unit="ms",
-            task=f"find the nodes, among {leaves}, whose attribute is below a number",
+            task=f"find, among {leaves} nodes, those whose number is small",
         ),
         Case(
             "the same below a prefix of the path",

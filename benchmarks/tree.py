@@ -298,7 +298,7 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(built_signac),
             ),
             unit="µs",
-            task=f"add a node with three attributes to a tree ({leaves} of them)",
+            task=f"add a node with three attributes, to a tree of {leaves}",
         ),
         Case(
             "bytes on disk a leaf",
@@ -320,7 +320,7 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(walked_signac),
             ),
             unit="µs",
-            task="read an attribute of each node of a tree, a node",
+            task="read an attribute of each node of a tree (time for one)",
         ),
         Case(
             "warm walk over all leaves reading one attribute, each",
@@ -342,7 +342,7 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(found_sqlite),
             ),
             unit="µs",
-            task="find one node by its path in a database just opened, and read an attribute",
+            task="find a node by its path in a file just opened",
         ),
         Case(
             "random lookup of a path and one attribute, warm",

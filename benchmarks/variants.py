@@ -218,7 +218,7 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(sqlite, at_most(4), usual=True),
                 Against(ours.but(figure="early", label="the 100th"), at_most(1.3)),
             ),
-            task="store a variant of a result: a branch with one new array, in a commit of its own",
+            task="store a variant of 20 arrays, of which one differs",
         ),
         Case(
             f"take in {sizes.files} wav files ({seconds} s) with three arrays each, one commit",

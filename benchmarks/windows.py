@@ -218,7 +218,7 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(long["old"]),
             ),
             unit="µs",
-            task="read 1 s out of a recording of 10 minutes",
+            task="read 1 s of a recording of 10 minutes",
         ),
         Case(
             "window of 10 ms, blob",
@@ -251,7 +251,7 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(long_zarr["old"]),
             ),
             unit="µs",
-            task="read 1 s out of it, stored in compressed chunks",
+            task="read 1 s of it from compressed chunks",
         ),
         Case(
             "window of 10 ms, zarr",

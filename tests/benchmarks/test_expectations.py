@@ -49,9 +49,15 @@ def test_the_table_says_what_to_expect(module) -> None:
         "| change one attribute, on the disk when it returns | 1.00 ms | sqlite3, JSON | 4.00 ms | 4.0 × "
         in text
     )
-    assert expect.said(0.5) == "2.0 × as slow"
+    assert expect.said(0.5) == "takes 2.0 × as long"
     assert expect.said(1.05) == expect.said(0.95) == "as fast"
     assert expect.said(99.7) == "100 × as fast"
+    assert [expect.took(seconds) for seconds in (2.5, 0.25, 1.5e-3, 99e-6)] == [
+        "2.50 s",
+        "250 ms",
+        "1.50 ms",
+        "99.0 µs",
+    ]
 
 
 def test_the_picture_names_each_task(module, tmp_path: Path) -> None:
