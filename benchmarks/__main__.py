@@ -78,7 +78,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--against",
         metavar="COMMIT",
-        help="compare LOTDB with itself at another commit, and with nobody else; writes no file",
+        help="compare LOTDB with itself at another commit, and with nobody else: prints how many times as "
+        "fast it has become, and writes no file; go with --quick or --only",
     )
     options = parser.parse_args()
     if options.against and options.repeats is None and not options.tiny:

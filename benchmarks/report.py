@@ -32,6 +32,7 @@ FASTER = "LOTDB is … × as fast"
 LEGEND = """\
 - *Times* are medians of the repetitions. Each repetition is a process of its own, and those who are compared
   take turns, so that what else the machine does hits all of them.
+  What takes longer than ten seconds is repeated three times at most.
 - *LOTDB is … × as fast*: the other's figure divided by LOTDB's. Above 1, LOTDB takes less. In brackets the
   lowest and the highest of the repetitions.
 - *Target* is what LOTDB is held to. One with × bounds the number to the left of it, and has the same bound in

@@ -21,6 +21,8 @@ from benchmarks.cases import Case, Figures, Side, Target
 ROOT = Path(__file__).resolve().parent.parent
 # What takes longer hangs: it is ended, and the rest goes on.
 LONGEST_S = 900
+# What takes longer than this is repeated less often: it would take most of the time, and differs less.
+LONG_S, FEW = 10, 3
 
 
 class SideFailedError(Exception):
@@ -127,15 +129,19 @@ class Runner:
 
     def _repeat(self, sides: Iterable[Side], repeats: int) -> None:
         todo = {side.key: side for side in sides if side.key not in self._figures}
+        took = dict.fromkeys(todo, 0.0)
         for side in todo.values():
             with self._noted(side):
                 self._prepare(side)
         for repetition in range(repeats):
             for key, side in todo.items():
-                if key not in self._broken:
-                    self.say(f"{side.function.__name__} {repetition + 1}/{repeats}")
-                    with self._noted(side):
-                        self._figures.setdefault(key, []).append(self._run(side))
+                if key in self._broken or (repetition >= FEW and took[key] > LONG_S):
+                    continue
+                self.say(f"{side.function.__name__} {repetition + 1}/{repeats}")
+                start = time.monotonic()
+                with self._noted(side):
+                    self._figures.setdefault(key, []).append(self._run(side))
+                took[key] = time.monotonic() - start
 
     @contextlib.contextmanager
     def _noted(self, side: Side) -> Iterator[None]:
