@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cases import Case, Figures, Side, Target
+from benchmarks.data import KEPT
 
 ROOT = Path(__file__).resolve().parent.parent
 # What takes longer hangs: it is ended, and the rest goes on.
@@ -62,6 +63,7 @@ class Runner:
         # Modules are compiled once, and not by each process.
         self._environment = dict(os.environ)
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._environment[KEPT] = str(folder / "kept")
         self._figures: dict[str, list[Figures]] = {}
         self._data: dict[str, Path] = {}
         self._wanted: set[str] = set()
@@ -83,6 +85,7 @@ class Runner:
         """
         sides = [side for case in cases for side in (case.ours, *(each.side for each in case.against))]
         self._wanted = {side.data.key for side in sides if side.data}
+        os.makedirs(self._environment[KEPT], exist_ok=True)
         try:
             for case in cases:
                 if time.monotonic() > self.until:
@@ -92,6 +95,7 @@ class Runner:
         finally:
             for folder in self._data.values():
                 shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(self._environment[KEPT], ignore_errors=True)
             self._data.clear()
             self._figures.clear()
             self._broken.clear()
