@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.core.moments.pictures import below, parts, picture
 
 from lotdb import LOTDB, ConflictError, LotdbError, MomentGoneError, NodeNotFoundError
+from lotdb.records import Children
 
 PATHS = ["a", "a/b", "a/b/c", "d", "d/e", "f"]
 paths = st.sampled_from(PATHS)
@@ -80,8 +81,17 @@ def check_moments(db, moments):
             assert picture(root) == seen
 
 
-few = settings(max_examples=8, suppress_health_check=list(HealthCheck))
-many = settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@pytest.fixture(autouse=True, params=["large records", "small records"])
+def size(request, monkeypatch):
+    """Records so small that a few children need a tree of them, which packs and moments go through."""
+    if request.param == "small records":
+        monkeypatch.setattr(Children, "max_leaf_size", 4)
+        monkeypatch.setattr(Children, "max_internal_size", 4)
+        monkeypatch.setattr("lotdb.records.patchwork.MOST_COPIED", 1)
+
+
+few = settings(max_examples=4, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 
 @contextmanager

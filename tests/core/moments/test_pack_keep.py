@@ -143,3 +143,24 @@ def test_what_was_gone_at_the_moment_that_is_kept_and_came_back_later_stays(db):
             for key in "ab":
                 assert root[f"{key}/one"].read_data().tolist() == [1] * 50_000
                 assert len(root[f"{key}/many"]) == 200
+
+
+def test_buckets_that_were_split_again_and_again_since_are_packed(db):
+    """Each split has its bucket followed by another one; the pack sees all of that, one after the other."""
+    keys = {f"n{number:05}" for number in range(300)}
+    with db.connection() as root:
+        for key in keys:
+            root.get_node(key)
+    db.tags["before"] = db.last_commit
+    for number in range(4):
+        new = {f"n00010_{each:02}_{9 - number}" for each in range(80)}
+        with db.connection() as root:
+            for key in new:
+                root.get_node(key)
+        keys |= new
+    db.pack()
+    assert db.verify() == []
+    with db.connection() as root:
+        assert set(root) == keys
+    with db.at("before") as root:
+        assert len(root) == 300

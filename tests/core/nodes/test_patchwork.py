@@ -311,3 +311,30 @@ def test_any_changes_of_a_patchwork_give_what_a_dict_has(monkeypatch, seed):
                 ]
                 assert all(each.get(name) == entry for name, entry in expected.items())
         assert dict(all_items(children)) == model
+
+
+def test_renaming_in_a_branch_divides_full_records(db):
+    """A rename puts a new key into the records of the branch, which are full now and then."""
+    chance = random.Random(1)
+    names = {key(number): key(number) for number in range(MANY)}  # new key: key in the original
+    with db.connection() as root:
+        copy = root["copy"]
+        for _ in range(800):
+            old = chance.choice(list(names))
+            new = f"{old[:6]}_{chance.randrange(10**6)}"
+            if chance.random() < 0.5:
+                copy[old].rename(new)
+            else:
+                copy.add_tree(copy[old], copy=False, key=new)
+            names[new] = names.pop(old)
+        expected = {new: int(old[1:]) for new, old in names.items()}
+        assert numbers(root["copy"]) == expected
+        assert numbers(root["wide"]) == all_numbers()
+    with db.connection() as root:
+        assert len(root["copy"]) == MANY
+        for new in chance.sample(list(names), 50):
+            root["copy"][new].set_attribute("x", -1)
+            expected[new] = -1
+        assert numbers(root["copy"]) == expected
+        assert numbers(root["wide"]) == all_numbers()
+    assert db.verify() == []

@@ -39,12 +39,15 @@ class _Reachable(GC):
     """What the packer keeps."""
 
     anew = False
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         #: Which bucket comes after which, of those that were not looked at yet.
         self._following: dict[bytes, bytes] = {}
         #: Whether the record that was looked at last holds children of a node.
         self._is_of_tree = False
+        #: Whether what is looked at is the tree of the time of the pack, and not of several later times.
+        self._is_of_one_time = True
 
     #: Bytes that the records take which are kept of the time before that of the pack.
     size = 0
@@ -83,6 +86,8 @@ class _Reachable(GC):
     def _look(self, oid: bytes, kind: Any, state: Any) -> None:
         """Refuse buckets that are chained in another way than the record above them has them."""
         self._is_of_tree = kind in ("Children", "Bucket")
+        if not self._is_of_one_time:
+            return
         if kind == "Bucket" and oid in self._following:
             following = state[1][0] if type(state) is tuple and len(state) > 1 else None
             if following != self._following.pop(oid):
@@ -133,6 +138,7 @@ class _Reachable(GC):
 
         ZODB takes it that what was once unreachable stays so. What was deleted may be brought back.
         """
+        self._is_of_one_time = False  # a bucket that was split has been chained in several ways
         super().findReachableFromFuture()
         position = self.packpos
         while position < self.eof:

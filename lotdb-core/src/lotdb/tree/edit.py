@@ -21,7 +21,7 @@ from lotdb.records.patchwork import take_entry
 from lotdb.storage.signals import uninterrupted
 from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
-from lotdb.tree.whole import Whole, put, set_entry, take
+from lotdb.tree.whole import Whole, put, take
 
 __all__ = ["Edit", "share", "stand_for"]
 
@@ -123,11 +123,12 @@ class Edit:
         if tree.touched is not None:
             for key in keys:
                 tree.touched.mark((self._parent, key))
-        if tree.patched:
-            for key, entry in entries:
-                set_entry(tree, children, key, entry)
-        else:
+        patchwork = tree.patchwork(children)
+        if patchwork is None:
             children.update(entries)
+        else:
+            for key, entry in entries:
+                patchwork.put(key, entry)
         if tree.journal is not None:
             above = f"{source}/" if source else ""
             for key in keys:
@@ -148,7 +149,7 @@ class Edit:
 
     def _own(self, key: str) -> None:
         # In a record that another branch shares, what is at the key would not say that it is shared, too.
-        patchwork = self._tree.patched.get(id(self._children))
+        patchwork = self._tree.patchwork(self._children)
         if patchwork is not None:
             patchwork.own(key)
 
@@ -184,7 +185,7 @@ def share(node: Handle) -> Entry:
         entry = container[node._key]
         if not is_shared(entry):
             touch(entry)
-            patchwork = node._tree.patched.get(id(container))
+            patchwork = node._tree.patchwork(container)
             node._tree.new_epoch()  # nothing below may be written to as it is
             entry = shared_entry(entry)
             if patchwork is None:

@@ -147,6 +147,17 @@ class Tree:
         else:
             self.writable[id(container)] = container
 
+    def patchwork(self, container: Any) -> Patchwork | None:
+        """What writes to *container* if it shares records with another; None if it shares none.
+
+        It is asked for by everyone who changes a container after the epoch may have changed: BTrees would put
+        a new key into what is shared, or divide it, so that other parts would be taken for shared ones.
+        """
+        if type(container) is not Children or container._v_shared is None:
+            return None
+        known = self.patched.get(id(container))
+        return Patchwork(container, self.depend_on) if known is None else known
+
     def share_parts(self) -> bool:
         """Whether the clone of a branch shares the records in which many children lie, for it is about to.
 

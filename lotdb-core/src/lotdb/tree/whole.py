@@ -29,8 +29,9 @@ class Stepwise(Protocol):
     steps: list[Callable[[], Any]] | None
     #: What the transaction did to places, if anybody asks.
     journal: Journal | None
-    #: Containers that share records with others, by identity, as they are to be written to.
-    patched: dict[int, Patchwork]
+
+    def patchwork(self, container: Any) -> Patchwork | None:
+        """What writes to *container* if it shares records with another; None if it shares none."""
 
     def new_epoch(self) -> None:
         """Have all handles look up their places again."""
@@ -108,10 +109,11 @@ def put(tree: Stepwise, container: Any, key: str, entry: Entry) -> None:
 
 def set_entry(tree: Stepwise, container: Any, key: str, entry: Entry) -> None:
     """The same without a note, for what needs not be taken back."""
-    if tree.patched and (patchwork := tree.patched.get(id(container))) is not None:
-        patchwork.put(key, entry)
-    else:
+    patchwork = tree.patchwork(container)
+    if patchwork is None:
         container[key] = entry
+    else:
+        patchwork.put(key, entry)
 
 
 def take(tree: Stepwise, container: Any, key: str) -> Entry:
@@ -120,10 +122,11 @@ def take(tree: Stepwise, container: Any, key: str) -> Entry:
     if tree.steps is not None:
         tree.steps.append(partial(_restore, container, key, entry))
     try:
-        if tree.patched and (patchwork := tree.patched.get(id(container))) is not None:
-            patchwork.take(key)
-        else:
+        patchwork = tree.patchwork(container)
+        if patchwork is None:
             del container[key]
+        else:
+            patchwork.take(key)
     except BaseException:
         # An empty bucket is removed from the list of buckets, and for that its neighbour must be read. If the
         # reading fails, the empty bucket stays in the list, which BTrees cannot stand.
