@@ -126,11 +126,11 @@ class Bench:
         start, busy, failed = time.monotonic(), _cpu_seconds(), len(runner.failed)
         cases = self.chosen(importlib.import_module(f"benchmarks.{theme}").cases(self.sizes))
         for row in runner.run(cases):
+            rows.append(row)
             if row.other is None:
                 _erase()
                 print(f"\n  {row.case.work}")
             print(report.line(row), verdict(row) if self.options.against else "", flush=True)
-            rows.append(row)
         for line in runner.failed[failed:]:
             print(f"  failed: {line}")
         _erase()

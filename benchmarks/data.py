@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 AUDIO_HZ = 48_000
-# The folder in which the processes of a run keep long signals for each other: making one takes longer than most of
-# what is measured with it.
+# The folder in which the processes of a run keep long signals for each other: making one takes longer than
+# most of what is measured with it.
 KEPT = "LOTDB_BENCHMARKS_KEPT"
 LONG = 10 * AUDIO_HZ
 
