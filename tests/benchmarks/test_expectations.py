@@ -119,6 +119,7 @@ def test_a_side_that_hangs_is_ended(module, tmp_path: Path, monkeypatch: pytest.
     assert runner.failed == ["LOTDB: tree.build_lotdb took longer than 0 s"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
 def test_what_was_measured_is_kept_when_it_is_interrupted(tmp_path: Path) -> None:
     command = [sys.executable, "-u", "-m", "benchmarks", "--tiny", "--only", "memory", "tree"]
