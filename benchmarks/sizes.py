@@ -30,7 +30,7 @@ class Sizes:
     many_payloads: tuple[int, ...] = (100, 500, 5_000)
     interop_payloads: int = 10_000
     tasks: int = 200  # handed out to processes
-    results_at_once: int = 4_000  # committed by four processes at once
+    results_at_once: int = 2_000  # committed by four processes at once
     scale_leaves: int = 100_000
     results: int = 10_000  # of steps
     mapped: int = 2_000  # nodes, for what takes 5 ms at each
