@@ -1,16 +1,20 @@
 """One small change and a durable commit, again and again, each at another place of a tree of 10 000 leaves.
 
+And what many such commits, of which one may be at the same place as the one before, leave on the disk.
+
 Bare ZODB: a persistent mapping a leaf in a BTree, which is as little as a commit can write.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
+import time
 
 from benchmarks import tree
-from benchmarks.cases import Against, Case, Figures, Side, at_most
-from benchmarks.clock import check, seconds_each
+from benchmarks.cases import Against, Case, Figures, Side, at_most, below
+from benchmarks.clock import Timer, check, seconds_each
 from benchmarks.ours import load_plugins
 from benchmarks.sizes import Sizes
 
@@ -23,9 +27,13 @@ def places(commits: int) -> list[str]:
     return random.Random(2).sample(everything, commits)
 
 
+#: Other values in each process: sqlite3 writes nothing in place of what is the same.
+FIRST = time.time_ns() // 1_000_000 % 1_000_000_000
+
+
 def median(change: object, commits: int) -> Figures:
     """The median over all commits but the first few, which load what they change for the first time."""
-    seconds = seconds_each(change, list(enumerate(places(commits))))
+    seconds = seconds_each(change, list(enumerate(places(commits), FIRST)))
     return {"seconds": statistics.median(seconds[len(seconds) // 10 :])}
 
 
@@ -41,8 +49,29 @@ def commit_lotdb(folder: str, commits: int) -> Figures:
             db.commit()
 
         figures = median(change, commits)
-        check(root[places(commits)[-1]].get_attribute("take") == commits - 1, "the last change")
+        check(root[places(commits)[-1]].get_attribute("take") == FIRST + commits - 1, "the last change")
     return figures
+
+
+def keep_lotdb(folder: str, commits: int, how: str) -> Figures:
+    """Bytes that a commit takes, and seconds to open the database after the last."""
+    from lotdb import LOTDB
+
+    used = places(min(commits, LEAVES)) if how == "anywhere" else places(1)
+    file = f"{folder}/lotdb.fs"
+    with LOTDB(folder, durability="process") as db:
+        root = db.open_connection()
+        before = os.path.getsize(file)
+        for number in range(commits):
+            root[used[number % len(used)]].set_attribute("take", FIRST + number)
+            db.commit()
+    with Timer() as opened:
+        db = LOTDB(folder)
+    with db.connection() as root:
+        last = used[(commits - 1) % len(used)]
+        check(root[last].get_attribute("take") == FIRST + commits - 1, "the last change")
+    db.close()
+    return {"bytes": (os.path.getsize(file) - before) / commits, "opened": opened.seconds}
 
 
 def commit_lotdb1(folder: str, commits: int) -> Figures:
@@ -106,7 +135,7 @@ def commit_sqlite(folder: str, commits: int) -> Figures:
     query = "SELECT attributes ->> 'take' FROM node WHERE path = ?"
     (take,) = connection.execute(query, (places(commits)[-1],)).fetchone()
     connection.close()
-    check(take == commits - 1, "the last change")
+    check(take == FIRST + commits - 1, "the last change")
     return figures
 
 
@@ -125,7 +154,7 @@ def commit_h5py(folder: str, commits: int) -> Figures:
 
         figures = median(change, commits)
         os.close(descriptor)
-        check(file[places(commits)[-1]].attrs["take"] == commits - 1, "the last change")
+        check(file[places(commits)[-1]].attrs["take"] == FIRST + commits - 1, "the last change")
     return figures
 
 
@@ -138,7 +167,32 @@ def cases(sizes: Sizes) -> list[Case]:
     ) -> Side:
         return Side(label, function, commits, Side(label, build, size, peer=peer), durable=durable, peer=peer)
 
+    many = {"commits": sizes.history_commits}
+    kept = [
+        Side("LOTDB", keep_lotdb, {**many, "how": how}, Side("LOTDB", tree.build_lotdb, size))
+        for how in ("at one place", "anywhere")
+    ]
+    # A change rewrites the bucket of its leaf: up to 128 leaves of some 35 bytes. What changes again and
+    # again leaves its bucket; what changes once does not.
+    bounds = below(1_200, "1.2 kB"), None
     return [
+        *(
+            Case(
+                f"bytes a commit, of {sizes.history_commits} small commits {side.arguments['how']}",
+                side.but(figure="bytes"),
+                alone=bound,
+                unit="bytes",
+            )
+            for side, bound in zip(kept, bounds, strict=True)
+        ),
+        *(
+            Case(
+                f"open a database after {sizes.history_commits} small commits {side.arguments['how']}",
+                side.but(figure="opened"),
+                alone=below(0.010, "10 ms"),
+            )
+            for side in kept
+        ),
         Case(
             "one small change and commit",
             side("LOTDB", commit_lotdb, tree.build_lotdb),
@@ -153,5 +207,5 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(side("h5py", commit_h5py, tree.build_h5py, "flushed and synced, not atomic")),
             ),
             task="change one attribute, on the disk when it returns",
-        )
+        ),
     ]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -47,7 +48,8 @@ class Told:
         except LotdbError as error:
             self.faults.append(["not_opened", f"{type(error).__name__}: {error}"])
         except Exception as error:
-            self.faults.append(["untyped", f"{type(error).__name__}: {error}"])
+            where = traceback.format_tb(error.__traceback__)[-3:]
+            self.faults.append(["untyped", f"{type(error).__name__}: {error}, at {' '.join(where)}"])
 
 
 def _rows(number: int) -> np.ndarray:

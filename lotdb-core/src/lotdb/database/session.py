@@ -74,6 +74,12 @@ OWN = in_records.NAME
 SHARING_FORMAT = 2
 RECORDS_FORMAT = in_records.FORMAT
 
+# A leaf gets a record of its own once so many commits have begun with a change of it, if its bucket has more
+# bytes than this. Only a few leaves are counted at a time, since walking through such leaves is slow.
+_OFTEN = 8
+_LARGE_BUCKET = 1024
+_COUNTED = 32
+
 # The records that a change of the tree changes. Blobs are left out, because some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
 
@@ -148,6 +154,23 @@ class ConnectedTree(Tree):
         self.retire(record)
         for part in records_of(record):
             self.depend_on(part)
+
+    def is_rewritten_for(self, container: Any, key: str) -> bool:
+        # The first change of a transaction alone is counted, so that building a tree counts nothing.
+        session = self._session
+        if session.first_put is not None and session.first_put[1] != key:
+            return False
+        oid = container._p_oid
+        if session.first_put is None:
+            if oid is None:
+                return False
+            session.first_put = oid, key
+            if len(session.first_puts) >= _COUNTED and (oid, key) not in session.first_puts:
+                session.first_puts.clear()
+            session.first_puts[oid, key] = session.first_puts.get((oid, key), 0) + 1
+        if session.first_put != (oid, key) or session.first_puts.get((oid, key), 0) <= _OFTEN:
+            return False
+        return container._p_estimated_size > _LARGE_BUCKET or not has_one_bucket(container)
 
     def retire(self, children: Children) -> None:
         # Up to 127 children lie in this very record, if there never were more. Of more, it is the root.
@@ -244,6 +267,10 @@ class Session:
         #: What reads payloads from here, such as trees in memory, and the snapshot that it was made in.
         #: Unlike a WeakKeyDictionary, it can be listed by a thread that packs while this one adds to it.
         self.pinned: dict[weakref.ref[Pinned], bytes] = {}
+        #: What the transaction has changed first: the container that holds it, and the key there.
+        self.first_put: tuple[bytes, str] | None = None
+        #: How many transactions have begun with a change of these.
+        self.first_puts: dict[tuple[bytes, str], int] = {}
         #: Records that were brought back from a moment, with all that is below them; nobody may change them.
         self.frozen: set[bytes] = set()
         #: Transactions before whose ends there is what this transaction brings back; it must stay until then.
@@ -555,6 +582,7 @@ class Session:
         self.needed = ()
         self.frozen.clear()
         self.changed = False
+        self.first_put = None
         self.torn = None
         self._let_follow()
 

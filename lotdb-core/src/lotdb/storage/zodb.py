@@ -7,7 +7,6 @@ import pickle
 from collections.abc import Callable
 from io import BufferedReader, BytesIO
 from operator import attrgetter
-from types import NoneType
 from typing import Any, NoReturn
 
 import ZODB
@@ -30,6 +29,7 @@ from lotdb.errors import (
 )
 from lotdb.storage import compat
 from lotdb.storage.classes import class_factory
+from lotdb.storage.dumping import dump_record
 from lotdb.storage.signals import uninterrupted
 
 __all__ = ["open_database"]
@@ -44,15 +44,6 @@ _SLOT_BYTES = 6
 # ZODB warns of records from 16 MiB and of more than seven open connections. Neither is a mistake here.
 _LARGE_RECORD = 1 << 30
 _CONNECTIONS = 100
-
-# Of these types are all values in a record of ours but those that are records themselves.
-_PLAIN = frozenset({tuple, str, float, int, bytes, bool, NoneType, type})
-
-
-# Classes of which objects are referred to by their id and class. ZODB finds out, and it does not change.
-_referred: set[type] = set()
-
-_PROTOCOL = 3  # as ZODB's
 
 
 class _Unpickler(compat.Unpickler):
@@ -126,36 +117,6 @@ class _Reader(ObjectReader):
                 self._cache.new_ghost(oid, found)
             return found
         return super()._persistent_load(reference)
-
-
-class _RefersError(Exception):
-    """A value is neither plain nor a container of plain ones."""
-
-
-class _NoOthers:
-    """A dispatch table by which nothing is pickled that has not a form of its own in a pickle."""
-
-    def __getitem__(self, kind: type) -> Any:
-        raise _RefersError
-
-
-class _PlainPickler(pickle.Pickler):
-    dispatch_table = _NoOthers()  # type: ignore[assignment]  # it is asked for items, and no more
-
-
-def _plain_dump(kind: Any, state: Any) -> bytes | None:
-    """The record of an object of class *kind* with a plain *state*; None if it refers to others.
-
-    Asking of each value whether it is a record takes several times as long as pickling it.
-    """
-    file = BytesIO()
-    pickler = _PlainPickler(file, _PROTOCOL)
-    try:
-        pickler.dump(kind)
-        pickler.dump(state)
-    except _RefersError:
-        return None
-    return file.getvalue()
 
 
 class _AheadReader(_Reader):
@@ -280,28 +241,10 @@ class _Connection(Connection):
             super()._abort_savepoint()
 
     def _store_objects(self, writer: Any, transaction: Any) -> None:
-        # The pickler asks of every value whether it is a record of its own; ZODB's answer takes half of the
-        # time of a commit, and for nearly all of them the type says it.
-        slow, pickler, dump = (
-            writer.persistent_id,
-            getattr(writer, "_p", None),
-            getattr(writer, "_dump", None),
-        )
-        if pickler is not None and dump is not None:
-
-            def persistent_id(value: Any) -> Any:
-                kind = type(value)
-                if kind in _PLAIN:
-                    return None
-                if kind in _referred and value._p_jar is self and value._p_oid is not None:
-                    return value._p_oid, kind
-                found = slow(value)
-                if type(found) is tuple and found[1] is kind:  # an id and a class, as of all of our own
-                    _referred.add(kind)
-                return found
-
-            pickler.persistent_id = persistent_id
-            writer._dump = lambda kind, state: _plain_dump(kind, state) or dump(kind, state)
+        dump = getattr(writer, "_dump", None)
+        if dump is not None:
+            refer = writer.persistent_id
+            writer._dump = lambda kind, state: dump_record(kind, state, refer, self) or dump(kind, state)
         super()._store_objects(writer, transaction)
 
     def _add(self, obj: Any, oid: bytes) -> None:

@@ -26,7 +26,10 @@ class Handle(Place):
     _hidden: ClassVar[frozenset[str]] = frozenset()
 
     def _put_own(self, own: Own, *, boxed: bool = False) -> None:
-        """Store *own* as what this node holds itself, in a record of its own if it is large or *boxed*."""
+        """Store *own* as what this node holds itself, in a record of its own if it is large or *boxed*.
+
+        Also if it is what one commit after the other changes.
+        """
         container = self._container_to_write()
         if self._tree.touched is not None:
             self._tree.touched.mark((self, None))
@@ -38,7 +41,11 @@ class Handle(Place):
         record = record_of(entry)
         # The size matters for a packed leaf only: a box stays a box.
         if record is None:
-            boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
+            boxed = (
+                boxed
+                or values.is_larger(own[1:], BOX_BYTES)
+                or self._tree.is_rewritten_for(container, self._key)
+            )
             put(self._tree, container, self._key, leaf_with(entry, own, boxed))
         elif type(record) is Box:
             if is_shared(entry):
@@ -54,7 +61,11 @@ class Handle(Place):
             if type(held) is Box:
                 self._put_in_box(held, own)
             else:
-                boxed = boxed or values.is_larger(own[1:], BOX_BYTES)
+                boxed = (
+                    boxed
+                    or values.is_larger(own[1:], BOX_BYTES)
+                    or self._tree.is_rewritten_for(children, OWN_KEY)
+                )
                 put(self._tree, children, OWN_KEY, Box(own) if boxed else own)
 
     def _check_own(self, own: Own, type_name: str | None = None) -> None:

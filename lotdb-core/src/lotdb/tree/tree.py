@@ -174,6 +174,13 @@ class Tree:
     def depend_on_content(self, record: Children | Box) -> None:
         """Make the transaction conflict with one that changes what *record* holds."""
 
+    def is_rewritten_for(self, container: Any, key: str) -> bool:
+        """Whether what is about to be set at *key* is better off in a record of its own.
+
+        So it is if commit after commit stores a large *container* for its sake.
+        """
+        return False
+
     def retire(self, children: Children) -> None:
         """Make the transaction conflict with one that changes *children*, as long as they are few."""
 

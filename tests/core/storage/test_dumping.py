@@ -1,0 +1,130 @@
+"""Records that are pickled by C code alone say the same as those that ZODB pickles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from persistent import Persistent
+from ZODB.serialize import ObjectWriter, referencesf
+
+from lotdb import LOTDB
+from lotdb.records import Box, Bucket, Children, Guard
+from lotdb.storage.dumping import dump_record
+from lotdb.storage.states import States, outline
+
+JAR = object()
+
+plain = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(st.characters(), max_size=3),
+    st.binary(max_size=3),
+)
+numbers = st.integers(min_value=0, max_value=400).map(lambda number: ("record", number))
+states = st.recursive(plain | numbers, lambda parts: st.lists(parts, max_size=4).map(tuple), max_leaves=30)
+
+
+def with_records(state: Any, records: dict[int, Any]) -> Any:
+    """*state* with a record for each number of one."""
+    if type(state) is not tuple:
+        return state
+    if len(state) == 2 and state[0] == "record" and type(state[1]) is int:
+        return records.setdefault(state[1], (Guard if state[1] % 2 else Children)())
+    return tuple(with_records(each, records) for each in state)
+
+
+def as_plain(state: Any) -> Any:
+    """*state* with the id of each record, and floats that can be compared."""
+    if type(state) is tuple:
+        return tuple(map(as_plain, state))
+    if isinstance(state, Persistent):
+        return type(state), state._p_oid
+    return (float, state.hex()) if type(state) is float else (type(state), state)
+
+
+@given(states)
+@settings(max_examples=50)
+def test_a_state_comes_back(state: Any) -> None:
+    records: dict[int, Any] = {}
+    state = with_records(state, records)
+    for number, record in records.items():
+        record._p_oid = number.to_bytes(8, "big")
+    data = dump_record(Bucket, state, lambda record: (record._p_oid, type(record)), JAR)
+    assert data is not None
+    kind, found, _ = States().read(data)
+    assert kind is Bucket
+    assert as_plain(found) == as_plain(state)
+    assert set(referencesf(data)) == {record._p_oid for record in records.values()}
+
+
+def test_many_references_come_back() -> None:
+    """More than the memo of a pickle has short numbers for, each several times."""
+    records = [Guard() for _ in range(700)]
+    for number, record in enumerate(records):
+        record._p_oid = number.to_bytes(8, "big")
+    state = tuple((f"key {number}", record, record) for number, record in enumerate(records))
+    data = dump_record(Bucket, (state, state), lambda record: (record._p_oid, type(record)), JAR)
+    assert data is not None
+    assert as_plain(States().read(data)[1]) == as_plain((state, state))
+    found = outline(data)
+    assert found is not None
+    _, named, oids = found
+    assert named[0][699] == named[1][699] == ("key 699", *[(records[699]._p_oid, "Guard")] * 2)
+    assert sorted(oids) == [record._p_oid for record in records]
+
+
+@pytest.mark.parametrize("value", [{1}, object(), np.float64(1), Path("x"), print, int, [range(3)]])
+def test_what_is_not_plain_is_left_to_zodb(value: Any) -> None:
+    dumped = dump_record(Box, ((), value), lambda record: None, JAR)
+    assert dumped is None or value in ({1}, int)
+
+
+def test_a_reference_of_another_form_is_left_to_zodb() -> None:
+    class Unknown(Persistent):
+        pass
+
+    for reference in (None, b"12345678", ["w", (b"12345678",)], (b"12345678", Box), (b"1234", Unknown)):
+        assert dump_record(Box, (Unknown(),), lambda record: reference, JAR) is None  # noqa: B023
+
+
+def test_the_records_of_a_database_are_those_of_zodb(tmp_path: Path) -> None:
+    with LOTDB(tmp_path / "results", new=True) as db:
+        root = db.open_connection()
+        node = root.get_data_node("data", samplerate_hz=100)
+        for number in range(30):
+            node.write_data(np.arange(number + 1.0), data_attribute=f"part {number}")
+            db.commit()
+        node.append_data(np.arange(100_000.0), data_attribute="large")
+        for number in range(300):
+            root.get_node_path(("wide", f"child {number:03d}", "below")).attrs["number"] = number
+        root["wide"].branch("copy")
+        db.commit()
+        root["copy/child 150"].attrs["x"] = [1, {"y": (2.0, None)}]
+        db.commit()
+        tree: Any = root._tree
+        connection = tree._session.connection
+        seen: set[bytes] = set()
+        todo = [connection.root()]
+        while todo:
+            record = todo.pop()
+            if record._p_oid in seen:
+                continue
+            seen.add(record._p_oid)
+            record._p_activate()
+            stored = connection._storage.load(record._p_oid)[0]
+            expected = ObjectWriter(record).serialize(record)
+            states = States()
+            kind, state, references = states.read(stored)
+            kind_of_zodb, state_of_zodb, _ = states.read(expected)
+            assert kind is kind_of_zodb
+            assert repr(as_plain(state)) == repr(as_plain(state_of_zodb))
+            assert set(referencesf(stored)) == set(referencesf(expected))
+            todo += [connection.get(each._p_oid) for each in references]
+        assert len(seen) > 300
