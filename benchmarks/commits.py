@@ -180,6 +180,7 @@ def cases(sizes: Sizes) -> list[Case]:
             Case(
                 f"bytes a commit, of {sizes.history_commits} small commits {side.arguments['how']}",
                 side.but(figure="bytes"),
+                () if bound else (Against(kept[0].but(figure="bytes", label="at one place")),),
                 alone=bound,
                 unit="bytes",
             )

@@ -142,7 +142,7 @@ def test_ours_and_theirs_take_the_same_data(cases, theme: str) -> None:
                 }
                 for side in (case.ours, each.side)
             ]
-            if theme not in ("commits", "growth", "neighbours", "recordings", "windows") and all(sizes):
+            if theme not in ("growth", "neighbours", "recordings", "windows") and all(sizes):
                 assert sizes[0] == sizes[1]
 
 
