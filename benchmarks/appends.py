@@ -6,6 +6,7 @@ What one append costs depends on whether older pieces are written anew along wit
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.cases import Against, Case, Figures, Side, at_most, below, faster
-from benchmarks.clock import Timer, bytes_on_disk, check, seconds_each
+from benchmarks.clock import Syncs, Timer, bytes_on_disk, check, seconds_each
 from benchmarks.data import AUDIO_HZ, audio
 from benchmarks.ours import load_plugins
 from benchmarks.payloads import write_large_lotdb
@@ -37,24 +38,37 @@ def timed(append: Callable[[np.ndarray], None], appends: int) -> Figures:
     }
 
 
-def append_lotdb(folder: str, appends: int, backend: str) -> Figures:
+def append_lotdb(folder: str, appends: int, backend: str, watched: bool = False) -> Figures:
+    """Append, and pack; *watched* by a reader that looks at the last second from time to time."""
     from lotdb import LOTDB
 
-    with LOTDB(folder, new=True) as db:
+    with LOTDB(folder, new=True) as db, contextlib.ExitStack() as stack:
         load_plugins(db, backend)
         root = db.open_connection()
+        if watched:
+            db.commit()
+            reader = stack.enter_context(LOTDB(folder, read_only=True))
+            seen = reader.open_connection()
+        made = 0
 
         def append(block: np.ndarray) -> None:
             node = root.get_data_node("speech", samplerate_hz=AUDIO_HZ, backend=backend)
             node.append_data(block)
             db.commit()
+            nonlocal made
+            made += 1
+            if watched and made % 20 == 0:
+                reader.refresh()
+                seen["speech"].get_data()[-AUDIO_HZ:]
 
-        figures = timed(append, appends)
+        with Syncs() as syncs:
+            figures = timed(append, appends)
         written = bytes_on_disk(folder)
         db.close_connection()
         with Timer() as pack:
             db.pack()
-    return {**figures, "unpacked": written, "bytes": bytes_on_disk(folder), "pack": pack.seconds}
+    each = {"unpacked": written, "bytes": bytes_on_disk(folder), "syncs": syncs.count / appends}
+    return {**figures, **each, "pack": pack.seconds}
 
 
 def append_lotdb1(folder: str, appends: int, backend: str) -> Figures:
@@ -109,6 +123,52 @@ def append_sqlite(folder: str, appends: int) -> Figures:
     return {**figures, "unpacked": bytes_on_disk(folder), "bytes": bytes_on_disk(folder)}
 
 
+def append_tensorstore(folder: str, appends: int) -> Figures:
+    """Every append writes a chunk and the array's new shape, one after the other."""
+    import tensorstore
+
+    array = tensorstore.open(
+        {
+            "driver": "zarr3",
+            "kvstore": {"driver": "file", "path": f"{folder}/speech.zarr"},
+            "metadata": {
+                "data_type": "float32",
+                "shape": [0, 2],
+                "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [ROWS, 2]}},
+            },
+        },
+        create=True,
+    ).result()
+
+    def append(block: np.ndarray) -> None:
+        nonlocal array
+        rows = array.shape[0]
+        array = array.resize(exclusive_max=[rows + len(block), 2]).result()
+        array[rows:].write(block).result()
+
+    return timed(append, appends)
+
+
+def append_icechunk(folder: str, appends: int) -> Figures:
+    import icechunk
+    import zarr
+
+    repository = icechunk.Repository.create(icechunk.local_filesystem_storage(f"{folder}/ice"))
+    session = repository.writable_session("main")
+    zarr.create_array(session.store, name="speech", shape=(0, 2), chunks=(ROWS, 2), dtype="f4")
+    session.commit("empty")
+
+    def append(block: np.ndarray) -> None:
+        session = repository.writable_session("main")
+        array = zarr.open_group(session.store)["speech"]
+        rows = array.shape[0]
+        array.resize((rows + len(block), 2))
+        array[rows:] = block
+        session.commit("more")
+
+    return timed(append, appends)
+
+
 def append_file(folder: str, appends: int) -> Figures:
     descriptor = os.open(f"{folder}/speech.raw", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -153,7 +213,13 @@ def backend_cases(sizes: Sizes, backend: str) -> list[Case]:
     h5py = Side("h5py, chunked", append_h5py, {"appends": many}, durable="flushed, synced")
     file = Side("write and fsync", append_file, {"appends": many}, durable="synced")
     sqlite = Side("sqlite3, BLOBs", append_sqlite, {"appends": many}, durable="synced (WAL, FULL)")
-    some = Side(label, append_lotdb, {"appends": sizes.some_appends, "backend": backend}, durable="synced")
+    watched = {"appends": sizes.some_appends, "backend": backend, "watched": True}
+    some = Side(label, append_lotdb, watched, durable="synced")
+
+    def brief(name: str, function: Callable[..., Figures], durable: str, needs: str = "") -> Side:
+        peer = needs == "icechunk"
+        return Side(name, function, {"appends": few}, per=few, durable=durable, needs=needs, peer=peer)
+
     reading = {"backend": backend, "rows": rows}
     # A tenth of a second an append: so many seconds of audio.
     at_once = Side(label, write_large_lotdb, {"seconds": many // 10, "backend": backend}, durable="synced")
@@ -164,9 +230,10 @@ def backend_cases(sizes: Sizes, backend: str) -> list[Case]:
             (
                 Against(long.but(figure="early", label="the 20th"), at_most(1.3)),
                 Against(sqlite.but(figure="late"), at_most(3)),
-                Against(h5py.but(figure="late")),
+                Against(h5py.but(figure="late"), usual=True),
                 Against(file.but(figure="late")),
             ),
+            task="append 0.1 s to a recording, on the disk when it returns" if backend == "blob" else "",
         ),
         Case(
             f"append 0.1 s and commit, the {many}th, {backend} (median of {AROUND})",
@@ -178,7 +245,14 @@ def backend_cases(sizes: Sizes, backend: str) -> list[Case]:
             ),
         ),
         Case(
-            f"bytes on disk after {sizes.some_appends} appends, before a pack, to the data's, {backend}",
+            f"syncs an append and commit, {backend}",
+            long.but(figure="syncs"),
+            alone=below(2.05, "2, but for the first ones"),
+            unit="syncs",
+        ),
+        Case(
+            f"bytes on disk after {sizes.some_appends} appends beside a reader, before a pack, "
+            f"to the data's, {backend}",
             some.but(figure="unpacked", per=sizes.some_appends * ROWS * 8),
             alone=below(2.2, "2.2"),
             unit="×",
@@ -193,7 +267,14 @@ def backend_cases(sizes: Sizes, backend: str) -> list[Case]:
         Case(
             f"append 0.1 s and commit, {few} times, each, {backend}",
             short,
-            (Against(short1, faster(8)),),
+            (
+                Against(short1, faster(8)),
+                Against(brief("sqlite3, BLOBs", append_sqlite, "synced (WAL, FULL)")),
+                Against(
+                    brief("tensorstore", append_tensorstore, "each file synced, not atomic", "tensorstore")
+                ),
+                Against(brief("icechunk", append_icechunk, "one commit", "icechunk")),
+            ),
         ),
         Case(
             f"read the appended payload whole, {data_bytes // 1_000_000} MB, {backend}",

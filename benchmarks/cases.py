@@ -99,10 +99,14 @@ def below(amount: float, text: str) -> Target:
 
 @dataclass(frozen=True)
 class Against:
-    """Whom a case is compared with, and what is asked of ours; without a target it is only shown."""
+    """Whom a case is compared with, and what is asked of ours; without a target it is only shown.
+
+    *usual* marks what most people would use for the case's task today: it stands in "what to expect".
+    """
 
     side: Side
     target: Target | None = None
+    usual: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Case:
-    """A row group of the table."""
+    """A row group of the table. With a *task*, in plain words, it is a line of "what to expect" as well."""
 
     work: str
     ours: Side
@@ -125,3 +129,4 @@ class Case:
     unit: str = "ms"
     repeats: int | None = None
     plot: Plot | None = None
+    task: str = ""

@@ -180,6 +180,7 @@ def cases(sizes: Sizes) -> list[Case]:
             Case(
                 f"bytes a commit, of {sizes.history_commits} small commits {side.arguments['how']}",
                 side.but(figure="bytes"),
+                () if bound else (Against(kept[0].but(figure="bytes", label="at one place")),),
                 alone=bound,
                 unit="bytes",
             )
@@ -202,8 +203,10 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(
                     side("sqlite3, JSON", commit_sqlite, tree.build_sqlite, "synced (WAL, FULL)"),
                     at_most(1.6),
+                    usual=True,
                 ),
                 Against(side("h5py", commit_h5py, tree.build_h5py, "flushed and synced, not atomic")),
             ),
+            task="change one attribute, on the disk when it returns",
         ),
     ]

@@ -130,5 +130,13 @@ def cases(sizes: Sizes) -> list[Case]:
             f"open a database of {many} commits",
             side(open_lotdb),
             (Against(side(open_lotdb, few).but(label="of ten, as large"), at_most(1.1)),),
+            alone=below(0.010, "10 ms"),
+        ),
+        Case(
+            f"bytes on disk a small commit, of {many}",
+            data[many].but(figure="bytes", per=many),
+            alone=below(1_200, "1.2 kB"),
+            unit="bytes",
+            repeats=1,
         ),
     ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+import numpy as np
+
 from benchmarks import tree
 from benchmarks.cases import Case, Figures, Side, below
 from benchmarks.clock import PeakMemory, check
@@ -29,6 +33,38 @@ def look_up(folder: str, leaves: int) -> Figures:
     with LOTDB(folder) as db, db.connection() as root, PeakMemory() as memory:
         total = sum(root["/".join(path)].get_attribute("duration_s") for path in tree.paths(leaves))
     check(total == tree.expected(leaves), "the sum of all durations")
+    return {"bytes": memory.grown}
+
+
+def build(folder: str, leaves: int) -> Figures:
+    tree.build_lotdb(os.path.join(folder, "first"), 10)  # which imports what it takes
+    with PeakMemory() as memory:
+        tree.build_lotdb(os.path.join(folder, "second"), leaves)
+    return {"bytes": memory.grown}
+
+
+def write_small(folder: str, payloads: int) -> Figures:
+    from lotdb import LOTDB
+
+    with LOTDB(folder, new=True, durability="process") as db:
+        root = db.open_connection()
+        for number in range(payloads):
+            node = root.get_data_node(f"group_{number // 100:04}/node_{number % 100:02}")
+            node.write_data(np.full(200, float(number)))
+            if number % 10_000 == 9_999:
+                db.commit()
+        db.commit()
+    return {}
+
+
+def verify(folder: str, payloads: int) -> Figures:
+    from lotdb import LOTDB
+
+    with LOTDB(folder, read_only=True) as db:
+        load_plugins(db)
+        with PeakMemory() as memory:
+            found = db.verify()
+    check(not found, "nothing is damaged")
     return {"bytes": memory.grown}
 
 
@@ -76,6 +112,28 @@ def cases(sizes: Sizes) -> list[Case]:
         Case(
             f"memory: look-ups of {leaves} leaves in one transaction",
             Side("LOTDB", look_up, {"leaves": leaves}, of_tree, "bytes"),
+            alone=below(60 * MB, "60 MB"),
+            unit="MB",
+            repeats=3,
+        ),
+    ]
+    table += [
+        Case(
+            f"memory: build {leaves} leaves in one transaction",
+            Side("LOTDB", build, {"leaves": leaves}, figure="bytes"),
+            alone=below(100 * MB, "100 MB"),
+            unit="MB",
+            repeats=3,
+        ),
+        Case(
+            f"memory: verify {sizes.verified} payloads",
+            Side(
+                "LOTDB",
+                verify,
+                {"payloads": sizes.verified},
+                Side("LOTDB", write_small, {"payloads": sizes.verified}),
+                "bytes",
+            ),
             alone=below(60 * MB, "60 MB"),
             unit="MB",
             repeats=3,

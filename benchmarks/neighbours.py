@@ -154,7 +154,7 @@ def cases(sizes: Sizes) -> list[Case]:
             if kind == "ancestors":
                 title = f"{work}, below {sides[-1].items} ancestors"
             table.append(Case(title, named[-1].but(label="LOTDB"), tuple(against), unit="µs"))
-            if kind == "payloads" and name in BESIDE_100:
+            if kind == "payloads" and name in BESIDE_100 and 100 in sizes.neighbours:
                 hundred = next(side for side in named if side.items == 100)
                 against = [Against(named[0], at_most(2))]
                 table.append(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -178,6 +179,72 @@ def write_large_zarr(folder: str, seconds: int) -> Figures:
     return {"seconds": timer.seconds, "bytes": bytes_on_disk(folder)}
 
 
+def write_large_sqlite(folder: str, seconds: int) -> Figures:
+    """A row for each second."""
+    import sqlite3
+
+    signal = audio(seconds * AUDIO_HZ)
+    connection = sqlite3.connect(f"{folder}/speech.db")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("CREATE TABLE piece (number INTEGER PRIMARY KEY, rows BLOB)")
+    with Timer() as timer, connection:
+        for number in range(seconds):
+            rows = signal[number * AUDIO_HZ : (number + 1) * AUDIO_HZ]
+            connection.execute("INSERT INTO piece VALUES (?, ?)", (number, rows.tobytes()))
+    connection.close()
+    return {"seconds": timer.seconds, "bytes": bytes_on_disk(folder)}
+
+
+def write_large_tensorstore(folder: str, seconds: int) -> Figures:
+    import tensorstore
+
+    signal = audio(seconds * AUDIO_HZ)
+    place = {"driver": "file", "path": f"{folder}/speech.zarr"}
+    with Timer() as timer:
+        array = tensorstore.open(
+            {
+                "driver": "zarr3",
+                "kvstore": place,
+                "metadata": {
+                    "data_type": "float32",
+                    "shape": signal.shape,
+                    "chunk_grid": {
+                        "name": "regular",
+                        "configuration": {"chunk_shape": [ZARR_CHUNK // signal[:1].nbytes, 2]},
+                    },
+                    "codecs": [{"name": "bytes"}, {"name": "zstd", "configuration": {"level": 0}}],
+                },
+            },
+            create=True,
+        ).result()
+        array.write(signal).result()
+    check(np.array_equal(array[len(signal) - 10 :].read().result(), signal[-10:]), "the last rows")
+    return {"seconds": timer.seconds, "bytes": bytes_on_disk(folder)}
+
+
+def write_large_icechunk(folder: str, seconds: int) -> Figures:
+    import icechunk
+    import zarr
+
+    signal = audio(seconds * AUDIO_HZ)
+    repository = icechunk.Repository.create(icechunk.local_filesystem_storage(f"{folder}/ice"))
+    with Timer() as timer:
+        session = repository.writable_session("main")
+        chunks = (ZARR_CHUNK // signal[:1].nbytes, 2)
+        zarr.create_array(session.store, name="speech", data=signal, chunks=chunks)
+        session.commit("speech")
+    return {"seconds": timer.seconds, "bytes": bytes_on_disk(folder)}
+
+
+def open_icechunk(folder: str) -> Any:
+    import icechunk
+    import zarr
+
+    repository = icechunk.Repository.open(icechunk.local_filesystem_storage(f"{folder}/ice"))
+    return zarr.open_group(repository.readonly_session("main").store, mode="r")["speech"]
+
+
 def timed_reads(read: Callable[[], np.ndarray], seconds: int) -> Figures:
     """The first read of the process, and the median of three more."""
     (first,) = seconds_each(read, [()])
@@ -265,6 +332,28 @@ def read_large_zarr(folder: str, seconds: int) -> Figures:
     return timed_reads(lambda: array[:], seconds)
 
 
+def read_large_sqlite(folder: str, seconds: int) -> Figures:
+    import sqlite3
+
+    connection = sqlite3.connect(f"{folder}/speech.db")
+
+    def read() -> np.ndarray:
+        rows = np.empty((seconds * AUDIO_HZ, 2), np.float32)
+        for number, piece in connection.execute("SELECT number, rows FROM piece ORDER BY number"):
+            at = number * AUDIO_HZ
+            rows[at : at + AUDIO_HZ] = np.frombuffer(piece, np.float32).reshape(-1, 2)
+        return rows
+
+    figures = timed_reads(read, seconds)
+    connection.close()
+    return figures
+
+
+def read_large_icechunk(folder: str, seconds: int) -> Figures:
+    array = open_icechunk(folder)
+    return timed_reads(lambda: array[:], seconds)
+
+
 def copy_memory(folder: str, seconds: int) -> Figures:
     signal = audio(seconds * AUDIO_HZ)
     return timed_reads(signal.copy, seconds)
@@ -301,6 +390,22 @@ def large(seconds: int) -> dict[str, Side]:
             "h5py, chunked", write_large_h5py, {**size, "chunks": True}, durable="flushed, synced"
         ),
         "plain zarr": Side("zarr, 1 MB chunks", write_large_zarr, size, durable="not synced"),
+        "sqlite": Side("sqlite3, a BLOB a second", write_large_sqlite, size, durable="synced (WAL, FULL)"),
+        "tensorstore": Side(
+            "tensorstore, 1 MB chunks",
+            write_large_tensorstore,
+            size,
+            durable="each file synced",
+            needs="tensorstore",
+        ),
+        "icechunk": Side(
+            "icechunk, 1 MB chunks",
+            write_large_icechunk,
+            size,
+            durable="one commit",
+            peer=True,
+            needs="icechunk",
+        ),
     }
 
 
@@ -318,7 +423,8 @@ def cases(sizes: Sizes) -> list[Case]:
     size = {"seconds": seconds}
 
     def read(label: str, function: object, data: str, **more: object) -> Side:
-        return Side(label, function, {**size, **more}, write[data], peer=write[data].peer)
+        made = write[data]
+        return Side(label, function, {**size, **more}, made, peer=made.peer, needs=made.needs)
 
     read_blob = read("LOTDB, blob", read_large_lotdb, "blob", backend="blob")
     read_zarr = read("LOTDB, zarr", read_large_lotdb, "zarr", backend="zarr")
@@ -331,8 +437,9 @@ def cases(sizes: Sizes) -> list[Case]:
                     many("lotdb 1.1.3, blob", write_captures_lotdb1, unsynced, backend="blob"), faster(4)
                 ),
                 Against(many("h5py", write_captures_h5py, "flushed, synced"), faster(1)),
-                Against(files),
+                Against(files, usual=True),
             ),
+            task=f"store an array of 48 kB ({count} at once, time for one)",
         ),
         Case(
             f"write {count} captures (2000, 6) float32 in one commit, zarr, each",
@@ -348,11 +455,13 @@ def cases(sizes: Sizes) -> list[Case]:
             f"write one array of {megabytes} MB, blob",
             write["blob"],
             (
-                Against(write["file"], at_most(1.1)),
+                Against(write["file"], at_most(1.1), usual=True),
                 Against(write["blob1"]),
                 Against(write["h5py"], at_most(1.1)),
                 Against(write["h5py chunked"]),
+                Against(write["sqlite"]),
             ),
+            task=f"store an array of {megabytes} MB",
         ),
         Case(
             f"write one array of {megabytes} MB, zarr",
@@ -361,6 +470,8 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(write["file"], at_most(1.1)),
                 Against(write["h5py"], at_most(1.1)),
                 Against(write["plain zarr"], faster(1)),
+                Against(write["tensorstore"]),
+                Against(write["icechunk"]),
                 Against(write["zarr1"]),
             ),
         ),
@@ -368,11 +479,13 @@ def cases(sizes: Sizes) -> list[Case]:
             f"read {megabytes} MB whole, blob",
             read_blob,
             (
-                Against(read("np.fromfile", read_large_file, "file"), faster(0.9)),
+                Against(read("np.fromfile", read_large_file, "file"), faster(0.9), usual=True),
                 Against(read("h5py, contiguous", read_large_h5py, "h5py", chunks=False)),
+                Against(read("sqlite3, a BLOB a second", read_large_sqlite, "sqlite")),
                 Against(read("lotdb 1.1.3, blob", read_large_lotdb1, "blob1", backend="blob")),
                 Against(Side("memory to memory", copy_memory, size)),
             ),
+            task=f"read an array of {megabytes} MB, and check it",
         ),
         Case(
             f"read {megabytes} MB whole, zarr",
@@ -386,9 +499,11 @@ def cases(sizes: Sizes) -> list[Case]:
                     ),
                     faster(0.9),
                 ),
-                Against(read("zarr, 1 MB chunks", read_large_zarr, "plain zarr")),
+                Against(read("zarr, 1 MB chunks", read_large_zarr, "plain zarr"), usual=True),
+                Against(read("icechunk, 1 MB chunks", read_large_icechunk, "icechunk")),
                 Against(read("lotdb 1.1.3, zarr", read_large_lotdb1, "zarr1", backend="zarr")),
             ),
+            task=f"read it from compressed chunks ({megabytes} MB)",
         ),
         Case(
             f"iter_data_blocks over {megabytes} MB in blocks of 1 s, blob",

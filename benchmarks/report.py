@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import os
 import platform
+import sqlite3
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,14 +15,24 @@ from pathlib import Path
 from benchmarks.cases import Side
 from benchmarks.run import Row
 
-UNITS = {"µs": 1e6, "ms": 1e3, "bytes": 1.0, "MB": 1e-6, "×": 1.0}
-PACKAGES = ("lotdb-core", "ZODB", "numpy", "zarr", "zarrs", "numcodecs", "h5py", "signac")
-PEER_PACKAGES = ("lotdb", "ZODB", "numpy", "zarr")
+UNITS = {"µs": 1e6, "ms": 1e3, "bytes": 1.0, "MB": 1e-6, "×": 1.0, "syncs": 1.0}
+PACKAGES = ("lotdb-core", "ZODB", "numpy", "zarr", "zarrs", "numcodecs", "h5py", "signac", "tensorstore")
+PEER_PACKAGES = ("lotdb", "ZODB", "numpy", "zarr", "icechunk")
+# Prints those of its arguments that are installed, with their versions.
+NAME_VERSIONS = """
+import contextlib, importlib.metadata as metadata, sys
+found = []
+for name in sys.argv[1:]:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        found.append(f"{name} {metadata.version(name)}")
+print(", ".join(found))
+"""
 FASTER = "LOTDB is … × as fast"
 
 LEGEND = """\
 - *Times* are medians of the repetitions. Each repetition is a process of its own, and those who are compared
   take turns, so that what else the machine does hits all of them.
+  What takes longer than ten seconds is repeated three times at most.
 - *LOTDB is … × as fast*: the other's figure divided by LOTDB's. Above 1, LOTDB takes less. In brackets the
   lowest and the highest of the repetitions.
 - *Target* is what LOTDB is held to. One with × bounds the number to the left of it, and has the same bound in
@@ -48,8 +59,23 @@ means that the cost of one does not grow.
 INTRODUCTION = """\
 # Performance
 
-How LOTDB compares with what one would use instead, and with what the machine can do at all. This file is
-written by `make bench`, which anybody can run; ratios travel from machine to machine, times do not.
+How long tasks take with LOTDB, and with what you would use instead.
+"""
+
+ABOUT_THE_PICTURE = """\
+A bar to the right: LOTDB is faster. A bar to the left: the other is faster. Each bar is one line of the table
+below. The machine that it was measured on is named [further down](#how-it-was-measured); on another one the
+times differ, and the ratios stay much the same. The bars do not show that LOTDB commits all of a task or
+nothing, has it on the disk when the commit returns, and checks what it reads. Most of the others do not.
+"""
+
+HOW = """\
+## How it was measured
+
+`make bench` measures all of this on your machine, in about half an hour, and writes a page like this one into
+`benchmarks/output/` (with `ARGS="--output docs"`, this one). `make bench ARGS="--quick"` takes five minutes,
+with less data. Ctrl-C keeps what has been measured until then. `make bench ARGS="--against HEAD~1"` compares
+LOTDB with itself at another commit.
 """
 
 
@@ -164,16 +190,16 @@ def file_system(folder: Path) -> str:
 
 def versions(peer_python: str | None) -> str:
     """What is compared, each with its version."""
-    here = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    here = f"{_versions(sys.executable, PACKAGES)}, SQLite {sqlite3.sqlite_version}"
     if peer_python is None:
         return here
-    code = (
-        "import importlib.metadata as m, sys; print(', '.join(f'{n} {m.version(n)}' for n in sys.argv[1:]))"
-    )
-    done = subprocess.run(
-        [peer_python, "-c", code, *PEER_PACKAGES], capture_output=True, text=True, check=True
-    )
-    return f"{here}; in an environment of its own {done.stdout.strip()}"
+    return f"{here}; in an environment of its own {_versions(peer_python, PEER_PACKAGES)}"
+
+
+def _versions(python: str, packages: Iterable[str]) -> str:
+    """Those of *packages* that are installed there."""
+    command = [python, "-c", NAME_VERSIONS, *packages]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def repetitions(themes: dict[str, list[Row]]) -> str:
@@ -184,21 +210,39 @@ def repetitions(themes: dict[str, list[Row]]) -> str:
     return f"medians of {usual} repetition{'' if usual == 1 else 's'}{''.join(others)}"
 
 
-def document(themes: dict[str, list[Row]], *, folder: Path, peer_python: str | None, plot: str | None) -> str:
-    """The whole Markdown file. *plot* is the name of the picture of what grows."""
+def document(
+    themes: dict[str, list[Row]],
+    *,
+    folder: Path,
+    peer_python: str | None,
+    plot: str | None,
+    first: str = "",
+    left_out: Iterable[str] = (),
+) -> str:
+    """The whole Markdown file.
+
+    *plot* is the name of the picture of what grows, *first* is what stands before all other tables, and
+    *left_out* has a line for whatever was not measured.
+    """
     rows = [row for theme in themes.values() for row in theme]
     judged = [row for row in rows if row.target]
     met = [row for row in judged if row.met]
     parts = [
         INTRODUCTION,
+        *([first] if first else []),
+        HOW,
         f"- {datetime.date.today().isoformat()}, {machine(folder)}",
         f"- {versions(peer_python)}",
         f"- {repetitions(themes)}",
-        f"- {len(met)} of {len(judged)} targets met\n",
+        f"- {len(met)} of {len(judged)} targets met",
+        *(f"- {line}" for line in left_out),
+        "",
         LEGEND,
     ]
     for theme, theme_rows in themes.items():
-        parts.append(f"## {theme.capitalize()}\n")
+        if not theme_rows:
+            continue
+        parts.append(f"## {theme.capitalize().replace('_', ' ')}\n")
         if plot and any(row.case.plot for row in theme_rows):
             parts += [GROWTH, f"![How the cost of one item grows with their number]({plot})\n"]
         parts.append(markdown(theme_rows))

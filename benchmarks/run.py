@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -15,8 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cases import Case, Figures, Side, Target
+from benchmarks.data import KEPT
 
 ROOT = Path(__file__).resolve().parent.parent
+# What takes longer hangs: it is ended, and the rest goes on.
+LONGEST_S = 900
+# What takes longer than this is repeated less often: it would take most of the time, and differs less.
+LONG_S, FEW = 10, 3
+
+
+class SideFailedError(Exception):
+    """A side did not do its work; the text is the last line that it wrote."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ class Row:
 
 
 class Runner:
-    """Runs sides in *folder*, with *python* and, those of lotdb 1.1.3, with *peer_python*."""
+    """Runs sides in *folder*, with *python*, and those of the other environment with *peer_python*."""
 
     def __init__(
         self,
@@ -52,10 +63,16 @@ class Runner:
         # Modules are compiled once, and not by each process.
         self._environment = dict(os.environ)
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._environment[KEPT] = str(folder / "kept")
         self._figures: dict[str, list[Figures]] = {}
         self._data: dict[str, Path] = {}
         self._wanted: set[str] = set()
         self._installed: dict[tuple[str, str], bool] = {}
+        self._broken: set[str] = set()
+        #: What did not run, and why: a line each.
+        self.failed: list[str] = []
+        #: Libraries that are not installed, and so are not compared with.
+        self.missing: set[str] = set()
         #: When no more cases are begun, by the clock of ``time.monotonic``, and those that were not.
         self.until = math.inf
         self.left_out: list[Case] = []
@@ -68,6 +85,7 @@ class Runner:
         """
         sides = [side for case in cases for side in (case.ours, *(each.side for each in case.against))]
         self._wanted = {side.data.key for side in sides if side.data}
+        os.makedirs(self._environment[KEPT], exist_ok=True)
         try:
             for case in cases:
                 if time.monotonic() > self.until:
@@ -77,8 +95,10 @@ class Runner:
         finally:
             for folder in self._data.values():
                 shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(self._environment[KEPT], ignore_errors=True)
             self._data.clear()
             self._figures.clear()
+            self._broken.clear()
 
     def _rows(self, case: Case) -> list[Row]:
         """Run what has not been run yet of a case, and compare."""
@@ -87,6 +107,9 @@ class Runner:
         against = [each for each in case.against if self._is_there(each.side)]
         sides = [each.side for each in against] + [case.ours]
         self._repeat(sides, case.repeats or self.repeats)
+        if case.ours.key in self._broken:
+            return []
+        against = [each for each in against if each.side.key not in self._broken]
         ours = self._values(case.ours)
         median = statistics.median(ours)
         met = case.alone.holds(median) if case.alone else None
@@ -104,16 +127,34 @@ class Runner:
             code = f"import importlib.util as u, sys; sys.exit(u.find_spec({side.needs!r}) is None)"
             done = subprocess.run([python, "-c", code], capture_output=True, check=False)
             self._installed[python, side.needs] = done.returncode == 0
+        if not self._installed[python, side.needs]:
+            self.missing.add(side.needs)
         return self._installed[python, side.needs]
 
     def _repeat(self, sides: Iterable[Side], repeats: int) -> None:
         todo = {side.key: side for side in sides if side.key not in self._figures}
+        took = dict.fromkeys(todo, 0.0)
         for side in todo.values():
-            self._prepare(side)
+            with self._noted(side):
+                self._prepare(side)
         for repetition in range(repeats):
             for key, side in todo.items():
+                if key in self._broken or (repetition >= FEW and took[key] > LONG_S):
+                    continue
                 self.say(f"{side.function.__name__} {repetition + 1}/{repeats}")
-                self._figures.setdefault(key, []).append(self._run(side))
+                start = time.monotonic()
+                with self._noted(side):
+                    self._figures.setdefault(key, []).append(self._run(side))
+                took[key] = time.monotonic() - start
+
+    @contextlib.contextmanager
+    def _noted(self, side: Side) -> Iterator[None]:
+        """Go on without *side* if it does not do its work."""
+        try:
+            yield
+        except SideFailedError as error:
+            self._broken.add(side.key)
+            self.failed.append(f"{side.label}: {error}")
 
     def _values(self, side: Side) -> list[float]:
         return [side.value(figures) for figures in self._figures[side.key]]
@@ -130,11 +171,15 @@ class Runner:
         if side.data is not None:
             return self._call(side, self._data[side.data.key])
         folder = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{side.function.__name__}-"))
-        figures = self._call(side, folder)
-        if side.key in self._wanted and side.key not in self._data:
+        keep = False
+        try:
+            figures = self._call(side, folder)
+            keep = side.key in self._wanted and side.key not in self._data
+        finally:
+            if not keep:
+                shutil.rmtree(folder, ignore_errors=True)
+        if keep:
             self._data[side.key] = folder
-        else:
-            shutil.rmtree(folder)
         return figures
 
     def _call(self, side: Side, folder: Path) -> Figures:
@@ -142,23 +187,29 @@ class Runner:
         os.sync()
         function = side.function
         arguments = json.dumps({"folder": str(folder), **side.arguments})
-        done = subprocess.run(
-            [
-                self.pythons[side.peer],
-                "-m",
-                "benchmarks.worker",
-                function.__module__,
-                function.__name__,
-                arguments,
-            ],
+        name = f"{function.__module__.removeprefix('benchmarks.')}.{function.__name__}"
+        worker = [self.pythons[side.peer], "-m", "benchmarks.worker"]
+        # A group of its own, so that the servers and workers that it has started end with it.
+        with subprocess.Popen(
+            [*worker, function.__module__, function.__name__, arguments],
             cwd=ROOT,
             env=self._environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{function.__name__} failed:\n{done.stderr}")
-        return json.loads(done.stdout.splitlines()[-1])
+            start_new_session=True,
+        ) as running:
+            try:
+                written, errors = running.communicate(timeout=LONGEST_S)
+            except subprocess.TimeoutExpired:
+                raise SideFailedError(f"{name} took longer than {LONGEST_S} s") from None
+            finally:
+                if running.returncode is None:
+                    os.killpg(running.pid, signal.SIGKILL)
+        if running.returncode:
+            lines = errors.strip().splitlines() or [f"ended with {running.returncode}"]
+            raise SideFailedError(f"{name}: {lines[-1]}")
+        return json.loads(written.splitlines()[-1])
 
 
 def _compared(case: Case, ours: list[float], side: Side, theirs: list[float], target: Target | None) -> Row:

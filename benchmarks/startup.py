@@ -104,6 +104,18 @@ def write_first(folder: str, backend: str) -> Figures:
     return {"seconds": first.seconds, "second": second.seconds}
 
 
+def branch_first(folder: str) -> Figures:
+    from lotdb import LOTDB
+
+    with LOTDB(folder) as db, db.connection() as root:
+        node = root["sensor_01"]
+        with Timer() as first:
+            node.branch("copy")
+        check("copy/capture_0001" in root, "the branch")
+        db.abort(root)
+    return {"seconds": first.seconds}
+
+
 def cases(sizes: Sizes) -> list[Case]:
     def imported(label: str, function: Callable[..., Figures]) -> Side:
         # Once before, so that all modules are compiled.
@@ -117,7 +129,7 @@ def cases(sizes: Sizes) -> list[Case]:
     first_zarr = Side("LOTDB, zarr", write_first, {"backend": "zarr"})
     return [
         Case(
-            "import",
+            "import what opens a database",
             ours,
             (
                 Against(imported("ZODB and numpy", import_parts), at_most(1.25)),
@@ -139,6 +151,11 @@ def cases(sizes: Sizes) -> list[Case]:
             shown,
             (Against(imported("python -c 'import click'", import_click), at_most(1.5)),),
             alone=below(0.120, "120 ms"),
+        ),
+        Case(
+            "first branch in a process",
+            Side("LOTDB", branch_first, data=Side("LOTDB", make)),
+            alone=below(0.003, "3 ms"),
         ),
         Case(
             "first payload in a process, which loads the plugins",

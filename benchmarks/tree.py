@@ -296,11 +296,12 @@ def cases(sizes: Sizes) -> list[Case]:
             built,
             (
                 Against(built_old, faster(8)),
-                Against(built_h5py, faster(10)),
+                Against(built_h5py, faster(10), usual=True),
                 Against(built_sqlite, at_most(2.5)),
                 Against(built_signac),
             ),
             unit="µs",
+            task=f"add a node with three attributes, to a tree of {leaves}",
         ),
         Case(
             "bytes on disk a leaf",
@@ -317,11 +318,12 @@ def cases(sizes: Sizes) -> list[Case]:
             walked,
             (
                 Against(walked_old, faster(12)),
-                Against(walked_h5py, faster(10)),
+                Against(walked_h5py, faster(10), usual=True),
                 Against(walked_sqlite),
                 Against(walked_signac),
             ),
             unit="µs",
+            task="read an attribute of each node of a tree (time for one)",
         ),
         Case(
             "warm walk over all leaves reading one attribute, each",
@@ -337,8 +339,13 @@ def cases(sizes: Sizes) -> list[Case]:
         Case(
             "random lookup of a path and one attribute, cold",
             found,
-            (Against(found_old, faster(5)), Against(found_h5py, faster(3)), Against(found_sqlite)),
+            (
+                Against(found_old, faster(5)),
+                Against(found_h5py, faster(3), usual=True),
+                Against(found_sqlite),
+            ),
             unit="µs",
+            task="find a node by its path in a file just opened",
         ),
         Case(
             f"the same of {some} leaves",

@@ -126,6 +126,81 @@ def take_in_h5py(folder: str, files: int) -> Figures:
     return {"seconds": timer.seconds}
 
 
+def _samples(folder: str, number: int) -> np.ndarray:
+    import soundfile
+
+    samples, rate = soundfile.read(f"{folder}/{number:04d}.wav", dtype="int16")
+    check(rate == RATE_HZ, "the sample rate")
+    return samples
+
+
+def take_in_sqlite(folder: str, files: int) -> Figures:
+    import sqlite3
+
+    _samples(folder, 0)
+    connection = sqlite3.connect(f"{folder}/results-{os.getpid()}.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode = wal")
+    connection.execute("PRAGMA synchronous = full")
+    connection.execute("CREATE TABLE payload (path TEXT PRIMARY KEY, rate REAL, dtype TEXT, rows BLOB)")
+    with Timer() as timer:
+        connection.execute("BEGIN")
+        for number in range(files):
+            path = f"speaker{number % 10}/r{number}"
+            arrays = {"data": (RATE_HZ, _samples(folder, number))}
+            arrays |= {name: (100, array) for name, array in FEATURES.items()}
+            for name, (rate, array) in arrays.items():
+                row = (f"{path}/{name}", rate, array.dtype.str, array.tobytes())
+                connection.execute("INSERT INTO payload VALUES (?, ?, ?, ?)", row)
+        connection.execute("COMMIT")
+    connection.close()
+    return {"seconds": timer.seconds}
+
+
+def take_in_tensorstore(folder: str, files: int) -> Figures:
+    import tensorstore
+
+    _samples(folder, 0)
+    top = f"{folder}/results-{os.getpid()}"
+
+    def put(path: str, array: np.ndarray) -> object:
+        place = {"driver": "file", "path": f"{top}/{path}"}
+        how = {"driver": "zarr3", "kvstore": place}
+        made = tensorstore.open(how, create=True, dtype=array.dtype.name, shape=array.shape).result()
+        return made.write(array)
+
+    with Timer() as timer:
+        written = []
+        for number in range(files):
+            path = f"speaker{number % 10}/r{number}"
+            written.append(put(f"{path}/data", _samples(folder, number)))
+            written += [put(f"{path}/{name}", array) for name, array in FEATURES.items()]
+        for each in written:
+            each.result()
+    return {"seconds": timer.seconds}
+
+
+def take_in_icechunk(folder: str, files: int) -> Figures:
+    import icechunk
+    import zarr
+
+    def samples(number: int) -> np.ndarray:  # the other environment need not have soundfile
+        with wave.open(f"{folder}/{number:04d}.wav") as file:
+            return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+    storage = icechunk.local_filesystem_storage(f"{folder}/results-{os.getpid()}")
+    repository = icechunk.Repository.create(storage)
+    with Timer() as timer:
+        session = repository.writable_session("main")
+        top = zarr.group(session.store)
+        for number in range(files):
+            path = f"speaker{number % 10}/r{number}"
+            top.create_array(f"{path}/data", data=samples(number), attributes={"samplerate_hz": RATE_HZ})
+            for name, array in FEATURES.items():
+                top.create_array(f"{path}/{name}", data=array)
+        session.commit("recordings")
+    return {"seconds": timer.seconds}
+
+
 def cases(sizes: Sizes) -> list[Case]:
     many = {"variants": sizes.variants}
     ours = Side("LOTDB", sweep_lotdb, many, durable="synced", figure="late")
@@ -140,13 +215,43 @@ def cases(sizes: Sizes) -> list[Case]:
             f"branch, one array of 48 kB, three attributes, commit, the {sizes.variants}th",
             ours,
             (
-                Against(sqlite, at_most(4)),
+                Against(sqlite, at_most(4), usual=True),
                 Against(ours.but(figure="early", label="the 100th"), at_most(1.3)),
             ),
+            task="store a variant of 20 arrays, of which one differs",
         ),
         Case(
             f"take in {sizes.files} wav files ({seconds} s) with three arrays each, one commit",
             Side("LOTDB", take_in_lotdb, files, wav, durable="synced"),
-            (Against(Side("h5py", take_in_h5py, files, wav, durable="flushed, synced"), at_most(1.3)),),
+            (
+                Against(
+                    Side("h5py", take_in_h5py, files, wav, durable="flushed, synced"),
+                    at_most(1.3),
+                    usual=True,
+                ),
+                Against(Side("sqlite3, BLOBs", take_in_sqlite, files, wav, durable="synced (WAL, FULL)")),
+                Against(
+                    Side(
+                        "tensorstore, an array each",
+                        take_in_tensorstore,
+                        files,
+                        wav,
+                        durable="each file synced",
+                        needs="tensorstore",
+                    )
+                ),
+                Against(
+                    Side(
+                        "icechunk, an array each",
+                        take_in_icechunk,
+                        files,
+                        wav,
+                        durable="one commit",
+                        peer=True,
+                        needs="icechunk",
+                    )
+                ),
+            ),
+            task=f"take in {sizes.files} wav files with three arrays of features each",
         ),
     ]

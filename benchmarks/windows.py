@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import statistics
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import numpy as np
 from benchmarks.cases import Against, Case, Figures, Side, at_most, faster, more
 from benchmarks.clock import Timer, check, seconds_each
 from benchmarks.data import AUDIO_HZ, audio, windows
-from benchmarks.payloads import large, stored_zarr
+from benchmarks.payloads import large, open_icechunk, stored_zarr
 from benchmarks.sizes import Sizes
 
 
@@ -108,6 +109,34 @@ def read_bare_zarr(folder: str, **size: int) -> Figures:
     return timed(lambda start, stop: array[start:stop], **size)
 
 
+def read_tensorstore(folder: str, **size: int) -> Figures:
+    import tensorstore
+
+    place = {"driver": "file", "path": stored_zarr(folder)}
+    array = tensorstore.open({"driver": "zarr3", "kvstore": place}, open=True, read=True).result()
+    return timed(lambda start, stop: array[start:stop].read().result(), **size)
+
+
+def read_icechunk(folder: str, **size: int) -> Figures:
+    array = open_icechunk(folder)
+    return timed(lambda start, stop: array[start:stop], **size)
+
+
+def read_sqlite(folder: str, **size: int) -> Figures:
+    connection = sqlite3.connect(f"{folder}/speech.db")
+    query = "SELECT rows FROM piece WHERE number BETWEEN ? AND ? ORDER BY number"
+
+    def read(start: int, stop: int) -> np.ndarray:
+        first, last = start // AUDIO_HZ, (stop - 1) // AUDIO_HZ
+        rows = b"".join(piece for (piece,) in connection.execute(query, (first, last)))
+        at = first * AUDIO_HZ
+        return np.frombuffer(rows, np.float32).reshape(-1, 2)[start - at : stop - at]
+
+    figures = timed(read, **size)
+    connection.close()
+    return figures
+
+
 def read_zarr(folder: str, **size: int) -> Figures:
     import zarr
 
@@ -121,7 +150,8 @@ def cases(sizes: Sizes) -> list[Case]:
 
     def side(label: str, function: object, data: str, rows: int, count: int, **others: object) -> Side:
         size = {"seconds": sizes.seconds, "rows": rows, "count": count}
-        return Side(label, function, {**size, **others}, write[data], peer=write[data].peer)
+        made = write[data]
+        return Side(label, function, {**size, **others}, made, peer=made.peer, needs=made.needs)
 
     def blob(rows: int, count: int) -> dict[str, Side]:
         return {
@@ -142,6 +172,7 @@ def cases(sizes: Sizes) -> list[Case]:
             "pread": side("pread", read_file, "file", rows, count),
             "contiguous": side("h5py, contiguous", read_h5py, "h5py", rows, count, chunks=False),
             "chunked": side("h5py, chunked", read_h5py, "h5py chunked", rows, count, chunks=True),
+            "sqlite": side("sqlite3, a BLOB a second", read_sqlite, "sqlite", rows, count),
             "old": side("lotdb 1.1.3, blob", read_lotdb1, "blob1", rows, 5, backend="blob"),
         }
 
@@ -150,7 +181,11 @@ def cases(sizes: Sizes) -> list[Case]:
         return {
             "ours": side("LOTDB, zarr", read_lotdb, "zarr", rows, count, backend="zarr"),
             "bare": side("bare zarr, the same array", read_bare_zarr, "zarr", rows, count),
+            "tensorstore": side("tensorstore, the same array", read_tensorstore, "zarr", rows, count).but(
+                needs="tensorstore"
+            ),
             "plain": side("zarr, 1 MB chunks", read_zarr, "plain zarr", rows, count),
+            "icechunk": side("icechunk, 1 MB chunks", read_icechunk, "icechunk", rows, count),
             "old": side("lotdb 1.1.3, zarr", read_lotdb1, "zarr1", rows, few, backend="zarr"),
         }
 
@@ -177,11 +212,13 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(long["pread"], at_most(1.3)),
                 Against(long["unchecked"], at_most(1.25)),
                 Against(long["first"]),
-                Against(long["contiguous"], faster(1)),
+                Against(long["contiguous"], faster(1), usual=True),
                 Against(long["chunked"]),
+                Against(long["sqlite"]),
                 Against(long["old"]),
             ),
             unit="µs",
+            task="read 1 s of a recording of 10 minutes",
         ),
         Case(
             "window of 10 ms, blob",
@@ -192,6 +229,7 @@ def cases(sizes: Sizes) -> list[Case]:
                 Against(brief["first"]),
                 Against(brief["chunked"], faster(5)),
                 Against(brief["contiguous"]),
+                Against(brief["sqlite"]),
                 Against(brief["old"]),
             ),
             unit="µs",
@@ -207,17 +245,22 @@ def cases(sizes: Sizes) -> list[Case]:
             long_zarr["ours"],
             (
                 Against(long_zarr["bare"], at_most(1.1)),
-                Against(long_zarr["plain"]),
+                Against(long_zarr["tensorstore"]),
+                Against(long_zarr["plain"], usual=True),
+                Against(long_zarr["icechunk"]),
                 Against(long_zarr["old"]),
             ),
             unit="µs",
+            task="read 1 s of it from compressed chunks",
         ),
         Case(
             "window of 10 ms, zarr",
             brief_zarr["ours"],
             (
                 Against(brief_zarr["bare"], at_most(1.1)),
+                Against(brief_zarr["tensorstore"]),
                 Against(brief_zarr["plain"]),
+                Against(brief_zarr["icechunk"]),
                 Against(brief_zarr["old"]),
             ),
             unit="µs",
