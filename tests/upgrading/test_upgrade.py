@@ -199,7 +199,7 @@ def test_a_database_that_a_program_writes_to_is_refused(written, tmp_path):
     old = shutil.copytree(written / "blobs", tmp_path / "old")
     code = (
         f"import zc.lockfile, sys; lock = zc.lockfile.LockFile({str(old / 'lotdb.fs.lock')!r})\n"
-        "print(); sys.stdin.read()"
+        "print(flush=True); sys.stdin.read()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with forked.Popen(["-c", code], **pipes) as writer:
