@@ -110,8 +110,12 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path, name, monkeypatch):
             left[0] -= written
             return written
 
+        def write_some_of(descriptor, several):
+            return write_some(descriptor, b"".join(several))
+
         with monkeypatch.context() as patched:
             patched.setattr(os, "write", write_some)
+            patched.setattr(os, "writev", write_some_of)
             root = db.open_connection()
             root.attrs["label"] = "x"
             with pytest.raises(FileSystemError) as caught:

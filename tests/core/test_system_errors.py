@@ -31,14 +31,15 @@ def limited(use):
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
 
-def everything():
-    with LOTDB(sys.argv[1]) as db:
+def everything(path=sys.argv[1]):
+    with LOTDB(path) as db:
         assert db.verify() == []
         with db.connection() as root:
             root.get_data_node("new").write_data(np.arange(9.0))
             root.get_data_node("zarr").write_data(np.arange(9.0), backend="zarr")
         db.pack()
 
+everything(sys.argv[1] + "_first")  # which imports what it takes
 limited(everything)
 with LOTDB(sys.argv[1]) as db:
     assert db.verify() == []

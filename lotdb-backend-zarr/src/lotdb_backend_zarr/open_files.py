@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections import OrderedDict
@@ -80,7 +81,8 @@ class OpenFile:
     def __del__(self) -> None:
         if self._descriptor >= 0:
             OPEN.discard(self._descriptor)
-            os.close(self._descriptor)
+            with contextlib.suppress(OSError):  # nothing was written through it
+                os.close(self._descriptor)
 
 
 def _seek_and_read(descriptor: int, size: int, offset: int) -> bytes:

@@ -163,7 +163,10 @@ class LOTDB(Opened):
         self._turn = LimitedLock("another commit and its listeners")
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
-        self._unmade = None if read_only or self._where.url else Unmade(DatabaseFolder.at(path, name))
+        self._unmade: Unmade | None = None
+        if not (read_only or self._where.url):
+            with system_errors("the database cannot be opened", self._where.full):
+                self._unmade = Unmade(DatabaseFolder.at(path, name))
         self._first = b""
         try:
             # Ctrl-C can end the waiting, but not the opening.

@@ -118,15 +118,21 @@ class Workbench:
 
     def kind(self, oid: bytes) -> str:
         """The name of the class of the object *oid*, as its record has it."""
+        # It begins with the class; behind that stand those of the records that it refers to.
         head = self._found.data(self._found.newest[oid])[:80]
         for name in ("Children", "Bucket", "Box"):
-            if f"lotdb.records\n{name}\n".encode() in head:
+            beginning = f"clotdb.records\n{name}\n".encode()
+            if 0 <= head.find(beginning) <= _BEFORE_THE_CLASS:
                 return name
         return ""
 
     def trim(self) -> None:
         """Let go of what is not needed in memory."""
         self._connection.cacheGC()
+
+
+# The version of the protocol, and a mark.
+_BEFORE_THE_CLASS = 3
 
 
 def _options(layout: Layout, plugins: Plugins) -> dict[str, Any]:

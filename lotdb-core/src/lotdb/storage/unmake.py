@@ -28,7 +28,7 @@ class Unmade:
     def __init__(self, folder: DatabaseFolder) -> None:
         self._folder = folder
         #: Whether there was nothing that a database leaves.
-        self.is_new = not any(map(is_there, (folder.data_file, folder.old_file, *folder.remains())))
+        self.is_new = not (is_there(folder.data_file) or is_there(folder.old_file) or folder.remains())
         self._missing: list[str] = []
         above = folder.path
         while not is_there(above):
