@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from torture.images import FILE_SYSTEMS, Images, NoImagesError
@@ -72,12 +73,14 @@ def _cut(settings, tally, images, other, past, place, kind, number, focus, is_yo
         if said and said[-1][0] == "end":
             tally.blame("untyped", f"{about}: the worker {said[-1]} after {said[-3:]}")
             return False
-        os.kill(other.pid, signal.SIGSTOP)
+        with suppress(ProcessLookupError):  # it has failed meanwhile, as it says below
+            os.kill(other.pid, signal.SIGSTOP)
         # What it has said by now, it had said when the power failed; what it has done since, nobody knows of.
         while other.has_line(0.002):
             said.append(other.line())
         images.cut()
-        other.kill()
+        with suppress(ProcessLookupError):
+            other.kill()
         more, ended = other.to_the_end()
     except Hung as error:
         tally.blame("not_opened", f"{about}: the worker hung: {error}")

@@ -64,6 +64,9 @@ def appearing(target: str, doing: str) -> Iterator[str]:
         with _held(mark, around, doing):
             try:
                 shutil.rmtree(folder, ignore_errors=True)
+                # After a power cut, what is synced below must not be there without the mark.
+                Disk().sync_file(mark)
+                Disk().sync_folder(around)
                 os.mkdir(folder)
                 yield folder
                 refuse_existing(target)
@@ -90,6 +93,7 @@ def _clear(around: str, mark: str) -> None:
         shutil.rmtree(os.path.join(around, each), ignore_errors=True)  # but the mark, which is a file
     if os.listdir(around) == [os.path.basename(mark)]:
         with contextlib.suppress(OSError):
+            Disk().sync_folder(around)
             os.remove(mark)
             os.rmdir(around)
 
