@@ -22,7 +22,7 @@ from lotdb.storage.committed import Committed
 from lotdb.storage.durable import Disk, make_folders
 from lotdb.storage.folder import LAYOUT, MARKER, DatabaseFolder
 from lotdb.storage.index import index_end
-from lotdb.storage.lock import is_held, writer_busy
+from lotdb.storage.lock import check_lock, is_held, writer_busy
 from lotdb.storage.parts import check_folder, is_there, open_part, open_plain, read_part
 from lotdb.storage.places import read_at
 from lotdb.storage.signals import uninterrupted
@@ -369,6 +369,7 @@ def _lock(folder: DatabaseFolder) -> Iterator[None]:
         cause = system_error(error.__context__) or OSError(str(error))
         raise FileSystemError.of(cause, "the lock cannot be taken", folder.data_file + ".lock") from error
     try:
+        check_lock(lock, folder.data_file)
         yield
     finally:
         lock.close()

@@ -163,6 +163,7 @@ class LOTDB(Opened):
         self._turn = LimitedLock("another commit and its listeners")
         self._pid = os.getpid()
         self._let_go: Callable[[], object] = _nothing
+        self._is_root_ours = False
         self._unmade: Unmade | None = None
         if not (read_only or self._where.url):
             with system_errors("the database cannot be opened", self._where.full):
@@ -735,7 +736,9 @@ class LOTDB(Opened):
 
     def _is_made_here(self) -> bool:
         """Whether this object has made it, and the files are ours alone."""
-        return self._unmade is not None and self._unmade.is_new and self._storage.name == "file"
+        # There may have been nothing, and another process has made it before this one had the lock.
+        is_new = self._unmade is not None and self._unmade.is_new and self._is_root_ours
+        return is_new and self._storage.name == "file"
 
     def _is_empty(self) -> bool:
         """Whether nothing but nodes was ever committed."""
@@ -750,7 +753,7 @@ class LOTDB(Opened):
 
     def _take_back(self) -> None:
         assert self._unmade is not None
-        self._unmade.restore()
+        self._unmade.restore(self._backends.opened)
 
     def _closable_sessions(self) -> list[Session]:
         sessions = self._open_sessions()
@@ -834,6 +837,7 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int
             found, database_id = root.get("lotdb"), root.get("id")
             formats = check_formats(root.get(FORMATS_KEY))
             payloads = root.get("payloads", "")
+        database._is_root_ours = is_new and not database.read_only
     except UnsafeRecordError as error:
         raise DatabaseFormatError(f"{database} is not a LOTDB database: {error}") from error
     finally:

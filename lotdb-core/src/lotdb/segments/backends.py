@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,11 @@ class Backends:
                 backend = self._open.get(name) or self._open_one(name)
                 self._open[name] = backend
         return backend
+
+    @property
+    def opened(self) -> Collection[str]:
+        """The names of those that are open."""
+        return self._open.keys()
 
     @property
     def data_file(self) -> Path:

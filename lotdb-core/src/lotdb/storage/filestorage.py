@@ -21,6 +21,7 @@ from lotdb.storage.earlier import EarlierRecords
 from lotdb.storage.folder import LAYOUT
 from lotdb.storage.following import Following, last_acknowledged
 from lotdb.storage.history import History
+from lotdb.storage.lock import check_lock
 from lotdb.storage.restricted import RestrictedLoading
 from lotdb.storage.sealing import ChecksummedRecords
 from lotdb.storage.snapshots import SnapshotLock
@@ -92,6 +93,8 @@ class SafeFileStorage(
 
     def _newIndexes(self) -> tuple[Any, Any]:
         # FileStorage asks for them once: after it took its lock, and before it opens the data file.
+        if not self._is_read_only:
+            check_lock(self._lock_file, self._file_name)
         self._prepare()
         indexes: tuple[Any, Any] = super()._newIndexes()
         return indexes

@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from zc.lockfile import LockFile
+
 from lotdb.errors import DatabaseBusyError
 from lotdb.storage.parts import read_part
 
-__all__ = ["is_held", "patiently", "writer_busy"]
+__all__ = ["check_lock", "is_held", "patiently", "writer_busy"]
 
 _T = TypeVar("_T")
 
@@ -38,6 +40,20 @@ def is_held(error: Exception) -> bool:
     """Whether an error of zc.lockfile means that another has the lock: it raises the same for any failure."""
     cause = error.__context__
     return not isinstance(cause, OSError) or cause.errno in (errno.EAGAIN, errno.EACCES)
+
+
+def check_lock(lock: LockFile, data_file: str) -> None:
+    """Raise ``DatabaseBusyError`` unless *lock*, which is held, is the file that others lock.
+
+    Who has it while a database is taken back removes it. Whoever opened the file before that locks a file
+    that nobody else sees.
+    """
+    try:
+        is_there = os.path.samestat(os.fstat(lock._fp.fileno()), os.stat(data_file + ".lock"))
+    except FileNotFoundError:
+        is_there = False
+    if not is_there:
+        raise writer_busy(data_file)
 
 
 def writer_busy(data_file: str) -> DatabaseBusyError:
