@@ -9,7 +9,6 @@ follow, at the latest when the transaction commits.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -154,7 +153,7 @@ class Stage(Reader):
     def write_blocks(self, layout: Layout, blocks: Iterable[Array], rows: int) -> tuple[Segment, ...]:
         """One segment that holds *rows* rows, given as consecutive *blocks*; held in memory one by one."""
         if rows * layout.row_bytes < PACKED_BYTES:
-            return self._write_few(layout, blocks, rows)
+            return self.write_stream(layout, blocks)
         backend, options = self._backends(layout.backend), self._decode_options(layout)
         locator = self._new_locator(backend)
         running, step = 0, self._step(layout, rows, locator)
@@ -174,18 +173,6 @@ class Stage(Reader):
             make_durable(backend, locator)
         segment = Segment(locator, 0, rows, running)
         return (segment if sums is None else self._with_sums(segment, step, sums.finish()),)
-
-    def _write_few(self, layout: Layout, blocks: Iterable[Array], rows: int) -> tuple[Segment, ...]:
-        """The same of rows that wait in a pack. If they are one block, they are copied to no other place."""
-        rest = iter(blocks)
-        first = next(rest, None)
-        if first is None or len(first) < rows:
-            return self.write_stream(layout, () if first is None else itertools.chain([first], rest))
-        # Only then are they written: what gives the blocks may find at its end that something is wrong.
-        more = list(rest)
-        return (
-            self.write_stream(layout, [first, *more]) if more else self.append(layout, (), contiguous(first))
-        )
 
     def write_stream(
         self, layout: Layout, blocks: Iterable[Array], segments: tuple[Segment, ...] = ()
