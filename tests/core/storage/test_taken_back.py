@@ -10,7 +10,7 @@ import pytest
 import zc.lockfile
 
 from lotdb import LOTDB, DatabaseBusyError
-from lotdb.database import Unmade
+from lotdb.storage.unmake import Unmade
 
 MAKE = """
 import sys
