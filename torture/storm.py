@@ -28,6 +28,8 @@ class Storm:
             self.write(root, number, 0)
         self.db.commit()
         signal.signal(signal.SIGALRM, self.strike)
+        # What is started in the background by a shell ignores it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def strike(self, signum, frame):
         if self.armed:
