@@ -139,7 +139,6 @@ class Plugins:
         if fault := fault_of(plugin, self._manager, _WRAPPABLE):
             raise ValueError(fault)
         with self._lock:
-            self._ingesters = {}
             known = self._manager.get_name(plugin)
             if known in self._registered:
                 raise ValueError(f"it is registered already, as {known!r}")
@@ -148,6 +147,7 @@ class Plugins:
             if known is not None:  # it is installed, and happens to be loaded
                 self._manager.unregister(plugin)
             self._manager.register(plugin, name=name)
+            self._ingesters = {}
 
     # -- backends ----------------------------------------------------------------------------------
 
@@ -328,9 +328,9 @@ class Plugins:
         found = self._ingesters.get(hook)
         if found is None:
             self._load_all(INGESTER)
+            known = self._ingesters  # another one, once another thread has registered a plugin
             # Asked one by one, it is known which of them failed.
-            found = [(each.plugin_name, _by_name(each)) for each in self._implementations(hook)]
-            self._ingesters[hook] = found
+            found = known[hook] = [(each.plugin_name, _by_name(each)) for each in self._implementations(hook)]
         return found
 
     def export_formats(self) -> list[str]:
