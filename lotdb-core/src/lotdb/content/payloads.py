@@ -208,7 +208,7 @@ def _add_rows(node: Handle, given: _Given, request: Request, existing: PayloadRe
         existing = replace(existing, metadata=_encode_metadata(node, both))
     tree.check_writable()
     layout = tree.noted(layout, existing.samplerate_hz, existing.metadata)
-    rows, segments = _append(tree.stage, layout, existing.segments, given)
+    rows, segments = _append(tree.stage, layout, existing.segments, given, where)
     # A payload that grows gets a record of its own, so that an append does not rewrite its neighbours.
     return Written(request.name, existing.with_rows(existing.shape[0] + rows, segments), boxed=True)
 
@@ -220,7 +220,7 @@ def _write_new(node: Handle, given: _Given, request: Request) -> Written:
     metadata = _encode_metadata(node, request.metadata)
     tree.check_writable()
     layout = tree.noted(layout, rate, metadata)
-    rows, segments = _append(tree.stage, layout, (), given)
+    rows, segments = _append(tree.stage, layout, (), given, partial(_where, node, request.name))
     shape = (rows, *given.row_shape) if given.has_rows else ()
     content_type = request.content_type or _CONTENT_TYPES[given.kind]
     return Written(
@@ -282,7 +282,7 @@ def with_metadata(node: Handle, written: Written, metadata: Mapping[str, Any]) -
 
 
 def _append(
-    stage: Stage, layout: Layout, segments: tuple[Segment, ...], given: _Given
+    stage: Stage, layout: Layout, segments: tuple[Segment, ...], given: _Given, where: Callable[[], str]
 ) -> tuple[int, tuple[Segment, ...]]:
     """Write the given rows; return their number, and the segments of all rows."""
     if given.array is not None:
@@ -294,7 +294,11 @@ def _append(
         nonlocal rows
         for block in given.blocks:
             rows += len(block)
+            if given.rows is not None and rows > given.rows:
+                raise InvalidDataError(f"{where()}: {given.rows} rows were announced, and more came")
             yield given.fitted(block, layout.dtype)
+        if given.rows not in (None, rows):
+            raise InvalidDataError(f"{where()}: {given.rows} rows were announced, and {rows} came")
 
     if given.rows is not None and not segments:
         return given.rows, stage.write_blocks(layout, counted(), given.rows)
