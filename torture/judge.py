@@ -47,6 +47,8 @@ def judge(
     for model in (before, after):
         if found["number"] == model["number"] and found["groups"] == story.digest_of(model["groups"]):
             past.model = model
+            if doubtful["kind"] in ("pack", "sweep"):
+                model["undo"] = None  # which may have been done, and then nothing before can be looked at
             break
     else:
         fine = False
