@@ -31,7 +31,8 @@ class Unmade:
         #: Whether there was nothing that a database leaves.
         self.is_new = not (is_there(folder.data_file) or is_there(folder.old_file) or folder.remains())
         # A user may have files of such names: what opening has not written is not ours to remove.
-        self._before = {suffix: _state(folder.data_file + suffix) for suffix in PARTS}
+        parts = PARTS if self.is_new else ()
+        self._before = {suffix: _state(folder.data_file + suffix) for suffix in parts}
         self._missing: list[str] = []
         above = folder.path
         while not is_there(above):
