@@ -30,6 +30,7 @@ from lotdb import (
     WaitTimeoutError,
     WrongThreadError,
 )
+from lotdb.storage.folder import marked_storage
 from lotdb.storage.turns import Turn
 
 relstorage = pytest.importorskip("relstorage", reason="the extra lotdb-core[sqlite] is not installed")
@@ -382,6 +383,20 @@ def test_processes_that_create_it_at_once_find_one_database(folder):
     assert [process.returncode for process in processes] == [0, 0]
     with LOTDB(folder) as db, db.connection() as root:
         assert root.attrs["count"] == 2
+
+
+def test_one_that_another_process_makes_meanwhile_is_opened(opening, monkeypatch):
+    with opening() as db, db.connection() as root:
+        root.get_node("a")
+    found = [None]  # the marker was looked for before it was there
+
+    def marked(path):
+        return found.pop() if found else marked_storage(path)
+
+    monkeypatch.setattr("lotdb.database.choosing.marked_storage", marked)
+    with opening() as db, db.connection() as root:
+        assert "a" in root
+    assert not found
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

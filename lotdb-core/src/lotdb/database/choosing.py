@@ -177,7 +177,7 @@ def choose(
         if new and read_only:
             raise InvalidOptionError("new=True and read_only=True do not go together")
         disk = disk_for(durability)
-        _check_folder(DatabaseFolder.at(where.path, where.name), kind.name, about)
+        about = _checked(DatabaseFolder.at(where.path, where.name), kind.name, about)
         if not read_only:
             make_folders(os.fspath(about.folder), disk)
     try:
@@ -195,29 +195,41 @@ def failed(name: str, error: Exception) -> LotdbError | OSError:
     return PluginError(f"storage {name!r} failed to open: {type(error).__name__}: {error}")
 
 
-def _check_folder(folder: DatabaseFolder, storage: str, about: StorageContext) -> None:
-    """Raise unless a database of *storage* may be opened in *folder*, or created there."""
+def _checked(folder: DatabaseFolder, storage: str, about: StorageContext) -> StorageContext:
+    """*about*, if a database of *storage* may be opened in *folder*, or created there; else what to raise."""
     if about.new:
         folder.refuse_existing()
     check_file(folder.marker)
     if about.exists:
-        return
+        return about
+    error = _why_not(folder, storage, about)
+    # Another process may have made it since the marker was looked for, and the marker comes last.
+    if marked_storage(folder.marker) == storage and not about.new:
+        return replace(about, exists=True)
+    if error is not None:
+        raise error
+    return about
+
+
+def _why_not(folder: DatabaseFolder, storage: str, about: StorageContext) -> LotdbError | None:
+    """Why no database of *storage* may be created in *folder*, which had none; None if one may."""
     own = f"{folder.data_file}.{storage}"
     if is_there(folder.marker) or folder.data_kind() != "absent":
-        raise DatabaseFormatError(
+        return DatabaseFormatError(
             f"{folder.data_file} is not a database in storage {storage!r}; leave out storage=, or choose"
             " another name"
         )
     if others := [each for each in folder.payloads() if each != own]:
-        raise DamagedError(
+        return DamagedError(
             f"{own} is missing, but of the same database there is {', '.join(map(os.path.basename, others))},"
             " which was left alone; restore it from a backup, or move the other files away to start with a"
             " new database"
         )
     if about.read_only:
-        raise DatabaseNotFoundError(
+        return DatabaseNotFoundError(
             f"there is no database {folder.name!r} in {folder.path}; leave out read_only=True to create it"
         )
+    return None
 
 
 def mark(storage: Storage) -> None:
