@@ -23,8 +23,9 @@ _decode = json.JSONDecoder().raw_decode
 # What is compared, and what is noted for people, names at least these.
 _COMPARED = frozenset((
     "name", "version", "module", "settings", "code", "packages", "digest", "reads", "holds",
+    "mapping", "python",
 ))  # fmt: skip
-_TOLD = frozenset(("module", "settings", "nodes", "seconds", "when", "process", "python"))
+_TOLD = frozenset(("settings", "nodes", "seconds", "when", "process"))
 
 
 @lru_cache(maxsize=1024)
@@ -219,7 +220,7 @@ def provenance(result: BaseNode) -> Provenance:
     return Provenance(
         step=check["name"],
         version=check["version"],
-        module=about["module"],
+        module=check["module"],
         node="" if parent is None else parent._path(),
         settings=about["settings"],
         reads=tuple(
@@ -231,7 +232,7 @@ def provenance(result: BaseNode) -> Provenance:
         seconds=about["seconds"],
         when=about["when"],
         process=about["process"],
-        python=about["python"],
+        python=check["python"],
         pinned=PINNED in names_of(node),
         evicted=None if evicted is None else datetime.fromisoformat(evicted["when"]),
         names=tuple(check["holds"]),
