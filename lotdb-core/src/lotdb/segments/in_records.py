@@ -43,9 +43,7 @@ class LoadedRows:
 
     __slots__ = ("_load", "find", "where")
 
-    def __init__(
-        self, load: Callable[[], Any], where: str, find: Callable[[], Any] = lambda: None
-    ) -> None:
+    def __init__(self, load: Callable[[], Any], where: str, find: Callable[[], Any] = lambda: None) -> None:
         self._load = load
         self.where = where
         self.find = find
