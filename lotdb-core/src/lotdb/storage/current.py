@@ -44,7 +44,7 @@ class RecordPlace:
         descriptor = self._descriptor()
         if descriptor is None or self._files.descriptor is not descriptor:
             return False
-        return os.preadv(descriptor.number, [out], self._position + start) == out.nbytes
+        return bool(os.preadv(descriptor.number, [out], self._position + start) == out.nbytes)
 
 
 class CurrentRecords(FileStorage):
