@@ -121,36 +121,36 @@ class ChecksOneWay(DataNode):
         super().set_attribute(name, value)
 
 
-class NeedsALabel(DataNode):
-    """Each node has a label."""
+class NeedsAnOwner(DataNode):
+    """Each node has an owner."""
 
     __slots__ = ()
     node_type_name = "good.node"
 
     def check_write(self, written, removed):
-        has = "label" in written or ("label" in self.attrs and "label" not in removed)
-        if not has or not isinstance(written.get("label", ""), str):
-            raise TypeError("a label is a text, and is always there")
+        has = "owner" in written or ("owner" in self.attrs and "owner" not in removed)
+        if not has or not isinstance(written.get("owner", ""), str):
+            raise TypeError("an owner is a text, and is always there")
 
 
-class LetsTheLabelGo(NeedsALabel):
+class LetsTheOwnerGo(NeedsAnOwner):
     """It looks at what is written, and not at what is removed."""
 
     __slots__ = ()
 
     def check_write(self, written, removed):
-        if "label" not in written and "label" not in self.attrs:
-            raise TypeError("a label is always there")
+        if "owner" not in written and "owner" not in self.attrs:
+            raise TypeError("an owner is always there")
 
 
-class TakesNodesWithoutALabel(NeedsALabel):
-    """It looks at what is removed, and not whether the label ever came."""
+class TakesNodesWithoutAnOwner(NeedsAnOwner):
+    """It looks at what is removed, and not whether the owner ever came."""
 
     __slots__ = ()
 
     def check_write(self, written, removed):
-        if "label" in removed:
-            raise TypeError("a label is always there")
+        if "owner" in removed:
+            raise TypeError("an owner is always there")
 
 
 class NodePlugin:
