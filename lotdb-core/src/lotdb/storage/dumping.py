@@ -87,7 +87,7 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
     rest = [parts[0][len(_START) :]]
     ends: dict[type, bytes] = {}  # of references to objects of a class
     for record, part in zip(pickler.found, parts[1:], strict=True):
-        of = type(record)
+        of: Any = type(record)
         oid = record._p_oid
         if oid is None or of not in _referred or record._p_jar is not jar:
             reference = refer(record)
@@ -112,7 +112,7 @@ def _head(kind: Any) -> bytes:
 
 
 @lru_cache(64)
-def _class_code(kind: type, number: int) -> bytes:
+def _class_code(kind: Any, number: int) -> bytes:
     """Code that puts a class into the memo, and takes it from the stack."""
     name = f"c{kind.__module__}\n{kind.__qualname__}\n".encode()
     return name + pickle.BINPUT + bytes([number]) + pickle.POP
