@@ -174,9 +174,12 @@ class _Connection(Connection):
             self._registered_objects.append(obj)
 
     def join_changed(self) -> None:
-        """Make what was changed a part of the transaction; before anything is done to that as a whole."""
+        """Make what was changed a part of the transaction; before anything is done to that as a whole.
+
+        The caller holds Ctrl-C back.
+        """
         if self._needs_to_join and self._registered_objects:
-            self._register()
+            super()._register()
 
     def is_changed(self) -> Callable[[Any], bool]:
         """What tells of a record whether this transaction has changed or made it, as of now."""
@@ -240,6 +243,14 @@ class _Connection(Connection):
     def beforeCompletion(self, txn: Any) -> None:
         """Called by the transaction when it is about to be committed or aborted."""
         self.join_changed()
+
+    def commit(self, transaction: Any) -> None:
+        """Store what was changed, unless another transaction has stored what this one depends on."""
+        # The storage asks for each of these, and none can be another one if nobody has committed meanwhile.
+        is_last = getattr(self._db.storage, "is_last", None)
+        if is_last is not None and is_last(self._normal_storage._start):
+            self._readCurrent.clear()
+        super().commit(transaction)
 
     def _abort(self) -> None:
         # A new blob is noted when it is added, and when it is written to.
