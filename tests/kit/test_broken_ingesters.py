@@ -34,6 +34,11 @@ BROKEN = {
     "TouchesTheFile": ["files_are_left_alone"],
     "IgnoresThatTheBodyIsShort": ["files_beside_that_are_missing_or_cut_are_taken_in_or_refused"],
     "FillsUpTheBody": ["files_beside_that_are_missing_or_cut_are_taken_in_or_refused"],
+    "ReusesItsBuffer": ["what_it_gave_stays_what_it_was"],
+    "GivesNothingAsFloats": ["a_file_gives_just_what_it_holds"],
+    "SaysThePeriod": ["rates_and_metadata_are_those_of_the_file"],
+    "OpensTheBodyItself": ["a_change_of_a_file_beside_is_noticed"],
+    "SwallowsItsErrors": ["an_empty_file_is_taken_in_or_refused"],
 }
 GOOD = ["GoodIngester", "GoodSeveral", "GoodBlocks", "GoodBeside"]
 
