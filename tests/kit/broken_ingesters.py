@@ -410,3 +410,57 @@ class RepeatsABlock(GoodBlocks):
         for block in super().blocks(file):
             first = block if first is None else first
             yield first[: len(block)]
+
+
+# -- of the sort that happens -----------------------------------------------------------------------
+
+
+class ReusesItsBuffer(GoodIngester):
+    """What it gives looks into memory that the next file is read to."""
+
+    buffer: ClassVar[bytearray] = bytearray(256)
+
+    def read(self, file, source):
+        found = super().read(file, source)
+        count = len(found.data)
+        self.buffer[:count] = found.data.tobytes()
+        numbers = np.frombuffer(self.buffer, np.uint8, count)
+        return Ingested(numbers, format="pair", samplerate_hz=5, metadata=found.metadata)
+
+
+class GivesNothingAsFloats(GoodIngester):
+    def read(self, file, source):
+        found = super().read(file, source)
+        data = found.data if len(found.data) else np.array([])
+        return Ingested(data, format="pair", samplerate_hz=5, metadata=found.metadata)
+
+
+class SaysThePeriod(GoodIngester):
+    """Seconds a row in place of rows a second."""
+
+    def read(self, file, source):
+        found = super().read(file, source)
+        return Ingested(found.data, format="pair", samplerate_hz=1 / 5, metadata=found.metadata)
+
+
+class OpensTheBodyItself(GoodBeside):
+    """Nobody learns that the body has changed."""
+
+    @hookimpl
+    def lotdb_ingest_file(self, source):
+        if source.format != "head":
+            return None
+        head, body = source.file.read(), source.path.with_suffix(".body").read_bytes()
+        if len(head) != 1 or len(body) != head[0]:
+            raise IngestError("its body is of another length")
+        return Ingested(np.frombuffer(body, "u1"), format="head")
+
+
+class SwallowsItsErrors(GoodIngester):
+    """What it cannot read it gives as a text that says so."""
+
+    def read(self, file, source):
+        try:
+            return super().read(file, source)
+        except IngestError as error:
+            return Ingested(f"could not be read: {error}", format="pair")

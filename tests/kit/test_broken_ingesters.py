@@ -39,6 +39,11 @@ BROKEN = {
     "MakesDataNodesOfAll": ["attributes_and_nodes_are_those_of_the_file"],
     "ExportsNodesWithoutAttributes": ["a_node_that_came_in_goes_out_again"],
     "ExportsNodesWithoutMetadata": ["a_node_that_came_in_goes_out_again"],
+    "ReusesItsBuffer": ["what_it_gave_stays_what_it_was"],
+    "GivesNothingAsFloats": ["a_file_gives_just_what_it_holds"],
+    "SaysThePeriod": ["rates_and_metadata_are_those_of_the_file"],
+    "OpensTheBodyItself": ["a_change_of_a_file_beside_is_noticed"],
+    "SwallowsItsErrors": ["an_empty_file_is_taken_in_or_refused"],
 }
 GOOD = ["GoodTree", "GoodIngester", "GoodSeveral", "GoodBlocks", "GoodBeside"]
 

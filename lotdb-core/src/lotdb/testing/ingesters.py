@@ -36,7 +36,7 @@ from lotdb import (
 from lotdb.testing.bench import open_files_in
 from lotdb.testing.limits import at_once, switching_often
 from lotdb.testing.promises import INGESTER, Kit, promise
-from lotdb.testing.seen import check_same, picture
+from lotdb.testing.seen import bytes_of, check_same, picture
 
 __all__ = ["IngesterTests", "Sample"]
 
@@ -320,6 +320,32 @@ class IngesterTests(Kit):
             assert not source.file.closed, "the ingester closes source.file, which is not its own"
 
     @promise(INGESTER, "a_file_gives_just_what_it_holds")
+    def test_what_it_gave_stays_what_it_was(
+        self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        """The arrays that it returns are its caller's: the next file is not read to the same memory."""
+        given: list[tuple[str, np.ndarray[Any, Any], bytes]] = []
+        for sample in samples:
+            _write_beside(sample, tmp_path)
+            altered = sample.content[:-1] + bytes(255 - byte for byte in sample.content[-1:])
+            for content in (sample.content, altered):  # what is read next has other data
+                source = _source(content, sample.kind, sample.options, tmp_path / sample.name)
+                with contextlib.closing(source._together):
+                    try:
+                        answer = plugin.lotdb_ingest_file(source=source)
+                    except Exception:
+                        continue  # the altered one need not be readable
+                    arrays = [each.data for each in _all_of(answer) if isinstance(each, Ingested)]
+                given += [
+                    (sample.name, each, bytes_of(each)) for each in arrays if isinstance(each, np.ndarray)
+                ]
+        changed = [name for name, array, before in given if bytes_of(array) != before]
+        assert not changed, (
+            f"what it returned of {changed[0]} was changed when it read the next file: give each file memory "
+            "of its own, or a copy"
+        )
+
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_blocks_are_read_when_they_are_needed(
         self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
@@ -552,8 +578,8 @@ class IngesterTests(Kit):
             for name, payload in _payloads(node, sample).items():
                 is_new = payload.metadata.get("_source_sha256") != before[name].metadata["_source_sha256"]
                 assert not (is_new and payload.nbytes), (
-                    f"{sample.name}, emptied, gives {payload.nbytes} bytes of data: keep nothing of what an "
-                    "earlier file at its path held"
+                    f"{sample.name}, emptied, gives {payload.nbytes} bytes of data: raise IngestError for "
+                    "what cannot be read, and keep nothing of what an earlier file at its path held"
                 )
 
     @promise(INGESTER, "a_file_gives_just_what_it_holds")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, BaseNode, DataNode, MissingPluginError, PayloadExistsError, Plugins
+from lotdb import LOTDB, BaseNode, DataNode, MissingPluginError, Payload, PayloadExistsError, Plugins
 from lotdb.testing.bench import NAME
 from lotdb.testing.plugin_fixtures import PluginFixtures
 from lotdb.testing.promises import CHECKS, NODE_TYPE, promise
@@ -86,12 +86,13 @@ class NodeTypeTests(PluginFixtures):
         self, tmp_path: Path, plugins: Plugins, node_type: str, node_class: Any, required: Mapping[str, Any]
     ) -> Path:
         """The folder of a database with a node of the type at ``group/typed``."""
+        must = (
+            "A node of the type is made, and takes attributes that are not its own: check_write() looks only "
+            "at names that are there, and changes nothing. If its nodes must have some attributes, the "
+            "fixture required returns them: {'subject': 'S01'}."
+        )
         with (
-            self.needed_by_all(
-                "It takes attributes that are not its own. If its nodes must have some, the fixture required "
-                "returns them: {'subject': 'S01'}.",
-                CHECKS,
-            ),
+            self.needed_by_all(must, CHECKS),
             LOTDB(tmp_path / "database", NAME, plugins=plugins) as db,
             db.connection() as root,
         ):
@@ -276,7 +277,9 @@ class NodeTypeTests(PluginFixtures):
     def test_data_are_written_and_read_as_by_any_data_node(
         self, root: BaseNode, node_class: type[BaseNode]
     ) -> None:
-        """What a type of data nodes overrides of writing and reading passes all arguments on."""
+        """What a type of data nodes overrides of writing and reading passes all arguments on, and returns
+        what super() returns.
+        """
         if not issubclass(node_class, DataNode):
             pytest.skip("it is no type of data nodes")
         node, array = root["group/typed"], np.arange(12.0).reshape(6, 2)
@@ -285,6 +288,7 @@ class NodeTypeTests(PluginFixtures):
             array, data_attribute="any data", samplerate_hz=50, metadata={"unit": "any"}, content_type="a/b"
         )
         there = node.get_data("any data")
+        assert isinstance(written, Payload), f"write_data() returns {written!r}, and not the payload"
         for payload in (written, there, node.payloads["any data"]):
             about = (payload.samplerate_hz, payload.metadata, payload.content_type)
             assert about == (50, {"unit": "any"}, "a/b"), f"write_data() loses what it is given: {about}"
