@@ -365,8 +365,8 @@ class Session:
         if self.tree.owner != NOBODY:
             return WrongThreadError(
                 f"this connection to {self.database} belongs to another thread; open one in each "
-                "thread, with connection(), or "
-                "open_connection() with an id of its own"
+                "thread, with connection(), or open_connection() with an id of its own. To read a payload in "
+                "several threads, pass on payload.for_threads()"
             )
         return self.database._why_refused() or ClosedError(f"this connection to {self.database} is closed")
 
