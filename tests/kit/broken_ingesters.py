@@ -3,13 +3,15 @@
 ``test_broken_ingesters.py`` tells which tests of the kit notice.
 """
 
+import json
 import random
 import time
+from dataclasses import replace
 from typing import IO, ClassVar
 
 import numpy as np
 
-from lotdb import Blocks, ExportError, Ingested, IngestError, hookimpl
+from lotdb import Blocks, ExportError, Ingested, IngestedNode, IngestError, hookimpl
 
 
 class GoodIngester:
@@ -308,6 +310,74 @@ class LosesTheLastPayload(GoodSeveral):
 class ExportsSeveralWithoutTheirRates(GoodSeveral):
     def write(self, target, payload, rate):
         return super().write(target, payload, 0)
+
+
+# -- a tree ---------------------------------------------------------------------------------------
+
+
+class GoodTree:
+    """Files of suffix .tree: JSON; a node is what it is called, an attribute, numbers, and nodes below."""
+
+    @hookimpl
+    def lotdb_ingest_file(self, source):
+        if source.format != "tree":
+            return None
+        return self.node(json.load(source.file))
+
+    def node(self, said):
+        return IngestedNode(
+            {"n": Ingested(np.array(said["n"], "i4"), format="tree", metadata={"unit": said["unit"]})},
+            attributes={"side": said["side"]},
+            children={key: self.below(each) for key, each in said["nodes"].items()},
+        )
+
+    def below(self, said):
+        return self.node(said) if said else IngestedNode()
+
+    @hookimpl
+    def lotdb_export_node(self, target, node):
+        if target.format != "tree":
+            return None
+        target.file.write(json.dumps(self.said(node)).encode())
+        return True
+
+    def said(self, node):
+        payload = node.payloads.get("data.n")
+        if payload is None:
+            return None
+        return {
+            "n": payload.read().tolist(),
+            "unit": payload.metadata.get("unit"),
+            "side": node.attrs["side"],
+            "nodes": {key: self.said(child) for key, child in node.items()},
+        }
+
+
+class LosesAttributesBelow(GoodTree):
+    def below(self, said):
+        return replace(self.node(said), attributes={}) if said else IngestedNode()
+
+
+class LosesEmptyNodes(GoodTree):
+    def node(self, said):
+        return super().node({**said, "nodes": {key: each for key, each in said["nodes"].items() if each}})
+
+
+class MakesDataNodesOfAll(GoodTree):
+    def below(self, said):
+        return self.node(said) if said else IngestedNode(node_type="data")
+
+
+class ExportsNodesWithoutAttributes(GoodTree):
+    def said(self, node):
+        said = super().said(node)
+        return said and {**said, "side": None}
+
+
+class ExportsNodesWithoutMetadata(GoodTree):
+    def said(self, node):
+        said = super().said(node)
+        return said and {**said, "unit": None}
 
 
 # -- blocks ---------------------------------------------------------------------------------------

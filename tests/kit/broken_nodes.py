@@ -121,6 +121,38 @@ class ChecksOneWay(DataNode):
         super().set_attribute(name, value)
 
 
+class NeedsAnOwner(DataNode):
+    """Each node has an owner."""
+
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def check_write(self, written, removed):
+        has = "owner" in written or ("owner" in self.attrs and "owner" not in removed)
+        if not has or not isinstance(written.get("owner", ""), str):
+            raise TypeError("an owner is a text, and is always there")
+
+
+class LetsTheOwnerGo(NeedsAnOwner):
+    """It looks at what is written, and not at what is removed."""
+
+    __slots__ = ()
+
+    def check_write(self, written, removed):
+        if "owner" not in written and "owner" not in self.attrs:
+            raise TypeError("an owner is always there")
+
+
+class TakesNodesWithoutAnOwner(NeedsAnOwner):
+    """It looks at what is removed, and not whether the owner ever came."""
+
+    __slots__ = ()
+
+    def check_write(self, written, removed):
+        if "owner" in removed:
+            raise TypeError("an owner is always there")
+
+
 class NodePlugin:
     def __init__(self, cls):
         self.cls = cls

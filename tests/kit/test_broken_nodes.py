@@ -17,6 +17,8 @@ NODE_TYPES = {
     "EqualsNodesOfItsKey": ["nodes_carry_no_state_of_their_own"],
     "LosesMetadata": ["data_are_written_and_read_as_by_any_data_node"],
     "ChecksOneWay": ["what_it_refuses_is_refused_whichever_way_it_comes"],
+    "LetsTheOwnerGo": ["what_its_nodes_must_have_is_always_there"],
+    "TakesNodesWithoutAnOwner": ["what_its_nodes_must_have_is_always_there"],
 }
 VALUES = {
     "Rounds": ["every_value_comes_back"],
@@ -48,7 +50,7 @@ LISTENERS = {
     "KeepsWhatWasRemoved": ["it_keeps_up_with_every_change"],
     "HearsNoLabelsOfWhatIsAdded": ["it_keeps_up_with_every_change"],
 }
-GOOD_NODES = ["GoodNode", "GoodDataNode"]
+GOOD_NODES = ["GoodNode", "GoodDataNode", "NeedsAnOwner"]
 GOOD = ["GoodValues", "GoodListener", "GoodLabels"]
 
 TESTS = f"""
@@ -70,7 +72,13 @@ def node_tests_of(name):
 
         @pytest.fixture
         def refused(self):
+            if name == "NeedsAnOwner":
+                return {{"owner": 1}}
             return {{"label": 1}} if name in ("GoodDataNode", "ChecksOneWay") else {{}}
+
+        @pytest.fixture
+        def required(self):
+            return {{"owner": "S01"}} if "Owner" in name else {{}}
     return It
 
 def value_tests_of(name):
@@ -137,6 +145,14 @@ def test_each_broken_plugin_of_nodes_is_noticed(tmp_path, names):
     broken = {name: BROKEN[name] for name in names}
     chosen = [(f"Test{plugin}", test) for plugin, tests in broken.items() for test in tests]
     check_noticed(outcomes_of(tmp_path, TESTS, chosen), broken)
+
+
+def test_a_kit_says_how_to_name_what_nodes_must_have(tmp_path):
+    source = TESTS.replace('if "Owner" in name', "if False")
+    found = outcomes_of(tmp_path, source, [("TestNeedsAnOwner", "opened_again")])
+    ((outcome, said),) = found.values()
+    assert outcome == "failed"
+    assert "the fixture required returns them" in said
 
 
 @pytest.mark.slow

@@ -213,13 +213,15 @@ class ConnectedTree(Tree):
         self.check()
         return self._session.connection.peek(record)
 
-    def loader(self, record: Any) -> Callable[[], Any] | None:
+    def loader(self, record: Any) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
         self.check()
-        saved = self._session.connection._savepoint_storage
+        connection = self._session.connection
+        saved = connection._savepoint_storage
         is_new = record._p_changed is not None and record._p_serial == z64
         if record._p_jar is None or is_new or (saved is not None and record._p_oid in saved.index):
             return None
-        return partial(_state_of, self.database._storage, record._p_oid, self._session.snapshot)
+        load = partial(_state_of, self.database._storage, record._p_oid, self._session.snapshot)
+        return load, connection.placed(record)
 
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()

@@ -74,6 +74,7 @@ ATTRIBUTES = (
     "_lock_file",
     "_ltid",
     "_nextpos",
+    "_oid",
     "_pos",
     "_resolved",
     "_start",
