@@ -58,7 +58,7 @@ NEEDED: dict[type, tuple[str, ...]] = {
         "_transaction",
         "_tstatus",
     ),
-    Connection: ("_abort", "_abort_savepoint", "_add", "_register"),
+    Connection: ("_abort", "_abort_savepoint", "_add", "_register", "_resetCache"),
 }
 
 #: Attributes of a storage, which come into being when it is opened, or in a transaction.

@@ -31,6 +31,7 @@ from lotdb.errors import (
 from lotdb.storage import compat
 from lotdb.storage.classes import class_factory
 from lotdb.storage.dumping import dump_record
+from lotdb.storage.kept_records import KeptRecords
 from lotdb.storage.signals import uninterrupted
 
 if TYPE_CHECKING:
@@ -148,16 +149,26 @@ class _AheadReader(_Reader):
 
 
 class _Connection(Connection):
+    _cache: Any
     _needs_to_join: bool
     _registered_objects: list[Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._loads = 0
+        self._keep_records()
         if compat.reads_ahead():
             about = self, self._cache, self._db.classFactory
             expect = getattr(self._normal_storage, "expect", None)
             self._reader = _Reader(*about) if expect is None else _AheadReader(*about, expect=expect)
+
+    def _keep_records(self) -> None:
+        self._cache = KeptRecords(self, self._cache.cache_size, self._cache.cache_size_bytes)
+        self._reader._cache = self._cache
+
+    def _resetCache(self) -> None:
+        super()._resetCache()
+        self._keep_records()
 
     # An object calls this after it has changed itself. Where that runs a line of Python, Ctrl-C can come in
     # between, and no abort undoes what nobody knows of. So it is a call of C code alone: the change is noted,
