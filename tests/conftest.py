@@ -2,12 +2,9 @@
 
 import contextlib
 import gc
-import importlib.util
 import os
 import signal
-import sys
 import types
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -31,22 +28,6 @@ def pytest_configure(config):
     """Let `make test` try a fifth of the examples, where a test does not say how many."""
     if "not slow" in config.option.markexpr and not RANDOM:
         settings.load_profile("quick")
-
-
-def pytest_sessionstart(session):
-    """Let each of the processes that share the tests compile some; in a fresh clone each compiles all."""
-    share = getattr(session.config, "workerinput", None)
-    if not share or sys.dont_write_bytecode:
-        return
-    compiled = f".{sys.implementation.cache_tag}-pytest-{pytest.__version__}.pyc"
-    files = sorted(Path(__file__).parent.rglob("test_*.py"))
-    for path in files[int(share["workerid"].removeprefix("gw")) :: share["workercount"]]:
-        if not (path.parent / "__pycache__" / f"{path.stem}{compiled}").exists():
-            spec = importlib.util.spec_from_file_location(path.stem, path)
-            # Nothing of it is done: the first import of a module without builtins is an error.
-            module = types.SimpleNamespace(__spec__=spec, __name__=path.stem, __builtins__={})
-            with contextlib.suppress(Exception):
-                session.config.pluginmanager.rewrite_hook.exec_module(module)
 
 
 @pytest.hookimpl(wrapper=True)
