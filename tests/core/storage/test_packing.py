@@ -29,6 +29,11 @@ def run_in_child(function, *arguments):
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
+def leftovers(folder):
+    """What a pack writes, and needs no longer when it is over."""
+    return [*folder.glob("*.pack"), *folder.glob("*.old"), *folder.rglob(".removed")]
+
+
 def test_pack_drops_old_revisions_and_their_blobs(tmp_path):
     with database(tmp_path) as db:
         for number in range(3):
@@ -114,6 +119,7 @@ def test_a_sync_that_fails_in_pack_changes_nothing_and_locks_nothing(tmp_path, m
             with pytest.raises(OSError, match="Input/output error"):
                 pack_database(db)
         assert len(list(raw_records(db.storage))) == 4
+        assert not leftovers(tmp_path)
         put(db, value=9)
         pack_database(db)
         assert get(db, "value") == 9
@@ -144,10 +150,11 @@ def test_a_pack_that_is_killed_at_any_step_loses_nothing(tmp_path):
         killed = run_in_child(worker_functions["die_in_pack"], path, step)
         with database(path) as db:
             assert (get(db, "value"), blob_bytes(db, "keep")) == (2, b"kept")
+            assert not leftovers(path)
             pack_database(db)
             put(db, value=3)
             assert [file.read_bytes() for file in blob_files(path)] == [b"kept"]
-        assert not (path / f"{NAME}.old").exists()
+        assert not leftovers(path)
         if not killed:
             break
     assert step > 10

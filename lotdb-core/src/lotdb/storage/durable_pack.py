@@ -129,8 +129,18 @@ class DurablePack(PlainBlobs):
         *stop* was made from a number of seconds. That is too coarse to stand for a transaction: those made
         while the clock stood still or went back are 14 ns apart.
         """
-        until = storage._pack_until or stop
-        packer = SealingPacker(storage, referencesf, until, gc, anew=storage._has_unsealed)
+        storage._remove_unfinished()  # of a killed pack, which would take the room that this one needs
+        packed = None
+        try:
+            packed = storage._write_packed(referencesf, storage._pack_until or stop, gc)
+        finally:
+            if packed is None:
+                with contextlib.suppress(OSError):  # the next pack, or the next opening, does it
+                    storage._remove_unfinished()
+        return packed
+
+    def _write_packed(self, referencesf: References, until: bytes, gc: bool) -> tuple[int, Any] | None:
+        packer = SealingPacker(self, referencesf, until, gc, anew=self._has_unsealed)
         try:
             position = packer.pack()
         finally:
@@ -138,11 +148,23 @@ class DurablePack(PlainBlobs):
         if position is None:
             return None
         try:
-            storage._sync_packed(packer.end)
+            self._sync_packed(packer.end)
         except BaseException:
-            storage._commit_lock.release()  # FileStorage releases it only once it got an answer
+            self._commit_lock.release()  # FileStorage releases it only once it got an answer
             raise
         return position, packer.index
+
+    def _remove_unfinished(self) -> None:
+        """Remove what a pack wrote that did not come to its renames.
+
+        The list of blob files goes first, and for good: without ``.pack`` it would be carried out.
+        """
+        listed, written = os.path.join(self.blob_dir, ".removed"), self._file_name + ".pack"
+        if is_there(listed):
+            os.remove(listed)
+            self._disk.sync_folder(self.blob_dir)
+        if is_there(written):
+            os.remove(written)
 
     def _sync_packed(self, packed: End) -> None:
         self._disk.sync_file(self._file_name + ".pack")
@@ -172,20 +194,20 @@ class DurablePack(PlainBlobs):
         self._forget_folders()  # empty ones are gone
 
     def finish_killed_pack(self) -> None:
-        """Remove what a pack left that was killed after its renames.
+        """Remove what a killed pack left, and finish one that was killed after its renames.
 
         ``.old`` next to a whole data file means that: a pack removes it at its beginning and at its end. As
         long as ``.pack`` is there too, the list of blob files to remove belongs to a file that did not get
         its place.
         """
         old = self._file_name + ".old"
-        if not is_there(old):
-            return
-        listed = is_there(os.path.join(self.blob_dir, ".removed"))
-        if listed and not is_there(self._file_name + ".pack"):
-            check_tree(self.blob_dir)
-            self._remove_blob_files_tagged_for_removal_during_pack()
-        os.remove(old)
+        if is_there(old):
+            listed = is_there(os.path.join(self.blob_dir, ".removed"))
+            if listed and not is_there(self._file_name + ".pack"):
+                check_tree(self.blob_dir)
+                self._remove_blob_files_tagged_for_removal_during_pack()
+            os.remove(old)
+        self._remove_unfinished()
 
 
 @contextlib.contextmanager
