@@ -31,6 +31,8 @@ class Handle(Place):
         Also if it is what one commit after the other changes.
         """
         container = self._container_to_write()
+        if self._tree.version >= self._tree.full_at:
+            self._tree.put_aside()
         if self._tree.touched is not None:
             self._tree.touched.mark((self, None))
         entry = container[self._key]
