@@ -242,6 +242,8 @@ def _add_leaves(into: Node, source: Node) -> Iterator[Node]:
 
 
 def _put_new(into: Node, new: list[tuple[str, Entry]], path: str | None) -> None:
+    if into._tree.version >= into._tree.full_at:
+        into._tree.put_aside()
     with Edit(into) as edit:
         edit.put_new(new, path)
 
