@@ -206,6 +206,24 @@ def test_the_file_is_beside_the_database_and_has_no_name(often, db, folder, mine
     assert file.closed
 
 
+def test_all_stays_in_memory_if_no_file_can_be_made(often, db, mine, monkeypatch):
+    def refuse(*about, **options):
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    build(mine, 0, 20)
+    db.commit("mine")
+    with monkeypatch.context() as patched:
+        patched.setattr("tempfile.TemporaryFile", refuse)
+        build(mine, 20, 60)
+        db.commit("mine")
+        build(mine, 60, 80)
+    build(mine, 80, 100)
+    db.commit("mine")
+    with db.connection() as root:
+        assert seen(root) == expected(0, 100)
+    assert db.verify() == []
+
+
 class TestAFullDisk:
     @pytest.fixture
     def full(self, often, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -557,6 +558,8 @@ class Session:
     def put_aside(self) -> None:
         """Write what was changed so far to the transaction's file, and let go of it.
 
+        If no such file can be made, all stays in memory.
+
         Raises
         ------
         FileSystemError
@@ -566,6 +569,11 @@ class Session:
         about = "a large transaction cannot be kept in a file; all its changes were discarded"
         with uninterrupted():
             self.tree.stage.flush()  # what fails here fails as a write does, and nothing is discarded
+            try:
+                self.connection.open_aside()
+            except OSError:  # there is no folder for such files, or too many are open
+                self.tree.full_at = sys.maxsize
+                return
             try:
                 with system_errors(about, self.database._data_file):
                     self._save()

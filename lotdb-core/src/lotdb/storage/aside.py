@@ -29,20 +29,18 @@ class Aside(TmpStore):
             folder = storage.temporaryDirectory()
             self._file.close()
             self._file = tempfile.TemporaryFile(dir=folder, prefix="aside")  # noqa: SIM115 - close() closes it
-        self._stored: list[bytes] = []
-        self._again = 0
+        # Whether each record was there before; a program may make many savepoints before anybody asks.
+        self._stored: dict[bytes, bool] = {}
 
     def store(self, oid: bytes, *record: Any) -> Any:
         """Keep a record of this transaction."""
-        self._stored.append(oid)
-        self._again += oid in self.index
+        self._stored.setdefault(oid, oid in self.index)
         return super().store(oid, *record)
 
     def take_stored(self) -> tuple[list[bytes], int]:
         """The ids of the records that were stored since this was asked last; how many were there before."""
-        stored, again = self._stored, self._again
-        self._stored, self._again = [], 0
-        return stored, again
+        stored, self._stored = self._stored, {}
+        return list(stored), sum(stored.values())
 
     def flush(self) -> None:
         """Write what waits in memory, so that a full disk is told now and not to the next reader."""

@@ -238,11 +238,17 @@ class _Connection(Connection):
         self._registered_objects = list({id(each): each for each in self._registered_objects}.values())
         super()._abort()
 
+    def open_aside(self) -> None:
+        """Open the file for what this transaction has changed, if it has changed anything."""
+        self.join_changed()
+        if self._savepoint_storage is None and not self._needs_to_join:
+            self._savepoint_storage = self._storage = Aside(self._normal_storage)
+
     def savepoint(self) -> Any:
         """Write all changes into the file of this transaction; ZODB calls it, also before a commit."""
-        if self._savepoint_storage is None:
-            self._savepoint_storage = self._storage = Aside(self._normal_storage)
+        self.open_aside()
         made = super().savepoint()
+        assert self._savepoint_storage is not None
         self._savepoint_storage.flush()
         return made
 
