@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from tests.core.nodes.test_patchwork_stories import Story
 
-from lotdb import LOTDB, Blocks, ClosedError, ConflictError, FileSystemError
+from lotdb import LOTDB, BaseNode, Blocks, ClosedError, ConflictError, FileSystemError, Plugins, hookimpl
 from lotdb.database.session import Session
 from lotdb.records import Children
 from lotdb.storage.aside import Aside
@@ -193,6 +194,35 @@ def test_rows_that_are_produced_while_they_are_written_may_change_the_tree(often
         assert root["large"].read_data()[::100_000].tolist() == [0, 1, 2, 3]
         del root["large"]
         assert seen(root) == expected(0, 100)
+
+
+class Checked(BaseNode):
+    __slots__ = ()
+    node_type_name = "checked"
+    seen: ClassVar[list[str]] = []
+
+    def check_write(self, written, removed):
+        self.seen.extend([*written, *removed])
+
+
+class Plugin:
+    @hookimpl
+    def lotdb_get_node_type(self, name):
+        return Checked if name == "checked" else None
+
+
+def test_a_type_is_asked_of_what_is_written_only(often, tmp_path, count, monkeypatch):
+    monkeypatch.setattr(Checked, "seen", [])
+    plugins = Plugins()
+    plugins.register(Plugin())
+    with LOTDB(tmp_path / "db", plugins=plugins) as db:
+        node = db.open_connection().get_node("node", node_type="checked")
+        node.attrs["stays"] = [1, 2]
+        Checked.seen.clear()
+        for number in range(30):
+            node.attrs["changes"] = number
+        assert len(count) > 3
+        assert Checked.seen == ["changes"] * 30
 
 
 def test_the_file_is_beside_the_database_and_has_no_name(often, db, folder, mine):
