@@ -702,7 +702,7 @@ def _state_of(storage: Any, oid: bytes, before: bytes) -> Any:
 
 def _roll_back_to(savepoint: Savepoint) -> None:
     """Return to *savepoint*, unless all that came after it was discarded already."""
-    if savepoint.is_valid:
+    if savepoint._is_valid:
         savepoint.rollback()
 
 
@@ -768,7 +768,7 @@ class Savepoint:
         self._torn = session.torn
 
     @property
-    def is_valid(self) -> bool:
+    def _is_valid(self) -> bool:
         """Whether it can be returned to."""
         return bool(self._savepoint.valid)
 
@@ -782,7 +782,7 @@ class Savepoint:
         """
         self._session.tree.check()
         with uninterrupted():
-            if not self.is_valid:
+            if not self._is_valid:
                 raise ClosedError(
                     "this savepoint has ended: its transaction ended, or you rolled back to an earlier one"
                 )

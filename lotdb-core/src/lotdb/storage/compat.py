@@ -59,7 +59,7 @@ NEEDED: dict[type, tuple[str, ...]] = {
         "_tstatus",
     ),
     Connection: ("_abort", "_abort_savepoint", "_add", "_register", "savepoint"),
-    TmpStore: ("close", "load", "reset", "store"),
+    TmpStore: ("close", "load", "reset", "store", "storeBlob"),
 }
 
 #: Attributes of a storage, which come into being when it is opened, or in a transaction.

@@ -247,10 +247,7 @@ class _Connection(Connection):
     def savepoint(self) -> Any:
         """Write all changes into the file of this transaction; ZODB calls it, also before a commit."""
         self.open_aside()
-        made = super().savepoint()
-        assert self._savepoint_storage is not None
-        self._savepoint_storage.flush()
-        return made
+        return super().savepoint()
 
     def let_go(self) -> tuple[int, int]:
         """Let go of the records that savepoints have written; they are loaded again when they are used.
