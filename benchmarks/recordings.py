@@ -250,6 +250,29 @@ def read_in_threads(folder: str, recordings: int, count: int, backend: str, thre
         return {"seconds": min(run() for _ in range(5)) / count}
 
 
+def preadv_in_threads(folder: str, recordings: int, count: int, threads: int) -> Figures:
+    """What two threads can gain at most: nothing but the call of the system, into a new array."""
+    places = windows(count, recordings)
+    files = [os.open(f"{folder}/{number}.npy", os.O_RDONLY) for number in range(recordings)]
+    header = os.fstat(files[0]).st_size - 2 * SECONDS * HZ
+
+    def read(share: list[Window]) -> None:
+        for number, start in share:
+            os.preadv(files[number], [np.empty(HZ, np.int16)], header + 2 * start)
+
+    with ThreadPoolExecutor(threads) as pool:
+
+        def run() -> float:
+            with Timer() as timer:
+                list(pool.map(read, [places[first::threads] for first in range(threads)]))
+            return timer.seconds
+
+        seconds = min(run() for _ in range(6))
+    for file in files:
+        os.close(file)
+    return {"seconds": seconds / count}
+
+
 def _read_share(folder: str, share: list[Window], start_line: object, seconds: object) -> None:
     from lotdb import LOTDB
 
@@ -421,6 +444,13 @@ def cases(sizes: Sizes) -> list[Case]:
         table.append(
             Case(f"{what}, {backend}, in two processes", together, (Against(alone, faster(1.8)),), unit="µs")
         )
+    files = Side("np.save", make_files, size)
+    alone, together = (
+        Side(f"{count} thread{'s' * (count > 1)}", preadv_in_threads, {**reads, "threads": count}, files)
+        for count in (1, 2)
+    )
+    work = f"{what}, preadv and nothing else, in two threads"
+    table.append(Case(work, together, (Against(alone),), unit="µs"))
     for backend in ("blob", "zarr"):
         few, *more = (
             Side(

@@ -17,12 +17,15 @@ from tests.services.s3 import lasting_s3, s3, s3_bucket  # noqa: F401
 # luck; LOTDB_TEST_RANDOM=1 takes others each time, and a failure prints how to repeat it.
 RANDOM = os.environ.get("LOTDB_TEST_RANDOM") == "1"
 settings.register_profile("lotdb", deadline=None, derandomize=not RANDOM, print_blob=True)
-settings.register_profile("quick", settings.get_profile("lotdb"), max_examples=30)
+settings.register_profile("quick", settings.get_profile("lotdb"), max_examples=20)
 settings.load_profile("lotdb")
+
+# From so many combinations of its parameters on, a test is crossed.
+MANY = 8
 
 
 def pytest_configure(config):
-    """Let `make test` try a third of the examples, where a test does not say how many."""
+    """Let `make test` try a fifth of the examples, where a test does not say how many."""
     if "not slow" in config.option.markexpr and not RANDOM:
         settings.load_profile("quick")
 
@@ -42,12 +45,18 @@ def pytest_collection():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark combinations of the parameters of a `crossed` test as slow, so that each value is left once."""
-    crossed: dict[str, list[pytest.Item]] = {}
+    """Mark combinations of the parameters of a `crossed` test as slow, so that each value is left once.
+
+    A test of many combinations is crossed without the mark.
+    """
+    combined: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if item.get_closest_marker("crossed"):
-            crossed.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    for several in crossed.values():
+        callspec = getattr(item, "callspec", None)
+        if callspec and len(callspec._idlist) > 1 and not item.get_closest_marker("slow"):
+            combined.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for several in combined.values():
+        if len(several) < MANY and not several[0].get_closest_marker("crossed"):
+            continue
         # The names of the values, a column for each parameter; pytest keeps them nowhere else.
         named = zip(*(item.callspec._idlist for item in several), strict=True)
         columns = [list(dict.fromkeys(names)) for names in named]

@@ -30,7 +30,10 @@ THEMES = [
     "growth",
 ]
 # the code of the others is much the same
-LONG = ["commits", "recordings", "slow_store", "appends", "neighbours", "scale", "growth", "branches"]
+LONG = [
+    *("commits", "recordings", "slow_store", "appends", "neighbours", "scale", "growth", "branches"),
+    *("startup", "interop", "pictures"),
+]
 
 
 def run(folder: Path, *arguments: str) -> str:

@@ -12,7 +12,9 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed: lotdb-cor
 BEGINNINGS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
-@pytest.mark.parametrize("suffix", BEGINNINGS)
+@pytest.mark.parametrize(
+    "suffix", ["png", *(pytest.param(suffix, marks=pytest.mark.slow) for suffix in ("svg", "pdf"))]
+)
 def test_the_picture_has_the_format_of_its_suffix(suffix, database, printed, tmp_path):
     target = tmp_path / f"imu.{suffix}"
     assert printed("plot", database, "sensor/capture_0", "--output", target) == f"{target}\n"

@@ -580,7 +580,7 @@ def after_all(model, changes):
     return [model.plain()]
 
 
-@pytest.mark.parametrize("examples", [50, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [20, pytest.param(300, marks=pytest.mark.slow)])
 def test_of_two_transactions_one_is_refused_or_comes_after_the_other(two_connections, examples):
     handles: tuple[dict, dict] = (
         {},
@@ -651,11 +651,11 @@ def run(machine, examples):
     machine.TestCase("runTest").runTest()
 
 
-@pytest.mark.parametrize("examples", [15, pytest.param(80, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [6, pytest.param(80, marks=pytest.mark.slow)])
 def test_a_tree_in_memory_does_what_its_model_does(examples):
     run(MemoryMachine, examples)
 
 
-@pytest.mark.parametrize("examples", [12, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_tree_in_a_database_does_what_its_model_does(examples):
     run(DatabaseMachine, examples)

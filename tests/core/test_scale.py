@@ -18,7 +18,7 @@ def little_stack():
     sys.setrecursionlimit(limit)
 
 
-@pytest.fixture(scope="module", params=[4_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=[1_500, pytest.param(100_000, marks=pytest.mark.slow)])
 def depth(request):
     return request.param
 

@@ -609,3 +609,122 @@ class SweepsWhenOpened(GoodBackend):
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+class FlushesAfterSync(GoodBackend):
+    """What it syncs is still in Python's buffer."""
+
+    def write(self, locator, array, options):
+        self.context.folder.mkdir(exist_ok=True)
+        with open(self.path(locator), "xb") as file:
+            for row in array:
+                file.write(row.tobytes())
+            os.fsync(file.fileno())
+        self.context.sync_folder(self.context.folder)
+        self.context.sync_folder(self.context.folder.parent)
+
+    def write_blocks(self, locator, blocks, shape, options):
+        self.write(locator, np.concatenate(list(blocks)), options)
+
+
+class KeepsWindowsByTheirStart(GoodBackend):
+    """A window that begins where an earlier one began is taken from that, whatever its length."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.kept = {}
+
+    def read_into(self, locator, first_row, out):
+        kept = self.kept.get((locator, first_row))
+        if kept is None:
+            super().read_into(locator, first_row, out)
+            self.kept[locator, first_row] = out.copy()
+            return
+        rows = min(len(kept), len(out))
+        out[:rows] = kept[:rows]
+        out[rows:] = np.zeros((), out.dtype)
+
+
+class ReadsWhatItDeleted(GoodBackend):
+    """It keeps what it has read, and does not let go of it."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.kept = {}
+
+    def read_into(self, locator, first_row, out):
+        kept = self.kept.get((locator, first_row, out.shape))
+        if kept is None:
+            super().read_into(locator, first_row, out)
+            self.kept[locator, first_row, out.shape] = out.copy()
+        else:
+            out.reshape(-1).view(np.uint8)[...] = kept.reshape(-1).view(np.uint8)
+
+
+class ClosesWhatOthersRead(GoodBackend):
+    """One file is open at a time, and a thread that wants another one closes it."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.opened = None, None
+
+    def read_into(self, locator, first_row, out):
+        known, file = self.opened
+        if known != locator:
+            if file is not None:
+                file.close()
+            try:
+                file = open(self.path(locator), "rb")  # noqa: SIM115
+            except FileNotFoundError as error:
+                raise DamagedError(f"{self.path(locator)} is missing") from error
+            self.opened = locator, file
+        time.sleep(0.0005)
+        file.seek(first_row * (out.nbytes // len(out)))
+        if file.readinto(out.reshape(-1).view(np.uint8)) != out.nbytes:
+            raise DamagedError(f"{self.path(locator)} is too short")
+
+    def delete(self, locator):
+        if self.opened[0] == locator:
+            self.close()
+        super().delete(locator)
+
+    def close(self):
+        if self.opened[1] is not None:
+            self.opened[1].close()
+        self.opened = None, None
+
+
+class ListsTimesOfAnotherZone(GoodBackend):
+    def locators(self):
+        return [(name, at + 7200) for name, at in super().locators()]
+
+
+class LosesNanoseconds(GoodBackend):
+    """Its format has microseconds."""
+
+    def write(self, locator, array, options):
+        if array.dtype == "M8[ns]":
+            array = array.astype("M8[us]").astype("M8[ns]")
+        super().write(locator, array, options)
+
+
+class StopsBeforeTheLastRow(GoodBackend):
+    """What comes in blocks ends a row too early, and the file is made as long as it has to be."""
+
+    def write_blocks(self, locator, blocks, shape, options):
+        self.context.folder.mkdir(exist_ok=True)
+        with open(self.path(locator), "xb") as file:
+            at = 0
+            for block in blocks:
+                rows = block[: shape[0] - 1 - at]
+                rows.tofile(file)
+                at += len(rows)
+            file.truncate(shape[0] * (block.nbytes // len(block)))
+            file.flush()
+            self.context.sync(file.fileno())
+
+
+class TakesTheNameOfAPart(GoodBackend):
+    """Its folder would be that of the core's backups."""
+
+    name = "backup"

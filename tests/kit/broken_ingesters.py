@@ -3,13 +3,15 @@
 ``test_broken_ingesters.py`` tells which tests of the kit notice.
 """
 
+import json
 import random
 import time
+from dataclasses import replace
 from typing import IO, ClassVar
 
 import numpy as np
 
-from lotdb import Blocks, ExportError, Ingested, IngestError, hookimpl
+from lotdb import Blocks, ExportError, Ingested, IngestedNode, IngestError, hookimpl
 
 
 class GoodIngester:
@@ -310,6 +312,74 @@ class ExportsSeveralWithoutTheirRates(GoodSeveral):
         return super().write(target, payload, 0)
 
 
+# -- a tree ---------------------------------------------------------------------------------------
+
+
+class GoodTree:
+    """Files of suffix .tree: JSON; a node is what it is called, an attribute, numbers, and nodes below."""
+
+    @hookimpl
+    def lotdb_ingest_file(self, source):
+        if source.format != "tree":
+            return None
+        return self.node(json.load(source.file))
+
+    def node(self, said):
+        return IngestedNode(
+            {"n": Ingested(np.array(said["n"], "i4"), format="tree", metadata={"unit": said["unit"]})},
+            attributes={"side": said["side"]},
+            children={key: self.below(each) for key, each in said["nodes"].items()},
+        )
+
+    def below(self, said):
+        return self.node(said) if said else IngestedNode()
+
+    @hookimpl
+    def lotdb_export_node(self, target, node):
+        if target.format != "tree":
+            return None
+        target.file.write(json.dumps(self.said(node)).encode())
+        return True
+
+    def said(self, node):
+        payload = node.payloads.get("data.n")
+        if payload is None:
+            return None
+        return {
+            "n": payload.read().tolist(),
+            "unit": payload.metadata.get("unit"),
+            "side": node.attrs["side"],
+            "nodes": {key: self.said(child) for key, child in node.items()},
+        }
+
+
+class LosesAttributesBelow(GoodTree):
+    def below(self, said):
+        return replace(self.node(said), attributes={}) if said else IngestedNode()
+
+
+class LosesEmptyNodes(GoodTree):
+    def node(self, said):
+        return super().node({**said, "nodes": {key: each for key, each in said["nodes"].items() if each}})
+
+
+class MakesDataNodesOfAll(GoodTree):
+    def below(self, said):
+        return self.node(said) if said else IngestedNode(node_type="data")
+
+
+class ExportsNodesWithoutAttributes(GoodTree):
+    def said(self, node):
+        said = super().said(node)
+        return said and {**said, "side": None}
+
+
+class ExportsNodesWithoutMetadata(GoodTree):
+    def said(self, node):
+        said = super().said(node)
+        return said and {**said, "unit": None}
+
+
 # -- blocks ---------------------------------------------------------------------------------------
 
 
@@ -340,3 +410,57 @@ class RepeatsABlock(GoodBlocks):
         for block in super().blocks(file):
             first = block if first is None else first
             yield first[: len(block)]
+
+
+# -- of the sort that happens -----------------------------------------------------------------------
+
+
+class ReusesItsBuffer(GoodIngester):
+    """What it gives looks into memory that the next file is read to."""
+
+    buffer: ClassVar[bytearray] = bytearray(256)
+
+    def read(self, file, source):
+        found = super().read(file, source)
+        count = len(found.data)
+        self.buffer[:count] = found.data.tobytes()
+        numbers = np.frombuffer(self.buffer, np.uint8, count)
+        return Ingested(numbers, format="pair", samplerate_hz=5, metadata=found.metadata)
+
+
+class GivesNothingAsFloats(GoodIngester):
+    def read(self, file, source):
+        found = super().read(file, source)
+        data = found.data if len(found.data) else np.array([])
+        return Ingested(data, format="pair", samplerate_hz=5, metadata=found.metadata)
+
+
+class SaysThePeriod(GoodIngester):
+    """Seconds a row in place of rows a second."""
+
+    def read(self, file, source):
+        found = super().read(file, source)
+        return Ingested(found.data, format="pair", samplerate_hz=1 / 5, metadata=found.metadata)
+
+
+class OpensTheBodyItself(GoodBeside):
+    """Nobody learns that the body has changed."""
+
+    @hookimpl
+    def lotdb_ingest_file(self, source):
+        if source.format != "head":
+            return None
+        head, body = source.file.read(), source.path.with_suffix(".body").read_bytes()
+        if len(head) != 1 or len(body) != head[0]:
+            raise IngestError("its body is of another length")
+        return Ingested(np.frombuffer(body, "u1"), format="head")
+
+
+class SwallowsItsErrors(GoodIngester):
+    """What it cannot read it gives as a text that says so."""
+
+    def read(self, file, source):
+        try:
+            return super().read(file, source)
+        except IngestError as error:
+            return Ingested(f"could not be read: {error}", format="pair")

@@ -3,6 +3,7 @@
 ``test_broken_nodes.py`` tells which tests of the kits notice.
 """
 
+import pickle
 import threading
 import time
 from collections import defaultdict
@@ -119,6 +120,75 @@ class ChecksOneWay(DataNode):
         if name == "label" and not isinstance(value, str):
             raise TypeError("a label is a text")
         super().set_attribute(name, value)
+
+
+class NeedsAnOwner(DataNode):
+    """Each node has an owner."""
+
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def check_write(self, written, removed):
+        has = "owner" in written or ("owner" in self.attrs and "owner" not in removed)
+        if not has or not isinstance(written.get("owner", ""), str):
+            raise TypeError("an owner is a text, and is always there")
+
+
+class LetsTheOwnerGo(NeedsAnOwner):
+    """It looks at what is written, and not at what is removed."""
+
+    __slots__ = ()
+
+    def check_write(self, written, removed):
+        if "owner" not in written and "owner" not in self.attrs:
+            raise TypeError("an owner is always there")
+
+
+class TakesNodesWithoutAnOwner(NeedsAnOwner):
+    """It looks at what is removed, and not whether the owner ever came."""
+
+    __slots__ = ()
+
+    def check_write(self, written, removed):
+        if "owner" in removed:
+            raise TypeError("an owner is always there")
+
+
+class WritesWhileItChecks(GoodDataNode):
+    """It notes when it was written to."""
+
+    __slots__ = ()
+
+    def check_write(self, written, removed):
+        super().check_write(written, removed)
+        self.attrs["changed"] = time.time()
+
+
+class AsksForItsOwnNames(DataNode):
+    """It takes each write for one of its label."""
+
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def check_write(self, written, removed):
+        if not isinstance(written["label"], str):
+            raise TypeError("a label is a text")
+
+
+class ForgetsToReturn(GoodDataNode):
+    __slots__ = ()
+
+    def write_data(self, data, database=None, **how):
+        super().write_data(data, database, **how)
+
+
+class GivesItsAttributesAsADict(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    @property
+    def attrs(self):
+        return dict(super().attrs)
 
 
 class NodePlugin:
@@ -241,6 +311,25 @@ class HasAShortName(GoodValues):
 class GivesTypesUnmarked(GoodValues):
     def lotdb_get_value_types(self):
         return [ValueType(self.name, Length, self.encode, self.decode)]
+
+
+class GivesASubclass(GoodValues):
+    """What it decodes is equal, and of another class."""
+
+    class Far(Length):
+        __hash__ = None  # type: ignore[assignment]
+
+    def decode(self, parts):
+        return self.Far(*parts)
+
+
+class Pickles(GoodValues):
+    def encode(self, value):
+        return pickle.dumps((type(value), value.number, value.unit))
+
+    def decode(self, parts):
+        cls, *rest = pickle.loads(parts)
+        return cls(*rest)
 
 
 class SharesItsParts(GoodValues):
@@ -477,3 +566,84 @@ class HearsNoLabelsOfWhatIsAdded(GoodLabels):
                 return iter(changes)
 
         super().apply(labels, Told)
+
+
+class KeepsEachTwice(GoodListener):
+    """A list in place of a set: what is told as made and then as written to is in it twice."""
+
+    def __init__(self):
+        self.paths = defaultdict(list)
+
+    @hookimpl
+    def lotdb_committed(self, database, changes):
+        with database.connection() as root:
+            there = [node.path for node in root.iterate_tree() if node.path]
+        self.paths[database.id] = there + [change.path for change in changes.each() if change.path in there]
+
+
+class GoodPayloads(GoodLabels):
+    """The payloads of each node that has some, with their shapes."""
+
+    def read(self, database):
+        with database.connection() as root:
+            self.labels[database.id] = {
+                node.path: found
+                for node in root.iterate_tree()
+                if (found := {name: payload.shape for name, payload in node.payloads.items()})
+            }
+
+    def apply(self, labels, changes):
+        moved = {path: changes.new_path(path) for path in labels}
+        there = {moved[path]: dict(found) for path, found in labels.items() if moved[path] is not None}
+        for change in changes.each():
+            self.hear(there, change)
+        labels.clear()
+        labels.update({path: found for path, found in there.items() if found})
+
+    def hear(self, there, change):
+        if change.kind == "payload_written":
+            there.setdefault(change.path, {})[change.name] = change.value.shape
+        elif change.kind == "payload_removed":
+            del there[change.path][change.name]
+
+
+class KeepsRemovedPayloads(GoodPayloads):
+    def hear(self, there, change):
+        if change.kind == "payload_written":
+            super().hear(there, change)
+
+
+class KeepsTheFirstShape(GoodPayloads):
+    """It misses that rows were appended."""
+
+    def hear(self, there, change):
+        if change.kind != "payload_written" or change.name not in there.get(change.path, ()):
+            super().hear(there, change)
+
+
+class GoodTypes(GoodLabels):
+    """The type of each node that has one."""
+
+    def read(self, database):
+        with database.connection() as root:
+            self.labels[database.id] = {
+                node.path: node.node_type for node in root.iterate_tree() if node.path and node.node_type
+            }
+
+    def apply(self, labels, changes):
+        moved = {path: changes.new_path(path) for path in labels}
+        there = {moved[path]: found for path, found in labels.items() if moved[path] is not None}
+        for change in changes.each():
+            self.hear(there, change)
+        labels.clear()
+        labels.update({path: found for path, found in there.items() if path and found})
+
+    def hear(self, there, change):
+        if change.kind in ("created", "added", "retyped"):
+            there[change.path] = change.value
+
+
+class KeepsTheFirstType(GoodTypes):
+    def hear(self, there, change):
+        if change.kind != "retyped":
+            super().hear(there, change)

@@ -20,7 +20,6 @@ from lotdb.testing.promises import Kit
 sys.path.insert(0, os.fspath(Path(__file__).parent))
 
 
-
 def _forked(command, **how):
     """Start the other process of a kit, without importing all anew."""
     return forked.Popen(command[1:], needs=["lotdb_backend_zarr.backend"], **how)
@@ -41,6 +40,10 @@ SHOWN_ELSEWHERE = (
     "test_a_file_with_an_altered_byte_is_taken_in_or_refused[128]",
     "test_a_process_killed_among_commits_loses_none[1]",
     "TestSqliteStorage::test_a_kill_at_any_write_or_sync_loses_nothing",
+    *(
+        f"Test{name}::test_threads_may_take_files_in_at_once"
+        for name in ("NpyIngester", "NpzIngester", "RawIngester", "TextIngester", "Rigs")
+    ),
 )
 
 

@@ -62,6 +62,14 @@ BROKEN = {
     "ListsTheTimeOfNow": ["locators_lists_what_is_stored"],
     "HidesThatItMayNotRead": ["what_may_not_be_read_is_no_damage"],
     "SweepsWhenOpened": ["a_reader_may_be_opened_while_blocks_come"],
+    "FlushesAfterSync": ["a_commit_is_on_the_disk"],
+    "KeepsWindowsByTheirStart": ["any_window_is_read"],
+    "ReadsWhatItDeleted": ["reading_what_is_not_there_is_damage"],
+    "ClosesWhatOthersRead": ["threads_may_read_at_once"],
+    "ListsTimesOfAnotherZone": ["locators_lists_what_is_stored"],
+    "LosesNanoseconds": ["what_was_written_is_read_back and datetime64[ns]"],
+    "StopsBeforeTheLastRow": ["blocks_become_one_array and float64"],
+    "TakesTheNameOfAPart": ["the_name_can_be_part_of_a_folder_name"],
     "KeepsOneList": ["a_kill_at_any_write_or_sync_loses_nothing"],
 }
 HANG = ["WaitsForItself", "NeverComesBack", "NeverCloses"]
@@ -146,7 +154,7 @@ def test_what_stands_on_a_broken_promise_is_skipped(tmp_path):
     skipped = [said for outcome, said in found.values() if outcome == "skipped"]
     assert sum("needs 'one array is read back', which is broken" in said for said in skipped) > 40
     _, said = found[failed[0]]
-    assert "it did not come back within 1 s, and hung at" in said
+    assert "it did not come back within 1 s; time_limit_s sets another limit. It was at " in said
     assert "broken_backends.py:" in said
 
 

@@ -34,10 +34,22 @@ BROKEN = {
     "TouchesTheFile": ["files_are_left_alone"],
     "IgnoresThatTheBodyIsShort": ["files_beside_that_are_missing_or_cut_are_taken_in_or_refused"],
     "FillsUpTheBody": ["files_beside_that_are_missing_or_cut_are_taken_in_or_refused"],
+    "LosesAttributesBelow": ["attributes_and_nodes_are_those_of_the_file"],
+    "LosesEmptyNodes": ["attributes_and_nodes_are_those_of_the_file"],
+    "MakesDataNodesOfAll": ["attributes_and_nodes_are_those_of_the_file"],
+    "ExportsNodesWithoutAttributes": ["a_node_that_came_in_goes_out_again"],
+    "ExportsNodesWithoutMetadata": ["a_node_that_came_in_goes_out_again"],
+    "ReusesItsBuffer": ["what_it_gave_stays_what_it_was"],
+    "GivesNothingAsFloats": ["a_file_gives_just_what_it_holds"],
+    "SaysThePeriod": ["rates_and_metadata_are_those_of_the_file"],
+    "OpensTheBodyItself": ["a_change_of_a_file_beside_is_noticed"],
+    "SwallowsItsErrors": ["an_empty_file_is_taken_in_or_refused"],
 }
-GOOD = ["GoodIngester", "GoodSeveral", "GoodBlocks", "GoodBeside"]
+GOOD = ["GoodTree", "GoodIngester", "GoodSeveral", "GoodBlocks", "GoodBeside"]
 
 TESTS = f"""
+import json
+
 import broken_ingesters
 import numpy as np
 import pytest
@@ -62,6 +74,20 @@ SAMPLES = {{
     ],
     "GoodBeside": [
         Sample("a.head", content=b"\\x05", data=np.frombuffer(b"body5", "u1"), beside={{"a.body": b"body5"}}),
+    ],
+    "GoodTree": [
+        Sample(
+            "visit.tree",
+            content=json.dumps({{
+                "n": [1, 2], "unit": "mV", "side": "both", "nodes": {{
+                    "left": {{"n": [3], "unit": "g", "side": "left", "nodes": {{}}}}, "none": None,
+                }},
+            }}).encode(),
+            data={{"n": np.array([1, 2], "i4"), "left/n": np.array([3], "i4")}},
+            metadata={{"n": {{"unit": "mV"}}, "left/n": {{"unit": "g"}}}},
+            attributes={{"side": "both", "left/side": "left"}},
+            node_types={{"left": "data", "none": ""}},
+        ),
     ],
     "GoodBlocks": [Sample("half.long", content=LONG, data=np.frombuffer(LONG, "u1"))],
 }}

@@ -16,7 +16,13 @@ NODE_TYPES = {
     "HidesChildren": ["a_node_takes_what_any_node_takes"],
     "EqualsNodesOfItsKey": ["nodes_carry_no_state_of_their_own"],
     "LosesMetadata": ["data_are_written_and_read_as_by_any_data_node"],
+    "WritesWhileItChecks": ["a_node_takes_what_any_node_takes"],
+    "AsksForItsOwnNames": ["a_node_takes_what_any_node_takes"],
+    "ForgetsToReturn": ["data_are_written_and_read_as_by_any_data_node"],
+    "GivesItsAttributesAsADict": ["a_node_takes_what_any_node_takes"],
     "ChecksOneWay": ["what_it_refuses_is_refused_whichever_way_it_comes"],
+    "LetsTheOwnerGo": ["what_its_nodes_must_have_is_always_there"],
+    "TakesNodesWithoutAnOwner": ["what_its_nodes_must_have_is_always_there"],
 }
 VALUES = {
     "Rounds": ["every_value_comes_back"],
@@ -30,6 +36,8 @@ VALUES = {
     "GivesTypesUnmarked": ["the_plugin_gives_value_types"],
     "ForgetsTheFirstVersion": ["earlier_versions_are_read"],
     "LosesTheHash": ["every_value_comes_back"],
+    "GivesASubclass": ["every_value_comes_back"],
+    "Pickles": ["classes_are_not_in_the_file"],
     "SharesItsParts": ["threads_may_encode_and_decode_at_once"],
 }
 LISTENERS = {
@@ -47,9 +55,13 @@ LISTENERS = {
     "MovesOneAfterTheOther": ["it_keeps_up_with_every_change"],
     "KeepsWhatWasRemoved": ["it_keeps_up_with_every_change"],
     "HearsNoLabelsOfWhatIsAdded": ["it_keeps_up_with_every_change"],
+    "KeepsEachTwice": ["it_keeps_up_with_every_change"],
+    "KeepsRemovedPayloads": ["it_keeps_up_with_every_change"],
+    "KeepsTheFirstShape": ["it_keeps_up_with_every_change"],
+    "KeepsTheFirstType": ["it_keeps_up_with_every_change"],
 }
-GOOD_NODES = ["GoodNode", "GoodDataNode"]
-GOOD = ["GoodValues", "GoodListener", "GoodLabels"]
+GOOD_NODES = ["GoodNode", "GoodDataNode", "NeedsAnOwner"]
+GOOD = ["GoodValues", "GoodListener", "GoodLabels", "GoodPayloads", "GoodTypes"]
 
 TESTS = f"""
 import broken_nodes
@@ -70,7 +82,13 @@ def node_tests_of(name):
 
         @pytest.fixture
         def refused(self):
+            if name == "NeedsAnOwner":
+                return {{"owner": 1}}
             return {{"label": 1}} if name in ("GoodDataNode", "ChecksOneWay") else {{}}
+
+        @pytest.fixture
+        def required(self):
+            return {{"owner": "S01"}} if "Owner" in name else {{}}
     return It
 
 def value_tests_of(name):
@@ -100,6 +118,10 @@ def listener_tests_of(name):
 
         @pytest.fixture
         def known_of(self, plugin):
+            if isinstance(plugin, broken_nodes.GoodPayloads):
+                return lambda node: {{name: each.shape for name, each in node.payloads.items()}} or None
+            if isinstance(plugin, broken_nodes.GoodTypes):
+                return lambda node: node.node_type or None
             if isinstance(plugin, broken_nodes.GoodLabels):
                 return lambda node: node.attrs.get("label")
 
@@ -137,6 +159,14 @@ def test_each_broken_plugin_of_nodes_is_noticed(tmp_path, names):
     broken = {name: BROKEN[name] for name in names}
     chosen = [(f"Test{plugin}", test) for plugin, tests in broken.items() for test in tests]
     check_noticed(outcomes_of(tmp_path, TESTS, chosen), broken)
+
+
+def test_a_kit_says_how_to_name_what_nodes_must_have(tmp_path):
+    source = TESTS.replace('if "Owner" in name', "if False")
+    found = outcomes_of(tmp_path, source, [("TestNeedsAnOwner", "opened_again")])
+    ((outcome, said),) = found.values()
+    assert outcome == "failed"
+    assert "fixture required returns them" in said
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ GROUPS = ["a", "b", "c"]
 #: More than lie in one record, in a group of its own.
 MANY = 300
 #: A larger number tries more trees.
-EXAMPLES = 40
+EXAMPLES = settings().max_examples
 
 MISSING = object()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.steps import mapped
 
-from lotdb import LOTDB, InvalidOptionError, LotdbError, NotAResultError, StepAccessError
+from lotdb import LOTDB, InvalidOptionError, InvalidStepError, LotdbError, NotAResultError, StepAccessError
 from lotdb.steps import evict, lineage, load, plan, provenance, run, step, why_stale
 
 
@@ -58,6 +58,37 @@ def test_a_function_that_changes_its_settings_changes_a_copy(node):
         assert takes_list.at(node).attrs["value"] == 6.0
         assert takes_list.why_stale(node) is None
         del node["takes_list"]
+
+
+# Python writes no number of more than 4300 digits.
+LONG = 10**5000
+
+
+@step
+def remainder(node, big=LONG):
+    return {
+        "of setting": (big if isinstance(big, int) else big[0]) % 7,
+        "of all": (LONG + node.attrs["n"]) % 7,
+    }
+
+
+def test_numbers_that_python_does_not_write(node):
+    """As settings, as constants of a module, and as attributes that are read."""
+    node.attrs["n"] = LONG + 1
+    result = remainder.at(node)
+    assert load(result) == {"of setting": LONG % 7, "of all": (2 * LONG + 1) % 7}
+    assert remainder.why_stale(node) is None
+    assert remainder.why_stale(node, big=LONG + 1) == "setting 'big' changed"
+    assert provenance(result).settings == {"big": LONG}
+    assert "constant LONG" in str(provenance(result))
+    assert remainder.at(node, big=[LONG, {LONG: {LONG}}]) == result
+    assert remainder.why_stale(node, big=[LONG, {LONG: {LONG + 1}}]) == "setting 'big' changed"
+    node.attrs["n"] = LONG + 2
+    assert remainder.why_stale(node, big=[LONG, {LONG: {LONG}}]) == "attribute 'n' changed"
+    with pytest.raises(InvalidStepError, match="key="):
+        remainder.variants(node, big=[LONG])
+    with pytest.raises(InvalidStepError, match="version of step 'remainder'"):
+        step(version=LONG)(remainder.function)
 
 
 def test_each_node_of_a_map_gets_the_settings_that_were_given(root):

@@ -104,7 +104,14 @@ def same(found, value):
         assert found == value or value != value
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    # each kind of database once, and a packed one among them
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name.endswith("_packed") != name.startswith("zarrs")))
+        for name in NAMES
+    ],
+)
 def test_everything_is_carried_value_for_value_and_the_old_one_is_left_as_it_is(written, tmp_path, name):
     before = snapshot(written / name)
 

@@ -149,6 +149,34 @@ def test_an_altered_byte_is_never_data(tmp_path, backend):
             payload.read()
 
 
+@pytest.mark.parametrize("dtype", ["float64", [("a", "i2"), ("b", "f4")]], ids=str)
+def test_the_first_window_in_a_block_reads_and_checks_just_that_block(tmp_path, dtype):
+    array = array_of(60_000, dtype)
+    block, backend = 32_768 // array.itemsize, fresh()
+    with opened(tmp_path, backend) as db, db.connection() as root:
+        root.get_data_node("a").write_data(array)
+        db.commit(root)
+        payload = root["a"].get_data()
+        ((path, _),) = payload.segments()[0].files
+        for first in (0, 10):  # from now on there is a short way
+            assert (payload[first : first + 5] == array[first : first + 5]).all()
+        backend.requests.clear()
+        for number in range(1, 9):
+            first = number * len(array) // 9
+            for _ in range(2):
+                assert (payload[first : first + 7] == array[first : first + 7]).all()
+        sizes = [rows for _, _, rows in backend.requests]
+        assert len(sizes) == 16
+        assert {*sizes[1::2]} == {7}
+        assert all(block - 8 <= rows <= 2 * block for rows in sizes[::2])
+        alter(path, 0.99)
+        last = len(array) - 3
+        for _ in range(2):
+            with pytest.raises(DamagedError, match=Path(path).name):
+                payload[last : last + 2]  # in the altered block, at another place
+        assert (payload[first : first + 7] == array[first : first + 7]).all()
+
+
 def test_a_file_that_was_cut_is_damage(tmp_path):
     array = array_of(400_000)
     with opened(tmp_path, "blob") as db, db.connection() as root:

@@ -19,7 +19,8 @@ from lotdb.keys import is_plain_key
 
 h5py = pytest.importorskip("h5py")
 
-EXAMPLES = 15  # 300 for a long run
+QUICK = settings.default is settings.get_profile("quick")
+EXAMPLES = 5 if QUICK else 30  # 300 for a long run
 TARGETS = ["out", "out.h5", "out.zarr"]
 
 KEYS = st.sampled_from(["a", "a.b", "...", "é", "x" * 200, "__lotdb__", "data", " ", "a\\b", "a~"]) | st.text(

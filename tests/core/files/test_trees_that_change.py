@@ -7,7 +7,7 @@ from tests.core.files.rig_plugin import numbers, rig, with_rigs
 
 from lotdb import DataNode
 
-EXAMPLES = 30  # 2000 take two minutes
+EXAMPLES = settings().max_examples // 2  # 2000 take two minutes
 
 KEYS = st.sampled_from(["a", "b"])
 PAYLOADS = st.dictionaries(

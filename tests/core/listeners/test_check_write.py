@@ -246,6 +246,28 @@ def test_a_check_that_changes_its_node_is_told_so(plugins):
         node.attrs["x"] = 1
 
 
+def test_a_check_that_calls_itself_without_end_is_told_so(plugins):
+    class Counting(BaseNode):
+        __slots__ = ()
+        node_type_name = "counting"
+
+        def check_write(self, written, removed):
+            self.attrs["writes"] = self.attrs.get("writes", 0) + 1
+
+    class Other:
+        @hookimpl
+        def lotdb_get_node_type(self, name):
+            return Counting if name == "counting" else None
+
+    plugins.register(Other())
+    node = BaseNode(plugins=plugins).get_node("a", node_type="counting")
+    with pytest.raises(
+        PluginError, match="'counting' calls itself without end: it must not write to node 'a'"
+    ):
+        node.attrs["x"] = 1
+    assert dict(node.attrs) == {}
+
+
 def test_without_the_plugin_writes_are_plain(tmp_path, plugins, monkeypatch):
     monkeypatch.setattr(Checked, "refuses", False)
     with LOTDB(tmp_path / "db", plugins=plugins) as db, db.connection() as root:

@@ -19,7 +19,7 @@ from lotdb import LOTDB, BaseNode, ConflictError, LotdbError, Plugins
 from lotdb.records import Children
 
 MOST_NODES = 40
-EXAMPLES = 25
+EXAMPLES = 8 if settings.default is settings.get_profile("quick") else 25
 STEPS = 40
 KEYS = st.sampled_from("abcdefg")
 PICK = st.integers(0, 10_000)

@@ -8,7 +8,9 @@ from hypothesis.extra import numpy as npst
 from tests.core.payloads.stored import assert_same
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     array=npst.arrays(
         dtype=st.one_of(

@@ -49,6 +49,7 @@ def test_another_thread_cannot_use_a_connection_and_does_it_no_harm(db, mine, us
     error = error_in_thread(lambda: use(db, mine))
     assert isinstance(error, WrongThreadError)
     assert "belongs to another thread; open one in each thread" in str(error)
+    assert "payload.for_threads()" in str(error)
     assert list(mine) == ["a"]
     db.commit("mine")
     assert value(db, "a") == 7

@@ -163,9 +163,10 @@ class Unbound:
         return copy, str(copy._p_blob_uncommitted or copy._p_blob_committed)
 
     def _loaded(self, record: Rows, stage: Reader) -> LoadedRows:
-        load = self._tree.loader(record)
-        if load is not None:
-            return LoadedRows(load, f"record-{record._p_oid.hex()}")
+        found = self._tree.loader(record)
+        if found is not None:
+            load, find = found
+            return LoadedRows(load, f"record-{record._p_oid.hex()}", find)
         rows = bytes_in(record)
 
         def held() -> bytes:

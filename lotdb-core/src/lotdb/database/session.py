@@ -228,13 +228,15 @@ class ConnectedTree(Tree):
         self.check()
         return self._session.connection.peek(record)
 
-    def loader(self, record: Any) -> Callable[[], Any] | None:
+    def loader(self, record: Any) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
         self.check()
-        saved = self._session.connection._savepoint_storage
+        connection = self._session.connection
+        saved = connection._savepoint_storage
         is_new = record._p_changed is not None and record._p_serial == z64
         if record._p_jar is None or is_new or (saved is not None and record._p_oid in saved.index):
             return None
-        return partial(_state_of, self.database._storage, record._p_oid, self._session.snapshot)
+        load = partial(_state_of, self.database._storage, record._p_oid, self._session.snapshot)
+        return load, connection.placed(record)
 
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
@@ -379,8 +381,8 @@ class Session:
         if self.tree.owner != NOBODY:
             return WrongThreadError(
                 f"this connection to {self.database} belongs to another thread; open one in each "
-                "thread, with connection(), or "
-                "open_connection() with an id of its own"
+                "thread, with connection(), or open_connection() with an id of its own. To read a payload in "
+                "several threads, pass on payload.for_threads()"
             )
         return self.database._why_refused() or ClosedError(f"this connection to {self.database} is closed")
 

@@ -78,6 +78,7 @@ class Storage(ABC):
     the disk. There are many storages for ZODB, and a subclass fits one of them to LOTDB::
 
         from ZODB.FileStorage import FileStorage
+        from ZODB.TimeStamp import TimeStamp
 
         class PlainStorage(Storage):
             name = "plain"
@@ -90,6 +91,15 @@ class Storage(ABC):
                     raise DatabaseNotFoundError(f"there is no database at {self.context.where}")
                 folder.mkdir(parents=True, exist_ok=True)
                 return FileStorage(str(folder / "data.fs"), read_only=self.context.read_only)
+
+            def pack(self, keep, references):
+                self.opened.pack(TimeStamp(keep).timeTime(), references)
+
+            def tree_bytes(self):
+                return self.opened.getSize()
+
+    This one is for databases of one's own: ``FileStorage`` unpickles whatever its index file holds, and what
+    both sides of a conflict name.
 
     It must load nothing but what the class factory of ZODB's database allows, also to merge a conflict: give
     each revision to :meth:`check_merge` first, and refuse to merge where that raises. A transaction may

@@ -40,6 +40,7 @@ from lotdb.records.children import child_items
 from lotdb.records.entries import children_of, own_of, type_of
 from lotdb.records.own import position
 from lotdb.segments.payload_record import is_payload
+from lotdb.values.plain import exact_text
 
 __all__ = [
     "CHECK",
@@ -90,13 +91,13 @@ def plain(node: Any) -> BaseNode:
 
 def digest(value: object) -> str:
     """A short text that tells what :func:`repr` shows from everything else."""
-    return "#" + blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return "#" + blake2b(exact_text(value).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def identity_of_value(stored: Any, node: BaseNode) -> str:
     """The identity of what is stored in *node*: the value of an attribute, or a payload."""
     if type(stored) in _PLAIN:
-        text = repr(stored)
+        text = exact_text(stored)
         return text if len(text) <= _SHOWN else digest(stored)
     seen = node._tree.remembered.get("identities")
     if seen is None or len(seen) >= _MANY:

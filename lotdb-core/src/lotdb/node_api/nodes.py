@@ -463,6 +463,11 @@ class BaseNode(PerhapsData):
         node: Any = self if type(self) is cls else cls._at(tree, self._parent, self._key, self._container, -1)
         try:
             node.check_write(written, removed)
+        except RecursionError as error:
+            raise PluginError(
+                f"check_write of node type {cls.node_type_name!r} calls itself without end: it must not "
+                f"write to {self._place()}"
+            ) from error
         except Exception as error:
             refusing(error, f"check_write of node type {cls.node_type_name!r}")
             raise

@@ -182,12 +182,14 @@ def store(
     attributes: Mapping[str, Any],
     others: Sequence[tuple[str, Any]] = (),
     *,
+    notes: Mapping[str, values.Encoded],
     repeats: bool = False,
 ) -> DataNode:
-    """Make the child *key* of *node* hold the payloads *items* and the *attributes*, and nothing else.
+    """Make the child *key* of *node* hold payloads *items*, *attributes* and *notes*, and nothing else.
 
-    What is below it stays. *others* are objects of xarray, with the names of their payloads. It *repeats* if
-    it was made from the same as what was evicted there: then payloads with the same checksums are the same.
+    What is below it stays. *others* are objects of xarray, with the names of their payloads; *notes* are
+    attributes in their stored form. It *repeats* if it was made from the same as what was evicted there: then
+    payloads with the same checksums are the same.
     """
     tree = node._tree
     with tree.whole():
@@ -207,6 +209,7 @@ def store(
             if name in POLICY:
                 raise InvalidKeyError(f"{name!r} cannot be an attribute: it keeps a default of data nodes")
             stored[name] = values.encode(value, name=name, extra=plugins)
+        stored |= notes
         if repeats and evicted is not None:
             stored |= _same_as(evicted["payloads"], written, result)
         payloads.record(result, written, stored, mark=mark)

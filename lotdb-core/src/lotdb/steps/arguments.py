@@ -11,6 +11,7 @@ from typing import Any
 from lotdb.node_api.watching import place_of, plain
 from lotdb.public import BaseNode, InvalidStepError, LotdbError
 from lotdb.values import values
+from lotdb.values.plain import exact_text
 
 __all__ = ["Parameters", "setting_text"]
 
@@ -94,7 +95,7 @@ def setting_text(name: str, value: Any, node: BaseNode, step: str) -> str:
         If the value is none that attributes can hold, and no node of the same tree.
     """
     if type(value) in _PLAIN:
-        text = repr(value)
+        text = exact_text(value)
         return text if len(text) <= _SHOWN else _digest(text)
     if isinstance(value, BaseNode):
         other = plain(value)
@@ -110,7 +111,7 @@ def setting_text(name: str, value: Any, node: BaseNode, step: str) -> str:
         raise InvalidStepError(
             f"setting {name!r} of step {step!r} at {node._path()!r} cannot be kept: {error}"
         ).of(step, node._path()) from error
-    text = repr(_ordered(encoded))
+    text = exact_text(_ordered(encoded))
     return text if len(text) <= _SHOWN else _digest(text)
 
 
@@ -125,8 +126,8 @@ def _ordered(encoded: Any) -> Any:
     tag, *parts = encoded
     parts = [_ordered(part) for part in parts]
     if tag in ("s", "f"):
-        parts.sort(key=repr)
+        parts.sort(key=exact_text)
     elif tag == "d":
-        pairs = sorted(zip(parts[::2], parts[1::2], strict=True), key=repr)
+        pairs = sorted(zip(parts[::2], parts[1::2], strict=True), key=exact_text)
         parts = [part for pair in pairs for part in pair]
     return (tag, *parts)

@@ -67,6 +67,9 @@ _SHORT = frozenset((float, bool, type(None)))
 # Settings that nobody can change.
 _KEPT = frozenset((float, int, bool, str, bytes, type(None)))
 
+# Results for which these are the same have the same payloads.
+_MADE_FROM = ("version", "settings", "digest", "reads")
+
 # What the transaction has to be run again for, or the program ended; it is no failure of the step.
 _NOT_OURS = (ConflictError, DisconnectedError, MemoryError)
 
@@ -85,18 +88,16 @@ class Called(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step has computed; all of it is plain, so another process may send it to who stores it."""
+    """What a step has computed; all of it is plain, so another process may send it to who stores it.
+
+    The notes are in the form in which they are stored, because many compute, and one stores.
+    """
 
     parts: Parts
-    is_mapping: bool
-    facts: Mapping[Fact, str | None]
+    #: What is compared to tell whether the result is stale, and what is noted for people.
+    check: str
+    about: values.Encoded
     seconds: float
-    when: datetime
-    process: str
-    python: str
-    code: Mapping[str, tuple[str | None, str]]
-    packages: Mapping[str, str]
-    digest: str
 
 
 class Call:
@@ -281,18 +282,42 @@ class Call:
         except StepError as error:
             error.of(self.step.name, self.path)
             raise
-        return Outcome(
-            parts,
-            isinstance(returned, Mapping),
-            _fewer(facts, self.node, own),
-            seconds,
-            datetime.now(UTC),
-            f"{socket.gethostname()}:{os.getpid()}",
-            platform.python_version(),
-            self.code.parts,
-            self.code.packages,
-            self.code.digest,
-        )
+        return Outcome(parts, *self._notes(returned, parts, _fewer(facts, self.node, own), seconds), seconds)
+
+    def _notes(
+        self, returned: Any, parts: Parts, facts: Mapping[Fact, str | None], seconds: float
+    ) -> tuple[str, values.Encoded]:
+        """What is noted with the result: what is compared, and what is for people."""
+        items, attributes, others = parts
+        check = {
+            "name": self.step.name,
+            "version": self.step.version,
+            "module": self.step.module,
+            "settings": self.texts,
+            "code": self.code.parts,
+            "packages": self.code.packages,
+            "digest": self.code.digest,
+            "reads": [[*fact, identity] for fact, identity in facts.items()],
+            "holds": [*items, *attributes, *(name for name, _ in others)],
+            "mapping": isinstance(returned, Mapping),
+            "python": platform.python_version(),
+        }
+        about = {
+            "settings": {
+                name: self.texts[name] if isinstance(value, BaseNode) else value
+                for name, value in self.settings.items()
+            },
+            "nodes": [name for name, value in self.settings.items() if isinstance(value, BaseNode)],
+            "seconds": seconds,
+            "when": datetime.now(UTC),
+            "process": f"{socket.gethostname()}:{os.getpid()}",
+        }
+        text = json.dumps(check, separators=(",", ":"))
+        try:
+            values.encode(text, name=CHECK)  # which may be too long
+            return text, values.encode(about, name=STEP, extra=self.node._tree.plugins)
+        except LotdbError as error:
+            raise self._unstorable(error) from error
 
     def _make_missing(self, node: BaseNode, keys: tuple[str, ...]) -> bool:
         """Compute the result of another step of the pipeline that is looked for at *keys* below *node*."""
@@ -349,50 +374,25 @@ class Call:
             If a part cannot be stored.
         """
         items, attributes, others = outcome.parts
-        check = {
-            "name": self.step.name,
-            "version": self.step.version,
-            "module": self.step.module,
-            "settings": self.texts,
-            "code": outcome.code,
-            "packages": outcome.packages,
-            "digest": outcome.digest,
-            "reads": [[*fact, identity] for fact, identity in outcome.facts.items()],
-            "holds": [*items, *attributes, *(name for name, _ in others)],
-            "mapping": outcome.is_mapping,
-            "python": outcome.python,
-        }
-        about = {
-            "name": self.step.name,
-            "version": self.step.version,
-            "module": self.step.module,
-            "settings": {
-                name: self.texts[name] if isinstance(value, BaseNode) else value
-                for name, value in self.settings.items()
-            },
-            "nodes": [name for name, value in self.settings.items() if isinstance(value, BaseNode)],
-            "seconds": outcome.seconds,
-            "when": outcome.when,
-            "process": outcome.process,
-            "python": outcome.python,
-            "packages": dict(outcome.packages),
-        }
         found = self._found()  # nothing else is in its place
-        repeats = found is not None and all(
-            json.loads(json.dumps(check[name])) == found[2][name]
-            for name in ("version", "settings", "digest", "reads")
-        )
-        notes = {CHECK: json.dumps(check, separators=(",", ":")), STEP: about}
+        repeats = False
+        if found is not None:
+            check = parsed(outcome.check, self.node)
+            repeats = all(check[name] == found[2][name] for name in _MADE_FROM)
+        notes = {CHECK: outcome.check, STEP: outcome.about}
         try:
-            return store(self.node, self.key, items, {**attributes, **notes}, others, repeats=repeats)
+            return store(self.node, self.key, items, attributes, others, notes=notes, repeats=repeats)
         except (*_NOT_OURS, StepError):
             raise
         except (LotdbError, TypeError, ValueError) as error:
             if isinstance(error, OSError):
                 raise  # no space, no connection: not what was returned
-            raise StepResultError(f"{self.what} returned what cannot be stored: {error}").of(
-                self.step.name, self.path
-            ) from error
+            raise self._unstorable(error) from error
+
+    def _unstorable(self, error: Exception) -> StepError:
+        return StepResultError(f"{self.what} returned what cannot be stored: {error}").of(
+            self.step.name, self.path
+        )
 
     def computed(self, why: str = "it is stale") -> DataNode:
         """Compute and store."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Literal
 
 from lotdb.node_api.outcomes import begin_again, database_of, plain
@@ -48,7 +48,7 @@ _OF_A_NODE = (StepError, NodeExistsError)
 # A batch is committed when one of these is reached: results, bytes, seconds since the last one.
 _BATCH, _BATCH_BYTES, _BATCH_S = 1000, 64 << 20, 1.0
 # A task is made of so many nodes that it takes so long, and that what it sends back is no longer than that.
-_TASK_S, _TASK_BYTES = 0.1, 8 << 20
+_TASK_S, _TASK_BYTES = 0.2, 8 << 20
 _MOST_IN_TASK = 256
 # So many errors are kept, that there may be any number of nodes.
 _MOST_ERRORS = 1000
@@ -234,7 +234,7 @@ class _Map:
         try:
             future = self._executor.submit(compute, task)
         except BrokenProcessPool as error:
-            raise self._broken(error) from error
+            raise self._broken(error, chain(self._running.values(), [waiting])) from error
         except RuntimeError as error:  # it was shut down, or one of its threads could not begin
             raise InvalidOptionError(
                 f"the workers of step {self._step.name!r} take nothing any more ({error}); what was computed "
@@ -247,7 +247,7 @@ class _Map:
     def _collect(self) -> None:
         """Wait until a task has ended, and take what has come out."""
         ended, _ = wait(self._running, return_when=FIRST_COMPLETED)
-        for future in ended:
+        for future in [each for each in self._running if each in ended]:  # as they were begun
             self._take_in(future, self._running.pop(future))
         if (
             len(self._batch) >= _BATCH
@@ -260,7 +260,7 @@ class _Map:
         try:
             found = future.result()
         except BrokenProcessPool as error:
-            raise self._broken(error) from error
+            raise self._broken(error, chain([nodes], self._running.values())) from error
         except Exception as error:  # the task, or what came out, could not be sent
             what = f"step {self._step.name!r} could not be computed at {_shown(nodes)}"
             failure = StepFailedError(f"{what}: {type(error).__name__}: {error}")
@@ -296,12 +296,14 @@ class _Map:
             self.report.errors["/".join(keys)] = error
         self._say(keys)
 
-    def _broken(self, error: BrokenProcessPool) -> StepFailedError:
+    def _broken(self, error: BrokenProcessPool, lost: Iterable[list[Keys]]) -> StepFailedError:
+        # Tasks are begun in this order. Nobody knows which of the first ones the worker had that was killed.
+        nodes = list(chain.from_iterable(islice(lost, max(1, self._workers))))
         return StepFailedError(
-            f"a worker of step {self._step.name!r} was killed, or could not start ({error}); what was "
-            "computed before is stored. A program that uses workers= needs `if __name__ == '__main__':` "
-            "around what it runs"
-        ).of(self._step.name, "")
+            f"a worker of step {self._step.name!r} was killed, or could not start ({error}); the workers "
+            f"were at {_shown(nodes)}. What was computed before is stored. A program that uses workers= "
+            "needs `if __name__ == '__main__':` around what it runs"
+        ).of(self._step.name, "/".join(nodes[0]))
 
     def _keep_done(self) -> None:
         for future, nodes in list(self._running.items()):

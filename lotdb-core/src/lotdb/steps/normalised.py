@@ -15,6 +15,8 @@ from hashlib import blake2b
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from lotdb.values.plain import exact_text
+
 __all__ = ["bytecode_digest", "constant_text", "digest_of", "module_digest", "source_digest"]
 
 # What the syntax tree says beside what is done.
@@ -32,7 +34,7 @@ _RELEASE = importlib.util.MAGIC_NUMBER.hex()
 
 def digest_of(value: object) -> str:
     """A short text that tells *value*, whose repr shows all of it, from everything else."""
-    return blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    return blake2b(exact_text(value).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 # -- source ---------------------------------------------------------------------------------------
@@ -175,7 +177,7 @@ def constant_text(value: Any) -> str:
     if isinstance(value, (set, frozenset)):
         return f"{{{', '.join(sorted(map(constant_text, value)))}}}"
     if isinstance(value, (int, float, complex, str, bytes, type(None), type(Ellipsis))):
-        return repr(value)
+        return exact_text(value)
     if isinstance(value, slice):
         return f"slice{constant_text((value.start, value.stop, value.step))}"
     return f"<{type(value).__qualname__}>"  # a default that is an object, whose repr may name its address

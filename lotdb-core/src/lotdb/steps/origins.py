@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from lotdb.errors import shown
 from lotdb.node_api.facts import CHECK, EVICTED, PINNED, STEP, names_of, noted, plain, stored_text
 from lotdb.public import BaseNode, NotAResultError, StaleResultError, WrongNodeError
 from lotdb.steps.returned import PAYLOAD, VALUE
@@ -23,8 +24,9 @@ _decode = json.JSONDecoder().raw_decode
 # What is compared, and what is noted for people, names at least these.
 _COMPARED = frozenset((
     "name", "version", "module", "settings", "code", "packages", "digest", "reads", "holds",
+    "mapping", "python",
 ))  # fmt: skip
-_TOLD = frozenset(("module", "settings", "nodes", "seconds", "when", "process", "python"))
+_TOLD = frozenset(("settings", "nodes", "seconds", "when", "process"))
 
 
 @lru_cache(maxsize=1024)
@@ -191,7 +193,14 @@ def _read(result: BaseNode, name: str) -> Any:
 
 
 def _listed(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in settings.items()) or "none"
+    return ", ".join(f"{name}={_written(value)}" for name, value in settings.items()) or "none"
+
+
+def _written(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # an int of thousands of digits
+        return shown(value)
 
 
 def provenance(result: BaseNode) -> Provenance:
@@ -219,7 +228,7 @@ def provenance(result: BaseNode) -> Provenance:
     return Provenance(
         step=check["name"],
         version=check["version"],
-        module=about["module"],
+        module=check["module"],
         node="" if parent is None else parent._path(),
         settings=about["settings"],
         reads=tuple(
@@ -231,7 +240,7 @@ def provenance(result: BaseNode) -> Provenance:
         seconds=about["seconds"],
         when=about["when"],
         process=about["process"],
-        python=about["python"],
+        python=check["python"],
         pinned=PINNED in names_of(node),
         evicted=None if evicted is None else datetime.fromisoformat(evicted["when"]),
         names=tuple(check["holds"]),

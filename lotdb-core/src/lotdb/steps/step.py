@@ -10,6 +10,7 @@ from itertools import product
 from types import FunctionType
 from typing import Any, Literal, overload
 
+from lotdb.errors import shown
 from lotdb.node_api.watching import check_key, plain, watched_again
 from lotdb.public import BaseNode, DataNode, InvalidKeyError, InvalidStepError, WrongNodeError
 from lotdb.steps import known
@@ -22,6 +23,8 @@ from lotdb.steps.progress import Progress
 __all__ = ["Step", "step"]
 
 OnCodeChange = Literal["recompute", "warn", "ignore"]
+# A version of more bits is nothing that somebody has counted up to, and Python may refuse to write it.
+_MOST_BITS = 1024
 _ON_CODE_CHANGE = ("recompute", "warn", "ignore")
 
 
@@ -61,6 +64,10 @@ class Step:
             raise InvalidStepError(
                 f"version of step {self.name!r} is {version!r}; use a number or a text"
             ).of(self.name, "")
+        if isinstance(version, int) and version.bit_length() > _MOST_BITS:
+            raise InvalidStepError(f"version of step {self.name!r} is too large; use a text").of(
+                self.name, ""
+            )
         if isinstance(version, bool):
             version = int(version)  # as JSON would tell them apart
         self.version = version
@@ -311,11 +318,15 @@ class Step:
         return _check_on_code_change(on_code_change, self.name)
 
     def _in_key(self, value: Any) -> str:
-        text = str(value)
+        try:
+            text = str(value)
+        except ValueError:  # an int of thousands of digits
+            text = "/"
         if isinstance(value, (int, float, str)) and "/" not in text:
             return text
         raise InvalidStepError(
-            f"step {self.name!r} cannot name a result after {value!r}; call at() for each value, with key="
+            f"step {self.name!r} cannot name a result after {shown(value)}; call at() for each value, with "
+            "key="
         ).of(self.name, "")
 
 

@@ -32,6 +32,7 @@ class DurableCommits(PlainBlobs):
     _end: End
     _failure: str | None = None
     _file: Any
+    _ltid: bytes
     _pos: int
     _tfile: Any
     _watermark: Watermark | None
@@ -77,6 +78,10 @@ class DurableCommits(PlainBlobs):
         """Begin a transaction; refused once the storage is closed or has failed."""
         self._refuse_when_closed()
         super().tpc_begin(transaction, tid, status)
+
+    def is_last(self, start: bytes) -> bool:
+        """Whether nothing was committed after a reader began at *start*; asked in a transaction."""
+        return self._ltid < start
 
     def tpc_vote(self, transaction: Any) -> Any:
         """Write the transaction so that finishing it is one byte and one sync."""

@@ -58,7 +58,7 @@ NEEDED: dict[type, tuple[str, ...]] = {
         "_transaction",
         "_tstatus",
     ),
-    Connection: ("_abort", "_abort_savepoint", "_add", "_register", "savepoint"),
+    Connection: ("_abort", "_abort_savepoint", "_add", "_register", "_resetCache", "savepoint"),
     TmpStore: ("close", "load", "reset", "store", "storeBlob"),
 }
 
@@ -75,6 +75,7 @@ ATTRIBUTES = (
     "_lock_file",
     "_ltid",
     "_nextpos",
+    "_oid",
     "_pos",
     "_resolved",
     "_start",

@@ -10,23 +10,56 @@ from __future__ import annotations
 
 import os
 import struct
+import weakref
+from typing import Any
 from zlib import crc32
 
 from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN
+from ZODB.utils import maxtid
 
-from lotdb.storage.reading import AHEAD, ReadFile
+from lotdb.storage.reading import AHEAD, Descriptor, ReadFile
 from lotdb.storage.sealing import RESIDUE
 
-__all__ = ["CurrentRecords"]
+__all__ = ["CurrentRecords", "RecordPlace"]
 
 _header = struct.Struct(DATA_HDR).unpack_from
+
+
+class RecordPlace:
+    """Where an intact record is in the data file, so that a part of it is read without the rest.
+
+    It keeps no file open: after a pack it reads nothing.
+    """
+
+    __slots__ = ("_descriptor", "_files", "_position")
+
+    def __init__(self, files: ReadFile, descriptor: Descriptor, position: int) -> None:
+        self._files = files
+        self._descriptor = weakref.ref(descriptor)
+        self._position = position
+
+    def read_into(self, out: Any, start: int) -> bool:
+        """Fill *out*, a buffer, with what begins at byte *start* of the record; whether that was possible."""
+        descriptor = self._descriptor()
+        if descriptor is None or self._files.descriptor is not descriptor:
+            return False
+        return bool(os.preadv(descriptor.number, [out], self._position + start) == out.nbytes)
 
 
 class CurrentRecords(FileStorage):
     """A FileStorage whose current records can be read in one step."""
 
     _pos: int
+
+    def place_of(self, oid: bytes) -> tuple[bytes, RecordPlace] | None:
+        """The current record of *oid*, and its place; None if it cannot be read from there just now."""
+        files, position = self._files, self._index.get(oid)
+        descriptor = files.descriptor if type(files) is ReadFile else None
+        found = self._current(oid, maxtid) if descriptor is not None and hasattr(os, "preadv") else None
+        if found is None or files.descriptor is not descriptor or self._index.get(oid) != position:
+            return None
+        return found[0], RecordPlace(files, descriptor, position + DATA_HDR_LEN)
 
     def loadBefore(self, oid: bytes, tid: bytes) -> tuple[bytes, bytes, bytes | None] | None:
         """The record of *oid* before *tid*, and the ids of its transaction and of the next."""

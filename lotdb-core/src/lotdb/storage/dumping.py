@@ -1,12 +1,13 @@
 """Pickling a record by C code alone.
 
 A pickler asks of every value whether it is a record of its own: 700 calls of Python in a small commit. They
-take several times as long as the pickling. So the records that a state refers to are found first. They are
-the only values that have no form of their own in a pickle, and only of such values a pickler asks how to
-reduce them. Then the state is pickled with a memo that has them.
+take several times as long as the pickling. But records are the only values that have no form of their own in
+a pickle, and only of such values a pickler asks how to reduce them. That question notes the record, and is
+answered with a call that no state has. In the pickle, the code of each call is then replaced by that of a
+reference.
 
-The pickle begins with the references. Each is loaded, put into the memo, and taken from the stack; the state
-takes it out of the memo. To an unpickler this is a pickle like any other.
+A text may hold the same bytes. Then there are more of them than records, and the record is pickled as ZODB
+does it. The first byte of the code is in it only once, so no text can share a part of one with a call.
 """
 
 from __future__ import annotations
@@ -22,9 +23,22 @@ from persistent import Persistent
 __all__ = ["dump_record"]
 
 _PROTOCOL = 3  # as ZODB's
+_START = pickle.PROTO + bytes([_PROTOCOL])
 _OID_BYTES = 8
 _OID = pickle.SHORT_BINBYTES + _OID_BYTES.to_bytes(1, "little")
-_REFER = pickle.TUPLE2 + pickle.BINPERSID
+
+
+def _stand_in() -> None:
+    """What is called, by the pickle as it is at first, in place of each reference."""
+
+
+# What a pickler has in its memo from the beginning: that, and room for the classes of what is referred to.
+_CLASSES = 15
+_MEMO = {
+    id(each): (number, each) for number, each in enumerate([_stand_in, *(object() for _ in range(_CLASSES))])
+}
+_CALL: Any = _stand_in, ()
+_CALL_CODE = pickle.BINGET + bytes(1) + pickle.EMPTY_TUPLE + pickle.REDUCE
 
 # Classes of which objects are referred to by their id and class. ZODB finds out, and it does not change.
 _referred: set[type] = set()
@@ -34,20 +48,19 @@ class _UnknownError(Exception):
     """A value is neither plain, nor a container of plain ones, nor a record."""
 
 
-class _Finder(pickle.Pickler):
-    """Finds the records that are referred to; what it writes is of use only if there are none."""
+class _Pickler(pickle.Pickler):
+    """Pickles a state, and notes the records that it refers to."""
 
     def __init__(self, file: BytesIO) -> None:
         super().__init__(file, _PROTOCOL)
+        self.memo = _MEMO
         self.found: list[Persistent] = []
 
     def reducer_override(self, value: Any) -> Any:
-        if value is int:  # which stands in the place of all that is found
-            return NotImplemented
         if not isinstance(value, Persistent):
             raise _UnknownError
         self.found.append(value)
-        return int, ()
+        return _CALL
 
 
 def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) -> bytes | None:
@@ -59,24 +72,38 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
     if not isinstance(kind, type):
         return None
     file = BytesIO()
-    finder = _Finder(file)
+    pickler = _Pickler(file)
     try:
-        finder.dump(state)
+        pickler.dump(state)
     except _UnknownError:
         return None
     content = file.getvalue()
-    if finder.found:
-        memo: dict[int, tuple[int, Any]] = {}
-        references = _references(finder.found, refer, jar, memo)
-        if references is None:
-            return None
-        file = BytesIO()
-        pickler = pickle.Pickler(file, _PROTOCOL)
-        pickler.memo = memo
-        pickler.dump(state)
-        content = file.getvalue()
-        content = b"".join((content[:2], *references, content[2:]))  # behind the number of the protocol
-    return _head(kind) + content
+    if not pickler.found:
+        return _head(kind) + content
+    parts = content.split(_CALL_CODE)
+    if len(parts) != len(pickler.found) + 1:
+        return None
+    code = [_head(kind), _START]  # and the classes of what is referred to, when they are known
+    rest = [parts[0][len(_START) :]]
+    ends: dict[type, bytes] = {}  # of references to objects of a class
+    for record, part in zip(pickler.found, parts[1:], strict=True):
+        of: Any = type(record)
+        oid = record._p_oid
+        if oid is None or of not in _referred or record._p_jar is not jar:
+            reference = refer(record)
+            if type(reference) is not tuple or reference[1] is not of or len(reference[0]) != _OID_BYTES:
+                return None
+            oid = reference[0]
+            _referred.add(of)
+        end = ends.get(of)
+        if end is None:
+            number = len(ends) + 1
+            if number > _CLASSES:
+                return None
+            code.append(_class_code(of, number))
+            end = ends[of] = pickle.BINGET + bytes([number]) + pickle.TUPLE2 + pickle.BINPERSID
+        rest += _OID, oid, end, part
+    return b"".join(code + rest)
 
 
 @lru_cache(64)
@@ -84,45 +111,8 @@ def _head(kind: Any) -> bytes:
     return pickle.dumps(kind, _PROTOCOL)
 
 
-def _references(
-    records: list[Persistent], refer: Callable[[Any], Any], jar: Any, memo: dict[int, tuple[int, Any]]
-) -> list[bytes] | None:
-    """Code that puts references to *records* into the *memo*; None if one of them is of another form."""
-    code: list[bytes] = []
-    ends: dict[type, bytes] = {}  # of references to objects of a class
-    for record in records:
-        kind = type(record)
-        if kind in _referred and record._p_jar is jar and record._p_oid is not None:
-            oid = record._p_oid
-        else:
-            reference = refer(record)
-            if type(reference) is not tuple or reference[1] is not kind or len(reference[0]) != _OID_BYTES:
-                return None
-            oid = reference[0]
-            _referred.add(kind)
-        end = ends.get(kind)
-        if end is None:
-            number = len(memo)
-            memo[id(kind)] = number, kind
-            name = f"c{kind.__module__}\n{kind.__qualname__}\n".encode()
-            code.append(name + _noted(number))
-            end = ends[kind] = _got(number) + _REFER
-        number = len(memo)
-        memo[id(record)] = number, record
-        code.append(_OID + oid + end + _noted(number))
-    return code
-
-
-@lru_cache(1024)
-def _noted(number: int) -> bytes:
-    """Code that puts what is on the stack into the memo, and takes it from the stack."""
-    if number < 256:
-        return pickle.BINPUT + number.to_bytes(1, "little") + pickle.POP
-    return pickle.LONG_BINPUT + number.to_bytes(4, "little") + pickle.POP
-
-
-def _got(number: int) -> bytes:
-    """Code that puts onto the stack what is in the memo."""
-    if number < 256:
-        return pickle.BINGET + number.to_bytes(1, "little")
-    return pickle.LONG_BINGET + number.to_bytes(4, "little")
+@lru_cache(64)
+def _class_code(kind: Any, number: int) -> bytes:
+    """Code that puts a class into the memo, and takes it from the stack."""
+    name = f"c{kind.__module__}\n{kind.__qualname__}\n".encode()
+    return name + pickle.BINPUT + bytes([number]) + pickle.POP

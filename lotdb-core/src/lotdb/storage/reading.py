@@ -27,7 +27,7 @@ AHEAD = 8192
 class Descriptor:
     """An open file; the last of its readers closes it."""
 
-    __slots__ = ("number",)
+    __slots__ = ("__weakref__", "number")
 
     def __init__(self, file: str | int) -> None:
         self.number = -1

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import pickle
 from collections.abc import Callable
+from functools import partial
 from io import BufferedReader, BytesIO
 from operator import attrgetter
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import ZODB
 from persistent import Persistent
@@ -31,7 +32,11 @@ from lotdb.storage import compat
 from lotdb.storage.aside import Aside
 from lotdb.storage.classes import class_factory
 from lotdb.storage.dumping import dump_record
+from lotdb.storage.kept_records import KeptRecords
 from lotdb.storage.signals import uninterrupted
+
+if TYPE_CHECKING:
+    from lotdb.storage.current import RecordPlace
 
 __all__ = ["open_database"]
 
@@ -145,6 +150,7 @@ class _AheadReader(_Reader):
 
 
 class _Connection(Connection):
+    _cache: Any
     _needs_to_join: bool
     _registered_objects: list[Any]
     _savepoint_storage: Aside | None
@@ -154,10 +160,19 @@ class _Connection(Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._loads = 0
+        self._keep_records()
         if compat.reads_ahead():
             about = self, self._cache, self._db.classFactory
             expect = getattr(self._normal_storage, "expect", None)
             self._reader = _Reader(*about) if expect is None else _AheadReader(*about, expect=expect)
+
+    def _keep_records(self) -> None:
+        self._cache = KeptRecords(self, self._cache.cache_size, self._cache.cache_size_bytes)
+        self._reader._cache = self._cache
+
+    def _resetCache(self) -> None:
+        super()._resetCache()
+        self._keep_records()
 
     # An object calls this after it has changed itself. Where that runs a line of Python, Ctrl-C can come in
     # between, and no abort undoes what nobody knows of. So it is a call of C code alone: the change is noted,
@@ -174,9 +189,12 @@ class _Connection(Connection):
             self._registered_objects.append(obj)
 
     def join_changed(self) -> None:
-        """Make what was changed a part of the transaction; before anything is done to that as a whole."""
+        """Make what was changed a part of the transaction; before anything is done to that as a whole.
+
+        The caller holds Ctrl-C back.
+        """
         if self._needs_to_join and self._registered_objects:
-            self._register()
+            super()._register()
 
     def is_changed(self) -> Callable[[Any], bool]:
         """What tells of a record whether this transaction has changed or made it, as of now."""
@@ -223,6 +241,14 @@ class _Connection(Connection):
         except Exception:
             return None
 
+    def placed(self, record: Any) -> Callable[[], tuple[bytes, RecordPlace] | None]:
+        """What gives, in any thread, the stored form of *record*, and where that lies in the data file.
+
+        It gives None if that lies in no such file, or cannot be read from there just now.
+        """
+        find = getattr(self._db.storage, "place_of", None)
+        return _nowhere if find is None else partial(find, record._p_oid)
+
     def close(self, primary: bool = True) -> None:
         """Close it; a storage that keeps a transaction open from one to the next has to end it."""
         if self._needs_to_join and (rest := getattr(self._normal_storage, "rest", None)) is not None:
@@ -232,6 +258,14 @@ class _Connection(Connection):
     def beforeCompletion(self, txn: Any) -> None:
         """Called by the transaction when it is about to be committed or aborted."""
         self.join_changed()
+
+    def commit(self, transaction: Any) -> None:
+        """Store what was changed, unless another transaction has stored what this one depends on."""
+        # The storage asks for each of these, and none can be another one if nobody has committed meanwhile.
+        is_last = getattr(self._db.storage, "is_last", None)
+        if is_last is not None and is_last(self._normal_storage._start):
+            self._readCurrent.clear()
+        super().commit(transaction)
 
     def _abort(self) -> None:
         # A new blob is noted when it is added, and when it is written to.
@@ -327,6 +361,10 @@ class _Connection(Connection):
     def importFile(self, f: Any, clue: str = "", customImporters: Any = None) -> NoReturn:
         """Refused: importing an export file unpickles it without a class factory."""
         raise UnsafeRecordError("importFile() runs what a ZODB export file names; LOTDB does not offer it")
+
+
+def _nowhere() -> None:
+    """Of a storage that has no data file."""
 
 
 _NO_BLOB = "No blob file at "

@@ -144,6 +144,9 @@ class AloneTests(BackendFixtures):
             check_same(got, array[first : first + rows], "Backend.reader_of reads what read_into reads")
 
         check()
+        for rows in (2, 300, 5):  # what an earlier window left must not be taken for a longer one
+            got = alone.read(backend, locator, array, 100, rows)
+            check_same(got, array[100 : 100 + rows], f"Backend.{EXACT}")
 
     @promise(CLASS, "one_array_is_read_back")
     def test_nothing_around_the_window_is_written_to(self, alone: Alone) -> None:
@@ -251,10 +254,13 @@ class AloneTests(BackendFixtures):
             with pytest.raises(DamagedError):
                 alone.read(backend, absent, array, 0, 1)
                 pytest.fail("Backend.read_into: what was never written is a DamagedError, not data")
+        alone.read(backend, locator, array, 0, 10)
         backend.delete(locator)
         with pytest.raises(DamagedError):
             alone.read(backend, locator, array, 0, 10)
-            pytest.fail("Backend.read_into: what was deleted is a DamagedError, not data")
+            pytest.fail(
+                "Backend.read_into: what was deleted is a DamagedError, not data; forget what was read of it"
+            )
 
     @pytest.mark.parametrize(("first", "rows"), [(0, 11), (9, 2), (10, 1), (1000, 5)])
     @promise(CLASS, "one_array_is_read_back")

@@ -14,7 +14,7 @@ from lotdb.testing.seen import check_same
 __all__ = ["FirstTests"]
 
 # What stands between "<database name>." and the end in the names of the core's own files and folders.
-TAKEN = {"blobs", "end", "index", "lock", "lotdb", "old", "pack", "readers", "tmp"}
+TAKEN = {"backup", "blobs", "copy", "end", "index", "lock", "lotdb", "old", "pack", "readers", "tmp"}
 
 
 class FirstTests(BackendFixtures):

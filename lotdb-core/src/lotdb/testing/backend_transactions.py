@@ -63,6 +63,11 @@ class TransactionTests(BackendFixtures):
                     f"BackendContext.durable: {file} was not fsynced before the commit; a power cut loses it"
                     f"; {BY_LIBRARY}"
                 )
+                at_sync = synced[status.st_dev, status.st_ino]
+                assert at_sync >= status.st_size, (
+                    f"BackendContext.durable: {file} had {at_sync} bytes when it was fsynced, and has "
+                    f"{status.st_size}; a power cut loses the rest: flush the file before it is synced"
+                )
                 for folder in _folders_of(file, bench):
                     status = folder.stat()
                     assert os.name == "nt" or (status.st_dev, status.st_ino) in synced, (

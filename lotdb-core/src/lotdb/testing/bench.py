@@ -264,14 +264,14 @@ class Bench:
 
 
 @contextlib.contextmanager
-def synced_inodes(patch: pytest.MonkeyPatch) -> Iterator[set[tuple[int, int]]]:
-    """Device and inode of each file and folder that is given to ``os.fsync`` meanwhile."""
-    synced: set[tuple[int, int]] = set()
+def synced_inodes(patch: pytest.MonkeyPatch) -> Iterator[dict[tuple[int, int], int]]:
+    """Device and inode of each file and folder given to ``os.fsync`` meanwhile, and its bytes then."""
+    synced: dict[tuple[int, int], int] = {}
     real = os.fsync
 
     def fsync(file: Any) -> None:
         status = os.fstat(file if isinstance(file, int) else file.fileno())
-        synced.add((status.st_dev, status.st_ino))
+        synced[status.st_dev, status.st_ino] = status.st_size
         real(file)
 
     with patch.context() as patched:

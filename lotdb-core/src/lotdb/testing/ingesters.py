@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from lotdb import (
     LOTDB,
+    BaseNode,
     Blocks,
     DataNode,
     ExportError,
@@ -35,7 +36,7 @@ from lotdb import (
 from lotdb.testing.bench import open_files_in
 from lotdb.testing.limits import at_once, switching_often
 from lotdb.testing.promises import INGESTER, Kit, promise
-from lotdb.testing.seen import check_same, picture
+from lotdb.testing.seen import bytes_of, check_same, picture
 
 __all__ = ["IngesterTests", "Sample"]
 
@@ -87,6 +88,12 @@ class Sample:
     metadata
         What the payload's metadata have at least; for several payloads, a mapping of their names to such, or
         what the first of them has.
+    attributes
+        What the attributes of the node are at least. One of a node below is named with its path, such as
+        ``"left/side"`` for attribute ``"side"`` of node ``"left"``.
+    node_types
+        For a file that holds a tree: the types of its nodes below, by their paths, such as ``{"left":
+        "data"}``. Name those without payloads, too: ``{"empty": ""}``.
     format
         What is passed to ``attach_file``, if anything.
     options
@@ -97,9 +104,10 @@ class Sample:
     open_ended
         Names of those of them that may end anywhere, such as a text with notes: nothing says how long it is.
     exported
-        Whether the plugin's ``lotdb_export_file``, if it has one, makes a file of the same data. Formats
-        that are lossy, or are only read, do not. Of several payloads each is exported on its own; some may be
-        refused with ``ExportError``, not all.
+        Whether the plugin's ``lotdb_export_file``, if it has one, makes a file of the same data, and its
+        ``lotdb_export_node`` one of all that the sample says. Formats that are lossy, or are only read, do
+        not. Of several payloads each is exported on its own; some may be refused with ``ExportError``, not
+        all.
     """
 
     name: str
@@ -112,6 +120,8 @@ class Sample:
     exported: bool = True
     beside: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     open_ended: Collection[str] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    node_types: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -249,9 +259,18 @@ class IngesterTests(Kit):
                     f"Ingested.samplerate_hz of {about} is {payload.samplerate_hz}, the sample says {said}; "
                     "of several payloads, Sample(samplerate_hz={name: rate}) says it"
                 )
-                for key, value in sample.notes(name).items():
-                    got = payload.metadata.get(key)
-                    assert got == value, f"Ingested.metadata of {about}: {key!r} is {got!r}, not {value!r}"
+            _check_metadata(node, sample, f"{sample.name}: Ingested.metadata")
+
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
+    def test_attributes_and_nodes_are_those_of_the_file(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        """Ingested and IngestedNode have the attributes that the file says, and the nodes of a tree are all
+        there, each with its type.
+        """
+        for sample in samples:
+            _attach(node, sample, sample.content, tmp_path)
+            _check_tree(node, sample, sample.name)
 
     @promise(INGESTER, "the_plugin_registers")
     def test_it_names_the_formats_that_it_reads(self, plugin: Any, samples: Sequence[Sample]) -> None:
@@ -299,6 +318,32 @@ class IngesterTests(Kit):
                         pass  # the path does not exist: whatever opens it anew fails here
             assert source.options == dict(sample.options), "the ingester changes source.options"
             assert not source.file.closed, "the ingester closes source.file, which is not its own"
+
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
+    def test_what_it_gave_stays_what_it_was(
+        self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        """The arrays that it returns are its caller's: the next file is not read to the same memory."""
+        given: list[tuple[str, np.ndarray[Any, Any], bytes]] = []
+        for sample in samples:
+            _write_beside(sample, tmp_path)
+            altered = sample.content[:-1] + bytes(255 - byte for byte in sample.content[-1:])
+            for content in (sample.content, altered):  # what is read next has other data
+                source = _source(content, sample.kind, sample.options, tmp_path / sample.name)
+                with contextlib.closing(source._together):
+                    try:
+                        answer = plugin.lotdb_ingest_file(source=source)
+                    except Exception:
+                        continue  # the altered one need not be readable
+                    arrays = [each.data for each in _all_of(answer) if isinstance(each, Ingested)]
+                given += [
+                    (sample.name, each, bytes_of(each)) for each in arrays if isinstance(each, np.ndarray)
+                ]
+        changed = [name for name, array, before in given if bytes_of(array) != before]
+        assert not changed, (
+            f"what it returned of {changed[0]} was changed when it read the next file: give each file memory "
+            "of its own, or a copy"
+        )
 
     @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_blocks_are_read_when_they_are_needed(
@@ -483,7 +528,9 @@ class IngesterTests(Kit):
     def test_a_node_that_came_in_goes_out_again(
         self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
-        """A node that is exported and taken in again has the same payloads, with the same rates."""
+        """A node that is exported and taken in again has the same payloads, with the same rates, and all else
+        that the sample says.
+        """
         if not hasattr(plugin, "lotdb_export_node"):
             pytest.skip("the plugin writes no nodes")
         for sample in samples:
@@ -499,6 +546,9 @@ class IngesterTests(Kit):
             _check_holds(again, sample, f"{sample.name}, exported as a node and taken in again")
             after = {name: each.samplerate_hz for name, each in _payloads(again, sample).items()}
             assert after == before, f"{sample.name} keeps its rates when its node is exported"
+            about = f"{sample.name}, exported as a node and taken in again"
+            _check_metadata(again, sample, about)
+            _check_tree(again, sample, about)
 
     # -- what is not its kind ----------------------------------------------------------------------
 
@@ -528,8 +578,8 @@ class IngesterTests(Kit):
             for name, payload in _payloads(node, sample).items():
                 is_new = payload.metadata.get("_source_sha256") != before[name].metadata["_source_sha256"]
                 assert not (is_new and payload.nbytes), (
-                    f"{sample.name}, emptied, gives {payload.nbytes} bytes of data: keep nothing of what an "
-                    "earlier file at its path held"
+                    f"{sample.name}, emptied, gives {payload.nbytes} bytes of data: raise IngestError for "
+                    "what cannot be read, and keep nothing of what an earlier file at its path held"
                 )
 
     @promise(INGESTER, "a_file_gives_just_what_it_holds")
@@ -754,6 +804,29 @@ def _check_holds(node: DataNode, sample: Sample, promised: str) -> None:
     assert not missing, f"{promised}: there is no payload {missing[0]!r}"
     for name, expected in several.items():
         check_same(found[name].read(), expected, f"{promised}, payload {name!r}")
+
+
+def _check_metadata(node: DataNode, sample: Sample, promised: str) -> None:
+    for name, payload in _payloads(node, sample).items():
+        for key, value in sample.notes(name).items():
+            got = payload.metadata.get(key)
+            assert got == value, f"{promised}, payload {name!r}: {key!r} is {got!r}, not {value!r}"
+
+
+def _check_tree(node: DataNode, sample: Sample, promised: str) -> None:
+    """Attributes, and the types of the nodes below, are those of the sample."""
+    for path, node_type in sample.node_types.items():
+        assert path in node, f"{promised}: there is no node {path!r}"
+        got = node[path].node_type
+        assert got == node_type, f"{promised}: node {path!r} has the type {got!r}, not {node_type!r}"
+    for name, expected in sample.attributes.items():
+        path, slash, last = name.rpartition("/")
+        at: BaseNode = node
+        own = name
+        if name not in node.attrs and slash and path in node:
+            at, own = node[path], last
+        assert own in at.attrs, f"{promised}: there is no attribute {name!r}"
+        check_same(at.get_attribute(own), expected, f"{promised}, attribute {name!r}")
 
 
 def _attach(

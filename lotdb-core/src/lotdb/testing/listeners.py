@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from lotdb.testing.seen import picture
 __all__ = ["ListenerTests"]
 
 #: What a listener keeps beside the tree of a database: what it knows of nodes, by their paths; or the paths.
-Mirror = Callable[[LOTDB], Mapping[str, Any] | Set[str]]
+Mirror = Callable[[LOTDB], Mapping[str, Any] | Collection[str]]
 
 HEARS = "lotdb_node_", "lotdb_payload_", "lotdb_committed", "lotdb_validate"
 FIRST = "it_hears_every_change_of_a_tree_in_memory"
@@ -60,7 +60,7 @@ class ListenerTests(PluginFixtures):
         The module or object with hooks that are told of changes, such as ``lotdb_committed``.
     mirror
         A function from an open database to what the listener knows of it: a mapping from the paths of nodes
-        to what it knows of each, or the set of the paths. The root is left out. None, as by default, for a
+        to what it knows of each, or the paths, each once. The root is left out. None, as by default, for a
         listener that keeps nothing.
     known_of
         A function from a node to what *mirror* should have for it; None if it should not have that node. By
@@ -311,7 +311,10 @@ class _Kept:
             )
             known = {path: value for path, value in known.items() if path}
         else:
-            known = dict.fromkeys((path for path in known if path), ())
+            paths = [path for path in known if path]
+            known = dict.fromkeys(paths, ())
+            twice = sorted(path for path in known if paths.count(path) > 1)
+            assert not twice, f"{when}it knows nodes more than once: {twice[:5]}"
         with db.connection() as root:
             there = {node.path: self._of(node) for node in root.iterate_tree() if node.path}
         there = {path: value for path, value in there.items() if value is not None}
@@ -391,6 +394,11 @@ def _a_branch_is_written_to(root: BaseNode) -> None:
     root.get_data_node("S01, again/run").append_data(np.zeros(1))
 
 
+def _nodes_get_another_type(root: BaseNode) -> None:
+    root.get_data_node("S01/walk/left")
+    root.get_data_node("S01, again/walk")
+
+
 def _nodes_are_renamed_and_moved(root: BaseNode) -> None:
     root["S01/walk"].rename("gait")
     root["S01, again/walk"].move(root.get_node("elsewhere"))
@@ -438,7 +446,7 @@ def _all_is_deleted(root: BaseNode) -> None:
 
 CHANGES: list[Callable[[BaseNode], None]] = [
     _nodes_are_made, _attributes_are_set, _payloads_are_written, _payloads_are_replaced, _a_branch_is_made,
-    _a_branch_is_written_to, _nodes_are_renamed_and_moved, _nodes_change_places,
+    _a_branch_is_written_to, _nodes_get_another_type, _nodes_are_renamed_and_moved, _nodes_change_places,
     _a_node_takes_the_place_of_another, _a_tree_is_added, _a_tree_is_merged, _one_node_is_deleted,
     _attributes_are_deleted, _trees_are_deleted, _all_is_deleted,
 ]  # fmt: skip

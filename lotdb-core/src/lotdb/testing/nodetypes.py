@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, BaseNode, DataNode, MissingPluginError, PayloadExistsError, Plugins
+from lotdb import LOTDB, BaseNode, DataNode, MissingPluginError, Payload, PayloadExistsError, Plugins
 from lotdb.testing.bench import NAME
 from lotdb.testing.plugin_fixtures import PluginFixtures
-from lotdb.testing.promises import NODE_TYPE, promise
+from lotdb.testing.promises import CHECKS, NODE_TYPE, promise
 from lotdb.testing.seen import picture
 
 __all__ = ["NodeTypeTests"]
@@ -53,7 +53,15 @@ class NodeTypeTests(PluginFixtures):
     refused
         For a type that checks what is written: attributes with a value that it refuses for each. They must be
         refused whichever way they come.
+    required
+        For a type whose nodes must have some attributes: these, each with a value that it takes. The kit
+        writes them first, and then tries to do without them.
     """
+
+    @pytest.fixture
+    def required(self) -> Mapping[str, Any]:
+        """Attributes that each node of the type must have, each with a value that it takes."""
+        return {}
 
     @pytest.fixture
     def refused(self) -> Mapping[str, Any]:
@@ -74,12 +82,22 @@ class NodeTypeTests(PluginFixtures):
         return found
 
     @pytest.fixture
-    def folder(self, tmp_path: Path, plugins: Plugins, node_type: str) -> Path:
+    def folder(
+        self, tmp_path: Path, plugins: Plugins, node_type: str, node_class: Any, required: Mapping[str, Any]
+    ) -> Path:
         """The folder of a database with a node of the type at ``group/typed``."""
-        with LOTDB(tmp_path / "database", NAME, plugins=plugins) as db, db.connection() as root:
+        must = (
+            "A node of the type is made, and takes attributes that are not its own: check_write() looks only "
+            "at names that are there, and changes nothing. If its nodes must have some attributes, the "
+            "fixture required returns them: {'subject': 'S01'}."
+        )
+        with (
+            self.needed_by_all(must, CHECKS),
+            LOTDB(tmp_path / "database", NAME, plugins=plugins) as db,
+            db.connection() as root,
+        ):
             node = root.get_node_path("group/typed", node_type=node_type)
-            node.attrs["label"] = "as before"
-            node.attrs["numbers"] = np.arange(4)
+            node.attrs.update({"label": "as before", "numbers": np.arange(4), **required})
             node.get_node("child").attrs["label"] = "a plain child"
         return tmp_path / "database"
 
@@ -140,16 +158,19 @@ class NodeTypeTests(PluginFixtures):
 
     @promise(NODE_TYPE, "new_nodes_have_the_class")
     def test_a_plain_node_can_become_one(
-        self, node_class: type[BaseNode], node_type: str, plugins: Plugins
+        self, node_class: type[BaseNode], node_type: str, required: Mapping[str, Any], plugins: Plugins
     ) -> None:
-        """A plain node can become one of the type, and keeps all that it holds."""
+        """A plain node can become one of the type, and keeps all that it holds. What its nodes must have, the
+        fixture required returns.
+        """
         root = BaseNode(plugins=plugins)
         plain = root.get_node("plain")
-        plain.attrs["label"] = "as before"
+        plain.attrs.update({"label": "as before", **required})
         plain.get_node("child")
+        before = picture(plain)["attributes"]
         node = root.get_node("plain", node_type=node_type)
         assert type(node) is type(root["plain"]) is node_class
-        assert node.attrs["label"] == "as before", "what a node holds is not its type's to change"
+        assert picture(node)["attributes"] == before, "what a node holds is not its type's to change"
         assert list(node) == ["child"]
 
     @promise(NODE_TYPE, "new_nodes_have_the_class")
@@ -159,7 +180,9 @@ class NodeTypeTests(PluginFixtures):
         """A node of the type is of the class when the database is opened again."""
         node = root["group/typed"]
         assert (type(node), node.node_type) == (node_class, node_type)
-        assert node.attrs["label"] == "as before"
+        assert np.array_equal(node.attrs["numbers"], np.arange(4)), (
+            "attributes differ when they are read again"
+        )
         assert type(node["child"]) is BaseNode
 
     @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
@@ -192,12 +215,14 @@ class NodeTypeTests(PluginFixtures):
 
     @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
     def test_a_node_takes_what_any_node_takes(
-        self, root: BaseNode, node_class: type[BaseNode], plugins: Plugins
+        self, root: BaseNode, node_class: type[BaseNode], required: Mapping[str, Any], plugins: Plugins
     ) -> None:
         """What the class overrides does for names and values that are not its own what BaseNode does: call
         super(), and pass all arguments on.
         """
-        for node in (root["group/typed"], node_class("dataset", plugins=plugins)):
+        start = node_class("dataset", plugins=plugins)
+        start.attrs.update(required)
+        for node in (root["group/typed"], start):
             before = picture(node)
             node.attrs["any name"] = [1, None, "text"]
             assert node.get_attribute("any name") == [1, None, "text"], "attrs and get_attribute() differ"
@@ -252,7 +277,9 @@ class NodeTypeTests(PluginFixtures):
     def test_data_are_written_and_read_as_by_any_data_node(
         self, root: BaseNode, node_class: type[BaseNode]
     ) -> None:
-        """What a type of data nodes overrides of writing and reading passes all arguments on."""
+        """What a type of data nodes overrides of writing and reading passes all arguments on, and returns
+        what super() returns.
+        """
         if not issubclass(node_class, DataNode):
             pytest.skip("it is no type of data nodes")
         node, array = root["group/typed"], np.arange(12.0).reshape(6, 2)
@@ -261,6 +288,7 @@ class NodeTypeTests(PluginFixtures):
             array, data_attribute="any data", samplerate_hz=50, metadata={"unit": "any"}, content_type="a/b"
         )
         there = node.get_data("any data")
+        assert isinstance(written, Payload), f"write_data() returns {written!r}, and not the payload"
         for payload in (written, there, node.payloads["any data"]):
             about = (payload.samplerate_hz, payload.metadata, payload.content_type)
             assert about == (50, {"unit": "any"}, "a/b"), f"write_data() loses what it is given: {about}"
@@ -283,7 +311,12 @@ class NodeTypeTests(PluginFixtures):
 
     @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
     def test_what_it_refuses_is_refused_whichever_way_it_comes(
-        self, root: BaseNode, node_type: str, refused: Mapping[str, Any], plugins: Plugins
+        self,
+        root: BaseNode,
+        node_type: str,
+        refused: Mapping[str, Any],
+        required: Mapping[str, Any],
+        plugins: Plugins,
     ) -> None:
         """What the type refuses is refused in check_write(), which sees each write whichever way it comes;
         overriding set_attribute() leaves the other ways open.
@@ -294,7 +327,7 @@ class NodeTypeTests(PluginFixtures):
             others = BaseNode("group", plugins=plugins)
             others.get_node("typed").attrs[name] = value
             plain = root.get_node(f"plain with {name}")
-            plain.attrs[name] = value
+            plain.attrs.update({**required, name: value})
             node = root["group/typed"]
             before = picture(root["group"])
             ways: list[tuple[str, Callable[[], object]]] = [
@@ -315,6 +348,40 @@ class NodeTypeTests(PluginFixtures):
                     continue
                 pytest.fail(f"{way} takes {name!r} = {value!r}; refuse it in check_write(written, removed)")
 
+    @promise(CHECKS, "nodes_have_the_class_when_they_are_opened_again")
+    def test_what_its_nodes_must_have_is_always_there(
+        self, root: BaseNode, node_type: str, required: Mapping[str, Any]
+    ) -> None:
+        """What its nodes must have is there with the first write, and cannot be removed: check_write() looks
+        at written, at removed, and at what the node has.
+        """
+        if not required:
+            pytest.skip("its nodes need nothing: the fixture required says what they must have")
+        for name in required:
+            rest = {each: value for each, value in required.items() if each != name}
+            node = root["group/typed"]
+            new = root.get_node(f"new without {name}", node_type=node_type)
+            plain = root.get_node(f"plain without {name}")
+            plain.attrs.update({"another": "as before", **rest})
+            before = picture(root)
+            ways: list[tuple[str, Callable[[], object]]] = [
+                ("delete_attribute()", partial(node.delete_attribute, name)),
+                ("attrs.pop()", partial(node.attrs.pop, name)),
+                ("attrs.clear()", node.attrs.clear),
+                ("a first write", partial(new.attrs.update, {"another": "the first", **rest})),
+                (
+                    "get_node(node_type=), of a plain node that holds something,",
+                    partial(root.get_node, plain.key, node_type=node_type),
+                ),
+            ]
+            for way, write in ways:
+                try:
+                    write()
+                except Exception:
+                    assert picture(root) == before, f"{way} is refused, and changes something"
+                    continue
+                pytest.fail(f"{way} leaves a node without {name!r}; refuse that in check_write()")
+
     # -- behaviour only ----------------------------------------------------------------------------
 
     @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
@@ -332,7 +399,7 @@ class NodeTypeTests(PluginFixtures):
                 assert node.node_type == node_type
                 with pytest.raises(MissingPluginError, match="install"):
                     root.get_data_node("group/typed")
-                assert node.attrs["label"] == "as before"
+                assert np.array_equal(node.attrs["numbers"], np.arange(4))
                 node.attrs["seen"] = True
                 node.rename("renamed")
                 node.branch("branch")

@@ -19,12 +19,24 @@ import pytest
 
 from lotdb.testing.limits import Overdue, is_of_the_kit, within
 
-__all__ = ["CLASS", "HOOKS", "INGESTER", "LISTENER", "NODE_TYPE", "STORAGE", "VALUE_TYPE", "Kit", "promise"]
+__all__ = [
+    "CHECKS",
+    "CLASS",
+    "HOOKS",
+    "INGESTER",
+    "LISTENER",
+    "NODE_TYPE",
+    "STORAGE",
+    "VALUE_TYPE",
+    "Kit",
+    "promise",
+]
 
 # Where promises are written.
 CLASS = "docs/how-to-write-a-backend.md#the-class"
 INGESTER = "docs/how-to.md#write-an-ingester"
 NODE_TYPE = "docs/how-to.md#write-a-node-type"
+CHECKS = "docs/how-to.md#check-what-is-written-to-a-node-type"
 HOOKS = "docs/how-to.md#publish-a-plugin"
 LISTENER = "docs/how-to.md#keep-an-index-right"
 VALUE_TYPE = "docs/how-to.md#write-an-attribute-type"
@@ -170,7 +182,8 @@ def _text(about: Promise, error: BaseException, limit_s: float) -> str:
 def _done(error: BaseException, limit_s: float) -> str:
     """What the plugin did, as the error tells it."""
     if isinstance(error, Overdue):
-        return f"it did not come back within {limit_s:g} s, and hung at {error}"
+        at = f" It was at {error}." if str(error) else " It waited for another process, or for the disk."
+        return f"it did not come back within {limit_s:g} s; time_limit_s sets another limit.{at}"
     if isinstance(error, BaseExceptionGroup):
         return _done(error.exceptions[0], limit_s)
     said = str(error)

@@ -27,7 +27,8 @@ def bytes_of(array: Array) -> bytes:
 def check_same(got: Any, expected: Any, promise: str) -> None:
     """Fail with *promise* unless *got* is what *expected* is: type, dtype, shape and every bit."""
     if not isinstance(expected, np.ndarray):
-        assert type(got) is type(expected), f"{promise}: came back as {type(got).__name__}"
+        names = type(got).__name__, type(expected).__name__
+        assert type(got) is type(expected), f"{promise}: came back as {names[0]}, and not as {names[1]}"
         assert got == expected, f"{promise}: came back altered"
         return
     assert isinstance(got, np.ndarray), f"{promise}: came back as {type(got).__name__}, not as an array"

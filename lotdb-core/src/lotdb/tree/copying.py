@@ -240,7 +240,7 @@ class DetachedCopy(Tree):
     def pin(self, copy: Pinned) -> None:
         self._origin.pin(copy)
 
-    def loader(self, record: Any) -> Callable[[], Any] | None:
+    def loader(self, record: Any) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
         return self._origin.loader(record)
 
 

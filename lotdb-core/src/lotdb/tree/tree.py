@@ -252,10 +252,11 @@ class Tree:
     def peek(self, record: Any) -> Any:
         """The stored state of *record*, if it is not in memory; else None. It is not put into memory."""
 
-    def loader(self, record: Any) -> Callable[[], Any] | None:
-        """What gives the stored state of *record* in any thread, as it is now; None if it is not committed.
+    def loader(self, record: Any) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
+        """What gives the stored state of *record* in any thread, as it is now, and what finds its place.
 
-        As long as the tree is pinned, a pack leaves it.
+        None if it is not committed. As long as the tree is pinned, a pack leaves it. The place is that of a
+        record that never changes: its stored form, and what reads a part of it, or None.
         """
         return None
 

@@ -283,6 +283,20 @@ def is_same(one: object, other: object) -> bool:
     return True
 
 
+def exact_text(encoded: object) -> str:
+    """The repr of an encoded value, also where Python writes none: an int of thousands of digits."""
+    try:
+        return repr(encoded)
+    except ValueError:
+        return _with_long_ints(encoded)
+
+
+def _with_long_ints(encoded: object) -> str:
+    if isinstance(encoded, (tuple, list)):
+        return f"({', '.join(map(_with_long_ints, encoded))})"
+    return hex(encoded) if type(encoded) is int else repr(encoded)
+
+
 def _text_size(text: str | bytes) -> int:
     # A long one is not encoded just to be counted: its length alone decides that it is too large.
     if isinstance(text, bytes) or text.isascii() or len(text) > MAX_VALUE_BYTES:
