@@ -329,6 +329,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+@pytest.mark.slow
 def test_a_forked_child_is_refused_and_does_not_hang(s3_bucket):
     command = [sys.executable, "-c", FORKED, f"{s3_bucket}/x"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)

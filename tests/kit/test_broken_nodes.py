@@ -144,14 +144,14 @@ del name, It
 
 
 BROKEN = NODE_TYPES | VALUES | LISTENERS
-# One for each promise.
-QUICK = list({test: name for name, (test, *_) in reversed(BROKEN.items())}.values())
+# One for each promise of some.
+QUICK = list({test: name for name, (test, *_) in reversed(BROKEN.items())}.values())[::4]
 
 
 @pytest.mark.parametrize(
     "names",
     [
-        pytest.param(QUICK, id="one of each kind"),
+        pytest.param(QUICK, id="some"),
         pytest.param([name for name in BROKEN if name not in QUICK], id="the others", marks=pytest.mark.slow),
     ],
 )

@@ -41,6 +41,7 @@ def test_a_small_part_of_it_finds_nothing(name, tmp_path):
         assert tally.runs or tally.note.startswith("not run")
 
 
+@pytest.mark.slow
 def test_the_program_prints_a_table_and_writes_it(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "torture", "--only", "isolation", "--effort", "0.04", "--seed", "9",
@@ -129,6 +130,7 @@ def hexed(text):
     return "".join(f"\\x{byte:02x}" for byte in text.encode())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_the_log_makes_the_very_files_that_were_made(tmp_path):
     place = tmp_path / "place"

@@ -303,6 +303,7 @@ def test_readers_see_whole_moments_beside_a_process_that_writes_and_packs(tmp_pa
         assert db.verify() == []
 
 
+@pytest.mark.slow
 def test_looking_on_costs_as_much_after_many_commits_as_after_few(tmp_path):
     """What is read is counted, for no machine is so even that its times could be compared."""
     with both(tmp_path) as (writer, node, reader, seen):
