@@ -181,6 +181,7 @@ def test_the_place_is_noted_in_the_database(tmp_path, s3_bucket, backend, storag
         assert db.verify() == []
 
 
+@pytest.mark.sampled(1)
 def test_the_place_of_a_database_on_a_server_is_swept(postgresql_url, s3_bucket, backend):
     pytest.importorskip("psycopg2")
     with LOTDB(postgresql_url, new=True, payloads=s3_bucket, default_backend=backend) as db:

@@ -162,6 +162,7 @@ def test_assigning_changes_a_copy(node):
     assert payload[0, 0] == 0
 
 
+@pytest.mark.slow
 def test_with_chunks_it_is_a_dask_array(node):
     pytest.importorskip("dask")
     payload = node.write_data(SIGNAL, samplerate_hz=10)

@@ -161,6 +161,7 @@ def test_each_broken_plugin_of_nodes_is_noticed(tmp_path, names):
     check_noticed(outcomes_of(tmp_path, TESTS, chosen), broken)
 
 
+@pytest.mark.slow
 def test_a_kit_says_how_to_name_what_nodes_must_have(tmp_path):
     source = TESTS.replace('if "Owner" in name', "if False")
     found = outcomes_of(tmp_path, source, [("TestNeedsAnOwner", "opened_again")])

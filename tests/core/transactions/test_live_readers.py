@@ -273,6 +273,7 @@ def write_and_pack(folder, until, backend, rng):
     return packs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "seconds"), [("blob", 1), pytest.param("zarr", 20, marks=pytest.mark.slow)]
 )
