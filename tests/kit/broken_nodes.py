@@ -317,7 +317,7 @@ class GivesASubclass(GoodValues):
     """What it decodes is equal, and of another class."""
 
     class Far(Length):
-        __hash__ = None  # type: ignore[assignment]
+        __hash__ = None
 
     def decode(self, parts):
         return self.Far(*parts)

@@ -155,7 +155,10 @@ def not_found(node: Handle, name: str, *, by_default: bool = False) -> PayloadNo
 
 def write(node: Handle, data: Any, request: Request) -> Payload:
     """Store *data* as *request* says; see ``DataNode.write_data``."""
-    mark = node._tree.stage.mark()
+    tree = node._tree
+    if tree.version >= tree.full_at:
+        tree.put_aside()  # before the rows are written, which a failure deletes
+    mark = tree.stage.mark()
     return record(node, [write_rows(node, data, request)], mark=mark)[0]
 
 
@@ -300,9 +303,13 @@ def _append(
         if given.rows not in (None, rows):
             raise InvalidDataError(f"{where()}: {given.rows} rows were announced, and {rows} came")
 
-    if given.rows is not None and not segments:
-        return given.rows, stage.write_blocks(layout, counted(), given.rows)
-    segments = stage.write_stream(layout, counted(), segments)
+    outer, stage.is_streaming = stage.is_streaming, True
+    try:
+        if given.rows is not None and not segments:
+            return given.rows, stage.write_blocks(layout, counted(), given.rows)
+        segments = stage.write_stream(layout, counted(), segments)
+    finally:
+        stage.is_streaming = outer
     return rows, segments
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -79,6 +80,13 @@ _OFTEN = 8
 _LARGE_BUCKET = 1024
 _COUNTED = 32
 
+# After so many changes, what a transaction has changed so far goes to a file, as at a savepoint. A leaf with
+# attributes is two; a hundred thousand changes of small leaves take 15 MB of memory.
+CHANGES_IN_MEMORY = 100_000
+# Where the changes come in no order, each time most of what was written is written again, and little memory
+# is saved. So then it is done so many times less often.
+_LESS_OFTEN = 4
+
 # The records that a change of the tree changes. Blobs are left out, because some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
 
@@ -97,6 +105,7 @@ class ConnectedTree(Tree):
         self.default_backend = session.database.default_backend
         self.roots = session.connection.root()["tree"]
         self.touched = Touched()
+        self.full_at = self.version + CHANGES_IN_MEMORY
         self.stage = Stage(
             session.database._backends,
             join=session.join,
@@ -201,7 +210,13 @@ class ConnectedTree(Tree):
         self._session.torn = failure
 
     def savepoint(self) -> Callable[[], None]:
-        return self._session.savepoint().rollback
+        return partial(_roll_back_to, self._session.savepoint())
+
+    def put_aside(self) -> None:
+        # Within a change of several steps, not all that it is about to put somewhere can be reached. And a
+        # file that is being written cannot be stored.
+        if self.steps is None and not self.stage.is_streaming:
+            self._session.put_aside()
 
     def pin(self, copy: Pinned) -> None:
         pinned = self._session.pinned
@@ -273,6 +288,7 @@ class Session:
         self.first_put: tuple[bytes, str] | None = None
         #: How many transactions have begun with a change of these.
         self.first_puts: dict[tuple[bytes, str], int] = {}
+        self._changes_in_memory = CHANGES_IN_MEMORY
         #: Records that were brought back from a moment, with all that is below them; nobody may change them.
         self.frozen: set[bytes] = set()
         #: Transactions before whose ends there is what this transaction brings back; it must stay until then.
@@ -524,17 +540,52 @@ class Session:
         """A point within the transaction to roll back to; after an error, all changes are discarded."""
         self.tree.check()
         with uninterrupted(), system_errors("no savepoint was made", self.database._data_file):
-            self.tree.stage.flush()
-            try:
-                self.connection.join_changed()
-                savepoint = self._manager.savepoint()
-            except BaseException:  # ZODB has discarded all changes, and accepts no more
-                self._forget_all()
-                raise
-            self._let_follow()
+            savepoint = self._save()
             journal = self.tree.journal
             steps = 0 if journal is None else len(journal)
             return Savepoint(self, savepoint, len(self.undos), steps)
+
+    def _save(self) -> Any:
+        """Have ZODB make a savepoint."""
+        self.tree.stage.flush()
+        try:
+            self.connection.join_changed()
+            savepoint = self._manager.savepoint()
+        except BaseException:  # ZODB has discarded all changes, and accepts no more
+            self._forget_all()
+            raise
+        self._let_follow()
+        return savepoint
+
+    def put_aside(self) -> None:
+        """Write what was changed so far to the transaction's file, and let go of it.
+
+        If no such file can be made, all stays in memory.
+
+        Raises
+        ------
+        FileSystemError
+            The disk is full. All changes were discarded, and this transaction can only be aborted.
+        """
+        self.tree.check()
+        about = "a large transaction cannot be kept in a file; all its changes were discarded"
+        with uninterrupted():
+            self.tree.stage.flush()  # what fails here fails as a write does, and nothing is discarded
+            try:
+                self.connection.open_aside()
+            except OSError:  # there is no folder for such files, or too many are open
+                self.tree.full_at = sys.maxsize
+                return
+            try:
+                with system_errors(about, self.database._data_file):
+                    self._save()
+                    stored, again = self.connection.let_go()
+            except BaseException as error:
+                # A program that goes on would commit the second half of what it meant to.
+                self.torn = error
+                raise
+            self._changes_in_memory *= _LESS_OFTEN if again > stored // 2 else 1
+            self.tree.full_at = self.tree.version + self._changes_in_memory
 
     def close(self) -> None:
         """Discard uncommitted changes, and close the connection."""
@@ -588,6 +639,8 @@ class Session:
         self.changed = False
         self.first_put = None
         self.torn = None
+        self._changes_in_memory = CHANGES_IN_MEMORY
+        self.tree.full_at = self.tree.version + CHANGES_IN_MEMORY
         self._let_follow()
 
     def _let_follow(self) -> None:
@@ -649,6 +702,12 @@ def _state_of(storage: Any, oid: bytes, before: bytes) -> Any:
     return States().read(found[0])[1]
 
 
+def _roll_back_to(savepoint: Savepoint) -> None:
+    """Return to *savepoint*, unless all that came after it was discarded already."""
+    if savepoint._is_valid:
+        savepoint.rollback()
+
+
 def _withdraw(undos: list[Callable[[], None]], undo: Callable[[], None]) -> None:
     if undos and undos[-1] is undo:
         undos.pop()
@@ -708,6 +767,12 @@ class Savepoint:
         self._savepoint = savepoint
         self._undos = undos
         self._steps = steps
+        self._torn = session.torn
+
+    @property
+    def _is_valid(self) -> bool:
+        """Whether it can be returned to."""
+        return bool(self._savepoint.valid)
 
     def rollback(self) -> None:
         """Return to this point; this may be repeated.
@@ -719,7 +784,7 @@ class Savepoint:
         """
         self._session.tree.check()
         with uninterrupted():
-            if not self._savepoint.valid:
+            if not self._is_valid:
                 raise ClosedError(
                     "this savepoint has ended: its transaction ended, or you rolled back to an earlier one"
                 )
@@ -730,4 +795,4 @@ class Savepoint:
             except BaseException:  # ZODB accepts no more changes in this transaction
                 self._session._forget_all()
                 raise
-            self._session.torn = None
+            self._session.torn = self._torn

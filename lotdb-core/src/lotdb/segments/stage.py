@@ -96,6 +96,8 @@ class Stage(Reader):
         self._joined = False
         self._voted = False
         self._discarded: list[tuple[Backend, Any]] = []
+        #: Whether rows are being written that the program produces meanwhile, which may change the tree.
+        self.is_streaming = False
         #: Called when all storages have voted, if it is not None; the transaction fails if it raises.
         self.on_vote: Callable[[], None] | None = None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import zodbpickle.pickle
 from ZODB import POSException
-from ZODB.Connection import Connection
+from ZODB.Connection import Connection, TmpStore
 from ZODB.FileStorage import FileStorage
 from ZODB.serialize import ObjectReader
 
@@ -58,7 +58,8 @@ NEEDED: dict[type, tuple[str, ...]] = {
         "_transaction",
         "_tstatus",
     ),
-    Connection: ("_abort", "_abort_savepoint", "_add", "_register", "_resetCache"),
+    Connection: ("_abort", "_abort_savepoint", "_add", "_register", "_resetCache", "savepoint"),
+    TmpStore: ("close", "load", "reset", "store", "storeBlob"),
 }
 
 #: Attributes of a storage, which come into being when it is opened, or in a transaction.

@@ -29,6 +29,7 @@ from lotdb.errors import (
     system_error,
 )
 from lotdb.storage import compat
+from lotdb.storage.aside import Aside
 from lotdb.storage.classes import class_factory
 from lotdb.storage.dumping import dump_record
 from lotdb.storage.kept_records import KeptRecords
@@ -152,6 +153,9 @@ class _Connection(Connection):
     _cache: Any
     _needs_to_join: bool
     _registered_objects: list[Any]
+    _savepoint_storage: Aside | None
+    _storage: Any
+    _normal_storage: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -267,6 +271,34 @@ class _Connection(Connection):
         # A new blob is noted when it is added, and when it is written to.
         self._registered_objects = list({id(each): each for each in self._registered_objects}.values())
         super()._abort()
+
+    def open_aside(self) -> None:
+        """Open the file for what this transaction has changed, if it has changed anything."""
+        self.join_changed()
+        if self._savepoint_storage is None and not self._needs_to_join:
+            self._savepoint_storage = self._storage = Aside(self._normal_storage)
+
+    def savepoint(self) -> Any:
+        """Write all changes into the file of this transaction; ZODB calls it, also before a commit."""
+        self.open_aside()
+        return super().savepoint()
+
+    def let_go(self) -> tuple[int, int]:
+        """Let go of the records that savepoints have written; they are loaded again when they are used.
+
+        Returns
+        -------
+        stored, again : int
+            How many there were since the last call, and how many of them had been written before that.
+        """
+        if self._savepoint_storage is None:
+            return 0, 0
+        stored, again = self._savepoint_storage.take_stored()
+        for oid in stored:
+            record = self._cache.get(oid)
+            if record is not None:
+                record._p_deactivate()
+        return len(stored), again
 
     def _abort_savepoint(self) -> None:
         # It ends with closing and removing temporary files; the next opening removes them if that fails. An

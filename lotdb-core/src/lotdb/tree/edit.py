@@ -119,7 +119,7 @@ class Edit:
         tree, children, keys = self._tree, self._children, [key for key, _ in entries]
         if tree.steps is not None:
             tree.steps.append(partial(_take_all, children, keys))
-        tree.version += 1
+        tree.version += len(keys)
         if tree.touched is not None:
             for key in keys:
                 tree.touched.mark((self._parent, key))

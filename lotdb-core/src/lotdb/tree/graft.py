@@ -47,6 +47,7 @@ __all__ = [
 IfExists = Literal["error", "replace", "rename"]
 N = TypeVar("N", bound=Node)
 
+
 def check_node(node: Any) -> Any:
     """*node*, if it is one."""
     if not isinstance(node, Handle):
@@ -78,6 +79,8 @@ def add_tree(parent: N, tree: N, *, key: str | int | None, copy: bool, if_exists
     if not copy:
         _check_can_move(tree, parent)
     parent._tree.check_writable()
+    if parent._tree.version >= parent._tree.full_at:
+        parent._tree.put_aside()  # before the arrays of a copy are written, which a failure deletes
     if copy:
         return _add_copy(parent, tree, key)
     return _move(parent, tree, key) if tree._tree is parent._tree else _take_over(parent, tree, key)
@@ -239,6 +242,8 @@ def _add_leaves(into: Node, source: Node) -> Iterator[Node]:
 
 
 def _put_new(into: Node, new: list[tuple[str, Entry]], path: str | None) -> None:
+    if into._tree.version >= into._tree.full_at:
+        into._tree.put_aside()
     with Edit(into) as edit:
         edit.put_new(new, path)
 
@@ -300,6 +305,8 @@ def delete_node(parent: Node, key: str | int, *, only_node: bool) -> None:
     key = check_key(key)
     child = parent._get(key, create=False)
     parent._tree.check_writable()
+    if parent._tree.version >= parent._tree.full_at:
+        parent._tree.put_aside()
     tree, old_path, below = parent._tree, child._path(), child._children()
     with Edit(parent) as edit:
         lifted = _lifted(child, parent) if only_node else {}

@@ -38,6 +38,9 @@ class Handle(Place):
             self._check_own(own)
             container = self._container_to_write()  # once more: what was read meanwhile is about to change
             entry = container[self._key]
+        if self._tree.version >= self._tree.full_at:
+            self._tree.put_aside()  # not before the check, which tells by identity what stays as it is
+            entry = container[self._key]
         record = record_of(entry)
         # The size matters for a packed leaf only: a box stays a box.
         if record is None:

@@ -201,6 +201,8 @@ class Node(Handle):
     def _create(self, key: str, entry: Entry) -> Self:
         children = self._children_to_write()
         tree = self._tree
+        if tree.version >= tree.full_at:
+            tree.put_aside()
         if tree.touched is not None:
             tree.touched.mark((self, key))
         if "lotdb_node_created" not in tree.plugins.unheard:

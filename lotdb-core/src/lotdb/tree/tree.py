@@ -6,6 +6,7 @@ with each write. For an epoch, the tree remembers which containers may be writte
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -64,6 +65,8 @@ class Tree:
         self.owner: int | None = None
         self.epoch = 0
         self.version = 0
+        #: From this version on, a change begins with :meth:`put_aside`; in memory it never does.
+        self.full_at = sys.maxsize
         #: Containers, by identity, above which no record was found shared in this epoch.
         self.writable: dict[int, Any] = {}
         #: Those that share records with others, as they are to be written to.
@@ -229,6 +232,12 @@ class Tree:
     def savepoint(self) -> Callable[[], None] | None:
         """What takes the transaction back to now, if the tree is in a database."""
         return None
+
+    def put_aside(self) -> None:
+        """Let go of what the transaction has changed so far, which is kept in a file until it ends.
+
+        It is called at the beginning of a change, before it writes arrays that it deletes if it fails.
+        """
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call *undo* if the transaction is aborted, or rolled back to before now."""
