@@ -7,8 +7,9 @@ PYTHON ?= python3
 # newest, and our own packages as wheels in place of links to their sources)
 RELEASES ?= newest
 ARGS ?=
-# Processes that share the tests: more than two cores have, because much of the time is waiting for the disk.
-JOBS ?= 4
+# Processes that share the tests: one more than two cores are, because some of the time is waiting for the disk.
+# Each has to collect all tests.
+JOBS ?= 3
 
 VENV := .venv$(patsubst %,-%,$(filter-out python3,$(notdir $(PYTHON))))$(patsubst %,-%,$(filter-out newest,$(RELEASES)))
 

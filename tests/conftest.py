@@ -65,6 +65,21 @@ def pytest_collection_modifyitems(items):
             places = [column.index(name) for column, name in zip(columns, item.callspec._idlist, strict=True)]
             if any(at != places[longest] % len(column) for at, column in zip(places, columns, strict=True)):
                 item.add_marker(pytest.mark.slow)
+    _leave_samples(items)
+
+
+def _leave_samples(items):
+    """Mark values of the parameters of a `sampled` test as slow, so that a few from all over are left."""
+    sampled: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sampled") and not item.get_closest_marker("slow"):
+            sampled.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for several in sampled.values():
+        (few,) = several[0].get_closest_marker("sampled").args or (MANY,)
+        left = {at * len(several) // few for at in range(few)}
+        for at, item in enumerate(several):
+            if at not in left:
+                item.add_marker(pytest.mark.slow)
 
 
 @settings(max_examples=1, database=None)

@@ -101,9 +101,10 @@ class Module:
 
     def imports(self) -> Iterator[Import]:
         tree = self.tree
-        guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and is_type_checking(node.test)]
-        for_types = {inner for guard in guards for stmt in guard.body for inner in ast.walk(stmt)}
-        for node in ast.walk(tree):
+        found = [*statements(tree)]
+        guards = [node for node in found if isinstance(node, ast.If) and is_type_checking(node.test)]
+        for_types = {inner for guard in guards for stmt in guard.body for inner in (stmt, *statements(stmt))}
+        for node in found:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for target in self.targets(node):
                     yield Import(self.name, target, self.line(node), node in for_types)
@@ -121,6 +122,14 @@ class Module:
 @cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements within *node*; its expressions, most of a tree, hold none."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child
+            yield from statements(child)
 
 
 def is_type_checking(test: ast.expr) -> bool:

@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 import lotdb
 from lotdb import public
 
@@ -35,6 +37,7 @@ def modules_after(code: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 def test_opening_a_database_and_reading_an_attribute_loads_no_room_that_it_does_not_need(tmp_path):
     code = f"""
 from lotdb import LOTDB
@@ -46,6 +49,7 @@ with LOTDB({str(tmp_path / "db")!r}) as db, db.connection() as root:
     assert loaded & LATE_ROOMS == set()
 
 
+@pytest.mark.slow
 def test_a_late_name_is_loaded_without_the_others():
     loaded = modules_after("from lotdb import attr")
     assert "lotdb.queries.conditions" in loaded

@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -67,6 +69,7 @@ def seen_from(path, files, by_name):
     return {path} | above | {other for module in modules for other in by_name.get(module, ())}
 
 
+@pytest.mark.slow
 def test_each_test_says_what_it_expects():
     files = {
         path: File(path)

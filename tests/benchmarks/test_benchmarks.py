@@ -56,6 +56,7 @@ def cases(monkeypatch: pytest.MonkeyPatch):
     return lambda theme: importlib.import_module(f"benchmarks.{theme}").cases(sizes)
 
 
+@pytest.mark.slow
 def test_a_theme_is_run_and_reported(tmp_path: Path, cases) -> None:
     printed = run(tmp_path, "--tiny", "--only", "tree")
     report = (tmp_path / "performance.md").read_text()
@@ -66,6 +67,7 @@ def test_a_theme_is_run_and_reported(tmp_path: Path, cases) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["performance.md", "performance.svg"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
 @pytest.mark.parametrize(
     "theme", [pytest.param(theme, marks=[pytest.mark.slow] * (theme in LONG)) for theme in THEMES]
@@ -111,6 +113,7 @@ def test_what_grows_is_drawn(tmp_path: Path, grown) -> None:
     assert not plot.draw([], tmp_path / "nothing.svg")
 
 
+@pytest.mark.slow
 def test_a_single_curve_has_no_legend(tmp_path: Path, grown) -> None:
     plot = importlib.import_module("benchmarks.plot")
     assert plot.draw([row for row in grown if row.case.ours.label == "LOTDB"], tmp_path / "growth.svg")

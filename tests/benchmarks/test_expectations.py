@@ -60,6 +60,7 @@ def test_the_table_says_what_to_expect(module) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_picture_names_each_task(module, tmp_path: Path) -> None:
     expect = module("expect")
     rows = expect.tasks(rows_of(module, 0.001, 0.004))
@@ -90,6 +91,7 @@ def test_the_table_stands_before_all_others(module, tmp_path: Path) -> None:
 # ── what does not run ─────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_side_that_fails_is_left_out_and_named(module, tmp_path: Path) -> None:
     cases, tree = module("cases"), module("tree")
     built = cases.Side("LOTDB", tree.build_lotdb, {"leaves": 10})

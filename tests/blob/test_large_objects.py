@@ -44,6 +44,7 @@ def asked(store, monkeypatch):
     return ranges, under_way
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("start", [0, 1, 128, 99_999, 100_000, 123_456])
 @pytest.mark.parametrize("left", [0, 1, 54_321])
 def test_all_bytes_arrive_where_they_belong(store, asked, start, left):

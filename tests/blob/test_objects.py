@@ -181,6 +181,7 @@ def test_the_place_is_noted_in_the_database(tmp_path, s3_bucket, backend, storag
         assert db.verify() == []
 
 
+@pytest.mark.sampled(1)
 def test_the_place_of_a_database_on_a_server_is_swept(postgresql_url, s3_bucket, backend):
     pytest.importorskip("psycopg2")
     with LOTDB(postgresql_url, new=True, payloads=s3_bucket, default_backend=backend) as db:
@@ -329,6 +330,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+@pytest.mark.slow
 def test_a_forked_child_is_refused_and_does_not_hang(s3_bucket):
     command = [sys.executable, "-c", FORKED, f"{s3_bucket}/x"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -66,6 +66,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize(("arguments", "expected", "words"), MISTAKES, ids=lambda each: str(each)[:60])
 def test_a_mistake_is_one_line_that_says_what_to_type(arguments, expected, words, database, lotdb, tmp_path):
     (tmp_path / "empty").mkdir()

@@ -52,6 +52,7 @@ def names(folder):
                   for top, folders, files in os.walk(folder) for name in folders + files)  # fmt: skip
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("arguments", FAILING.values(), ids=FAILING)
 @pytest.mark.parametrize("place", ["new", "deep/down/new"])
 def test_an_ingest_that_fails_leaves_nothing(folder, lotdb, arguments, place):
@@ -206,6 +207,7 @@ def test_a_disk_that_is_full_at_the_first_commit(folder, lotdb, monkeypatch):
     assert names(folder) == before
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("command", ["restore", "salvage", "convert", "backup"])
 def test_ctrl_c_in_a_command_that_makes_a_database(tmp_path, database, lotdb, command):
     """At some of the moments at which a file is opened, made, renamed or removed."""

@@ -12,6 +12,7 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed: lotdb-cor
 BEGINNINGS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "suffix", ["png", *(pytest.param(suffix, marks=pytest.mark.slow) for suffix in ("svg", "pdf"))]
 )
@@ -23,6 +24,7 @@ def test_the_picture_has_the_format_of_its_suffix(suffix, database, printed, tmp
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".plot")]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["waveform", "spectrogram", "table"])
 def test_kind_window_and_channel_are_chosen(kind, database, printed, tmp_path):
     chosen = [] if kind == "table" else ["--channel", "1"]
@@ -43,6 +45,7 @@ def test_a_file_that_is_there_is_kept_unless_it_is_to_be_replaced(database, lotd
     assert target.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("arguments", "expected", "words"),
     [
@@ -78,6 +81,7 @@ def test_without_matplotlib_it_says_how_to_get_it(database, lotdb, monkeypatch, 
     assert 'pip install "lotdb-core[plot]"' in err
 
 
+@pytest.mark.slow
 def test_a_picture_beside_a_writer(database, printed, tmp_path):
     with LOTDB(database):
         printed("plot", database, "sensor/capture_0", "--output", tmp_path / "x.png")

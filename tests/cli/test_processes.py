@@ -72,6 +72,7 @@ def in_terminal(*commands, **environment):
     return shown.decode()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["tree", "--help"], ["ingest", "-h"], ["x"]]
 )
@@ -103,6 +104,7 @@ def test_help_names_each_command_and_each_command_shows_an_example():
         assert command.help
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(database):
     with LOTDB(database) as db, db.connection() as root:
         for number in range(1500):
@@ -147,6 +149,7 @@ WRITER = """
 """
 
 
+@pytest.mark.slow
 def test_commands_that_read_work_beside_a_writer(database, printed, lotdb):
     writer = forked.Popen(["-c", textwrap.dedent(WRITER), database], stdout=subprocess.PIPE, text=True)
     try:
@@ -192,11 +195,13 @@ def test_a_terminal_gets_lines_that_fit_and_no_commands_of_the_database(tmp_path
     assert "line 1\r\n\\x1b]0;owned\\x07line 2" in shown
 
 
+@pytest.mark.slow
 def test_no_color_is_honoured(database):
     assert "\x1b[1m" in in_terminal(["tree", database])
     assert "\x1b[3" not in in_terminal(["verify", database], ["show", database], NO_COLOR="1")
 
 
+@pytest.mark.slow
 def test_progress_is_shown_in_a_terminal_and_nowhere_else(tmp_path, printed):
     (tmp_path / "files").mkdir()
     for number in range(20):

@@ -110,6 +110,7 @@ def source(request, tmp_path):
         yield db
 
 
+@pytest.mark.sampled(1)
 @of_and_to(("file", "sqlite"), ("sqlite", "file"))
 def test_each_commit_is_the_same_in_the_copy(source, storage, tmp_path):
     report = convert(source, tmp_path / "copy", storage=storage)
@@ -152,6 +153,7 @@ def test_there_and_back_again(tmp_path):
             assert differences(one, other, tid) == []
 
 
+@pytest.mark.sampled(1)
 @of_and_to(("file", "file"), ("sqlite", "sqlite"))
 def test_of_a_packed_database_what_is_left_is_copied(source, storage, tmp_path):
     source.pack()
@@ -163,6 +165,7 @@ def test_of_a_packed_database_what_is_left_is_copied(source, storage, tmp_path):
         assert copy.verify() == []
 
 
+@pytest.mark.sampled(1)
 @of_and_to(("file", "sqlite"), ("sqlite", "sqlite"))
 def test_the_newest_state_alone(source, storage, tmp_path):
     report = convert(source, tmp_path / "copy", storage=storage, history=False)
@@ -269,6 +272,7 @@ def test_nothing_is_written_over(filled, tmp_path):
     assert beside(tmp_path) == ["source", "there"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("storage", STORAGES)
 def test_an_interrupted_one_leaves_nothing(filled, tmp_path, storage):
     steps = []
@@ -290,6 +294,7 @@ def test_an_interrupted_one_leaves_nothing(filled, tmp_path, storage):
         assert db.verify() == []
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="it is about a killed process")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("storage", STORAGES)
@@ -320,6 +325,7 @@ def test_two_at_once_do_not_meet(filled, tmp_path):
         assert db.verify() == []
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("storage", STORAGES)
 def test_others_write_and_pack_meanwhile(source, storage, tmp_path):
     before = commits_of(source)

@@ -44,6 +44,7 @@ def stop_at(number):
     return stop
 
 
+@pytest.mark.slow
 def test_what_was_interrupted_is_no_database_until_it_is_whole(tmp_path, postgresql):
     url, payloads = postgresql.new_database(), tmp_path / "payloads"
     name = url.rpartition("/")[2]
@@ -74,6 +75,7 @@ convert(sys.argv[1], sys.argv[2], payloads=sys.argv[3], progress=die)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [pytest.param("array", marks=pytest.mark.slow), "what was read"])
 def test_a_conversion_that_is_killed_leaves_no_half(tmp_path, postgresql, where):
     url, payloads = postgresql.new_database(), tmp_path / "payloads"
@@ -89,6 +91,7 @@ def test_a_conversion_that_is_killed_leaves_no_half(tmp_path, postgresql, where)
         assert differences(db, copy, bytes.fromhex(db.last_commit)) == []
 
 
+@pytest.mark.slow
 def test_who_opens_what_is_being_filled_is_told_to_wait(tmp_path, postgresql):
     url, told = postgresql.new_database(), []
 
@@ -104,6 +107,7 @@ def test_who_opens_what_is_being_filled_is_told_to_wait(tmp_path, postgresql):
     LOTDB(url).close()
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_not_the_same_is_no_database(tmp_path, postgresql, monkeypatch):
     from lotdb.converting import conversion
 

@@ -201,6 +201,7 @@ class Oops(BaseException):
     """What is no Exception."""
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.crossed
 @pytest.mark.parametrize(
     "error", [ValueError("bad"), MemoryError(), SystemExit(3), Oops("odd"), KeyError("k")]
@@ -275,6 +276,7 @@ def wrong_answers():
     }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("answer", "message"), wrong_answers().values(), ids=wrong_answers())
 def test_what_a_plugin_gives_is_checked(tmp_path, answer, message):
     (tmp_path / "x.trace").write_bytes(b"1234")

@@ -428,7 +428,16 @@ def rateless(world):
     return node
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+def with_marks():
+    """The cases, each with its name; of those of one call and one answer, all but the first are slow."""
+    seen = set()
+    for case in CASES:
+        kind = case.name.partition("(")[0], case.builtin, case.says
+        yield pytest.param(case, id=case.name, marks=[pytest.mark.slow] if kind in seen else [])
+        seen.add(kind)
+
+
+@pytest.mark.parametrize("case", list(with_marks()))
 def test_bad_input_is_a_clear_error_and_changes_nothing(world, case):
     with unchanged(world), pytest.raises(Exception) as info:  # noqa: PT011
         case.call(world)
@@ -668,9 +677,7 @@ thread.join()
 db.close()
 lotdb.LOTDB("db").close()
 """
-    done = forked.run(
-        ["-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
+    done = forked.run(["-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 

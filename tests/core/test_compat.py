@@ -53,6 +53,7 @@ def test_all_that_is_used_of_a_storage_is_listed():
     assert listed - used == set(), "listed, and not used"
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("cls", "name"), METHODS, ids=lambda each: getattr(each, "__name__", each))
 def test_a_release_that_lacks_a_method_is_named_and_nothing_is_opened(tmp_path, monkeypatch, cls, name):
     with LOTDB(tmp_path) as db, db.connection() as root:

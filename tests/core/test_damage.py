@@ -167,6 +167,7 @@ def test_no_root_is_made_in_a_file_that_holds_transactions(tmp_path, oid):
 # -- the data file --------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("with_index", [True, False])
 def test_a_flipped_byte_anywhere_in_the_data_file_is_found(small, with_index):
     path, right = small
@@ -192,6 +193,7 @@ def test_a_flipped_byte_anywhere_in_the_data_file_is_found(small, with_index):
                 list(raw_records(storage))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("read_only", "with_index"), [(True, False), (False, True)])
 def test_a_data_file_cut_anywhere_is_damage_and_is_left_alone(small, with_index, read_only):
     path, _ = small

@@ -241,16 +241,19 @@ def check_abort(db, name, change, step, *, kind="signal", is_one=True):
     assert db.verify() == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_interrupted_change_is_whole_or_not_there_and_an_abort_forgets_it(db, name):
     check_abort(db, name, CHANGES[name], 71)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", WIDE_CHANGES)
 def test_so_it_is_with_many_children(wide_db, name):
     check_abort(wide_db, name, WIDE_CHANGES[name], 4003, is_one=name == "lift many")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", [name for name in CHANGES if "data" not in name or "node" in name])
 def test_a_change_in_memory_is_whole_or_not_there(name):
     change = CHANGES[name]
@@ -356,6 +359,7 @@ def test_who_catches_the_interrupt_and_commits_commits_whole_changes(folder):
                 break
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", WIDE_CHANGES)
 def test_so_it_is_with_a_lack_of_memory_and_many_children(wide_db, name):
     check_abort(wide_db, name, WIDE_CHANGES[name], 6007, kind="memory", is_one=False)
@@ -417,6 +421,7 @@ class Failing:
         self._fail()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_a_failing_listener_stopped_is_forgotten_by_an_abort(folder, name):
     plugins, listener = Plugins(), Failing()
@@ -560,6 +565,7 @@ def test_a_commit_that_another_thread_holds_up_is_an_error_after_a_while(tmp_pat
             assert other.attrs["n"] == 2
 
 
+@pytest.mark.slow
 def test_who_reads_while_another_thread_packs_and_commits_reads_right(tmp_path):
     with LOTDB(tmp_path / "db", durability="process") as db:
         with db.connection() as root:

@@ -20,6 +20,7 @@ FIRST = [
 ]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "code", [*FIRST[:3], *(pytest.param(code, marks=pytest.mark.slow) for code in FIRST[3:])]
 )

@@ -312,6 +312,7 @@ class Unmarked:
         pass
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("kind", "said"),
     [

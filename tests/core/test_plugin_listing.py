@@ -94,6 +94,7 @@ def row_of(plugins, name, **how):
 # -- the listing ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_is_installed_is_listed_and_nothing_is_imported_for_it():
     code = """
         import sys, lotdb

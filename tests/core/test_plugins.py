@@ -96,6 +96,7 @@ TRY = """
 """
 
 
+@pytest.mark.slow
 def test_import_lotdb_imports_no_plugin_and_looks_for_none(tmp_path):
     seen = run(
         tmp_path,
@@ -410,6 +411,7 @@ def test_verify_without_the_backend_warns_of_what_could_not_be_read(without_blob
         assert db.verify() == []
 
 
+@pytest.mark.slow
 def test_the_message_is_the_same_where_the_package_is_really_absent(without_blob, tmp_path):
     seen = run(
         tmp_path,

@@ -45,6 +45,7 @@ def bottom_of(node, depth):
     return node.get_node_path(["n"] * depth, create=False)
 
 
+@pytest.mark.slow
 def test_the_bottom_of_a_deep_tree_is_found_with_what_it_holds(root, depth):
     bottom = bottom_of(root, depth)
     assert bottom.get_attribute("label") == "bottom"
@@ -56,6 +57,7 @@ def test_the_bottom_of_a_deep_tree_is_found_with_what_it_holds(root, depth):
     assert hash(same) == hash(bottom)
 
 
+@pytest.mark.slow
 def test_a_deep_tree_is_walked(root):
     assert [leaf.get_attribute("label") for leaf in root.iterate_tree_leaves()] == ["bottom"]
     assert [node.get_attribute("label") for node in root.iterate_tree_level("deepest")] == ["bottom"]
@@ -74,6 +76,7 @@ def test_a_write_at_the_bottom_of_a_deep_branch_leaves_the_original(root, depth)
     assert len(DataReader.read(copied)) == 15
 
 
+@pytest.mark.slow
 def test_a_deep_tree_is_copied_merged_and_deleted(root, depth):
     copy = root["n"].copy_tree()
     below = copy.get_node_path(["n"] * (depth - 1), create=False)
@@ -100,6 +103,7 @@ def test_a_deep_tree_is_changed_committed_and_changed_again(deep, depth):
         assert db.verify() == []
 
 
+@pytest.mark.slow
 def test_a_deep_tree_in_memory_is_built_copied_added_and_dropped(tmp_path, depth):
     tree = BaseNode("tree")
     tree.get_node_path(["n"] * depth).set_attribute("label", "bottom")
@@ -192,6 +196,7 @@ def test_a_branch_of_many_nodes_costs_no_more_than_that_of_one(tmp_path):
         assert (tmp_path / "lotdb.fs").stat().st_size - before < 30_000
 
 
+@pytest.mark.slow
 def test_a_walk_lets_go_of_what_it_has_read(tmp_path, monkeypatch):
     monkeypatch.setattr("lotdb.storage.zodb._CACHE_OBJECTS", 100)
     with LOTDB(tmp_path, durability="process") as db, db.connection() as root:

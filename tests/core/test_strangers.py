@@ -76,6 +76,7 @@ def use_all(folder, read_only):
             db.pack()
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.crossed
 @pytest.mark.parametrize("read_only", [True, False])
 @pytest.mark.parametrize("how", ["link", "dangling", "fifo"])
@@ -113,6 +114,7 @@ def inner_parts(folder):
     return [*blobs, *(folder / f"{NAME}.zarr").rglob("*"), folder / f"{NAME}.zarr"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("how", ["link", "moved", "fifo"])
 def test_nothing_in_the_folders_of_backends_is_a_link(folder, tmp_path, how):
     for number, path in enumerate(sorted(inner_parts(folder), reverse=True)):
@@ -313,6 +315,7 @@ def test_buckets_in_a_ring_or_cut_off_are_told(tmp_path, where):
         assert [damage.path for damage in db.verify()] == ["wide"]
 
 
+@pytest.mark.slow
 def test_containers_in_a_ring_are_told(tmp_path):
     with wide(tmp_path, 40_000) as db:
         with db.connection() as root:
@@ -418,6 +421,7 @@ def test_a_payload_that_claims_more_than_its_file_has_is_damaged(tmp_path, backe
         db.pack()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("place", "value"),
     [

@@ -81,6 +81,7 @@ def test_an_error_in_any_thread_is_raised(monkeypatch):
     assert threading.active_count() == threads
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("backend", ["blob", "zarr"])
 @pytest.mark.usefixtures("library")
 def test_a_large_array_is_written_read_and_checked(tmp_path, backend):

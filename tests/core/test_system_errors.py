@@ -140,6 +140,7 @@ def test_an_export_to_a_full_disk_says_so_and_leaves_nothing(tmp_path, monkeypat
 STEP = int(os.environ.get("LOTDB_TEST_FAULT_STEP", "43"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="it finds files by their descriptors in /proc")
 def test_whichever_call_fails_is_said_and_harms_nothing(tmp_path):
     uses = ["open", "create", "write", "append", "savepoint", "abort", "read", "verify", "pack", "refresh"]

@@ -180,7 +180,11 @@ def test_a_table_is_not_appended_to_an_array(node):
         ),
         ({"a": [{}, {}]}, r"column 'a' cannot be stored: it holds objects \(dict\); use numbers, texts"),
         ({"a": {1, 2}}, "use a sequence"),
-        ({"a": ["x" * 50_000_000] * 2 + ["y"] * 1_000_000}, "column 'a' cannot be stored: .*allocate"),
+        pytest.param(
+            {"a": ["x" * 50_000_000] * 2 + ["y"] * 1_000_000},
+            "column 'a' cannot be stored: .*allocate",
+            marks=pytest.mark.slow,
+        ),
         ({"a": [[1, 2], [3, 4]]}, "one value a row"),
         ({"a": ["ends\0"]}, "ends with NUL"),
         ({"a": np.zeros((2, 2))}, "one value a row"),

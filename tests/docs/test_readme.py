@@ -79,6 +79,7 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     run_page(page)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("section", sections_of(RECIPES))
 def test_a_recipe_runs_on_its_own_in_an_empty_folder(section, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -43,6 +43,7 @@ def printed(command):
     return shown.buffer.getvalue().decode()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("page", [page for page in PAGES if sessions_of(page)], ids=lambda page: page.name)
 def test_a_shell_session_prints_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

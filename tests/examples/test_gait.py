@@ -97,6 +97,7 @@ def powers_by_definition(window, taper):
     return sum(power[k] for k in range(2, 12)), sum(power[k] for k in range(12, 32 + 1))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("variant", "hop", "rate_hz", "taper"),
     [
@@ -154,6 +155,7 @@ def computed(output):
     return dict(line.rpartition(", ")[0].split(": ", 1) for line in lines)
 
 
+@pytest.mark.slow
 def test_a_sample_that_is_replaced_has_exactly_its_results_computed_again(demo, tmp_path):
     folder = tmp_path / "gait"
     shutil.copytree(demo[0], folder)

@@ -91,6 +91,7 @@ def refused(node, path, **how):
 # -- in, out, and in again ------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("container", "suffix", "subtype", "channels"), list(writable()))
 def test_what_came_in_goes_out_again(node, tmp_path, container, suffix, subtype, channels):
     if subtype in BROKEN:
@@ -330,6 +331,7 @@ def as_other_stream(page):
     return with_checksum(page[:14] + b"\1\2\3\4" + page[18:])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.crossed
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
 @pytest.mark.parametrize(
@@ -400,6 +402,7 @@ def test_an_mp3_header_that_counts_other_frames(node, tmp_path):
     assert f"announces {count} frames, {2 * count + 1} are present" in refused(node, tmp_path / "x.mp3")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.crossed
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", [16000, 44100])
@@ -430,6 +433,7 @@ def test_other_layers_of_mpeg_are_read_to_their_end(node, tmp_path, layer):
     assert node.get_data().shape == (50 * rows,)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.crossed
 @pytest.mark.parametrize("mode", ["CONSTANT", "AVERAGE", "VARIABLE"])
 @pytest.mark.parametrize("rate", [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000])

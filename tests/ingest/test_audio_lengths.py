@@ -91,6 +91,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("container", "subtype"), list(matrix())[::EVERY])
 def test_a_length_that_is_not_true(tmp_path, container, subtype):
     content = encoded(container, subtype)

@@ -307,6 +307,7 @@ def named_type(value):
     return type(value).__name__
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.crossed
 @pytest.mark.parametrize("error", RAISED, ids=named_type)
 @pytest.mark.parametrize("hook", ["lotdb_ingest_file", "lotdb_identify_file"])
@@ -325,6 +326,7 @@ def test_whatever_an_ingester_raises_is_an_ingest_error_that_names_the_plugin(db
     assert type(error).__name__ in message
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("error", RAISED, ids=named_type)
 @pytest.mark.parametrize("before", [0, 1, pytest.param(20, marks=pytest.mark.slow)])
 def test_whatever_the_blocks_of_an_ingester_raise_leaves_no_trace(tmp_path, error, before):
@@ -496,6 +498,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.crossed
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("rate", [None, 20])

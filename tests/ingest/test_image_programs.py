@@ -111,6 +111,7 @@ def test_what_ffmpeg_writes(tmp_path, name, pixels, depth):
     check_out_and_in_again(payload, tmp_path / f"out{path.suffix}")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("colours", "endian", "compression", "kind"), [*ALWAYS, *(each for each in BY_CONVERT[::EVERY])]
 )

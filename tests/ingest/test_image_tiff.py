@@ -62,6 +62,7 @@ def about(payload):
     return {name: repr(value) for name, value in said if name not in hidden and not name.startswith("_")}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_what_tifffile_writes_comes_in_as_tifffile_reads_it(node, tmp_path, dtype):
     matrix = list(itertools.product("<>", COMPRESSIONS, LAYOUTS, (None, (16, 16)), (False, True), (1, 3)))

@@ -211,6 +211,7 @@ def test_long_numbers_of_python_2_are_numbers_and_texts_are_left_alone(node, tmp
     assert payload.shape == (3,)
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_file_is_refused_with_path_and_reason(node, tmp_path, name):
     content, why = MALFORMED[name]

@@ -25,6 +25,7 @@ def rows_read(monkeypatch):
     return counts
 
 
+@pytest.mark.sampled(2)
 def test_it_has_the_values_wherever_they_are(place):
     place.node().write_data(SIGNAL)
     array = place.written().get_data().to_dask()

@@ -64,6 +64,7 @@ def mixed():
     )
 
 
+@pytest.mark.sampled(2)
 def test_a_dataset_keeps_rate_and_order(place):
     place.node().write_xarray(mixed())
     node = place.written()
@@ -83,6 +84,7 @@ def test_a_tree_keeps_rate_and_order(place):
     xarray.testing.assert_identical(node.to_datatree().load(), tree)
 
 
+@pytest.mark.sampled(2)
 def test_a_store_shows_the_order(place):
     from lotdb_backend_zarr import NodeStore
 
@@ -165,6 +167,7 @@ def is_taken(chosen):
     return chosen.step is None or chosen.step > 0 or (chosen.start, chosen.stop) == (None, None)
 
 
+@pytest.mark.slow
 @given(st.permutations(["time", "t2", "x", "y"]), st.integers(1, 4), st.data())
 def test_any_order_comes_back(dims, count, data):
     sizes, dims = {"time": 2, "t2": 3, "x": 4, "y": 2}, dims[:count]

@@ -36,6 +36,7 @@ def table(place):
     return place.written().payloads["t"]
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("way", ["lazy", "dask", "tree"])
 def test_what_is_missing_is_nan_and_the_rest_is_exact(table, way):
     if way == "tree":

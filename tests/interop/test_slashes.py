@@ -46,6 +46,7 @@ def told(node):
     ]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("format", ["h5", "zarr", "folder"])
 @settings(max_examples=5, deadline=None)
 @example(SLASHES)

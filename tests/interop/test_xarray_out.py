@@ -117,6 +117,7 @@ def test_only_what_is_selected_is_read(db, rows_read):
     assert sum(rows_read) < 1000
 
 
+@pytest.mark.slow
 def test_any_index_gives_what_numpy_gives(node):
     array = node.write_data(SIGNAL, samplerate_hz=1000).to_xarray()
     for index in (
@@ -161,6 +162,7 @@ def test_assigning_changes_a_copy(node):
     assert payload[0, 0] == 0
 
 
+@pytest.mark.slow
 def test_with_chunks_it_is_a_dask_array(node):
     pytest.importorskip("dask")
     payload = node.write_data(SIGNAL, samplerate_hz=10)

@@ -42,8 +42,40 @@ SHOWN_ELSEWHERE = (
     "TestSqliteStorage::test_a_kill_at_any_write_or_sync_loses_nothing",
     *(
         f"Test{name}::test_threads_may_take_files_in_at_once"
-        for name in ("NpyIngester", "NpzIngester", "RawIngester", "TextIngester", "Rigs")
+        for name in (
+            "AudioIngester",
+            "ImageIngester",
+            "NpyIngester",
+            "NpzIngester",
+            "RawIngester",
+            "TextIngester",
+            "Rigs",
+        )
     ),
+    *(
+        f"Test{name}::test_{what}_{is_read}"
+        for name in ("AudioIngester", "ImageIngester", "NpzIngester", "TextIngester", "TableIngester")
+        for what in ("a_file_with_flipped_bits", "random_bytes")
+        for is_read in ("are_taken_in_or_refused", "is_taken_in_or_refused")
+    ),
+    *(
+        f"Test{name}::test_{what}_is_taken_in_or_refused[{which}]"
+        for name in ("AudioIngester", "NpzIngester", "TextIngester")
+        for what, which in (("a_file_with_an_altered_byte", "255"),)
+    ),
+    "TestSqliteStorage::test_a_pack_beside_writers_takes_nothing_of_theirs",
+    "TestSqliteStorage::test_what_another_process_sees_outlives_a_pack",
+    "TestFileStorage::test_a_process_killed_among_commits_loses_none",
+    "TestZarrBackend::test_many_small_arrays_come_back",
+    "TestMemoryBackend::test_many_small_arrays_come_back",
+)
+
+# A few of their parameters show as much.
+SAMPLED = (
+    "test_arrays_of_every_shape_come_back",
+    "test_what_was_written_is_read_back",
+    "test_damage_is_told_and_never_read_as_data",
+    "test_blocks_become_one_array",
 )
 
 
@@ -52,3 +84,5 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "tests/kit/" in item.nodeid and item.nodeid.endswith(SHOWN_ELSEWHERE):
             item.add_marker(pytest.mark.slow)
+        if "tests/kit/" in item.nodeid and getattr(item, "originalname", None) in SAMPLED:
+            item.add_marker(pytest.mark.sampled(6))

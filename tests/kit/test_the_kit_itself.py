@@ -54,6 +54,7 @@ def test_pytest_takes_the_tests_in_that_order(pytester):
     assert list(dict.fromkeys(collected)) == list(all_of(testing.BackendTests))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kit", KITS)
 def test_a_subclass_without_fixtures_is_told_what_it_lacks(pytester, kit):
     pytester.makepyfile(f"from lotdb.testing import {kit}\nclass TestIt({kit}): pass")
@@ -61,6 +62,7 @@ def test_a_subclass_without_fixtures_is_told_what_it_lacks(pytester, kit):
     result.stdout.fnmatch_lines([f"*NotImplementedError: a subclass of {kit} has a fixture *"])
 
 
+@pytest.mark.slow
 def test_what_never_returns_to_python_ends_the_run_with_a_message(tmp_path):
     (tmp_path / "test_it.py").write_text(
         "import signal, threading\n"

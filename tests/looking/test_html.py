@@ -161,6 +161,7 @@ LARGE = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", LARGE)
 def test_a_picture_costs_a_bounded_read(name, counting):
     node, read = counting

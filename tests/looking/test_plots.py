@@ -49,6 +49,7 @@ NO_PLOT = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", [name for name in SORTS if name not in NO_PLOT])
 def test_all_sorts_of_data_are_drawn(name, sorts):
     ax = axes()
@@ -58,6 +59,7 @@ def test_all_sorts_of_data_are_drawn(name, sorts):
         assert len(line.get_xdata()) <= 2 * WIDTH
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", [name for name in SORTS if name not in NO_PLOT])
 def test_all_sorts_of_data_are_drawn_in_each_way_or_refused(name, sorts):
     payload, refused = sorts.payloads[name], []
@@ -82,6 +84,7 @@ def test_a_name_that_begins_with_an_underscore_is_in_the_legend():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [" _a", "b"]
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", NO_PLOT)
 @pytest.mark.parametrize("kind", [None, "waveform", "table"])
 def test_what_has_no_plot_is_refused_by_what_it_is(name, kind, sorts):
@@ -309,6 +312,7 @@ def test_a_table_shows_its_first_rows(sorts):
 # -- what is wrong --------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("name", "how", "error", "words"),
     [
@@ -355,6 +359,7 @@ def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch):
         write(np.zeros(3)).plot()
 
 
+@pytest.mark.slow
 def test_looking_imports_nothing_heavy():
     code = (
         "import sys, numpy as np; from lotdb import BaseNode; node = BaseNode('r').get_data_node('a'); "

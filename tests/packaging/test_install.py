@@ -31,11 +31,13 @@ def python(wheels, required, tmp_path_factory) -> Path:
     return make_environment(tmp_path_factory.mktemp("environment"), wheels, required, "lotdb-backend-blob")
 
 
+@pytest.mark.slow
 def test_core_and_blob_require_no_other_backend_and_no_format_library(required):
     assert {"lotdb-core", "lotdb-backend-blob", "zodb", "numpy", "pluggy"} <= required.keys()
     assert required.keys() & FOREIGN == set()
 
 
+@pytest.mark.slow
 def test_wheels_hold_the_package_its_types_and_its_licence(wheels):
     for name, package in {"lotdb-core": "lotdb", "lotdb-backend-blob": "lotdb_backend_blob"}.items():
         files = ZipFile(wheels[name]).namelist()
@@ -44,6 +46,7 @@ def test_wheels_hold_the_package_its_types_and_its_licence(wheels):
         assert {file.split("/")[0].split("-")[0] for file in files} == {package, name.replace("-", "_")}
 
 
+@pytest.mark.slow
 def test_import_lotdb_imports_no_plugin_package(python):
     code = "import json, sys, lotdb; print(json.dumps([lotdb.__file__, *sys.modules]))"
     file, *modules = json.loads(run(python, "-I", "-c", code))
@@ -51,6 +54,7 @@ def test_import_lotdb_imports_no_plugin_package(python):
     assert PLUGINS_AND_WRAPPED.isdisjoint(modules)
 
 
+@pytest.mark.slow
 def test_core_and_blob_store_and_read_a_payload_on_their_own(python, tmp_path):
     code = """if True:
         import json, sys
@@ -72,6 +76,7 @@ def test_core_and_blob_store_and_read_a_payload_on_their_own(python, tmp_path):
     assert rows == [[3000.0, 3001.0, 3002.0], [3003.0, 3004.0, 3005.0]]
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_needs_if_that_is_not_installed(python):
     done = subprocess.run([python.parent / "lotdb", "tree", "data"], capture_output=True, text=True)
     assert done.returncode == 1

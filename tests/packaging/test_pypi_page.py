@@ -20,6 +20,7 @@ def sdist(tmp_path_factory) -> Path:
     return next(folder.glob("lotdb-*.tar.gz"))
 
 
+@pytest.mark.slow
 def test_each_file_that_the_page_names_is_in_the_sdist(sdist):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}

@@ -10,6 +10,7 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "third_party_recordings"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chosen",
     [

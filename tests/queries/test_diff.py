@@ -138,6 +138,7 @@ def test_shared_records_are_not_read(tmp_path):
         assert connection.getTransferCounts()[0] - before <= 8
 
 
+@pytest.mark.slow
 def test_a_deep_tree_can_be_compared():
     a, b = BaseNode("a"), BaseNode("b")
     for root in (a, b):

@@ -442,6 +442,7 @@ def test_a_search_leaves_no_records_in_memory(folder):
         assert root._tree._session.connection._cache.cache_non_ghost_count - before <= 8
 
 
+@pytest.mark.slow
 def test_a_deep_tree_can_be_searched():
     root = BaseNode("root")
     root.get_node_path(["x"] * 3000).set_attribute("end", 1)

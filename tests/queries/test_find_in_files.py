@@ -98,6 +98,7 @@ def forget(root):
     root._tree._session.connection.cacheMinimize()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=EXAMPLES)
 @given(CHANGES, CHANGES, st.sampled_from(sorted(OPERATORS)), ASKED)
 def test_it_finds_what_each_node_has_committed_or_not_and_in_a_snapshot(made, some, more, name, value):

@@ -6,6 +6,7 @@ import pytest
 from tests.services.s3 import SECRET
 
 
+@pytest.mark.slow
 def test_a_database_outlives_the_kill_of_its_server(postgresql, postgresql_url):
     database = postgresql_url.rpartition("/")[2]
     postgresql.sql("CREATE TABLE numbers (number int); INSERT INTO numbers VALUES (7)", database)

@@ -85,6 +85,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_step_that_changes_the_tree(capture, change):
     @step
@@ -95,6 +96,7 @@ def test_a_step_that_changes_the_tree(capture, change):
     refused(StepAccessError, give, capture, "changes nothing itself")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_step_that_changes_the_tree_by_another_handle(capture, change):
     @step

@@ -7,6 +7,7 @@ from lotdb import StepAccessError, diff
 from lotdb.steps import step
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("shape", [(5, 2), (300_000, 2)])
 @pytest.mark.parametrize("kind", ["array", "text", "table"])
 def test_a_payload_that_comes_out_the_same(capture, shape, kind):

@@ -171,6 +171,7 @@ def test_an_executor_that_is_shut_down(database, kind):
 # -- notes ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("name", ["_step_check", "_step", "_step_evicted", "_step_same"])
 @pytest.mark.parametrize(
     "value", ["", "no json", "{}", "[]", "null", '{"name": "twice"}', '{"payloads": {"twice": 1}}', 5, None]

@@ -81,6 +81,7 @@ QUESTIONS = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(("ask", "change"), QUESTIONS.values(), ids=QUESTIONS)
 def test_a_step_gets_the_answers_that_anybody_gets_and_they_count(root, ask, change):
     node = root.get_data_node("top/node")
@@ -133,6 +134,7 @@ WRITES = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_no_way_leads_to_a_node_that_can_be_changed(root, write):
     node = root.get_data_node("top/node")

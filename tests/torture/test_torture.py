@@ -17,8 +17,8 @@ from torture.story_worker import replay
 from torture.tally import Settings, Tally
 from torture.write_log import Event, LoggedDisk
 
-EFFORTS = {"kills": 0.01}
-SLOW = {
+EFFORTS = {
+    "kills": 0.01,
     "replayed_cuts": 0.05,
     "damage": 0.004,
     "system_calls": 0.02,
@@ -31,9 +31,10 @@ SLOW = {
 }
 
 
-@pytest.mark.parametrize("name", [*EFFORTS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EFFORTS)
 def test_a_small_part_of_it_finds_nothing(name, tmp_path):
-    tallies = import_module(f"torture.{name}").run(Settings(tmp_path, 5, (EFFORTS | SLOW)[name]))
+    tallies = import_module(f"torture.{name}").run(Settings(tmp_path, 5, EFFORTS[name]))
     ours = [tally for tally in tallies if tally.library == "LOTDB"]
     assert ours
     for tally in ours:
@@ -41,6 +42,7 @@ def test_a_small_part_of_it_finds_nothing(name, tmp_path):
         assert tally.runs or tally.note.startswith("not run")
 
 
+@pytest.mark.slow
 def test_the_program_prints_a_table_and_writes_it(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "torture", "--only", "isolation", "--effort", "0.04", "--seed", "9",
@@ -129,6 +131,7 @@ def hexed(text):
     return "".join(f"\\x{byte:02x}" for byte in text.encode())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_the_log_makes_the_very_files_that_were_made(tmp_path):
     place = tmp_path / "place"

@@ -32,6 +32,7 @@ def owners(tmp_path):
         assert not node.payloads
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("cls", "method", "name", "instead"), CASES, ids=IDS)
 def test_an_old_argument_is_answered_at_the_call(owners, cls, method, name, instead):
     called = OWNERS[cls] if method == "__init__" else getattr(owners[cls], method)
@@ -44,6 +45,7 @@ def test_an_old_argument_is_answered_at_the_call(owners, cls, method, name, inst
     assert isinstance(caught.value, RenamedError | TypeError)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("cls", "method", "name", "instead"), CASES, ids=IDS)
 def test_what_is_advised_is_an_argument(cls, method, name, instead):
     parameters = inspect.signature(getattr(OWNERS[cls], method)).parameters

@@ -104,6 +104,7 @@ def same(found, value):
         assert found == value or value != value
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "name",
     # each kind of database once, and a packed one among them
@@ -159,6 +160,7 @@ def test_an_old_database_of_the_old_default_name_is_found(written, read_only):
     assert snapshot(written / "blobs_packed") == before
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("command", ["tree", "ls", "show", "find", "du", "stats", "verify", "pack"])
 @pytest.mark.parametrize("name", ["blobs", "blobs_packed", "blobs/lotdb.fs"])
 def test_each_command_says_what_to_type(written, name, command, capsys):

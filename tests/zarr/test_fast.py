@@ -31,6 +31,7 @@ def only_file(node: DataNode, name: str) -> Path:
     return next(Path(path) for path, _ in segment.files if path.endswith(name))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("options", [{}, {"chunks": 1000}, {"chunks": (5000, 1), "shards": (10_000, 1)}])
 def test_windows_are_the_rows_that_were_written(node: DataNode, options: dict[str, Any]) -> None:
     node.write_data(ROWS, **options)
@@ -39,6 +40,7 @@ def test_windows_are_the_rows_that_were_written(node: DataNode, options: dict[st
         assert np.array_equal(payload[window], ROWS[window])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dtype", [">f4", ">i2", "bool", "complex64", "M8[ns]", "U3", "i1,f8"])
 def test_every_dtype_comes_back(node: DataNode, dtype: str) -> None:
     array = np.ones(200_000, "i1").astype(dtype)
@@ -62,6 +64,7 @@ def test_a_missing_file_is_told_from_the_fill_value_in_a_window_too(node: DataNo
         node.read_data(5, 10)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("place", [0.01, 0.2, 0.5, 0.8])
 def test_an_altered_chunk_is_noticed_in_a_window_too(node: DataNode, place: float) -> None:
     rows = np.random.default_rng(1).normal(size=(200_000, 2))

@@ -61,6 +61,7 @@ def fill(root, backend):
     return root
 
 
+@pytest.mark.sampled(2)
 def test_zarr_reads_every_array(root):
     group = zarr.open_group(NodeStore(root), mode="r")
     assert dict(group.attrs) == {"version": 3}
@@ -79,6 +80,7 @@ def test_zarr_reads_every_array(root):
     assert set(group["study"].group_keys()) == {"node"}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("consolidated", [True, False])
 def test_xarray_opens_it_as_it_is(root, consolidated):
     xarray = pytest.importorskip("xarray")
@@ -96,6 +98,7 @@ def test_xarray_opens_it_as_it_is(root, consolidated):
     assert one.label.values.tolist() == ["x", "yy"]
 
 
+@pytest.mark.sampled(2)
 def test_dask_reads_it_in_threads(root):
     array = pytest.importorskip("dask.array")
     lazy = array.from_zarr(NodeStore(root), component="study/node/signal")

@@ -61,6 +61,7 @@ def test_the_default_chunks_are_equal_parts_of_at_most_64_kib(node: DataNode) ->
     assert write(node).chunks == (7896, 2)  # 150 000 rows of 8 bytes
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("columns", [1, 3, 8])
 @pytest.mark.parametrize("dtype", ["i2", "i4", "f8"])
 def test_any_number_of_rows_is_compressed_as_well(node: DataNode, dtype: str, columns: int) -> None:

@@ -38,6 +38,7 @@ def check(payloads, read):
             assert array.astype(wanted.dtype).tobytes() == wanted.tobytes(), payload
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pipeline", ["zarr.core.codec_pipeline.BatchedCodecPipeline", "zarrs.ZarrsCodecPipeline"]
 )

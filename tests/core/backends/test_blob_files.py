@@ -69,6 +69,7 @@ def any_system(request, monkeypatch):
         monkeypatch.setattr(reading, "read_at", reading._seek_and_read)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.usefixtures("any_system")
 def test_threads_read_what_is_right_while_files_are_closed(tmp_path, db, payloads, monkeypatch):
     monkeypatch.setattr(blob_backend, "OPEN_FILES", 2)
@@ -117,6 +118,7 @@ def test_two_threads_are_in_a_read_at_once(payloads, monkeypatch):
     assert run(*(lambda each=each: each.read(0, 9) for each in payloads[:2])) == []
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("how", ["closed", "forgotten"])
 def test_a_file_stays_open_until_the_last_read_of_it_has_ended(tmp_path, db, payloads, monkeypatch, how):
     backend = db._backends("blob")
@@ -148,6 +150,7 @@ def test_a_file_stays_open_until_the_last_read_of_it_has_ended(tmp_path, db, pay
         assert opened(tmp_path).total() == 0
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("content", [b"", b"\x93NUM", b"no numpy file at all"])
 def test_a_file_that_is_none_of_ours_is_not_left_open(tmp_path, db, payloads, content):
     db._backends("blob").close()

@@ -88,6 +88,7 @@ def test_the_last_rows_of_a_block_are_checked_with_those_of_the_next(tmp_path):
 # -- what is right is read ---------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("dtype", ["u1", "V3", "i2", "f8", "S50", "V70001"])
 def test_any_windows_of_any_rows_are_read(tmp_path, dtype):
     dtype, backend = np.dtype(dtype), fresh()
@@ -271,6 +272,7 @@ EXPECTED = (
 )
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.crossed
 @pytest.mark.parametrize("concurrent_reads", [1, 8])
 @pytest.mark.parametrize("row_bytes", [3, 4096, 50_000])

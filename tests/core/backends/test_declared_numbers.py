@@ -14,6 +14,7 @@ fresh, opened = raw_backend["fresh"], raw_backend["opened"]
 WRONG = ["2", None, 2.5, 0, -1, True, np.int64(2)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.crossed
 @pytest.mark.parametrize("number", WRONG)
 @pytest.mark.parametrize("where", ["class", "instance"])

@@ -52,6 +52,7 @@ def test_a_setting_that_there_is_not_is_refused_at_once_with_the_nearest_name(tm
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_settings_are_looked_at_without_the_library_of_the_backend(tmp_path):
     code = """if True:
         import sys

@@ -61,6 +61,7 @@ def payloads(tmp_path_factory):
 NAMES = ["memory", "blob", "raw", "boxes", "zarr", "zarr of its own codecs"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_any_basic_index_is_numpys(payloads, name):
     payload = payloads[name]

@@ -47,6 +47,7 @@ def ways(node):
     return node._tree.stage.windows
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.crossed
 @pytest.mark.parametrize("backend", ["blob", "zarr", RawBackend])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

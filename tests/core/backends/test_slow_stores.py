@@ -124,6 +124,7 @@ def test_blocks_come_in_runs(tmp_path):
     assert len(backend.requests) <= 3
 
 
+@pytest.mark.slow
 def test_copies_merges_and_compaction_read_several_at_once(tmp_path):
     backend = fresh()
     with filled(tmp_path / "a", backend) as db, db.connection() as root:

@@ -73,6 +73,7 @@ def db(tmp_path, backend):
         yield db
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("error", REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_reached_is_unavailable_and_no_damage(db, backend, error):
     backend.error = error

@@ -84,6 +84,7 @@ def test_after_a_pack_the_records_are_copied_anew_and_the_payloads_are_kept(sour
     assert state_of(copy) == state(source)
 
 
+@pytest.mark.slow
 def test_packs_and_backups_in_any_order_leave_the_same_database(source, copy):
     rng = np.random.default_rng(5)
     for number in range(6, 30):
@@ -323,6 +324,7 @@ def test_a_folder_that_somebody_writes_to_is_busy(source, copy):
     source.backup(copy)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("part", ["", ".backup", ".copy", ".end", ".lock", ".blobs", ".zarr", ".lotdb"])
 def test_a_link_in_the_copy_leads_nowhere(source, copy, tmp_path, part):
     source.backup(copy)

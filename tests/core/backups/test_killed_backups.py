@@ -117,6 +117,7 @@ def test_a_first_backup_that_is_killed_is_none_and_the_next_one_goes_on(folder, 
     each_kill(folder, tmp_path / "copy", None)
 
 
+@pytest.mark.slow
 def test_a_backup_of_new_commits_that_is_killed_leaves_the_one_before(folder, tmp_path):
     back_up(folder, tmp_path / "copy")
     before = state_of(tmp_path / "copy")
@@ -127,6 +128,7 @@ def test_a_backup_of_new_commits_that_is_killed_leaves_the_one_before(folder, tm
     each_kill(folder, tmp_path / "copy", before)
 
 
+@pytest.mark.slow
 def test_a_backup_after_a_pack_that_is_killed_leaves_the_one_before(folder, tmp_path):
     back_up(folder, tmp_path / "copy")
     before = state_of(tmp_path / "copy")

@@ -144,6 +144,7 @@ def stored(node):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 @given(nodes=NODES)
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -200,6 +201,7 @@ def test_a_node_that_holds_something_is_refused(root, target):
     assert stored(root) == before
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("where", range(0, 100, 9))
 def test_a_damaged_folder_changes_nothing(root, where):
     root["S01"].export("out")
@@ -261,6 +263,7 @@ root.export(sys.argv[1], progress=kill)
 """
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_killed_export_leaves_nothing_that_looks_whole(tmp_path, target):
     done = forked.run(["-c", KILLED, target], cwd=tmp_path, timeout=60, needs=["lotdb_backend_zarr.backend"])

@@ -75,6 +75,7 @@ def attach(folder, node, tree, **how):
 PLUGINS = with_rigs()
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(STEPS)
 def test_what_is_there_is_the_last_tree_and_what_the_user_wrote(folder, steps):

@@ -83,6 +83,7 @@ def test_the_command_says_in_one_line_what_is_wrong(folder, tmp_path, capsys, da
     assert told.count("\n") == 1
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("backend", ["blob", "zarr"])
 def test_a_killed_run_goes_on_after_its_last_batch(tmp_path, backend):
     (tmp_path / "in").mkdir()

@@ -149,6 +149,7 @@ WAYS = {
 }
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_is_seen_and_can_be_refused(root, way):
     do, (path, written, removed) = WAYS[way]

@@ -9,6 +9,7 @@ from lotdb import LOTDB, Plugins
 STEP = 900  # moments between two that are tried; LOTDB_INTERRUPT_STEP=11 takes some minutes
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_was_committed_after_an_interrupt_is_told(tmp_path, name):
     mirror = Mirror()

@@ -398,6 +398,7 @@ STEPS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.crossed
 @pytest.mark.parametrize("where", ["database", "memory"])
 @pytest.mark.parametrize(

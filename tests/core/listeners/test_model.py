@@ -176,7 +176,7 @@ class Histories(RuleBasedStateMachine):
             assert self.mirror.nodes == walked(root)
 
 
-TestHistories = pytest.mark.usefixtures("small_limits")(Histories.TestCase)
+TestHistories = pytest.mark.slow(pytest.mark.usefixtures("small_limits")(Histories.TestCase))
 TestHistories.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,

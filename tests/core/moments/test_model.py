@@ -227,18 +227,21 @@ restorations = st.lists(
 which = st.lists(st.integers(0, 100), min_size=1, max_size=4)
 
 
+@pytest.mark.slow
 @few
 @given(scripts, st.integers(0, 100))
 def test_each_moment_is_what_it_was_until_it_is_packed_away(script, keep):
     _each_moment_and_history(script, keep)
 
 
+@pytest.mark.slow
 @few
 @given(scripts, which)
 def test_what_is_undone_is_as_before_or_a_conflict(script, which):
     _undone(script, which)
 
 
+@pytest.mark.slow
 @few
 @given(scripts, restorations)
 def test_what_is_restored_is_what_it_was_and_stays_so(script, restorations):

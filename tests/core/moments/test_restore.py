@@ -31,6 +31,7 @@ def size(folder):
     return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("groups", [3, 100])
 def test_what_was_deleted_comes_back_without_a_copy(db, folder, groups):
     made = fill(db, groups)

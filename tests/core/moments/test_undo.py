@@ -56,6 +56,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("what", CHANGES)
 def test_each_change_is_taken_back(db, before, what):
     with db.connection(note=what) as root:

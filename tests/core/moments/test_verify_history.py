@@ -50,6 +50,7 @@ def test_nothing_is_damaged_if_nothing_was_altered(folder):
         assert db.verify(history=True) == []
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("path", ["a/large", "n50/kept"])
 @pytest.mark.parametrize("commit", [1, 3, 5])
 def test_a_flip_in_a_payload_that_is_gone_is_found_and_named(folder, path, commit):

@@ -266,6 +266,7 @@ def test_marks_that_make_no_sense_are_damage(marks):
         Children().__setstate__((flat, first, marks))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("seed", range(6))
 def test_any_changes_of_a_patchwork_give_what_a_dict_has(monkeypatch, seed):
     monkeypatch.setattr(Children, "max_leaf_size", 4)

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as npst
 from tests.core.payloads.stored import assert_same
 
 
+@pytest.mark.slow
 @settings(
     max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

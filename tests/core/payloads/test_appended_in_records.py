@@ -47,6 +47,7 @@ def test_a_commit_of_an_appended_piece_syncs_once_and_makes_no_file(db, tmp_path
     assert np.array_equal(node.read_data(), np.concatenate([BLOCK] * GATHERED))
 
 
+@pytest.mark.slow
 def test_600_appends_take_little_more_than_twice_their_size_beside_a_reader(tmp_path):
     random = np.random.default_rng(1)
     blocks = [random.integers(-(2**31), 2**31, BLOCK.shape, "i4") for _ in range(10)]  # incompressible

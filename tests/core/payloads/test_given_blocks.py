@@ -30,6 +30,7 @@ def test_memory_of_a_block_that_is_used_again(tmp_path, values, rows, backend):
             assert root["a"].read_data().tolist() == np.repeat(np.array(values, float), ROWS).tolist()
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("unit", [1, ROWS * 30])
 @pytest.mark.parametrize("given", [(), (4,), (6,), (5, 1), (2, 4), (2, 2)])
 @pytest.mark.parametrize("if_exists", ["replace", "append"])

@@ -80,6 +80,7 @@ def test_an_append_syncs_once_but_for_those_that_gather_what_came_before(tmp_pat
         assert np.array_equal(node.read_data(), np.concatenate([BLOCK] * (GATHERED + 3)))
 
 
+@pytest.mark.slow
 def test_600_appends_take_little_more_than_twice_their_size_beside_a_reader(tmp_path):
     with LOTDB(tmp_path / "db", durability="process") as db:
         node = db.open_connection().get_data_node("a", samplerate_hz=48_000)

@@ -83,6 +83,7 @@ def test_len_and_iteration_go_by_rows(payload):
     assert [row.tolist() for row in payload] == SLICED.tolist()
 
 
+@pytest.mark.sampled(1)
 def test_iteration_over_more_rows_than_are_read_at_once(node):
     node.write_data(np.arange(400_000))
     settle(node)

@@ -7,6 +7,7 @@ from tests.core.payloads.stored import ARRAYS, assert_same, settle
 from lotdb import BaseNode, InvalidDataError, InvalidRangeError
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("name", ARRAYS)
 def test_an_array_comes_back_exactly(node, name):
     array = ARRAYS[name]

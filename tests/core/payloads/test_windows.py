@@ -14,6 +14,7 @@ WINDOWS = [
 ]  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("start", "stop"), WINDOWS)
 def test_a_window_is_what_numpy_takes(node, start, stop):
     array = np.arange(20).reshape(10, 2)

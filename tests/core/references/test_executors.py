@@ -137,6 +137,7 @@ def test_joblib(db, nodes, means):
         assert joblib.Parallel()(joblib.delayed(work.mean)(node) for node in references) == means
 
 
+@pytest.mark.slow
 def test_dask(nodes, means):
     dask = pytest.importorskip("dask", reason="dask is not installed")
     bag = pytest.importorskip("dask.bag", reason="dask.bag is not installed")

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +74,7 @@ def shown(node):
     return node.node_type, own, {key: shown(child) for key, child in node.items()}
 
 
+@pytest.mark.slow
 @given(st.lists(steps, max_size=12))
 def test_a_reference_shows_what_the_transaction_sees_or_there_is_none(tmp_path_factory, done):
     with LOTDB(tmp_path_factory.mktemp("db"), durability="process") as db:

@@ -306,6 +306,7 @@ def lifted(root):
     return [root, root["a"], root["a/child"]], [root["plain"]]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.crossed
 @pytest.mark.parametrize("savepoint", [False, True], ids=["at once", "after a savepoint"])
 @pytest.mark.parametrize(

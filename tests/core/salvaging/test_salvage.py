@@ -154,6 +154,7 @@ def overwrite(path, at, content):
         file.write(content)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("what", DAMAGES)
 def test_all_is_found_without_what_only_leads_to_it(whole, folder, tmp_path, what):
     DAMAGES[what](folder)
@@ -313,6 +314,7 @@ def untouched_ids(data_file, touched):
     return known
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
     "seed", [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 40))]

@@ -34,6 +34,7 @@ def made_meanwhile(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_a_database_that_another_process_has_made_meanwhile_stays(made_meanwhile, monkeypatch):
     with LOTDB(made_meanwhile) as db:
         assert not db.discard()

@@ -53,6 +53,7 @@ def copy(folder):
     convert(folder, folder.with_name("converted"), storage="sqlite")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("use", [open_and_close, fail_to_create, back_up, copy])
 def test_commits_outlive_what_else_the_process_does(tmp_path, seen_elsewhere, use):
     folder = tmp_path / "db"

@@ -201,6 +201,7 @@ def make_family(db):
         root.get_node_path("a/b/large").set_attribute("value", "x" * 2000)
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("quiet_merges")
 @pytest.mark.parametrize(("above", "below"), PLACES)
 def test_a_write_below_is_in_conflict_with_a_change_of_place_that_was_committed_first(
@@ -220,6 +221,7 @@ def test_a_write_below_is_in_conflict_with_a_change_of_place_that_was_committed_
     assert db.verify() == []
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("quiet_merges")
 @pytest.mark.parametrize(("above", "below"), PLACES)
 def test_a_change_of_place_after_a_write_below_that_was_committed_first_comes_after_it(

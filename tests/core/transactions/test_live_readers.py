@@ -273,6 +273,7 @@ def write_and_pack(folder, until, backend, rng):
     return packs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "seconds"), [("blob", 1), pytest.param("zarr", 20, marks=pytest.mark.slow)]
 )
@@ -303,6 +304,7 @@ def test_readers_see_whole_moments_beside_a_process_that_writes_and_packs(tmp_pa
         assert db.verify() == []
 
 
+@pytest.mark.slow
 def test_looking_on_costs_as_much_after_many_commits_as_after_few(tmp_path):
     """What is read is counted, for no machine is so even that its times could be compared."""
     with both(tmp_path) as (writer, node, reader, seen):

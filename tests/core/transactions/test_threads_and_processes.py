@@ -25,6 +25,7 @@ def error_in_thread(function):
     return caught[0] if caught else None
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     "use",
     [

@@ -14,6 +14,7 @@ from lotdb.errors import ValueTooLargeError
 from lotdb.values.values import MAX_DEPTH, MAX_VALUE_BYTES, ValueType, encode, encoded_size
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "value",
     [

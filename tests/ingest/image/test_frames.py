@@ -68,6 +68,7 @@ def test_what_pages_say_differently_is_kept(node, tmp_path):
     assert metadata["pages"] == [{}, {"description": "page 1"}, {"description": "page 2"}]
 
 
+@pytest.mark.slow
 def test_what_pages_say_is_a_payload_if_it_is_much(node, tmp_path):
     pictures = [Image.new("L", (1, 1)) for _ in range(300)]
     for number, picture in enumerate(pictures):

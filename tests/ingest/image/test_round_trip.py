@@ -35,6 +35,7 @@ def writable():
             yield pytest.param(format, mode, id=f"{format}-{mode}")
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(("format", "mode"), list(writable()))
 def test_what_came_in_goes_out_again(node, tmp_path, format, mode):
     suffix = SUFFIXES[format]
@@ -50,6 +51,7 @@ def test_what_came_in_goes_out_again(node, tmp_path, format, mode):
         assert first.read().tobytes() == second.read().tobytes()
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("mode", [each.values[1] for each in writable() if each.values[0] == "TIFF"])
 def test_pages_of_any_mode_come_in_and_go_out(node, tmp_path, mode):
     first, *others = (in_mode(mode) for _ in range(3))

@@ -18,6 +18,7 @@ def column(attach):
     return column
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize(
     ("cells", "dtype"),
     [

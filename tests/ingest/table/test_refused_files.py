@@ -8,6 +8,7 @@ import pytest
 from lotdb import InvalidOptionError
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

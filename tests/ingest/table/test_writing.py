@@ -146,6 +146,7 @@ CELLS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width))))
 def test_what_came_in_goes_out_and_comes_in_again(tmp_path_factory, rows):
     folder, node = tmp_path_factory.getbasetemp(), DataNode("node")

@@ -64,6 +64,7 @@ def test_a_commit_asks_twice_and_the_next_transaction_once(opened, asked):
     assert min(counts) == 3, asked  # but where numbers for new objects are used up
 
 
+@pytest.mark.slow
 def test_what_is_large_is_stored_as_well_and_so_is_what_follows(opened, opening):
     root = opened.open_connection()
     for number, size in enumerate(("small", "large", "small", "large", "small")):
