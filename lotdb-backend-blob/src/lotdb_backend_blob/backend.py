@@ -28,8 +28,9 @@ from lotdb_backend_blob.settings import SETTINGS
 
 __all__ = ["BlobBackend"]
 
-# Files of at least this size are synced when they are written. The commit syncs the smaller ones.
-SYNCED_BYTES = 1 << 20
+# Files of this size and larger are synced when they are written. The commit syncs the smaller ones, such as
+# what 32 pieces in records are merged into: to sync one of them twice takes longer than to write it.
+SYNCED_BYTES = 2 << 20
 
 # How many files stay open, of all databases of the process; each may keep a few, whatever the others have.
 # Opening a file takes several times as long as reading a small window.

@@ -1,4 +1,4 @@
-"""Small pieces appended to payloads of zarr lie in records until many are merged; nothing else does."""
+"""Small pieces appended to payloads lie in records until many are merged; of zarr, nothing else does."""
 
 import os
 
@@ -45,6 +45,22 @@ def test_a_commit_of_an_appended_piece_syncs_once_and_makes_no_file(db, tmp_path
     assert in_records(node) == [False]
     assert len(arrays(tmp_path)) == 2
     assert np.array_equal(node.read_data(), np.concatenate([BLOCK] * GATHERED))
+
+
+def test_a_commit_that_merges_appended_pieces_into_a_blob_syncs_its_file_once(tmp_path, monkeypatch):
+    with LOTDB(tmp_path / "db", default_backend="blob") as db:
+        node = db.open_connection().get_data_node("a")
+        for _ in range(GATHERED - 1):
+            node.append_data(BLOCK)
+            db.commit()
+        assert not list((tmp_path / "db").rglob("*.blob"))
+        synced, fsync = [], os.fsync
+        monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino) or fsync(file))
+        node.append_data(BLOCK)
+        db.commit()
+        (merged,) = (tmp_path / "db").rglob("*.blob")
+        assert merged.stat().st_size > GATHERED * BLOCK.nbytes > 1 << 20
+        assert synced.count(merged.stat().st_ino) == 1
 
 
 @pytest.mark.slow

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from pickletools import genops
 from typing import NamedTuple
 from zlib import crc32
 
@@ -115,6 +114,8 @@ def is_pickles(content: bytes, number: int) -> bool:
     >>> is_pickles(b"}.", 1), is_pickles(b"}.}.", 2), is_pickles(b"}..", 1)
     (True, True, False)
     """
+    from pickletools import genops  # only repairs need it
+
     at = 0
     try:
         for _ in range(number):
