@@ -207,7 +207,9 @@ class DurablePack(PlainBlobs):
                 check_tree(self.blob_dir)
                 self._remove_blob_files_tagged_for_removal_during_pack()
             os.remove(old)
-        self._remove_unfinished()
+        # A pack opens its list before it writes. Without one, ``.pack`` is a file of the user's.
+        if is_there(os.path.join(self.blob_dir, ".removed")):
+            self._remove_unfinished()
 
 
 @contextlib.contextmanager
