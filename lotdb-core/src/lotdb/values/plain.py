@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, ClassVar, Protocol, TypeAlias
@@ -226,9 +226,10 @@ def _plain_size(value: Any, kind: type) -> int:
     return 1
 
 
-def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
+def is_larger(encoded: Sequence[Encoded], limit: int) -> bool:
     """Whether the encoded values take more than about *limit* bytes in all."""
     most = least = 0
+    others = []  # whose sizes take longer to tell; a long text may decide without them
     for value in encoded:
         kind = type(value)
         if kind is str or kind is bytes:
@@ -237,13 +238,15 @@ def is_larger(encoded: Iterable[Encoded], limit: int) -> bool:
         elif kind is float or kind is bool or (kind is int and -SHORT < value < SHORT):  # type: ignore[operator]
             most += 13
         else:
-            size = _tuple_size(value, limit) if kind is tuple else encoded_size(value)
-            most += size
-            least += size
+            others.append(value)
+    for value in others:
         if least > limit:
             return True
+        size = _tuple_size(value, limit) if type(value) is tuple else encoded_size(value)
+        most += size
+        least += size
     # Most are much smaller; those that may be larger are looked at closely.
-    return most > limit and _are_larger(encoded, limit)
+    return least > limit or (most > limit and _are_larger(encoded, limit))
 
 
 def _are_larger(encoded: Iterable[Encoded], limit: int) -> bool:
