@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lotdb import LOTDB, AttributeNotFoundError, BaseNode, DataNode, NodeNotFoundError, PayloadNotFoundError
-from lotdb.records.own import get_value, position, with_values
+from lotdb.records.entries import record_of
+from lotdb.records.own import BOX_BYTES, EMPTY_OWN, get_value, may_grow, position, with_values
 from lotdb.values.values import is_same
 
 MANY = 100
@@ -75,6 +76,28 @@ def test_an_operation_takes_as_many_calls_beside_many_as_beside_few(db, beside, 
 
     few, many = counted(3), counted(MANY)
     assert {name: (few[name], many[name]) for name in few if many[name] > few[name] + 30} == {}
+
+
+def test_making_and_deleting_a_child_takes_no_longer_below_many_ancestors():
+    def steps(depth):
+        """How many lines are run within functions that go up from a node."""
+        node = BaseNode("root").get_node_path([f"level_{number}" for number in range(depth)])
+        node.get_node("child")
+        run = 0
+
+        def called(frame, event, argument):
+            nonlocal run
+            run += event == "line" and frame.f_code.co_name in ("_keys", "_top", "_locate")
+            return called
+
+        sys.settrace(called)
+        try:
+            node.delete_node("child")
+        finally:
+            sys.settrace(None)
+        return run
+
+    assert steps(MANY) == steps(3)
 
 
 def test_a_branch_that_holds_many_payloads_is_not_measured_either(db):
@@ -274,3 +297,31 @@ def test_a_merge_in_memory_that_fails_leaves_everything_as_it_was(monkeypatch):
         root.merge_tree(source, overwrite=True)
     monkeypatch.undo()
     assert [(node.path, dict(node.attrs.items())["number"]) for node in root.iterate_tree_leaves()] == before
+
+
+def test_what_may_grow_is_measured_and_what_cannot_is_not():
+    short = with_values(EMPTY_OWN, {"label": 1, "text": "words", "level": 0.5, "held": (1, 2)})
+    for name, value in (("label", -(2**62)), ("text", "word"), ("text", ""), ("level", 1e300)):
+        assert not may_grow(short, with_values(short, {name: value}))
+    for name, value in (
+        ("label", 2**63),
+        ("label", 0.5),
+        ("text", "words!"),
+        ("text", "wörds"),
+        ("held", (1,)),
+        ("new", 1),
+    ):
+        assert may_grow(short, with_values(short, {name: value}))
+    assert may_grow(EMPTY_OWN, with_values(EMPTY_OWN, {"label": 1}))
+
+
+def test_a_text_that_grows_little_by_little_gets_a_record_of_its_own(db):
+    root = db.open_connection()
+    node = root.get_data_node("a/node")
+    node.write_data(np.arange(3.0))
+    for length in range(0, 2 * BOX_BYTES, 7):
+        node.set_attribute("text", "x" * length)
+        node.set_attribute("label", length)
+    assert record_of(node._entry()) is not None
+    assert node.get_attribute("text") == "x" * length
+    assert node.get_attribute("label") == length

@@ -377,8 +377,9 @@ class BaseNode(PerhapsData):
             if attribute_key is not None:
                 refuse("get_attribute", ARGUMENTS["BaseNode"]["get_attribute"], ["attribute_key"])
             tree = self._tree
-            if self._version == tree.version and (tree.owner is None or tree.owner == get_ident()):
-                entry = self._seen  # as _entry does, without the call
+            # As _entry does, without the call; most trees have an owner.
+            if self._version == tree.version and (tree.owner == get_ident() or tree.owner is None):
+                entry = self._seen
             else:
                 entry = self._entry()
             # A plain value of a packed leaf, which most attributes are, is found here; plain nodes hide none.

@@ -61,6 +61,24 @@ def note_checked(own: Own) -> None:
     _checked_names[own[0]] = own[0]
 
 
+def may_grow(before: Own, own: Own) -> bool:
+    """Whether *own* may take more bytes than *before*, of which it was made; told by what was changed."""
+    if before[0] is not own[0]:
+        return True
+    for was, value in zip(before, own, strict=True):
+        if was is value:
+            continue
+        kind = type(value)
+        if kind is not type(was):
+            return True
+        if kind is str:
+            if len(value) > len(was) or not value.isascii():
+                return True
+        elif kind is not float and kind is not bool and not (kind is int and -SHORT < value < SHORT):
+            return True
+    return False
+
+
 def position(names: tuple[str, ...], name: str) -> int:
     """The place of *name* in *names*, or -1."""
     if len(names) < _MANY_NAMES:

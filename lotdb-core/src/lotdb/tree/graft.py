@@ -308,7 +308,7 @@ def delete_node(parent: Node, key: str | int, *, only_node: bool) -> None:
     parent._tree.check_writable()
     if parent._tree.version >= parent._tree.full_at:
         parent._tree.put_aside()
-    tree, old_path, below = parent._tree, child._path(), child._children()
+    tree, below = parent._tree, child._children()
     with Edit(parent) as edit:
         lifted = _lifted(child, parent) if only_node else {}
         if lifted and tree.journal is not None:
@@ -323,7 +323,7 @@ def delete_node(parent: Node, key: str | int, *, only_node: bool) -> None:
         if "lotdb_node_moved" not in tree.plugins.unheard:
             for each in lifted:
                 node = parent._get(each, create=False)
-                node._tell("lotdb_node_moved", old_path=f"{old_path}/{each}")
+                node._tell("lotdb_node_moved", old_path=f"{child._path()}/{each}")
 
 
 def _lifted(child: Node, parent: Node) -> dict[str, Entry]:

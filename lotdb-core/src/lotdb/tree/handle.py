@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from lotdb.records import OWN_KEY, Box, Own
 from lotdb.records.entries import is_shared, leaf_with, own_of, record_of, with_type
-from lotdb.records.own import BOX_BYTES
+from lotdb.records.own import BOX_BYTES, may_grow
 from lotdb.tree.place import Place
 from lotdb.tree.whole import put
 from lotdb.values import values
@@ -46,7 +46,7 @@ class Handle(Place):
         if record is None:
             boxed = (
                 boxed
-                or values.is_larger(own[1:], BOX_BYTES)
+                or (may_grow(entry[1:], own) and values.is_larger(own[1:], BOX_BYTES))
                 or self._tree.is_rewritten_for(container, self._key)
             )
             put(self._tree, container, self._key, leaf_with(entry, own, boxed))
@@ -66,7 +66,7 @@ class Handle(Place):
             else:
                 boxed = (
                     boxed
-                    or values.is_larger(own[1:], BOX_BYTES)
+                    or (may_grow(held, own) and values.is_larger(own[1:], BOX_BYTES))
                     or self._tree.is_rewritten_for(children, OWN_KEY)
                 )
                 put(self._tree, children, OWN_KEY, Box(own) if boxed else own)
