@@ -89,13 +89,23 @@ def test_a_database_that_was_there_stays(folder, lotdb, content):
             root.get_data_node("a").write_data(np.arange(5.0))
         first = db.last_commit
     for arguments in FAILING.values():
-        if "--at" not in arguments:
-            assert lotdb("ingest", "new", *arguments)[0] == 1
+        assert lotdb("ingest", "new", *arguments)[0] == 1
         assert lotdb_ingest(["new", "bad", NPY, "--stop-on-error"]) == 2
     with LOTDB("new", read_only=True) as db, db.connection() as root:
         assert any(commit.id == first for commit in db.history())
+        assert root.find("**").count() == 1 + (content == "a node")
         assert ("a" in root) == (content == "a node")
         assert db.verify() == []
+
+
+@pytest.mark.parametrize("at", ["a/b", "c/d/e", "a"])
+def test_below_a_node_what_comes_in_stays(folder, lotdb, at):
+    np.save("bad/good.npy", np.arange(5.0))
+    with LOTDB("new") as db, db.connection() as root:
+        root.get_node("a")
+    assert lotdb("ingest", "new", "bad", NPY, "--at", at)[0] == 1
+    with LOTDB("new", read_only=True) as db, db.connection() as root:
+        assert root[f"{at}/good"].read_data().tolist() == [0, 1, 2, 3, 4]
 
 
 def test_what_was_committed_before_stays(folder, lotdb):

@@ -1,9 +1,11 @@
 """Blocks of rows: what is stored is what was in them when they were given, and as many rows as they said."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, Blocks, InvalidDataError
+from lotdb import LOTDB, Blocks, InvalidDataError, Plugins, hookimpl
 
 ROWS = 1000
 
@@ -55,3 +57,132 @@ def test_the_number_of_rows_that_was_said(tmp_path, given, unit):
         blocks = (np.full(rows * unit, rows) for rows in given)
         data = root.get_data_node("a").write_data(Blocks(blocks, np.dtype(int), rows=5 * unit)).read()
         assert data.tolist() == [rows for rows in given for _ in range(rows * unit)]
+
+
+class Quantity(np.ndarray):
+    """An array with a unit, as other libraries have them."""
+
+
+OTHERS = {
+    "other numbers": lambda rows: np.zeros(rows, "f4"),
+    "numbers of the same size": lambda rows: np.zeros(rows, "i8"),
+    "another byte order": lambda rows: np.zeros(rows, ">f8"),
+    "another shape": lambda rows: np.zeros((rows, 2)),
+    "one axis more": lambda rows: np.zeros((rows, 1)),
+    "no axis": lambda rows: np.array(1.0),
+    "objects": lambda rows: np.zeros(rows, object),
+    "a mask": lambda rows: np.ma.zeros(rows),
+    "a unit": lambda rows: np.zeros(rows).view(Quantity),
+    "a list": lambda rows: [0.0] * rows,
+    "None": lambda rows: None,
+}
+
+
+@pytest.mark.crossed
+@pytest.mark.parametrize("what", OTHERS)
+@pytest.mark.parametrize("unit", [1, ROWS * 300])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("backend", ["blob", "zarr"])
+def test_a_block_of_another_kind_than_was_announced(tmp_path, what, unit, known, backend):
+    with LOTDB(tmp_path, default_backend=backend) as db, db.connection() as root:
+        node = root.get_data_node("a")
+        node.write_data(np.arange(3.0))
+        db.commit(root)
+        blocks = iter([np.zeros(unit), OTHERS[what](unit)])
+        with pytest.raises(InvalidDataError, match=r"'data' of node 'a': its Blocks announced .*float64"):
+            node.write_data(Blocks(blocks, np.dtype(float), rows=2 * unit if known else None))
+        db.commit(root)
+        assert node.read_data().tolist() == [0, 1, 2]
+        assert db.verify() == []
+
+
+blocks_of: Any = Blocks  # of what type checkers refuse
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        blocks_of([], "f8"),
+        blocks_of([], np.dtype("f8"), 2),
+        blocks_of([], np.dtype("f8"), rows="3"),
+        Blocks([], np.dtype("f8"), rows=-1),
+        blocks_of([], np.dtype("f8"), kind="picture"),
+        Blocks([], np.dtype("f8"), kind="text"),
+        Blocks([], np.dtype("u1"), (2,), kind="bytes"),
+        Blocks([], np.dtype([("x", "f8")]), (2,), kind="table"),
+        Blocks([], np.dtype(object)),
+        Blocks([], np.dtype("S0")),
+    ],
+)
+def test_blocks_that_say_nothing_sensible(tmp_path, blocks):
+    with LOTDB(tmp_path) as db, db.connection() as root:
+        with pytest.raises(InvalidDataError, match="payload 'data' of node 'a'"):
+            root.get_data_node("a").write_data(blocks)
+        assert not root["a"].has_data()
+
+
+def test_a_text_in_blocks_is_utf_8(tmp_path):
+    text = "größer " * 5
+    pieces = [np.frombuffer(text.encode()[first : first + 3], np.uint8) for first in range(0, 45, 3)]
+    with LOTDB(tmp_path) as db, db.connection() as root:
+        node = root.get_data_node("a")
+        node.write_data(Blocks(iter(pieces), np.dtype("u1"), kind="text"))
+        assert node.read_data() == text
+        with pytest.raises(InvalidDataError, match=r"'a'.*no UTF-8"):
+            node.write_data(Blocks(iter(pieces[:1] * 2), np.dtype("u1"), kind="text"))
+        assert node.read_data() == text
+
+
+@pytest.mark.parametrize("rows", [None, 6 * ROWS * 300])
+@pytest.mark.parametrize("backend", ["blob", "zarr"])
+def test_an_error_of_the_generator_comes_out_as_it_is(tmp_path, rows, backend):
+    class TheirError(Exception):
+        pass
+
+    def failing():
+        for _ in range(5):
+            yield np.zeros(ROWS * 300)
+        raise TheirError("no more")
+
+    with LOTDB(tmp_path, default_backend=backend) as db, db.connection() as root:
+        node = root.get_data_node("a")
+        node.write_data(np.arange(3.0))
+        with pytest.raises(TheirError, match="no more"):
+            node.write_data(Blocks(failing(), np.dtype(float), rows=rows))
+        db.commit(root)
+        assert node.read_data().tolist() == [0, 1, 2]
+        assert db.verify() == []
+
+
+class Refusing:
+    """A listener that refuses payloads of the node that is written to."""
+
+    @hookimpl
+    def lotdb_payload_written(self, node, name):
+        if node.key == "a":
+            raise ValueError("refused")
+
+
+@pytest.mark.parametrize("others", [3, ROWS * 300], ids=["small", "large"])
+@pytest.mark.parametrize("own", [3, ROWS * 300], ids=["small", "large"])
+@pytest.mark.parametrize("backend", ["blob", "zarr"])
+def test_what_a_generator_writes_elsewhere_stays_if_its_own_rows_are_refused(tmp_path, others, own, backend):
+    plugins = Plugins()
+    plugins.register(Refusing(), name="refusing")
+    with LOTDB(tmp_path, default_backend=backend, plugins=plugins) as db:
+        with db.connection() as root:
+            node, other = root.get_data_node("a"), root.get_data_node("other")
+
+            def writing():
+                for number in range(4):
+                    other.write_data(np.full(others, number, float), data_attribute=f"block {number}")
+                    yield np.full(own, number, float)
+
+            with pytest.raises(ValueError, match="refused"):
+                node.write_data(Blocks(writing(), np.dtype(float)))
+            assert not node.has_data()
+        with db.connection() as root:
+            for number in range(4):
+                data = root["other"].read_data(data_attribute=f"block {number}")
+                assert data.tolist() == [number] * others
+        assert db.verify() == []

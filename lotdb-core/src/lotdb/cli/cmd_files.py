@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,7 +27,7 @@ from lotdb.cli.targets import (
 from lotdb.cli.text import dump, emit, plain_lines
 
 if TYPE_CHECKING:
-    from lotdb import BaseNode, IngestReport
+    from lotdb import LOTDB, BaseNode, IngestReport
 
 __all__ = ["export_command", "ingest_command"]
 
@@ -115,9 +116,7 @@ def ingest_command(
         suppress(_NothingStored),
         changing(database, name, settings, timeout=timeout, create=True) as (db, root),
     ):
-        node = _below(root, at)
-        db.commit(root)  # the new node: ingest_tree refuses to start with uncommitted changes
-        with progress("ingesting") as advance:
+        with _node_for_files(db, root, at) as node, progress("ingesting") as advance:
             report = node.ingest_tree(
                 folder,
                 pattern,
@@ -141,6 +140,23 @@ def ingest_command(
 
 def _below(root: BaseNode, at: str | None) -> BaseNode:
     return root.get_node_path(at.strip("/")) if at and at.strip("/") else root
+
+
+@contextmanager
+def _node_for_files(db: LOTDB, root: BaseNode, at: str | None) -> Iterator[BaseNode]:
+    """The node at *at*. If it is new and nothing comes in, it goes again, with new ones above it."""
+    keys = at.strip("/").split("/") if at and at.strip("/") else []
+    new = next((depth for depth in range(1, len(keys) + 1) if keys[:depth] not in root), None)
+    node = root.get_node_path(keys) if keys else root
+    db.commit(root)  # the new node: ingest_tree refuses to start with uncommitted changes
+    try:
+        yield node
+    finally:
+        if new is not None and not db.closed:
+            db.abort(root)
+            if keys in root and not len(node) and not node.attrs:
+                root.get_node_path(keys[:new]).delete_tree()
+                db.commit(root)
 
 
 class _NothingStored(Exception):

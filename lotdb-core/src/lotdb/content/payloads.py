@@ -24,7 +24,7 @@ from lotdb.errors import (
     WrongNodeError,
     shown,
 )
-from lotdb.interfaces.row_blocks import Blocks
+from lotdb.interfaces.row_blocks import Blocks, check_blocks, checked
 from lotdb.keys import check_name, some
 from lotdb.ranges import check_rate
 from lotdb.records.entries import own_of
@@ -245,7 +245,7 @@ def record(
         return announce(node, several)
     with tree.whole():  # the node's type, or a listener, may refuse what is written already
         if mark is not None:
-            tree.discard_with_steps(mark)
+            tree.discard_with_steps(mark, [each for written in several for each in written.record.segments])
         put(node, several, attributes, gone)
         return announce(node, several)
 
@@ -291,11 +291,19 @@ def _append(
     if given.array is not None:
         array = given.fitted(given.array, layout.dtype)
         return len(array), stage.append(layout, segments, array)
-    rows = 0
+    rows, failure = 0, None
 
     def counted() -> Iterator[np.ndarray[Any, Any]]:
-        nonlocal rows
-        for block in given.blocks:
+        nonlocal rows, failure
+        blocks = iter(given.blocks)
+        while True:
+            try:
+                block = next(blocks)
+            except StopIteration:
+                break
+            except BaseException as error:
+                failure = error
+                raise
             rows += len(block)
             if given.rows is not None and rows > given.rows:
                 raise InvalidDataError(f"{where()}: {given.rows} rows were announced, and more came")
@@ -308,6 +316,10 @@ def _append(
         if given.rows is not None and not segments:
             return given.rows, stage.write_blocks(layout, counted(), given.rows)
         segments = stage.write_stream(layout, counted(), segments)
+    except Exception as error:
+        if failure is None or error is failure:
+            raise
+        raise failure from failure.__cause__  # what the program that gives the blocks has raised
     finally:
         stage.is_streaming = outer
     return rows, segments
@@ -387,9 +399,11 @@ def encode(data: Any, request: Request, where: Callable[[], str]) -> _Given:
     """*data* in the form in which it is stored; *where* returns the place for messages."""
     said = {request.name, *_names(request.metadata)}
     if isinstance(data, Blocks):
+        check_blocks(data, lambda: f"{where()}: these are")
         dtype = tables.stored_dtype(data.dtype) if data.kind == "table" else data.dtype
         _check_dtype(dtype, where)
-        return _Given(data.kind, dtype, data.row_shape, blocks=data.blocks, rows=data.rows)
+        blocks = checked(data, lambda: f"{where()}: its Blocks")
+        return _Given(data.kind, dtype, data.row_shape, blocks=blocks, rows=data.rows)
     try:
         if tables.is_table(data):
             table = tables.as_table(data, said=said)
@@ -456,14 +470,16 @@ def _as_array(data: Any, said: Collection[str]) -> tuple[str, np.ndarray[Any, An
 
 def _of_elements(data: Any, said: Collection[str]) -> tuple[str, np.ndarray[Any, Any]]:
     array = as_array(data, said=said)
-    if array.dtype.itemsize == 0:
-        raise InvalidDataError(f"dtype {array.dtype} has elements of no bytes")
     if array.dtype.type is np.record:
         array = array.view(np.dtype((np.void, array.dtype)))
     return "array", contiguous(array)
 
 
 def _check_dtype(dtype: np.dtype[Any], where: Callable[[], str]) -> None:
+    if dtype.itemsize == 0:
+        raise InvalidDataError(f"{where()}: dtype {dtype} has elements of no bytes")
+    if dtype.hasobject and dtype.kind != "T":
+        raise InvalidDataError(f"{where()}: arrays of objects cannot be stored")
     if dtype.metadata:
         raise InvalidDataError(
             f"{where()}: the metadata of dtype {dtype} would be lost; pass it as metadata="

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import codecs
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["Blocks"]
+from lotdb.errors import InvalidDataError, shown
+
+__all__ = ["Blocks", "check_blocks", "checked"]
+
+_KINDS = ("array", "bytes", "text", "table")
 
 
 @dataclass(frozen=True)
@@ -33,3 +38,72 @@ class Blocks:
     row_shape: tuple[int, ...] = ()
     rows: int | None = None
     kind: Literal["array", "bytes", "text", "table"] = "array"
+
+
+def check_blocks(data: Blocks, about: Callable[[], str]) -> None:
+    """Raise ``InvalidDataError`` unless *data* say what they are; *about* begins the message."""
+    dtype, kind = data.dtype, data.kind
+    if not isinstance(dtype, np.dtype) or kind not in _KINDS:
+        raise InvalidDataError(f"{about()} Blocks of {shown(dtype)} and of kind {shown(kind)}")
+    if not isinstance(data.row_shape, tuple) or not all(
+        isinstance(length, int | np.integer) and length >= 0
+        for length in (*data.row_shape, *(() if data.rows is None else (data.rows,)))
+    ):
+        raise InvalidDataError(
+            f"{about()} Blocks of {shown(data.rows)} rows of shape {shown(data.row_shape)}"
+        )
+    if kind in ("bytes", "text") and (dtype != np.uint8 or data.row_shape):
+        raise InvalidDataError(f"{about()} Blocks of {dtype} {data.row_shape} for {kind}; use uint8")
+    if kind == "table" and data.row_shape:
+        raise InvalidDataError(f"{about()} Blocks of a table with rows of shape {data.row_shape}; use ()")
+
+
+def checked(data: Blocks, about: Callable[[], str]) -> Iterator[np.ndarray[Any, Any]]:
+    """The blocks of *data*, each checked when it comes; *about* begins the message of an error.
+
+    Raises
+    ------
+    InvalidDataError
+        If a block is not what was announced, or a text is not in UTF-8.
+    """
+    dtype, row_shape, may_mask = data.dtype, data.row_shape, data.kind == "table"
+    read = _Text(about).read if data.kind == "text" else None
+    for block in data.blocks:
+        # Whoever declares plain numbers gives no mask and no unit, which would be lost.
+        is_plain = type(block) is np.ndarray or (
+            isinstance(block, np.ndarray)
+            and (may_mask or not isinstance(block, np.ma.MaskedArray))
+            and type(block).__module__.partition(".")[0] == "numpy"
+        )
+        if not is_plain or not block.ndim or block.dtype != dtype or block.shape[1:] != row_shape:
+            raise InvalidDataError(
+                f"{about()} announced blocks of {dtype} {row_shape}, and gave another: {_about(block)}"
+            )
+        if read is not None:
+            read(block.tobytes(), False)
+        yield block
+    if read is not None:
+        read(b"", True)
+
+
+class _Text:
+    """Bytes that are no UTF-8 could not be read later as a text."""
+
+    def __init__(self, about: Callable[[], str]) -> None:
+        self._about = about
+        self._decode = codecs.getincrementaldecoder("utf-8")("surrogatepass").decode
+
+    def read(self, data: bytes, final: bool) -> None:
+        try:
+            self._decode(data, final)
+        except UnicodeDecodeError as error:
+            raise InvalidDataError(
+                f"{self._about()} announced a text, and gave bytes that are no UTF-8: {error}"
+            ) from error
+
+
+def _about(block: Any) -> str:
+    if not isinstance(block, np.ndarray):
+        return shown(block)
+    kind = "" if type(block) is np.ndarray else f"{type(block).__name__} of "
+    return f"{kind}{block.dtype} of shape {block.shape}"

@@ -236,7 +236,7 @@ def _written(result: BaseNode, name: str, item: Item, before: Any) -> payloads.W
         return written
     if not _is_same(Payload(result, name, old), Payload(result, name, new)):
         return written
-    stage.discard_since(mark)
+    stage.discard_segments(mark, written.record.segments)
     return written._replace(record=old)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,6 +91,7 @@ class Stage(Reader):
         self._packs: dict[Layout, Pack] = {}
         self._pending_bytes = 0
         self._recorded_bytes = 0
+        self._closed: set[int] = set()  # the identities of the locators of packs that were written
         self._remembered: OrderedDict[Any, Array] = OrderedDict()
         self._written: list[tuple[Backend, Any]] = []
         self._joined = False
@@ -182,14 +183,19 @@ class Stage(Reader):
         """*segments* followed by the rows of *blocks*, however many come; held in memory 32 MiB at a time."""
         waiting = Pack(None, layout)
         streamed: tuple[Segment, ...] = ()
-        for block in blocks:
-            waiting.add(contiguous(block))  # a copy: the memory of a block may be used for the next
-            if waiting.array.nbytes >= STREAMED_BYTES:
-                streamed += (self._write_large(layout, waiting.array),)
-                waiting.rows = 0
-        if not streamed:
-            return self.append(layout, segments, waiting.array)
-        return (*segments, *streamed, *self.write(layout, waiting.array, appended=bool(segments)))
+        mark = self.mark()
+        try:
+            for block in blocks:
+                waiting.add(contiguous(block))  # a copy: the memory of a block may be used for the next
+                if waiting.array.nbytes >= STREAMED_BYTES:
+                    streamed += (self._write_large(layout, waiting.array),)
+                    waiting.rows = 0
+            if not streamed:
+                return self.append(layout, segments, waiting.array)
+            return (*segments, *streamed, *self.write(layout, waiting.array, appended=bool(segments)))
+        except BaseException:
+            self.discard_segments(mark, streamed)
+            raise
 
     @contextlib.contextmanager
     def all_or_nothing(self, mark: int | None = None) -> Iterator[None]:
@@ -207,11 +213,33 @@ class Stage(Reader):
 
     def discard_since(self, mark: int) -> None:
         """Delete what was written since :meth:`mark` gave *mark*, and nothing in the tree names any more."""
-        undone = {id(locator) for _, locator in self._written[mark:]}
+        self._discard_these(mark, {id(locator) for _, locator in self._written[mark:]})
+
+    def discard_segments(self, mark: int, segments: Iterable[Segment]) -> None:
+        """Delete those of *segments* that were written since *mark*, and nothing in the tree names any more.
+
+        What else was written since then stays: the rows may have come from a generator that has written to
+        other nodes. So do rows in a pack with those of others; they are garbage.
+        """
+        rows: dict[int, int] = {}
+        for segment in segments:
+            rows[id(segment.locator)] = rows.get(id(segment.locator), 0) + segment.rows
+        self._discard_these(mark, {each for each in rows if self._is_alone(each, rows[each])})
+
+    def _is_alone(self, locator_id: int, rows: int) -> bool:
+        """Whether *rows* rows are all there are at a locator of this transaction."""
+        pack = self._pending.get(locator_id)
+        if pack is None:
+            return locator_id not in self._closed
+        return isinstance(pack, Pack) and pack.rows == rows
+
+    def _discard_these(self, mark: int, undone: Set[int]) -> None:
         for layout, pack in list(self._packs.items()):
             if id(pack.locator) in undone:
                 self._forget_pack(layout)
-        self._discard_written(mark)
+        kept = [each for each in self._written[mark:] if id(each[1]) not in undone]
+        self._written[mark:] = kept + [each for each in self._written[mark:] if id(each[1]) in undone]
+        self._discard_written(mark + len(kept))
 
     def append(self, layout: Layout, segments: tuple[Segment, ...], array: Array) -> tuple[Segment, ...]:
         """*segments* followed by the rows of *array*, with small segments merged.
@@ -280,6 +308,7 @@ class Stage(Reader):
         self._backend_write(layout, pack.locator, pack.array)
         # Only now: until its bytes are stored the pack's rows are read from memory.
         self._forget_pack(layout)
+        self._closed.add(id(pack.locator))
         if not is_in_record(pack.locator):  # which the connection has in its cache
             self._remember(pack.locator, pack.array)
 
@@ -399,6 +428,7 @@ class Stage(Reader):
         self._forget_packs()
         self.forget_ahead()
         self._written.clear()
+        self._closed.clear()
         self._recorded_bytes = 0
         self._joined = self._voted = False
 

@@ -7,7 +7,7 @@ with each write. For an epoch, the tree remembers which containers may be writte
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -21,7 +21,7 @@ from lotdb.interfaces.installed import plugin_errors
 from lotdb.interfaces.loader import Database, Loader
 from lotdb.records import Box, Children, Entry
 from lotdb.records.patchwork import Patchwork
-from lotdb.segments.layout import Layout
+from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
 from lotdb.tree.journal import Journal
@@ -214,13 +214,16 @@ class Tree:
         self.epoch += 1
         self.version += 1
 
-    def discard_with_steps(self, mark: int) -> None:
+    def discard_with_steps(self, mark: int, segments: Iterable[Segment] | None = None) -> None:
         """Delete what the stage has written since *mark* if the change that is being made is taken back.
 
-        Not if it fails in another way: what the tree names must stay.
+        Not if it fails in another way: what the tree names must stay. So must what a program has written to
+        other nodes since *mark*, if it may have: then only the new ones of *segments* are deleted.
         """
-        if self.steps is not None:
+        if self.steps is not None and segments is None:
             self.steps.append(partial(self.stage.discard_since, mark))
+        elif self.steps is not None and segments is not None:
+            self.steps.append(partial(self.stage.discard_segments, mark, segments))
 
     def whole(self) -> Whole:
         """A context in which a change of several steps is made, whole or not at all."""
