@@ -334,7 +334,7 @@ class StaleResultError(StepError, ReadOnlyError):
 
 
 class DatabaseBusyError(LotdbError, BlockingIOError):
-    """Another process or reader uses the database."""
+    """Another process or reader uses the database, or the connection is writing the blocks of a payload."""
 
 
 class WaitTimeoutError(LotdbError, TimeoutError):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, Blocks, InvalidDataError, Plugins, hookimpl
+from lotdb import LOTDB, Blocks, DatabaseBusyError, DataMismatchError, InvalidDataError, Plugins, hookimpl
 
 ROWS = 1000
 
@@ -185,4 +185,81 @@ def test_what_a_generator_writes_elsewhere_stays_if_its_own_rows_are_refused(tmp
             for number in range(4):
                 data = root["other"].read_data(data_attribute=f"block {number}")
                 assert data.tolist() == [number] * others
+        assert db.verify() == []
+
+
+ENDS = {
+    "commit": lambda db, root, point: db.commit(),
+    "abort": lambda db, root, point: db.abort(),
+    "savepoint": lambda db, root, point: db.savepoint(),
+    "rollback": lambda db, root, point: point.rollback(),
+    "close": lambda db, root, point: db.close(),
+    "close_connection": lambda db, root, point: db.close_connection(root),
+    "discard": lambda db, root, point: db.discard(),
+}
+
+
+@pytest.mark.crossed
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("unit", [1, ROWS * 300])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("if_exists", ["replace", "append"])
+@pytest.mark.parametrize("backend", ["blob", "zarr"])
+def test_the_transaction_does_not_end_between_two_blocks(tmp_path, end, unit, known, if_exists, backend):
+    with LOTDB(tmp_path, default_backend=backend) as db:
+        root = db.open_connection()
+        node = root.get_data_node("a")
+        node.write_data(np.arange(3.0))
+        db.commit()
+        point = db.savepoint()
+
+        def ending():
+            yield np.zeros(unit)
+            ENDS[end](db, root, point)
+            yield np.zeros(unit)
+
+        with pytest.raises(DatabaseBusyError, match="when write_data has returned"):
+            node.write_data(
+                Blocks(ending(), np.dtype(float), rows=2 * unit if known else None), if_exists=if_exists
+            )
+        assert node.read_data().tolist() == [0, 1, 2]
+        node.set_attribute("after", 1)
+        db.commit()
+    with LOTDB(tmp_path) as db:
+        with db.connection() as root:
+            assert root["a"].read_data().tolist() == [0, 1, 2]
+            assert root["a"].get_attribute("after") == 1
+        assert db.verify() == []
+
+
+def test_another_connection_may_be_used_between_two_blocks(tmp_path):
+    with LOTDB(tmp_path) as db:
+        with db.connection() as root:
+
+            def committing():
+                for number in range(3):
+                    db.run(lambda other, number=number: other.set_attribute(f"block {number}", number))
+                    yield np.zeros(ROWS * 300)
+
+            root.get_data_node("a").write_data(Blocks(committing(), np.dtype(float)))
+        with db.connection() as root:
+            assert dict(root.attrs) == {"block 0": 0, "block 1": 1, "block 2": 2}
+            assert len(root["a"].read_data()) == 3 * ROWS * 300
+
+
+def test_rows_that_are_appended_between_two_blocks_are_not_lost(tmp_path):
+    with LOTDB(tmp_path) as db, db.connection() as root:
+        node = root.get_data_node("a")
+        node.write_data(np.arange(3.0))
+
+        def appending():
+            yield np.zeros(2)
+            node.append_data(np.array([3.0]))
+            yield np.zeros(2)
+
+        with pytest.raises(DataMismatchError, match="was changed while"):
+            node.append_data(Blocks(appending(), np.dtype(float)))
+        assert node.read_data().tolist() == [0, 1, 2, 3]
+        db.commit(root)
+        assert node.read_data().tolist() == [0, 1, 2, 3]
         assert db.verify() == []

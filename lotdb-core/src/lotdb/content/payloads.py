@@ -201,6 +201,7 @@ def check(node: Handle, request: Request) -> tuple[Request, PayloadRecord | None
 def _add_rows(node: Handle, given: _Given, request: Request, existing: PayloadRecord) -> Written:
     """Write the given rows after those of *existing*."""
     where, tree, layout = partial(_where, node, request.name), node._tree, existing.layout
+    before, mark = existing, tree.stage.mark()
     _check_fits(where, existing, given, request)
     if request.options:
         asked = _layout(node, layout.dtype, layout.row_shape, layout.backend, request.options)
@@ -212,6 +213,11 @@ def _add_rows(node: Handle, given: _Given, request: Request, existing: PayloadRe
     tree.check_writable()
     layout = tree.noted(layout, existing.samplerate_hz, existing.metadata)
     rows, segments = _append(tree.stage, layout, existing.segments, given, where)
+    if given.array is None and find(node, request.name) != before:
+        tree.stage.discard_segments(mark, segments)
+        raise DataMismatchError(
+            f"{where()} was changed while the blocks that follow it were written; nothing was appended"
+        )
     # A payload that grows gets a record of its own, so that an append does not rewrite its neighbours.
     return Written(request.name, existing.with_rows(existing.shape[0] + rows, segments), boxed=True)
 

@@ -25,6 +25,7 @@ from lotdb.errors import (
     CommitInDoubtError,
     ConflictError,
     DamagedError,
+    DatabaseBusyError,
     DatabaseFormatError,
     DisconnectedError,
     FileSystemError,
@@ -362,6 +363,14 @@ class Session:
                 f"{EVENT} has returned, as in a thread of its own"
             )
 
+    def refuse_between_blocks(self) -> None:
+        """Raise ``DatabaseBusyError`` if the payload whose blocks are being written would be torn apart."""
+        if self.tree.stage.is_streaming:
+            raise DatabaseBusyError(
+                f"{self.database} is writing the blocks of a payload, and its transaction can neither end "
+                "nor go back before all have come; do it when write_data has returned"
+            )
+
     def note_format(self, backend: Backend) -> None:
         """Note the version of the form in which *backend* is about to write, if it is a newer one."""
         root = self.connection.root()
@@ -421,6 +430,7 @@ class Session:
         Before *closing*, no other transaction begins if nobody needs one.
         """
         self.tree.check()
+        self.refuse_between_blocks()
         if self.torn is not None:
             raise ClosedError(
                 f"this transaction of {self.database} cannot be committed, because a change in it failed "
@@ -533,12 +543,14 @@ class Session:
     def abort(self) -> None:
         """Discard all changes since the last commit, and see what others have committed."""
         self.tree.check()
+        self.refuse_between_blocks()
         with uninterrupted(), system_errors("an error came up in an abort", self.database._data_file):
             self._forget_all()
 
     def savepoint(self) -> Savepoint:
         """A point within the transaction to roll back to; after an error, all changes are discarded."""
         self.tree.check()
+        self.refuse_between_blocks()
         with uninterrupted(), system_errors("no savepoint was made", self.database._data_file):
             savepoint = self._save()
             journal = self.tree.journal
@@ -602,9 +614,13 @@ class Session:
                 self.database._hold_snapshots()
 
     def check_closable(self) -> None:
-        """Raise ``WrongThreadError`` while another thread that is alive may use the connection."""
+        """Raise ``WrongThreadError`` while another thread that is alive may use the connection.
+
+        Or ``DatabaseBusyError`` while it writes blocks.
+        """
         if self._thread.is_alive():
             self.tree.check()
+            self.refuse_between_blocks()
 
     def _forget_all(self) -> None:
         try:
@@ -783,6 +799,7 @@ class Savepoint:
             If its transaction has ended, or an earlier savepoint was rolled back to.
         """
         self._session.tree.check()
+        self._session.refuse_between_blocks()
         with uninterrupted():
             if not self._is_valid:
                 raise ClosedError(
