@@ -27,8 +27,10 @@ from lotdb.errors import (
     shown,
 )
 from lotdb.ranges import Number, Unit
+from lotdb.records.entries import own_of
+from lotdb.records.own import get_value
 from lotdb.renamed import PAYLOAD, hide
-from lotdb.segments.payload_record import PayloadRecord
+from lotdb.segments.payload_record import PayloadRecord, is_payload
 from lotdb.segments.reader import DOUBTED_BYTES, Wanted, read_ahead
 from lotdb.values import values
 
@@ -279,7 +281,7 @@ class Payload:
             try:
                 return self._read_rows(0, self._record.rows).tobytes().decode("utf-8", "surrogatepass")
             except UnicodeDecodeError as error:
-                raise self._about(DamagedError(f"its bytes are no text: {error}")) from error
+                raise DamagedError(f"{self._place}: its bytes are no text: {error}") from error
         if not self._record.shape:
             self._window(None, None, unit)
             if start is not None or stop is not None:
@@ -707,7 +709,24 @@ class Payload:
         """*error*, saying which payload it is about: the layers below know only rows and files."""
         if isinstance(error, FileSystemError):
             return type(error).of(error, self._place)
+        if isinstance(error, DamagedError) and self._is_replaced():
+            return StaleNodeError(
+                f"{self._place} was replaced or deleted since, and what it was is no longer stored; "
+                f"get_data() gives what is there now ({error})"
+            )
         return type(error)(f"{self._place}: {error}")
+
+    def _is_replaced(self) -> bool:
+        """Whether the node is gone, or holds something else under the name."""
+        if isinstance(self._node, UnboundNode):  # in other threads, for which a pack leaves it
+            return False
+        try:
+            stored = get_value(own_of(self._node._entry()), self.name)
+            return not is_payload(stored) or decode_record(self._node, self.name, stored) != self._record
+        except StaleNodeError:
+            return True
+        except LotdbError:
+            return False
 
     @property
     def _place(self) -> str:
