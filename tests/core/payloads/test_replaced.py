@@ -32,14 +32,20 @@ def test_it_is_stale_once_a_pack_has_dropped_it(tmp_path, change, size, backend)
         assert payload.read(20, 22).tolist() == [20, 21]
         db.commit()
         db.pack()
-        try:
-            assert payload.read(50, 52).tolist() == [50, 51]  # what is still in memory
-        except StaleNodeError as error:
-            assert "payload 'data' of node 'a' was replaced or deleted" in str(error)
-        try:
-            assert np.concatenate(list(blocks)).tolist() == list(range(10, size))
-        except StaleNodeError as error:
-            assert "payload 'data' of node 'a' was replaced or deleted" in str(error)
+        message = "payload 'data' of node 'a' was replaced or deleted"
+        # Some of it may still be in memory.
+        assert read_or_error(lambda: payload.read(50, 52).tolist()) in ([50, 51], message)
+        rest = read_or_error(lambda: np.concatenate(list(blocks)).tolist())
+        assert rest in (list(range(10, size)), message)
+        assert backend == "blob" or rest == message
+
+
+def read_or_error(read):
+    """What *read* gives, or the first words of the error if it is stale."""
+    try:
+        return read()
+    except StaleNodeError as error:
+        return str(error).partition(" since,")[0]
 
 
 def test_a_damaged_payload_is_damaged(tmp_path):
