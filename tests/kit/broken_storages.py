@@ -4,6 +4,7 @@
 """
 
 import contextlib
+from unittest import mock
 
 from lotdb import LOTDB, ConflictError
 
@@ -47,3 +48,15 @@ class PacksTooMuch(LOTDB):
 
 def packs_too_much(folder, **how):
     return PacksTooMuch(folder / "database", **how)
+
+
+class MergesWhatItMustNot(LOTDB):
+    """The storage resolves conflicts without asking whether it may."""
+
+    def commit(self, *args, **kwargs):
+        with mock.patch("lotdb.storage.restricted.refuse_unmerged", lambda oid, serials=None: None):
+            super().commit(*args, **kwargs)
+
+
+def merges_what_it_must_not(folder, **how):
+    return MergesWhatItMustNot(folder / "database", **how)

@@ -7,6 +7,7 @@ BROKEN = {
     "forgets_what_it_had": ["a_commit_is_there_again"],
     "takes_reading_only_for_writing": ["reading_only_refuses_changes"],
     "swallows_conflicts": ["changes_of_one_node_conflict"],
+    "merges_what_it_must_not": ["what_must_not_merge_conflicts"],
     "packs_too_much": ["pack_keeps_what_is_there"],
 }
 

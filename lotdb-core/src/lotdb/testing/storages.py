@@ -171,6 +171,25 @@ class StorageTests(Kit):
             pytest.fail("what was written would be lost, although its commit succeeded")
 
     @promise(STORAGE, FIRST)
+    def test_what_must_not_merge_conflicts(self, db: LOTDB) -> None:
+        """A deletion of a node to which another transaction has added a child fails with ConflictError.
+
+        Also if the deletion changes the record of that child itself: ``check_merge`` refuses to merge it.
+        """
+        with db.connection() as root:
+            root.get_node_path("a/b")
+        winner, loser = (db.open_connection(name) for name in ("winner", "loser"))
+        winner["a"].get_node("unseen")
+        loser["a"].attrs["value"] = 1
+        loser.delete_node("a")
+        db.commit("winner")
+        with pytest.raises(ConflictError):
+            db.commit("loser")
+            pytest.fail("a child was deleted that the transaction had not seen; does it call check_merge?")
+        with db.connection() as root:
+            assert "unseen" in root["a"], "what was committed first is there"
+
+    @promise(STORAGE, FIRST)
     def test_changes_of_different_nodes_merge(self, db: LOTDB) -> None:
         """Transactions that change or add different children of one node both commit."""
         with db.connection() as root:
