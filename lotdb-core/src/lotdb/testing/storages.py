@@ -174,7 +174,7 @@ class StorageTests(Kit):
     def test_what_must_not_merge_conflicts(self, db: LOTDB) -> None:
         """A deletion of a node to which another transaction has added a child fails with ConflictError.
 
-        Also if the deletion changes the record of that child itself: ``check_merge`` refuses to merge it.
+        Also if its transaction has changed the node before: ``check_merge`` refuses to merge that.
         """
         with db.connection() as root:
             root.get_node_path("a/b")
