@@ -24,7 +24,7 @@ class Blocks:
     ----------
     blocks
         Arrays of *dtype* and of shape ``(any number of rows, *row_shape)``, a few MB each; for a text,
-        its UTF-8 bytes. They are read while the source file is open.
+        its UTF-8 bytes. Those of an ingester are read while the source file is open.
     dtype, row_shape
         The dtype and the shape of a row, which all blocks share.
     rows

@@ -118,7 +118,7 @@ class DataMethods(Node):
         data
             An array of any shape, rows first, and of any dtype without objects; or sequences of values of
             one type; or an object with ``__array__``; or a table, such as a pandas DataFrame; or a text; or
-            bytes.
+            bytes; or :class:`lotdb.Blocks` of rows, for what is larger than memory.
         database
             The database of this node, or None.
         data_attribute
