@@ -135,7 +135,8 @@ def test_a_text_in_blocks_is_utf_8(tmp_path):
 
 @pytest.mark.parametrize("rows", [None, 6 * ROWS * 300])
 @pytest.mark.parametrize("backend", ["blob", "zarr"])
-def test_an_error_of_the_generator_comes_out_as_it_is(tmp_path, rows, backend):
+@pytest.mark.parametrize("storage", ["file", "sqlite"])
+def test_an_error_of_the_generator_comes_out_as_it_is(tmp_path, rows, backend, storage):
     class TheirError(Exception):
         pass
 
@@ -144,9 +145,10 @@ def test_an_error_of_the_generator_comes_out_as_it_is(tmp_path, rows, backend):
             yield np.zeros(ROWS * 300)
         raise TheirError("no more")
 
-    with LOTDB(tmp_path, default_backend=backend) as db, db.connection() as root:
+    with LOTDB(tmp_path, default_backend=backend, storage=storage) as db, db.connection() as root:
         node = root.get_data_node("a")
         node.write_data(np.arange(3.0))
+        db.commit(root)
         with pytest.raises(TheirError, match="no more"):
             node.write_data(Blocks(failing(), np.dtype(float), rows=rows))
         db.commit(root)

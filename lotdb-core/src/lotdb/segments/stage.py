@@ -170,7 +170,7 @@ class Stage(Reader):
                     sums.add(block)
                 yield block
 
-        with _writing(backend, locator):
+        with self._or_discarded(locator), _writing(backend, locator):
             shape = (rows, *layout.row_shape)
             backend.write_blocks(locator, summed(), shape, options, **_notes(backend, layout))
             make_durable(backend, locator)
@@ -342,8 +342,22 @@ class Stage(Reader):
 
     def _write_large(self, layout: Layout, array: Array) -> Segment:
         locator = self._new_locator(self._backends(layout.backend))
-        self._backend_write(layout, locator, array)
+        with self._or_discarded(locator):
+            self._backend_write(layout, locator, array)
         return self._segment(layout, locator, 0, array)
+
+    @contextlib.contextmanager
+    def _or_discarded(self, locator: Any) -> Iterator[None]:
+        """Forget *locator*, which nothing in the tree names yet, if what is written there fails.
+
+        Not that of a pack, which is written again at the next commit. What lies elsewhere than in the storage
+        is looked for when the transaction is committed.
+        """
+        try:
+            yield
+        except BaseException:
+            self._discard_these(0, {id(locator)})
+            raise
 
     def _new_locator(self, backend: Backend) -> Any:
         locator = _new_locator(backend)
