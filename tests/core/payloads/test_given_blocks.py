@@ -159,9 +159,12 @@ def test_an_error_of_the_generator_comes_out_as_it_is(tmp_path, rows, backend, s
 class Refusing:
     """A listener that refuses payloads of the node that is written to."""
 
+    def __init__(self):
+        self.is_on = True
+
     @hookimpl
     def lotdb_payload_written(self, node, name):
-        if node.key == "a":
+        if node.key == "a" and self.is_on:
             raise ValueError("refused")
 
 
@@ -264,4 +267,28 @@ def test_rows_that_are_appended_between_two_blocks_are_not_lost(tmp_path):
         assert node.read_data().tolist() == [0, 1, 2, 3]
         db.commit(root)
         assert node.read_data().tolist() == [0, 1, 2, 3]
+        assert db.verify() == []
+
+
+@pytest.mark.crossed
+@pytest.mark.parametrize("there", [3, ROWS * 300], ids=["small", "large"])
+@pytest.mark.parametrize("new", [3, ROWS * 300], ids=["small", "large"])
+@pytest.mark.parametrize("in_blocks", [True, False])
+@pytest.mark.parametrize("backend", ["blob", "zarr"])
+@pytest.mark.parametrize("storage", ["file", "sqlite"])
+def test_rows_to_which_others_were_to_be_appended_stay(tmp_path, there, new, in_blocks, backend, storage):
+    plugins, refusing = Plugins(), Refusing()
+    plugins.register(refusing, name="refusing")
+    with LOTDB(tmp_path, default_backend=backend, plugins=plugins, storage=storage) as db:
+        with db.connection() as root:
+            node = root.get_data_node("a")
+            refusing.is_on = False
+            node.write_data(np.arange(float(there)))  # not committed, when others follow
+            refusing.is_on = True
+            data = np.zeros(new)
+            with pytest.raises(ValueError, match="refused"):
+                node.append_data(Blocks(iter([data]), data.dtype) if in_blocks else data)
+            assert node.read_data().tolist() == list(range(there))
+        with db.connection() as root:
+            assert root["a"].read_data().tolist() == list(range(there))
         assert db.verify() == []

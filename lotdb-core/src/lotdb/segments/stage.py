@@ -221,10 +221,11 @@ class Stage(Reader):
         What else was written since then stays: the rows may have come from a generator that has written to
         other nodes. So do rows in a pack with those of others; they are garbage.
         """
-        rows: dict[int, int] = {}
+        rows = {id(locator): 0 for _, locator in self._written[mark:]}
         for segment in segments:
-            rows[id(segment.locator)] = rows.get(id(segment.locator), 0) + segment.rows
-        self._discard_these(mark, {each for each in rows if self._is_alone(each, rows[each])})
+            if id(segment.locator) in rows:
+                rows[id(segment.locator)] += segment.rows
+        self._discard_these(mark, {each for each in rows if rows[each] and self._is_alone(each, rows[each])})
 
     def _is_alone(self, locator_id: int, rows: int) -> bool:
         """Whether *rows* rows are all there are at a locator of this transaction."""
