@@ -38,15 +38,22 @@ class Node(Handle):
         """Be the root of a new tree in memory."""
         tree = Tree(plugins)
         tree.roots[key] = empty_entry(self.node_type_name)
-        self._stand_at(tree, None, key, tree.roots, tree.epoch)
+        Place._stand_at(self, tree, None, key, tree.roots, tree.epoch)
         self._known = None
 
     @classmethod
     def _at(cls, tree: Tree, parent: Place | None, key: str, container: Any, epoch: int) -> Self:
         node = object.__new__(cls)
-        node._stand_at(tree, parent, key, container, epoch)
+        Place._stand_at(node, tree, parent, key, container, epoch)
         node._known = None
         return node
+
+    def _stand_at(self, tree: Tree, parent: Place | None, key: str, container: Any, epoch: int) -> None:
+        # The node above may remember this handle, and would take the new place for the one of the old key.
+        above = self._parent
+        if isinstance(above, Node) and above._known is not None and above._known.get(self._key) is self:
+            del above._known[self._key]
+        super()._stand_at(tree, parent, key, container, epoch)
 
     def _child(self, key: str, entry: Entry, container: Any, epoch: int, version: int) -> Self:
         """The child *key*, whose *entry* was found in *container* in that epoch and version of the tree."""
