@@ -108,15 +108,18 @@ class Node(Handle):
             children = self._children()
             tree = self._tree
         # A key that is found as it was given is in its stored form, unless it is the empty one.
-        if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
-            checked = check_key(key)
-            if type(key) is not str or checked != key:
-                return self._get(checked, create, node_type)
-            if not create:
-                raise self._no_child(checked)
-            return self._create(checked, empty_entry(node_type) if node_type else EMPTY_ENTRY)
-        node = self._child(key, entry, children, tree.epoch, tree.version)
-        return node._as_type(node_type) if node_type else node
+        if children is not None and type(key) is str and key:
+            is_loaded = children._p_changed is not None  # as in get_node_path
+            entry = children.get(key) if is_loaded else tree.glances.entry(tree, children, key)
+            if entry is not None:
+                node = self._child(key, entry, children, tree.epoch, tree.version)
+                return node._as_type(node_type) if node_type else node
+        checked = check_key(key)
+        if type(key) is not str or checked != key:
+            return self._get(checked, create, node_type)
+        if not create:
+            raise self._no_child(checked)
+        return self._create(checked, empty_entry(node_type) if node_type else EMPTY_ENTRY)
 
     @answers_itself("node_keys")
     def get_node_path(
@@ -151,9 +154,12 @@ class Node(Handle):
             if type(key) is not str or not key:
                 break
             if depth == last:
-                entry = node._kids.get(key)
+                kids = node._kids
+                # Of a record that is not in memory, one entry may be all that is wanted.
+                is_loaded = kids._p_changed is not None
+                entry = kids.get(key) if is_loaded else tree.glances.entry(tree, kids, key)
                 if entry is not None:
-                    node = node._child(key, entry, node._kids, epoch, tree.version)
+                    node = node._child(key, entry, kids, epoch, tree.version)
                     return node._as_type(node_type) if node_type else node
                 if create and is_plain_key(key):
                     return node._create(key, empty_entry(node_type) if node_type else EMPTY_ENTRY)
