@@ -13,6 +13,7 @@ from lotdb.records.entries import children_of
 from lotdb.records.patchwork import is_wide, patchwork_of, put_entry, take_entry
 
 MANY = 3000
+DEEP = 300
 
 
 @pytest.fixture
@@ -138,6 +139,63 @@ def test_all_children_of_a_bucket_can_go(db):
         assert list(root["copy"]) == ["one"]
         assert len(root["wide"]) == MANY
     assert db.verify() == []
+
+
+@pytest.fixture
+def deep(tmp_path, monkeypatch):
+    """A database with a node and a branch of it, whose children lie in records at several levels."""
+    monkeypatch.setattr(Children, "max_leaf_size", 4)
+    monkeypatch.setattr(Children, "max_internal_size", 4)
+    monkeypatch.setattr("lotdb.records.patchwork.MOST_COPIED", 1)
+    with LOTDB(tmp_path / "deep", durability="process") as db:
+        with db.connection() as root:
+            wide = root.get_node("wide")
+            for number in range(DEEP):
+                wide.get_node(key(number)).set_attribute("x", number)
+            wide.branch("copy")
+            root["copy"].set_attribute("own", 1)  # which clones it
+        yield db
+
+
+def stored(db, change):
+    """The classes of the records that a commit of *change* stores."""
+    with db.connection() as root:
+        change(root)
+        records = {id(each): type(each) for each in root._tree._session.connection._registered_objects}
+        return sorted(kind.__name__ for kind in records.values())
+
+
+def test_the_first_write_to_a_bucket_stores_no_record_above_one_that_is_owned(deep):
+    def write(number):
+        return lambda root: root["copy"][key(number)].set_attribute("x", "copy")
+
+    numbers_of = [number for number in range(DEEP // 2, DEEP) if number % 16 == 0]
+    for number in numbers_of:
+        stored(deep, write(number))
+    # Now there are records above the buckets that are owned, and buckets below these that are not.
+    first = [stored(deep, write(number + 3)) for number in numbers_of]
+    assert ["Children"] in first  # the copy of the bucket is new, and no record that has changed
+    assert stored(deep, write(numbers_of[0])) == ["Bucket"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_buckets_of_a_deep_tree_may_be_written_to_in_any_order(deep, seed):
+    order = list(range(DEEP))
+    random.Random(seed).shuffle(order)
+    expected = {key(number): number for number in range(DEEP)}
+    for number in order:
+        with deep.connection() as root:
+            root["copy"][key(number)].set_attribute("x", -number)
+            root._tree._session.connection.cacheMinimize()
+        expected[key(number)] = -number
+        with deep.connection() as root:
+            assert root["copy"][key(number)].get_attribute("x") == -number
+    folder = deep.path
+    deep.close()
+    with LOTDB(folder, durability="process") as db, db.connection() as root:
+        assert numbers(root["copy"]) == expected
+        assert numbers(root["wide"]) == {key(number): number for number in range(DEEP)}
+        assert db.verify() == []
 
 
 # -- at the same time -----------------------------------------------------------------------------

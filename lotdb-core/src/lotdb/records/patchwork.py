@@ -169,9 +169,8 @@ class Patchwork:
             if not step.is_owned:
                 self._depend_on(step.node)
         self._depend_on(old)
-        flat = OOBucket.__getstate__(old)[0]
         bucket = Bucket()
-        bucket.__setstate__((tuple(each for pair in _marked(flat) for each in pair),))
+        bucket.__setstate__((_marked(OOBucket.__getstate__(old)[0]),))
         part: Any = bucket
         for step in reversed(way):
             flat = (*step.flat[: step.at], part, *step.flat[step.at + 1 :])
@@ -179,6 +178,8 @@ class Patchwork:
             if step.is_owned:
                 _lay(step.node, flat, step.marks[:at] + _OWN + step.marks[at + 1 :])
                 part = step.node
+                if at:  # what is above refers to this record, and to its first bucket, as it did
+                    break
             else:
                 part = Children()
                 _lay(part, flat, _SHARED * at + _OWN + _SHARED * (len(flat) // 2 - at))
@@ -262,10 +263,13 @@ def _opened(node: Children) -> tuple[tuple[Any, ...], bytes]:
     return flat, bytes(len(flat) // 2 + 1) if shared is None else shared
 
 
-def _marked(flat: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """Key and entry of each in a bucket that is copied."""
-    for key, entry in zip(flat[::2], flat[1::2], strict=True):
-        yield key, entry if key == OWN_KEY else shared_entry(entry)
+def _marked(flat: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Keys and entries of a bucket that is copied, one after the other."""
+    marked = list(flat)
+    for at in range(3 if flat[0] == OWN_KEY else 1, len(flat), 2):
+        if type(flat[at][1]) is not tuple:  # as shared_entry says, without a call for each leaf
+            marked[at] = shared_entry(flat[at])
+    return tuple(marked)
 
 
 def _lay(node: Children, flat: tuple[Any, ...], marks: bytes) -> None:
