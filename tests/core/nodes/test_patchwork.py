@@ -51,10 +51,11 @@ def all_numbers(**changed):
 
 def test_the_first_write_to_a_branch_of_many_children_writes_little(db):
     with db.connection() as root:
-        before = size(db)
+        before, records = size(db), len(db._zodb.storage)
         root["copy"][key(1500)].set_attribute("x", -1)
         db.commit(root)
-        assert size(db) - before < 30_000
+        assert size(db) - before < 10_000
+        assert len(db._zodb.storage) - records == 3  # the list of buckets, one of them, and the guard
     with db.connection() as root:
         assert is_patchwork(root["copy"])
         assert not is_patchwork(root["wide"])
@@ -138,6 +139,27 @@ def test_all_children_of_a_bucket_can_go(db):
     with db.connection() as root:
         assert list(root["copy"]) == ["one"]
         assert len(root["wide"]) == MANY
+    assert db.verify() == []
+
+
+@pytest.mark.parametrize("own", [0, "long" * 1000], ids=["among the children", "in a record"])
+def test_what_each_branch_holds_itself_is_its_own(db, own):
+    with db.connection() as root:
+        root["wide"].set_attribute("own", own)
+        root["wide"].branch("third")
+    with db.connection() as root:
+        root["third"][key(1500)].set_attribute("x", -1)  # clones it
+    with db.connection() as root:
+        root["third"].set_attribute("own", "third")
+        root["third"].branch("fourth")
+    with db.connection() as root:
+        root["fourth"].get_node(key(0) + "b")
+        root["fourth"].set_attribute("own", "fourth")
+        root["wide"].set_attribute("own", "wide")
+    with db.connection() as root:
+        owns = {name: root[name].get_attribute("own") for name in root}
+        assert owns == {"wide": "wide", "copy": 0, "third": "third", "fourth": "fourth"}
+        assert numbers(root["wide"]) == numbers(root["copy"]) == all_numbers()
     assert db.verify() == []
 
 
@@ -230,6 +252,41 @@ def test_changes_of_different_parts_merge_and_of_one_bucket_once_it_is_owned(db)
         assert numbers(root["copy"]) == all_numbers(**{key(at): value for at, value in changed.items()})
         assert numbers(root["wide"]) == all_numbers()
     assert db.verify() == []
+
+
+@pytest.mark.parametrize("where", ["db", "deep"])
+def test_the_first_change_of_what_the_node_holds_merges_with_those_of_other_parts(request, where):
+    db = request.getfixturevalue(where)
+    with db.connection() as root:
+        expected = numbers(root["wide"])
+        root["wide"].branch("third")
+        root["third"][max(expected)].set_attribute("x", "cloned")
+    changed = {max(expected): "cloned"}
+    for name, order in (("third", 1), ("fourth", -1)):
+        for number in (280, 150, 70):
+            changes = [
+                put(f"{name}/{key(number)}", name),
+                lambda root, number=number, name=name: set_own(root[name], number),
+            ]
+            in_two(db, *changes[::order])
+            changed[key(number)] = name
+            with db.connection() as root:
+                assert root[name].get_attribute("own") == number
+                assert numbers(root[name]) == expected | changed
+        with pytest.raises(ConflictError):
+            in_two(db, lambda root: set_own(root["third"], 1), lambda root: set_own(root["third"], 2))
+        if name == "third":
+            with db.connection() as root:
+                root["third"].branch("fourth")
+            with db.connection() as root:
+                root["fourth"][max(expected)].set_attribute("x", "cloned")
+    with db.connection() as root:
+        assert numbers(root["wide"]) == expected
+    assert db.verify() == []
+
+
+def set_own(node, value):
+    node.set_attribute("own", value)
 
 
 def test_what_another_changes_before_it_knows_of_the_branch_is_in_both_or_a_conflict(db):

@@ -6,7 +6,8 @@ So the first change in a branch of a million children writes some kilobytes.
 
 Each record of a patchwork says which of the parts below it are shared (``Children._v_shared``). All that
 lies in or below a shared part is shared, whatever it says itself: an entry gets its mark when its bucket is
-copied. The first bucket is copied at once, since the own of the branch lies there, which has no mark.
+copied. The own of the branch lies in the first bucket. If it is a box, which has no mark, that bucket is
+copied at once.
 
 Any BTree finds a key in a patchwork. It is another tree in two ways: the chain of buckets leads through those
 of the other branch, and an insertion by BTrees would change what is shared. So who lists it, or changes it,
@@ -68,11 +69,10 @@ def patchwork_of(children: Children, depend_on: Callable[[Any], object]) -> Chil
     flat, _ = _opened(children)
     clone = Children()
     _lay(clone, flat, _SHARED * (len(flat) // 2 + 1))
-    first = Patchwork(clone, depend_on).own(OWN_KEY)
-    own = first[OWN_KEY]
-    if type(own) is not tuple:
+    own = children[OWN_KEY]
+    if type(own) is not tuple:  # a record that has no mark, so it must not lie in what is shared
         depend_on(own)
-        first[OWN_KEY] = Box(own.own)
+        Patchwork(clone, depend_on).own(OWN_KEY)[OWN_KEY] = Box(own.own)
     return clone
 
 
