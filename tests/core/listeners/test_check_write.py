@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, BaseNode, DataNode, DataWriter, Payload, PluginError, Plugins, hookimpl
+from lotdb import LOTDB, BaseNode, DataNode, DataWriter, Payload, PluginError, Plugins, attr, hookimpl
 
 
 class Checked(DataNode):
@@ -280,3 +280,18 @@ def test_without_the_plugin_writes_are_plain(tmp_path, plugins, monkeypatch):
         with pytest.raises(TypeError, match="refused by the type"):
             root["e"].attrs["x"] = 2
         assert root["e"].attrs["x"] == 1
+
+
+@pytest.mark.parametrize(
+    "look_up",
+    [lambda root: root["above/e"], lambda root: next(iter(root.find("**", attr("there") == [1])))],
+    ids=["by its path", "by a search"],
+)
+def test_what_was_not_in_memory_is_not_taken_for_written(tmp_path, plugins, monkeypatch, look_up):
+    monkeypatch.setattr(Checked, "seen", [])
+    with LOTDB(tmp_path / "db", durability="process", plugins=plugins) as db, db.connection() as root:
+        root.get_node_path("above/e", node_type="checked").attrs.update(there=[1], long=1000.5)
+    with LOTDB(tmp_path / "db", durability="process", plugins=plugins) as db, db.connection() as root:
+        Checked.seen.clear()
+        look_up(root).attrs["x"] = 2
+    assert Checked.seen == [(Checked, "above/e", {"x": 2}, [])]

@@ -53,6 +53,22 @@ def test_handles_below_a_renamed_one_follow_it(root):
     assert inner == root["b/x/y"]
 
 
+@pytest.mark.parametrize(
+    "change_place",
+    [lambda node: node.rename("b"), lambda node: node.move(node.parent.get_node("below"))],
+    ids=["renamed", "moved"],
+)
+def test_a_path_through_a_moved_handle_leads_there_no_longer(root, change_place):
+    root.get_node_path("a/x").set_attribute("v", "moved")
+    between = root["a/x"].parent  # which the node above remembers, for the next path
+    change_place(between)
+    assert between["x"].get_attribute("v") == "moved"
+    assert root.get("a/x") is None
+    root.get_node_path("a/x").set_attribute("v", "new")
+    assert between["x"].get_attribute("v") == "moved"
+    assert root["a/x"].get_attribute("v") == "new"
+
+
 def test_another_handle_of_a_renamed_node_says_that_it_is_gone(root):
     other, node = root.get_node("a"), root["a"]
     node.rename("b")

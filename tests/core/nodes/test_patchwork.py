@@ -13,6 +13,7 @@ from lotdb.records.entries import children_of
 from lotdb.records.patchwork import is_wide, patchwork_of, put_entry, take_entry
 
 MANY = 3000
+DEEP = 300
 
 
 @pytest.fixture
@@ -50,10 +51,11 @@ def all_numbers(**changed):
 
 def test_the_first_write_to_a_branch_of_many_children_writes_little(db):
     with db.connection() as root:
-        before = size(db)
+        before, records = size(db), len(db._zodb.storage)
         root["copy"][key(1500)].set_attribute("x", -1)
         db.commit(root)
-        assert size(db) - before < 30_000
+        assert size(db) - before < 10_000
+        assert len(db._zodb.storage) - records == 3  # the list of buckets, one of them, and the guard
     with db.connection() as root:
         assert is_patchwork(root["copy"])
         assert not is_patchwork(root["wide"])
@@ -140,6 +142,84 @@ def test_all_children_of_a_bucket_can_go(db):
     assert db.verify() == []
 
 
+@pytest.mark.parametrize("own", [0, "long" * 1000], ids=["among the children", "in a record"])
+def test_what_each_branch_holds_itself_is_its_own(db, own):
+    with db.connection() as root:
+        root["wide"].set_attribute("own", own)
+        root["wide"].branch("third")
+    with db.connection() as root:
+        root["third"][key(1500)].set_attribute("x", -1)  # clones it
+    with db.connection() as root:
+        root["third"].set_attribute("own", "third")
+        root["third"].branch("fourth")
+    with db.connection() as root:
+        root["fourth"].get_node(key(0) + "b")
+        root["fourth"].set_attribute("own", "fourth")
+        root["wide"].set_attribute("own", "wide")
+    with db.connection() as root:
+        owns = {name: root[name].get_attribute("own") for name in root}
+        assert owns == {"wide": "wide", "copy": 0, "third": "third", "fourth": "fourth"}
+        assert numbers(root["wide"]) == numbers(root["copy"]) == all_numbers()
+    assert db.verify() == []
+
+
+@pytest.fixture
+def deep(tmp_path, monkeypatch):
+    """A database with a node and a branch of it, whose children lie in records at several levels."""
+    monkeypatch.setattr(Children, "max_leaf_size", 4)
+    monkeypatch.setattr(Children, "max_internal_size", 4)
+    monkeypatch.setattr("lotdb.records.patchwork.MOST_COPIED", 1)
+    with LOTDB(tmp_path / "deep", durability="process") as db:
+        with db.connection() as root:
+            wide = root.get_node("wide")
+            for number in range(DEEP):
+                wide.get_node(key(number)).set_attribute("x", number)
+            wide.branch("copy")
+            root["copy"].set_attribute("own", 1)  # which clones it
+        yield db
+
+
+def stored(db, change):
+    """The classes of the records that a commit of *change* stores."""
+    with db.connection() as root:
+        change(root)
+        records = {id(each): type(each) for each in root._tree._session.connection._registered_objects}
+        return sorted(kind.__name__ for kind in records.values())
+
+
+def test_the_first_write_to_a_bucket_stores_no_record_above_one_that_is_owned(deep):
+    def write(number):
+        return lambda root: root["copy"][key(number)].set_attribute("x", "copy")
+
+    numbers_of = [number for number in range(DEEP // 2, DEEP) if number % 16 == 0]
+    for number in numbers_of:
+        stored(deep, write(number))
+    # Now there are records above the buckets that are owned, and buckets below these that are not.
+    first = [stored(deep, write(number + 3)) for number in numbers_of]
+    assert ["Children"] in first  # the copy of the bucket is new, and no record that has changed
+    assert stored(deep, write(numbers_of[0])) == ["Bucket"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_buckets_of_a_deep_tree_may_be_written_to_in_any_order(deep, seed):
+    order = list(range(DEEP))
+    random.Random(seed).shuffle(order)
+    expected = {key(number): number for number in range(DEEP)}
+    for number in order:
+        with deep.connection() as root:
+            root["copy"][key(number)].set_attribute("x", -number)
+            root._tree._session.connection.cacheMinimize()
+        expected[key(number)] = -number
+        with deep.connection() as root:
+            assert root["copy"][key(number)].get_attribute("x") == -number
+    folder = deep.path
+    deep.close()
+    with LOTDB(folder, durability="process") as db, db.connection() as root:
+        assert numbers(root["copy"]) == expected
+        assert numbers(root["wide"]) == {key(number): number for number in range(DEEP)}
+        assert db.verify() == []
+
+
 # -- at the same time -----------------------------------------------------------------------------
 
 
@@ -172,6 +252,41 @@ def test_changes_of_different_parts_merge_and_of_one_bucket_once_it_is_owned(db)
         assert numbers(root["copy"]) == all_numbers(**{key(at): value for at, value in changed.items()})
         assert numbers(root["wide"]) == all_numbers()
     assert db.verify() == []
+
+
+@pytest.mark.parametrize("where", ["db", "deep"])
+def test_the_first_change_of_what_the_node_holds_merges_with_those_of_other_parts(request, where):
+    db = request.getfixturevalue(where)
+    with db.connection() as root:
+        expected = numbers(root["wide"])
+        root["wide"].branch("third")
+        root["third"][max(expected)].set_attribute("x", "cloned")
+    changed = {max(expected): "cloned"}
+    for name, order in (("third", 1), ("fourth", -1)):
+        for number in (280, 150, 70):
+            changes = [
+                put(f"{name}/{key(number)}", name),
+                lambda root, number=number, name=name: set_own(root[name], number),
+            ]
+            in_two(db, *changes[::order])
+            changed[key(number)] = name
+            with db.connection() as root:
+                assert root[name].get_attribute("own") == number
+                assert numbers(root[name]) == expected | changed
+        with pytest.raises(ConflictError):
+            in_two(db, lambda root: set_own(root["third"], 1), lambda root: set_own(root["third"], 2))
+        if name == "third":
+            with db.connection() as root:
+                root["third"].branch("fourth")
+            with db.connection() as root:
+                root["fourth"][max(expected)].set_attribute("x", "cloned")
+    with db.connection() as root:
+        assert numbers(root["wide"]) == expected
+    assert db.verify() == []
+
+
+def set_own(node, value):
+    node.set_attribute("own", value)
 
 
 def test_what_another_changes_before_it_knows_of_the_branch_is_in_both_or_a_conflict(db):

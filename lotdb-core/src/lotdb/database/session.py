@@ -229,6 +229,9 @@ class ConnectedTree(Tree):
         self.check()
         return self._session.connection.peek(record)
 
+    def glance(self, record: Any) -> Any:
+        return self._session.connection.glance(record)
+
     def loader(self, record: Any) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
         self.check()
         connection = self._session.connection

@@ -18,6 +18,7 @@ from lotdb.records import NO_TREE, OWN_KEY, Box, Children, Entry
 from lotdb.records.children import child_items, items_from, parts
 from lotdb.records.entries import own_of
 from lotdb.tree import rings
+from lotdb.tree.glances import flat_children
 from lotdb.tree.node import Node
 from lotdb.tree.tree import Tree
 
@@ -138,12 +139,7 @@ def _peek_children(record: Any, tree: Tree) -> tuple[Any, ...] | None:
 
     None if it is, or if they lie in several records.
     """
-    state = tree.peek(record) if type(record) is Children else None
-    for _ in range(3):
-        if type(state) is not tuple or len(state) != 1:
-            return None
-        state = state[0]
-    return state if type(state) is tuple and state else None
+    return flat_children(tree.peek(record)) if type(record) is Children else None
 
 
 def _select(flat: tuple[Any, ...], select: Callable[..., Any]) -> list[tuple[str, Entry]] | None:

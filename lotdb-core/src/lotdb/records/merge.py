@@ -36,8 +36,10 @@ def merge_trees(old: Any, committed: Any, new: Any) -> Any:
 
 def _merge_parts(old: Any, committed: Any, new: Any) -> Any:
     keys = [state[0][1::2] for state in (old, committed, new)]
-    firsts = [state[1] for state in (old, committed, new)]
-    if not (keys[0] == keys[1] == keys[2] and _same(firsts[0], firsts[1]) and _same(firsts[0], firsts[2])):
+    was, theirs, ours = firsts = [state[1] for state in (old, committed, new)]
+    # Whoever has made a copy of the first bucket has another one; both are refused below, or where it lies.
+    first = theirs if _same(was, ours) else ours
+    if not (keys[0] == keys[1] == keys[2] and any(_same(was, each) for each in firsts[1:])):
         raise ConflictError("a bucket was split by one of two transactions")
     flat = list(committed[0])
     shared = bytearray(committed[2])
@@ -48,7 +50,7 @@ def _merge_parts(old: Any, committed: Any, new: Any) -> Any:
         if not _same(was, theirs):
             raise ConflictError("both of two transactions made a copy of what is shared")
         flat[at], shared[at // 2] = ours, new[2][at // 2]
-    return (tuple(flat), firsts[0], bytes(shared))
+    return (tuple(flat), first, bytes(shared))
 
 
 def _is_single(state: Any) -> bool:

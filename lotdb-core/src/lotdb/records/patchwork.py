@@ -6,7 +6,8 @@ So the first change in a branch of a million children writes some kilobytes.
 
 Each record of a patchwork says which of the parts below it are shared (``Children._v_shared``). All that
 lies in or below a shared part is shared, whatever it says itself: an entry gets its mark when its bucket is
-copied. The first bucket is copied at once, since the own of the branch lies there, which has no mark.
+copied. The own of the branch lies in the first bucket. If it is a box, which has no mark, that bucket is
+copied at once.
 
 Any BTree finds a key in a patchwork. It is another tree in two ways: the chain of buckets leads through those
 of the other branch, and an insertion by BTrees would change what is shared. So who lists it, or changes it,
@@ -68,11 +69,10 @@ def patchwork_of(children: Children, depend_on: Callable[[Any], object]) -> Chil
     flat, _ = _opened(children)
     clone = Children()
     _lay(clone, flat, _SHARED * (len(flat) // 2 + 1))
-    first = Patchwork(clone, depend_on).own(OWN_KEY)
-    own = first[OWN_KEY]
-    if type(own) is not tuple:
+    own = children[OWN_KEY]
+    if type(own) is not tuple:  # a record that has no mark, so it must not lie in what is shared
         depend_on(own)
-        first[OWN_KEY] = Box(own.own)
+        Patchwork(clone, depend_on).own(OWN_KEY)[OWN_KEY] = Box(own.own)
     return clone
 
 
@@ -169,9 +169,8 @@ class Patchwork:
             if not step.is_owned:
                 self._depend_on(step.node)
         self._depend_on(old)
-        flat = OOBucket.__getstate__(old)[0]
         bucket = Bucket()
-        bucket.__setstate__((tuple(each for pair in _marked(flat) for each in pair),))
+        bucket.__setstate__((_marked(OOBucket.__getstate__(old)[0]),))
         part: Any = bucket
         for step in reversed(way):
             flat = (*step.flat[: step.at], part, *step.flat[step.at + 1 :])
@@ -179,6 +178,8 @@ class Patchwork:
             if step.is_owned:
                 _lay(step.node, flat, step.marks[:at] + _OWN + step.marks[at + 1 :])
                 part = step.node
+                if at:  # what is above refers to this record, and to its first bucket, as it did
+                    break
             else:
                 part = Children()
                 _lay(part, flat, _SHARED * at + _OWN + _SHARED * (len(flat) // 2 - at))
@@ -262,10 +263,13 @@ def _opened(node: Children) -> tuple[tuple[Any, ...], bytes]:
     return flat, bytes(len(flat) // 2 + 1) if shared is None else shared
 
 
-def _marked(flat: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """Key and entry of each in a bucket that is copied."""
-    for key, entry in zip(flat[::2], flat[1::2], strict=True):
-        yield key, entry if key == OWN_KEY else shared_entry(entry)
+def _marked(flat: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Keys and entries of a bucket that is copied, one after the other."""
+    marked = list(flat)
+    for at in range(3 if flat[0] == OWN_KEY else 1, len(flat), 2):
+        if type(flat[at][1]) is not tuple:  # as shared_entry says, without a call for each leaf
+            marked[at] = shared_entry(flat[at])
+    return tuple(marked)
 
 
 def _lay(node: Children, flat: tuple[Any, ...], marks: bytes) -> None:

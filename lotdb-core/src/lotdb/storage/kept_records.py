@@ -46,6 +46,15 @@ class KeptRecords(PickleCache):
         _new_ghost(self, oid, record)
         self._kept[oid] = record
 
+    def record(self, oid: bytes, kind: Any) -> Any:
+        """The object *oid*, which is of the class *kind*; a new ghost if it is not in memory."""
+        found = self.get(oid)
+        if found is None:
+            found = kind.__new__(kind)
+            _new_ghost(self, oid, found)  # as above, without the call
+            self._kept[oid] = found
+        return found
+
     def __setitem__(self, oid: bytes, record: Any) -> None:
         super().__setitem__(oid, record)
         self._kept[oid] = record

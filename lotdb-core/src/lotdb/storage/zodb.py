@@ -47,6 +47,11 @@ _CACHE_BYTES = 9 << 20
 _TRIMMED_AFTER = 32
 # What is added to the size of a record for each thing in it: the shorter they are, the more memory they take.
 _SLOT_BYTES = 6
+# How often a record is looked at before it is loaded; of how many that is counted; and how many there may be
+# before it matters whether that was of use.
+_MOST_GLANCES = 2
+_GLANCED_AT = 10_000
+_FEW_GLANCES = 8
 # ZODB warns of records from 16 MiB and of more than seven open connections. Neither is a mistake here.
 _LARGE_RECORD = 1 << 30
 _CONNECTIONS = 100
@@ -65,11 +70,15 @@ class _StateUnpickler(pickle.Unpickler):
     """Python's own, which is quicker than ZODB's, and like that one asks for all that a record names."""
 
     reader: _Reader
+    record: Callable[[bytes, Any], Any]
 
     def find_class(self, module: str, name: str) -> Any:
         return self.reader._get_class(module, name)
 
     def persistent_load(self, reference: Any) -> Any:
+        # An id and a class, as all of our own references are: decided here without a detour.
+        if type(reference) is tuple and type(reference[0]) is bytes and isinstance(reference[1], type):
+            return self.record(*reference)
         return self.reader._persistent_load(reference)
 
 
@@ -100,9 +109,15 @@ class _Reader(ObjectReader):
         unpickler.persistent_load = self._persistent_load
         return unpickler
 
+    def _finder(self) -> Callable[[bytes, Any], Any]:
+        """What gives the object of an id and a class."""
+        record: Callable[[bytes, Any], Any] = self._cache.record
+        return record
+
     def getState(self, pickle: bytes) -> Any:
         unpickler = _StateUnpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
         unpickler.reader = self
+        unpickler.record = self._finder()
         try:
             unpickler.load()  # the class
             state = unpickler.load()
@@ -114,14 +129,8 @@ class _Reader(ObjectReader):
         return super().getState(pickle)  # which reads it in its own way, or says what is wrong
 
     def _persistent_load(self, reference: Any) -> Any:
-        # An id and a class, as all of our own references are: decided here without a detour.
         if type(reference) is tuple and type(reference[0]) is bytes and isinstance(reference[1], type):
-            oid, kind = reference
-            found = self._cache.get(oid)
-            if found is None:
-                found = kind.__new__(kind)
-                self._cache.new_ghost(oid, found)
-            return found
+            return self._finder()(*reference)
         return super()._persistent_load(reference)
 
 
@@ -140,12 +149,15 @@ class _AheadReader(_Reader):
             self._expect(self._named)
         return state
 
-    def _persistent_load(self, reference: Any) -> Any:
-        found = super()._persistent_load(reference)
+    def _finder(self) -> Callable[[bytes, Any], Any]:
+        return self._noted
+
+    def _noted(self, oid: bytes, kind: Any) -> Any:
+        found = self._cache.record(oid, kind)
         # The class is asked, since an attribute of a record would load it.
         is_walked = isinstance(found, Persistent) and getattr(type(found), "is_walked", True)
         if is_walked and found._p_changed is None:
-            self._named.append(found._p_oid)
+            self._named.append(oid)
         return found
 
 
@@ -160,6 +172,10 @@ class _Connection(Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._loads = 0
+        # How often records were looked at that are not in memory; and how often it was of no use, since one
+        # was looked at again, or loaded.
+        self._glances: dict[bytes, int] = {}
+        self._in_vain = 0
         self._keep_records()
         if compat.reads_ahead():
             about = self, self._cache, self._db.classFactory
@@ -225,11 +241,7 @@ class _Connection(Connection):
 
     def ghost(self, oid: bytes, kind: Any) -> Any:
         """The object *oid* of this connection, which is of the class *kind*; nothing is loaded."""
-        found = self._cache.get(oid)
-        if found is None:
-            found = kind.__new__(kind)
-            self._cache.new_ghost(oid, found)
-        return found
+        return self._cache.record(oid, kind)
 
     def peek(self, record: Any) -> Any:
         """The state of *record*, which is not in memory, as this transaction sees it.
@@ -240,6 +252,19 @@ class _Connection(Connection):
             return self._reader.getState(self._storage.load(record._p_oid)[0])
         except Exception:
             return None
+
+    def glance(self, record: Any) -> Any:
+        """The same; None also if *record* is better loaded, since what was looked at was needed again."""
+        glances, oid = self._glances, record._p_oid
+        before = glances.get(oid, 0)
+        if before == _MOST_GLANCES or 4 * self._in_vain > len(glances) + _FEW_GLANCES:
+            return None
+        if len(glances) >= _GLANCED_AT:
+            glances.clear()
+            self._in_vain = before = 0
+        self._in_vain += before
+        glances[oid] = before + 1
+        return self.peek(record)
 
     def placed(self, record: Any) -> Callable[[], tuple[bytes, RecordPlace] | None]:
         """What gives, in any thread, the stored form of *record*, and where that lies in the data file.
@@ -328,6 +353,8 @@ class _Connection(Connection):
         # ZODB lets go of what was read when a transaction ends, and one transaction may read a million nodes.
         # What has changed, and what is in use by BTrees right now, it never lets go of.
         self._loads += 1
+        if obj._p_oid in self._glances:
+            self._in_vain += 1
         if self._loads % _TRIMMED_AFTER == 0:
             self._cache.incrgc()
         try:

@@ -30,17 +30,19 @@ class Handle(Place):
 
         Also if it is what one commit after the other changes.
         """
+        # *own* was made of what is remembered. The check tells by identity what stays as it is, so it comes
+        # before the container is read again, which may have been let go of.
+        entry = self._seen if self._version == self._tree.version else self._entry()
+        if entry[0] not in self._tree.plugins.unchecked:  # as type_of says
+            self._entry()  # right thread
+            self._tree.check_writable()
+            self._check_own(own)
         container = self._container_to_write()
         if self._tree.touched is not None:
             self._tree.touched.mark((self, None))
-        entry = container[self._key]
-        if entry[0] not in self._tree.plugins.unchecked:  # as type_of says
-            self._check_own(own)
-            container = self._container_to_write()  # once more: what was read meanwhile is about to change
-            entry = container[self._key]
         if self._tree.version >= self._tree.full_at:
-            self._tree.put_aside()  # not before the check, which tells by identity what stays as it is
-            entry = container[self._key]
+            self._tree.put_aside()
+        entry = container[self._key]
         record = record_of(entry)
         # The size matters for a packed leaf only: a box stays a box.
         if record is None:

@@ -38,15 +38,22 @@ class Node(Handle):
         """Be the root of a new tree in memory."""
         tree = Tree(plugins)
         tree.roots[key] = empty_entry(self.node_type_name)
-        self._stand_at(tree, None, key, tree.roots, tree.epoch)
+        Place._stand_at(self, tree, None, key, tree.roots, tree.epoch)
         self._known = None
 
     @classmethod
     def _at(cls, tree: Tree, parent: Place | None, key: str, container: Any, epoch: int) -> Self:
         node = object.__new__(cls)
-        node._stand_at(tree, parent, key, container, epoch)
+        Place._stand_at(node, tree, parent, key, container, epoch)
         node._known = None
         return node
+
+    def _stand_at(self, tree: Tree, parent: Place | None, key: str, container: Any, epoch: int) -> None:
+        # The node above may remember this handle, and would take the new place for the one of the old key.
+        above = self._parent
+        if isinstance(above, Node) and above._known is not None and above._known.get(self._key) is self:
+            del above._known[self._key]
+        super()._stand_at(tree, parent, key, container, epoch)
 
     def _child(self, key: str, entry: Entry, container: Any, epoch: int, version: int) -> Self:
         """The child *key*, whose *entry* was found in *container* in that epoch and version of the tree."""
@@ -101,15 +108,18 @@ class Node(Handle):
             children = self._children()
             tree = self._tree
         # A key that is found as it was given is in its stored form, unless it is the empty one.
-        if children is None or type(key) is not str or not key or (entry := children.get(key)) is None:
-            checked = check_key(key)
-            if type(key) is not str or checked != key:
-                return self._get(checked, create, node_type)
-            if not create:
-                raise self._no_child(checked)
-            return self._create(checked, empty_entry(node_type) if node_type else EMPTY_ENTRY)
-        node = self._child(key, entry, children, tree.epoch, tree.version)
-        return node._as_type(node_type) if node_type else node
+        if children is not None and type(key) is str and key:
+            is_loaded = children._p_changed is not None  # as in get_node_path
+            entry = children.get(key) if is_loaded else tree.glances.entry(tree, children, key)
+            if entry is not None:
+                node = self._child(key, entry, children, tree.epoch, tree.version)
+                return node._as_type(node_type) if node_type else node
+        checked = check_key(key)
+        if type(key) is not str or checked != key:
+            return self._get(checked, create, node_type)
+        if not create:
+            raise self._no_child(checked)
+        return self._create(checked, empty_entry(node_type) if node_type else EMPTY_ENTRY)
 
     @answers_itself("node_keys")
     def get_node_path(
@@ -144,9 +154,12 @@ class Node(Handle):
             if type(key) is not str or not key:
                 break
             if depth == last:
-                entry = node._kids.get(key)
+                kids = node._kids
+                # Of a record that is not in memory, one entry may be all that is wanted.
+                is_loaded = kids._p_changed is not None
+                entry = kids.get(key) if is_loaded else tree.glances.entry(tree, kids, key)
                 if entry is not None:
-                    node = node._child(key, entry, node._kids, epoch, tree.version)
+                    node = node._child(key, entry, kids, epoch, tree.version)
                     return node._as_type(node_type) if node_type else node
                 if create and is_plain_key(key):
                     return node._create(key, empty_entry(node_type) if node_type else EMPTY_ENTRY)

@@ -24,6 +24,7 @@ from lotdb.records.patchwork import Patchwork
 from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.memory import MemoryBackend
 from lotdb.segments.stage import Stage
+from lotdb.tree.glances import Glances
 from lotdb.tree.journal import Journal
 from lotdb.tree.touched import Touched
 from lotdb.tree.whole import Whole
@@ -71,6 +72,8 @@ class Tree:
         self.writable: dict[int, Any] = {}
         #: Those that share records with others, as they are to be written to.
         self.patched: dict[int, Patchwork] = {}
+        #: What was found in records that are not in memory.
+        self.glances = Glances()
         #: How many children were taken away. If this changes, an iteration checks that its next child exists.
         self.removals = 0
         #: What takes back the steps of the change that is being made; see ``tree/whole.py``.
@@ -254,6 +257,9 @@ class Tree:
 
     def peek(self, record: Any) -> Any:
         """The stored state of *record*, if it is not in memory; else None. It is not put into memory."""
+
+    def glance(self, record: Any) -> Any:
+        """The same for a record that was seldom asked for; None also if it is better loaded."""
 
     def loader(self, record: Any) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
         """What gives the stored state of *record* in any thread, as it is now, and what finds its place.
