@@ -2,6 +2,7 @@
 
 import os
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -265,3 +266,21 @@ def test_files_in_use_stay_open_and_the_others_go(tmp_path, monkeypatch):
         files = db._backends("blob")._files
         for which in (0, 1):
             assert payloads[which].segments()[0].files[0][0] in files
+
+
+def test_a_window_is_small_beside_what_it_reads(tmp_path):
+    array = array_of(20_000)
+    with opened(tmp_path, "blob", backends=IN_FILES) as db, db.connection() as root:
+        for number in range(300):
+            root.get_data_node(f"n{number:03}").write_data(array[:100] + number)
+        db.commit(root)
+        payloads = [root[f"n{number:03}"].get_data() for number in range(300)]
+        tracemalloc.start()
+        try:
+            for payload in payloads:
+                payload[5:50]
+            used = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        assert len(ways(root)) == 300
+        assert used < 300 * 2000
