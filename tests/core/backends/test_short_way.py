@@ -1,8 +1,10 @@
 """From its second window on, a payload is read the short way; what it gives and refuses stays the same."""
 
+import gc
 import os
 import threading
 import tracemalloc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -266,6 +268,42 @@ def test_files_in_use_stay_open_and_the_others_go(tmp_path, monkeypatch):
         files = db._backends("blob")._files
         for which in (0, 1):
             assert payloads[which].segments()[0].files[0][0] in files
+
+
+def test_a_node_that_is_read_from_once_goes_without_the_garbage_collector(tmp_path):
+    array = array_of(3000)
+    with opened(tmp_path, "blob", backends=IN_FILES) as db, db.connection() as root:
+        root.get_data_node("a/b").write_data(array)
+        db.commit(root)
+        gc.disable()
+        try:
+            for _ in range(3):
+                node = root["a/b"]
+                assert (node.read_data(5, 50) == array[5:50]).all()
+                seen = weakref.ref(node)
+                del node
+                assert seen() is None
+        finally:
+            gc.enable()
+
+
+def test_a_node_in_hand_gives_the_same_payload_until_the_next_write(tmp_path):
+    array = array_of(3000)
+    with opened(tmp_path, "blob", backends=IN_FILES) as db, db.connection() as root:
+        node = root.get_data_node("a")
+        node.write_data(array)
+        node.write_data(-array, data_attribute="other")
+        db.commit(root)
+        node.get_data()
+        assert node.get_data() is node.get_data()
+        assert (node.read_data(5, 50, data_attribute="other") == -array[5:50]).all()
+        assert (node.read_data(5, 50) == array[5:50]).all()
+        node.write_data(array + 1)
+        for _ in range(3):
+            assert (node.read_data(5, 50) == array[5:50] + 1).all()
+        db.abort(root)
+        for _ in range(3):
+            assert (node.read_data(5, 50) == array[5:50]).all()
 
 
 def test_a_window_is_small_beside_what_it_reads(tmp_path):
