@@ -332,14 +332,7 @@ class ZarrBackend(Backend):
         is_stored_so = dtype.isnative and dtype == opened.dtype and row_shape == opened.shape[1:]
         if reader is None or not reader.has_rows or not is_stored_so:
             return super().reader_of(locator, dtype, row_shape)
-        rows, read_rows = opened.shape[0], reader.read_rows
-
-        def read(first_row: int, out: np.ndarray[Any, Any]) -> None:
-            if first_row + len(out) > rows:
-                self.read_into(locator, first_row, out)  # which says so
-            read_rows(first_row, out)
-
-        return read
+        return reader.read_rows
 
     def read_summed(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> int | None:
         if self._folder is not None and self._opened(locator).array is None:
