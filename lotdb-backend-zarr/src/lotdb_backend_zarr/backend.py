@@ -47,7 +47,7 @@ __all__ = ["ZarrBackend"]
 # Arrays that are kept open, a few kilobytes each: opening one takes longer than reading a window of it.
 OPEN_ARRAYS = 8192
 
-# How much of decoded chunks stays in memory.
+# How much of decoded chunks stays in memory, unless the setting says otherwise.
 CACHE_BYTES = 32 << 20
 
 # Of arrays that only zarr can decode, from this size on, a whole read through zarrs is faster, although the
@@ -97,7 +97,7 @@ class ZarrBackend(Backend):
         self._strict = StrictStore(self._store)
         self._folder = local_folder(self._store)
         self._files = OpenFiles(most_open())
-        self._decoded = Decoded(CACHE_BYTES)
+        self._decoded = Decoded(_checked_size(context.config.get("cache_bytes", CACHE_BYTES), "cache_bytes"))
         if self._folder is not None:
             self.concurrent_reads = 1
         self.is_outside = self._folder != context.folder
