@@ -12,6 +12,7 @@ import pytest
 from tests.core.backends.raw_backend import RawBackend, fresh, opened
 
 from lotdb import ClosedError, DamagedError, StaleNodeError, WrongThreadError
+from lotdb.segments.blocks import BLOCK_BYTES
 from lotdb_backend_blob import backend as blob_backend
 from lotdb_backend_blob import reading
 
@@ -268,6 +269,22 @@ def test_files_in_use_stay_open_and_the_others_go(tmp_path, monkeypatch):
         files = db._backends("blob")._files
         for which in (0, 1):
             assert payloads[which].segments()[0].files[0][0] in files
+
+
+@pytest.mark.parametrize("last", [0, 3, 9])
+def test_the_block_that_is_looked_at_last_is_checked_as_all_others(tmp_path, last):
+    rows = BLOCK_BYTES // 2
+    array = array_of(10 * rows)
+    with opened(tmp_path, "blob", backends=IN_FILES) as db, db.connection() as root:
+        root.get_data_node("a").write_data(array)
+        db.commit(root)
+        payload = root["a"].get_data()
+        for block in {*range(10)} - {last}:
+            first = block * rows
+            assert (payload[first : first + 50] == array[first : first + 50]).all()
+        alter(payload.segments()[0].files[0][0], (last + 0.5) / 10)
+        with pytest.raises(DamagedError):
+            payload[last * rows : last * rows + 50]
 
 
 def test_a_node_that_is_read_from_once_goes_without_the_garbage_collector(tmp_path):

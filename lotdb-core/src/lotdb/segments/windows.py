@@ -69,7 +69,8 @@ class Window:
         self._most = segment.rows if segment.rows < most else most
         self._dtype, self._row_shape = layout.dtype, layout.row_shape
         self._blocks = blocks
-        self._step = 0 if blocks is None or not blocks.count else blocks.step
+        # The rows of a block; 0 as soon as there is none to look at.
+        self._step = 0 if blocks is None or not blocks.unseen else blocks.step
         self._find: Any = None if blocks is None else blocks.find_unseen
         self._few = CHECKED_BYTES // max(1, layout.row_bytes)
 
@@ -100,6 +101,8 @@ class Window:
             self._read(self._before + begin, around)
             if not blocks.check(begin, as_bytes(around)):
                 return None
+            if not blocks.unseen:
+                self._step = 0
         except Exception:
             return None
         wanted = around[first - begin : last - begin]
