@@ -97,18 +97,102 @@ def test_a_second_window_of_a_chunk_decodes_nothing(payload, monkeypatch):
     assert np.array_equal(payload[5:500], ROWS[5:500])
 
 
-def test_what_stays_decoded_has_a_limit():
-    decoded = Decoded(1000)
+def held(decoded, names):
+    return [name for name in names if name in decoded._chunks]
+
+
+def filled(limit=1000):
+    decoded = Decoded(limit)
     for number in range(20):
         decoded.put(number, np.full(100, number, "u1"))
+    return decoded
+
+
+def test_what_stays_decoded_has_a_limit():
+    decoded = filled()
     assert decoded.size == 1000
-    assert [number for number in range(20) if decoded.get(number) is not None] == list(range(10, 20))
+    assert held(decoded, range(20)) == list(range(10))
     decoded.put("large", np.zeros(300, "u1"))
     assert decoded.get("large") is None
-    decoded.put(19, np.zeros(50, "u1"))  # once more, as by two threads
+    decoded.put(9, np.zeros(50, "u1"))  # once more, as by two threads
     assert decoded.size == 950
     decoded.clear()
-    assert (decoded.size, decoded.get(19)) == (0, None)
+    assert (decoded.size, decoded.get(9), decoded.get(19)) == (0, None, None)
+
+
+def test_what_is_asked_for_again_takes_the_place_of_what_was_not():
+    decoded = filled()
+    assert decoded.get(0) is not None
+    decoded.put(15, np.full(100, 15, "u1"))
+    decoded.put(16, np.full(100, 16, "u1"))
+    assert held(decoded, range(20)) == [0, *range(3, 10), 15, 16]
+    assert decoded.size == 1000
+
+
+def test_the_chunk_that_was_put_last_is_there_and_comes_in_with_the_next_window():
+    decoded = filled()
+    assert held(decoded, [19]) == []
+    assert (decoded.get(19) == 19).all()
+    assert held(decoded, range(20)) == [*range(1, 10), 19]
+    assert decoded.get(18) is None
+
+
+def test_windows_are_right_when_more_is_asked_for_than_stays(payload):
+    backend = payload._tree.stage.backend_of("zarr")
+    backend._decoded = decoded = Decoded(250_000)  # four chunks of ten
+    random = np.random.default_rng(0)
+    for first in random.integers(0, len(ROWS) - 9000, 300).tolist():
+        assert np.array_equal(payload[first : first + 9000], ROWS[first : first + 9000])
+        assert np.array_equal(payload[first + 7 : first + 50], ROWS[first + 7 : first + 50])
+        assert 0 < decoded.size <= decoded.limit
+
+
+def test_what_fits_is_there_from_the_third_turn_on_whatever_was_there_before():
+    decoded = filled()
+    for number in range(1000, 1100):  # once each, as of a recording that is read from its begin to its end
+        decoded.put(number, np.zeros(100, "u1"))
+    assert held(decoded, range(20)) == list(range(10))
+    assert len(decoded._passed) <= 10
+    for turn in range(3):
+        for number in range(100, 110):
+            chunk = decoded.get(number)
+            assert (chunk is not None) == (turn == 2)
+            if chunk is None:
+                decoded.put(number, np.full(100, number, "u1"))
+    assert held(decoded, range(20)) == []
+    assert decoded.size == 1000
+
+
+@pytest.mark.parametrize("limit", [0, 250_000])
+def test_what_did_not_come_in_is_read_anew_once_its_file_was_written_to(tmp_path, limit):
+    with LOTDB(tmp_path / "db", new=True) as db, db.connection() as root:
+        root.get_data_node("a", backend="zarr").write_data(ROWS, shards=100_000, chunks=10_000)
+    with (
+        LOTDB(tmp_path / "db", backends={"zarr": {"cache_bytes": limit}}) as db,
+        db.connection() as root,
+    ):
+        payload = root["a"].get_data()
+        for chunk in range(10):
+            first = 10_000 * chunk + 5
+            assert np.array_equal(payload[first : first + 9], ROWS[first : first + 9])
+        path = shard_of(payload)
+        content = bytearray(path.read_bytes())
+        content[-1000] ^= 1  # of the last chunk, which was read last
+        path.write_bytes(content)
+        with pytest.raises(DamagedError, match=r"chunk \(9, 0\) of .*c\.0\.0 is damaged"):
+            payload[90_005:90_500]
+
+
+def test_as_much_stays_decoded_as_the_setting_says(tmp_path, monkeypatch):
+    with LOTDB(tmp_path / "db", new=True, backends={"zarr": {"cache_bytes": 16 * 600_000}}) as db:
+        root = db.open_connection()
+        payload = root.get_data_node("a", backend="zarr").write_data(ROWS, shards=100_000, chunks=10_000)
+        db.commit()
+        for first in range(0, 200_000, 10_000):
+            payload[first : first + 5]
+        monkeypatch.setattr("lotdb_backend_zarr.chunks.Blosc.decode", None)
+        for first in range(0, 200_000, 10_000):
+            assert np.array_equal(payload[first + 10 : first + 50], ROWS[first + 10 : first + 50])
 
 
 def test_files_stay_open_up_to_a_limit_and_are_closed_in_the_end(tmp_path, monkeypatch):

@@ -142,20 +142,9 @@ class BlobBackend(Backend):
             path: str | None = None if self._objects is not None else self._plain.path(locator)
         else:
             path = _committed(locator)
-        if path is None or dtype.kind not in "biufc" or not hasattr(os, "preadv"):
+        if path is None or dtype.kind not in "biufc" or _preadv is None:
             return super().reader_of(locator, dtype, row_shape)
-        files, row_bytes = self._files, dtype.itemsize * math.prod(row_shape)
-        preadv: Any = os.preadv
-
-        def read(first_row: int, out: np.ndarray[Any, Any]) -> None:
-            opened = files.get(path)
-            if opened is not None and opened.is_checked:
-                opened.is_used = True
-                if preadv(opened.descriptor, [out], opened.offset + first_row * row_bytes) == out.nbytes:
-                    return
-            self.read_into(locator, first_row, out)
-
-        return read
+        return _Reader(self, locator, path, dtype.itemsize * math.prod(row_shape)).read
 
     def read_summed(self, locator: Blob | str, first_row: int, out: np.ndarray[Any, Any]) -> int | None:
         if self._objects is None or not isinstance(locator, str):
@@ -224,6 +213,29 @@ class BlobBackend(Backend):
                 return
             opened.is_used = False
             self._files[path] = opened
+
+
+class _Reader:
+    """Reads rows of one file, as long as it stays open without a look at what else there is."""
+
+    # One object, and no variables of a closure, of which each lies in a place of its own: of thousands of
+    # files none of them would be in the processor's cache.
+    __slots__ = ("_backend", "_files", "_locator", "_path", "_row_bytes")
+
+    def __init__(self, backend: BlobBackend, locator: Blob | str, path: str, row_bytes: int) -> None:
+        self._backend, self._files = backend, backend._files
+        self._locator, self._path, self._row_bytes = locator, path, row_bytes
+
+    def read(self, first_row: int, out: np.ndarray[Any, Any]) -> None:
+        opened = self._files.get(self._path)
+        if opened is not None and opened.is_checked:
+            opened.is_used = True
+            if _preadv(opened.descriptor, (out,), opened.offset + first_row * self._row_bytes) == out.nbytes:
+                return
+        self._backend.read_into(self._locator, first_row, out)
+
+
+_preadv: Any = getattr(os, "preadv", None)
 
 
 def _checked_size(size: Any, name: str) -> int:

@@ -47,7 +47,7 @@ __all__ = ["ZarrBackend"]
 # Arrays that are kept open, a few kilobytes each: opening one takes longer than reading a window of it.
 OPEN_ARRAYS = 8192
 
-# How much of decoded chunks stays in memory.
+# How much of decoded chunks stays in memory, unless the setting says otherwise.
 CACHE_BYTES = 32 << 20
 
 # Of arrays that only zarr can decode, from this size on, a whole read through zarrs is faster, although the
@@ -97,7 +97,7 @@ class ZarrBackend(Backend):
         self._strict = StrictStore(self._store)
         self._folder = local_folder(self._store)
         self._files = OpenFiles(most_open())
-        self._decoded = Decoded(CACHE_BYTES)
+        self._decoded = Decoded(_checked_size(context.config.get("cache_bytes", CACHE_BYTES), "cache_bytes"))
         if self._folder is not None:
             self.concurrent_reads = 1
         self.is_outside = self._folder != context.folder
@@ -332,14 +332,7 @@ class ZarrBackend(Backend):
         is_stored_so = dtype.isnative and dtype == opened.dtype and row_shape == opened.shape[1:]
         if reader is None or not reader.has_rows or not is_stored_so:
             return super().reader_of(locator, dtype, row_shape)
-        rows, read_rows = opened.shape[0], reader.read_rows
-
-        def read(first_row: int, out: np.ndarray[Any, Any]) -> None:
-            if first_row + len(out) > rows:
-                self.read_into(locator, first_row, out)  # which says so
-            read_rows(first_row, out)
-
-        return read
+        return reader.read_rows
 
     def read_summed(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> int | None:
         if self._folder is not None and self._opened(locator).array is None:

@@ -91,7 +91,7 @@ def checked(stored: bytes) -> Array:
     if len(stored) < 4:
         raise ValueError(f"{len(stored)} bytes hold no checksum")
     data = np.frombuffer(stored, np.uint8, len(stored) - 4)
-    if crc32c(data) != stored[-4:]:
+    if google_crc32c.value(data) != int.from_bytes(stored[-4:], "little"):
         raise ValueError("the checksum does not match")
     return data
 

@@ -7,15 +7,17 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from lotdb import DamagedError, ObjectStore, open_part
-from lotdb_backend_zarr.open_files import OpenFile, OpenFiles
+from lotdb_backend_zarr.open_files import OpenFiles
+from lotdb_backend_zarr.open_member import OpenMember, joined
 
-__all__ = ["FolderMembers", "Members", "ObjectMembers", "OpenMember"]
+__all__ = ["FolderMembers", "Members", "ObjectMembers"]
 
 _BINARY = getattr(os, "O_BINARY", 0)
 
@@ -23,9 +25,6 @@ _BINARY = getattr(os, "O_BINARY", 0)
 # a window of a shard, no more than that many bytes at once.
 GAP_BYTES = 64 << 10
 JOINED_BYTES = 64 << 20
-# Chunks that follow each other in a local file are read together, up to so many bytes, which stay in the
-# processor's cache until they are decoded.
-PIECE_BYTES = 512 << 10
 # No object of any store is that large; a stranger's index may say so.
 LARGEST_OBJECT = 1 << 60
 # A call of the system writes so many runs of bytes; every system takes as many.
@@ -34,38 +33,6 @@ MOST_RUNS = 512
 TAKEN = 256
 
 T = TypeVar("T")
-
-
-class OpenMember(ABC):
-    """One file of an array, to be read, and closed at the end of a ``with``."""
-
-    def __enter__(self) -> OpenMember:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Close it."""
-
-    @abstractmethod
-    def read(self, spans: list[tuple[int, int]]) -> Iterable[Any]:
-        """The bytes of each span, given by its place and its size; ``DamagedError`` if they are not there."""
-
-    def read_one(self, offset: int, size: int) -> Any:
-        """The bytes of one span."""
-        (stored,) = self.read([(offset, size)])
-        return stored
-
-    @abstractmethod
-    def read_end(self, size: int) -> bytes:
-        """The last *size* bytes."""
-
-    def whole(self, limit: int) -> OpenMember:
-        """The same file, for one who reads all of it, and keeps up to *limit* bytes of it in memory."""
-        return self
-
-    @property
-    def state(self) -> Any:
-        """What is another one if somebody has written to the file, as far as that is told without reading."""
-        return None
 
 
 class Members(ABC):
@@ -97,6 +64,10 @@ class Members(ABC):
     @abstractmethod
     def open(self, name: str) -> OpenMember:
         """A file, opened to be read; ``DamagedError`` if it is missing."""
+
+    def opener(self, name: str) -> Callable[[], OpenMember]:
+        """What opens a file again and again."""
+        return partial(self.open, name)
 
     @abstractmethod
     def content(self, name: str) -> bytes:
@@ -145,7 +116,10 @@ class FolderMembers(Members):
             os.close(descriptor)
 
     def open(self, name: str) -> OpenMember:
-        return _OpenedFile(self._files(f"{self._prefix}{name}"))
+        return self._files(f"{self._prefix}{name}")
+
+    def opener(self, name: str) -> Callable[[], OpenMember]:
+        return partial(self._files, f"{self._prefix}{name}")
 
     def content(self, name: str) -> bytes:
         if os.path.islink(self._folder):
@@ -155,36 +129,6 @@ class FolderMembers(Members):
                 return file.read()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise DamagedError(f"{self._folder} is missing") from error
-
-
-class _OpenedFile(OpenMember):
-    __slots__ = ("_file",)
-
-    def __init__(self, file: OpenFile) -> None:
-        self._file = file
-
-    def read_one(self, offset: int, size: int) -> bytes:
-        return self._file.read(offset, size)
-
-    def read(self, spans: list[tuple[int, int]]) -> Iterator[Any]:
-        for group in _joined(spans, 0, PIECE_BYTES):  # one by one: a stranger's index may claim much
-            first = group[0][0]
-            data = self._file.read(first, sum(group[-1]) - first)
-            if len(group) == 1:
-                yield data
-                continue
-            view = memoryview(data)
-            for offset, size in group:
-                yield view[offset - first : offset - first + size]
-
-    def read_end(self, size: int) -> bytes:
-        if size > self._file.size:
-            raise DamagedError(f"{self._file.path} ends too early")
-        return self._file.read(self._file.size - size, size)
-
-    @property
-    def state(self) -> Any:
-        return self._file.state
 
 
 class ObjectMembers(Members):
@@ -245,7 +189,7 @@ class _OpenObject(OpenMember):
         return _InMemory(memoryview(data), self._store.where(self._key)) if size <= limit else self
 
     def read(self, spans: list[tuple[int, int]]) -> Iterator[bytes]:
-        for group in _joined(spans, GAP_BYTES, JOINED_BYTES):
+        for group in joined(spans, GAP_BYTES, JOINED_BYTES):
             first = group[0][0]
             last = sum(group[-1])
             if last > LARGEST_OBJECT:
@@ -291,21 +235,3 @@ def _drop(several: list[memoryview], size: int) -> None:
     del several[:whole]
     if size:
         several[0] = several[0][size:]
-
-
-def _joined(spans: list[tuple[int, int]], gap: int, most: int) -> Iterator[list[tuple[int, int]]]:
-    """*spans*, in their order, in groups that are read as one.
-
-    Between two of them there are no more than *gap* bytes, and in a group of several no more than *most*.
-    """
-    group: list[tuple[int, int]] = []
-    for offset, size in spans:
-        if group:
-            last = sum(group[-1])
-            is_next = 0 <= offset - last <= gap and offset + size - group[0][0] <= most
-            if not is_next:
-                yield group
-                group = []
-        group.append((offset, size))
-    if group:
-        yield group

@@ -6,10 +6,12 @@ import contextlib
 import io
 import os
 from collections import OrderedDict
+from collections.abc import Iterator
 from threading import Lock
 from typing import Any
 
 from lotdb import DamagedError, open_part
+from lotdb_backend_zarr.open_member import OpenMember, joined
 
 __all__ = ["OpenFile", "OpenFiles", "most_open"]
 
@@ -20,6 +22,10 @@ _SEEKING = Lock()
 _MOST = 8192
 _SHARE = 4
 _SOME = 16
+
+# Chunks that follow each other in a local file are read together, up to so many bytes, which stay in the
+# processor's cache until they are decoded.
+PIECE_BYTES = 512 << 10
 
 
 #: The descriptors of those that are open in this process.
@@ -36,7 +42,7 @@ def most_open() -> int:
     return _MOST if allowed < 0 else max(_SOME, min(_MOST, allowed // _SHARE))
 
 
-class OpenFile:
+class OpenFile(OpenMember):
     """An open file; the last one who has it closes it, and so nobody reads from another file.
 
     Parameters
@@ -66,8 +72,7 @@ class OpenFile:
         found = os.fstat(self._descriptor)
         return found.st_nlink > 0 and found.st_ctime_ns == self.state
 
-    def read(self, offset: int, size: int) -> bytes:
-        """*size* bytes from *offset* on; ``DamagedError`` if they are not there."""
+    def read_one(self, offset: int, size: int) -> bytes:
         if offset + size > self.size:
             raise DamagedError(f"{self.path} ends too early")
         data: bytes = read_at(self._descriptor, size, offset)
@@ -77,6 +82,22 @@ class OpenFile:
                 raise DamagedError(f"{self.path} ends too early")
             data += more
         return data
+
+    def read(self, spans: list[tuple[int, int]]) -> Iterator[Any]:
+        for group in joined(spans, 0, PIECE_BYTES):  # one by one: a stranger's index may claim much
+            first = group[0][0]
+            data = self.read_one(first, sum(group[-1]) - first)
+            if len(group) == 1:
+                yield data
+                continue
+            view = memoryview(data)
+            for offset, size in group:
+                yield view[offset - first : offset - first + size]
+
+    def read_end(self, size: int) -> bytes:
+        if size > self.size:
+            raise DamagedError(f"{self.path} ends too early")
+        return self.read_one(self.size - size, size)
 
     def __del__(self) -> None:
         if self._descriptor >= 0:

@@ -2,4 +2,4 @@
 
 __all__ = ["SETTINGS"]
 
-SETTINGS = ("store", "record_bytes")
+SETTINGS = ("store", "cache_bytes", "record_bytes")

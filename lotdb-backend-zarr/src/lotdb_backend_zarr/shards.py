@@ -11,7 +11,7 @@ Format: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,7 +22,8 @@ from lotdb import DamagedError, at_once
 from lotdb_backend_zarr.bounds import check_size
 from lotdb_backend_zarr.chunks import ChunkCodec, checked, chunk_codec, crc32c, stored_dtype
 from lotdb_backend_zarr.decoded import Decoded
-from lotdb_backend_zarr.members import Members, OpenMember
+from lotdb_backend_zarr.members import Members
+from lotdb_backend_zarr.open_member import OpenMember
 from lotdb_backend_zarr.sealed_document import sealed
 
 __all__ = ["CHUNK_KEYS", "ShardReader", "ShardWriter", "Sharded", "chunk_key", "places"]
@@ -206,12 +207,17 @@ class ShardReader:
         self, members: Members, array: Sharded, decoded: Decoded | None = None, name: str = ""
     ) -> None:
         self._members, self.array = members, array
+        self._codec = cast(ChunkCodec, array.codec)
         self._decoded, self._name = decoded, name
         # By the place of a shard: its index, and the state of the file that it was read from.
         self._indexes: dict[tuple[int, ...], tuple[Any, np.ndarray[Any, Any]]] = {}
         self._others = (0,) * (len(array.shape) - 1)
-        # The names of the shards of rows, by their numbers: making one takes as long as looking up ten.
-        self._names: dict[int, str] = {}
+        # Here as well, since each window asks for them.
+        self._rows, self._shard_rows, self._chunk_rows = (
+            next(iter(lengths), 0) for lengths in (array.shape, array.shards, array.chunks)
+        )
+        # The shards of which rows were read, by their numbers.
+        self._of_rows: dict[int, _OfRows] = {}
         #: Whether chunks are whole rows, as :meth:`read_rows` reads them.
         self.has_rows = self.is_direct and array.chunks[1:] == array.shards[1:] == array.shape[1:]
 
@@ -235,10 +241,18 @@ class ShardReader:
         self._members.each(read, _overlaps(window, self.array.shards))
 
     def read_rows(self, first: int, out: np.ndarray[Any, Any]) -> None:
-        """Fill *out* with the rows from *first* on: what :meth:`read_into` does, where chunks are rows."""
-        step = self.array.shards[0]
+        """Fill *out* with the rows from *first* on: what :meth:`read_into` does, where chunks are rows.
+
+        Raises
+        ------
+        DamagedError
+            If something is missing or altered, or the array has fewer rows.
+        """
+        step, wanted = self._shard_rows, len(out)
+        if first + wanted > self._rows:
+            raise DamagedError(f"it has {self._rows} rows, at least {first + wanted} are recorded")
         number, low = divmod(first, step)
-        if low + len(out) <= step:  # as nearly all windows
+        if low + wanted <= step:  # as nearly all windows
             self._read_rows(number, low, out)
             return
         parts, done = [], 0
@@ -251,21 +265,30 @@ class ShardReader:
 
     def _read_rows(self, number: int, low: int, out: np.ndarray[Any, Any]) -> None:
         """Fill *out* with the rows of shard *number* from its row *low* on."""
-        array, decoded = self.array, self._decoded
-        place = (number, *self._others)
-        step, high = array.chunks[0], low + len(out)
-        file_name = self._names.get(number)
-        if file_name is None:
-            file_name = self._names[number] = chunk_key(place)
-        member = self._members.open(file_name)
-        known_index = self._indexes.get(place)
-        if known_index is None:
-            member = self._for(member, place, [(low, high), *((0, length) for length in array.shape[1:])])
+        decoded, step, high = self._decoded, self._chunk_rows, low + len(out)
+        shard = self._of_rows.get(number)
+        if shard is None:
+            place = (number, *self._others)
+            shard = self._of_rows[number] = _OfRows(place, self._members.opener(chunk_key(place)))
+        member, known_index, place = shard.open(), shard.index, shard.place
         state = member.state
         if known_index is None or known_index[0] != state:
-            index = self._index(place, member).reshape(-1)
-        else:
-            index = known_index[1].reshape(-1)
+            if place not in self._indexes:
+                others = ((0, length) for length in self.array.shape[1:])
+                member = self._for(member, place, [(low, high), *others])
+                state = member.state
+            known_index = shard.index = state, self._index(place, member).reshape(-1)
+        index = known_index[1]
+        chunk = low // step
+        begin = chunk * step
+        if decoded is not None and high - begin <= step and high - low < step:  # as nearly all windows
+            whole = decoded.get(key := (self._name, state, number, chunk))
+            if whole is None:
+                span = index.item(2 * chunk), index.item(2 * chunk + 1)
+                whole = self._decode_chunk(place, member, chunk, span)
+                decoded.put(key, whole)
+            out[...] = whole[low - begin : high - begin]
+            return
         wanted: list[Any] = []
         for chunk in range(low // step, -(-high // step)):
             begin = chunk * step
@@ -292,30 +315,41 @@ class ShardReader:
 
     def _decode_rows(self, place: tuple[int, ...], member: OpenMember, wanted: list[Any]) -> None:
         """Fill what is *wanted* of chunks: number, span in the file, rows, where they go, and its name."""
-        decode = cast(ChunkCodec, self.array.codec).decode_into
         for chunk, (offset, _), _, _, _ in wanted:
             if offset == ABSENT:
                 raise self._is_missing(place, (chunk, *self._others))
-        stored: Iterable[Any]
-        if len(wanted) == 1:  # as of most windows
-            stored = (member.read_one(*wanted[0][1]),)
-        else:
-            stored = member.read([span for _, span, _, _, _ in wanted])
+        stored = member.read([span for _, span, _, _, _ in wanted])
         for (chunk, _, of_chunk, rows, name), content in zip(wanted, stored, strict=True):
-            try:
-                if len(rows) == self.array.chunks[0]:  # all of it
-                    decode(content, rows)
-                    continue
-                whole = np.empty(self.array.chunks, self.array.dtype)
-                decode(content, whole)
-            except NOT_OF_DATA:
-                raise
-            except Exception as error:
-                path = self._members.where(chunk_key(place))
-                raise _damaged(f"chunk {(chunk, *self._others)} of {path}", error) from error
+            if len(rows) == self.array.chunks[0]:  # all of it
+                self._decode_into(place, chunk, content, rows)
+                continue
+            whole = np.empty(self.array.chunks, self.array.dtype)
+            self._decode_into(place, chunk, content, whole)
             rows[...] = whole[of_chunk]
             if name is not None:
                 cast(Decoded, self._decoded).put(name, whole)
+
+    def _decode_chunk(
+        self, place: tuple[int, ...], member: OpenMember, chunk: int, span: tuple[int, int]
+    ) -> np.ndarray[Any, Any]:
+        """All of *chunk* of a shard, which lies in *span* of the file."""
+        if span[0] == ABSENT:
+            raise self._is_missing(place, (chunk, *self._others))
+        content = member.read_one(*span)
+        whole = np.empty(self.array.chunks, self.array.dtype)
+        self._decode_into(place, chunk, content, whole)
+        return whole
+
+    def _decode_into(
+        self, place: tuple[int, ...], chunk: int, content: Any, out: np.ndarray[Any, Any]
+    ) -> None:
+        try:
+            self._codec.decode_into(content, out)
+        except NOT_OF_DATA:
+            raise
+        except Exception as error:
+            path = self._members.where(chunk_key(place))
+            raise _damaged(f"chunk {(chunk, *self._others)} of {path}", error) from error
 
     def _read_shard(
         self, place: tuple[int, ...], window: list[tuple[int, int]], out: np.ndarray[Any, Any] | None
@@ -382,6 +416,25 @@ class ShardReader:
         stored = member.read_end(16 * math.prod(counts) + 4)
         with _damage(f"the index of {self._members.where(chunk_key(place))}"):
             return checked(stored).view("<u8").reshape(*counts, 2)
+
+
+class _OfRows:
+    """A shard of which rows were read: its place, what opens it, and its index with the state of its file.
+
+    Parameters
+    ----------
+    place
+        Of the shard.
+    open_
+        Opens its file.
+    """
+
+    __slots__ = ("index", "open", "place")
+
+    def __init__(self, place: tuple[int, ...], open_: Callable[[], OpenMember]) -> None:
+        self.place, self.open = place, open_
+        #: Place and size of each chunk, one after another, once they were read.
+        self.index: tuple[Any, np.ndarray[Any, Any]] | None = None
 
 
 def _damaged(what: str, error: Exception) -> DamagedError:

@@ -41,7 +41,8 @@ def use(folder, backend, **how):
     [
         (
             "zarr",
-            r"backend 'zarr' has no setting 'stroe' \(it has: store, record_bytes\); did you mean 'store'\?",
+            r"backend 'zarr' has no setting 'stroe' \(it has: store, cache_bytes, record_bytes\); "
+            r"did you mean 'store'\?",
         ),
         ("blob", r"backend 'blob' has no setting 'stroe' \(it has: store, cache_bytes, record_bytes\)"),
     ],

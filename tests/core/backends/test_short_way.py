@@ -1,7 +1,10 @@
 """From its second window on, a payload is read the short way; what it gives and refuses stays the same."""
 
+import gc
 import os
 import threading
+import tracemalloc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from tests.core.backends.raw_backend import RawBackend, fresh, opened
 
 from lotdb import ClosedError, DamagedError, StaleNodeError, WrongThreadError
+from lotdb.segments.blocks import BLOCK_BYTES
 from lotdb_backend_blob import backend as blob_backend
 from lotdb_backend_blob import reading
 
@@ -265,3 +269,73 @@ def test_files_in_use_stay_open_and_the_others_go(tmp_path, monkeypatch):
         files = db._backends("blob")._files
         for which in (0, 1):
             assert payloads[which].segments()[0].files[0][0] in files
+
+
+@pytest.mark.parametrize("last", [0, 3, 9])
+def test_the_block_that_is_looked_at_last_is_checked_as_all_others(tmp_path, last):
+    rows = BLOCK_BYTES // 2
+    array = array_of(10 * rows)
+    with opened(tmp_path, "blob", backends=IN_FILES) as db, db.connection() as root:
+        root.get_data_node("a").write_data(array)
+        db.commit(root)
+        payload = root["a"].get_data()
+        for block in {*range(10)} - {last}:
+            first = block * rows
+            assert (payload[first : first + 50] == array[first : first + 50]).all()
+        alter(payload.segments()[0].files[0][0], (last + 0.5) / 10)
+        with pytest.raises(DamagedError):
+            payload[last * rows : last * rows + 50]
+
+
+def test_a_node_that_is_read_from_once_goes_without_the_garbage_collector(tmp_path):
+    array = array_of(3000)
+    with opened(tmp_path, "blob", backends=IN_FILES) as db, db.connection() as root:
+        root.get_data_node("a/b").write_data(array)
+        db.commit(root)
+        gc.disable()
+        try:
+            for _ in range(3):
+                node = root["a/b"]
+                assert (node.read_data(5, 50) == array[5:50]).all()
+                seen = weakref.ref(node)
+                del node
+                assert seen() is None
+        finally:
+            gc.enable()
+
+
+def test_a_node_in_hand_gives_the_same_payload_until_the_next_write(tmp_path):
+    array = array_of(3000)
+    with opened(tmp_path, "blob", backends=IN_FILES) as db, db.connection() as root:
+        node = root.get_data_node("a")
+        node.write_data(array)
+        node.write_data(-array, data_attribute="other")
+        db.commit(root)
+        node.get_data()
+        assert node.get_data() is node.get_data()
+        assert (node.read_data(5, 50, data_attribute="other") == -array[5:50]).all()
+        assert (node.read_data(5, 50) == array[5:50]).all()
+        node.write_data(array + 1)
+        for _ in range(3):
+            assert (node.read_data(5, 50) == array[5:50] + 1).all()
+        db.abort(root)
+        for _ in range(3):
+            assert (node.read_data(5, 50) == array[5:50]).all()
+
+
+def test_a_window_is_small_beside_what_it_reads(tmp_path):
+    array = array_of(20_000)
+    with opened(tmp_path, "blob", backends=IN_FILES) as db, db.connection() as root:
+        for number in range(300):
+            root.get_data_node(f"n{number:03}").write_data(array[:100] + number)
+        db.commit(root)
+        payloads = [root[f"n{number:03}"].get_data() for number in range(300)]
+        tracemalloc.start()
+        try:
+            for payload in payloads:
+                payload[5:50]
+            used = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        assert len(ways(root)) == 300
+        assert used < 300 * 2000

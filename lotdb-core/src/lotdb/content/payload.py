@@ -269,11 +269,16 @@ class Payload:
             If the stored bytes are missing or altered.
         """
         record = self._record
-        kind = record.kind
         # Most windows have this form.
-        is_plain = kind == "array" and type(start) is int and type(stop) is int and unit == "samples"
-        if is_plain and record.shape and 0 <= start <= stop <= record.shape[0]:  # type: ignore[operator]
-            return self._read_rows(start, stop)  # type: ignore[arg-type]
+        if type(start) is int and type(stop) is int and unit == "samples":
+            tree = self._tree
+            tree.check()
+            window = tree.stage.windows.get(record)
+            if window is not None and (rows := window.rows(start, stop)) is not None:
+                return rows
+            if record.kind == "array" and record.shape and 0 <= start <= stop <= record.shape[0]:
+                return self._read_rows(start, stop)
+        kind = record.kind
         if kind == "text":
             self._window(None, None, unit)
             if start is not None or stop is not None:
@@ -592,8 +597,8 @@ class Payload:
             if type(start) is int and type(stop) is int:
                 tree, record = self._tree, self._record
                 tree.check()
-                window = tree.stage.windows.get(id(record))
-                if window is not None and (rows := window(start, stop)) is not None:
+                window = tree.stage.windows.get(record)
+                if window is not None and (rows := window.rows(start, stop)) is not None:
                     return rows
                 if record.kind == "array" and record.shape and 0 <= start <= stop <= record.shape[0]:
                     return self._read_rows(start, stop)
@@ -683,8 +688,8 @@ class Payload:
         tree, record = self._tree, self._record
         tree.check()
         stage = tree.stage
-        window = stage.windows.get(id(record))
-        if window is not None and (out := window(first, last)) is not None:
+        window = stage.windows.get(record)
+        if window is not None and (out := window.rows(first, last)) is not None:
             return out
         layout, segments = record.layout, record.segments
         rows = last - first

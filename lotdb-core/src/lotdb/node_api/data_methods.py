@@ -23,7 +23,9 @@ from lotdb.interfaces.row_blocks import Blocks
 from lotdb.ranges import Number, Unit
 from lotdb.records.entries import own_of, packed_values
 from lotdb.records.own import get_value, position, with_values, without_value
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.tree.node import Node
+from lotdb.tree.tree import Tree
 
 __all__ = ["DataMethods"]
 
@@ -33,7 +35,8 @@ class DataMethods(Node):
 
     __slots__ = ("_found",)
 
-    _found: tuple[str | None, int, Payload]  # name, version of the tree, and what was found
+    # The name that was asked for, the version of the tree, and what was found: payload, name and record.
+    _found: tuple[str | None, int, Tree, Payload | None, str, PayloadRecord]
 
     # -- defaults ------------------------------------------------------------------------------------
 
@@ -317,16 +320,21 @@ class DataMethods(Node):
 
     def get_data(self, data_attribute: str | None = None) -> Payload:
         """A payload, which you can inspect, slice and read; ``PayloadNotFoundError`` if it does not exist."""
-        # Programs read one window after another: until the next write, the payload found last is the one.
+        # Programs read one window after another: until the next write, the payload found last is the one. It
+        # is kept from the second time on. It names its node, so the two would live on until the garbage
+        # collector comes, also those of nodes that are asked once.
         tree = self._tree
         tree.check()
-        try:
-            name, version, payload = self._found
-        except AttributeError:
-            version = -1
-        if version != tree.version or name != data_attribute or payload._tree is not tree:
-            payload = self._default() if data_attribute is None else payloads.get(self, data_attribute)
-            self._found = data_attribute, self._tree.version, payload
+        found = getattr(self, "_found", None)
+        if found is not None and found[0] == data_attribute and found[1] == tree.version and found[2] is tree:
+            payload: Payload | None = found[3]
+            if payload is None:
+                payload = Payload(self, found[4], found[5])
+                self._found = (*found[:3], payload, *found[4:])
+            return payload
+        payload = self._default() if data_attribute is None else payloads.get(self, data_attribute)
+        tree = self._tree
+        self._found = data_attribute, tree.version, tree, None, payload.name, payload._record
         return payload
 
     def _default(self) -> Payload:

@@ -79,26 +79,55 @@ def bytes_in(locator: Any) -> bytes:
     return rows
 
 
-class _Place:
-    """Where the bytes of a record that was found right are in the data file."""
+def _place_of(stored: bytes, place: Any) -> tuple[Any, int] | None:
+    """The place of the rows in the *stored* form of their record, at *place*, and their size in bytes.
 
-    __slots__ = ("_read", "_size", "_start")
+    None if they are pickled in another way than as they are.
+    """
+    rows = States().read(stored)[1]
+    start = stored.find(rows[:_SIGHT]) if type(rows) is bytes else -1
+    if start < 0 or stored[start : start + len(rows)] != rows:
+        return None
+    return place.at(start), len(rows)
 
-    def __init__(self, read: Callable[[Array, int], bool], start: int, size: int) -> None:
-        self._read, self._start, self._size = read, start, size
 
-    @classmethod
-    def of(cls, stored: bytes, place: Any) -> _Place | None:
-        """That of the rows in the *stored* form of their record, at *place*; None if they are not there."""
-        rows = States().read(stored)[1]
-        start = stored.find(rows[:_SIGHT]) if type(rows) is bytes else -1
-        if start < 0 or stored[start : start + len(rows)] != rows:  # pickled in another way than as they are
-            return None
-        return cls(place.read_into, start, len(rows))
+class _Reader:
+    """Reads rows in a record: from its place in the data file, where it was found right, or from memory.
 
-    def read_into(self, start: int, out: Array) -> bool:
-        """Fill *out* with the bytes from *start* on; whether that was possible."""
-        return start + out.nbytes <= self._size and self._read(out, self._start + start)
+    Windows of thousands of such arrays are more than stays in memory. To load each record anew would take 30
+    times as long as reading the window from its place.
+    """
+
+    # One object, and no variables of a closure, of which each lies in a place of its own: of thousands of
+    # records none of them would be in the processor's cache.
+    __slots__ = ("_find", "_locator", "_place", "_row_bytes", "_size")
+
+    def __init__(self, locator: Any, find: Callable[[], Any], row_bytes: int) -> None:
+        self._locator, self._find, self._row_bytes = locator, find, row_bytes
+        self._place: Any = None
+        self._size = 0
+
+    def read(self, first_row: int, out: Array) -> None:
+        if not self._read_there(first_row * self._row_bytes, out):
+            self._read_anew(first_row, out)
+
+    def _read_there(self, start: int, out: Array) -> bool:
+        place = self._place
+        if place is None or start + out.nbytes > self._size:
+            return False
+        return bool(place.read_into(out, start))
+
+    def _read_anew(self, first_row: int, out: Array) -> None:
+        locator = self._locator
+        self._place = None
+        if not (type(locator) is Rows and locator._p_changed is not None):  # it is not in memory
+            found = self._find()
+            placed = None if found is None else _place_of(*found)
+            if placed is not None:
+                self._place, self._size = placed
+                if self._read_there(first_row * self._row_bytes, out):
+                    return
+        RECORDS.read_into(locator, first_row, out)
 
 
 class _InRecords(Backend):
@@ -140,22 +169,7 @@ class _InRecords(Backend):
             find = locator._p_jar.placed(locator)
         if find is None or dtype.kind not in "biufc" or not row_bytes:
             return super().reader_of(locator, dtype, row_shape)
-        place: _Place | None = None
-
-        # Windows of thousands of such arrays are more than stays in memory. To load each record anew would
-        # take 30 times as long as reading the window from its place, where the record was found right once.
-        def read(first_row: int, out: Array) -> None:
-            nonlocal place
-            if type(locator) is Rows and locator._p_changed is not None:  # it is in memory
-                self.read_into(locator, first_row, out)
-                return
-            if place is not None and place.read_into(first_row * row_bytes, out):
-                return
-            place = None if (found := find()) is None else _Place.of(*found)
-            if place is None or not place.read_into(first_row * row_bytes, out):
-                self.read_into(locator, first_row, out)
-
-        return read
+        return _Reader(locator, find, row_bytes).read
 
     def delete(self, locator: Rows) -> None:
         locator.rows = b""

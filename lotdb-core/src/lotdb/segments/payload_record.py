@@ -41,10 +41,11 @@ PLACE = {
 _AXES = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PayloadRecord:
     """What the tree keeps of a payload: everything but its bytes.
 
+    Two of them are equal if they are the same object: what was looked up for one is found by it.
     ``metadata`` is in the plain form of ``values/values.py``; ``shape`` is that of the data as it went in.
     """
 

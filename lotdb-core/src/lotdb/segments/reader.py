@@ -34,7 +34,7 @@ from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.requests import Request, run_all
 from lotdb.segments.small_arrays import Pack, copy_rows
-from lotdb.segments.windows import Window, no_window_of, window_of
+from lotdb.segments.windows import NoWindow, Window
 
 __all__ = ["Reader", "ShortWay", "Wanted", "place_of", "read_ahead"]
 
@@ -53,6 +53,7 @@ SCRATCH_BYTES = 1 << 20
 # A reader keeps memory of so many bytes for it, which is in the processor's cache.
 WARM_BYTES = 128 << 10
 _NO_ROOM = np.empty(0, np.uint8)
+NO_WINDOW = NoWindow()
 # Of so many segments, and of so many blocks of them, it is remembered which blocks were found right. That
 # takes a kilobyte for a segment, and 9 bytes for a block.
 KNOWN_SEGMENTS = 8192
@@ -66,7 +67,7 @@ BATCH = 256
 ShortWay = tuple[Callable[[int, Array], None], Blocks | None]
 
 
-class _Window(NamedTuple):
+class _Checked(NamedTuple):
     """What a window is read from, whose blocks are checked; *scratch* is in the processor's cache already."""
 
     backend: Backend
@@ -95,8 +96,8 @@ class Reader:
         self._blocks: dict[tuple[Any, ...], Blocks] = {}
         self._known_blocks = 0
         self._scratch = _NO_ROOM
-        #: The short way to windows of a payload, by the identity of its record, which the window keeps.
-        self.windows: dict[int, Window] = {}
+        #: The short way to windows of a payload, by its record.
+        self.windows: dict[PayloadRecord, Window | NoWindow] = {}
         self._window_blocks = 0
         # By its name, whether a backend may be asked for several things at once.
         self._at_once: dict[str, bool] = {}
@@ -235,10 +236,10 @@ class Reader:
             self.windows.clear()
             self._window_blocks = 0
         if found is None:
-            self.windows[id(record)] = no_window_of(record)
+            self.windows[record] = NO_WINDOW
             return
         read, blocks = found
-        self.windows[id(record)] = window_of(record, read, blocks)
+        self.windows[record] = Window(record, read, blocks)
         self._window_blocks += 0 if blocks is None else blocks.count
 
     def _short_way(self, record: PayloadRecord, segment: Segment) -> ShortWay | None:
@@ -437,7 +438,7 @@ class Reader:
             return
         self._scratch = _NO_ROOM  # it is in use: a backend may read from this database, too
         try:
-            window = _Window(backend, layout, segment, blocks, scratch)
+            window = _Checked(backend, layout, segment, blocks, scratch)
             if is_small:
                 self._read_blocks(window, begin, stop, skip, out)
             else:
@@ -445,7 +446,7 @@ class Reader:
         finally:
             self._scratch = scratch
 
-    def _read_blocks(self, window: _Window, begin: int, stop: int, skip: int, out: Array) -> None:
+    def _read_blocks(self, window: _Checked, begin: int, stop: int, skip: int, out: Array) -> None:
         """Check the blocks of rows *begin* to *stop* and fill *out* with their rows from *skip* on."""
         backend, layout, segment, blocks, scratch = window
         rows = np.ndarray((stop - begin, *layout.row_shape), layout.dtype, scratch)
@@ -458,7 +459,7 @@ class Reader:
         else:
             copy_rows(rows, out)
 
-    def _read_around(self, window: _Window, begin: int, stop: int, skip: int, out: Array) -> None:
+    def _read_around(self, window: _Checked, begin: int, stop: int, skip: int, out: Array) -> None:
         """As :meth:`_read_blocks`, but only the blocks at the edges are read to the scratch, if they are cut.
 
         All others are read to where they belong; and those too, if they were right.

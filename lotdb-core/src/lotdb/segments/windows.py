@@ -18,24 +18,26 @@ from lotdb.segments.layout import Array
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.small_arrays import copy_rows
 
-__all__ = ["LARGEST_BYTES", "Window", "no_window_of", "window_of"]
-
-#: Gives the rows from one on to before another; None if they have to be read the long way.
-Window = Callable[[int, int], "Array | None"]
+__all__ = ["LARGEST_BYTES", "NoWindow", "Window"]
 
 # A window of more bytes takes so long to read that the way to it does not matter.
 LARGEST_BYTES = 8 << 20
 # Blocks of up to so many bytes are read in one piece, to be checked, and the window is cut out of it.
 CHECKED_BYTES = 128 << 10
 
+_empty = np.empty
 
-def window_of(record: PayloadRecord, read: Callable[[int, Array], None], blocks: Blocks | None) -> Window:
+
+class Window:
     """What reads windows of a payload of one segment, but the whole of it.
+
+    Of thousands of payloads none is in the processor's cache when its turn comes. So what a window needs lies
+    together in one small object, and not each in a place of its own, as the variables of a closure do.
 
     Parameters
     ----------
     record
-        That of the payload, of kind ``"array"``. It lives as long as the window does.
+        That of the payload, of kind ``"array"``.
     read
         Fills an array with the rows from one on of the array in which the segment lies; checked, if there are
         no *blocks*.
@@ -43,52 +45,80 @@ def window_of(record: PayloadRecord, read: Callable[[int, Array], None], blocks:
         Those of the segment. Of a window of blocks that were not looked at yet, they are read whole and
         checked; of a large one that is left to the long way.
     """
-    (segment,), layout = record.segments, record.layout
-    rows, before, dtype, row_shape = segment.rows, segment.first, layout.dtype, layout.row_shape
-    most = min(rows - 1, LARGEST_BYTES // max(1, layout.row_bytes))
-    step = 0 if blocks is None or not blocks.count else blocks.step
-    find: Any = None if blocks is None else blocks.find_unseen
-    empty, few = np.empty, CHECKED_BYTES // max(1, layout.row_bytes)
-    is_plain = dtype.kind in "biufc"  # of structures, a copy leaves out what lies between the fields
 
-    def checked(first: int, last: int) -> Array | None:
-        begin, stop = first // step * step, min(-(-last // step) * step, rows)
-        if blocks is None or stop - begin > few:
-            return None
-        around: Array = empty((stop - begin, *row_shape), dtype)
-        try:
-            read(before + begin, around)
-            if not blocks.check(begin, as_bytes(around)):
-                return None
-        except Exception:
-            return None
-        wanted = around[first - begin : last - begin]
-        if is_plain:
-            return wanted.copy()  # whoever gets it does not keep the rest
-        out: Array = empty(wanted.shape, dtype)
-        copy_rows(wanted, out)
-        return out
+    __slots__ = (
+        "_before",
+        "_blocks",
+        "_dtype",
+        "_few",
+        "_find",
+        "_most",
+        "_read",
+        "_row_shape",
+        "_rows",
+        "_step",
+    )
 
-    def window(first: int, last: int, record: PayloadRecord = record) -> Array | None:
+    def __init__(
+        self, record: PayloadRecord, read: Callable[[int, Array], None], blocks: Blocks | None
+    ) -> None:
+        (segment,), layout = record.segments, record.layout
+        self._read, self._rows, self._before = read, segment.rows, segment.first
+        # A window has fewer rows than this: not all of them, and not too many.
+        most = LARGEST_BYTES // max(1, layout.row_bytes) + 1
+        self._most = segment.rows if segment.rows < most else most
+        self._dtype, self._row_shape = layout.dtype, layout.row_shape
+        self._blocks = blocks
+        # The rows of a block; 0 as soon as there is none to look at.
+        self._step = 0 if blocks is None or not blocks.unseen else blocks.step
+        self._find: Any = None if blocks is None else blocks.find_unseen
+        self._few = CHECKED_BYTES // max(1, layout.row_bytes)
+
+    def rows(self, first: int, last: int) -> Array | None:
+        """The rows from *first* on to before *last*; None if they have to be read the long way."""
         count = last - first
-        if not (0 < count <= most and first >= 0 and last <= rows):
+        if not (0 < count < self._most and first >= 0 and last <= self._rows):
             return None
-        if step and find(0, first // step, (last - 1) // step + 1) >= 0:
-            return checked(first, last)
-        out: Array = empty((count, *row_shape) if row_shape else count, dtype)
+        step = self._step
+        if step and self._find(0, first // step, (last - 1) // step + 1) >= 0:
+            return self._checked(first, last)
+        row_shape = self._row_shape
+        out: Array = _empty((count, *row_shape) if row_shape else count, self._dtype)
         try:
-            read(before + first, out)
+            self._read(self._before + first, out)
         except Exception:  # the long way tells what is wrong
             return None
         return out
 
-    return window
+    def _checked(self, first: int, last: int) -> Array | None:
+        """The same of blocks that were not looked at yet."""
+        blocks, step = self._blocks, self._step
+        begin, stop = first // step * step, min(-(-last // step) * step, self._rows)
+        if blocks is None or stop - begin > self._few:
+            return None
+        around: Array = _empty((stop - begin, *self._row_shape), self._dtype)
+        try:
+            self._read(self._before + begin, around)
+            if not blocks.check(begin, as_bytes(around)):
+                return None
+            if not blocks.unseen:
+                self._step = 0
+        except Exception:
+            return None
+        wanted = around[first - begin : last - begin]
+        if self._dtype.kind in "biufc":
+            return wanted.copy()  # whoever gets it does not keep the rest
+        # Of structures, a copy by numpy leaves out what lies between the fields.
+        out: Array = _empty(wanted.shape, self._dtype)
+        copy_rows(wanted, out)
+        return out
 
 
-def no_window_of(record: PayloadRecord) -> Window:
+class NoWindow:
     """The same for a payload whose windows are read the long way."""
 
-    def window(first: int, last: int, record: PayloadRecord = record) -> None:
-        return None
+    __slots__ = ()
 
-    return window
+    def rows(self, first: int, last: int) -> None:
+        """None: nothing is read here."""
+        return None

@@ -39,12 +39,19 @@ class RecordPlace:
         self._descriptor = weakref.ref(descriptor)
         self._position = position
 
+    def at(self, start: int) -> RecordPlace:
+        """The place of what begins at byte *start* of the record."""
+        place = object.__new__(RecordPlace)
+        place._files, place._descriptor = self._files, self._descriptor
+        place._position = self._position + start
+        return place
+
     def read_into(self, out: Any, start: int) -> bool:
-        """Fill *out*, a buffer, with what begins at byte *start* of the record; whether that was possible."""
+        """Fill *out*, a buffer, with what begins at byte *start* of it; whether that was possible."""
         descriptor = self._descriptor()
         if descriptor is None or self._files.descriptor is not descriptor:
             return False
-        return bool(os.preadv(descriptor.number, [out], self._position + start) == out.nbytes)
+        return bool(os.preadv(descriptor.number, (out,), self._position + start) == out.nbytes)
 
 
 class CurrentRecords(FileStorage):
