@@ -727,7 +727,8 @@ class Payload:
             return False
         try:
             stored = get_value(own_of(self._node._entry()), self.name)
-            return not is_payload(stored) or decode_record(self._node, self.name, stored) != self._record
+            there = decode_record(self._node, self.name, stored) if is_payload(stored) else None
+            return not self._record.is_same(there)
         except StaleNodeError:
             return True
         except LotdbError:

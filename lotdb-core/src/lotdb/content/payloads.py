@@ -213,7 +213,7 @@ def _add_rows(node: Handle, given: _Given, request: Request, existing: PayloadRe
     tree.check_writable()
     layout = tree.noted(layout, existing.samplerate_hz, existing.metadata)
     rows, segments = _append(tree.stage, layout, existing.segments, given, where)
-    if given.array is None and find(node, request.name) != before:
+    if given.array is None and not before.is_same(find(node, request.name)):
         tree.stage.discard_segments(mark, segments)
         raise DataMismatchError(
             f"{where()} was changed while the blocks that follow it were written; nothing was appended"

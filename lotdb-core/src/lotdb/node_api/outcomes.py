@@ -232,7 +232,7 @@ def _written(result: BaseNode, name: str, item: Item, before: Any) -> payloads.W
     if not payloads.is_payload(before):
         return written
     old, new = PayloadRecord.decode(before), written.record
-    if replace(old, segments=()) != replace(new, segments=()) or _sums(old) != _sums(new):
+    if not replace(old, segments=()).is_same(replace(new, segments=())) or _sums(old) != _sums(new):
         return written
     if not _is_same(Payload(result, name, old), Payload(result, name, new)):
         return written

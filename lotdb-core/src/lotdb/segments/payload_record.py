@@ -45,7 +45,8 @@ _AXES = 64
 class PayloadRecord:
     """What the tree keeps of a payload: everything but its bytes.
 
-    Two of them are equal if they are the same object: what was looked up for one is found by it.
+    Two of them are equal if they are the same object: what was looked up for one is found by it. Whether they
+    say the same, :meth:`is_same` tells.
     ``metadata`` is in the plain form of ``values/values.py``; ``shape`` is that of the data as it went in.
     """
 
@@ -61,6 +62,10 @@ class PayloadRecord:
     def rows(self) -> int:
         """Rows that are stored: the length of the first axis, 1 for an array without axes."""
         return self.shape[0] if self.shape else 1
+
+    def is_same(self, other: PayloadRecord | None) -> bool:
+        """Whether *other* says the same, and names the same rows."""
+        return other is self or (other is not None and self.encode() == other.encode())
 
     def with_rows(self, rows: int, segments: tuple[Segment, ...]) -> PayloadRecord:
         """The record of the same payload with *rows* rows, which lie in *segments*."""
