@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from lotdb import LOTDB, BaseNode, DamagedError, NodeNotFoundError
+from lotdb import LOTDB, BaseNode, DamagedError, NodeNotFoundError, attr
 
 GROUPS, LEAVES = 60, 30
 FORMS = ["group_00/leaf_01", "group_00/leaf_01/below", "group_00/leaf_02", "group_00/leaf_03", "group_00"]
@@ -162,6 +162,26 @@ def test_what_is_not_there_is_not_found(root, key):
     node = root.get_node_path(f"group_10/{key}")
     node.set_attribute("x", 1)
     assert root[f"group_10/{key}"].get_attribute("x") == 1
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda root: [root[f"a{number:02d}/b05"] for number in range(80)],
+        lambda root: list(root.find("**", attr("x") == 1)),
+    ],
+    ids=["look-ups", "a search"],
+)
+def test_what_is_referred_to_by_what_was_looked_at_is_let_go_of(tmp_path, monkeypatch, look):
+    monkeypatch.setattr("lotdb.storage.kept_records._FEW", 200)
+    with LOTDB(tmp_path / "db", durability="process") as db, db.connection() as root:
+        for number in range(80):
+            for below in range(10):
+                root.get_node_path((f"a{number:02d}", f"b{below:02d}", "leaf")).set_attribute("x", 0)
+    with LOTDB(tmp_path / "db", durability="process") as db, db.connection() as root:
+        look(root)
+        # Those of 32 records may have come since it was last looked at; there are 1760.
+        assert len(root._tree._session.connection._cache._kept) < 1000
 
 
 def test_a_look_up_in_a_damaged_record_says_so(folder):

@@ -43,7 +43,7 @@ __all__ = ["open_database"]
 _CACHE_OBJECTS = 20_000
 # As stored. A leaf takes about six times as much in memory: 50 to 60 MB, and 200 000 small leaves stay.
 _CACHE_BYTES = 9 << 20
-# How many records are loaded from one trimming of the cache to the next.
+# How many records are read from one trimming of the cache to the next.
 _TRIMMED_AFTER = 32
 # What is added to the size of a record for each thing in it: the shorter they are, the more memory they take.
 _SLOT_BYTES = 6
@@ -248,6 +248,7 @@ class _Connection(Connection):
 
         None if it cannot be had; loading the record then fails with the right error.
         """
+        self._trim()  # what the state refers to is kept, too
         try:
             return self._reader.getState(self._storage.load(record._p_oid)[0])
         except Exception:
@@ -350,13 +351,9 @@ class _Connection(Connection):
 
     def setstate(self, obj: Any) -> None:
         """Load the state of *obj*; what is gone, or makes no sense, is damage, whatever it raises."""
-        # ZODB lets go of what was read when a transaction ends, and one transaction may read a million nodes.
-        # What has changed, and what is in use by BTrees right now, it never lets go of.
-        self._loads += 1
+        self._trim()
         if obj._p_oid in self._glances:
             self._in_vain += 1
-        if self._loads % _TRIMMED_AFTER == 0:
-            self._cache.incrgc()
         try:
             self._reader.things = 0
             super().setstate(obj)
@@ -384,6 +381,13 @@ class _Connection(Connection):
             raise DamagedError(
                 f"{self._db.storage.getName()}: a record cannot be decoded: {type(error).__name__}: {error}"
             ) from error
+
+    def _trim(self) -> None:
+        # ZODB lets go of what was read when a transaction ends, and one transaction may read a million nodes.
+        # What has changed, and what is in use by BTrees right now, it never lets go of.
+        self._loads += 1
+        if self._loads % _TRIMMED_AFTER == 0:
+            self._cache.incrgc()
 
     def importFile(self, f: Any, clue: str = "", customImporters: Any = None) -> NoReturn:
         """Refused: importing an export file unpickles it without a class factory."""
