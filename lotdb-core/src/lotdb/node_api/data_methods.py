@@ -1,12 +1,15 @@
-"""The methods of data nodes: they fill in the node's defaults, and ``content/payloads.py`` does the work."""
+"""The methods of data nodes: they fill in the node's defaults, and ``content/payloads.py`` does the work.
+
+The methods that need it import it: it needs numpy, which takes longer to load than all the rest.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lotdb.content import attributes, payloads
+from lotdb.content import attributes
 from lotdb.content.defaults import (
     BACKEND,
     DATA_ATTRIBUTE,
@@ -16,14 +19,15 @@ from lotdb.content.defaults import (
     check_policy,
     check_unset,
 )
-from lotdb.content.payload import DECODED, Payload
-from lotdb.content.payloads import IfExists, Request
 from lotdb.interfaces.options import MAX_BYTES
-from lotdb.interfaces.row_blocks import Blocks
 from lotdb.ranges import Number, Unit
 from lotdb.records.entries import own_of, packed_values
 from lotdb.records.own import get_value, position, with_values, without_value
 from lotdb.tree.node import Node
+
+if TYPE_CHECKING:
+    from lotdb.content.payload import Payload
+    from lotdb.content.payloads import IfExists
 
 __all__ = ["DataMethods"]
 
@@ -154,6 +158,9 @@ class DataMethods(Node):
             If *data* is appended and does not fit.
         MissingPluginError, InvalidOptionError, InvalidRangeError, ReadOnlyError
         """
+        from lotdb.content import payloads
+        from lotdb.interfaces.row_blocks import Blocks
+
         payloads.check_database(self, database)
         name = self._name(data_attribute)
         if if_exists != "append" or not self.has_data(name):
@@ -165,7 +172,7 @@ class DataMethods(Node):
                 has_rows = data.kind not in ("text", "bytes")
             if samplerate_hz is None and has_rows:
                 samplerate_hz = self.samplerate_hz
-        request = Request(name, backend, samplerate_hz, metadata, content_type, if_exists, options)
+        request = payloads.Request(name, backend, samplerate_hz, metadata, content_type, if_exists, options)
         return payloads.write(self, data, request)
 
     def replace_data(self, data: Any, database: Any = None, **how: Any) -> Payload:
@@ -248,13 +255,15 @@ class DataMethods(Node):
             If only one payload of the file has a rate, that is not the node's, and *samplerate_hz* is not
             given; or if appended data do not fit.
         """
+        from lotdb.content import payloads
+
         payloads.check_database(self, database)
         from lotdb.files.attach import attach_file  # which not every program needs
 
         return attach_file(
             self,
             filepath,
-            Request(
+            payloads.Request(
                 self._name(data_attribute),
                 backend,
                 metadata=metadata,
@@ -297,12 +306,16 @@ class DataMethods(Node):
         **options
             The backend's own options; by default, in the same backend, the options of the payload.
         """
+        from lotdb.content import payloads
+
         payloads.check_database(self, database)
         name = self._name(data_attribute)
         return payloads.compact(self, name, backend=backend, options=options)
 
     def delete_data(self, data_attribute: str | None = None, *, database: Any = None) -> None:
         """Delete a payload; ``PayloadNotFoundError`` if it does not exist."""
+        from lotdb.content import payloads
+
         payloads.check_database(self, database)
         payloads.delete(self, self._name(data_attribute))
 
@@ -313,7 +326,7 @@ class DataMethods(Node):
 
     def has_data(self, data_attribute: str | None = None) -> bool:
         """Whether a payload of that name exists."""
-        return payloads.has(self, self._name(data_attribute))
+        return attributes.has_payload(self, self._name(data_attribute))
 
     def get_data(self, data_attribute: str | None = None) -> Payload:
         """A payload, which you can inspect, slice and read; ``PayloadNotFoundError`` if it does not exist."""
@@ -325,20 +338,26 @@ class DataMethods(Node):
         except AttributeError:
             version = -1
         if version != tree.version or name != data_attribute or payload._tree is not tree:
+            from lotdb.content import payloads
+
             payload = self._default() if data_attribute is None else payloads.get(self, data_attribute)
             self._found = data_attribute, self._tree.version, payload
         return payload
 
     def _default(self) -> Payload:
         """The payload that is meant if none is named; the tree remembers it for leaves."""
+        from lotdb.content import payload as reading
+
         entry = self._entry()
         known = self._tree.defaults.get(id(entry))
         if known is not None:
-            return Payload(self, known[1], known[2])
+            return reading.Payload(self, known[1], known[2])
+        from lotdb.content import payloads
+
         name = self.data_attribute
         payload = payloads.get(self, name, by_default=True)
         if packed_values(entry) is not None:
-            if len(self._tree.defaults) >= DECODED:
+            if len(self._tree.defaults) >= reading.DECODED:
                 self._tree.defaults.clear()
             # The entry is kept, too, so that no other object gets its id meanwhile.
             self._tree.defaults[id(entry)] = entry, payload.name, payload._record

@@ -111,7 +111,7 @@ class Node(Handle):
         node = self._child(key, entry, children, tree.epoch, tree.version)
         return node._as_type(node_type) if node_type else node
 
-    @answers_itself("node_keys")
+    @answers_itself(lambda self, path, create=True, *, node_type=None: None)
     def get_node_path(
         self, path: Any = None, create: bool = True, *, node_type: str | None = None, node_keys: Any = None
     ) -> Any:
