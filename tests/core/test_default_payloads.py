@@ -64,7 +64,7 @@ def test_a_branch_and_what_it_came_from_differ_once_one_is_written(root):
 
 
 def test_of_more_leaves_than_are_remembered_each_has_its_own(root, monkeypatch):
-    monkeypatch.setattr("lotdb.node_api.data_methods.DECODED", 2)
+    monkeypatch.setattr("lotdb.content.payload.DECODED", 2)
     for _ in range(3):
         assert [first(root, number) for number in (0, 1, 2)] == [0, 1, 2]
         assert len(root._tree.defaults) <= 2

@@ -597,6 +597,24 @@ def test_who_reads_while_another_thread_packs_and_commits_reads_right(tmp_path):
         assert not failures
 
 
+def test_a_record_whose_making_is_interrupted_is_made_when_it_is_asked_for_again(tmp_path, monkeypatch):
+    with LOTDB(tmp_path / "db", new=True) as db, db.connection() as root:
+        root.get_node("a").get_node("b")
+        db.commit(root)
+        oid = root["a"]._children()._p_oid
+
+    def interrupted(cache, oid, record):
+        raise KeyboardInterrupt
+
+    with LOTDB(tmp_path / "db") as db, db.connection() as root:
+        connection = root._tree._session.connection
+        with monkeypatch.context() as patched:
+            patched.setattr("lotdb.storage.kept_records._new_ghost", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                connection.get(oid)
+        assert connection.get(oid)._p_jar is connection
+
+
 def test_a_storm_of_interrupts_leaves_the_old_or_the_new(tmp_path):
     done = forked.run(
         [storm.__file__, tmp_path / "db", STORM, SEED],

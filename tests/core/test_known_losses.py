@@ -672,7 +672,7 @@ def test_a_merge_that_fails_half_way_changes_nothing(tmp_path, place):
         source.get_node_path("a").set_attribute("y", 2)
         source.get_data_node("b").write_data(np.arange(5))
         source.get_data_node("c").write_data(np.arange(5))
-        source._tree.memory.delete(source["c"].get_data()._record.segments[0].locator)
+        source._tree.stage._backends("memory").delete(source["c"].get_data()._record.segments[0].locator)
         with pytest.raises(DamagedError, match="memory"):
             root["into"].merge_tree(source)
         assert list(root["into"]) == ["a"]

@@ -1,12 +1,15 @@
 """``import lotdb`` loads nothing yet; each public name is there when it is asked for, and no other."""
 
+import json
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import lotdb
-from lotdb import public
+from lotdb import BaseNode, public
 
 # Each in a process of its own: what is asked for first must not matter.
 FIRST = [
@@ -33,6 +36,112 @@ def test_import_lotdb_loads_neither_numpy_nor_zodb():
     code = "import sys, lotdb; print(lotdb.__version__, 'numpy' in sys.modules, 'ZODB' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == f"{lotdb.__version__} False False\n"
+
+
+# What opening a database takes of other packages.
+PARTS = "import ZODB.FileStorage, BTrees.OOBTree"
+WORK = """
+from lotdb import LOTDB
+def work(db, root):
+    root.get_node_path("sensor_01/capture_0001").set_attribute("label", "walking")
+    root["sensor_01"].attrs.update(count=1, gains=[1.5, {"left": 2, "right": None}])
+    db.commit(root)
+    assert root["sensor_01"].get_attribute("gains")[0] == 1.5
+    assert [child.key for child in root["sensor_01"].values()] == ["capture_0001"]
+"""
+USE = """
+with LOTDB(PATH, new=True) as db, db.connection() as root:
+    work(db, root)
+with LOTDB(PATH) as db, db.connection() as root:
+    work(db, root)
+"""
+
+
+def modules_after(code, path=""):
+    code = f"import json, sys; PATH = {str(path)!r}\n{code}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+def test_opening_reading_and_writing_attributes_loads_nothing_that_takes_long(tmp_path):
+    loaded = modules_after(WORK + USE, tmp_path / "db") - modules_after(PARTS)
+    assert "lotdb.database.session" in loaded
+    assert loaded & {
+        "numpy",
+        # What makes data classes, with inspect and ast; and each of them takes as long as a module.
+        "dataclasses",
+        "inspect",
+        "ast",
+        # What tells plugins from each other, if there are any to be loaded.
+        "pluggy",
+        "importlib_metadata",
+        "importlib.metadata",
+        "lotdb.hookspecs",
+        # What a few values or messages need.
+        "concurrent",
+        "decimal",
+        "difflib",
+        "fractions",
+        "json",
+        "multiprocessing",
+        "numbers",
+        "platform",
+        "uuid",
+        "zoneinfo",
+        "lotdb.values.types",
+        # What reads and writes arrays.
+        "lotdb.content.payload",
+        "lotdb.content.payloads",
+        "lotdb.content.tables",
+        "lotdb.interfaces.backend",
+        "lotdb.segments.reader",
+        "lotdb.segments.stage",
+        "lotdb.tree.copying",
+        # What tells of earlier moments.
+        "lotdb.database.commits",
+        "lotdb.tree.revive",
+    } == set()
+
+
+def test_what_opening_reading_and_writing_attributes_takes_is_imported_with_the_class(tmp_path):
+    loaded = modules_after(WORK + USE, tmp_path / "db") - modules_after(WORK)
+    assert {name for name in loaded if name.startswith("lotdb")} == {
+        "lotdb.values.decoder",  # of values that are not plain
+        "lotdb.values.encoder",
+    }
+
+
+def test_threads_that_ask_for_the_stage_of_a_tree_at_once_get_the_same(monkeypatch):
+    tree, made = BaseNode()._tree, []
+    make = type(tree)._new_stage
+
+    def slowly(tree):
+        time.sleep(0.05)
+        made.append(make(tree))
+        return made[-1]
+
+    monkeypatch.setattr(type(tree), "_new_stage", slowly)
+    with ThreadPoolExecutor(2) as threads:
+        stages = set(threads.map(lambda _: tree.stage, range(2)))
+    assert stages == set(made) == {tree.stage}
+    assert tree.staged is tree.stage
+
+
+def test_a_first_payload_does_not_load_what_numpy_has_for_masks(tmp_path):
+    loaded = modules_after(
+        """
+import numpy
+from lotdb import LOTDB
+with LOTDB(PATH, new=True) as db, db.connection() as root:
+    node = root.get_data_node("data")
+    node.write_data(numpy.arange(10))
+    assert node.read_data(2, 4).tolist() == [2, 3]
+""",
+        tmp_path / "db",
+    )
+    assert "lotdb.segments.stage" in loaded
+    assert "numpy.ma" not in loaded
 
 
 def test_the_package_hands_on_all_public_names_and_no_other():

@@ -60,9 +60,9 @@ def test_a_finder_of_its_own_is_asked(monkeypatch):
         def find_distributions(context=None):
             return iter(())
 
-    assert not extras.may_have_plugins("lotdb.of_a_test")
+    assert extras.distributions_with("lotdb.of_a_test") == []
     monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
-    assert extras.may_have_plugins("lotdb.of_a_test")
+    assert extras.distributions_with("lotdb.of_a_test") is None
 
 
 def test_what_cannot_be_read_is_left_to_importlib(tmp_path, path, monkeypatch):
@@ -73,7 +73,20 @@ def test_what_cannot_be_read_is_left_to_importlib(tmp_path, path, monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(extras, "_content", fail)
-    assert extras.may_have_plugins("lotdb.of_another_test")
+    assert extras.distributions_with("lotdb.of_another_test") is None
+
+
+@pytest.mark.parametrize("info", ["Lab.Of_a-1.0.dist-info", "lab_of_a-1.0.egg-info", "lab-1.0.dist-info"])
+def test_the_distribution_that_comes_first_on_the_path_hides_others_of_its_name(tmp_path, path, info):
+    install(tmp_path / "later", info)
+    path(tmp_path / "later")
+    assert [point.name for point in look_up("lotdb.of_a_test")] == ["lab"]
+    install(tmp_path / "first", info, points="[lotdb.of_a_test]\nanother = lab_of_a_test\n")
+    path(tmp_path / "first")
+    assert [point.name for point in look_up("lotdb.of_a_test")] == ["another"]
+    install(tmp_path / "before", info, points=None)
+    path(tmp_path / "before")
+    assert look_up("lotdb.of_a_test") == ()
 
 
 @pytest.mark.parametrize("entry", ["missing", ""])

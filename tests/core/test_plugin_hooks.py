@@ -17,7 +17,9 @@ from lotdb import (
     Plugins,
     ValueType,
     hookimpl,
+    hookspecs,
 )
+from lotdb.registry import registry
 
 
 def refusal(plugin, name="acme"):
@@ -569,3 +571,8 @@ def test_threads_may_be_the_first_to_change_something_at_once():
 
         with ThreadPoolExecutor(4) as pool:
             assert list(pool.map(create, range(4))) == [["a"]] * 4
+
+
+def test_events_are_the_hooks_of_node_plugins_that_give_nothing():
+    hooks = {name for name in vars(hookspecs.NodeSpec) if name.startswith("lotdb_")}
+    assert {name for name in hooks if not name.startswith("lotdb_get_")} == registry._EVENTS

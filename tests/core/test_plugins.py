@@ -44,10 +44,12 @@ import sys
 sys.path.insert(0, {str(folder)!r})
 hidden = {tuple(hide)!r}
 import importlib_metadata
-entry_points = importlib_metadata.entry_points
+distributions = importlib_metadata.distributions
 def visible(**how):
-    return [p for p in entry_points(**how) if not hidden or not p.value.startswith(hidden)]
-importlib_metadata.entry_points = visible
+    for each in distributions(**how):
+        if not hidden or not any(p.value.startswith(hidden) for p in each.entry_points):
+            yield each
+importlib_metadata.distributions = visible
 class Hidden:
     def find_spec(self, name, path=None, target=None):
         if name.startswith(hidden):

@@ -13,6 +13,7 @@ from ZODB.serialize import ObjectWriter
 from lotdb import LOTDB, DamagedError, LotdbError, open_part
 from lotdb.records import Bucket, Children, Guard
 from lotdb.records.own import with_values
+from lotdb.segments.layout import Layout
 from lotdb.segments.payload_record import PayloadRecord
 
 NAME = "lotdb.fs"
@@ -383,7 +384,9 @@ def with_rows(rows):
 
 def with_row_shape(*row_shape):
     return lambda record: replace(
-        record, shape=(record.shape[0], *row_shape), layout=replace(record.layout, row_shape=row_shape)
+        record,
+        shape=(record.shape[0], *row_shape),
+        layout=Layout(record.layout.backend, record.layout.dtype, row_shape),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import lotdb
-from lotdb import LOTDB, hookspecs
+from lotdb import LOTDB, StorageContext, hookspecs
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
@@ -64,6 +64,8 @@ def members_of(cls):
             members[name] = arguments_of(function, bound=bound) if inspect.isfunction(function) else ""
     if dataclasses.is_dataclass(cls):
         members |= {field.name: "" for field in dataclasses.fields(cls)}
+    if cls is StorageContext:  # which has what it is made with
+        members |= dict.fromkeys(inspect.signature(cls).parameters, "")
     return members
 
 

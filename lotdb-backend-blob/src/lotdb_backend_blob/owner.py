@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from lotdb import DamagedError, InvalidOptionError
 
 __all__ = ["NAME", "check_note", "note_of"]
@@ -13,11 +11,15 @@ NAME = "lotdb.json"
 
 def note_of(database_id: str) -> bytes:
     """What is noted for the database of that id."""
+    import json  # which a database without such a store does not need
+
     return json.dumps({"lotdb_database": database_id}).encode()
 
 
 def check_note(note: bytes, database_id: str, place: object) -> None:
     """Raise ``InvalidOptionError`` if *note*, which was found in *place*, names another database."""
+    import json
+
     try:
         owner = json.loads(note)["lotdb_database"]
     except (ValueError, TypeError, KeyError) as error:

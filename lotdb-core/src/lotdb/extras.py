@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 import sys
 from typing import Any
 
@@ -31,23 +32,23 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
         ) from error
 
 
-def may_have_plugins(group: str) -> bool:
-    """Whether anything that is installed may have entry points of *group*.
+def distributions_with(group: str) -> list[str] | None:
+    """The names of the distributions that may have entry points of *group*; None if that cannot be told.
 
-    importlib_metadata answers that, too, and says which. Importing it, and having it look at each
+    importlib_metadata answers that, too, and says which they are. Importing it, and having it look at each
     distribution, takes ten times as long, and most programs have no plugins but backends.
     """
     if any(map(_finds_elsewhere, sys.meta_path)):
-        return True
-    wanted = group.encode()
+        return None
+    wanted, found = group.encode(), list[str]()
     try:
         for folder in sys.path:
             for path in _distributions(folder or "."):
                 if wanted in _content(f"{path}{os.sep}entry_points.txt"):
-                    return True
+                    found.append(_name_of(path))
     except (OSError, ValueError):  # importlib_metadata knows better, or says what is wrong
-        return True
-    return False
+        return None
+    return found
 
 
 # What finds distributions in the folders of the path.
@@ -69,6 +70,14 @@ def _distributions(folder: str) -> list[str]:
         return []
     # Their names end with .dist-info or .egg-info.
     return [f"{folder}{os.sep}{name}" for name in names if name[-5:].lower() == "-info"]
+
+
+def _name_of(path: str) -> str:
+    """The name of the distribution that the folder *path* describes, as importlib_metadata tells it."""
+    folder, name = os.path.split(path)
+    if name.upper() == "EGG-INFO":
+        name = os.path.basename(folder)
+    return re.sub(r"[-_.]+", "-", name.rpartition(".")[0].partition("-")[0]).lower()
 
 
 def _content(path: str) -> bytes:

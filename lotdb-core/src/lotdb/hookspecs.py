@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lotdb.interfaces.storage import Storage
     from lotdb.tree.changes import Changes
     from lotdb.tree.handle import Handle
-    from lotdb.values.values import ValueType
+    from lotdb.values.valuetype import ValueType
 
 __all__ = ["BackendSpec", "CommandSpec", "IngesterSpec", "NodeSpec", "StorageSpec", "hookimpl", "hookspec"]
 

@@ -10,12 +10,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Set
 from itertools import islice
-from numbers import Integral
 from typing import NoReturn, TypeGuard
 
-import numpy as np
-
 from lotdb.errors import InvalidKeyError, shown
+from lotdb.ranges import is_whole
 
 __all__ = ["MAX_KEY_BYTES", "check_key", "check_name", "is_plain_key", "some", "split_path"]
 
@@ -169,7 +167,7 @@ def _key(key: object, *, hint: str = _DOWN) -> str:
 
 
 def _decimal(key: object) -> str:
-    if isinstance(key, bool | np.timedelta64) or not isinstance(key, (int, Integral)):
+    if not is_whole(key):
         raise InvalidKeyError(f"key {shown(key)} is of type {type(key).__name__}; use text or an integer")
     number = int(key)
     # Python refuses to write out integers of more than some thousand digits, with an error of its own.

@@ -6,9 +6,7 @@ Those that most programs never use are loaded when they are first asked for.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lotdb.content.payload import Payload, StoredSegment, read_many
 from lotdb.database import LOTDB
-from lotdb.database.commits import Commit
 from lotdb.database.session import Savepoint
 from lotdb.errors import (
     AttributeNotFoundError,
@@ -64,45 +62,53 @@ from lotdb.errors import (
     WrongNodeTypeError,
     WrongThreadError,
 )
-from lotdb.hookspecs import hookimpl
-from lotdb.interfaces.at_once import at_once
-from lotdb.interfaces.backend import Backend, BackendContext
-from lotdb.interfaces.row_blocks import Blocks
 from lotdb.interfaces.storage import Storage, StorageContext
 from lotdb.node_api.nodes import BaseNode, DataNode
-from lotdb.registry.listing import PluginInfo
 from lotdb.registry.registry import Plugins, plugins
 from lotdb.storage.parts import open_part
-from lotdb.values.values import Undecodable, ValueType
 
 if TYPE_CHECKING:
     from lotdb.backups.restore import restore
+    from lotdb.content.payload import Payload, read_many
+    from lotdb.content.stored_segment import StoredSegment
     from lotdb.content.usage import Usage
     from lotdb.converting.convert import convert
     from lotdb.converting.convert_report import ConvertReport
+    from lotdb.database.commits import Commit
     from lotdb.database.copied import BackupReport, ReportNote
     from lotdb.database.stats import Stats
     from lotdb.database.upkeep import Damage
     from lotdb.files.folders import IngestReport
     from lotdb.files.tree_index import IngestedTree, TreeIndex
+    from lotdb.hookspecs import hookimpl
+    from lotdb.interfaces.at_once import at_once
+    from lotdb.interfaces.backend import Backend, BackendContext
     from lotdb.interfaces.ingester import Ingested, IngestedNode, TargetFile
     from lotdb.interfaces.object_store import ObjectStore
+    from lotdb.interfaces.row_blocks import Blocks
     from lotdb.interfaces.sources import SourceFile
     from lotdb.interop.labels import NodeDataset, NodeDatasets, NodeVariable
     from lotdb.node_api.reader_writer import DataReader, DataWriter
     from lotdb.queries.conditions import attr, payload
     from lotdb.queries.diff import diff
+    from lotdb.registry.listing import PluginInfo
     from lotdb.salvaging.findings import SalvageReport
     from lotdb.salvaging.salvaged import salvage
     from lotdb.tree.changes import Change, Changes, PayloadInfo
     from lotdb.upgrading.report import UpgradeReport
     from lotdb.upgrading.upgrade import upgrade
+    from lotdb.values.undecodable import Undecodable
+    from lotdb.values.valuetype import ValueType
 
 _LATER = {
     "restore": "lotdb.backups.restore",
+    "Payload": "lotdb.content.payload",
+    "StoredSegment": "lotdb.content.stored_segment",
+    "read_many": "lotdb.content.payload",
     "Usage": "lotdb.content.usage",
     "convert": "lotdb.converting.convert",
     "ConvertReport": "lotdb.converting.convert_report",
+    "Commit": "lotdb.database.commits",
     "BackupReport": "lotdb.database.copied",
     "ReportNote": "lotdb.database.copied",
     "Stats": "lotdb.database.stats",
@@ -110,10 +116,15 @@ _LATER = {
     "IngestReport": "lotdb.files.folders",
     "IngestedTree": "lotdb.files.tree_index",
     "TreeIndex": "lotdb.files.tree_index",
+    "hookimpl": "lotdb.hookspecs",
+    "at_once": "lotdb.interfaces.at_once",
+    "Backend": "lotdb.interfaces.backend",
+    "BackendContext": "lotdb.interfaces.backend",
     "Ingested": "lotdb.interfaces.ingester",
     "IngestedNode": "lotdb.interfaces.ingester",
     "TargetFile": "lotdb.interfaces.ingester",
     "ObjectStore": "lotdb.interfaces.object_store",
+    "Blocks": "lotdb.interfaces.row_blocks",
     "SourceFile": "lotdb.interfaces.sources",
     "NodeDataset": "lotdb.interop.labels",
     "NodeDatasets": "lotdb.interop.labels",
@@ -123,6 +134,7 @@ _LATER = {
     "attr": "lotdb.queries.conditions",
     "payload": "lotdb.queries.conditions",
     "diff": "lotdb.queries.diff",
+    "PluginInfo": "lotdb.registry.listing",
     "SalvageReport": "lotdb.salvaging.findings",
     "salvage": "lotdb.salvaging.salvaged",
     "Change": "lotdb.tree.changes",
@@ -130,6 +142,8 @@ _LATER = {
     "PayloadInfo": "lotdb.tree.changes",
     "UpgradeReport": "lotdb.upgrading.report",
     "upgrade": "lotdb.upgrading.upgrade",
+    "Undecodable": "lotdb.values.undecodable",
+    "ValueType": "lotdb.values.valuetype",
 }
 
 if not TYPE_CHECKING:

@@ -6,24 +6,22 @@ All of it is arithmetic on numbers; nothing here knows a node, a payload or a di
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from decimal import Decimal
 from itertools import count
-from numbers import Real
-from typing import Literal, SupportsFloat, SupportsIndex, TypeAlias
-
-import numpy as np
+from typing import Literal, SupportsFloat, SupportsIndex, TypeAlias, TypeGuard
 
 from lotdb.errors import InvalidOptionError, InvalidRangeError, shown
 
 __all__ = [
-    "NO_NUMBERS",
     "Number",
     "Unit",
     "block_edges",
     "check_rate",
     "check_unit",
+    "is_real",
+    "is_whole",
     "sample_index",
     "sample_window",
     "slice_rows",
@@ -31,9 +29,6 @@ __all__ = [
 
 Number: TypeAlias = SupportsFloat | SupportsIndex
 """The type of numbers, for type checkers: Python's, numpy's, Decimal and Fraction, but no text."""
-
-NO_NUMBERS = (bool, np.timedelta64)
-"""Types that Python and numpy count as integers, and that are none: a time span has a unit of its own."""
 
 Unit = Literal["samples", "seconds"]
 """The unit of a window or a block size."""
@@ -281,6 +276,46 @@ def _check_seconds(size: object, rate: object) -> tuple[float, float]:
     return seconds, hertz
 
 
+def is_real(value: object) -> TypeGuard[float]:
+    """Whether *value* is a real number, of Python or of numpy, whose scalars have joined Python's tower."""
+    if type(value) in (int, float):
+        return True
+    from numbers import Real
+
+    return isinstance(value, Real) and not _is_no_number(value)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether *value* is a whole number, of Python or of numpy.
+
+    >>> is_whole(3), is_whole(3.0), is_whole(True)
+    (True, False, False)
+    """
+    if type(value) is int:
+        return True
+    from numbers import Integral
+
+    return isinstance(value, Integral) and not _is_no_number(value)
+
+
+def _is_no_number(value: object) -> bool:
+    """Whether Python or numpy counts it as an integer, and it is none: a time span has a unit of its own."""
+    if isinstance(value, bool):
+        return True
+    if "numpy" not in sys.modules:  # it takes long to load, and has made the number if it is one of numpy's
+        return False
+    from numpy import timedelta64
+
+    return isinstance(value, timedelta64)
+
+
+def _is_decimal(value: object) -> bool:
+    """Whether it is a Decimal, which stands outside Python's tower of numbers."""
+    from decimal import Decimal  # which few programs use
+
+    return isinstance(value, Decimal)
+
+
 def check_unit(unit: object) -> None:
     """Raise ``InvalidOptionError`` unless *unit* is ``"samples"`` or ``"seconds"``."""
     if not isinstance(unit, str) or unit not in _UNITS:
@@ -290,12 +325,11 @@ def check_unit(unit: object) -> None:
 def _real(value: object, what: str) -> float:
     if type(value) is float and math.isfinite(value):  # the tests below take ten times as long
         return value
-    # Decimal stands outside Python's tower of numbers; numpy's real scalars have joined it.
-    if isinstance(value, NO_NUMBERS) or not isinstance(value, (Real, Decimal)):
+    if not is_real(value) and not _is_decimal(value):
         kind = type(value).__name__
         raise InvalidRangeError(f"{what} must be a number, not {shown(value)} of type {kind}")
     try:
-        number = float(value)
+        number = float(value)  # type: ignore[arg-type]  # a Real or a Decimal
     except (OverflowError, ValueError):  # an integer beyond all floats; a signalling NaN
         number = math.nan
     if not math.isfinite(number):
@@ -304,9 +338,9 @@ def _real(value: object, what: str) -> float:
 
 
 def _whole(value: object, what: str) -> int:
-    if isinstance(value, Real) and not isinstance(value, NO_NUMBERS):
+    if is_real(value):
         with suppress(OverflowError, ValueError):  # infinity, NaN
-            if (number := int(value)) == value:  # type: ignore[call-overload]  # every Real has __trunc__
+            if (number := int(value)) == value:
                 return int(number)
     raise InvalidRangeError(
         f"{what} must be a whole number of samples, not {shown(value)}; "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -186,7 +185,7 @@ def answer(owner: type) -> None:
     for name, old in ARGUMENTS[owner.__name__].items():
         method = vars(owner).get(name)
         function = method.__func__ if isinstance(method, staticmethod) else method
-        if function is not None and not hasattr(function, "__signature__"):
+        if function is not None and function not in _ITSELF:
             called = owner.__name__ if name == "__init__" else name
             answering = _answering(function, called, old)
             setattr(owner, name, staticmethod(answering) if isinstance(method, staticmethod) else answering)
@@ -204,15 +203,23 @@ def _answering(function: F, called: str, old: dict[str, str]) -> F:
     return answering  # type: ignore[return-value]
 
 
-def answers_itself(*names: str) -> Callable[[F], F]:
-    """For what is called very often: it has the old *names* itself, which its signature does not show."""
+# What answers old names itself.
+_ITSELF: set[Callable[..., Any]] = set()
+
+
+def answers_itself(shown: Callable[..., None]) -> Callable[[F], F]:
+    """For what is called very often: it takes old names itself. *shown* has its signature without them.
+
+    ::
+
+        @answers_itself(lambda self, key: None)
+        def get(self, key=None, node_key=None): ...
+    """
 
     def hidden(function: F) -> F:
-        shown = inspect.signature(function)
-        left = [each for each in shown.parameters.values() if each.name not in names]
-        if left[1].default is None:  # so that the old name can stand for it
-            left[1] = left[1].replace(default=inspect.Parameter.empty)
-        function.__signature__ = shown.replace(parameters=left)  # type: ignore[attr-defined]
+        shown.__annotations__ = function.__annotations__
+        function.__wrapped__ = shown  # type: ignore[attr-defined]  # where `inspect.signature` looks
+        _ITSELF.add(function)
         return function
 
     return hidden

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lotdb import LOTDB, BaseNode
-from lotdb.tree import graft
+from lotdb.tree import merging
 
 MANY = 3000
 
@@ -64,7 +64,7 @@ def test_a_merge_that_fails_leaves_nothing(tmp_path, monkeypatch, where):
             raise RuntimeError("in the middle")
 
         with monkeypatch.context() as patched:
-            patched.setattr(graft, "add_tree", fail)
+            patched.setattr(merging, "add_tree", fail)
             with pytest.raises(RuntimeError):
                 target.merge_tree(top["source"])
         assert content(target) == {"": {}, "/c00003": {"x": "mine"}}

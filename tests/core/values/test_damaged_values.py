@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from tests.core.values.sameness import PLAIN_VALUES, VALUES, Colour, Text, same
 
 from lotdb.errors import UnsupportedValueError
-from lotdb.values.values import Undecodable, decode, encode, encoded_size
+from lotdb.values.undecodable import Undecodable
+from lotdb.values.values import decode, encode, encoded_size
 
 DAMAGED = [
     (),

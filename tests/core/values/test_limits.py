@@ -11,7 +11,8 @@ from hypothesis import given
 from tests.core.values.sameness import DTYPES, VALUES, Registered, assert_comes_back, pickled
 
 from lotdb.errors import ValueTooLargeError
-from lotdb.values.values import MAX_DEPTH, MAX_VALUE_BYTES, ValueType, encode, encoded_size
+from lotdb.values.values import MAX_DEPTH, MAX_VALUE_BYTES, encode, encoded_size
+from lotdb.values.valuetype import ValueType
 
 
 @pytest.mark.sampled(4)

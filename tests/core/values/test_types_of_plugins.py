@@ -9,7 +9,9 @@ import pytest
 from tests.core.values.sameness import Registered, Setup, assert_comes_back
 
 from lotdb.errors import PluginError, UnsupportedValueError, ValueTooLargeError
-from lotdb.values.values import Undecodable, ValueType, decode, encode
+from lotdb.values.undecodable import Undecodable
+from lotdb.values.values import decode, encode
+from lotdb.values.valuetype import ValueType
 
 ADDRESS = ValueType("acme.ipv4", IPv4Address, encode=int, decode=IPv4Address)
 SETUP = ValueType("acme.setup", Setup, encode=dataclasses.asdict, decode=lambda fields: Setup(**fields))

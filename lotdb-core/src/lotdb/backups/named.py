@@ -9,7 +9,8 @@ from typing import Any
 from lotdb.errors import DamagedError
 from lotdb.interfaces.backend import is_locator, iter_locators
 from lotdb.segments.layout import Layout
-from lotdb.segments.payload_record import PLACE, PayloadRecord, is_payload
+from lotdb.segments.payload_form import PLACE, is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.storage.classes import class_factory
 from lotdb.storage.committed import Record
 from lotdb.storage.compat import unpickler

@@ -18,7 +18,8 @@ from lotdb.errors import LotdbError
 from lotdb.records import Children
 from lotdb.records.children import child_items
 from lotdb.records.entries import own_of
-from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.payload_form import is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.reader import AHEAD_BYTES, FETCHED_BYTES
 from lotdb.tree.handle import Handle
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lotdb.content import frames
-from lotdb.content.items import array_of, is_value, same_times
+from lotdb.content.items import array_of, is_masked, is_value, same_times
 from lotdb.errors import InvalidDataError, shown
 
 __all__ = ["as_array", "check_no_subclass", "is_array_like"]
@@ -92,7 +92,7 @@ def check_no_subclass(array: Array) -> None:
 
 
 def _of_array(array: Array, of: Any = None) -> Array:
-    if isinstance(array, np.ma.MaskedArray):
+    if is_masked(array):
         raise InvalidDataError(
             "a masked array would lose its mask; store data and mask as two payloads, "
             "or, with DataWriter.write_table, columns in which cells are missing"

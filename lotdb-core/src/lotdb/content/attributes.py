@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping, Seque
 from typing import Any
 
 from lotdb.content.defaults import POLICY
-from lotdb.content.payload import Payload, decode_record
 from lotdb.errors import AttributeNotFoundError, InvalidKeyError, InvalidOptionError, PayloadExistsError
 from lotdb.keys import check_name, some
 from lotdb.records import Own
@@ -20,7 +19,7 @@ from lotdb.records.own import (
     with_values,
     without_value,
 )
-from lotdb.segments.payload_record import is_payload
+from lotdb.segments.payload_form import is_payload
 from lotdb.tree.handle import Handle
 from lotdb.tree.node import Node
 from lotdb.tree.whole import put as put_entry
@@ -127,6 +126,11 @@ def get(node: Handle, name: str, default: Any) -> Any:
     return stored if type(stored) is not tuple else as_read(node, name, stored)
 
 
+def has_payload(node: Handle, name: str) -> bool:
+    """Whether there is a payload *name*."""
+    return is_payload(get_value(own_of(node._entry()), check_name(name, "payload")))
+
+
 def read(node: Handle, name: str, default: Any) -> Any:
     """The value under *name*, be it of an attribute or a default of a data node; *default* if none is."""
     stored = get_value(own_of(node._entry()), name, default)
@@ -136,6 +140,8 @@ def read(node: Handle, name: str, default: Any) -> Any:
 def as_read(node: Handle, name: str, stored: Any) -> Any:
     """What is read of a *stored* value."""
     if is_payload(stored):
+        from lotdb.content.payload import Payload, decode_record  # which need numpy
+
         return Payload(node, name, decode_record(node, name, stored))
     return values.decode(stored, extra=node._tree.plugins)
 

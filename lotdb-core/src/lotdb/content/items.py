@@ -8,11 +8,12 @@ another library's type of which only the number would remain.
 from __future__ import annotations
 
 import datetime
-from typing import Any
+import sys
+from typing import Any, TypeGuard
 
 import numpy as np
 
-__all__ = ["array_of", "is_value", "same_times"]
+__all__ = ["array_of", "is_masked", "is_value", "same_times"]
 
 Array = np.ndarray[Any, Any]
 
@@ -28,6 +29,13 @@ _SORTS: dict[str, tuple[type, ...]] = {
     "structures": (np.void,),
 }
 _PYTHON = frozenset({str, bytes, bool, int, float, complex, *_TIMES})
+
+
+def is_masked(array: object) -> TypeGuard[np.ma.MaskedArray[Any, Any]]:
+    """Whether it is one of numpy's arrays with a mask."""
+    # numpy loads that part when somebody asks for it, which takes a third as long as the first payload. Who
+    # has such an array has asked.
+    return "numpy.ma" in sys.modules and isinstance(array, np.ma.MaskedArray)
 
 
 def is_value(kind: type) -> bool:

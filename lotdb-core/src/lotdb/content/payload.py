@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, cast, overload
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, cast, overload
 import numpy as np
 
 import lotdb.ranges as ranges
-from lotdb.content import ahead, selection, tables
-from lotdb.content.unbound import Unbound, UnboundNode
+from lotdb.content import tables
+from lotdb.content.items import is_masked
 from lotdb.errors import (
     DamagedError,
     FileSystemError,
@@ -35,9 +34,10 @@ from lotdb.segments.reader import DOUBTED_BYTES, Wanted, read_ahead
 from lotdb.values import values
 
 if TYPE_CHECKING:
+    from lotdb.content.stored_segment import StoredSegment
     from lotdb.tree.handle import Handle
 
-__all__ = ["Payload", "StoredSegment", "decode_record", "read_many"]
+__all__ = ["Payload", "decode_record", "read_many"]
 
 Kind = Literal["array", "bytes", "table", "text"]
 
@@ -111,28 +111,6 @@ def _wanted(payload: Payload) -> Iterator[Wanted]:
         raise InvalidOptionError(f"{shown(payload)} is no payload; use those of node.payloads or get_data()")
     payload._tree.check()
     return ((payload._tree.stage, payload._record.layout, each) for each in payload._record.segments)
-
-
-@dataclass(frozen=True)
-class StoredSegment:
-    """Where some rows of a payload are stored.
-
-    They are the rows *first_row* to *first_row + rows* of the payload, and the rows *array_row* to
-    *array_row + rows* of a stored array, which other payloads may share. ``files`` are the paths and sizes in
-    bytes of the files that hold that array; empty before it is written, and if it lies in a record of the
-    tree. ``record_bytes`` is what these rows take in such a record, 0 if they are in files.
-    """
-
-    first_row: int
-    rows: int
-    files: tuple[tuple[str, int], ...]
-    array_row: int
-    record_bytes: int = 0
-
-    @property
-    def bytes_on_disk(self) -> int:
-        """Size of all these files, or of the rows in a record."""
-        return sum(size for _, size in self.files) + self.record_bytes
 
 
 class Payload:
@@ -227,6 +205,8 @@ class Payload:
 
         An entry has no files if its rows are not written yet, or lie in a record of the tree.
         """
+        from lotdb.content.stored_segment import StoredSegment
+
         self._tree.check()
         stored, first, layout, stage = [], 0, self._record.layout, self._tree.stage
         for segment in self._record.segments:
@@ -353,6 +333,8 @@ class Payload:
         if not record.segments or not stage.reads_at_once(record.layout, record.segments):
             yield from (self._read_rows(first, last) for first, last in edges)
             return
+        from lotdb.content import ahead  # which few stores need
+
         for run in ahead.runs(edges, record.layout.row_bytes):
             start = run[0][0]
             rows = self._read_rows(start, run[-1][1])
@@ -414,6 +396,8 @@ class Payload:
         WrongThreadError, ClosedError
             If this is not the thread of the connection, or the connection is closed.
         """
+        from lotdb.content.unbound import Unbound, UnboundNode  # which not every program needs
+
         if isinstance(self._tree, Unbound):
             return self
         unbound = Unbound(self._tree)
@@ -612,6 +596,8 @@ class Payload:
 
     def _index(self, index: Any) -> Any:
         if type(index) is tuple and len(index) > 1 and self._record.kind == "array":
+            from lotdb.content import selection  # which few windows need
+
             chosen = selection.basic(index, self.shape)
             if chosen is not None:
                 return self._read_box(*chosen)
@@ -622,7 +608,7 @@ class Payload:
             except _NAMED as error:
                 raise self._about(error) from error
             return self._given_out(self._read_rows(first, last))[(step, *rest)]
-        if self.shape and isinstance(head, int | np.integer) and not isinstance(head, ranges.NO_NUMBERS):
+        if self.shape and isinstance(head, int | np.integer) and ranges.is_whole(head):
             row = int(head) + (self.shape[0] if head < 0 else 0)
             if not 0 <= row < self.shape[0]:
                 raise InvalidIndexError(
@@ -668,7 +654,7 @@ class Payload:
                 f"{self._place} cannot become an array without a copy: it is read from storage"
             )
         whole = self._whole()
-        if isinstance(whole, np.ma.MaskedArray):
+        if is_masked(whole):
             raise InvalidDataError(
                 f"{self._place} has missing cells, which an array without a mask cannot tell; use read()"
             )
@@ -695,6 +681,8 @@ class Payload:
         rows = last - first
         try:
             if rows == record.rows and stage.reads_at_once(layout, segments):
+                from lotdb.content import ahead  # which few stores need
+
                 ahead.look(self._node, self.name, record)
             # Most windows need no other look whether their rows can be there.
             if len(segments) == 1 and 0 < rows < segments[0].rows and rows * layout.row_bytes < DOUBTED_BYTES:
@@ -723,7 +711,9 @@ class Payload:
 
     def _is_replaced(self) -> bool:
         """Whether the node is gone, or holds something else under the name."""
-        if isinstance(self._node, UnboundNode):  # in other threads, for which a pack leaves it
+        from lotdb.content.unbound import UnboundNode  # which not every program needs
+
+        if isinstance(self._node, UnboundNode):  # a pack leaves what it reads from
             return False
         try:
             stored = get_value(own_of(self._node._entry()), self.name)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from lotdb.content import tables
 from lotdb.content.arrays import as_array
+from lotdb.content.attributes import has_payload as has
 from lotdb.content.defaults import POLICY, check_backend
 from lotdb.content.payload import Payload, decode_record, remember
 from lotdb.errors import (
@@ -30,11 +32,11 @@ from lotdb.ranges import check_rate
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value, position, with_values, without_value
 from lotdb.segments.layout import Layout, Segment
-from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.payload_form import is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.segments.stage import Stage
 from lotdb.tree import walk
-from lotdb.tree.copying import rewrite_payload, wanted_of
 from lotdb.tree.handle import Handle, all_or_nothing
 from lotdb.tree.node import Node
 from lotdb.values import values
@@ -73,8 +75,7 @@ _CONTENT_TYPES = {
 }
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """How to write data: the arguments of ``DataNode.write_data`` and similar methods, without the data.
 
     None stands for what was not said.
@@ -86,7 +87,7 @@ class Request:
     metadata: Mapping[str, Any] | None = None
     content_type: str | None = None
     if_exists: IfExists = "replace"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 class Written(NamedTuple):
@@ -125,11 +126,6 @@ def find(node: Handle, name: str) -> PayloadRecord | None:
     return decode_record(node, name, stored)
 
 
-def has(node: Handle, name: str) -> bool:
-    """Whether there is a payload *name*."""
-    return is_payload(get_value(own_of(node._entry()), check_name(name, "payload")))
-
-
 def get(node: Handle, name: str, *, by_default: bool = False) -> Payload:
     """Payload *name*, to be read; *by_default* if nobody has named it.
 
@@ -158,7 +154,7 @@ def write(node: Handle, data: Any, request: Request) -> Payload:
     tree = node._tree
     if tree.version >= tree.full_at:
         tree.put_aside()  # before the rows are written, which a failure deletes
-    mark = tree.stage.mark()
+    mark = tree.mark()
     return record(node, [write_rows(node, data, request)], mark=mark)[0]
 
 
@@ -186,7 +182,7 @@ def check(node: Handle, request: Request) -> tuple[Request, PayloadRecord | None
         raise PayloadExistsError(
             f"{node._place()} has a payload {name!r} already; use if_exists='replace' or 'append'"
         )
-    checked = Request(  # not by replace(), which takes three times as long
+    checked = Request(  # not by _replace(), which takes longer
         name,
         request.backend,
         check_rate(request.samplerate_hz),
@@ -342,6 +338,8 @@ def compact(
     else:
         layout = _layout(node, old.dtype, old.row_shape, backend or old.backend, options or {})
     tree.check_writable()
+    from lotdb.tree.copying import rewrite_payload  # which few programs need
+
     rewritten = rewrite_payload(there, tree.stage, tree, layout)
     return record(node, [Written(check_name(name), rewritten, boxed=True)])[0]
 
@@ -368,6 +366,8 @@ def _payloads_below(node: Node) -> Iterator[tuple[Node, str]]:
 
 def _wanted(payload: tuple[Node, str]) -> Iterator[Wanted]:
     node, name = payload
+    from lotdb.tree.copying import wanted_of
+
     return wanted_of(get_value(own_of(node._entry()), name), node._tree)
 
 
@@ -380,8 +380,7 @@ def delete(node: Handle, name: str) -> None:
 # -- checking what is given -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Given:
+class _Given(NamedTuple):
     """The data to store: an array, or blocks of rows that are produced when they are needed."""
 
     kind: str

@@ -16,7 +16,7 @@ import numpy as np
 
 from lotdb.content import frames
 from lotdb.content.arrays import as_array, check_no_subclass, is_array_like
-from lotdb.content.items import array_of
+from lotdb.content.items import array_of, is_masked
 from lotdb.errors import DataMismatchError, InvalidDataError, shown
 
 __all__ = [
@@ -81,8 +81,8 @@ def to_stored(table: Array) -> Array:
     """The rows of *table*, a structured array that may be masked, as they are stored."""
     dtype = stored_dtype(table.dtype)
     stored = np.zeros(len(table), dtype)
-    mask: Array | None = np.ma.getmaskarray(table) if isinstance(table, np.ma.MaskedArray) else None
-    rows, targets, bits = np.ma.getdata(table), stored["row"], stored["missing"]
+    mask: Array | None = np.ma.getmaskarray(table) if is_masked(table) else None
+    rows, targets, bits = table if mask is None else np.ma.getdata(table), stored["row"], stored["missing"]
     for index, name in enumerate(table.dtype.names or ()):
         target = targets[name]
         target[...] = rows[name]
@@ -209,7 +209,7 @@ def _fits(given: DType, there: DType) -> bool:
 
 def is_table(data: Any) -> bool:
     """Whether *data* is stored as a table without being asked: a DataFrame, or rows with a mask."""
-    if isinstance(data, np.ma.MaskedArray):
+    if is_masked(data):
         return data.dtype.names is not None and data.ndim == 1
     return frames.is_frame(data)
 
@@ -292,7 +292,7 @@ def _column(name: Any, values: Any, said: Collection[str]) -> tuple[Array, Array
     if isinstance(values, np.ndarray):
         with _of_column(name):
             check_no_subclass(values)
-        if isinstance(values, np.ma.MaskedArray):
+        if is_masked(values):
             _check_column(name, values.data)
             return values.data, np.ma.getmaskarray(values)
         if values.dtype.kind not in "OT":

@@ -22,7 +22,8 @@ from lotdb.records.children import all_items, records_of
 from lotdb.records.entries import children_of, guard_of, is_shared, own_of, record_of
 from lotdb.segments.in_records import bytes_in, is_in_record
 from lotdb.segments.layout import Layout, Segment
-from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.payload_form import is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.tree.node import Node
 
 __all__ = ["Counts", "Usage", "Walk", "locator_number", "usage", "usage_of_children"]

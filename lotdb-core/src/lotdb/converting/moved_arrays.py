@@ -26,7 +26,8 @@ from lotdb.errors import DamagedError, LotdbError
 from lotdb.interfaces.backend import LOCATOR_PREFIX, Backend
 from lotdb.segments.backends import Backends
 from lotdb.segments.layout import Layout
-from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.payload_form import is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.storage import compat
 from lotdb.storage.classes import class_factory
 from lotdb.values import values

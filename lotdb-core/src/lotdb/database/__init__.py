@@ -9,7 +9,6 @@ import random
 import sys
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -26,9 +25,8 @@ import transaction
 from transaction.interfaces import TransientError
 
 from lotdb.database.choosing import choose, mark, where_is
-from lotdb.database.commits import Commit, When, check_limit, check_note, commits
 from lotdb.database.opened import NOBODY, Opened, living
-from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats
+from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats, check_note
 from lotdb.errors import (
     ClosedError,
     DamagedError,
@@ -50,8 +48,8 @@ from lotdb.records.entries import new_branch, own_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.renamed import ARGUMENTS, DATABASE, answer, answers_itself, hide, refuse
-from lotdb.segments import in_records
 from lotdb.segments.backends import Backends
+from lotdb.segments.payload_form import OWN, ROWS_FORMAT
 from lotdb.storage import open_database, patiently, uninterrupted
 from lotdb.storage.folder import DatabaseFolder
 from lotdb.storage.unmake import Unmade
@@ -60,6 +58,7 @@ from lotdb.storage.waiting import LimitedLock
 if TYPE_CHECKING:
     import ZODB
 
+    from lotdb.database.commits import Commit, When
     from lotdb.database.copied import BackupReport, Progress
     from lotdb.database.past import PastSession
     from lotdb.database.stats import Stats
@@ -323,7 +322,7 @@ class LOTDB(Opened):
 
     else:
 
-        @answers_itself("connection_id")
+        @answers_itself(lambda self, connection="standard", *, note="": None)
         def commit(self, connection="standard", *, note="", connection_id=None):
             """Make all changes of a connection visible together.
 
@@ -420,6 +419,8 @@ class LOTDB(Opened):
         """
         self._check()
         self._follow()
+        from lotdb.database.commits import check_limit, commits  # which not every program needs
+
         found = commits(self, limit if path is None else None, since, until)
         if path is None:
             return (commit for commit, _ in found)
@@ -824,12 +825,12 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int
             is_new = len(root) == 0
             if is_new and not database.read_only:
                 root["lotdb"] = FORMAT
-                root["id"] = uuid.uuid4().hex
+                root["id"] = os.urandom(16).hex()
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
                 if database._storage.has_blobs:
                     # At once: two transactions that note it when they write would conflict.
-                    root[FORMATS_KEY] = {in_records.NAME: in_records.FORMAT}
+                    root[FORMATS_KEY] = {OWN: ROWS_FORMAT}
             # One on a server may be created before anybody needs a place for payloads.
             may_note = "payloads" not in root and (is_new or database._where.url)
             if database._where.noted and may_note and not database.read_only:

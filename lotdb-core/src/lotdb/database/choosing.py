@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +36,6 @@ _NOWHERE = Path(os.devnull)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 
-@dataclass(frozen=True)
 class Where:
     """Where a user says that a database is.
 
@@ -45,11 +43,12 @@ class Where:
     payloads that do not lie in a folder; ``is_given`` is whether the user has said where payloads are.
     """
 
-    path: Path
-    name: str
-    url: str
-    store: str
-    is_given: bool
+    def __init__(self, path: Path, name: str, *, url: str, store: str = "", is_given: bool = False) -> None:
+        self.path = path
+        self.name = name
+        self.url = url
+        self.store = store
+        self.is_given = is_given
 
     @property
     def folder(self) -> Path | None:
@@ -90,7 +89,7 @@ class Where:
 
     def with_payloads(self, payloads: str) -> Where:
         """The same, with the place for payloads that was noted in the database, unless one was given."""
-        return self if self.is_given or not payloads else _place(self, payloads)
+        return self if self.is_given or not payloads else _place(self, payloads, is_given=False)
 
     @property
     def noted(self) -> str:
@@ -104,9 +103,9 @@ def where_is(path: Any, name: str, payloads: Any) -> Where:
     """The place that *path*, *name* and *payloads* mean, as a user gave them."""
     check_name(name)
     if isinstance(path, str) and _URL.match(path):
-        found = Where(_NOWHERE, name, path, "", False)
+        found = Where(_NOWHERE, name, url=path)
     else:
-        found = Where(_check_path(path), name, "", "", False)
+        found = Where(_check_path(path), name, url="")
     if payloads is None:
         return found
     is_path = isinstance(payloads, str | os.PathLike) and isinstance(os.fspath(payloads), str)
@@ -114,14 +113,16 @@ def where_is(path: Any, name: str, payloads: Any) -> Where:
         raise InvalidOptionError(
             f"payloads is {shown(payloads)}; use the path of a folder, or the URL of a store"
         )
-    return replace(_place(found, os.fspath(payloads)), is_given=True)
+    return _place(found, os.fspath(payloads), is_given=True)
 
 
-def _place(where: Where, payloads: str) -> Where:
+def _place(where: Where, payloads: str, *, is_given: bool) -> Where:
     if _URL.match(payloads):
-        return replace(where, store=payloads.rstrip("/"))
+        store = payloads.rstrip("/")
+        return Where(where.path, where.name, url=where.url, store=store, is_given=is_given)
     if where.url:
-        return replace(where, path=_check_path(payloads))
+        path = _check_path(payloads)
+        return Where(path, where.name, url=where.url, store=where.store, is_given=is_given)
     raise InvalidOptionError(
         f"payloads is {payloads!r}, but a database that is a folder keeps its payloads in it; leave it out,"
         " or use the URL of a store"
@@ -161,6 +162,15 @@ def choose(
             f"{where.shown!r} is a database in storage {named!r}, and not in {storage!r}; leave out storage="
         )
     kind = plugins.storage(storage or named or FileStorageKind.name)
+    exists = named is not None
+    if kind.marks_folder and not where.url:
+        if new and read_only:
+            raise InvalidOptionError("new=True and read_only=True do not go together")
+        disk = disk_for(durability)
+        folder = DatabaseFolder.at(where.path, where.name)
+        exists = _check_marked(folder, kind.name, exists=exists, new=new, read_only=read_only)
+        if not read_only:
+            make_folders(os.fspath(where.path.absolute()), disk)
     about = StorageContext(
         folder=where.path.absolute(),
         name=where.name,
@@ -170,16 +180,9 @@ def choose(
         read_only=read_only,
         durability=durability,
         timeout=timeout,
-        exists=named is not None,
+        exists=exists,
         building=building,
     )
-    if kind.marks_folder and not where.url:
-        if new and read_only:
-            raise InvalidOptionError("new=True and read_only=True do not go together")
-        disk = disk_for(durability)
-        about = _checked(DatabaseFolder.at(where.path, where.name), kind.name, about)
-        if not read_only:
-            make_folders(os.fspath(about.folder), disk)
     try:
         return kind(about)
     except LotdbError:
@@ -195,23 +198,26 @@ def failed(name: str, error: Exception) -> LotdbError | OSError:
     return PluginError(f"storage {name!r} failed to open: {type(error).__name__}: {error}")
 
 
-def _checked(folder: DatabaseFolder, storage: str, about: StorageContext) -> StorageContext:
-    """*about*, if a database of *storage* may be opened in *folder*, or created there; else what to raise."""
-    if about.new:
+def _check_marked(folder: DatabaseFolder, storage: str, *, exists: bool, new: bool, read_only: bool) -> bool:
+    """Raise the right error unless a database of *storage* may be opened in *folder*, or created there.
+
+    Whether there is one, which *exists* if it was marked before.
+    """
+    if new:
         folder.refuse_existing()
     check_file(folder.marker)
-    if about.exists:
-        return about
-    error = _why_not(folder, storage, about)
+    if exists:
+        return True
+    error = _why_not(folder, storage, read_only=read_only)
     # Another process may have made it since the marker was looked for, and the marker comes last.
-    if marked_storage(folder.marker) == storage and not about.new:
-        return replace(about, exists=True)
+    if marked_storage(folder.marker) == storage and not new:
+        return True
     if error is not None:
         raise error
-    return about
+    return False
 
 
-def _why_not(folder: DatabaseFolder, storage: str, about: StorageContext) -> LotdbError | None:
+def _why_not(folder: DatabaseFolder, storage: str, *, read_only: bool) -> LotdbError | None:
     """Why no database of *storage* may be created in *folder*, which had none; None if one may."""
     own = f"{folder.data_file}.{storage}"
     if is_there(folder.marker) or folder.data_kind() != "absent":
@@ -225,7 +231,7 @@ def _why_not(folder: DatabaseFolder, storage: str, about: StorageContext) -> Lot
             " which was left alone; restore it from a backup, or move the other files away to start with a"
             " new database"
         )
-    if about.read_only:
+    if read_only:
         return DatabaseNotFoundError(
             f"there is no database {folder.name!r} in {folder.path}; leave out read_only=True to create it"
         )

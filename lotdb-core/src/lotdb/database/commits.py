@@ -21,7 +21,6 @@ __all__ = [
     "Commit",
     "When",
     "check_limit",
-    "check_note",
     "commit_of",
     "commits",
     "find_commit",
@@ -36,7 +35,6 @@ __all__ = [
 TAGS_KEY = "tags"
 
 _ID = re.compile(r"[0-9a-f]{16}")
-_LONGEST_NOTE = 60_000  # bytes; the header of a transaction has room for 65 535
 
 # A commit's id holds when it was made: the minutes as if each month had 31 days, and the part of a minute.
 _MINUTE = 60_000_000
@@ -73,19 +71,6 @@ class Commit:
 
 #: What names a moment: a commit, its id, a tag, or a time.
 When = Commit | str | datetime
-
-
-def check_note(note: Any) -> str:
-    """*note*, if a commit can have it."""
-    if not isinstance(note, str):
-        raise InvalidOptionError(f"note is {shown(note)}; use a text")
-    try:
-        size = len(note.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidOptionError(f"note {shown(note)} cannot be stored: {error.reason}") from error
-    if size > _LONGEST_NOTE:
-        raise InvalidOptionError(f"note has {size} bytes; use {_LONGEST_NOTE} at most")
-    return str.__str__(note)
 
 
 def commit_of(stored: Stored) -> Commit:

@@ -13,7 +13,8 @@ from lotdb.database.session import Session, following
 from lotdb.database.upkeep import Damage, Unread, payloads_of, verify_payload, verify_segment, warn_of_unread
 from lotdb.errors import DamagedError, MomentGoneError, PluginError, UnsafeRecordError
 from lotdb.segments.layout import Segment
-from lotdb.segments.payload_record import PLACE, PayloadRecord, is_payload
+from lotdb.segments.payload_form import PLACE, is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.storage.history import Stored
 from lotdb.storage.states import States
 

@@ -37,43 +37,41 @@ from lotdb.errors import (
     system_error,
     system_errors,
 )
-from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Bucket, Children, Entry
 from lotdb.records.children import has_one_bucket, records_of
 from lotdb.records.entries import children_of, guard_of
 from lotdb.records.identity import is_same_place
-from lotdb.segments import in_records
-from lotdb.segments.memory import MemoryBackend
-from lotdb.segments.stage import Stage
+from lotdb.segments.payload_form import OWN, ROWS_FORMAT
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.storage.history import above_text
 from lotdb.storage.states import States
 from lotdb.storage.waiting import LimitedLock
 from lotdb.tree.journal import Journal
-from lotdb.tree.revive import Past
 from lotdb.tree.touched import Touched
 from lotdb.tree.tree import Pinned, Tree
 
 if TYPE_CHECKING:
     from ZODB.Connection import Connection
 
+    from lotdb.interfaces.backend import Backend
+    from lotdb.segments.stage import Stage
+    from lotdb.tree.revive import Past
 
-__all__ = ["FORMATS_KEY", "ROOT_KEY", "Savepoint", "Session", "check_formats", "following"]
+__all__ = ["FORMATS_KEY", "ROOT_KEY", "Savepoint", "Session", "check_formats", "check_note", "following"]
 
 ROOT_KEY = "root"
 
 # What the database notes of backends whose form is not of the first version.
 FORMATS_KEY = "formats"
 
-# The name under which the form of LOTDB's own records is noted there, if it is not the first. A release that
-# writes another notes a higher number before it does so, and this one says which, in place of taking what it
-# cannot read for damage. No backend can have this name. In the second form, branches with many children may
-# share the records in which these lie. In the third, small arrays may lie in records.
-OWN = in_records.NAME
+# The form of LOTDB's own records is noted there, too, if it is not the first. A release that writes another
+# notes a higher number before it does so, and this one says which, in place of taking what it cannot read for
+# damage. In the second form, branches with many children may share the records in which these lie. In the
+# third, small arrays may lie in records.
 SHARING_FORMAT = 2
-RECORDS_FORMAT = in_records.FORMAT
+RECORDS_FORMAT = ROWS_FORMAT
 
 # A leaf gets a record of its own once so many commits have begun with a change of it, if its bucket has more
 # bytes than this. Only a few leaves are counted at a time, since walking through such leaves is slow.
@@ -87,6 +85,8 @@ CHANGES_IN_MEMORY = 100_000
 # Where the changes come in no order, each time most of what was written is written again, and little memory
 # is saved. So then it is done so many times less often.
 _LESS_OFTEN = 4
+
+_LONGEST_NOTE = 60_000  # bytes; the header of a transaction has room for 65 535
 
 # The records that a change of the tree changes. Blobs are left out, because some belong to no payload.
 _RECORDS = (Children, Bucket, Box)
@@ -107,7 +107,12 @@ class ConnectedTree(Tree):
         self.roots = session.connection.root()["tree"]
         self.touched = Touched()
         self.full_at = self.version + CHANGES_IN_MEMORY
-        self.stage = Stage(
+
+    def _new_stage(self) -> Stage:
+        from lotdb.segments.stage import Stage
+
+        session = self._session
+        return Stage(
             session.database._backends,
             join=session.join,
             adopt=session.adopt,
@@ -126,7 +131,7 @@ class ConnectedTree(Tree):
         return True
 
     def check_backend(self, name: str) -> None:
-        if name == MemoryBackend.name:
+        if name == Tree.default_backend:
             raise InvalidOptionError(f"backend {name!r} keeps nothing on disk; use another one in a database")
         super().check_backend(name)
 
@@ -216,7 +221,7 @@ class ConnectedTree(Tree):
     def put_aside(self) -> None:
         # Within a change of several steps, not all that it is about to put somewhere can be reached. And a
         # file that is being written cannot be stored.
-        if self.steps is None and not self.stage.is_streaming:
+        if self.steps is None and not (self.staged and self.staged.is_streaming):
             self._session.put_aside()
 
     def pin(self, copy: Pinned) -> None:
@@ -368,7 +373,7 @@ class Session:
 
     def refuse_between_blocks(self) -> None:
         """Raise ``DatabaseBusyError`` if the payload whose blocks are being written would be torn apart."""
-        if self.tree.stage.is_streaming:
+        if self.tree.staged is not None and self.tree.staged.is_streaming:
             raise DatabaseBusyError(
                 f"{self.database} is writing the blocks of a payload, and its transaction can neither end "
                 "nor go back before all have come; do it when write_data has returned"
@@ -447,7 +452,7 @@ class Session:
             _Turn(self.database._turn) as turn,
         ):
             try:
-                self.tree.stage.flush()
+                self._flush()
                 telling = None
                 if self.tree.journal is not None:
                     from lotdb.database.telling import Telling  # wanted only if there are listeners
@@ -517,11 +522,11 @@ class Session:
         ConflictError
             If a sweep has taken it before.
         """
-        written = [each for each in self.tree.stage.written if isinstance(each[1], str)]
-        if not written:
+        stage, storage = self.tree.staged, self.database._storage
+        written = [each for each in stage.written if isinstance(each[1], str)] if stage else []
+        if stage is None or not written:
             yield
             return
-        storage, stage = self.database._storage, self.tree.stage
         if storage.publish_at_vote(self.connection._normal_storage):
             stage.on_vote = partial(self._check_stored, written)
             try:
@@ -562,7 +567,7 @@ class Session:
 
     def _save(self) -> Any:
         """Have ZODB make a savepoint."""
-        self.tree.stage.flush()
+        self._flush()
         try:
             self.connection.join_changed()
             savepoint = self._manager.savepoint()
@@ -571,6 +576,11 @@ class Session:
             raise
         self._let_follow()
         return savepoint
+
+    def _flush(self) -> None:
+        """Write the arrays that are still in memory."""
+        if self.tree.staged is not None:
+            self.tree.staged.flush()
 
     def put_aside(self) -> None:
         """Write what was changed so far to the transaction's file, and let go of it.
@@ -585,7 +595,7 @@ class Session:
         self.tree.check()
         about = "a large transaction cannot be kept in a file; all its changes were discarded"
         with uninterrupted():
-            self.tree.stage.flush()  # what fails here fails as a write does, and nothing is discarded
+            self._flush()  # what fails here fails as a write does, and nothing is discarded
             try:
                 self.connection.open_aside()
             except OSError:  # there is no folder for such files, or too many are open
@@ -686,10 +696,24 @@ class Session:
                 # ZODB resets the objects that reported a change. An object that ran out of memory in the
                 # middle of a change may not have reported it, so all that was read is read again.
                 self.connection.cacheMinimize()
-            self.tree.stage.purge()
+            if self.tree.staged is not None:
+                self.tree.staged.purge()
             self.tree.new_epoch()
             while len(self.undos) > keep:
                 self.undos.pop()()
+
+
+def check_note(note: Any) -> str:
+    """*note*, if a commit can have it."""
+    if not isinstance(note, str):
+        raise InvalidOptionError(f"note is {shown(note)}; use a text")
+    try:
+        size = len(note.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidOptionError(f"note {shown(note)} cannot be stored: {error.reason}") from error
+    if size > _LONGEST_NOTE:
+        raise InvalidOptionError(f"note has {size} bytes; use {_LONGEST_NOTE} at most")
+    return str.__str__(note)
 
 
 def check_formats(stored: Any) -> dict[str, int]:

@@ -44,7 +44,8 @@ def sweep(database: Opened, *, grace_s: float | None = None, outside: bool = Fal
     if not stored:
         return
     with database._storage.publishing(exclusive=True):
-        used = {locator for each in database._open_connections() for locator in each.tree.stage.locators}
+        stages = [each.tree.staged for each in database._open_connections()]
+        used = {locator for stage in stages if stage is not None for locator in stage.locators}
         for _, _, record in database._storage.records():
             used.update(iter_locators(record))
         for backend, locator in stored:

@@ -23,7 +23,7 @@ from lotdb.records.children import all_items
 from lotdb.records.entries import children_of, guard_of, own_of, record_of, type_of
 from lotdb.records.identity import is_same_place, is_same_stored
 from lotdb.records.own import with_values, without_value
-from lotdb.segments.payload_record import is_payload
+from lotdb.segments.payload_form import is_payload
 from lotdb.storage.history import Changed
 from lotdb.tree.edit import Edit
 from lotdb.tree.graft import add_tree, check_added, delete_node, put_added

@@ -29,13 +29,15 @@ from lotdb.records.children import all_items, parts
 from lotdb.records.entries import children_of, load_guard, own_of, record_of
 from lotdb.segments.blocks import BlockSums, sums_of
 from lotdb.segments.layout import Layout, Segment
-from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.payload_form import is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.segments.stage import Stage
 from lotdb.tree.copying import BLOCK_BYTES
 from lotdb.tree.rings import refuse_ring
 from lotdb.tree.tree import Tree
-from lotdb.values.values import Undecodable, decode
+from lotdb.values.undecodable import Undecodable
+from lotdb.values.values import decode
 
 __all__ = [
     "Damage",

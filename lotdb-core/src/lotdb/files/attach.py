@@ -100,7 +100,7 @@ def attach_file(
     payloads.check_metadata(node, request.metadata)
     payloads.find(node, name)
     options = noted_options(request.options, tree.plugins, format=format, samplerate_hz=asked)
-    request = replace(request, name=name)
+    request = request._replace(name=name)
     with tree.whole(), tree.stage.all_or_nothing():
         with open_source(filepath, format=format, options=request.options, max_bytes=max_bytes) as source:
             appended = request.if_exists == "append"
@@ -313,8 +313,7 @@ class _Taking:
             backend = ingested.backend
             if backend is None and self._use_defaults:
                 backend = _default(node, BACKEND) or _default(self._node, BACKEND)
-        request = replace(
-            self._request,
+        request = self._request._replace(
             name=name,
             backend=backend,
             samplerate_hz=rate,
@@ -487,12 +486,12 @@ def _with_notes(node: Node, ingested: Ingested, notes: dict[str, Any], request: 
     """*request* with the metadata to store: those of the file, those of the caller, and the notes."""
     said = request.metadata or {}
     if request.if_exists != "append" or not payloads.has(node, request.name):
-        return replace(request, metadata={**ingested.metadata, **said, **notes})
+        return request._replace(metadata={**ingested.metadata, **said, **notes})
     # The metadata of the first file stay. Those of the new file that differ go into its notes.
     there = payloads.get(node, request.name).metadata
     others = {key: value for key, value in ingested.metadata.items() if not says(there, key, value)}
     appended = [*there.get(APPENDED, []), {**others, **notes}]
-    return replace(request, metadata={**said, APPENDED: appended}, content_type=None)
+    return request._replace(metadata={**said, APPENDED: appended}, content_type=None)
 
 
 def _about_format(ingested: Ingested) -> dict[str, Any]:

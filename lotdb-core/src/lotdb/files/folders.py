@@ -33,7 +33,7 @@ from lotdb.interfaces.options import check_limit
 from lotdb.keys import check_name
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
-from lotdb.segments.payload_record import is_payload
+from lotdb.segments.payload_form import is_payload
 from lotdb.tree import walk
 from lotdb.tree.node import Node
 

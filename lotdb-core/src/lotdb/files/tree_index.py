@@ -15,7 +15,7 @@ from lotdb.content.payload import Payload
 from lotdb.errors import IngestError, shown
 from lotdb.records.entries import own_of, type_of
 from lotdb.records.own import get_value
-from lotdb.segments.payload_record import is_payload
+from lotdb.segments.payload_form import is_payload
 from lotdb.tree import walk
 from lotdb.tree.node import Node
 from lotdb.values import values

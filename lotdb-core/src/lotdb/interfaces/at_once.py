@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator, Sequence
-from queue import SimpleQueue
 from typing import TypeVar
 
 __all__ = ["at_once"]
@@ -40,6 +39,8 @@ def at_once(job: Callable[[T], object], several: Sequence[T], threads: int | Non
     if threads is None:
         threads = min(_THREADS, _processors())
     waiting: Iterator[int] = iter(range(len(several)))
+    from queue import SimpleQueue  # which small payloads do not need
+
     # A queue in C: Ctrl-C inside of a semaphore, or of a thread's start, would leave them waiting for ever.
     done: SimpleQueue[bool] = SimpleQueue()
     failures: list[BaseException] = []

@@ -6,7 +6,6 @@ import os
 import re
 import tempfile
 import time
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -200,7 +199,7 @@ class Backend(ABC):
         The default is a text that is safe as a file name. A backend that stores in ZODB
         may return a new persistent object instead; the core adds it to the connection.
         """
-        return LOCATOR_PREFIX + uuid.uuid4().hex
+        return LOCATOR_PREFIX + os.urandom(16).hex()
 
     @classmethod
     def settings_to_send(cls, config: Mapping[str, Any], directory: Path) -> Mapping[str, Any]:

@@ -18,7 +18,6 @@ import itertools
 import zlib
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
 from typing import Any, cast
 
 import numpy as np
@@ -141,6 +140,8 @@ def read_summed(read: Callable[[int, Array], None], out: Array) -> int:
     sums = [0] * len(blocks)
     # Of the blocks to be summed; each number goes to one of the two threads.
     numbers: Iterator[int] = iter(range(len(blocks)))
+    from queue import SimpleQueue  # which small arrays do not need
+
     # Queues in C: Ctrl-C inside of a semaphore, or of a thread's start, would leave the two waiting for ever.
     are_read: SimpleQueue[bool] = SimpleQueue()
     is_done: SimpleQueue[bool] = SimpleQueue()

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from lotdb.errors import FileSystemError, LotdbError, PluginError, store_error
-from lotdb.extras import may_have_plugins
+from lotdb.extras import distributions_with
 
 __all__ = [
     "BACKEND",
@@ -31,14 +31,19 @@ BACKEND, INGESTER, NODE, STORAGE = "lotdb.backend", "lotdb.ingester", "lotdb.nod
 
 def look_up(group: str) -> tuple[Any, ...]:
     """The entry points of *group* that are installed."""
-    if not may_have_plugins(group):
+    names = distributions_with(group)
+    if names == []:
         return ()
     # Imported here: scanning what is installed costs more than opening a database.
-    from importlib_metadata import entry_points
+    from importlib_metadata import distributions, entry_points
 
     try:
         _check_path()
-        found = tuple(entry_points(group=group))
+        if names is None:
+            found = tuple(entry_points(group=group))
+        else:  # of each name that on the path which comes first, as entry_points() does
+            first = [next(iter(distributions(name=name)), None) for name in dict.fromkeys(names)]
+            found = tuple(point for each in first if each for point in each.entry_points.select(group=group))
         _check_path()
     except OSError as error:
         importlib.invalidate_caches()  # it remembers a folder that it could not list as an empty one

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lotdb.errors import MissingPluginError, PluginError
-from lotdb.interfaces.backend import Backend
 from lotdb.values.plain import ValueTypes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lotdb.interfaces.backend import Backend
 
 __all__ = ["Database", "Loader"]
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from lotdb.errors import InvalidOptionError, shown
-from lotdb.ranges import NO_NUMBERS
+from lotdb.ranges import is_whole
 
 __all__ = ["MAX_BYTES", "Options", "check_known", "check_limit", "nearest"]
 
@@ -77,6 +75,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def check_limit(option: str, value: Any) -> int:
     """*value* as a limit; ``InvalidOptionError`` if it is no whole number from 0 on."""
-    if isinstance(value, NO_NUMBERS) or not isinstance(value, int | np.integer) or value < 0:
+    if not is_whole(value) or value < 0:
         raise InvalidOptionError(f"{option} is {shown(value)}; use a whole number, such as {1 << 30}")
     return int(value)

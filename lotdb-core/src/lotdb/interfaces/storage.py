@@ -6,7 +6,6 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -21,7 +20,6 @@ from lotdb.storage.transactions import time_of
 __all__ = ["Storage", "StorageContext"]
 
 
-@dataclass(frozen=True)
 class StorageContext:
     """What a storage is told when a database is opened.
 
@@ -58,16 +56,30 @@ class StorageContext:
         gets its name when it is whole. With *read_only* it is opened to be compared before that.
     """
 
-    folder: Path
-    name: str
-    where: str
-    url: str = ""
-    new: bool = False
-    read_only: bool = False
-    durability: Literal["full", "process"] = "full"
-    timeout: float | None = None
-    exists: bool = False
-    building: bool = False
+    # No data class: to load what makes one takes longer than to open a database.
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        where: str,
+        url: str = "",
+        new: bool = False,
+        read_only: bool = False,
+        durability: Literal["full", "process"] = "full",
+        timeout: float | None = None,
+        exists: bool = False,
+        building: bool = False,
+    ) -> None:
+        self.folder = folder
+        self.name = name
+        self.where = where
+        self.url = url
+        self.new = new
+        self.read_only = read_only
+        self.durability = durability
+        self.timeout = timeout
+        self.exists = exists
+        self.building = building
 
 
 class Storage(ABC):

@@ -21,7 +21,8 @@ from lotdb.errors import DamagedError, InvalidDataError, LotdbError, NodeNotFoun
 from lotdb.interop.time_axis import START_NAMES, TIME_TYPES, TimeAxis, as_start, fitting, start_of
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
-from lotdb.segments.payload_record import PLACE, PayloadRecord, is_payload
+from lotdb.segments.payload_form import PLACE, is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.tree import walk
 from lotdb.values import values
 

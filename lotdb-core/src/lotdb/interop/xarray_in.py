@@ -20,7 +20,7 @@ from lotdb.interop.time_axis import START_NAMES, TimeAxis
 from lotdb.keys import check_key, check_name
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
-from lotdb.segments.payload_record import is_payload
+from lotdb.segments.payload_form import is_payload
 from lotdb.tree.handle import all_or_nothing
 from lotdb.values import values
 

@@ -17,7 +17,7 @@ from lotdb.interop.time_axis import START_NAMES, as_start
 from lotdb.keys import check_name
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
-from lotdb.segments.payload_record import is_payload
+from lotdb.segments.payload_form import is_payload
 
 if TYPE_CHECKING:
     from lotdb.tree.node import Node

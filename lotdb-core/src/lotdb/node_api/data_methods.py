@@ -1,12 +1,15 @@
-"""The methods of data nodes: they fill in the node's defaults, and ``content/payloads.py`` does the work."""
+"""The methods of data nodes: they fill in the node's defaults, and ``content/payloads.py`` does the work.
+
+The methods that need it import it: it needs numpy, which takes longer to load than all the rest.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lotdb.content import attributes, payloads
+from lotdb.content import attributes
 from lotdb.content.defaults import (
     BACKEND,
     DATA_ATTRIBUTE,
@@ -16,16 +19,17 @@ from lotdb.content.defaults import (
     check_policy,
     check_unset,
 )
-from lotdb.content.payload import DECODED, Payload
-from lotdb.content.payloads import IfExists, Request
 from lotdb.interfaces.options import MAX_BYTES
-from lotdb.interfaces.row_blocks import Blocks
 from lotdb.ranges import Number, Unit
 from lotdb.records.entries import own_of, packed_values
 from lotdb.records.own import get_value, position, with_values, without_value
-from lotdb.segments.payload_record import PayloadRecord
 from lotdb.tree.node import Node
 from lotdb.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from lotdb.content.payload import Payload
+    from lotdb.content.payloads import IfExists
+    from lotdb.segments.payload_record import PayloadRecord
 
 __all__ = ["DataMethods"]
 
@@ -157,6 +161,9 @@ class DataMethods(Node):
             If *data* is appended and does not fit.
         MissingPluginError, InvalidOptionError, InvalidRangeError, ReadOnlyError
         """
+        from lotdb.content import payloads
+        from lotdb.interfaces.row_blocks import Blocks
+
         payloads.check_database(self, database)
         name = self._name(data_attribute)
         if if_exists != "append" or not self.has_data(name):
@@ -168,7 +175,7 @@ class DataMethods(Node):
                 has_rows = data.kind not in ("text", "bytes")
             if samplerate_hz is None and has_rows:
                 samplerate_hz = self.samplerate_hz
-        request = Request(name, backend, samplerate_hz, metadata, content_type, if_exists, options)
+        request = payloads.Request(name, backend, samplerate_hz, metadata, content_type, if_exists, options)
         return payloads.write(self, data, request)
 
     def replace_data(self, data: Any, database: Any = None, **how: Any) -> Payload:
@@ -251,13 +258,15 @@ class DataMethods(Node):
             If only one payload of the file has a rate, that is not the node's, and *samplerate_hz* is not
             given; or if appended data do not fit.
         """
+        from lotdb.content import payloads
+
         payloads.check_database(self, database)
         from lotdb.files.attach import attach_file  # which not every program needs
 
         return attach_file(
             self,
             filepath,
-            Request(
+            payloads.Request(
                 self._name(data_attribute),
                 backend,
                 metadata=metadata,
@@ -300,12 +309,16 @@ class DataMethods(Node):
         **options
             The backend's own options; by default, in the same backend, the options of the payload.
         """
+        from lotdb.content import payloads
+
         payloads.check_database(self, database)
         name = self._name(data_attribute)
         return payloads.compact(self, name, backend=backend, options=options)
 
     def delete_data(self, data_attribute: str | None = None, *, database: Any = None) -> None:
         """Delete a payload; ``PayloadNotFoundError`` if it does not exist."""
+        from lotdb.content import payloads
+
         payloads.check_database(self, database)
         payloads.delete(self, self._name(data_attribute))
 
@@ -316,7 +329,7 @@ class DataMethods(Node):
 
     def has_data(self, data_attribute: str | None = None) -> bool:
         """Whether a payload of that name exists."""
-        return payloads.has(self, self._name(data_attribute))
+        return attributes.has_payload(self, self._name(data_attribute))
 
     def get_data(self, data_attribute: str | None = None) -> Payload:
         """A payload, which you can inspect, slice and read; ``PayloadNotFoundError`` if it does not exist."""
@@ -329,9 +342,13 @@ class DataMethods(Node):
         if found is not None and found[0] == data_attribute and found[1] == tree.version and found[2] is tree:
             payload: Payload | None = found[3]
             if payload is None:
+                from lotdb.content.payload import Payload
+
                 payload = Payload(self, found[4], found[5])
                 self._found = (*found[:3], payload, *found[4:])
             return payload
+        from lotdb.content import payloads
+
         payload = self._default() if data_attribute is None else payloads.get(self, data_attribute)
         tree = self._tree
         self._found = data_attribute, tree.version, tree, None, payload.name, payload._record
@@ -339,14 +356,18 @@ class DataMethods(Node):
 
     def _default(self) -> Payload:
         """The payload that is meant if none is named; the tree remembers it for leaves."""
+        from lotdb.content import payload as reading
+
         entry = self._entry()
         known = self._tree.defaults.get(id(entry))
         if known is not None:
-            return Payload(self, known[1], known[2])
+            return reading.Payload(self, known[1], known[2])
+        from lotdb.content import payloads
+
         name = self.data_attribute
         payload = payloads.get(self, name, by_default=True)
         if packed_values(entry) is not None:
-            if len(self._tree.defaults) >= DECODED:
+            if len(self._tree.defaults) >= reading.DECODED:
                 self._tree.defaults.clear()
             # The entry is kept, too, so that no other object gets its id meanwhile.
             self._tree.defaults[id(entry)] = entry, payload.name, payload._record

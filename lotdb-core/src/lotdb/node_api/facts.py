@@ -39,7 +39,7 @@ from lotdb.node_api.written_conditions import from_plain
 from lotdb.records.children import child_items
 from lotdb.records.entries import children_of, own_of, type_of
 from lotdb.records.own import position
-from lotdb.segments.payload_record import is_payload
+from lotdb.segments.payload_form import is_payload
 from lotdb.values.plain import exact_text
 
 __all__ = [

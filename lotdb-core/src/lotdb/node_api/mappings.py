@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lotdb.content import payloads
-from lotdb.content.payload import Payload
+from lotdb.content.attributes import has_payload
 from lotdb.errors import PayloadExistsError
-from lotdb.keys import check_name
 from lotdb.records.entries import own_of
+from lotdb.segments.payload_form import is_payload
 from lotdb.tree import walk
 from lotdb.tree.handle import Handle
 from lotdb.tree.node import Node
+
+if TYPE_CHECKING:
+    from lotdb.content.payload import Payload
+
+    ByName = Mapping[str, Payload]
+else:
+    ByName = Mapping  # Payload needs numpy, and is loaded with the first
 
 __all__ = ["ChildItems", "ChildNodes", "Payloads"]
 
 N = TypeVar("N", bound=Node)
 
 
-class Payloads(Mapping[str, Payload]):
+class Payloads(ByName):
     """The payloads of one node by name: a read-only mapping that always shows the current payloads.
 
     ``write_data`` and ``delete_data`` change them.
@@ -34,13 +40,15 @@ class Payloads(Mapping[str, Payload]):
         return f"<Payloads of {self._node!r}: {', '.join(map(repr, self)) or 'none'}>"
 
     def __getitem__(self, name: str) -> Payload:
+        from lotdb.content import payloads
+
         try:
             return payloads.get(self._node, name)
         except PayloadExistsError:  # an attribute has the name
             raise payloads.not_found(self._node, name) from None
 
     def __contains__(self, name: object) -> bool:
-        return payloads.has(self._node, check_name(name, "payload"))
+        return has_payload(self._node, name)  # type: ignore[arg-type]  # which refuses what is no text
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names())
@@ -55,7 +63,7 @@ class Payloads(Mapping[str, Payload]):
 
     def _names(self) -> list[str]:
         own = own_of(self._node._entry())
-        return [name for name, value in zip(own[0], own[1:], strict=True) if payloads.is_payload(value)]
+        return [name for name, value in zip(own[0], own[1:], strict=True) if is_payload(value)]
 
 
 class ChildNodes(ValuesView[N]):

@@ -9,10 +9,9 @@ from importlib import import_module
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, SupportsIndex, TypeVar, cast, overload
 
-from lotdb.content import attributes, payloads
+from lotdb.content import attributes
 from lotdb.content.attributes import Attributes
 from lotdb.content.defaults import POLICY, check_policy
-from lotdb.content.payloads import Request
 from lotdb.errors import (
     InvalidMoveError,
     MissingPluginError,
@@ -31,10 +30,9 @@ from lotdb.records.entries import own_of, type_of
 from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import BUILT_IN_NODE_TYPES, Plugins, check_plugins
 from lotdb.renamed import ARGUMENTS, DATA_NODE, NODE, Renamed, answer, answers_itself, hide, refuse
-from lotdb.tree import copying, graft, walk
+from lotdb.tree import graft, walk
 from lotdb.tree.graft import IfExists
 from lotdb.tree.node import Node, class_of, set_classes
-from lotdb.tree.revive import restore
 from lotdb.tree.whole import steps_noted
 
 __all__ = ["BaseNode", "DataNode"]
@@ -160,6 +158,8 @@ class BaseNode(PerhapsData):
             If there was no node of this path at that moment.
         MomentNotFoundError, MomentGoneError, InvalidOptionError, ReadOnlyError, StaleNodeError
         """
+        from lotdb.tree.revive import restore  # which not every program needs
+
         self._entry()
         self._tree.check_writable()
         with self._tree.past(when) as past:
@@ -215,7 +215,7 @@ class BaseNode(PerhapsData):
 
     else:
 
-        @answers_itself("node_key")
+        @answers_itself(lambda self, key, create=True, *, node_type=None: None)
         def get_node(self, key=None, create=True, *, node_type=None, node_key=None):
             """The child *key*; it is created if it does not exist and *create* is true.
 
@@ -371,7 +371,7 @@ class BaseNode(PerhapsData):
 
     else:
 
-        @answers_itself("attribute_key")
+        @answers_itself(lambda self, name, default=None: None)
         def get_attribute(self, name=None, default=None, attribute_key=None):
             """A copy of the value of attribute *name*, or *default* if the attribute does not exist."""
             if attribute_key is not None:
@@ -526,6 +526,8 @@ class BaseNode(PerhapsData):
         Payloads stay in the database. The copy can read them, in this thread, as long as the connection is
         open. To copy within a database, use :meth:`branch`, which copies no data.
         """
+        from lotdb.tree import copying  # which needs numpy, for the payloads that it copies
+
         entry = copying.copy_entry(self._entry(), self._tree, None)
         tree = copying.DetachedCopy(self._tree.plugins, self._tree)
         tree.roots[self._key] = entry
@@ -586,7 +588,9 @@ class BaseNode(PerhapsData):
         WrongNodeError
             If *tree* is not a node.
         """
-        graft.merge_tree(self, tree, overwrite=overwrite)
+        from lotdb.tree.merging import merge_tree  # which needs numpy, for the payloads that it copies
+
+        merge_tree(self, tree, overwrite=overwrite)
         return self
 
     def delete_node(self, key: str | int, only_node: bool = False) -> None:
@@ -625,6 +629,8 @@ class BaseNode(PerhapsData):
         int
             The number of payloads that were rewritten.
         """
+        from lotdb.content import payloads  # which need numpy
+
         return payloads.compact_tree(self, backend=backend, options=options)
 
     def ingest_tree(
@@ -803,6 +809,7 @@ class BaseNode(PerhapsData):
         MissingPluginError
             If the backend of a payload is not installed, and *backend* is None.
         """
+        from lotdb.content.payloads import Request
         from lotdb.files.attach import attach_file  # which not every program needs
         from lotdb.files.tree_in import ingest
 

@@ -201,7 +201,7 @@ def store(
         if len(kept) < len(own[0]):
             result._put_own(with_values(EMPTY_OWN, kept) if kept else EMPTY_OWN)
         plugins = tree.plugins
-        mark = tree.stage.mark()
+        mark = tree.mark()
         written = [_written(result, name, item, before.get(name)) for name, item in items.items()]
         stored = {}
         for name, value in attributes.items():

@@ -20,7 +20,8 @@ from lotdb.records.children import all_items
 from lotdb.records.entries import children_of, is_same_entry, own_of, record_of, type_of
 from lotdb.records.identity import is_same_stored
 from lotdb.segments.layout import Segment
-from lotdb.segments.payload_record import PLACE, PayloadRecord, is_payload
+from lotdb.segments.payload_form import PLACE, is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.tree.graft import check_node
 from lotdb.tree.node import Node
 from lotdb.tree.tree import Tree

@@ -13,7 +13,7 @@ from lotdb.queries.conditions import Condition, Field, PayloadFields, attr
 from lotdb.queries.globs import first_step
 from lotdb.queries.matching import MISSING, Names, Reader, Tests, reader
 from lotdb.queries.scan import Found, laid_out, scan
-from lotdb.segments.payload_record import is_payload
+from lotdb.segments.payload_form import is_payload
 from lotdb.tree.node import Node, class_for
 
 __all__ = ["Matches", "matches"]

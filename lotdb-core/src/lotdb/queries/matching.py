@@ -21,10 +21,11 @@ from lotdb.interfaces.loader import Loader
 from lotdb.queries.conditions import Both, Condition, Either, Field, Not, Test
 from lotdb.records import Entry
 from lotdb.records.own import position
-from lotdb.segments.payload_record import PLACE, is_payload
+from lotdb.segments.payload_form import PLACE, is_payload
 from lotdb.tree.node import class_for
 from lotdb.values import values
-from lotdb.values.values import PLAIN, Undecodable
+from lotdb.values.undecodable import Undecodable
+from lotdb.values.values import PLAIN
 
 __all__ = ["MISSING", "Names", "Reader", "Tests", "always", "reader"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -57,6 +56,8 @@ def _implementations(
 
 
 def _unknown(name: str, hooks: Mapping[str, Any]) -> str:
+    import difflib  # wanted for this message alone
+
     alike = difflib.get_close_matches(name, hooks, n=1)
     there = f"did you mean {alike[0]}?" if alike else f"there are {', '.join(sorted(hooks))}"
     return f"it implements {name}, and there is no such hook; {there}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from lotdb.errors import PluginError
 from lotdb.values.types import is_held
-from lotdb.values.values import ValueType
+from lotdb.values.valuetype import ValueType
 
 __all__ = ["ValueTypeTable"]
 

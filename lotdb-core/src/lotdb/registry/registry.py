@@ -9,9 +9,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
-import lotdb.hookspecs as hookspecs
 from lotdb.errors import (
     FileSystemError,
     InvalidOptionError,
@@ -22,17 +19,18 @@ from lotdb.errors import (
     shown,
     system_error,
 )
-from lotdb.interfaces.backend import Backend, check_settings
 from lotdb.interfaces.installed import BACKEND, INGESTER, NODE, STORAGE, distribution_of, look_up
 from lotdb.interfaces.storage import Storage
-from lotdb.registry.listing import PluginInfo, PluginTable, State
-from lotdb.segments.memory import MemoryBackend
 from lotdb.storages.one_file import FileStorageKind
 
 if TYPE_CHECKING:
+    import pluggy
+
+    from lotdb.interfaces.backend import Backend
+    from lotdb.registry.listing import PluginInfo, State
     from lotdb.registry.offered import ValueTypeTable
     from lotdb.tree.handle import Handle
-    from lotdb.values.values import ValueType
+    from lotdb.values.valuetype import ValueType
 
 __all__ = ["OFF_VARIABLE", "Plugins", "check_plugins", "installed", "plugins"]
 
@@ -40,11 +38,13 @@ OFF_VARIABLE = "LOTDB_PLUGINS_OFF"
 """The environment variable with the names of plugins that are switched off, with commas between them."""
 
 # The hooks that tell of something. Of the others each gives something.
-_EVENTS = frozenset(
-    name
-    for name in vars(hookspecs.NodeSpec)
-    if name.startswith("lotdb_") and not name.startswith("lotdb_get_")
-)
+_EVENTS = frozenset((
+    "lotdb_committed",
+    "lotdb_node_created",
+    "lotdb_node_deleted",
+    "lotdb_node_moved",
+    "lotdb_payload_written",
+))
 # Those that :meth:`Plugins.emit` calls, within the change that they tell of. What is told after a commit is
 # told to each listener whatever the others do, and so has no wrappers.
 _WRAPPABLE = _EVENTS - {"lotdb_committed"}
@@ -86,13 +86,10 @@ class Plugins:
     """
 
     def __init__(self, *, off: Iterable[str] = ()) -> None:
-        self._manager = pluggy.PluginManager("lotdb")
-        specs = hookspecs.BackendSpec, hookspecs.IngesterSpec, hookspecs.NodeSpec, hookspecs.StorageSpec
-        for spec in specs:
-            self._manager.add_hookspecs(spec)
         self._off = _switched_off(off)
         # For the threads of all databases that share it. It is not held while a plugin's code runs.
         self._lock = threading.RLock()
+        self._made_manager: pluggy.PluginManager | None = None
         self._registered: set[str] = set()
         self._ingesters: dict[str, list[tuple[str, Callable[..., Any]]]] = {}  # by hook, once all are loaded
         self._loaded: dict[tuple[str, str], object] = {}  # by the group and the name of the entry point
@@ -107,6 +104,25 @@ class Plugins:
         #: Types of nodes whose class checks no writes, as far as is known.
         self.unchecked: set[str] = set(_UNCHECKED)
         self._points: dict[str, tuple[Any, ...]] = {}
+
+    @property
+    def _manager(self) -> pluggy.PluginManager:
+        """What knows the plugins that are loaded; made for the first, which most programs do not load."""
+        with self._lock:
+            if self._made_manager is None:
+                self._made_manager = self._new_manager()
+            return self._made_manager
+
+    def _new_manager(self) -> pluggy.PluginManager:
+        import pluggy
+
+        import lotdb.hookspecs as hookspecs
+
+        manager = pluggy.PluginManager("lotdb")
+        specs = hookspecs.BackendSpec, hookspecs.IngesterSpec, hookspecs.NodeSpec, hookspecs.StorageSpec
+        for spec in specs:
+            manager.add_hookspecs(spec)
+        return manager
 
     def register(self, plugin: object, name: str | None = None) -> None:
         """Add *plugin*, a module or object with hook functions that no entry point names.
@@ -163,6 +179,9 @@ class Plugins:
         """
         found = self._backends.get(name) if isinstance(name, str) else None
         if found is None:
+            from lotdb.interfaces.backend import Backend  # which needs numpy, as each backend does
+            from lotdb.segments.memory import MemoryBackend
+
             found = self._find(BACKEND, name)
             if found is None and name == MemoryBackend.name:
                 found = MemoryBackend
@@ -199,6 +218,8 @@ class Plugins:
         except PluginError:
             return  # which is told when the backend is first used: what it does not hold can be read
         if known is not None:
+            from lotdb.interfaces.backend import check_settings
+
             check_settings(name, known, config)
 
     def check_settings(self, configs: Any) -> None:
@@ -410,6 +431,8 @@ class Plugins:
 
     def listing(self, *, load: bool = False) -> list[PluginInfo]:
         """All plugins, installed or registered, as a list that prints as a table: :func:`lotdb.plugins`."""
+        from lotdb.registry.listing import PluginInfo, PluginTable  # which few programs need
+
         if load:
             self._try_all()
         rows = PluginTable()
@@ -546,6 +569,8 @@ class Plugins:
 
     def _implementations(self, hook: str) -> list[Any]:
         """The implementations of *hook* in plugins that are loaded, in calling order."""
+        if self._made_manager is None:  # no plugin is loaded
+            return []
         # pluggy calls from the last to the first. An installed plugin may be loaded before one is registered,
         # or after it: that must not decide which of them is asked first.
         found: list[Any] = getattr(self._manager.hook, hook).get_hookimpls()

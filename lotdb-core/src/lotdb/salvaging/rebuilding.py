@@ -25,11 +25,13 @@ from lotdb.salvaging.findings import Progress, SalvageReport
 from lotdb.salvaging.found_records import FoundRecords
 from lotdb.salvaging.partial import readable_rows, rows_of
 from lotdb.salvaging.workbench import Workbench, locator_name
-from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.payload_form import is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.storage.transactions import time_of
 from lotdb.tree.copying import copy_payload
 from lotdb.values import values
-from lotdb.values.values import Undecodable, decode
+from lotdb.values.undecodable import Undecodable
+from lotdb.values.values import decode
 
 __all__ = ["Rebuilding"]
 

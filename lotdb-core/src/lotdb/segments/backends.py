@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lotdb.errors import (
     DatabaseFormatError,
@@ -18,12 +18,14 @@ from lotdb.errors import (
     store_error,
     system_errors,
 )
-from lotdb.interfaces.backend import Backend, BackendContext
 from lotdb.interfaces.installed import with_versions
 from lotdb.interfaces.loader import Loader
 from lotdb.storage.parts import check_folder
 from lotdb.storage.signals import uninterrupted
 from lotdb.storage.waiting import LimitedLock
+
+if TYPE_CHECKING:
+    from lotdb.interfaces.backend import Backend
 
 __all__ = ["Backends"]
 
@@ -147,6 +149,8 @@ class Backends:
                 f"backend {with_versions(name)} reads version {cls.format_version} of its form, and data of "
                 f"{self._data_file.name!r} have version {noted}; install a newer release of it"
             )
+        from lotdb.interfaces.backend import BackendContext  # which needs numpy, as each backend does
+
         folder = self._data_file.with_name(f"{self._data_file.name}.{name}")
         with system_errors():
             check_folder(str(folder))

@@ -18,14 +18,10 @@ from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.checksums import as_bytes
 from lotdb.records import Rows
 from lotdb.segments.layout import Array
+from lotdb.segments.payload_form import OWN, ROWS_FORMAT
 from lotdb.storage.states import States
 
-__all__ = ["FORMAT", "NAME", "RECORDS", "LoadedRows", "bytes_in", "is_in_record"]
-
-# The name under which the form of LOTDB's own records is noted in the database, and the version that has rows
-# in records. No backend can have this name.
-NAME = "lotdb"
-FORMAT = 3
+__all__ = ["RECORDS", "LoadedRows", "bytes_in", "is_in_record"]
 
 
 class LoadedRows:
@@ -133,8 +129,8 @@ class _Reader:
 class _InRecords(Backend):
     """A backend for them, of which the locators are the records themselves."""
 
-    name = NAME
-    format_version = FORMAT
+    name = OWN
+    format_version = ROWS_FORMAT
     checks_windows = True
     syncs = True
     concurrent_reads = 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,24 +35,38 @@ class Segment(NamedTuple):
         return tuple(self) if self.step else tuple(self[:4])
 
 
-@dataclass(frozen=True)
 class Layout:
     """What arrays must have in common to share a pack.
 
     ``options`` are pairs of the option's name and its value in the plain form of ``values/values.py``.
+    ``notes`` are pairs, too: what the backend is to note beside the rows, of no meaning for LOTDB itself.
     """
 
-    backend: str
-    dtype: np.dtype[Any]
-    row_shape: tuple[int, ...]
-    options: tuple[tuple[str, Any], ...] = ()
-    #: What the backend is to note beside the rows, as pairs; of no meaning for LOTDB itself.
-    notes: tuple[tuple[str, Any], ...] = ()
+    __slots__ = ("_all", "backend", "dtype", "notes", "options", "row_bytes", "row_shape")
 
-    @cached_property
-    def row_bytes(self) -> int:
-        """Bytes a row."""
-        size = self.dtype.itemsize
-        for length in self.row_shape:
-            size *= length
-        return size
+    def __init__(
+        self,
+        backend: str,
+        dtype: np.dtype[Any],
+        row_shape: tuple[int, ...],
+        options: tuple[tuple[str, Any], ...] = (),
+        notes: tuple[tuple[str, Any], ...] = (),
+    ) -> None:
+        self.backend = backend
+        self.dtype = dtype
+        self.row_shape = row_shape
+        self.options = options
+        self.notes = notes
+        self._all = backend, dtype, row_shape, options, notes
+        #: Bytes a row.
+        self.row_bytes = dtype.itemsize * math.prod(row_shape)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layout) and self._all == other._all
+
+    def __hash__(self) -> int:
+        return hash(self._all)
+
+    def with_notes(self, notes: tuple[tuple[str, Any], ...]) -> Layout:
+        """The same, whose backend is to note *notes*."""
+        return Layout(self.backend, self.dtype, self.row_shape, self.options, notes)

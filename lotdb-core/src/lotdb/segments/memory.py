@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -33,7 +33,7 @@ class MemoryBackend(Backend):
         self._arrays: WeakKeyDictionary[MemoryLocator, np.ndarray[Any, Any]] = WeakKeyDictionary()
 
     def new_locator(self) -> MemoryLocator:
-        return MemoryLocator(LOCATOR_PREFIX + uuid.uuid4().hex)
+        return MemoryLocator(LOCATOR_PREFIX + os.urandom(16).hex())
 
     def write(self, locator: Any, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
         self._arrays[locator] = np.frombuffer(bytearray(array.tobytes()), array.dtype).reshape(array.shape)

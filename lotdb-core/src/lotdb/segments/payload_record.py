@@ -13,29 +13,10 @@ from lotdb.errors import DamagedError
 from lotdb.interfaces.backend import is_locator
 from lotdb.records import Box, Rows
 from lotdb.segments.layout import Layout, Segment
+from lotdb.segments.payload_form import TAG
 from lotdb.values import values
 
-__all__ = ["PLACE", "PayloadRecord", "is_payload"]
-
-TAG = "p"
-
-# Where the stored form has what, for those who look at one thing in very many.
-PLACE = {
-    name: place + 1
-    for place, name in enumerate(
-        (
-            "kind",
-            "backend",
-            "dtype",
-            "shape",
-            "samplerate_hz",
-            "content_type",
-            "metadata",
-            "options",
-            "segments",
-        )
-    )
-}
+__all__ = ["PayloadRecord"]
 
 # What numpy can hold.
 _AXES = 64
@@ -133,8 +114,3 @@ def _is_segment(segment: Segment) -> bool:
 def _is_locator(locator: Any) -> bool:
     """Whether *locator* is a text that is safe as the name of a file, or a persistent object of ours."""
     return is_locator(locator) if isinstance(locator, str) else isinstance(locator, Blob | Rows)
-
-
-def is_payload(stored: Any) -> bool:
-    """Whether a stored attribute value is a payload's record."""
-    return type(stored) is tuple and stored[0] == TAG

@@ -7,7 +7,6 @@ array that lie close to each other are asked for together, and several requests 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,16 +26,16 @@ GAP_BYTES = 64 << 10
 JOINED_BYTES = 4 << 20
 
 
-@dataclass
 class Request:
     """Rows of one array that are wanted: those from *first* on, to be put into *out*."""
 
-    backend: Backend
-    locator: Any
-    first: int
-    out: Array
-    #: Why it failed, once it has been run.
-    error: Exception | None = None
+    def __init__(self, backend: Backend, locator: Any, first: int, out: Array) -> None:
+        self.backend = backend
+        self.locator = locator
+        self.first = first
+        self.out = out
+        #: Why it failed, once it has been run.
+        self.error: Exception | None = None
 
 
 def run_all(requests: Sequence[Request]) -> None:

@@ -14,10 +14,8 @@ All names follow from these two, so the folder can be moved, and no path is writ
 
 from __future__ import annotations
 
-import json
 import os
 import stat
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -48,7 +46,7 @@ __all__ = [
 #: The version of the folder's format.
 FORMAT = 1
 #: What the marker holds.
-MARKER = json.dumps({"format": FORMAT, "product": "lotdb"}).encode() + b"\n"
+MARKER = b'{"format": %d, "product": "lotdb"}\n' % FORMAT
 #: The version of the marker of a folder in another storage, which it names. An older LOTDB refuses it.
 STORAGE_FORMAT = 2
 #: How ZODB arranges blob files: eight levels of folders, one for each byte of the object id.
@@ -79,15 +77,15 @@ _BLOB_FILES = (".layout", ".layout.new", ".removed")
 DataKind = Literal["absent", "empty", "filestorage", "foreign"]
 
 
-@dataclass(frozen=True)
 class DatabaseFolder:
     """The folder *path* seen as the place of the database *name*; ``DatabaseFolder.at`` checks both.
 
     Looking at it never changes anything.
     """
 
-    path: str
-    name: str
+    def __init__(self, path: str, name: str) -> None:
+        self.path = path
+        self.name = name
 
     @classmethod
     def at(cls, path: str | os.PathLike[str], name: str) -> DatabaseFolder:
@@ -376,6 +374,8 @@ def _check_marker(path: str) -> None:
         content = read_part(path, 4096)
         if content == MARKER:
             return
+        import json  # which no marker of ours needs
+
         marker = json.loads(content)
         product, version = marker["product"], marker["format"]
     except (ValueError, TypeError, KeyError):
@@ -395,6 +395,8 @@ def _check_marker(path: str) -> None:
 def marker_of(storage: str) -> bytes:
     """What the marker of a database in *storage* holds, for another storage than a data file."""
     about = {"format": STORAGE_FORMAT, "product": "lotdb", "storage": storage}
+    import json
+
     return json.dumps(about).encode() + b"\n"
 
 
@@ -410,6 +412,8 @@ def marked_storage(marker: str) -> str | None:
     if content == MARKER:
         return None
     try:
+        import json
+
         about = json.loads(content)
         is_known = about["product"] == "lotdb" and about["format"] == STORAGE_FORMAT
         return about["storage"] if is_known and type(about["storage"]) is str else None

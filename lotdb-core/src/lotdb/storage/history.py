@@ -9,7 +9,6 @@ was seen after that one and after all later ones is still there.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lotdb.errors import DamagedError, FileSystemError, MomentGoneError, MomentNotFoundError
@@ -40,8 +39,7 @@ class Stored(NamedTuple):
     oids: list[bytes]
 
 
-@dataclass(frozen=True)
-class Changed:
+class Changed(NamedTuple):
     """What was changed after a moment: objects that were stored, and those that are above them in the tree.
 
     ``above`` is None if that is not known, since a program that does not say so made one of the commits.

@@ -166,6 +166,7 @@ class _Connection(Connection):
     _needs_to_join: bool
     _registered_objects: list[Any]
     _savepoint_storage: Aside | None
+    _pre_cache: dict[bytes, Any]
     _storage: Any
     _normal_storage: Any
 
@@ -348,6 +349,16 @@ class _Connection(Connection):
                 " changed: restore it from a backup"
             )
         super()._add(obj, oid)
+
+    def get(self, oid: bytes) -> Any:
+        """The record of that id."""
+        try:
+            return super().get(oid)
+        except BaseException:
+            # ZODB holds a new record here until it is in the cache. If Ctrl-C comes between, it would be
+            # given out ever after, without a state.
+            self._pre_cache.pop(oid, None)
+            raise
 
     def setstate(self, obj: Any) -> None:
         """Load the state of *obj*; what is gone, or makes no sense, is damage, whatever it raises."""

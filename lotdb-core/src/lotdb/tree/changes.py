@@ -18,7 +18,8 @@ from lotdb.interfaces.loader import Loader
 from lotdb.records import OWN_KEY, Children, Entry, Own
 from lotdb.records.children import all_items
 from lotdb.records.entries import children_of, is_same_entry, own_of, type_of
-from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.payload_form import is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.tree import walk
 from lotdb.tree.before import Before
 from lotdb.tree.journal import StandIn

@@ -25,7 +25,8 @@ from lotdb.records.entries import (
 from lotdb.records.own import EMPTY_OWN
 from lotdb.segments.layout import Layout
 from lotdb.segments.memory import MemoryBackend
-from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.payload_form import is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.reader import Reader, Wanted, read_ahead
 from lotdb.segments.stage import Stage
 from lotdb.tree.tree import Pinned, Tree
@@ -227,7 +228,7 @@ class DetachedCopy(Tree):
 
     def __init__(self, plugins: Loader, origin: Tree) -> None:
         super().__init__(plugins)
-        self.stage = _CopiedStage(self, origin)
+        self.staged = self.stage = _CopiedStage(self, origin)
         self._origin = origin
         origin.pin(self)
 
@@ -246,12 +247,13 @@ class DetachedCopy(Tree):
 
 class _CopiedStage(Stage):
     def __init__(self, tree: Tree, origin: Tree) -> None:
-        super().__init__(lambda name: tree.memory, decode_options=tree.decode_options)
-        self._tree = tree
+        memory = MemoryBackend()
+        super().__init__(lambda name: memory, decode_options=tree.decode_options)
+        self._memory = memory
         self._origin = origin
 
     def _keeper(self, locator: Any) -> Reader:
-        if self._tree.memory.holds(locator):
+        if self._memory.holds(locator):
             return self
         self._origin.check()
         return self._origin.stage._keeper(locator)

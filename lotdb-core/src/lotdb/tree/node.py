@@ -121,7 +121,7 @@ class Node(Handle):
             raise self._no_child(checked)
         return self._create(checked, empty_entry(node_type) if node_type else EMPTY_ENTRY)
 
-    @answers_itself("node_keys")
+    @answers_itself(lambda self, path, create=True, *, node_type=None: None)
     def get_node_path(
         self, path: Any = None, create: bool = True, *, node_type: str | None = None, node_keys: Any = None
     ) -> Any:

@@ -9,32 +9,35 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
-from threading import get_ident
-from typing import Any, Protocol
-
-import numpy as np
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lotdb.errors import InvalidOptionError, UnsupportedValueError
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.interfaces.loader import Database, Loader
 from lotdb.records import Box, Children, Entry
 from lotdb.records.patchwork import Patchwork
-from lotdb.segments.layout import Layout, Segment
-from lotdb.segments.memory import MemoryBackend
-from lotdb.segments.stage import Stage
 from lotdb.tree.glances import Glances
 from lotdb.tree.journal import Journal
 from lotdb.tree.touched import Touched
 from lotdb.tree.whole import Whole
 from lotdb.values import values
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lotdb.segments.layout import Layout, Segment
+    from lotdb.segments.stage import Stage
+
 __all__ = ["Pinned", "Tree"]
 
 
 # So many layouts are remembered: programs use few, and rows of ever other lengths must not fill the memory.
 _LAYOUTS = 256
+
+# Held while a stage is made.
+_MAKING = Lock()
 
 
 class Pinned(Protocol):
@@ -46,6 +49,22 @@ class Pinned(Protocol):
 
 def _differs(one: Entry, other: Entry) -> bool:
     return False
+
+
+class _MadeWhenAsked:
+    """Stands in a class in place of its trees' stage: what that takes, numpy above all, takes long to load.
+
+    (``cached_property`` does the same, and has Python look up all attributes of the tree in a slower way.)
+    """
+
+    def __get__(self, tree: Tree | None, owner: type[Tree]) -> Any:
+        if tree is None:
+            return self
+        with _MAKING:  # two threads get the same
+            if tree.staged is None:
+                tree.staged = tree._new_stage()
+        tree.stage = tree.staged
+        return tree.staged
 
 
 class Tree:
@@ -88,8 +107,21 @@ class Tree:
         self.remembered: dict[str, Any] = {}
         #: Layouts without options that were found right, with the class of the backend.
         self._layouts: dict[Any, tuple[type[Any], Layout]] = {}
-        self.memory = MemoryBackend()
-        self.stage = Stage(lambda name: self.memory, decode_options=self.decode_options)
+        #: The stage, if it was asked for so far; if not, nothing was written.
+        self.staged: Stage | None = None
+
+    if TYPE_CHECKING:
+        #: The segments that the transaction writes, and reading those of all.
+        stage: Stage
+    else:
+        stage = _MadeWhenAsked()
+
+    def _new_stage(self) -> Stage:
+        from lotdb.segments.memory import MemoryBackend
+        from lotdb.segments.stage import Stage
+
+        memory = MemoryBackend()
+        return Stage(lambda name: memory, decode_options=self.decode_options)
 
     def __str__(self) -> str:
         return "a tree in memory"
@@ -116,6 +148,8 @@ class Tree:
         with plugin_errors(backend):
             cls.check_dtype(dtype)
             taken = dict(cls.check_options(options, dtype, row_shape))
+        from lotdb.segments.layout import Layout  # which is there already: arrays are about to be written
+
         plain = ((name, values.encode(taken[name], name=name, extra=self.plugins)) for name in sorted(taken))
         layout = Layout(backend, dtype, row_shape, tuple(plain))
         if key is not None:
@@ -131,7 +165,7 @@ class Tree:
         found = {} if metadata is None else values.decode(metadata, extra=self.plugins)
         unit = found.get("unit") if isinstance(found, dict) else None
         notes = {"samplerate_hz": samplerate_hz, "unit": unit if isinstance(unit, str) else None}
-        return replace(layout, notes=tuple((name, note) for name, note in notes.items() if note is not None))
+        return layout.with_notes(tuple((name, note) for name, note in notes.items() if note is not None))
 
     def belongs_to(self, database: object) -> bool:
         """Whether the tree is a connection's of *database*."""
@@ -223,10 +257,20 @@ class Tree:
         Not if it fails in another way: what the tree names must stay. So must what a program has written to
         other nodes since *mark*, if it may have: then only the new ones of *segments* are deleted.
         """
-        if self.steps is not None and segments is None:
-            self.steps.append(partial(self.stage.discard_since, mark))
-        elif self.steps is not None and segments is not None:
-            self.steps.append(partial(self.stage.discard_segments, mark, segments))
+        if self.steps is not None:
+            self.steps.append(partial(self._discard, mark, segments))
+
+    def mark(self) -> int:
+        """What :meth:`discard_with_steps` takes, to delete what the stage writes from now on."""
+        return 0 if self.staged is None else self.staged.mark()
+
+    def _discard(self, mark: int, segments: Iterable[Segment] | None) -> None:
+        if self.staged is None:
+            return
+        if segments is None:
+            self.staged.discard_since(mark)
+        else:
+            self.staged.discard_segments(mark, segments)
 
     def whole(self) -> Whole:
         """A context in which a change of several steps is made, whole or not at all."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from numbers import Integral
 from typing import Any, TypeAlias, TypeVar
 
 from lotdb.errors import DamagedError, InvalidOptionError, StaleNodeError, shown
-from lotdb.ranges import NO_NUMBERS
+from lotdb.ranges import is_whole
 from lotdb.records import NO_TREE, OWN_KEY, Children, Entry
 from lotdb.records.children import child_items
 from lotdb.records.entries import children_of
@@ -100,7 +99,7 @@ def level(node: N, depth: Any) -> Iterator[N]:
     node._entry()
     if isinstance(depth, str) and depth == "deepest":
         return _deepest(node)
-    if not _is_whole(depth) or depth < 0:
+    if not is_whole(depth) or depth < 0:
         raise InvalidOptionError(f"level is {depth!r}; use a number of levels from 0 on, or 'deepest'")
     return (found for found, _, at in _descend(node, depth) if at == depth)
 
@@ -138,13 +137,9 @@ def _refuse_endless(found: tuple[Node, Entry], depth: int) -> None:
         rings.refuse_ring(node, children, levels=None)
 
 
-def _is_whole(number: Any) -> bool:
-    return isinstance(number, Integral) and not isinstance(number, NO_NUMBERS)
-
-
 def buffered(items: Iterable[T], size: Any) -> Iterator[list[T]]:
     """*items* in lists of *size*; the last may be shorter."""
-    if not _is_whole(size) or size < 1:
+    if not is_whole(size) or size < 1:
         raise InvalidOptionError(f"buffer_size is {shown(size)}; use a whole number from 1 on")
     iterator = iter(items)
     return iter(lambda: list(islice(iterator, min(size, sys.maxsize))), [])

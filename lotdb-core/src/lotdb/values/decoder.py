@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from lotdb.errors import FileSystemError, PluginError, system_error
-from lotdb.values.plain import TAGS, Undecodable, ValueType, ValueTypes, tag_of, type_name
-from lotdb.values.types import leaf_of_tag, make_leaf
+from lotdb.values.plain import TAGS, ValueTypes, tag_of, type_name
+
+if TYPE_CHECKING:
+    from lotdb.values.undecodable import Undecodable
+    from lotdb.values.valuetype import ValueType
 
 __all__ = ["Decoder"]
 
 _CONTAINERS: dict[str, Callable[[Iterable[Any]], object]] = {tag: kind for kind, tag in TAGS.items()}
+
+
+@cache
+def _types() -> Any:
+    """The table of types, which containers of plain values, the most there are, do not need."""
+    from lotdb.values import types
+
+    return types
 
 
 class Decoder:
@@ -38,8 +50,9 @@ class Decoder:
         if tag == "d":
             items = [self.item(part) for part in parts]
             return dict(zip(items[::2], items[1::2], strict=True))
-        if leaf := leaf_of_tag(tag):
-            return make_leaf(leaf, parts)
+        types = _types()
+        if leaf := types.leaf_of_tag(tag):
+            return types.make_leaf(leaf, parts)
         if tag == "x" and len(parts) == 2:
             return self._added(encoded, parts[0], 1, parts[1])
         if tag == "xv" and len(parts) == 3:
@@ -77,6 +90,8 @@ class Decoder:
             return self._undecodable(name, whole, reason, missing=missing)
 
     def _undecodable(self, tag: str, encoded: Any, reason: str, *, missing: bool = False) -> Undecodable:
+        from lotdb.values.undecodable import Undecodable
+
         self._left_out += 1
         return Undecodable(tag, encoded, reason, missing)
 

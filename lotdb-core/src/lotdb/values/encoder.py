@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import tzinfo
 from enum import Enum
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from lotdb.errors import (
     FileSystemError,
@@ -24,17 +24,26 @@ from lotdb.values.plain import (
     PLAIN,
     TAGS,
     Encoded,
-    Undecodable,
-    ValueType,
     ValueTypes,
     encoded_size,
     flaw_of,
     type_name,
 )
-from lotdb.values.sameness import came_back
-from lotdb.values.types import Leaf, find_leaf, leaf_types, mass
+
+if TYPE_CHECKING:
+    from lotdb.values.leaf import Leaf
+    from lotdb.values.undecodable import Undecodable
+    from lotdb.values.valuetype import ValueType
 
 __all__ = ["Encoder"]
+
+
+@cache
+def _types() -> Any:
+    """The table of types, which containers of plain values, the most there are, do not need."""
+    from lotdb.values import types
+
+    return types
 
 
 class _Label(str):
@@ -67,8 +76,10 @@ class Encoder:
             return self._items(value, TAGS[kind])
         if kind is dict:
             return self._dict(value)
-        if leaf := find_leaf(value):
+        if leaf := _types().find_leaf(value):
             return self._leaf(value, leaf)
+        from lotdb.values.undecodable import Undecodable
+
         if kind is Undecodable:
             return self._undecodable(value)
         if self._extra and (added := self._by_type(kind)):
@@ -104,7 +115,7 @@ class Encoder:
         return tuple(parts)
 
     def _leaf(self, value: object, leaf: Leaf) -> Encoded:
-        if mass(value) > self._left:
+        if _types().mass(leaf, value) > self._left:
             raise self._too_large()
         try:
             parts = leaf.take(value)
@@ -131,6 +142,7 @@ class Encoder:
     def _prove(self, value: object, added: ValueType, encoded: Encoded) -> None:
         """Raise ``PluginError`` unless *value* comes back as it is."""
         from lotdb.values.decoder import Decoder
+        from lotdb.values.sameness import came_back
 
         try:
             back = added.decode(Decoder(self._extra).item(encoded))
@@ -219,7 +231,7 @@ _ADVICE: tuple[tuple[Callable[[Any], object], str], ...] = (
     (lambda value: isinstance(value, Enum), "store its .value or its .name"),
     (lambda value: hasattr(type(value), "_asdict"), "convert it with value._asdict() or tuple(value)"),
     (lambda value: hasattr(type(value), "filled"), "store value.filled() and value.mask"),
-    (dataclasses.is_dataclass, "convert it with dataclasses.asdict(value)"),
+    (lambda value: hasattr(type(value), "__dataclass_fields__"), "convert it with dataclasses.asdict(value)"),
     (lambda value: isinstance(value, tzinfo), "use zoneinfo.ZoneInfo('Area/City') or datetime.timezone"),
     (lambda value: isinstance(value, (Iterator, range)), "convert it with list(value)"),
     (lambda value: isinstance(value, memoryview), "convert it with bytes(value)"),
@@ -230,7 +242,7 @@ def _advice(value: object) -> str:
     for fits, advice in _ADVICE:
         if fits(value):
             return advice
-    held = {*PLAIN, *TAGS, dict, *leaf_types()}
+    held = {*PLAIN, *TAGS, dict, *_types().leaf_types()}
     if base := next((base for base in type(value).__mro__ if base in held), None):
         return f"only {base.__name__} itself comes back as it was; convert it to that"
     if isinstance(value, Mapping):

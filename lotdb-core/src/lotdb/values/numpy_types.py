@@ -23,10 +23,13 @@ from typing import Any
 import numpy as np
 
 from lotdb.errors import UnsupportedValueError
+from lotdb.values.leaf import Leaf
 
 __all__ = [
-    "SCALAR_TYPES",
+    "BY_TAG",
+    "LEAVES",
     "contiguous",
+    "find_leaf",
     "make_array",
     "make_dtype",
     "make_scalar",
@@ -175,3 +178,22 @@ _FIXED = {
     for kind in SCALAR_TYPES
     if kind not in (np.void, np.datetime64, np.timedelta64)
 }
+
+_SCALAR = Leaf("n", (object, bytes), take_scalar, make_scalar)
+_DTYPE = Leaf("nd", (object,), take_dtype, make_dtype)
+
+#: The rows of numpy's types; see ``types``.
+LEAVES: dict[type, Leaf] = {
+    **dict.fromkeys(SCALAR_TYPES, _SCALAR),
+    np.str_: Leaf("ns", (str,), lambda v: (str.__str__(v),), np.str_),
+    np.bytes_: Leaf("nb", (bytes,), lambda v: (bytes(v),), np.bytes_),
+    np.ndarray: Leaf("na", (object, tuple, bytes), take_array, make_array),
+    np.dtype: _DTYPE,
+}
+BY_TAG = {leaf.tag: leaf for leaf in LEAVES.values()}
+
+
+def find_leaf(value: object) -> Leaf | None:
+    """The row for this very value; none for a subclass."""
+    # Each dtype has a class of its own below numpy.dtype.
+    return LEAVES.get(type(value)) or (_DTYPE if isinstance(value, np.dtype) else None)

@@ -1,38 +1,30 @@
 """The types of values without parts that attributes hold, and how each is taken apart and made again.
 
 One row of the table is one type. To add a type that has no values inside, add a row; its tag and the parts
-that it takes are from then on a promise to every database written.
+that it takes are from then on a promise to every database written. numpy's types have their rows in
+``numpy_types``, which is loaded when a value is one of theirs: numpy takes longer to load than all the rest.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import pathlib
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from lotdb.errors import UnsupportedValueError
-from lotdb.values import numpy_types
+from lotdb.values.leaf import Leaf
 from lotdb.values.plain import PLAIN, TAGS, type_name
 
-__all__ = ["Leaf", "find_leaf", "is_held", "leaf_of_tag", "leaf_types", "make_leaf", "mass"]
+__all__ = ["find_leaf", "is_held", "leaf_of_tag", "leaf_types", "make_leaf", "mass"]
 
 _ZONES = "use zoneinfo.ZoneInfo('Area/City') or datetime.timezone"
-
-
-class Leaf(NamedTuple):
-    """How values of one type are taken apart and made again."""
-
-    tag: str
-    parts: tuple[type, ...]  # their types, which `make` may rely on; `object` for what it tests itself
-    take: Callable[[Any], tuple[Any, ...]]
-    make: Callable[..., object]
 
 
 def _take_zone(zone: dt.tzinfo | None) -> tuple[Any, ...] | None:
@@ -93,8 +85,6 @@ def _text_of(value: Any) -> tuple[str]:
 
 # A WindowsPath is kept with forward slashes, so that it is the same relative path elsewhere.
 _PATH = Leaf("pa", (str,), lambda v: (v.as_posix(),), pathlib.Path)
-_NUMPY_SCALAR = Leaf("n", (object, bytes), numpy_types.take_scalar, numpy_types.make_scalar)
-_DTYPE = Leaf("nd", (object,), numpy_types.take_dtype, numpy_types.make_dtype)
 _INTS = (int,) * 8
 
 _LEAVES: dict[type, Leaf] = {
@@ -114,37 +104,52 @@ _LEAVES: dict[type, Leaf] = {
     pathlib.WindowsPath: _PATH,
     pathlib.PurePosixPath: Leaf("pp", (str,), _text_of, pathlib.PurePosixPath),
     pathlib.PureWindowsPath: Leaf("pw", (str,), _text_of, pathlib.PureWindowsPath),
-    **dict.fromkeys(numpy_types.SCALAR_TYPES, _NUMPY_SCALAR),
-    np.str_: Leaf("ns", (str,), lambda v: (str.__str__(v),), np.str_),
-    np.bytes_: Leaf("nb", (bytes,), lambda v: (bytes(v),), np.bytes_),
-    np.ndarray: Leaf("na", (object, tuple, bytes), numpy_types.take_array, numpy_types.make_array),
-    np.dtype: _DTYPE,
 }
 _BY_TAG = {leaf.tag: leaf for leaf in _LEAVES.values()}
 
+# The tags of numpy's rows.
+_NUMPYS = frozenset(("n", "na", "nb", "nd", "ns"))
+
 # Asked before the bytes are copied, since they may be more than fits into memory twice.
-_MASS: dict[type, Callable[[Any], int]] = {bytearray: len, np.ndarray: lambda array: int(array.nbytes)}
+_MASS: dict[str, Callable[[Any], int]] = {"b": len, "na": lambda array: int(array.nbytes)}
+
+
+@cache
+def _of_numpy() -> Any:
+    """The module that knows numpy's types, whose rows are in the table from now on."""
+    from lotdb.values import numpy_types
+
+    _LEAVES.update(numpy_types.LEAVES)
+    _BY_TAG.update(numpy_types.BY_TAG)
+    return numpy_types
 
 
 def find_leaf(value: object) -> Leaf | None:
     """The row for this very value; none for a container, and none for a subclass."""
-    # Each dtype has a class of its own below numpy.dtype.
-    return _LEAVES.get(type(value)) or (_DTYPE if isinstance(value, np.dtype) else None)
+    leaf = _LEAVES.get(type(value))
+    if leaf is None and "numpy" in sys.modules:  # which has made the value, if it is one of its
+        leaf = _of_numpy().find_leaf(value)
+    return leaf
 
 
 def leaf_of_tag(tag: str) -> Leaf | None:
     """The row of that tag."""
-    return _BY_TAG.get(tag)
+    leaf = _BY_TAG.get(tag)
+    if leaf is None and tag in _NUMPYS:
+        leaf = _of_numpy().BY_TAG[tag]
+    return leaf
 
 
 def leaf_types() -> Iterable[type]:
     """All types in the table."""
-    return _LEAVES.keys()
+    return {*_LEAVES, *_of_numpy().LEAVES}
 
 
 def is_held(kind: type) -> bool:
     """Whether attributes hold values of exactly this type without a plugin."""
-    return kind in PLAIN or kind in TAGS or kind is dict or kind in _LEAVES
+    return kind in PLAIN or kind in TAGS or kind is dict or kind in _LEAVES or (
+        "numpy" in sys.modules and kind in _of_numpy().LEAVES
+    )
 
 
 def make_leaf(leaf: Leaf, parts: Sequence[Any]) -> object:
@@ -158,7 +163,7 @@ def make_leaf(leaf: Leaf, parts: Sequence[Any]) -> object:
     return leaf.make(*parts)
 
 
-def mass(value: object) -> int:
-    """Bytes that taking the value would copy at least."""
-    count = _MASS.get(type(value))
+def mass(leaf: Leaf, value: object) -> int:
+    """Bytes that taking the value of that row would copy at least."""
+    count = _MASS.get(leaf.tag)
     return count(value) if count else 0

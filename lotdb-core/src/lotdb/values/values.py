@@ -32,8 +32,6 @@ from lotdb.values.plain import (
     PLAIN,
     SHORT,
     Encoded,
-    Undecodable,
-    ValueType,
     ValueTypes,
     encoded_size,
     flaw_of,
@@ -47,8 +45,6 @@ __all__ = [
     "MAX_VALUE_BYTES",
     "PLAIN",
     "Encoded",
-    "Undecodable",
-    "ValueType",
     "ValueTypes",
     "decode",
     "encode",
@@ -131,6 +127,8 @@ def decode(encoded: object, *, extra: ValueTypes | None = None) -> object:
     if type(encoded) in PLAIN:
         return encoded
     if flaw := flaw_of(encoded):
+        from lotdb.values.undecodable import Undecodable
+
         return Undecodable(tag_of(encoded), encoded, flaw)
     from lotdb.values.decoder import Decoder
 
