@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from lotdb.content import attributes, payloads
 from lotdb.content.defaults import BACKEND, DATA_ATTRIBUTE, SAMPLERATE, check_kept
 from lotdb.content.payload import Payload
@@ -100,7 +102,7 @@ def attach_file(
     payloads.check_metadata(node, request.metadata)
     payloads.find(node, name)
     options = noted_options(request.options, tree.plugins, format=format, samplerate_hz=asked)
-    request = replace(request, name=name)
+    request = request._replace(name=name)
     with tree.whole(), tree.stage.all_or_nothing():
         with open_source(filepath, format=format, options=request.options, max_bytes=max_bytes) as source:
             appended = request.if_exists == "append"
@@ -313,16 +315,16 @@ class _Taking:
             backend = ingested.backend
             if backend is None and self._use_defaults:
                 backend = _default(node, BACKEND) or _default(self._node, BACKEND)
-        request = replace(
-            self._request,
+        request = self._request._replace(
             name=name,
             backend=backend,
             samplerate_hz=rate,
             content_type=ingested.content_type,
             options={},
         )
-        if isinstance(ingested.data, Blocks) and ingested.data.rows is not None and not appends:
-            notes[ROWS] = int(ingested.data.rows)  # as nearly always, so that nothing is noted late
+        rows = None if appends else _known_rows(ingested.data)
+        if rows is not None:
+            notes[ROWS] = rows  # as nearly always, so that nothing is noted late
         request = _with_notes(node, ingested, notes, request)
         before = payloads.get(node, name).nbytes if appends else 0
         with _in_the_file(self._filepath, ingested.format):
@@ -483,16 +485,23 @@ def _what(filepath: Any, format: str) -> str:
     return f"cannot ingest {os.fspath(filepath)!r} as {format}"
 
 
+def _known_rows(data: Any) -> int | None:
+    """How many rows *data* will have as a payload, if that is known before they are written."""
+    if isinstance(data, Blocks):
+        return None if data.rows is None else int(data.rows)
+    return len(data) if type(data) is np.ndarray and data.ndim else None
+
+
 def _with_notes(node: Node, ingested: Ingested, notes: dict[str, Any], request: Request) -> Request:
     """*request* with the metadata to store: those of the file, those of the caller, and the notes."""
     said = request.metadata or {}
     if request.if_exists != "append" or not payloads.has(node, request.name):
-        return replace(request, metadata={**ingested.metadata, **said, **notes})
+        return request._replace(metadata={**ingested.metadata, **said, **notes})
     # The metadata of the first file stay. Those of the new file that differ go into its notes.
     there = payloads.get(node, request.name).metadata
     others = {key: value for key, value in ingested.metadata.items() if not says(there, key, value)}
     appended = [*there.get(APPENDED, []), {**others, **notes}]
-    return replace(request, metadata={**said, APPENDED: appended}, content_type=None)
+    return request._replace(metadata={**said, APPENDED: appended}, content_type=None)
 
 
 def _about_format(ingested: Ingested) -> dict[str, Any]:

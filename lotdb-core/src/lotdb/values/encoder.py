@@ -59,7 +59,7 @@ class Encoder:
     def item(self, value: Any) -> Encoded:
         kind = type(value)
         if kind in PLAIN:  # as _counted, without the calls: most of what is in a value is plain
-            self._left -= encoded_size(value)
+            self._left -= len(value) + 7 if kind is str and value.isascii() else encoded_size(value)
             if self._left < 0:
                 raise self._too_large()
             return value  # type: ignore[no-any-return]
