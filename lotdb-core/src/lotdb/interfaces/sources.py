@@ -21,6 +21,8 @@ from lotdb.interfaces.options import MAX_BYTES, Options, check_known, check_limi
 __all__ = ["ARGUMENTS", "SourceFile", "open_regular", "state_of"]
 
 HEAD_BYTES = 4096
+# A file of up to so many bytes is read as a whole to be hashed.
+_READ_AT_ONCE = 1 << 20
 
 #: Arguments of ``attach_file``, one of which may be meant by an option that is unknown.
 ARGUMENTS = (
@@ -81,6 +83,8 @@ class SourceFile:
         try:
             import hashlib  # which takes longer to import than most of what else is here
 
+            if self.size <= _READ_AT_ONCE:  # to prepare reading in blocks takes as long as to sum this
+                return hashlib.sha256(self.file.read()).hexdigest()
             return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
         except OSError as error:
             if failure := lacking(error):
@@ -170,13 +174,17 @@ class Together:
     """A file and those that were asked for beside it, with their temporary copies."""
 
     def __init__(self, first: SourceFile) -> None:
-        self._folder = Path(first.path).parent
+        self._path = first.path
         self._size = first.size
         #: What was asked for, by its path below the folder of the first; None for what is missing.
         self.beside: dict[str, SourceFile | None] = {}
         #: Files that may be read under their own name.
         self.named: list[SourceFile] = []
         self._copies: Path | None = None  # the folder of the copies
+
+    @cached_property
+    def _folder(self) -> Path:
+        return Path(self._path).parent
 
     def find(self, source: SourceFile, name: Any, required: bool) -> SourceFile | None:
         """The file *name* beside *source*."""

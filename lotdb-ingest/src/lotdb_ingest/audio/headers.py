@@ -256,7 +256,7 @@ def _check_extent(sound: Sound, format: str, file: IO[bytes], data: Chunk, row_b
     _refuse(data.length, sound.size - data.place, mend)
     if data.length < 0:
         _refuse_more(data.length, sound.size - data.place, 1, mend)
-    _refuse_more(data.length, behind(format, file, sound.start, sound.size, data), row_bytes, mend)
+    _refuse_more(data.length, behind(sound.chunks, file, sound.size, data), row_bytes, mend)
 
 
 def _aiff(sound: Sound, file: IO[bytes]) -> None:

@@ -86,27 +86,28 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
             pieces = patched(start, source.size, sound.patches)
         if content == "wav" and order_of(file, start) == ">":
             pieces = _sound_alone(sound)
+    whole: np.ndarray[Any, Any] | None = None
     with _opened(source.file, pieces, sound.codec) as audio:
-        dtype = dtype_of(audio.subtype)
-        shape = (audio.channels,) if audio.channels > 1 else ()
-        about = {
-            "container": audio.format,
-            "subtype": audio.subtype,
-            "endian": audio.endian,
-            "channels": audio.channels,
-        }
-        if audio.subtype in BITS:
-            about["bits"] = min(sound.bits or 32, BITS[audio.subtype])
+        subtype, channels = audio.subtype, audio.channels
+        dtype = dtype_of(subtype)
+        shape = (channels,) if channels > 1 else ()
+        about = {"container": audio.format, "subtype": subtype, "endian": audio.endian, "channels": channels}
+        if subtype in BITS:
+            about["bits"] = min(sound.bits or 32, BITS[subtype])
         rows = _rows(sound, audio.frames, about)
         rate = float(audio.samplerate) if sound.rate is None else sound.rate
-        # What is short is read at once: opening it again takes longer than that.
-        is_short = content == "wav" and 0 < rows * audio.channels * dtype.itemsize <= SHORT_BYTES
-        first = [*_samples(audio, b"", dtype, rows)] if is_short else None
+        if content == "wav" and 0 < rows * channels * dtype.itemsize <= SHORT_BYTES:
+            # What is short is read at once: opening it again takes longer than that. It is one block.
+            whole = next(_samples(audio, b"", dtype, rows), np.empty((0, *shape), dtype))
+            if len(whole) < rows:
+                raise IngestError(f"it announces {rows} rows, {len(whole)} are present")
     notes = _notes(content, source, sound, rate)
-    digest = _digest(file, start) if content == "flac" else b""
-    blocks = _blocks(source.file, pieces, sound.codec, digest, dtype, rows) if first is None else first
+    data: Any = whole
+    if whole is None:
+        digest = _digest(file, start) if content == "flac" else b""
+        data = Blocks(_blocks(source.file, pieces, sound.codec, digest, dtype, rows), dtype, shape, rows=rows)
     ingested = Ingested(
-        Blocks(blocks, dtype, shape, rows=rows),
+        data,
         format=content,
         samplerate_hz=rate,
         content_type=CONTENT_TYPES[content],
@@ -219,16 +220,19 @@ def _blocks(
 def _samples(
     audio: soundfile.SoundFile, md5: bytes, dtype: np.dtype[Any], rows: int
 ) -> Iterator[np.ndarray[Any, Any]]:
-    bits = BITS.get(audio.subtype)
+    subtype, channels = audio.subtype, audio.channels
+    bits = BITS.get(subtype)
     # libsndfile gives integers in the upper bits of 16 or 32; shifted down they are what was stored.
     given = "int16" if bits is not None and bits <= 16 else "int32" if bits else str(dtype)
     shift = (16 if given == "int16" else 32) - bits if bits else 0
     digest = _Md5(md5, bits)
-    frames = max(1, BLOCK_BYTES // (audio.channels * np.dtype(given).itemsize))
+    frames = max(1, BLOCK_BYTES // (channels * np.dtype(given).itemsize))
     done = 0
     while done < rows:
         try:
-            block = audio.read(min(frames, rows - done), dtype=given)
+            count = min(frames, rows - done)
+            block = np.empty((count, channels) if channels > 1 else (count,), given)
+            block = block[: audio.buffer_read_into(block, given)]  # which read() does, and much besides
         except soundfile.LibsndfileError as error:
             raise IngestError(
                 f"libsndfile cannot read on behind row {done} of {rows} "
@@ -240,7 +244,7 @@ def _samples(
             break
         if shift:
             block >>= shift
-        if audio.subtype == "PCM_U8":
+        if subtype == "PCM_U8":
             block += 128
         block = block.astype(dtype, copy=False)
         digest.add(block)
