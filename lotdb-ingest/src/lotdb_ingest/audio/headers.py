@@ -97,6 +97,8 @@ class Sound:
     most_rows: int | None = None
     #: Where frames of mp3 begin and end within another container.
     mp3: tuple[int, int] | None = None
+    #: Where samples begin that are stored as 16-bit integers, little-endian, and how many there are a row.
+    pcm_16: tuple[int, int] | None = None
     #: How its samples are encoded, for messages.
     codec: str = ""
     #: Bytes that libsndfile sees in place of those in the file, by their place.
@@ -230,6 +232,8 @@ def _riff(sound: Sound, format: str, file: IO[bytes]) -> None:
     _check_extent(sound, format, file, data, block if is_plain else 8)
     if is_plain:
         sound.is_plain(data.length, block)
+        if format == "wav" and order == "<" and (form[:2], bits) == (b"\1\0", 16):
+            sound.pcm_16 = data.place, channels
         return
     fact = next((chunk.read(file, 8) for chunk in sound.chunks if chunk.name == b"fact"), b"")
     if len(fact) >= 4:
