@@ -134,7 +134,9 @@ def _find(node: Handle, own: Own, name: str) -> PayloadRecord | None:
 
 def has(node: Handle, name: str) -> bool:
     """Whether there is a payload *name*."""
-    return is_payload(get_value(own_of(node._entry()), check_name(name, "payload")))
+    own = own_of(node._entry())
+    place = position(own[0], check_name(name, "payload"))
+    return place >= 0 and is_payload(own[place + 1])
 
 
 def get(node: Handle, name: str, *, by_default: bool = False) -> Payload:
@@ -525,9 +527,9 @@ def check_metadata(node: Handle, metadata: Any) -> None:
 
 
 def _encode_metadata(node: Handle, metadata: Any) -> Any:
-    if metadata is None or not _mapping(metadata):
+    if metadata is None or not (plain := _mapping(metadata)):
         return None
-    return values.encode(_mapping(metadata), name="metadata", extra=node._tree.plugins)
+    return values.encode(plain, name="metadata", extra=node._tree.plugins)
 
 
 def _names(metadata: Any) -> list[Any]:

@@ -178,16 +178,11 @@ def ask(source: SourceFile, plugins: Loader, *, is_named: bool = False) -> Answe
     plugin, answer = _answer(source, plugins, claimed, is_named)
     with _named(source, plugin):
         meter = _Meter(source)
-        parts = [
-            replace(
-                part,
-                payloads={
-                    name: _guarded(ingested, source, plugin, plugins, meter)
-                    for name, ingested in part.payloads.items()
-                },
-            )
-            for part in parts_of(answer, plugins)
-        ]
+        parts = []
+        for part in parts_of(answer, plugins):
+            for name, ingested in part.payloads.items():
+                part.payloads[name] = _guarded(ingested, source, plugin, plugins, meter)
+            parts.append(part)
         if not any(part.payloads for part in parts):
             raise IngestError("there is nothing in it that would be a payload")
 
@@ -252,8 +247,11 @@ def _answer(source: SourceFile, plugins: Loader, claimed: str | None, is_named: 
         if isinstance(source.options, Options):
             source.options.asked.clear()
         try:
-            with _named(source, plugin):
+            try:
                 answer = function(source=source)
+            except BaseException as error:
+                _raise_named(source, plugin, error)
+                raise
         except IngestError as error:
             if isinstance(error.__cause__, MissingPluginError):  # its library: that says how to install it
                 raise error.__cause__ from None
@@ -407,36 +405,33 @@ def _row_bytes(data: Blocks) -> int:
     return data.dtype.itemsize * math.prod(data.row_shape)
 
 
-class _named:
-    """Turns every exception into an ``IngestError`` that names the file, the format and the plugin.
+@contextlib.contextmanager
+def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
+    """Turn every exception into an ``IngestError`` that names the file, the format and the plugin."""
+    try:
+        yield
+    except BaseException as error:
+        _raise_named(source, plugin, error)
+        raise
 
-    A class, since each ingester that is asked takes one: a generator takes twice as long.
-    """
 
-    __slots__ = ("_plugin", "_source")
-
-    def __init__(self, source: SourceFile, plugin: str | None = None) -> None:
-        self._source, self._plugin = source, plugin
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, KeyboardInterrupt | InvalidOptionError):
-            return
-        # Libraries of file formats raise any kind of exception, even SystemExit. All become one typed error.
-        source, plugin, reason = self._source, self._plugin, text_of(error)
-        if not isinstance(error, IngestError):
-            reason = f"{type(error).__name__}: {reason}"
-            if plugin is not None:
-                reason = f"plugin {plugin!r} failed: {reason}; format='raw' keeps the bytes of the file"
-        elif plugin is not None and repr(_short(plugin)) not in reason:
-            reason = f"{reason} (ingester {_short(plugin)!r})"
-        if plugin is not None and _is_empty(source) and "is empty" not in reason:
-            reason = f"the file is empty (0 bytes): {reason}"
-        if failure := lacking(error):
-            raise FileNotReadError(failure.errno, _because(source, reason), str(source.path)) from error
-        raise IngestError(_because(source, reason)) from error
+def _raise_named(source: SourceFile, plugin: str | None, error: BaseException) -> None:
+    """Raise that of *error*, unless it is to be raised as it is."""
+    if isinstance(error, KeyboardInterrupt | InvalidOptionError):
+        return
+    # Libraries of file formats raise any kind of exception, even SystemExit. All become one typed error.
+    reason = text_of(error)
+    if not isinstance(error, IngestError):
+        reason = f"{type(error).__name__}: {reason}"
+        if plugin is not None:
+            reason = f"plugin {plugin!r} failed: {reason}; format='raw' keeps the bytes of the file"
+    elif plugin is not None and repr(_short(plugin)) not in reason:
+        reason = f"{reason} (ingester {_short(plugin)!r})"
+    if plugin is not None and _is_empty(source) and "is empty" not in reason:
+        reason = f"the file is empty (0 bytes): {reason}"
+    if failure := lacking(error):
+        raise FileNotReadError(failure.errno, _because(source, reason), str(source.path)) from error
+    raise IngestError(_because(source, reason)) from error
 
 
 def _short(plugin: str) -> str:

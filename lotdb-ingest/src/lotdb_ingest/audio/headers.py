@@ -97,6 +97,8 @@ class Sound:
     most_rows: int | None = None
     #: Where frames of mp3 begin and end within another container.
     mp3: tuple[int, int] | None = None
+    #: The order of bytes of its numbers, as struct names it, in a wav file.
+    order: str = "<"
     #: Where samples begin that are stored as 16-bit integers, little-endian, and how many there are a row.
     pcm_16: tuple[int, int] | None = None
     #: How its samples are encoded, for messages.
@@ -180,8 +182,9 @@ def _check_form(channels: int, rate: float) -> None:
 def _found(sound: Sound, format: str, file: IO[bytes], form: bytes, data: bytes) -> tuple[bytes, Chunk]:
     """The content of the chunk that describes the sound, and the chunk that is it; there is one of each."""
     sound.chunks = list(chunks(format, file, sound.start, sound.size))
+    names = [chunk.name for chunk in sound.chunks]
     for name in (form, data):
-        count = sum(chunk.name == name for chunk in sound.chunks)
+        count = names.count(name)
         shown = {b"SSND": "sound data"}.get(name, name.decode("ascii").strip())
         if count == 0:
             raise IngestError(f"it has no {shown} chunk: it is cut or damaged; take it from its source again")
@@ -196,7 +199,9 @@ def _found(sound: Sound, format: str, file: IO[bytes], form: bytes, data: bytes)
 
 
 def _riff(sound: Sound, format: str, file: IO[bytes]) -> None:
-    order = order_of(file, sound.start) if format == "wav" else "<"
+    if format == "wav":
+        sound.order = order_of(file, sound.start)
+    order = sound.order
     form, data = _found(sound, format, file, b"fmt ", b"data")
     if len(form) < 16:
         raise IngestError(

@@ -15,7 +15,6 @@ import soundfile
 from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest import marks
 from lotdb_ingest.audio.chunk_notes import chunk_notes
-from lotdb_ingest.audio.chunks import order_of
 from lotdb_ingest.audio.comments import flac_notes, ogg_notes
 from lotdb_ingest.audio.headers import CONVERT, Sound, sound_of
 from lotdb_ingest.audio.id3 import tag_notes
@@ -84,7 +83,7 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
             sound.most_rows = check_mp3(file, *sound.mp3).decoded
         if sound.patches or start:
             pieces = patched(start, source.size, sound.patches)
-        if content == "wav" and order_of(file, start) == ">":
+        if sound.order == ">":
             pieces = _sound_alone(sound)
     if sound.pcm_16 is not None and sound.rows and pieces is None:
         data, rate, about = _as_stored(file, sound, *sound.pcm_16)
