@@ -102,7 +102,9 @@ class DataMethods(Node):
         for name in gone:
             if position(own[0], name) >= 0:
                 own = without_value(own, name)
-        changed = {name: value for name, value in policy.items() if get_value(own, name) != value}
+        changed = dict(policy)
+        if own[0]:  # a new node has none
+            changed = {name: value for name, value in policy.items() if get_value(own, name) != value}
         if changed or own is not old:
             self._put_own(with_values(own, changed) if changed else own)
 
