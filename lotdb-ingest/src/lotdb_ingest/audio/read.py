@@ -70,7 +70,8 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if {"opus": "ogg"}.get(content, content).upper() not in containers:
         raise IngestError(f"its content is {content}; pass format='auto' to read it as that, or rename it")
-    start, file = behind_tags(source.file), source.file
+    file = source.in_memory()
+    start = behind_tags(file)
     sound, pieces = Sound(start, source.size), None
     if content == "mp3":
         mp3 = check_mp3(file, start, source.size)
@@ -89,8 +90,8 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         data, rate, about = _as_stored(file, sound, *sound.pcm_16)
     else:
         digest = _digest(file, start) if content == "flac" else b""
-        data, rate, about = _decoded(content, file, pieces, sound, digest)
-    notes = _notes(content, source, sound, rate)
+        data, rate, about = _decoded(content, source.file, pieces, sound, digest)
+    notes = _notes(content, file, source.size, sound, rate)
     ingested = Ingested(
         data,
         format=content,
@@ -191,9 +192,8 @@ def _rows(sound: Sound, found: int, about: dict[str, Any]) -> int:
     return sound.announced
 
 
-def _notes(format: str, source: SourceFile, sound: Sound, rate: float) -> Notes:
+def _notes(format: str, file: IO[bytes], size: int, sound: Sound, rate: float) -> Notes:
     """What the file says beside its sound."""
-    file, size = source.file, source.size
     annotation = sound.about.pop("annotation", b"")
     notes = Notes(about=sound.about, not_kept=sound.not_kept)
     if format in ("wav", "rf64", "w64", "aiff", "caf"):
