@@ -1,5 +1,7 @@
 """What a backend may finish while the next array is made is waited for before the commit."""
 
+import signal
+
 import numpy as np
 import pytest
 from tests.core.npy_backend import NpyBackend, plugins_with
@@ -14,7 +16,7 @@ class LateBackend(NpyBackend):
 
     syncs = True
     story: list[str]
-    failing = ""
+    failing = interrupted = ""
 
     def write(self, locator, array, options):
         super().write(locator, array, options)
@@ -25,6 +27,8 @@ class LateBackend(NpyBackend):
         self.story.append(f"settle {int(array[0])}")
         if self.story[-1] == self.failing:
             raise OSError(5, "Input/output error")
+        if self.story[-1] == self.interrupted:
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.fixture
@@ -94,3 +98,14 @@ def test_a_rolled_back_savepoint_leaves_nothing_to_wait_for(db, late):
     savepoint.rollback()
     db.commit()
     assert late.story == ["write 0"]
+
+
+def test_an_interrupt_waits_and_is_no_failure(db, late):
+    late.interrupted = "settle 0"
+    root = db.open_connection()
+    put(root, 0)
+    with pytest.raises(KeyboardInterrupt):
+        put(root, 1)
+    db.commit()
+    assert late.story == ["write 0", "write 1", "settle 0"]
+    assert (root["n0"].read_data() == LARGE).all()

@@ -343,40 +343,38 @@ class Stage(Reader):
 
     @contextlib.contextmanager
     def _writing(self, backend: Backend, locator: Any) -> Iterator[None]:
-        """Have the array that the block writes put on the disk, at the latest when the next but one is."""
+        """Have the array that the block writes put on the disk, the latest once the next one is written."""
         with _removed_on_failure(backend, locator):
             yield
             make_durable(backend, locator)
             if self._join is None:
                 backend.settle(locator)
-        if self._join is None or type(backend).settle is Backend.settle:
-            return
-        earlier = list(self._unsettled)
-        self._unsettled[id(locator)] = backend, locator, None
-        self._settle(earlier)
+            self._settle()
+        if self._join is not None and type(backend).settle is not Backend.settle:
+            self._unsettled[id(locator)] = backend, locator, None
 
-    def _settle(self, names: Iterable[int]) -> None:
+    def _settle(self) -> None:
         """Wait until backends have put on the disk what they have begun to."""
-        for name in names:
+        for name in list(self._unsettled):
             backend, locator, failure = self._unsettled[name]
-            if failure is None:
+            if failure is not None:
+                raise failure
+            with uninterrupted():  # an interrupt is no failure, and hides none
                 try:
-                    with uninterrupted(), _removed_on_failure(backend, locator):
+                    with _removed_on_failure(backend, locator):
                         backend.settle(locator)
                 except BaseException as error:
-                    failure = error
-            if failure is not None:
-                # The tree names what is not on the disk, and to try again may seem to succeed. So no commit
-                # goes on from here, until what was written is undone.
-                self._unsettled[name] = backend, locator, failure
-                raise failure
-            del self._unsettled[name]
+                    # The tree names what is not on the disk, and to try again may seem to succeed. So no
+                    # commit goes on from here, until what was written is undone.
+                    self._unsettled[name] = backend, locator, error
+                    raise
+                del self._unsettled[name]
 
     def flush(self) -> None:
         """Write all packs that are still in memory, and wait until all that was written is on the disk."""
         self._close_packs()
         self._spare.clear()
-        self._settle(list(self._unsettled))
+        self._settle()
 
     # -- as a data manager of ZODB's transaction ---------------------------------------------------
 
