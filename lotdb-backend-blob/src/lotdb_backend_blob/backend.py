@@ -28,8 +28,8 @@ from lotdb_backend_blob.settings import SETTINGS
 
 __all__ = ["BlobBackend"]
 
-# Files of this size and larger are synced when they are written. The commit syncs the smaller ones, such as
-# what 32 pieces in records are merged into: to sync one of them twice takes longer than to write it.
+# Files of this size and larger are synced before the commit begins. The commit syncs the smaller ones, such
+# as what 32 pieces in records are merged into: to sync one of them twice takes longer than to write it.
 SYNCED_BYTES = 2 << 20
 
 # How many files stay open, of all databases of the process; each may keep a few, whatever the others have.
@@ -104,11 +104,15 @@ class BlobBackend(Backend):
             return
         with locator.open("w") as file:
             descriptor = file.fileno()
-            size = write_npy(descriptor, blocks, shape, file.name)
-            # The commit syncs each file after renaming it. A large file is synced here as well, so that the
-            # commit is short: other threads may be waiting to commit.
-            if size >= SYNCED_BYTES:
-                self.context.sync(descriptor)
+            write_npy(descriptor, blocks, shape, file.name)
+            self.context.start_sync(descriptor)
+
+    def settle(self, locator: Blob | str) -> None:
+        # The commit syncs each file after renaming it. A large file is synced here as well, so that the
+        # commit is short: other threads may be waiting to commit.
+        path = None if isinstance(locator, str) else locator._p_blob_uncommitted
+        if path and os.path.getsize(path) >= SYNCED_BYTES:
+            self.context.sync_file(path)
 
     def read_into(self, locator: Blob | str, first_row: int, out: np.ndarray[Any, Any]) -> None:
         size = out.nbytes

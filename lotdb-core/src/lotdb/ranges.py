@@ -35,6 +35,7 @@ Unit = Literal["samples", "seconds"]
 
 _UNITS = ("samples", "seconds")
 _TOLERANCE = 1e-3  # in samples: far above the noise of a float, far below what a time could mean
+_EXACT = 1 << 53  # integers below it are floats without loss
 _NOISE = 2.0**-50  # relative error of a time and a product, with some room; counts from 1e12 samples on
 
 
@@ -325,6 +326,8 @@ def check_unit(unit: object) -> None:
 def _real(value: object, what: str) -> float:
     if type(value) is float and math.isfinite(value):  # the tests below take ten times as long
         return value
+    if type(value) is int and -_EXACT < value < _EXACT:
+        return float(value)
     if not is_real(value) and not _is_decimal(value):
         kind = type(value).__name__
         raise InvalidRangeError(f"{what} must be a number, not {shown(value)} of type {kind}")

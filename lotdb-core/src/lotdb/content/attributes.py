@@ -133,7 +133,14 @@ def has_payload(node: Handle, name: str) -> bool:
 
 def read(node: Handle, name: str, default: Any) -> Any:
     """The value under *name*, be it of an attribute or a default of a data node; *default* if none is."""
-    stored = get_value(own_of(node._entry()), name, default)
+    entry = node._entry()
+    names = entry[1]
+    if type(names) is tuple:  # a packed leaf, which is the usual case, and is not taken apart
+        if name not in names:
+            return default
+        stored = entry[names.index(name) + 2]
+    else:
+        stored = get_value(own_of(entry), name, default)
     return stored if type(stored) is not tuple else as_read(node, name, stored)
 
 

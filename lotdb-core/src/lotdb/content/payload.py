@@ -29,7 +29,8 @@ from lotdb.ranges import Number, Unit
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
 from lotdb.renamed import PAYLOAD, hide
-from lotdb.segments.payload_record import PayloadRecord, is_payload
+from lotdb.segments.payload_form import is_payload
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.reader import DOUBTED_BYTES, Wanted, read_ahead
 from lotdb.values import values
 

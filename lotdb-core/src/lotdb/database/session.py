@@ -145,7 +145,8 @@ class ConnectedTree(Tree):
             raise self._session._why_refused()
 
     def check_writable(self) -> None:
-        self.check()
+        if self.owner is not None and self.owner != get_ident():  # as check does, without the call
+            raise self._session._why_refused()
         self._session.check_writable()
         if not self._session.changed:
             self._session.begin_change()

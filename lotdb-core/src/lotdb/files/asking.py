@@ -177,16 +177,11 @@ def ask(source: SourceFile, plugins: Loader, *, is_named: bool = False) -> Answe
     plugin, answer = _answer(source, plugins, claimed, is_named)
     with _named(source, plugin):
         meter = _Meter(source)
-        parts = [
-            replace(
-                part,
-                payloads={
-                    name: _guarded(ingested, source, plugin, plugins, meter)
-                    for name, ingested in part.payloads.items()
-                },
-            )
-            for part in parts_of(answer, plugins)
-        ]
+        parts = []
+        for part in parts_of(answer, plugins):
+            for name, ingested in part.payloads.items():
+                part.payloads[name] = _guarded(ingested, source, plugin, plugins, meter)
+            parts.append(part)
         if not any(part.payloads for part in parts):
             raise IngestError("there is nothing in it that would be a payload")
 
@@ -251,8 +246,11 @@ def _answer(source: SourceFile, plugins: Loader, claimed: str | None, is_named: 
         if isinstance(source.options, Options):
             source.options.asked.clear()
         try:
-            with _named(source, plugin):
+            try:
                 answer = function(source=source)
+            except BaseException as error:
+                _raise_named(source, plugin, error)
+                raise
         except IngestError as error:
             if isinstance(error.__cause__, MissingPluginError):  # its library: that says how to install it
                 raise error.__cause__ from None
@@ -405,22 +403,28 @@ def _named(source: SourceFile, plugin: str | None = None) -> Iterator[None]:
     """Turn every exception into an ``IngestError`` that names the file, the format and the plugin."""
     try:
         yield
-    except (KeyboardInterrupt, InvalidOptionError):
-        raise
     except BaseException as error:
-        # Libraries of file formats raise any kind of exception, even SystemExit. All become one typed error.
-        reason = text_of(error)
-        if not isinstance(error, IngestError):
-            reason = f"{type(error).__name__}: {reason}"
-            if plugin is not None:
-                reason = f"plugin {plugin!r} failed: {reason}; format='raw' keeps the bytes of the file"
-        elif plugin is not None and repr(_short(plugin)) not in reason:
-            reason = f"{reason} (ingester {_short(plugin)!r})"
-        if plugin is not None and _is_empty(source) and "is empty" not in reason:
-            reason = f"the file is empty (0 bytes): {reason}"
-        if failure := lacking(error):
-            raise FileNotReadError(failure.errno, _because(source, reason), str(source.path)) from error
-        raise IngestError(_because(source, reason)) from error
+        _raise_named(source, plugin, error)
+        raise
+
+
+def _raise_named(source: SourceFile, plugin: str | None, error: BaseException) -> None:
+    """Raise that of *error*, unless it is to be raised as it is."""
+    if isinstance(error, KeyboardInterrupt | InvalidOptionError):
+        return
+    # Libraries of file formats raise any kind of exception, even SystemExit. All become one typed error.
+    reason = text_of(error)
+    if not isinstance(error, IngestError):
+        reason = f"{type(error).__name__}: {reason}"
+        if plugin is not None:
+            reason = f"plugin {plugin!r} failed: {reason}; format='raw' keeps the bytes of the file"
+    elif plugin is not None and repr(_short(plugin)) not in reason:
+        reason = f"{reason} (ingester {_short(plugin)!r})"
+    if plugin is not None and _is_empty(source) and "is empty" not in reason:
+        reason = f"the file is empty (0 bytes): {reason}"
+    if failure := lacking(error):
+        raise FileNotReadError(failure.errno, _because(source, reason), str(source.path)) from error
+    raise IngestError(_because(source, reason)) from error
 
 
 def _short(plugin: str) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from lotdb.content import attributes, payloads
 from lotdb.content.defaults import BACKEND, DATA_ATTRIBUTE, SAMPLERATE, check_kept
 from lotdb.content.payload import Payload
@@ -320,8 +322,9 @@ class _Taking:
             content_type=ingested.content_type,
             options={},
         )
-        if isinstance(ingested.data, Blocks) and ingested.data.rows is not None and not appends:
-            notes[ROWS] = int(ingested.data.rows)  # as nearly always, so that nothing is noted late
+        rows = None if appends else _known_rows(ingested.data)
+        if rows is not None:
+            notes[ROWS] = rows  # as nearly always, so that nothing is noted late
         request = _with_notes(node, ingested, notes, request)
         before = payloads.get(node, name).nbytes if appends else 0
         with _in_the_file(self._filepath, ingested.format):
@@ -480,6 +483,13 @@ def _in_the_file(filepath: Any, format: str) -> Iterator[None]:
 
 def _what(filepath: Any, format: str) -> str:
     return f"cannot ingest {os.fspath(filepath)!r} as {format}"
+
+
+def _known_rows(data: Any) -> int | None:
+    """How many rows *data* will have as a payload, if that is known before they are written."""
+    if isinstance(data, Blocks):
+        return None if data.rows is None else int(data.rows)
+    return len(data) if type(data) is np.ndarray and data.ndim else None
 
 
 def _with_notes(node: Node, ingested: Ingested, notes: dict[str, Any], request: Request) -> Request:

@@ -76,11 +76,11 @@ def agree(
     own = {place: check_rate(ingested.samplerate_hz) for place, ingested in found.items()}
     numbers = ("numbers",) if any(own.values()) else ("numbers", "columns")
     sampled = [place for place in found if own[place] is not None or kinds[place] in numbers]
-    names = _names(found, data_attribute)
-    if isinstance(asked, Mapping):
-        given = _by_place(asked, names, filepath)
-    elif asked is None:
+    names = {} if asked is None else _names(found, data_attribute)
+    if asked is None:
         given = {}
+    elif isinstance(asked, Mapping):
+        given = _by_place(asked, names, filepath)
     else:
         rows = sampled or [place for place in found if kinds[place] in _ROWS]
         if len(rows) > 1:

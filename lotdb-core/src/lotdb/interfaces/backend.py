@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from lotdb.errors import InvalidOptionError, UnsupportedValueError
-from lotdb.storage.syncing import sync_descriptor, sync_folder, sync_path
+from lotdb.storage.syncing import start_sync, sync_descriptor, sync_folder, sync_path
 
 __all__ = ["Backend", "BackendContext"]
 
@@ -76,6 +76,11 @@ class BackendContext:
         """Put the bytes of an open file on the disk, if ``durable``; flush the file first."""
         if self.durable:
             sync_descriptor(descriptor)
+
+    def start_sync(self, descriptor: int) -> None:
+        """Have the system begin with that, where it can, and do not wait; it takes the place of no sync."""
+        if self.durable:
+            start_sync(descriptor)
 
     def sync_file(self, path: str | os.PathLike[str]) -> None:
         """Put the bytes of the file at *path* on the disk, if ``durable``."""
@@ -285,8 +290,11 @@ class Backend(ABC):
     def write(self, locator: Any, array: np.ndarray[Any, Any], options: Mapping[str, Any]) -> None:
         """Store *array*, C-contiguous with at least one axis and one byte, under *locator*.
 
+        Its memory is used again for the next one: copy what is to stay in memory.
+
         When this returns, the array can be read back, and if ``context.durable`` it survives a power
-        cut; see :attr:`syncs`. If it raises, the core calls :meth:`delete` for the unfinished array.
+        cut; see :attr:`syncs`, and :meth:`settle` for what may wait. If it raises, the core calls
+        :meth:`delete` for the unfinished array.
         """
 
     def write_blocks(
@@ -313,6 +321,14 @@ class Backend(ABC):
                 done += len(block)
             assert array is not None
             self.write(locator, array, options)
+
+    def settle(self, locator: Any) -> None:
+        """Wait for what was begun when the array at *locator* was written, such as its sync.
+
+        The core calls this once for each array that a transaction has written, in its thread, before it
+        commits and before many more are written. So the disk works on one array while the next one is made.
+        The default does nothing: all was done when the array was written.
+        """
 
     def _scratch(self) -> Path | None:
         # Beside the data, because the system's temporary folder may be small, or in memory.

@@ -21,6 +21,8 @@ from lotdb.interfaces.options import MAX_BYTES, Options, check_known, check_limi
 __all__ = ["ARGUMENTS", "SourceFile", "open_regular", "state_of"]
 
 HEAD_BYTES = 4096
+# A file of up to so many bytes is read as a whole to be hashed, and kept in memory as long as it is open.
+_KEPT = 1 << 20
 
 #: Arguments of ``attach_file``, one of which may be meant by an option that is unknown.
 ARGUMENTS = (
@@ -66,6 +68,9 @@ class SourceFile:
     @cached_property
     def head(self) -> bytes:
         """The first 4096 bytes, or all bytes of a shorter file; the position in the file stays."""
+        content: bytes | None = self.__dict__.get("_content")
+        if content is not None:
+            return content[:HEAD_BYTES]
         position = self.file.tell()
         self.file.seek(0)
         try:
@@ -81,6 +86,9 @@ class SourceFile:
         try:
             import hashlib  # which takes longer to import than most of what else is here
 
+            if self.size <= _KEPT:  # to prepare reading in blocks takes as long as to sum this
+                content = self.__dict__["_content"] = self.file.read()
+                return hashlib.sha256(content).hexdigest()
             return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
         except OSError as error:
             if failure := lacking(error):
@@ -89,6 +97,17 @@ class SourceFile:
             raise IngestError(f"cannot read {str(self.path)!r}: {error.strerror or error}") from error
         finally:
             self.file.seek(position)
+
+    def in_memory(self) -> IO[bytes]:
+        """The file, for who reads many small parts of it: its bytes in memory, if LOTDB has read a short one.
+
+        It is at its start, and has no descriptor; another object than *file*, if it is in memory.
+        """
+        content: bytes | None = self.__dict__.get("_content")
+        if content is not None:
+            return io.BytesIO(content)
+        self.file.seek(0)
+        return self.file
 
     # -- files that belong to it -------------------------------------------------------------------
 
@@ -170,13 +189,17 @@ class Together:
     """A file and those that were asked for beside it, with their temporary copies."""
 
     def __init__(self, first: SourceFile) -> None:
-        self._folder = Path(first.path).parent
+        self._path = first.path
         self._size = first.size
         #: What was asked for, by its path below the folder of the first; None for what is missing.
         self.beside: dict[str, SourceFile | None] = {}
         #: Files that may be read under their own name.
         self.named: list[SourceFile] = []
         self._copies: Path | None = None  # the folder of the copies
+
+    @cached_property
+    def _folder(self) -> Path:
+        return Path(self._path).parent
 
     def find(self, source: SourceFile, name: Any, required: bool) -> SourceFile | None:
         """The file *name* beside *source*."""

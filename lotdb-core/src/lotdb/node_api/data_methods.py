@@ -21,6 +21,7 @@ from lotdb.content.defaults import (
 )
 from lotdb.interfaces.options import MAX_BYTES
 from lotdb.ranges import Number, Unit
+from lotdb.records import Own
 from lotdb.records.entries import own_of, packed_values
 from lotdb.records.own import get_value, position, with_values, without_value
 from lotdb.tree.node import Node
@@ -60,7 +61,16 @@ class DataMethods(Node):
         return self._kept(DATA_ATTRIBUTE) or "data"
 
     def _kept(self, name: str) -> Any:
-        value = attributes.read(self, name, None)
+        return self._kept_in(own_of(self._entry()), name)
+
+    def _kept_in(self, own: Own, name: str) -> Any:
+        """The default *name* of the node, which holds *own*; None if it has none."""
+        place = position(own[0], name)
+        if place < 0:
+            return None
+        value = own[place + 1]
+        if type(value) is tuple:
+            value = attributes.as_read(self, name, value)
         if value is None or (isinstance(value, str) and not value):  # as 1.x stored what is not set
             return None
         return check_kept(self._place, name, value)
@@ -99,7 +109,9 @@ class DataMethods(Node):
         for name in gone:
             if position(own[0], name) >= 0:
                 own = without_value(own, name)
-        changed = {name: value for name, value in policy.items() if get_value(own, name) != value}
+        changed = dict(policy)
+        if own[0]:  # a new node has none
+            changed = {name: value for name, value in policy.items() if get_value(own, name) != value}
         if changed or own is not old:
             self._put_own(with_values(own, changed) if changed else own)
 
@@ -162,19 +174,16 @@ class DataMethods(Node):
         MissingPluginError, InvalidOptionError, InvalidRangeError, ReadOnlyError
         """
         from lotdb.content import payloads
-        from lotdb.interfaces.row_blocks import Blocks
 
         payloads.check_database(self, database)
-        name = self._name(data_attribute)
+        own = own_of(self._entry())
+        name = self._kept_in(own, DATA_ATTRIBUTE) or "data" if data_attribute is None else data_attribute
         if if_exists != "append" or not self.has_data(name):
             # What is appended takes these from the payload that is there.
-            backend = self.backend if backend is None else backend
-            # Texts and bytes have no rows that could be so many a second.
-            has_rows = not isinstance(data, str | bytes | bytearray | memoryview)
-            if isinstance(data, Blocks):
-                has_rows = data.kind not in ("text", "bytes")
-            if samplerate_hz is None and has_rows:
-                samplerate_hz = self.samplerate_hz
+            if backend is None:
+                backend = self._kept_in(own, BACKEND) or self._tree.default_backend
+            if samplerate_hz is None and _has_rows(data):
+                samplerate_hz = self._kept_in(own, SAMPLERATE)
         request = payloads.Request(name, backend, samplerate_hz, metadata, content_type, if_exists, options)
         return payloads.write(self, data, request)
 
@@ -420,3 +429,12 @@ class DataMethods(Node):
         return payload.iter_blocks(
             block_size, block_unit=block_unit, start=start, stop=stop, range_unit=range_unit
         )
+
+
+def _has_rows(data: Any) -> bool:
+    """Whether *data* have rows that could be so many a second; texts and bytes have none."""
+    from lotdb.interfaces.row_blocks import Blocks
+
+    if isinstance(data, Blocks):
+        return data.kind not in ("text", "bytes")
+    return not isinstance(data, str | bytes | bytearray | memoryview)

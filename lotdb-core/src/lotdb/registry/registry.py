@@ -684,6 +684,9 @@ class Plugins:
 
 def _by_name(implementation: Any) -> Callable[..., Any]:
     """The hook function of a plugin, which takes those arguments that it names."""
+    if len(implementation.argnames) == 1:  # as those of ingesters do, all of which are asked for each file
+        function, (name,) = implementation.function, implementation.argnames
+        return lambda **about: function(about[name])
     return lambda **about: implementation.function(*(about[name] for name in implementation.argnames))
 
 

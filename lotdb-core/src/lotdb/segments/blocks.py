@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ _MASK = (1 << 64) - 1
 _NEXT_PART = 0x9E3779B97F4A7C15
 
 
+@lru_cache
 def block_rows(row_bytes: int, rows: int) -> int:
     """How many rows a block has in a segment of *rows* rows."""
     fitting = max(1, BLOCK_BYTES // row_bytes)
@@ -250,7 +251,7 @@ def _sum_part(data: Bytes) -> int:
     size = len(data)
     words = size // 8
     numbers = _numbers()
-    total = int(np.dot(data[: words * 8].view(_WORD), numbers[:words]))
+    total = int(numbers[:words].dot(data[: words * 8].view(_WORD)))
     if size % 8:
         last = int.from_bytes(data[words * 8 :].tobytes(), "little")
         total += last * int(numbers[words])

@@ -65,7 +65,7 @@ class PayloadRecord:
             self.content_type,
             self.metadata,
             self.layout.options,
-            tuple(segment.stored for segment in self.segments),
+            tuple([segment.stored for segment in self.segments]),
         )
 
     @classmethod

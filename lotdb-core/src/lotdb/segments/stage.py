@@ -12,7 +12,7 @@ import contextlib
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from persistent import Persistent
@@ -22,7 +22,7 @@ from lotdb.errors import (
     PluginError,
     store_error,
 )
-from lotdb.interfaces.backend import is_locator
+from lotdb.interfaces.backend import Backend, is_locator
 from lotdb.interfaces.checksums import checksum
 from lotdb.interfaces.installed import plugin_errors, with_versions
 from lotdb.records import Box
@@ -31,11 +31,9 @@ from lotdb.segments.durability import make_durable
 from lotdb.segments.in_records import RECORDS, is_in_record
 from lotdb.segments.layout import Array, Layout, Segment
 from lotdb.segments.reader import Reader, place_of
-from lotdb.segments.small_arrays import PACK_BYTES, PACKED_BYTES, Pack, copy_rows
+from lotdb.segments.small_arrays import PACK_BYTES, PACKED_BYTES, Pack, Spare, copy_rows
+from lotdb.storage.signals import uninterrupted
 from lotdb.values.numpy_types import contiguous
-
-if TYPE_CHECKING:
-    from lotdb.interfaces.backend import Backend
 
 # Appending merges small segments up to this size.
 MERGED_BYTES = 32 << 20
@@ -90,10 +88,13 @@ class Stage(Reader):
         self._decode_options = decode_options
         self._packs: dict[Layout, Pack] = {}
         self._pending_bytes = 0
+        self._spare = Spare()
         self._recorded_bytes = 0
         self._closed: set[int] = set()  # the identities of the locators of packs that were written
         self._remembered: OrderedDict[Any, Array] = OrderedDict()
         self._written: list[tuple[Backend, Any]] = []
+        # What backends may still be putting on the disk, by the identity of its locator; and why that failed.
+        self._unsettled: dict[int, tuple[Backend, Any, BaseException | None]] = {}
         self._joined = False
         self._voted = False
         self._discarded: list[tuple[Backend, Any]] = []
@@ -116,7 +117,7 @@ class Stage(Reader):
         pack = self._packs.get(layout)
         if pack is not None and is_in_record(pack.locator):
             most = _record_bytes(self._backends(layout.backend), appended)
-            if min(most, pack.limit) < pack.array.nbytes + array.nbytes:
+            if min(most, pack.limit) < pack.nbytes + array.nbytes:
                 self._close_pack(layout)
                 pack = None
         if pack is None:
@@ -138,9 +139,11 @@ class Stage(Reader):
 
     def _segment(self, layout: Layout, locator: Any, first: int, array: Array) -> Segment:
         """The segment that *array* is, from row *first* on of what is stored at *locator*."""
-        segment = Segment(locator, first, len(array), checksum(array))
         step = self._step(layout, len(array), locator)
-        return self._with_sums(segment, step, block_sums(array, step)) if step else segment
+        if not step:
+            return Segment(locator, first, len(array), checksum(array))
+        sums = self._kept(block_sums(array, step))
+        return Segment(locator, first, len(array), checksum(array), step, sums)
 
     def _step(self, layout: Layout, rows: int, locator: Any) -> int:
         """Rows of a block of *rows* rows; 0 if they are one block, or somebody else checks windows."""
@@ -148,10 +151,9 @@ class Stage(Reader):
             return 0
         return block_rows(layout.row_bytes, rows)
 
-    def _with_sums(self, segment: Segment, step: int, sums: bytes) -> Segment:
+    def _kept(self, sums: bytes) -> bytes | Box:
         # Many get a record of their own, which is read with the first window: the node's is read each time.
-        kept = Box((sums,)) if len(sums) > INLINE_BYTES and self._join is not None else sums
-        return segment._replace(step=step, sums=kept)
+        return Box((sums,)) if len(sums) > INLINE_BYTES and self._join is not None else sums
 
     def write_blocks(self, layout: Layout, blocks: Iterable[Array], rows: int) -> tuple[Segment, ...]:
         """One segment that holds *rows* rows, given as consecutive *blocks*; held in memory one by one."""
@@ -170,12 +172,11 @@ class Stage(Reader):
                     sums.add(block)
                 yield block
 
-        with self._or_discarded(locator), _writing(backend, locator):
+        with self._or_discarded(locator), self._writing(backend, locator):
             shape = (rows, *layout.row_shape)
             backend.write_blocks(locator, summed(), shape, options, **_notes(backend, layout))
-            make_durable(backend, locator)
         segment = Segment(locator, 0, rows, running)
-        return (segment if sums is None else self._with_sums(segment, step, sums.finish()),)
+        return (segment if sums is None else segment._replace(step=step, sums=self._kept(sums.finish())),)
 
     def write_stream(
         self, layout: Layout, blocks: Iterable[Array], segments: tuple[Segment, ...] = ()
@@ -187,9 +188,9 @@ class Stage(Reader):
         try:
             for block in blocks:
                 waiting.add(contiguous(block))  # a copy: the memory of a block may be used for the next
-                if waiting.array.nbytes >= STREAMED_BYTES:
+                if waiting.nbytes >= STREAMED_BYTES:
                     streamed += (self._write_large(layout, waiting.array),)
-                    waiting.rows = 0
+                    waiting.rows = waiting.nbytes = 0
             if not streamed:
                 return self.append(layout, segments, waiting.array)
             return (*segments, *streamed, *self.write(layout, waiting.array, appended=bool(segments)))
@@ -249,12 +250,13 @@ class Stage(Reader):
         counter do: any history of appends leaves O(log n) small segments, and each byte is rewritten
         O(log n) times.
         """
+        if not segments:
+            return self.write(layout, array)
         if array.nbytes == 0:
             return segments
-        if segments:
-            extended = self._extend(layout, segments[-1], array)
-            if extended is not None:
-                return (*segments[:-1], extended)
+        extended = self._extend(layout, segments[-1], array)
+        if extended is not None:
+            return (*segments[:-1], extended)
         keep = len(segments)
         if array.nbytes < UNMERGED_BYTES:
             sizes = [segment.rows * layout.row_bytes for segment in segments]
@@ -268,14 +270,14 @@ class Stage(Reader):
             self._read_to_merge(layout, segments[keep:], block[:merged])
             copy_rows(array, block[merged:])
             array = block
-        return (*segments[:keep], *self.write(layout, array, appended=bool(segments)))
+        return (*segments[:keep], *self.write(layout, array, appended=True))
 
     def _extend(self, layout: Layout, last: Segment, array: Array) -> Segment | None:
         # The last rows still wait at the end of a pack: the new ones go right behind them.
         pack = self._packs.get(layout)
         if pack is None or not _is_end(pack, last):
             return None
-        if pack.array.nbytes + array.nbytes > pack.limit:
+        if pack.nbytes + array.nbytes > pack.limit:
             return None
         extended = last._replace(rows=last.rows + len(array), checksum=checksum(array, last.checksum))
         self._add(layout, pack, array)
@@ -287,7 +289,7 @@ class Stage(Reader):
         full = 0 if last.sums is None else last.rows // step
         before = b"" if last.sums is None else sums_of(last)[: full * SUM_BYTES]
         rest = pack_rows[last.first + full * step :]
-        return self._with_sums(extended, step, before + block_sums(rest, step))
+        return extended._replace(step=step, sums=self._kept(before + block_sums(rest, step)))
 
     def _ends_record(self, layout: Layout, last: Segment) -> bool:
         """Whether *last* is at the end of rows that wait to be put into a record."""
@@ -295,14 +297,18 @@ class Stage(Reader):
         return pack is not None and is_in_record(pack.locator) and _is_end(pack, last)
 
     def _add(self, layout: Layout, pack: Pack, array: Array) -> None:
-        pack.add(array)
+        pack.add(array, self._spare)
         self._pending_bytes += array.nbytes
         if is_in_record(pack.locator):
             self._recorded_bytes += array.nbytes
-        if pack.array.nbytes >= pack.limit:
+        if pack.nbytes >= pack.limit:
             self._close_pack(layout)
         elif self._pending_bytes >= PENDING_BYTES:
-            self.flush()
+            self._close_packs()
+
+    def _close_packs(self) -> None:
+        for layout in list(self._packs):
+            self._close_pack(layout)
 
     def _close_pack(self, layout: Layout) -> None:
         pack = self._packs[layout]
@@ -312,6 +318,7 @@ class Stage(Reader):
         self._closed.add(id(pack.locator))
         if not is_in_record(pack.locator):  # which the connection has in its cache
             self._remember(pack.locator, pack.array)
+            self._spare.keep(pack)
 
     def _remember(self, locator: Any, array: Array) -> None:
         if array.nbytes >= PACKED_BYTES:
@@ -339,7 +346,7 @@ class Stage(Reader):
     def _forget_pack(self, layout: Layout) -> None:
         pack = self._packs.pop(layout)
         del self._pending[id(pack.locator)]
-        self._pending_bytes -= pack.array.nbytes
+        self._pending_bytes -= pack.nbytes
 
     def _write_large(self, layout: Layout, array: Array) -> Segment:
         locator = self._new_locator(self._backends(layout.backend))
@@ -375,14 +382,43 @@ class Stage(Reader):
     def _backend_write(self, layout: Layout, locator: Any, array: Array) -> None:
         backend = self.backend_for(layout.backend, locator)
         options = self._decode_options(layout)
-        with _writing(backend, locator):
+        with self._writing(backend, locator):
             backend.write(locator, array, options, **_notes(backend, layout))
+
+    @contextlib.contextmanager
+    def _writing(self, backend: Backend, locator: Any) -> Iterator[None]:
+        """Have the array that the block writes put on the disk, the latest once the next one is written."""
+        with _removed_on_failure(backend, locator):
+            yield
             make_durable(backend, locator)
+            if self._join is None:
+                backend.settle(locator)
+            self._settle()
+        if self._join is not None and type(backend).settle is not Backend.settle:
+            self._unsettled[id(locator)] = backend, locator, None
+
+    def _settle(self) -> None:
+        """Wait until backends have put on the disk what they have begun to."""
+        for name in list(self._unsettled):
+            backend, locator, failure = self._unsettled[name]
+            if failure is not None:
+                raise failure
+            with uninterrupted():  # an interrupt is no failure, and hides none
+                try:
+                    with _removed_on_failure(backend, locator):
+                        backend.settle(locator)
+                except BaseException as error:
+                    # The tree names what is not on the disk, and to try again may seem to succeed. So no
+                    # commit goes on from here, until what was written is undone.
+                    self._unsettled[name] = backend, locator, error
+                    raise
+                del self._unsettled[name]
 
     def flush(self) -> None:
-        """Write all packs that are still in memory."""
-        for layout in list(self._packs):
-            self._close_pack(layout)
+        """Write all packs that are still in memory, and wait until all that was written is on the disk."""
+        self._close_packs()
+        self._spare.clear()
+        self._settle()
 
     # -- as a data manager of ZODB's transaction ---------------------------------------------------
 
@@ -423,12 +459,15 @@ class Stage(Reader):
         self._forget_packs()
         self._remembered.clear()
         if self._voted:
+            for _, locator in self._written[keep:]:
+                self._unsettled.pop(id(locator), None)
             del self._written[keep:]
         else:
             self._discard_written(keep)
 
     def _discard_written(self, keep: int) -> None:
         for backend, locator in self._written[keep:]:
+            self._unsettled.pop(id(locator), None)
             self._undone.append(weakref.ref(locator) if isinstance(locator, Persistent) else locator)
             _delete(backend, locator)
             self._discarded.append((backend, locator))
@@ -444,6 +483,8 @@ class Stage(Reader):
         self.forget_ahead()
         self._written.clear()
         self._closed.clear()
+        self._unsettled.clear()
+        self._spare.clear()
         self._recorded_bytes = 0
         self._joined = self._voted = False
 
@@ -532,7 +573,7 @@ def _keep_gathering(sizes: list[int], added: int) -> int:
 
 
 @contextlib.contextmanager
-def _writing(backend: Backend, locator: Any) -> Iterator[None]:
+def _removed_on_failure(backend: Backend, locator: Any) -> Iterator[None]:
     """Removes what a failed write has left, and names the backend in an error of its own."""
     try:
         yield

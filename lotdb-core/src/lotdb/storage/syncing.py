@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 import sys
+from collections.abc import Callable
 
 try:
     from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined, unused-ignore]
 except ImportError:  # only macOS has it
     F_FULLFSYNC = None
 
-__all__ = ["sync_descriptor", "sync_file_system", "sync_folder", "sync_path"]
+__all__ = ["start_sync", "sync_descriptor", "sync_file_system", "sync_folder", "sync_path"]
 
 _WINDOWS = os.name == "nt"
+_SYNC_FILE_RANGE_WRITE = 2
 
 
 def sync_descriptor(descriptor: int) -> None:
@@ -37,6 +40,29 @@ def sync_descriptor(descriptor: int) -> None:
         except OSError:  # a file system that does not know it, such as a network share
             pass
     os.fsync(descriptor)
+
+
+def start_sync(descriptor: int) -> None:
+    """Have the system begin to put the bytes of an open file on the disk, without waiting for it.
+
+    So the disk is at work while the program goes on, and a sync that follows has less to wait for. It takes
+    the place of no sync: it is Linux's ``sync_file_range`` (``man 2 sync_file_range``), which says nothing of
+    what failed. Other systems begin when they are asked to sync.
+    """
+    if (call := _sync_file_range()) is not None:
+        call(descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)
+
+
+@functools.cache
+def _sync_file_range() -> Callable[..., int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes  # which not every program needs
+
+    call = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if call is not None:
+        call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+    return call
 
 
 def sync_path(path: str | os.PathLike[str]) -> None:

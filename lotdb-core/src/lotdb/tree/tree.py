@@ -138,11 +138,8 @@ class Tree:
         self, backend: str, dtype: np.dtype[Any], row_shape: tuple[int, ...], options: Mapping[str, Any]
     ) -> Layout:
         """The layout of such arrays, or the right error if *backend* cannot hold them so."""
-        # Programs write many arrays of few kinds. Other dtypes than numpy's own may be equal, and differ.
-        key = (backend, dtype, row_shape) if not options and dtype.isbuiltin == 1 else None
-        known = self._layouts.get(key)
-        if known is not None and self.plugins.backend(backend) is known[0]:
-            return known[1]
+        if not options and (known := self.known_layout(backend, dtype, row_shape)) is not None:
+            return known
         self.check_backend(backend)
         cls = self.plugins.backend(backend)
         with plugin_errors(backend):
@@ -152,11 +149,20 @@ class Tree:
 
         plain = ((name, values.encode(taken[name], name=name, extra=self.plugins)) for name in sorted(taken))
         layout = Layout(backend, dtype, row_shape, tuple(plain))
-        if key is not None:
+        # Other dtypes than numpy's own may be equal, and differ.
+        if not options and dtype.isbuiltin == 1:
             if len(self._layouts) >= _LAYOUTS:
                 self._layouts.clear()
-            self._layouts[key] = cls, layout
+            self._layouts[backend, dtype, row_shape] = cls, layout
         return layout
+
+    def known_layout(self, backend: str, dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> Layout | None:
+        """The layout of such arrays without options, if it was found right before.
+
+        Programs write many arrays of few kinds.
+        """
+        known = self._layouts.get((backend, dtype, row_shape)) if dtype.isbuiltin == 1 else None
+        return None if known is None or self.plugins.backend(backend) is not known[0] else known[1]
 
     def noted(self, layout: Layout, samplerate_hz: float | None, metadata: Any) -> Layout:
         """*layout* with what its backend is to note of a payload, whose metadata are in plain form."""

@@ -68,7 +68,12 @@ class Encoder:
     def item(self, value: Any) -> Encoded:
         kind = type(value)
         if kind in PLAIN:  # as _counted, without the calls: most of what is in a value is plain
-            self._left -= encoded_size(value)
+            if kind is str and value.isascii():
+                self._left -= len(value) + 7
+            elif kind is int:
+                self._left -= 5 + value.bit_length() // 8
+            else:
+                self._left -= encoded_size(value)
             if self._left < 0:
                 raise self._too_large()
             return value  # type: ignore[no-any-return]
@@ -107,10 +112,19 @@ class Encoder:
         self._enter()
         parts: list[Encoded] = ["d"]
         for key, item in value.items():
-            self._steps[-1] = _A_KEY
-            parts.append(self.item(key))
-            self._steps[-1] = key
-            parts.append(self.item(item))
+            # As item does, without the calls: nearly all keys are short texts, and many of the values.
+            if type(key) is str and key.isascii() and len(key) + 7 <= self._left:
+                self._left -= len(key) + 7
+                parts.append(key)
+            else:
+                self._steps[-1] = _A_KEY
+                parts.append(self.item(key))
+            if type(item) is str and item.isascii() and len(item) + 7 <= self._left:
+                self._left -= len(item) + 7
+                parts.append(item)
+            else:
+                self._steps[-1] = key
+                parts.append(self.item(item))
         self._steps.pop()
         return tuple(parts)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import IO, Any
 
-from lotdb_ingest.audio.chunks import Chunk, order_of
+from lotdb_ingest.audio.chunks import Chunk
 from lotdb_ingest.audio.headers import Sound
 from lotdb_ingest.audio.id3 import id3_chunk_notes
 from lotdb_ingest.audio.notes import Notes, decoded
@@ -53,7 +53,7 @@ LOOPS = ("forward", "back and forth", "backward")
 def chunk_notes(format: str, file: IO[bytes], sound: Sound, notes: Notes, rate: float) -> None:
     """Note what all chunks of a file say that are not its sound."""
     what = f"{format} chunk"
-    order = order_of(file, sound.start) if format == "wav" else "<"
+    order = sound.order
     encoding = _code_page(sound, file, order)
     seen: dict[str, Chunk] = {}
     for chunk in sound.chunks:

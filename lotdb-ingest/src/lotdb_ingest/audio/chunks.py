@@ -6,9 +6,8 @@ Sources: the RIFF, EBU Tech 3306 (RF64), Sony Wave64, AIFF 1.3 and Apple Core Au
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import IO
+from collections.abc import Iterator, Sequence
+from typing import IO, NamedTuple
 
 from lotdb import IngestError
 
@@ -28,8 +27,7 @@ LAYOUTS = {
 SOUND = (b"data", b"SSND")
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A part of a file: its name, where its content begins, and how many bytes it announces."""
 
     name: bytes
@@ -96,10 +94,13 @@ def chunks(format: str, file: IO[bytes], start: int, size: int) -> Iterator[Chun
     raise IngestError(f"it has more than {MOST} chunks, which no sound file has; write it again")
 
 
-def behind(format: str, file: IO[bytes], start: int, size: int, sound: Chunk) -> int:
-    """The number of bytes after *sound*, up to the end of the file, that are neither chunks nor a tag."""
+def behind(found: Sequence[Chunk], file: IO[bytes], size: int, sound: Chunk) -> int:
+    """The number of bytes after *sound*, up to the end of the file, that are neither chunks nor a tag.
+
+    The chunks *found* are all that the file has.
+    """
     place = min(sound.end, size)
-    for chunk in chunks(format, file, start, size):
+    for chunk in found:
         if chunk.place > sound.place:
             if (chunk.end == chunk.place and chunk.length) or chunk.end > size + 1:
                 break
@@ -125,7 +126,8 @@ def _goes_on(file: IO[bytes], place: int, size: int, head: str) -> bool:
 
 def _is_name(name: bytes) -> bool:
     """Whether its four letters can be printed."""
-    return all(0x20 <= letter < 0x7F for letter in name[:4])
+    letters = name[:4]
+    return letters.isascii() and letters.decode("ascii").isprintable()
 
 
 def _ds64(file: IO[bytes], place: int) -> dict[bytes, int]:

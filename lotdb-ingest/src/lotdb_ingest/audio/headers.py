@@ -97,6 +97,10 @@ class Sound:
     most_rows: int | None = None
     #: Where frames of mp3 begin and end within another container.
     mp3: tuple[int, int] | None = None
+    #: The order of bytes of its numbers, as struct names it, in a wav file.
+    order: str = "<"
+    #: Where samples begin that are stored as 16-bit integers, little-endian, and how many there are a row.
+    pcm_16: tuple[int, int] | None = None
     #: How its samples are encoded, for messages.
     codec: str = ""
     #: Bytes that libsndfile sees in place of those in the file, by their place.
@@ -178,8 +182,9 @@ def _check_form(channels: int, rate: float) -> None:
 def _found(sound: Sound, format: str, file: IO[bytes], form: bytes, data: bytes) -> tuple[bytes, Chunk]:
     """The content of the chunk that describes the sound, and the chunk that is it; there is one of each."""
     sound.chunks = list(chunks(format, file, sound.start, sound.size))
+    names = [chunk.name for chunk in sound.chunks]
     for name in (form, data):
-        count = sum(chunk.name == name for chunk in sound.chunks)
+        count = names.count(name)
         shown = {b"SSND": "sound data"}.get(name, name.decode("ascii").strip())
         if count == 0:
             raise IngestError(f"it has no {shown} chunk: it is cut or damaged; take it from its source again")
@@ -194,7 +199,9 @@ def _found(sound: Sound, format: str, file: IO[bytes], form: bytes, data: bytes)
 
 
 def _riff(sound: Sound, format: str, file: IO[bytes]) -> None:
-    order = order_of(file, sound.start) if format == "wav" else "<"
+    if format == "wav":
+        sound.order = order_of(file, sound.start)
+    order = sound.order
     form, data = _found(sound, format, file, b"fmt ", b"data")
     if len(form) < 16:
         raise IngestError(
@@ -230,6 +237,8 @@ def _riff(sound: Sound, format: str, file: IO[bytes]) -> None:
     _check_extent(sound, format, file, data, block if is_plain else 8)
     if is_plain:
         sound.is_plain(data.length, block)
+        if format == "wav" and order == "<" and (form[:2], bits) == (b"\1\0", 16):
+            sound.pcm_16 = data.place, channels
         return
     fact = next((chunk.read(file, 8) for chunk in sound.chunks if chunk.name == b"fact"), b"")
     if len(fact) >= 4:
@@ -256,7 +265,7 @@ def _check_extent(sound: Sound, format: str, file: IO[bytes], data: Chunk, row_b
     _refuse(data.length, sound.size - data.place, mend)
     if data.length < 0:
         _refuse_more(data.length, sound.size - data.place, 1, mend)
-    _refuse_more(data.length, behind(format, file, sound.start, sound.size, data), row_bytes, mend)
+    _refuse_more(data.length, behind(sound.chunks, file, sound.size, data), row_bytes, mend)
 
 
 def _aiff(sound: Sound, file: IO[bytes]) -> None:

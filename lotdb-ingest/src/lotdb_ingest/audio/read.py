@@ -15,7 +15,6 @@ import soundfile
 from lotdb import Blocks, Ingested, IngestError, SourceFile
 from lotdb_ingest import marks
 from lotdb_ingest.audio.chunk_notes import chunk_notes
-from lotdb_ingest.audio.chunks import order_of
 from lotdb_ingest.audio.comments import flac_notes, ogg_notes
 from lotdb_ingest.audio.headers import CONVERT, Sound, sound_of
 from lotdb_ingest.audio.id3 import tag_notes
@@ -71,7 +70,8 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
         raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if {"opus": "ogg"}.get(content, content).upper() not in containers:
         raise IngestError(f"its content is {content}; pass format='auto' to read it as that, or rename it")
-    start, file = behind_tags(source.file), source.file
+    file = source.in_memory()
+    start = behind_tags(file)
     sound, pieces = Sound(start, source.size), None
     if content == "mp3":
         mp3 = check_mp3(file, start, source.size)
@@ -84,29 +84,16 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
             sound.most_rows = check_mp3(file, *sound.mp3).decoded
         if sound.patches or start:
             pieces = patched(start, source.size, sound.patches)
-        if content == "wav" and order_of(file, start) == ">":
+        if sound.order == ">":
             pieces = _sound_alone(sound)
-    with _opened(source.file, pieces, sound.codec) as audio:
-        dtype = dtype_of(audio.subtype)
-        shape = (audio.channels,) if audio.channels > 1 else ()
-        about = {
-            "container": audio.format,
-            "subtype": audio.subtype,
-            "endian": audio.endian,
-            "channels": audio.channels,
-        }
-        if audio.subtype in BITS:
-            about["bits"] = min(sound.bits or 32, BITS[audio.subtype])
-        rows = _rows(sound, audio.frames, about)
-        rate = float(audio.samplerate) if sound.rate is None else sound.rate
-        # What is short is read at once: opening it again takes longer than that.
-        is_short = content == "wav" and 0 < rows * audio.channels * dtype.itemsize <= SHORT_BYTES
-        first = [*_samples(audio, b"", dtype, rows)] if is_short else None
-    notes = _notes(content, source, sound, rate)
-    digest = _digest(file, start) if content == "flac" else b""
-    blocks = _blocks(source.file, pieces, sound.codec, digest, dtype, rows) if first is None else first
+    if sound.pcm_16 is not None and sound.rows and pieces is None:
+        data, rate, about = _as_stored(file, sound, *sound.pcm_16)
+    else:
+        digest = _digest(file, start) if content == "flac" else b""
+        data, rate, about = _decoded(content, source.file, pieces, sound, digest)
+    notes = _notes(content, file, source.size, sound, rate)
     ingested = Ingested(
-        Blocks(blocks, dtype, shape, rows=rows),
+        data,
         format=content,
         samplerate_hz=rate,
         content_type=CONTENT_TYPES[content],
@@ -115,6 +102,58 @@ def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -
     if not notes.events:
         return {"": ingested}
     return {"": ingested, "events": Ingested(notes.table(rate), format=content)}
+
+
+def _as_stored(file: IO[bytes], sound: Sound, place: int, channels: int) -> tuple[Any, float, dict[str, Any]]:
+    """The samples of a wav file that are 16-bit integers, with their rate and what libsndfile says of it.
+
+    It would copy them from the file as they are; to open it takes as long as to read 100 kB.
+    """
+    rows, rate = sound.rows or 0, float(sound.rate or 0)
+    about = {"container": "WAV", "subtype": "PCM_16", "endian": "FILE", "channels": channels, "bits": 16}
+    shape = (channels,) if channels > 1 else ()
+    row_bytes = 2 * channels
+    step = max(1, BLOCK_BYTES // row_bytes)
+
+    def block(first: int) -> np.ndarray[Any, Any]:
+        file.seek(place + first * row_bytes)
+        content = file.read(min(step, rows - first) * row_bytes)
+        there = len(content) // row_bytes
+        samples = np.frombuffer(content, "<i2", there * channels).astype(np.int16, copy=False)
+        return samples.reshape(there, *shape)
+
+    if rows <= step:
+        return _whole(block(0), rows), rate, about
+    blocks = (block(first) for first in range(0, rows, step))
+    return Blocks(blocks, np.dtype(np.int16), shape, rows=rows), rate, about
+
+
+def _decoded(
+    content: str, file: IO[bytes], pieces: list[Piece] | None, sound: Sound, digest: bytes
+) -> tuple[Any, float, dict[str, Any]]:
+    """The samples as libsndfile decodes them, with their rate and what it says of it."""
+    with _opened(file, pieces, sound.codec) as audio:
+        subtype, channels = audio.subtype, audio.channels
+        dtype = dtype_of(subtype)
+        shape = (channels,) if channels > 1 else ()
+        about = {"container": audio.format, "subtype": subtype, "endian": audio.endian, "channels": channels}
+        if subtype in BITS:
+            about["bits"] = min(sound.bits or 32, BITS[subtype])
+        rows = _rows(sound, audio.frames, about)
+        rate = float(audio.samplerate) if sound.rate is None else sound.rate
+        if content == "wav" and 0 < rows * channels * dtype.itemsize <= SHORT_BYTES:
+            # What is short is read at once, as one block: opening it again takes longer than that.
+            return _whole(next(_samples(audio, b"", dtype, rows), None), rows), rate, about
+    blocks = _blocks(file, pieces, sound.codec, digest, dtype, rows)
+    return Blocks(blocks, dtype, shape, rows=rows), rate, about
+
+
+def _whole(samples: np.ndarray[Any, Any] | None, rows: int) -> np.ndarray[Any, Any]:
+    """*samples*, if they are all *rows* of the file."""
+    if samples is None or len(samples) < rows:
+        present = 0 if samples is None else len(samples)
+        raise IngestError(f"it announces {rows} rows, {present} are present")
+    return samples
 
 
 def _sound_alone(sound: Sound) -> list[Piece]:
@@ -153,9 +192,8 @@ def _rows(sound: Sound, found: int, about: dict[str, Any]) -> int:
     return sound.announced
 
 
-def _notes(format: str, source: SourceFile, sound: Sound, rate: float) -> Notes:
+def _notes(format: str, file: IO[bytes], size: int, sound: Sound, rate: float) -> Notes:
     """What the file says beside its sound."""
-    file, size = source.file, source.size
     annotation = sound.about.pop("annotation", b"")
     notes = Notes(about=sound.about, not_kept=sound.not_kept)
     if format in ("wav", "rf64", "w64", "aiff", "caf"):
@@ -219,16 +257,19 @@ def _blocks(
 def _samples(
     audio: soundfile.SoundFile, md5: bytes, dtype: np.dtype[Any], rows: int
 ) -> Iterator[np.ndarray[Any, Any]]:
-    bits = BITS.get(audio.subtype)
+    subtype, channels = audio.subtype, audio.channels
+    bits = BITS.get(subtype)
     # libsndfile gives integers in the upper bits of 16 or 32; shifted down they are what was stored.
     given = "int16" if bits is not None and bits <= 16 else "int32" if bits else str(dtype)
     shift = (16 if given == "int16" else 32) - bits if bits else 0
     digest = _Md5(md5, bits)
-    frames = max(1, BLOCK_BYTES // (audio.channels * np.dtype(given).itemsize))
+    frames = max(1, BLOCK_BYTES // (channels * np.dtype(given).itemsize))
     done = 0
     while done < rows:
         try:
-            block = audio.read(min(frames, rows - done), dtype=given)
+            count = min(frames, rows - done)
+            block = np.empty((count, channels) if channels > 1 else (count,), given)
+            block = block[: audio.buffer_read_into(block, given)]  # which read() does, and much besides
         except soundfile.LibsndfileError as error:
             raise IngestError(
                 f"libsndfile cannot read on behind row {done} of {rows} "
@@ -240,7 +281,7 @@ def _samples(
             break
         if shift:
             block >>= shift
-        if audio.subtype == "PCM_U8":
+        if subtype == "PCM_U8":
             block += 128
         block = block.astype(dtype, copy=False)
         digest.add(block)

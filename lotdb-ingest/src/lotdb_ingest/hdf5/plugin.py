@@ -13,7 +13,8 @@ NAMES = ("h5", "hdf5", "hdf", "he5")
 @hookimpl
 def lotdb_identify_file(source: SourceFile) -> str | None:
     """``"h5"`` for a file that begins as such do."""
-    return "h5" if any(source.head.startswith(MAGIC, at) for at in (0, 512, 1024, 2048)) else None
+    head = source.head
+    return "h5" if MAGIC in head and any(head.startswith(MAGIC, at) for at in (0, 512, 1024, 2048)) else None
 
 
 @hookimpl
