@@ -3,10 +3,11 @@
 #
 # Version:     asdf 6.0.0, numpy 2.4.6
 # Expectation: an array of records comes back as it was, or is refused, as one whose fields overlap is.
-# Behaviour:   the whole memory of the array is stored, but of its fields only names and types, not where they lie. The
-#              reader takes them as lying side by side. That is right for packed records alone. Two columns chosen out
-#              of three (which numpy gives out as a view), and records aligned as in C, come back as other numbers,
-#              with the right length, names and types. Nothing is said. Packed copies of the same records are right.
+# Behaviour:   the whole memory of the array is stored, but of its fields only names and types, not where they lie.
+#              The reader takes them as lying side by side. That is right for packed records alone. Two columns chosen
+#              out of three (which numpy gives out as a view), and records aligned as in C, come back as other
+#              numbers, with the right length, names and types. Nothing is said. Packed copies of the same records are
+#              right.
 # Seen:        columns "volts", "ohms" of ("time", "volts", "ohms"), second row: (3.5, 200.0) -> (100.0, 2.0);
 #              aligned, first row: (1, 2.5) -> (1, 1.8e-312), made of the bytes in between
 set -euo pipefail

@@ -4,9 +4,9 @@
 # Version:     astropy 8.0.2, numpy 2.4.6
 # Expectation: `Table.write(format="votable")` gives back each cell as it was, as FITS, ECSV and HDF5 do.
 # Behaviour:   the numbers are written row by row, but the shape in the header (which names the axis that runs fastest
-#              first) is that of the array, not its reverse. The reader does reverse it. So a cell of three points with
-#              x and y comes back as two rows of three: the numbers are not transposed, but torn apart. Square cells are
-#              right. Nothing is said.
+#              first) is that of the array, not its reverse. The reader does reverse it. So a cell of three points
+#              with x and y comes back as two rows of three: the numbers are not transposed, but torn apart. Square
+#              cells are right. Nothing is said.
 # Seen:        [[0, 1], [2, 3], [4, 5]] -> [[0, 1, 2], [3, 4, 5]]; the header has arraysize="3x2"
 set -euo pipefail
 folder=$(mktemp -d)

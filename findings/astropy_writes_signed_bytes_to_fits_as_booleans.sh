@@ -2,10 +2,10 @@
 # astropy writes a column of signed bytes to FITS as one of booleans: -3 and 5 come back as True.
 #
 # Version:     astropy 8.0.2, numpy 2.4.6
-# Expectation: a column of int8 comes back as integers (FITS has an offset for that, which astropy uses for uint16), or is
-#              refused, as a column of float128 is.
-# Behaviour:   the column becomes one of logical values. All that is left of a number is whether it was zero. Nothing is
-#              said. Images of int8, and columns of uint8, uint16, uint32 and uint64, come back as they were.
+# Expectation: a column of int8 comes back as integers (FITS has an offset for that, which astropy uses for uint16),
+#              or is refused, as a column of float128 is.
+# Behaviour:   the column becomes one of logical values. All that is left of a number is whether it was zero. Nothing
+#              is said. Images of int8, and columns of uint8, uint16, uint32 and uint64, come back as they were.
 # Seen:        [-3, 0, 5] -> [True, False, True]
 set -euo pipefail
 folder=$(mktemp -d)

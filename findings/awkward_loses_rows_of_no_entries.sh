@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# awkward loses the rows of an array through Arrow and Feather if each has no entries: (2, 0, 3) comes back as (0, 0, 3).
+# awkward loses rows that have no entries on the way through Arrow and Feather: (2, 0, 3) comes back as (0, 0, 3).
 #
 # Version:     awkward 2.14.0, pyarrow 26.0.1, numpy 2.4.6
 # Expectation: two events without a hit come back as two events.
-# Behaviour:   pyarrow is given two lists of the fixed size 0, and says so. The way back computes the number of rows from
-#              the number of entries, which is none, and gives an array of no rows. Nothing is said: what is written
-#              beside it, row by row, no longer fits. Parquet refuses such an array. With one entry a row, or with
-#              lists of any size, the rows are kept.
+# Behaviour:   pyarrow is given two lists of the fixed size 0, and says so. The way back computes the number of rows
+#              from the number of entries, which is none, and gives an array of no rows. Nothing is said: what is
+#              written beside it, row by row, no longer fits. Parquet refuses such an array. With one entry a row, or
+#              with lists of any size, the rows are kept.
 # Seen:        2 * 0 * 3 * float64 -> 0 * 0 * 3 * float64
 set -euo pipefail
 folder=$(mktemp -d)

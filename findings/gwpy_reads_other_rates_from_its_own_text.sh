@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# gwpy reads 1000.07 Hz from the text that it wrote of a series of 1000 Hz, and so finds a tone of 100 Hz at 100.007 Hz.
+# gwpy reads 1000.07 Hz from its own text of a series of 1000 Hz, and so finds a tone of 100 Hz at 100.007 Hz.
 #
 # Version:     gwpy 4.1.0, astropy 8.0.2, numpy 2.4.6
 # Expectation: a CSV file has the time of each sample. The rate of ten thousand of them comes back as 1000 Hz.
-# Behaviour:   the times are seconds since 1980, which doubles hold to 0.2 microseconds. The reader takes the difference
-#              of the first two alone for the interval of all. So the rate is wrong by 7e-5 at 1 kHz, and by a
-#              thousandth at 44.1 kHz, and with it the duration and all frequencies. Nothing is said. Rates that are
-#              powers of two, and series that begin at zero, are right. So is HDF5, which stores the rate.
+# Behaviour:   the times are seconds since 1980, which doubles hold to 0.2 microseconds. The reader takes the
+#              difference of the first two alone for the interval of all. So the rate is wrong by 7e-5 at 1 kHz, and
+#              by a thousandth at 44.1 kHz, and with it the duration and all frequencies. Nothing is said. Rates that
+#              are powers of two, and series that begin at zero, are right. So is HDF5, which stores the rate.
 # Seen:        1000 Hz -> 1000.0725 Hz; 44100 Hz -> 44150.57 Hz; 10 s -> 9.99928 s; a tone of 100.0 Hz -> 100.00725 Hz
 set -euo pipefail
 folder=$(mktemp -d)

@@ -4,9 +4,10 @@
 # Version:     mne 1.13.2, pybv 0.8.1, numpy 2.4.6
 # Expectation: the event comes back at its time, with its name. The file that is written says itself how: commas in
 #              descriptions are coded as "\1".
-# Behaviour:   pybv writes that sentence into the file, and the comma as it is. So the number behind it is read as
-#              the place of the event, and the place as its length: the event "left,2" at 6 s is found at the second
-#              sample, and lasts six seconds. Nothing is said. If no number follows the comma, the file cannot be read.
+# Behaviour:   pybv writes that sentence into the file, and the comma as it is. So the number behind it is read as the
+#              place of the event, and the place as its length: the event "left,2" at 6 s is found at the second
+#              sample, and lasts six seconds. Nothing is said. If no number follows the comma, the file cannot be
+#              read.
 # Seen:        "left,2" at 6.0 s for 0.5 s -> "Comment/left" at 0.004 s for 6.004 s
 set -euo pipefail
 folder=$(mktemp -d)

@@ -2,11 +2,11 @@
 # netCDF4 packs 4000 degrees as -2553.6, and a missing value as 0 degrees, without a word.
 #
 # Version:     netCDF4 1.7.5.1.post1, h5netcdf 1.8.2, h5py 3.16.0, numpy 2.4.6
-# Expectation: a variable of 16-bit integers with a scale_factor of 0.1 holds -3276.8 to 3276.7; other values raise, or
-#              are kept at the limit, as h5netcdf and HDF5 do, or come back as missing. NaN raises or is masked.
-# Behaviour:   the scaled numbers are cut to 16 bits like numpy's casts do: those that are too large come back with another
-#              sign, in the middle of the range. NaN becomes the integer 0, which is add_offset: a plausible measurement.
-#              numpy says "invalid value encountered in cast" for NaN, nothing is said about the others.
+# Expectation: a variable of 16-bit integers with a scale_factor of 0.1 holds -3276.8 to 3276.7; other values raise,
+#              or are kept at the limit, as h5netcdf and HDF5 do, or come back as missing. NaN raises or is masked.
+# Behaviour:   the scaled numbers are cut to 16 bits like numpy's casts do: those that are too large come back with
+#              another sign, in the middle of the range. NaN becomes the integer 0, which is add_offset: a plausible
+#              measurement. numpy says "invalid value encountered in cast" for NaN, nothing is said about the others.
 # Seen:        [21.5, 4000.0, -4000.0, nan] -> [21.5, -2553.6, 2553.6, 0.0]
 set -euo pipefail
 folder=$(mktemp -d)

@@ -4,11 +4,10 @@
 # Version:     openPMD-api 0.17.1.post4, numpy 2.4.6
 # Expectation: an attribute comes back as it was (the standard has 64-bit unsigned and complex ones: both are kept if
 #              they are given as numpy's types), or is refused with TypeError, as a dictionary is.
-# Behaviour:   what fits none of the types that are tried first falls through to the last one: a truth value. So a seed
-#              or an identifier of 64 bits, as Python has it, is stored as True, and so is 1+2j. A time of numpy is
-#              stored as eight small numbers, its bytes. Nothing is said.
-# Seen:        9223372036854775808 -> True; (1+2j) -> True; None -> False;
-#              2024-01-01 -> [11, 77, 0, 0, 0, 0, 0, 0]
+# Behaviour:   what fits none of the types that are tried first falls through to the last one: a truth value. So a
+#              seed or an identifier of 64 bits, as Python has it, is stored as True, and so is 1+2j. A time of numpy
+#              is stored as eight small numbers, its bytes. Nothing is said.
+# Seen:        9223372036854775808 -> True; (1+2j) -> True; None -> False; 2024-01-01 -> [11, 77, 0, 0, 0, 0, 0, 0]
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -3,10 +3,10 @@
 #
 # Version:     Pillow 13.0.0, numpy 2.4.6
 # Expectation: `save(save_all=True, append_images=...)` saves each frame that it is given, as it does for TIFF.
-# Behaviour:   a frame that equals the one before it is left out, in the lossless formats too, and its duration is added
-#              to that one. The index is lost by which a frame belongs to a time or to a row of a table: where the camera
-#              saw nothing move, three frames are one. In a GIF without durations, nothing tells how many there were.
-#              Nothing is said.
+# Behaviour:   a frame that equals the one before it is left out, in the lossless formats too, and its duration is
+#              added to that one. The index is lost by which a frame belongs to a time or to a row of a table: where
+#              the camera saw nothing move, three frames are one. In a GIF without durations, nothing tells how many
+#              there were. Nothing is said.
 # Seen:        6 frames of 100 ms -> 6 in TIFF; 2 in PNG, WebP and GIF, of 300 ms each
 set -euo pipefail
 folder=$(mktemp -d)

@@ -2,10 +2,11 @@
 # pyarrow takes times in steps of 25 s for times in seconds: the first minutes of 2024 become a day in 1972.
 #
 # Version:     pyarrow 26.0.1, numpy 2.4.6, polars 2.1.0, pandas 3.1.1
-# Expectation: `pyarrow.array` converts an array of datetime64[25s] or timedelta64[10ms] to the same times, or refuses it,
-#              as it refuses hours, and as pandas refuses multiples of a unit.
-# Behaviour:   numpy's units can be multiples, such as one sample in 25 s. The multiplier is left out, and the count of
-#              steps is taken for seconds. Nothing is said. polars does the same with its own conversion of durations.
+# Expectation: `pyarrow.array` converts an array of datetime64[25s] or timedelta64[10ms] to the same times, or refuses
+#              it, as it refuses hours, and as pandas refuses multiples of a unit.
+# Behaviour:   numpy's units can be multiples, such as one sample in 25 s. The multiplier is left out, and the count
+#              of steps is taken for seconds. Nothing is said. polars does the same with its own conversion of
+#              durations.
 # Seen:        2024-01-01T00:00:00 (25s) -> 1972-02-28T22:04:48; 400 ms (10ms) -> 40 ms in pyarrow and in polars
 set -euo pipefail
 folder=$(mktemp -d)

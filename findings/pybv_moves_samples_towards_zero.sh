@@ -2,7 +2,8 @@
 # pybv moves samples that it could have kept: with every copy of a recording, some are one step nearer to zero.
 #
 # Version:     pybv 0.8.1, mne 1.13.2, numpy 2.4.6
-# Expectation: a recording of sixteen bits that mne reads, and that pybv writes with the same resolution, keeps its samples.
+# Expectation: a recording of sixteen bits that mne reads, and that pybv writes with the same resolution, keeps its
+#              samples.
 # Behaviour:   the volts are divided by the resolution and then cut to integers, not rounded. 99.5 microvolts are 995
 #              steps of 0.1, less the error of the division, which makes 994. Each further copy does it again. Nothing
 #              is said. Samples from elsewhere are cut in the same way: all that is below one step becomes zero.

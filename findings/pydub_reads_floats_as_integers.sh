@@ -13,7 +13,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet pydub==0.25.1 soundfile==0.14.0 numpy==2.4.6 "audioop-lts==0.2.2; python_version >= '3.13'"
+"$folder/venv/bin/pip" install --quiet pydub==0.25.1 soundfile==0.14.0 numpy==2.4.6 \
+    "audioop-lts==0.2.2; python_version >= '3.13'"
 cd "$folder"
 "$folder/venv/bin/python" -W error::UserWarning -W ignore:Couldn:RuntimeWarning - <<'PY'
 import numpy as np

@@ -4,8 +4,8 @@
 # Version:     wfdb 4.3.1, numpy 2.4.6, pandas 3.1.1
 # Expectation: the unit comes back as it was given, or is refused, as a unit with a space is ("deg C" raises).
 # Behaviour:   the header is written in ASCII, and each character that is not ASCII is left out. Of "µV" that leaves
-#              "V", of "Ω" nothing. A signal without a unit is read as one in mV, as WFDB has it. The samples are right:
-#              so an EEG of 50 microvolts comes back as one of 50 volts, and a resistance as millivolts.
+#              "V", of "Ω" nothing. A signal without a unit is read as one in mV, as WFDB has it. The samples are
+#              right: so an EEG of 50 microvolts comes back as one of 50 volts, and a resistance as millivolts.
 # Seen:        µV -> V, kΩ -> k, Ω -> mV; 50.0 -> 50.0
 set -euo pipefail
 folder=$(mktemp -d)
