@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lotdb import InvalidRangeError
+from lotdb import InvalidDataError, InvalidRangeError
 
 xarray = pytest.importorskip("xarray")
 pandas = pytest.importorskip("pandas")
@@ -118,3 +118,19 @@ def test_a_frame_keeps_the_step_of_its_durations_and_its_notes_to_itself(db):
     pandas.testing.assert_frame_equal(node.get_data("it").to_pandas(), frame)
     assert node.get_data("it").to_xarray().attrs == {}
     assert node.to_datatree()["it"].attrs == {}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.array([5], "M8[25s]"),
+        np.array([5], "m8[10ms]"),
+        np.array([5], "m8"),
+        np.array([(5,)], [("when", "M8[25s]")]),
+    ],
+)
+def test_times_that_pandas_cannot_hold_are_a_typed_error(db, data):
+    payload = db.open_connection().get_data_node("a").write_data(data)
+    with pytest.raises(InvalidDataError, match=r"payload 'data' of node 'a' cannot be held by pandas"):
+        payload.to_pandas()
+    assert payload.read().tolist() == data.tolist()

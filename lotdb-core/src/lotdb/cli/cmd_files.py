@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -145,17 +146,20 @@ def _below(root: BaseNode, at: str | None) -> BaseNode:
 @contextmanager
 def _node_for_files(db: LOTDB, root: BaseNode, at: str | None) -> Iterator[BaseNode]:
     """The node at *at*. If it is new and nothing comes in, it goes again, with new ones above it."""
-    keys = at.strip("/").split("/") if at and at.strip("/") else []
-    new = next((depth for depth in range(1, len(keys) + 1) if keys[:depth] not in root), None)
-    node = root.get_node_path(keys) if keys else root
+    path = "" if at is None else at.strip("/")
+    new = None
+    if path and path not in root:
+        keys = path.split("/")
+        new = next(above for above in map("/".join, accumulate([key] for key in keys)) if above not in root)
+    node = _below(root, at)
     db.commit(root)  # the new node: ingest_tree refuses to start with uncommitted changes
     try:
         yield node
     finally:
         if new is not None and not db.closed:
             db.abort(root)
-            if keys in root and not len(node) and not node.attrs:
-                root.get_node_path(keys[:new]).delete_tree()
+            if path in root and not len(node) and not node.attrs:
+                root[new].delete_tree()
                 db.commit(root)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,15 +28,21 @@ def to_pandas(payload: Payload) -> Any:
         return _table(pandas, payload)
     shape = payload.shape
     if payload.dtype.names and len(shape) == 1:
-        frame = pandas.DataFrame({name: _native(rows) for name, rows in _fields(payload.read())})
-        return _indexed(pandas, payload, frame)
+        columns = {name: _native(rows) for name, rows in _fields(payload.read())}
+        return _indexed(pandas, payload, _made(payload, pandas.DataFrame, columns))
     if len(shape) not in (1, 2):
         raise InvalidDataError(
             f"{payload._place} has {len(shape)} axes, and a DataFrame two; use to_xarray(), or read()"
         )
-    data = _native(payload.read())
-    made = pandas.Series(data, name=payload.name) if len(shape) == 1 else pandas.DataFrame(data)
-    return _indexed(pandas, payload, made)
+    make = partial(pandas.Series, name=payload.name) if len(shape) == 1 else pandas.DataFrame
+    return _indexed(pandas, payload, _made(payload, make, _native(payload.read())))
+
+
+def _made(payload: Payload, make: Callable[[Any], Any], data: Any) -> Any:
+    try:
+        return make(data)
+    except (TypeError, ValueError) as error:  # such as times in units of 25 s
+        raise InvalidDataError(f"{payload._place} cannot be held by pandas: {error}; use read()") from error
 
 
 def _fields(rows: Any) -> list[tuple[str, Any]]:
