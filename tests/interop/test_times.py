@@ -125,7 +125,6 @@ def test_a_frame_keeps_the_step_of_its_durations_and_its_notes_to_itself(db):
     [
         np.array([5], "M8[25s]"),
         np.array([5], "m8[10ms]"),
-        np.array([5], "m8"),
         np.array([(5,)], [("when", "M8[25s]")]),
     ],
 )
