@@ -61,9 +61,9 @@ def _finds_elsewhere(finder: Any) -> bool:
 
 
 def _distributions(folder: str) -> list[str]:
-    """The folders in *folder* that describe distributions; OSError if it is none, such as an archive."""
+    """The folders in *folder* that describe distributions; an error if it is none, such as an archive."""
     if folder.lower().endswith(".egg"):
-        return [f"{folder}{os.sep}EGG-INFO"]
+        raise ValueError("an egg, which may be an archive, and has a name in a form of its own")
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
@@ -74,9 +74,7 @@ def _distributions(folder: str) -> list[str]:
 
 def _name_of(path: str) -> str:
     """The name of the distribution that the folder *path* describes, as importlib_metadata tells it."""
-    folder, name = os.path.split(path)
-    if name.upper() == "EGG-INFO":
-        name = os.path.basename(folder)
+    name = os.path.basename(path)
     return re.sub(r"[-_.]+", "-", name.rpartition(".")[0].partition("-")[0]).lower()
 
 

@@ -10,7 +10,7 @@ from lotdb.database import session
 from lotdb.records import Bucket, Children
 from lotdb.records.children import all_items, child_items, count_children, items_from
 from lotdb.records.entries import children_of
-from lotdb.records.patchwork import is_wide, patchwork_of, put_entry, take_entry
+from lotdb.records.patchwork import is_wide, owned_buckets, patchwork_of, put_entry, take_entry
 
 MANY = 3000
 DEEP = 300
@@ -453,4 +453,94 @@ def test_renaming_in_a_branch_divides_full_records(db):
             expected[new] = -1
         assert numbers(root["copy"]) == expected
         assert numbers(root["wide"]) == all_numbers()
+    assert db.verify() == []
+
+
+@pytest.fixture
+def two(tmp_path, monkeypatch):
+    """A branch of children in many small records, of which some are its own, and two connections."""
+    monkeypatch.setattr(Children, "max_leaf_size", 6)
+    monkeypatch.setattr("lotdb.records.patchwork.MOST_COPIED", 2)
+    with LOTDB(tmp_path, durability="process") as db:
+        with db.connection() as root:
+            for number in range(60):
+                root.get_node_path(["wide", key(number)]).set_attribute("x", number)
+            root["wide"].branch("copy")
+        with db.connection() as root:
+            for number in range(0, 60, 2):
+                root["copy"][key(number)].set_attribute("x", -number)
+            assert is_patchwork(root["copy"])
+        yield db, db.open_connection("one"), db.open_connection("two")
+
+
+def outcome(db, first, second):
+    db.commit(first)
+    try:
+        db.commit(second)
+    except ConflictError:
+        return [first]
+    return [first, second]
+
+
+def check_found(node):
+    assert list(node) == sorted(node)
+    assert all(child in node for child in node)
+    assert len(node) == len(list(node))
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+@pytest.mark.parametrize("place", range(0, 60, 7))
+@pytest.mark.parametrize("change", ["add", "set", "delete"])
+def test_a_bucket_that_is_split_and_one_that_another_changes(two, first, place, change):
+    db, one, other = two
+    new = [f"{key(place)}{number}" for number in range(12)]
+    for each in new:
+        one["copy"].get_node(each).set_attribute("x", "new")
+    added = f"{key(place + 2)}theirs"
+    if change == "add":
+        other["copy"].get_node(added).set_attribute("x", "theirs")
+    elif change == "set":
+        other["copy"][key(place + 2)].set_attribute("x", "theirs")
+    else:
+        other["copy"].delete_node(key(place + 2))
+    done = outcome(db, first, "two" if first == "one" else "one")
+    with db.connection() as root:
+        check_found(root["copy"])
+        found = numbers(root["copy"])
+        assert all((each in found) == ("one" in done) for each in new)
+        if change == "add":
+            assert (found.get(added) == "theirs") == ("two" in done)
+        elif change == "set":
+            assert (found[key(place + 2)] == "theirs") == ("two" in done)
+        else:
+            assert (key(place + 2) not in found) == ("two" in done)
+        assert numbers(root["wide"]) == {key(number): number for number in range(60)}
+    assert db.verify() == []
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+@pytest.mark.parametrize("change", ["add", "set", "add many"])
+def test_a_bucket_whose_last_child_goes_and_one_that_another_changes(two, first, change):
+    db, one, other = two
+    buckets = [list(each.keys()) for each, _ in owned_buckets(one["copy"]._children())]
+    last, *rest = buckets[len(buckets) // 2]
+    with db.connection() as root:
+        for each in rest:
+            root["copy"].delete_node(each)
+    db.abort("one")
+    db.abort("two")
+    new = [f"{last}{number}" for number in range(1 if change == "add" else 12)]
+    one["copy"].delete_node(last)
+    if change == "set":
+        other["copy"][last].set_attribute("x", "theirs")
+    else:
+        for each in new:
+            other["copy"].get_node(each).set_attribute("x", "theirs")
+    done = outcome(db, first, "two" if first == "one" else "one")
+    with db.connection() as root:
+        check_found(root["copy"])
+        found = numbers(root["copy"])
+        assert (last in found) == ("one" not in done)
+        if "two" in done:
+            assert found[last] == "theirs" if change == "set" else all(each in found for each in new)
     assert db.verify() == []

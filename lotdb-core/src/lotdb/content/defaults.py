@@ -90,4 +90,4 @@ def check_backend(tree: Tree, name: Any) -> str:
     if not isinstance(name, str):
         raise InvalidOptionError(f"backend is {name!r}; use the name of a backend, such as 'blob'")
     tree.check_backend(name)
-    return name
+    return str(name)  # which may be of a class of its own, and is stored

@@ -190,9 +190,10 @@ def check(node: Handle, request: Request) -> tuple[Request, PayloadRecord | None
             f"{node._place()} has a payload {name!r} already; use if_exists='replace' or 'append'"
         )
     rate = check_rate(request.samplerate_hz)
-    _check_content_type(request.content_type)
-    if name is not request.name or rate is not request.samplerate_hz:
-        request = request._replace(name=name, samplerate_hz=rate)
+    content_type = _check_content_type(request.content_type)
+    is_as_given = name is request.name and rate is request.samplerate_hz
+    if not is_as_given or content_type is not request.content_type:
+        request = request._replace(name=name, samplerate_hz=rate, content_type=content_type)
     return request, existing if request.if_exists == "append" else None
 
 
@@ -416,7 +417,9 @@ def encode(data: Any, request: Request, where: Callable[[], str]) -> _Given:
         dtype = tables.stored_dtype(data.dtype) if data.kind == "table" else data.dtype
         _check_dtype(dtype, where)
         blocks = checked(data, lambda: f"{where()}: its Blocks")
-        return _Given(data.kind, dtype, data.row_shape, blocks=blocks, rows=data.rows)
+        # Plain numbers and texts, whatever was given: a record holds nothing else.
+        row_shape, rows = tuple(map(int, data.row_shape)), None if data.rows is None else int(data.rows)
+        return _Given(str(data.kind), dtype, row_shape, blocks=blocks, rows=rows)
     try:
         if tables.is_table(data):
             table = tables.as_table(data, said=said)
@@ -562,9 +565,10 @@ def _mapping(metadata: Any) -> dict[Any, Any]:
     return dict(metadata)
 
 
-def _check_content_type(content_type: Any) -> None:
+def _check_content_type(content_type: Any) -> str | None:
     if content_type is not None and not isinstance(content_type, str):
         raise InvalidOptionError(f"content_type is {content_type!r}; use a media type such as 'audio/wav'")
+    return None if content_type is None else str(content_type)  # which may be of a class of its own
 
 
 def _compare(where: Callable[[], str], what: str, there: Any, given: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +15,9 @@ from lotdb.errors import InvalidDataError, shown
 __all__ = ["Blocks", "check_blocks", "checked"]
 
 _KINDS = ("array", "bytes", "text", "table")
+# What numpy can hold: axes, and bytes.
+_AXES = 64
+_TOO_MANY = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,25 @@ class Blocks:
     kind: Literal["array", "bytes", "text", "table"] = "array"
 
 
+def _is_length(length: Any) -> bool:
+    return isinstance(length, int | np.integer) and not isinstance(length, bool) and bool(length >= 0)
+
+
 def check_blocks(data: Blocks, about: Callable[[], str]) -> None:
     """Raise ``InvalidDataError`` unless *data* say what they are; *about* begins the message."""
-    dtype, kind = data.dtype, data.kind
+    dtype, kind, row_shape = data.dtype, data.kind, data.row_shape
     if not isinstance(dtype, np.dtype) or kind not in _KINDS:
         raise InvalidDataError(f"{about()} Blocks of {shown(dtype)} and of kind {shown(kind)}")
-    if not isinstance(data.row_shape, tuple) or not all(
-        isinstance(length, int | np.integer) and length >= 0
-        for length in (*data.row_shape, *(() if data.rows is None else (data.rows,)))
+    if dtype.subdtype is not None:
+        raise InvalidDataError(f"{about()} Blocks of {dtype}, with axes of its own; name them in row_shape")
+    rows = () if data.rows is None else (data.rows,)
+    lengths = (*row_shape, *rows) if isinstance(row_shape, tuple) else (-1,)
+    if (
+        not all(map(_is_length, lengths))
+        or len(row_shape) >= _AXES
+        or math.prod(map(int, lengths)) * dtype.itemsize >= _TOO_MANY
     ):
-        raise InvalidDataError(
-            f"{about()} Blocks of {shown(data.rows)} rows of shape {shown(data.row_shape)}"
-        )
+        raise InvalidDataError(f"{about()} Blocks of {shown(data.rows)} rows of shape {shown(row_shape)}")
     if kind in ("bytes", "text") and (dtype != np.uint8 or data.row_shape):
         raise InvalidDataError(f"{about()} Blocks of {dtype} {data.row_shape} for {kind}; use uint8")
     if kind == "table" and data.row_shape:

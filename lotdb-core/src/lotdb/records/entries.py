@@ -102,7 +102,7 @@ def new_branch(type_name: str, own: Own | Box) -> Entry:
 
 def empty_entry(type_name: str) -> Entry:
     """The entry of a new node without attributes or children."""
-    return (type_name, *EMPTY_OWN)
+    return (str(type_name), *EMPTY_OWN)  # which may be of a class of its own
 
 
 def leaf_with(entry: Entry, own: Own, boxed: bool) -> Entry:
@@ -112,7 +112,7 @@ def leaf_with(entry: Entry, own: Own, boxed: bool) -> Entry:
 
 def with_type(entry: Entry, type_name: str) -> Entry:
     """*entry* as that of a node of another type."""
-    return (type_name, *entry[1:])
+    return (str(type_name), *entry[1:])
 
 
 def shared_entry(entry: Entry) -> Entry:

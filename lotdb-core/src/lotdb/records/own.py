@@ -74,7 +74,10 @@ def may_grow(before: Own, own: Own) -> bool:
         if kind is str:
             if len(value) > len(was) or not value.isascii():
                 return True
-        elif kind is not float and kind is not bool and not (kind is int and -SHORT < value < SHORT):
+        elif kind is int:
+            if value.bit_length() > was.bit_length():
+                return True
+        elif kind is not float and kind is not bool:
             return True
     return False
 

@@ -191,6 +191,9 @@ class Patchwork:
         way = self._way(key)
         end = way[-1]
         bucket: Any = end.flat[end.at]
+        # It has no next bucket, by which a merge would see that it was split: it would take the upper half
+        # for deleted, and put what another transaction has added to it where no search comes.
+        self._depend_on(bucket)
         flat = OOBucket.__getstate__(bucket)[0]
         half = len(flat) // 4 * 2
         new: Any = Bucket()
@@ -219,6 +222,8 @@ class Patchwork:
 
     def _drop(self, way: list[_Step]) -> None:
         """Take the bucket at the end of *way* out, and the records above it that have no other part."""
+        end = way[-1]
+        bucket: Any = end.flat[end.at]
         while way:
             step = way.pop()
             at = step.at
@@ -230,6 +235,9 @@ class Patchwork:
         while way and step.at == 0:  # what was the first bucket below is another one now
             step = way.pop()
             _lay(step.node, step.flat, step.marks)
+        # Nothing refers to it any more. It is stored all the same, and empty: another transaction that has
+        # put something there, or is about to, conflicts, and nothing is lost with the bucket.
+        _set(bucket, OOBucket, ((),))
 
 
 class _Step:

@@ -287,7 +287,8 @@ class Reader:
     def check_not_undone(self, locator: Any) -> None:
         """Raise ``StaleNodeError`` if what is at *locator* was undone lately."""
         undone = (each() if isinstance(each, weakref.ref) else each for each in list(self._undone))
-        if any(locator is each for each in undone):
+        # A text may have been read anew since.
+        if any(locator is each or (type(locator) is str and locator == each) for each in undone):
             raise StaleNodeError("it was written in a transaction, or after a savepoint, that was undone")
 
     # -- several at once ---------------------------------------------------------------------------

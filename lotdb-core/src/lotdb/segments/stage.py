@@ -132,9 +132,11 @@ class Stage(Reader):
         most = _record_bytes(backend, appended)
         if size <= most and self._recorded_bytes + size <= RECORDED_BYTES:
             backend, limit = RECORDS, most
-        pack = Pack(self._new_locator(backend), layout, limit)
-        self._pending[id(pack.locator)] = pack
-        self._packs[layout] = pack
+        locator = self._new_locator(backend)
+        with self._or_discarded(locator):
+            pack = Pack(locator, layout, limit)
+            self._pending[id(locator)] = pack
+            self._packs[layout] = pack
         return pack
 
     def _segment(self, layout: Layout, locator: Any, first: int, array: Array) -> Segment:
@@ -161,20 +163,21 @@ class Stage(Reader):
             return self.write_stream(layout, blocks)
         backend, options = self._backends(layout.backend), self._decode_options(layout)
         locator = self._new_locator(backend)
-        running, step = 0, self._step(layout, rows, locator)
-        sums = BlockSums(layout.row_bytes, step) if step else None
+        with self._or_discarded(locator):
+            running, step = 0, self._step(layout, rows, locator)
+            sums = BlockSums(layout.row_bytes, step) if step else None
 
-        def summed() -> Iterator[Array]:
-            nonlocal running
-            for block in map(contiguous, blocks):
-                running = checksum(block, running)
-                if sums is not None:
-                    sums.add(block)
-                yield block
+            def summed() -> Iterator[Array]:
+                nonlocal running
+                for block in map(contiguous, blocks):
+                    running = checksum(block, running)
+                    if sums is not None:
+                        sums.add(block)
+                    yield block
 
-        with self._or_discarded(locator), self._writing(backend, locator):
-            shape = (rows, *layout.row_shape)
-            backend.write_blocks(locator, summed(), shape, options, **_notes(backend, layout))
+            with self._writing(backend, locator):
+                shape = (rows, *layout.row_shape)
+                backend.write_blocks(locator, summed(), shape, options, **_notes(backend, layout))
         segment = Segment(locator, 0, rows, running)
         return (segment if sums is None else segment._replace(step=step, sums=self._kept(sums.finish())),)
 
@@ -312,6 +315,10 @@ class Stage(Reader):
 
     def _close_pack(self, layout: Layout) -> None:
         pack = self._packs[layout]
+        if not pack.rows:  # what was to be its first rows has failed
+            self._forget_pack(layout)
+            self._discard_these(0, {id(pack.locator)})
+            return
         self._backend_write(layout, pack.locator, pack.array)
         # Only now: until its bytes are stored the pack's rows are read from memory.
         self._forget_pack(layout)

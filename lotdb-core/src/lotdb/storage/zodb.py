@@ -26,11 +26,12 @@ from lotdb.errors import (
     PluginError,
     ReadOnlyError,
     UnsafeRecordError,
+    UnsupportedValueError,
     system_error,
 )
 from lotdb.storage import compat
 from lotdb.storage.aside import Aside
-from lotdb.storage.classes import class_factory
+from lotdb.storage.classes import check_record, class_factory
 from lotdb.storage.dumping import dump_record
 from lotdb.storage.kept_records import KeptRecords
 from lotdb.storage.signals import uninterrupted
@@ -159,6 +160,21 @@ class _AheadReader(_Reader):
         if is_walked and found._p_changed is None:
             self._named.append(oid)
         return found
+
+
+def _safe(record: bytes) -> bytes:
+    """*record*, if it can be read again: ZODB would store what no connection of ours loads.
+
+    Raises
+    ------
+    UnsupportedValueError
+        If it holds a value of another class than those that are stored, such as a number of numpy's.
+    """
+    try:
+        check_record(record)
+    except UnsafeRecordError as error:
+        raise UnsupportedValueError(f"it could not be read, so nothing was committed: {error}") from error
+    return record
 
 
 class _Connection(Connection):
@@ -337,7 +353,11 @@ class _Connection(Connection):
         dump = getattr(writer, "_dump", None)
         if dump is not None:
             refer = writer.persistent_id
-            writer._dump = lambda kind, state: dump_record(kind, state, refer, self) or dump(kind, state)
+
+            def dump_safely(kind: Any, state: Any) -> bytes:
+                return dump_record(kind, state, refer, self) or _safe(dump(kind, state))
+
+            writer._dump = dump_safely
         super()._store_objects(writer, transaction)
 
     def _add(self, obj: Any, oid: bytes) -> None:

@@ -6,11 +6,12 @@ with each write. For an epoch, the tree remembers which containers may be writte
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from functools import partial
-from threading import Lock, get_ident
+from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lotdb.errors import InvalidOptionError, UnsupportedValueError
@@ -36,8 +37,17 @@ __all__ = ["Pinned", "Tree"]
 # So many layouts are remembered: programs use few, and rows of ever other lengths must not fill the memory.
 _LAYOUTS = 256
 
-# Held while a stage is made.
-_MAKING = Lock()
+# Held while a stage is made. A process that is forked meanwhile has its own.
+_making = RLock()
+
+
+def _renew() -> None:
+    global _making
+    _making = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 class Pinned(Protocol):
@@ -60,9 +70,11 @@ class _MadeWhenAsked:
     def __get__(self, tree: Tree | None, owner: type[Tree]) -> Any:
         if tree is None:
             return self
-        with _MAKING:  # two threads get the same
+        with _making:  # two threads get the same
             if tree.staged is None:
-                tree.staged = tree._new_stage()
+                made = tree._new_stage()
+                if tree.staged is None:  # a signal handler may have written meanwhile
+                    tree.staged = made
         tree.stage = tree.staged
         return tree.staged
 
