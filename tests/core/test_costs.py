@@ -301,9 +301,10 @@ def test_a_merge_in_memory_that_fails_leaves_everything_as_it_was(monkeypatch):
 
 def test_what_may_grow_is_measured_and_what_cannot_is_not():
     short = with_values(EMPTY_OWN, {"label": 1, "text": "words", "level": 0.5, "held": (1, 2)})
-    for name, value in (("label", -(2**62)), ("text", "word"), ("text", ""), ("level", 1e300)):
+    for name, value in (("label", 0), ("label", -1), ("text", "word"), ("text", ""), ("level", 1e300)):
         assert not may_grow(short, with_values(short, {name: value}))
     for name, value in (
+        ("label", 2),
         ("label", 2**63),
         ("label", 0.5),
         ("text", "words!"),
