@@ -315,7 +315,8 @@ class Teller:
         if not target or len(source) < 2:
             return
         shorter = min(len(source), len(target))
-        if source[:shorter] == target[:shorter]:
+        # One that holds nothing may be replaced by its equal, which is no change.
+        if source[:shorter] == target[:shorter] or not self.view.at(source).values:
             return
         copy = self.random.random() < 0.5 or source not in self.base
         self.node(target[:-1]).add_tree(self.node(source), key=target[-1], copy=copy, if_exists="replace")
