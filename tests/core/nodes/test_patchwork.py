@@ -5,12 +5,12 @@ import random
 
 import pytest
 
-from lotdb import LOTDB, ConflictError, DamagedError, DatabaseFormatError
+from lotdb import LOTDB, ConflictError, DamagedError, DatabaseFormatError, Plugins, hookimpl
 from lotdb.database import session
 from lotdb.records import Bucket, Children
 from lotdb.records.children import all_items, child_items, count_children, items_from
 from lotdb.records.entries import children_of
-from lotdb.records.patchwork import is_wide, owned_buckets, patchwork_of, put_entry, take_entry
+from lotdb.records.patchwork import Patchwork, is_wide, owned_buckets, patchwork_of
 
 MANY = 3000
 DEEP = 300
@@ -406,11 +406,11 @@ def test_any_changes_of_a_patchwork_give_what_a_dict_has(monkeypatch, seed):
                 continue
             if chance.random() < 0.6 and expected:
                 gone = chance.choice(sorted(expected))
-                take_entry(tree, gone)
+                Patchwork(tree).take(gone)
                 del expected[gone]
             else:
                 expected[new := some()] = ("", ("x",), chance.random())
-                put_entry(tree, new, expected[new])
+                Patchwork(tree).put(new, expected[new])
         for tree, expected in trees:
             other = Children()
             other.__setstate__(tree.__getstate__())
@@ -544,3 +544,60 @@ def test_a_bucket_whose_last_child_goes_and_one_that_another_changes(two, first,
         if "two" in done:
             assert found[last] == "theirs" if change == "set" else all(each in found for each in new)
     assert db.verify() == []
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+@pytest.mark.parametrize("place", [0, 1, -1])
+def test_a_bucket_that_is_split_above_all_that_it_had_and_one_that_another_adds_to(two, first, place):
+    """All that the bucket had stays in one half. What the other adds belongs to the other half."""
+    db, one, other = two
+    buckets = [list(each.keys()) for each, _ in owned_buckets(one["copy"]._children())]
+    with db.connection() as root:
+        for each in buckets[place][2:]:
+            root["copy"].delete_node(each)
+    db.abort("one")
+    db.abort("two")
+    new = [f"{buckets[place][1]}{number}" for number in range(12)]
+    for each in new:
+        one["copy"].get_node(each)
+    added = f"{new[-1]}theirs"
+    other["copy"].get_node(added)
+    done = outcome(db, first, "two" if first == "one" else "one")
+    with db.connection() as root:
+        check_found(root["copy"])
+        assert all((each in root["copy"]) == ("one" in done) for each in new)
+        assert (added in root["copy"]) == ("two" in done)
+    assert db.verify() == []
+
+
+class Failing:
+    """A listener because of which moves fail after their last step."""
+
+    @hookimpl
+    def lotdb_node_moved(self, node, old_path):
+        raise ZeroDivisionError
+
+
+def test_a_change_that_is_taken_back_depends_on_what_it_copies(tmp_path, monkeypatch):
+    monkeypatch.setattr(Children, "max_leaf_size", 6)
+    monkeypatch.setattr("lotdb.records.patchwork.MOST_COPIED", 2)
+    plugins = Plugins()
+    plugins.register(Failing())
+    with LOTDB(tmp_path, durability="process", plugins=plugins) as db:
+        with db.connection() as root:
+            for number in range(60):
+                root.get_node_path(["wide", key(number)]).set_attribute("x", number)
+        one, two = db.open_connection("one"), db.open_connection("two")
+        buckets = [list(each.keys()) for each, _ in owned_buckets(one["wide"]._children())]
+        before, (last, *rest) = buckets[4:6]
+        one["wide"].branch("twin")
+        for each in rest:
+            one["wide"].delete_node(each)
+        with pytest.raises(ZeroDivisionError):  # its bucket is gone, so it comes back into the one before it
+            one["wide"][last].move(one, "elsewhere")
+        two["wide"][before[0]].set_attribute("x", "theirs")
+        done = outcome(db, "two", "one")
+        assert done == ["two"]
+        with db.connection() as root:
+            assert root["wide"][before[0]].get_attribute("x") == "theirs"
+        assert db.verify() == []

@@ -26,7 +26,7 @@ from lotdb.records import OWN_KEY, Box, Bucket, Children, Entry
 from lotdb.records.entries import shared_entry
 from lotdb.storage.signals import uninterrupted
 
-__all__ = ["MOST_COPIED", "Patchwork", "is_wide", "owned_buckets", "patchwork_of", "put_entry", "take_entry"]
+__all__ = ["MOST_COPIED", "Patchwork", "is_wide", "owned_buckets", "patchwork_of"]
 
 #: Children that lie in at most so many buckets are copied when their branch is cloned. It takes a few
 #: milliseconds, and two transactions that change two of them later merge.
@@ -74,22 +74,6 @@ def patchwork_of(children: Children, depend_on: Callable[[Any], object]) -> Chil
         depend_on(own)
         Patchwork(clone, depend_on).own(OWN_KEY)[OWN_KEY] = Box(own.own)
     return clone
-
-
-def put_entry(container: Any, key: str, entry: Entry) -> None:
-    """Set what is at *key* in a *container* of any kind whose records may be changed or copied."""
-    if type(container) is Children and container._v_shared is not None:
-        Patchwork(container).put(key, entry)
-    else:
-        container[key] = entry
-
-
-def take_entry(container: Any, key: str) -> None:
-    """Take away what is at *key* in such a *container*."""
-    if type(container) is Children and container._v_shared is not None:
-        Patchwork(container).take(key)
-    else:
-        del container[key]
 
 
 def _no_matter(record: Any) -> None:
@@ -186,24 +170,25 @@ class Patchwork:
         return bucket
 
     def _split(self, key: str) -> None:
-        """Put the upper half of the bucket of *key* into a new one, and so on above it where that is full."""
+        """Put two buckets in the place of the one of *key*, and so on above it where that is full."""
         self._bucket = None
         way = self._way(key)
         end = way[-1]
         bucket: Any = end.flat[end.at]
-        # It has no next bucket, by which a merge would see that it was split: it would take the upper half
-        # for deleted, and put what another transaction has added to it where no search comes.
-        self._depend_on(bucket)
         flat = OOBucket.__getstate__(bucket)[0]
         half = len(flat) // 4 * 2
+        part: Any = Bucket()
+        part.__setstate__((flat[:half],))
         new: Any = Bucket()
         new.__setstate__((flat[half:],))
         first = flat[half]
+        has_first = True  # whether the bucket is the first one below the record
         while way:
             step = way.pop()
             at = step.at + 1
-            parts = (*step.flat[:at], first, new, *step.flat[at:])
+            parts = (*step.flat[: at - 1], part, first, new, *step.flat[at:])
             marks = step.marks[: at // 2 + 1] + _OWN + step.marks[at // 2 + 1 :]
+            has_first = has_first and step.at == 0
             if len(marks) <= Children.max_internal_size:
                 _lay(step.node, parts, marks)
                 break
@@ -214,11 +199,16 @@ class Patchwork:
             _lay(new, upper, marks[middle:])
             if way:
                 _lay(step.node, lower, marks[:middle])
+                part = step.node
                 continue
             left = Children()  # the top keeps its identity
             _lay(left, lower, marks[:middle])
             _lay(step.node, (left, first, new), _OWN * 2)
-        _set(bucket, OOBucket, (flat[:half],))
+        while way and has_first:
+            step = way.pop()
+            _lay(step.node, step.flat, step.marks)
+            has_first = step.at == 0
+        _leave(bucket)
 
     def _drop(self, way: list[_Step]) -> None:
         """Take the bucket at the end of *way* out, and the records above it that have no other part."""
@@ -235,9 +225,7 @@ class Patchwork:
         while way and step.at == 0:  # what was the first bucket below is another one now
             step = way.pop()
             _lay(step.node, step.flat, step.marks)
-        # Nothing refers to it any more. It is stored all the same, and empty: another transaction that has
-        # put something there, or is about to, conflicts, and nothing is lost with the bucket.
-        _set(bucket, OOBucket, ((),))
+        _leave(bucket)
 
 
 class _Step:
@@ -285,6 +273,15 @@ def _lay(node: Children, flat: tuple[Any, ...], marks: bytes) -> None:
     first = flat[0] if type(flat[0]) is Bucket else flat[0]._firstbucket
     node._v_shared = marks
     _set(node, OOBTree, (flat, first))
+
+
+def _leave(bucket: Bucket) -> None:
+    """Note that no key lies in a bucket any more, to which nothing refers by now."""
+    # It is stored all the same, and empty: another transaction that has put something there, or is about to,
+    # conflicts, whichever is committed first. Else that would be lost with the bucket. It has no next one, by
+    # which a merge would see that it was divided; with half of its keys left, it would take in one that
+    # belongs to the other half, where no search comes.
+    _set(bucket, OOBucket, ((),))
 
 
 def _set(record: Any, kind: Any, state: Any) -> None:

@@ -17,11 +17,10 @@ from typing import Any
 
 from lotdb.records import Children, Entry
 from lotdb.records.entries import children_of, is_shared, record_of, shared_entry, touch
-from lotdb.records.patchwork import take_entry
 from lotdb.storage.signals import uninterrupted
 from lotdb.tree.handle import Handle
 from lotdb.tree.tree import Tree
-from lotdb.tree.whole import Whole, put, take
+from lotdb.tree.whole import Whole, put, take, unset_entry
 
 __all__ = ["Edit", "share", "stand_for"]
 
@@ -118,7 +117,7 @@ class Edit:
         """Set leaves where there is none; they are copies of those below *source*, if that is a path."""
         tree, children, keys = self._tree, self._children, [key for key, _ in entries]
         if tree.steps is not None:
-            tree.steps.append(partial(_take_all, children, keys))
+            tree.steps.append(partial(_take_all, tree, children, keys))
         tree.version += len(keys)
         if tree.touched is not None:
             for key in keys:
@@ -163,10 +162,10 @@ class Edit:
             self._tree.new_epoch()  # those below it are gone, too
 
 
-def _take_all(children: Children, keys: list[str]) -> None:
+def _take_all(tree: Tree, children: Children, keys: list[str]) -> None:
     for key in keys:
         if key in children:
-            take_entry(children, key)
+            unset_entry(tree, children, key)
 
 
 def stand_for(node: Handle, tree: Tree, parent: Handle | None, key: str) -> None:

@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from lotdb.records import Entry
-from lotdb.records.patchwork import Patchwork, put_entry, take_entry
+from lotdb.records.patchwork import Patchwork
 from lotdb.storage.signals import uninterrupted
 from lotdb.tree.journal import Journal
 
-__all__ = ["Stepwise", "Whole", "put", "set_entry", "steps_noted", "take"]
+__all__ = ["Stepwise", "Whole", "put", "set_entry", "steps_noted", "take", "unset_entry"]
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ def _take_back(tree: Stepwise, steps: list[Callable[[], Any]], keep: int) -> Non
 def put(tree: Stepwise, container: Any, key: str, entry: Entry) -> None:
     """Set the entry of *key* in *container*, which may be changed."""
     if tree.steps is not None:
-        tree.steps.append(partial(_restore, container, key, container.get(key)))
+        tree.steps.append(partial(_restore, tree, container, key, container.get(key)))
     set_entry(tree, container, key, entry)
 
 
@@ -116,17 +116,22 @@ def set_entry(tree: Stepwise, container: Any, key: str, entry: Entry) -> None:
         patchwork.put(key, entry)
 
 
+def unset_entry(tree: Stepwise, container: Any, key: str) -> None:
+    """Take away the entry of *key* in *container*, without a note."""
+    patchwork = tree.patchwork(container)
+    if patchwork is None:
+        del container[key]
+    else:
+        patchwork.take(key)
+
+
 def take(tree: Stepwise, container: Any, key: str) -> Entry:
     """Take the entry of *key* out of *container*, which may be changed."""
     entry: Entry = container[key]
     if tree.steps is not None:
-        tree.steps.append(partial(_restore, container, key, entry))
+        tree.steps.append(partial(_restore, tree, container, key, entry))
     try:
-        patchwork = tree.patchwork(container)
-        if patchwork is None:
-            del container[key]
-        else:
-            patchwork.take(key)
+        unset_entry(tree, container, key)
     except BaseException:
         # An empty bucket is removed from the list of buckets, and for that its neighbour must be read. If the
         # reading fails, the empty bucket stays in the list, which BTrees cannot stand.
@@ -146,8 +151,9 @@ def _put_back(tree: Stepwise, container: Any, key: str, entry: Entry) -> None:
         raise
 
 
-def _restore(container: Any, key: str, entry: Entry | None) -> None:
+def _restore(tree: Stepwise, container: Any, key: str, entry: Entry | None) -> None:
+    # As any other change: an entry whose bucket is gone by now may divide another one, or copy it.
     if entry is not None:
-        put_entry(container, key, entry)
+        set_entry(tree, container, key, entry)
     elif key in container:
-        take_entry(container, key)
+        unset_entry(tree, container, key)
