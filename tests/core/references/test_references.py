@@ -339,11 +339,38 @@ def test_after_an_abort_all_have_a_reference_again(db, root):
     assert sent(root["a/b"]).attrs["name"] == "first"
 
 
-def test_after_very_many_changes_none_has(db, root, monkeypatch):
+def test_children_that_are_made_between_references_have_none_whatever_was_asked_before(db, root):
+    b, plain = root["a/b"], root["plain"]
+    for number in range(3):
+        new = [b.get_node(f"new {number}"), plain.get_node(f"new {number}"), b.get_node(f"second {number}")]
+        new[0].attrs["x"] = number
+        for node in (*new, b, plain, root):
+            with pytest.raises(UnsupportedValueError, match="not committed; commit"):
+                pickle.dumps(node)
+        assert sent(root["a/b/child"]).path == "a/b/child"
+        assert sent(root["empty"]).path == "empty"
+    b.parent.rename("c")
+    later = b.get_node("later")
+    with pytest.raises(UnsupportedValueError, match=r"'c/b/later'.*not committed; commit"):
+        pickle.dumps(later)
+    assert sent(root["empty"]).path == "empty"
+
+
+def one_attribute_again_and_again(root):
+    for number in range(11):
+        root["plain"].attrs["x"] = number
+
+
+def children(root):
+    for number in range(10):
+        root["plain"].get_node(number)
+
+
+@pytest.mark.parametrize("change", [one_attribute_again_and_again, children])
+def test_after_very_many_changes_none_has(db, root, monkeypatch, change):
     monkeypatch.setattr("lotdb.tree.touched.MOST", 10)
     db.abort()
-    for number in range(10):
-        root["plain"].attrs["x"] = number
+    change(root)
     with pytest.raises(UnsupportedValueError, match="commit"):
         pickle.dumps(root["a/b"])
     db.commit()

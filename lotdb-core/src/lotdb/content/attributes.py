@@ -160,12 +160,13 @@ def write(node: Handle, named: Mapping[str, Any]) -> None:
     is_new = entry[1] == () and entry[0] in node._tree.plugins.unchecked
     if is_new and (leaf := simple_leaf(entry[0], named)):
         container = node._container_to_write()
-        if node._tree.touched is not None:
-            node._tree.touched.mark((node, None))
-        if node._tree.steps is None:
+        tree = node._tree
+        if tree.touched is not None:
+            tree.touched.leaf(node)
+        if tree.steps is None:
             container[node._key] = leaf
         else:
-            put_entry(node._tree, container, node._key, leaf)
+            put_entry(tree, container, node._key, leaf)
         return
     own = own_of(entry)
     own = with_values(own, _encoded(node, own, named))

@@ -87,7 +87,7 @@ class Edit:
         tree, parent, old_key = node._tree, node._parent, node._key
         entry: Entry = source[old_key]
         if tree.touched is not None and parent is not None:
-            tree.touched.mark((parent, old_key))
+            tree.touched.child(parent, old_key)
 
         def give_back() -> None:
             if tree is not self._tree:  # in memory, which no transaction restores
@@ -121,7 +121,7 @@ class Edit:
         tree.version += len(keys)
         if tree.touched is not None:
             for key in keys:
-                tree.touched.mark((self._parent, key))
+                tree.touched.child(self._parent, key)
         patchwork = tree.patchwork(children)
         if patchwork is None:
             children.update(entries)
@@ -144,7 +144,7 @@ class Edit:
 
     def _mark(self, key: str) -> None:
         if self._tree.touched is not None:
-            self._tree.touched.mark((self._parent, key))
+            self._tree.touched.child(self._parent, key)
 
     def _own(self, key: str) -> None:
         # In a record that another branch shares, what is at the key would not say that it is shared, too.

@@ -39,7 +39,7 @@ class Handle(Place):
             self._check_own(own)
         container = self._container_to_write()
         if self._tree.touched is not None:
-            self._tree.touched.mark((self, None))
+            self._tree.touched.own(self)
         if self._tree.version >= self._tree.full_at:
             self._tree.put_aside()
         entry = container[self._key]
@@ -87,7 +87,7 @@ class Handle(Place):
             self._check_own(own_of(self._entry()), type_name)
         container = self._container_to_write()
         if self._tree.touched is not None:
-            self._tree.touched.mark((self, None))
+            self._tree.touched.own(self)
         put(self._tree, container, self._key, with_type(container[self._key], type_name))
 
     def _tell(self, event: str, **about: Any) -> None:

@@ -217,7 +217,7 @@ class Node(Handle):
         if tree.version >= tree.full_at:
             tree.put_aside()
         if tree.touched is not None:
-            tree.touched.mark((self, key))
+            tree.touched.child(self, key)
         if "lotdb_node_created" not in tree.plugins.unheard:
             with tree.whole():
                 put(tree, children, key, entry)

@@ -24,6 +24,11 @@ _LOCK = threading.Lock()
 class Placed(Protocol):
     """A node, as far as it matters here."""
 
+    _key: str
+
+    @property
+    def _parent(self) -> Placed | None: ...
+
     def _keys(self) -> tuple[str, ...]:
         """The keys from below the root down to it."""
 
@@ -31,19 +36,48 @@ class Placed(Protocol):
 class Touched:
     """The marks of one transaction.
 
-    ``mark`` is called with a node and None if what the node itself holds has changed, or with a node and the
-    key of a child that has come, gone, or become another one.
+    A mark is a node in a tuple if what the node itself holds has changed, and a text if a child of that key
+    has come, gone, or become another one. The node whose children these are comes before the texts, once:
+    writes come in runs, and a mark that keeps no handle and is no new object costs next to nothing.
     """
 
-    __slots__ = ("_marks", "_paths", "_too_many", "_tops", "mark")
+    __slots__ = ("_below", "_key", "_marks", "_paths", "_sorted_below", "_too_many", "_tops")
 
     def __init__(self) -> None:
-        self._marks: deque[tuple[Placed, str | None]] = deque(maxlen=MOST)
-        #: What each write calls, so it is a call of C code alone.
-        self.mark = self._marks.append
+        self._marks: deque[Placed | tuple[Placed] | str] = deque()
+        self._below: Placed | None = None  # the last node that was put before texts
+        self._key: str | None = None  # the last text
+        self._sorted_below: tuple[str, ...] = ()  # the keys of the last such node among the sorted marks
         self._paths: set[tuple[str, ...]] = set()  # the nodes that were written to, and all above them
         self._tops: set[tuple[str, ...]] = set()  # at and below these, nothing is as it was
         self._too_many = False
+
+    def own(self, node: Placed) -> None:
+        """Mark that what *node* itself holds has changed."""
+        if len(self._marks) < MOST:
+            self._marks.append((node,))
+        else:
+            self._too_many = True
+
+    def child(self, node: Placed, key: str) -> None:
+        """Mark that the child *key* of *node* has come, gone, or become another one, with all below it."""
+        marks = self._marks
+        if len(marks) < MOST:
+            if self._below is not node:
+                self._below = node
+                marks.append(node)
+            self._key = key
+            marks.append(key)
+        else:
+            self._too_many = True
+
+    def leaf(self, node: Placed) -> None:
+        """Mark that what *node* itself holds has changed, where it has no children."""
+        parent, key = node._parent, node._key
+        if parent is None:
+            self.own(node)
+        elif key is not self._key or parent is not self._below:  # else it was just made
+            self.child(parent, key)
 
     def has(self, keys: tuple[str, ...]) -> bool:
         """Whether the node at *keys*, or what is below it, may be another than was committed; in any thread.
@@ -59,12 +93,15 @@ class Touched:
             )
 
     def _sort(self) -> None:
-        self._too_many |= len(self._marks) == MOST  # the first ones may have been dropped
         while self._marks:
-            node, child = self._marks.popleft()
-            keys = node._keys()
-            if child is not None:
-                self._tops.add((*keys, child))
+            mark = self._marks.popleft()
+            if type(mark) is str:
+                self._tops.add((*self._sorted_below, mark))
+                continue
+            if type(mark) is tuple:
+                keys = mark[0]._keys()
+            else:
+                keys = self._sorted_below = mark._keys()  # type: ignore[union-attr]
             for length in range(len(keys), -1, -1):
                 if keys[:length] in self._paths:
                     break
