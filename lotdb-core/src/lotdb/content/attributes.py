@@ -156,13 +156,13 @@ def as_read(node: Handle, name: str, stored: Any) -> Any:
 def write(node: Handle, named: Mapping[str, Any]) -> None:
     """Set the attributes *named*: all of them, or none if one is refused."""
     entry = node._entry()
+    tree = node._tree
     # The first attributes of a new node: most leaves of a large tree are made so.
-    is_new = entry[1] == () and entry[0] in node._tree.plugins.unchecked
+    is_new = entry[1] == () and entry[0] in tree.plugins.unchecked
     if is_new and (leaf := simple_leaf(entry[0], named)):
         container = node._container_to_write()
-        tree = node._tree
-        if tree.touched is not None:
-            tree.touched.leaf(node)
+        if (touched := tree.touched) is not None and touched.made is not node:
+            touched.leaf(node)
         if tree.steps is None:
             container[node._key] = leaf
         else:

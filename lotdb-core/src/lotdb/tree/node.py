@@ -212,12 +212,18 @@ class Node(Handle):
         return node
 
     def _create(self, key: str, entry: Entry) -> Self:
-        children = self._children_to_write()
         tree = self._tree
+        # As _children_to_write says, without the call; who comes here has made sure of the thread.
+        if self._kids_epoch == tree.epoch and id(self._kids) in tree.writable:
+            children = self._kids
+            tree.version += 1
+        else:
+            children = self._children_to_write()
+            tree = self._tree
         if tree.version >= tree.full_at:
             tree.put_aside()
-        if tree.touched is not None:
-            tree.touched.child(self, key)
+        if (touched := tree.touched) is not None:
+            touched.child(self, key)
         if "lotdb_node_created" not in tree.plugins.unheard:
             with tree.whole():
                 put(tree, children, key, entry)
@@ -231,7 +237,10 @@ class Node(Handle):
                 children[key] = entry
         else:
             put(tree, children, key, entry)
-        return self._child(key, entry, children, tree.epoch, tree.version)
+        node = self._child(key, entry, children, tree.epoch, tree.version)
+        if touched is not None:
+            touched.made = node
+        return node
 
     def _no_child(self, key: str) -> NodeNotFoundError:
         place = repr(self._path()) if self._parent else "the root"

@@ -41,16 +41,17 @@ class Touched:
     writes come in runs, and a mark that keeps no handle and is no new object costs next to nothing.
     """
 
-    __slots__ = ("_below", "_key", "_marks", "_paths", "_sorted_below", "_too_many", "_tops")
+    __slots__ = ("_below", "_marks", "_paths", "_sorted_below", "_too_many", "_tops", "made")
 
     def __init__(self) -> None:
         self._marks: deque[Placed | tuple[Placed] | str] = deque()
         self._below: Placed | None = None  # the last node that was put before texts
-        self._key: str | None = None  # the last text
         self._sorted_below: tuple[str, ...] = ()  # the keys of the last such node among the sorted marks
         self._paths: set[tuple[str, ...]] = set()  # the nodes that were written to, and all above them
         self._tops: set[tuple[str, ...]] = set()  # at and below these, nothing is as it was
         self._too_many = False
+        #: The last node that was made: what is written to it needs no other mark.
+        self.made: Placed | None = None
 
     def own(self, node: Placed) -> None:
         """Mark that what *node* itself holds has changed."""
@@ -61,23 +62,20 @@ class Touched:
 
     def child(self, node: Placed, key: str) -> None:
         """Mark that the child *key* of *node* has come, gone, or become another one, with all below it."""
-        marks = self._marks
-        if len(marks) < MOST:
-            if self._below is not node:
-                self._below = node
-                marks.append(node)
-            self._key = key
-            marks.append(key)
-        else:
+        if len(self._marks) >= MOST:
             self._too_many = True
+            return
+        if self._below is not node:
+            self._below = node
+            self._marks.append(node)
+        self._marks.append(key)
 
     def leaf(self, node: Placed) -> None:
         """Mark that what *node* itself holds has changed, where it has no children."""
-        parent, key = node._parent, node._key
-        if parent is None:
+        if node._parent is None:
             self.own(node)
-        elif key is not self._key or parent is not self._below:  # else it was just made
-            self.child(parent, key)
+        else:
+            self.child(node._parent, node._key)
 
     def has(self, keys: tuple[str, ...]) -> bool:
         """Whether the node at *keys*, or what is below it, may be another than was committed; in any thread.
