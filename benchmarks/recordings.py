@@ -325,10 +325,12 @@ def make_many(folder: str, payloads: int, backend: str) -> Figures:
     return {}
 
 
-def read_many(folder: str, payloads: int, count: int, backend: str) -> Figures:
+def read_many(folder: str, payloads: int, count: int, backend: str, kept: int | None = None) -> Figures:
+    """Windows by path, each payload read once before; *kept*: bytes of decoded chunks that stay in memory."""
     from lotdb import LOTDB
 
-    with LOTDB(folder, read_only=True) as db, db.connection() as root:
+    settings = {} if kept is None else {"backends": {backend: {"cache_bytes": kept}}}
+    with LOTDB(folder, read_only=True, **settings) as db, db.connection() as root:
         load_plugins(db, backend)
         numbers = np.random.default_rng(3).integers(0, payloads, count).tolist()
         for number in range(payloads):
@@ -340,6 +342,30 @@ def read_many(folder: str, payloads: int, count: int, backend: str) -> Figures:
                     root[path_of(number)].read_data(100, 4196)
             return timer.seconds
 
+        seconds = statistics.median(run() for _ in range(5))
+    return {"seconds": seconds / count}
+
+
+def make_one_file(folder: str, payloads: int) -> Figures:
+    with open(f"{folder}/all", "wb") as file:
+        for _ in range(payloads):
+            file.write(bytes(range(200)) * (SMALL // 200))
+    return {}
+
+
+def preadv_many(folder: str, payloads: int, count: int) -> Figures:
+    """The same bytes from one file, by nothing but preadv into an array that is new each time."""
+    numbers = np.random.default_rng(3).integers(0, payloads, count).tolist()
+    with open(f"{folder}/all", "rb") as file:
+        descriptor = file.fileno()
+
+        def run() -> float:
+            with Timer() as timer:
+                for number in numbers:
+                    os.preadv(descriptor, [np.empty(4096, np.int16)], number * SMALL + 200)
+            return timer.seconds
+
+        run()
         seconds = statistics.median(run() for _ in range(5))
     return {"seconds": seconds / count}
 
@@ -451,17 +477,35 @@ def cases(sizes: Sizes) -> list[Case]:
     )
     work = f"{what}, preadv and nothing else, in two threads"
     table.append(Case(work, together, (Against(alone),), unit="µs"))
-    for backend in ("blob", "zarr"):
+    # Chunks of 100 payloads stay decoded in memory, those of 5000 do not: so zarr without it as well.
+    for name, backend, settings in (
+        ("blob", "blob", {}),
+        ("zarr", "zarr", {}),
+        ("zarr, nothing kept", "zarr", {"kept": 0}),
+    ):
         few, *more = (
             Side(
                 f"over {payloads} payloads",
                 read_many,
-                {"payloads": payloads, "count": sizes.recording_windows, "backend": backend},
+                {"payloads": payloads, "count": sizes.recording_windows, "backend": backend, **settings},
                 Side("LOTDB", make_many, {"payloads": payloads, "backend": backend}),
             )
             for payloads in sizes.many_payloads
         )
         for side in more:
-            work = f"windows of 8 kB {side.label} by path, {backend}"
+            work = f"windows of 8 kB {side.label} by path, {name}"
             table.append(Case(work, side, (Against(few, at_most(1.3)),), unit="µs"))
+    few, *more = (
+        Side(
+            f"over {payloads} payloads",
+            preadv_many,
+            {"payloads": payloads, "count": sizes.recording_windows},
+            Side("a file", make_one_file, {"payloads": payloads}),
+        )
+        for payloads in sizes.many_payloads
+    )
+    for side in more:
+        table.append(
+            Case(f"windows of 8 kB {side.label}, preadv and nothing else", side, (Against(few),), unit="µs")
+        )
     return table
