@@ -112,6 +112,25 @@ def test_what_opening_reading_and_writing_attributes_takes_is_imported_with_the_
     }
 
 
+def test_the_import_compiles_neither_annotations_nor_regular_expressions():
+    code = """
+import builtins, pathlib, re, ZODB.FileStorage
+asked = []
+def noting(function):
+    def noted(*arguments, **named):
+        if isinstance(arguments[0], str):  # and no source of a module
+            asked.append(arguments[0])
+        return function(*arguments, **named)
+    return noted
+builtins.compile, re.compile = noting(builtins.compile), noting(re.compile)
+from lotdb import LOTDB
+assert LOTDB and re.compile("x") and compile("y", "", "eval")
+print(asked)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "['x', 'y']\n")
+
+
 def test_threads_that_ask_for_the_stage_of_a_tree_at_once_get_the_same(monkeypatch):
     tree, made = BaseNode()._tree, []
     make = type(tree)._new_stage

@@ -33,7 +33,7 @@ __all__ = ["Where", "choose", "mark", "refuse_url", "where_is", "without_passwor
 
 # The folder of a database on a server for which nobody has named one; nothing is read or written there.
 _NOWHERE = Path(os.devnull)
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+_URL = r"[a-z][a-z0-9+.-]*://"
 
 
 class Where:
@@ -102,7 +102,7 @@ class Where:
 def where_is(path: Any, name: str, payloads: Any) -> Where:
     """The place that *path*, *name* and *payloads* mean, as a user gave them."""
     check_name(name)
-    if isinstance(path, str) and _URL.match(path):
+    if isinstance(path, str) and _is_url(path):
         found = Where(_NOWHERE, name, url=path)
     else:
         found = Where(_check_path(path), name, url="")
@@ -117,7 +117,7 @@ def where_is(path: Any, name: str, payloads: Any) -> Where:
 
 
 def _place(where: Where, payloads: str, *, is_given: bool) -> Where:
-    if _URL.match(payloads):
+    if _is_url(payloads):
         store = payloads.rstrip("/")
         return Where(where.path, where.name, url=where.url, store=store, is_given=is_given)
     if where.url:
@@ -253,7 +253,7 @@ def mark(storage: Storage) -> None:
 
 def refuse_url(place: Any, what: str) -> None:
     """Raise ``InvalidOptionError`` if *place* is a URL: *what* is made in a folder."""
-    if isinstance(place, str) and _URL.match(place):
+    if isinstance(place, str) and _is_url(place):
         raise InvalidOptionError(
             f"{without_password(place)} is a URL, and {what} is made in a folder; name one. To copy it to a"
             " server, call lotdb.convert(folder, URL)"
@@ -276,6 +276,10 @@ def without_password(url: str, *, user: bool = True) -> str:
     name = who.partition(":")[0]
     kept = SplitResult(parts.scheme, f"{name}@{place}" if name and user else place, parts.path, "", "")
     return urlunsplit(kept)
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text and re.match(_URL, text) is not None
 
 
 def _check_path(path: Any) -> Path:
