@@ -33,7 +33,7 @@ class FileStorageKind(Storage):
         """The data file, with all that belongs to it."""
         about = self.context
         return open_storage(
-            about.folder, about.name, new=about.new, read_only=about.read_only, durability=about.durability
+            about._folder, about.name, new=about.new, read_only=about.read_only, durability=about.durability
         )
 
     def may_create_root(self) -> bool:
@@ -102,7 +102,7 @@ class FileStorageKind(Storage):
 
     def tree_bytes(self) -> int:
         """Size of the data file."""
-        return os.path.getsize(self.context.folder / self.context.name)
+        return os.path.getsize(os.path.join(self.context._folder, self.context.name))
 
     def packed_bytes(self, records: int, contents: int, transactions: int) -> int:
         """Size of a data file that holds these records only."""
