@@ -18,13 +18,13 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.interfaces.installed import with_versions
-from lotdb.interfaces.loader import Loader
 from lotdb.storage.parts import check_folder
 from lotdb.storage.signals import uninterrupted
 from lotdb.storage.waiting import LimitedLock
 
 if TYPE_CHECKING:
     from lotdb.interfaces.backend import Backend
+    from lotdb.interfaces.loader import Loader
 
 __all__ = ["Backends"]
 

@@ -11,7 +11,6 @@ from lotdb.errors import DamagedError
 from lotdb.interfaces.storage import Storage
 from lotdb.storage import SafeFileStorage, open_storage
 from lotdb.storage.history import Stored
-from lotdb.storage.snapshots import is_packing, packing
 from lotdb.storage.waiting import wait_until
 
 __all__ = ["FileStorageKind"]
@@ -63,10 +62,14 @@ class FileStorageKind(Storage):
 
     def announcing_pack(self) -> AbstractContextManager[None]:
         """A lock on the byte that stands for packs."""
+        from lotdb.storage.snapshots import packing
+
         return packing(self._opened._file_name + ".readers")
 
     def has_moment(self, tid: bytes) -> bool:
         """Whether no pack has gone through a later transaction."""
+        from lotdb.storage.snapshots import is_packing
+
         path = self._opened._file_name + ".readers"
         if is_packing(path):
             wait_until(lambda: not is_packing(path), f"a pack of {self._opened._file_name}")
