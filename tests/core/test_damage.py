@@ -15,7 +15,7 @@ import pytest
 import transaction
 from hypothesis import settings
 from persistent.mapping import PersistentMapping
-from tests.core.storage.databases import database, put
+from tests.core.storage.databases import database, pack_database, put, raw_records
 from ZODB import DB
 from ZODB.Connection import TransactionMetaData
 from ZODB.FileStorage import FileStorage
@@ -24,7 +24,7 @@ from ZODB.utils import p64, z64
 
 from lotdb import LOTDB
 from lotdb.errors import DamagedError, DatabaseFormatError
-from lotdb.storage import open_storage, pack_database, raw_records
+from lotdb.storage import open_storage
 from lotdb.storage.index import read_index, write_index
 from lotdb.storage.transactions import DataFile
 from lotdb.storage.watermark import Watermark

@@ -85,8 +85,13 @@ def test_opening_reading_and_writing_attributes_loads_nothing_that_takes_long(tm
         "fractions",
         "json",
         "multiprocessing",
+        "ipaddress",
         "numbers",
+        "pathlib",
         "platform",
+        "signal",
+        "unicodedata",
+        "urllib",
         "uuid",
         "zoneinfo",
         "lotdb.values.types",
@@ -98,8 +103,19 @@ def test_opening_reading_and_writing_attributes_loads_nothing_that_takes_long(tm
         "lotdb.segments.reader",
         "lotdb.segments.stage",
         "lotdb.tree.copying",
+        # What merges conflicts, packs, reads beside a writer, tells listeners, compares trees, and puts long
+        # transactions aside.
+        "lotdb.records.identity",
+        "lotdb.records.merge",
+        "lotdb.storage.aside",
+        "lotdb.storage.packer",
+        "lotdb.storage.snapshots",
+        "lotdb.tree.journal",
+        # What only type checkers need.
+        "lotdb.interfaces.loader",
         # What tells of earlier moments.
         "lotdb.database.commits",
+        "lotdb.storage.states",
         "lotdb.tree.revive",
     } == set()
 
@@ -110,6 +126,35 @@ def test_what_opening_reading_and_writing_attributes_takes_is_imported_with_the_
         "lotdb.values.decoder",  # of values that are not plain
         "lotdb.values.encoder",
     }
+
+
+def test_the_import_compiles_neither_annotations_nor_regular_expressions():
+    code = """
+import builtins, re, ZODB.FileStorage
+asked = []
+def noting(function):
+    def noted(*arguments, **named):
+        if isinstance(arguments[0], str):  # and no source of a module
+            asked.append(arguments[0])
+        return function(*arguments, **named)
+    return noted
+builtins.compile, re.compile = noting(builtins.compile), noting(re.compile)
+from lotdb import LOTDB
+assert LOTDB and re.compile("x") and compile("y", "", "eval")
+print(asked)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "['x', 'y']\n")
+
+
+def test_a_first_branch_loads_nothing_more(tmp_path):
+    branching = """
+with LOTDB(PATH, new=True) as db, db.connection() as root:
+    work(db, root)
+    root["sensor_01"].branch("copy")
+"""
+    loaded = modules_after(WORK + branching, tmp_path / "branched")
+    assert loaded - modules_after(WORK + USE, tmp_path / "db") == set()
 
 
 def test_threads_that_ask_for_the_stage_of_a_tree_at_once_get_the_same(monkeypatch):

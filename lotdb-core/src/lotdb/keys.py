@@ -7,7 +7,6 @@ for one key, nothing invisible, paths that can be written down), not the file sy
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Set
 from itertools import islice
 from typing import NoReturn, TypeGuard
@@ -21,8 +20,8 @@ MAX_KEY_BYTES = 255
 """Longest key or name, in UTF-8 bytes of its NFC form."""
 
 _DOTS = (".", "..")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # category Cc, which the Unicode standard fixed for good
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTROL = "[\x00-\x1f\x7f-\x9f]"  # category Cc, which the Unicode standard fixed for good
+_SURROGATE = "[\ud800-\udfff]"
 _DOWN = "a key is the name of one level; get_node_path takes several"
 _APART = "give each level as a key of its own"
 _A_PATH = "a path is a sequence of keys, such as ('a', 'b'), or one text with '/' between them, such as 'a/b'"
@@ -178,13 +177,18 @@ def _decimal(key: object) -> str:
 
 def _text(text: str, *, what: str) -> str:
     """What keys and names have in common; *text* may be of a subclass of str, the result is not."""
-    text = unicodedata.normalize("NFC", str.__str__(text))
+    text = str.__str__(text)
+    if not text.isascii():
+        import unicodedata  # which few programs need
+
+        text = unicodedata.normalize("NFC", text)
     if not text:
         raise InvalidKeyError(f"{what} '' is empty")
-    if found := _CONTROL.search(text):
-        _refuse(text, what, f"contains the control character U+{ord(found[0]):04X}; leave it out")
-    if found := _SURROGATE.search(text):
-        _refuse(text, what, f"contains the lone surrogate U+{ord(found[0]):04X}; UTF-8 has none")
+    if not text.isprintable():  # as no text with one of these is
+        if found := re.search(_CONTROL, text):
+            _refuse(text, what, f"contains the control character U+{ord(found[0]):04X}; leave it out")
+        if found := re.search(_SURROGATE, text):
+            _refuse(text, what, f"contains the lone surrogate U+{ord(found[0]):04X}; UTF-8 has none")
     if (size := len(text.encode())) > MAX_KEY_BYTES:
         _refuse(text, what, f"takes {size} bytes in UTF-8; at most {MAX_KEY_BYTES} are allowed")
     return text

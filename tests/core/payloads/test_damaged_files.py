@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.core.payloads.stored import ARRAYS, blobs, settle
+from tests.core.storage.databases import raw_records
 from ZODB.utils import z64
 
 from lotdb import LOTDB, DamagedError, InvalidOptionError, Payload
-from lotdb.storage import raw_records
 
 
 @pytest.fixture

@@ -73,3 +73,13 @@ def fail_once(monkeypatch, module, name, number=0):
         return function(*args)
 
     monkeypatch.setattr(module, name, call)
+
+
+def pack_database(db, *, oldest_tid=None):
+    """Drop what is not current, or what nobody sees who sees the transaction *oldest_tid* or a later one."""
+    db.storage.pack_before(oldest_tid, db.references)
+
+
+def raw_records(storage):
+    """Object id, transaction id and bytes of every record of every revision, each checked."""
+    return storage.checked_records()

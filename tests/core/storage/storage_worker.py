@@ -7,7 +7,7 @@ import sys
 import transaction
 from ZODB.blob import Blob
 
-from lotdb.storage import open_database, open_storage, pack_database
+from lotdb.storage import open_database, open_storage
 
 
 def hold(folder):
@@ -66,7 +66,7 @@ def die_in_pack(folder, at):
 
     for name in ("rename", "replace", "remove", "rmdir", "unlink", "pwrite", "fsync"):
         setattr(os, name, deadly(getattr(os, name)))
-    pack_database(db)
+    db.storage.pack_before(None, db.references)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from tests.core.storage.databases import (
     database,
     fail_once,
     get,
+    pack_database,
     put,
     record,
     worker,
@@ -25,7 +26,7 @@ from ZODB.utils import p64
 
 from lotdb.errors import ClosedError, CommitInDoubtError
 from lotdb.records import Children
-from lotdb.storage import durable, open_storage, pack_database
+from lotdb.storage import durable, open_storage
 
 
 def test_creation_syncs_every_part_and_every_new_folder(tmp_path, synced):

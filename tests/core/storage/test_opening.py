@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.core.storage.databases import NAME, blob_bytes, blob_files, database, get, put
+from tests.core.storage.databases import NAME, blob_bytes, blob_files, database, get, pack_database, put
 from ZODB import DB
 from ZODB.blob import Blob
 from ZODB.FileStorage import FileStorage
@@ -21,7 +21,7 @@ from lotdb.errors import (
     ReadOnlyError,
 )
 from lotdb.records import Box
-from lotdb.storage import open_storage, pack_database
+from lotdb.storage import open_storage
 
 
 def test_a_new_database_is_a_folder_of_parts_with_plain_names(tmp_path):

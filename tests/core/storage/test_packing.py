@@ -9,11 +9,22 @@ import time
 import pytest
 import transaction
 from persistent.mapping import PersistentMapping
-from tests.core.storage.databases import NAME, WORKER, blob_bytes, blob_files, database, fail_once, get, put
+from tests.core.storage.databases import (
+    NAME,
+    WORKER,
+    blob_bytes,
+    blob_files,
+    database,
+    fail_once,
+    get,
+    pack_database,
+    put,
+    raw_records,
+)
 from ZODB.blob import Blob
 
 from lotdb.errors import ClosedError, DamagedError
-from lotdb.storage import durable, open_storage, pack_database, raw_records
+from lotdb.storage import durable, open_storage
 
 worker_functions = runpy.run_path(str(WORKER))
 

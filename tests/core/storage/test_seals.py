@@ -6,14 +6,23 @@ from base64 import encodebytes
 import pytest
 import transaction
 from persistent.mapping import PersistentMapping
-from tests.core.storage.databases import NAME, blob_bytes, database, get, put, record
+from tests.core.storage.databases import (
+    NAME,
+    blob_bytes,
+    database,
+    get,
+    pack_database,
+    put,
+    raw_records,
+    record,
+)
 from ZODB import DB
 from ZODB.blob import Blob
 from ZODB.FileStorage import FileStorage
 from ZODB.utils import p64, u64
 
 from lotdb.errors import DamagedError
-from lotdb.storage import open_storage, pack_database, raw_records
+from lotdb.storage import open_storage
 from lotdb.storage.sealing import is_intact, seal
 
 
@@ -97,13 +106,6 @@ def test_raw_records_are_those_of_all_revisions(tmp_path):
         assert sorted(tid for _, tid, _ in records) == [tid for _, tid, _ in records]
         assert b"alpha" in records[1][2]
         assert b"beta" in records[2][2]
-
-
-def test_raw_records_of_another_storage(tmp_path):
-    db = DB(None)
-    put(db, word="alpha")
-    assert any(b"alpha" in data for _, _, data in raw_records(db.storage))
-    db.close()
 
 
 def test_undo_brings_a_value_and_a_blob_back(tmp_path):

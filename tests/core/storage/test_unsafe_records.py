@@ -8,14 +8,14 @@ import pytest
 import transaction
 import zodbpickle.pickle
 from persistent.mapping import PersistentMapping
-from tests.core.storage.databases import NAME, database, get, put, record
+from tests.core.storage.databases import NAME, database, get, pack_database, put, raw_records, record
 from ZODB.FileStorage import FileStorage
 from ZODB.POSException import POSKeyError
 from ZODB.utils import p64, u64
 
 from lotdb.errors import UnsafeRecordError
 from lotdb.records import Box, Children, Guard
-from lotdb.storage import open_database, open_storage, pack_database, raw_records
+from lotdb.storage import open_database, open_storage
 from lotdb.storage.sealing import belongs, is_intact
 
 

@@ -1,6 +1,7 @@
 """Which storage a database is in: by its marker, by its URL, or as a user says."""
 
 import json
+import os
 
 import pytest
 
@@ -214,3 +215,15 @@ def test_no_form_of_url_keeps_a_password(url):
     assert ":b@" not in shown
     assert "password" not in shown
     assert "ss@" not in shown
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a link in the path of a folder")
+def test_all_of_a_database_lies_in_one_folder_when_its_path_goes_up_behind_a_link(tmp_path, monkeypatch):
+    (tmp_path / "real" / "below").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "below")
+    monkeypatch.chdir(tmp_path)
+    with LOTDB("link/../db") as db, db.connection() as root:
+        root.get_data_node("data", backend="zarr").write_data(range(10))
+    with LOTDB("db") as db, db.connection() as root:
+        assert root["data"].read_data().tolist() == list(range(10))
+    assert not (tmp_path / "real" / "db").exists()

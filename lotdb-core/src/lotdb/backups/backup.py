@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from lotdb.backups.named import Named
@@ -61,7 +60,7 @@ def backup(
 def _check_place(database: Opened, place: DatabaseFolder) -> None:
     if database._where.url:  # it has no folder but that of its payloads, if they are in one
         return
-    own = os.path.realpath(database._where.path)
+    own = os.path.realpath(database._where.absolute)
     if os.path.commonpath([own, os.path.realpath(place.path)]) == own:
         raise InvalidOptionError(f"{place.path} lies in the database's own folder; name one outside of it")
 
@@ -138,7 +137,7 @@ def _write(
     target.prepare(source.end)
     targets = Backends(
         database.plugins,
-        Path(target.folder.data_file),
+        target.folder.data_file,
         read_only=False,
         durable=database._durability == "full",
         database_id=database.id,

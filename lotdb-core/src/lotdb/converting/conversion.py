@@ -66,7 +66,7 @@ def copy_to(
     where = where_is(copy.path, copy.name, copy.payloads)
     if where.url:
         return _build(source, copy, history, verify, told)
-    path = os.path.abspath(where.path)
+    path = where.absolute
     refuse_existing(path)
     with system_errors("the copy cannot be written", path), appearing(path, "convert") as folder:
         report = _build(source, replace(copy, path=folder), history, verify, told)
@@ -156,7 +156,7 @@ def _fill(
 ) -> ConvertReport:
     backends = Backends(
         source.plugins,
-        where.path.absolute() / where.name,
+        os.path.join(where.absolute, where.name),
         read_only=False,
         durable=bool(where.url),
         database_id=source.id,

@@ -16,7 +16,6 @@ from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from itertools import islice
-from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 from weakref import WeakValueDictionary
@@ -154,7 +153,7 @@ class LOTDB(Opened):
         self._choose = partial(choose, self.plugins, storage=storage, timeout=timeout)
         self._durability = durability
         self._backend_configs = dict(backends or {})
-        self._directory = Path.cwd() if backends else Path()
+        self._directory = os.getcwd() if backends else ""
         self._sessions: dict[str, Session] = {}
         self._connections = WeakValueDictionary()
         self._refusal = None
@@ -223,7 +222,7 @@ class LOTDB(Opened):
         return Backends(
             self.plugins,
             # Absolute, so that a change of the working directory does not move it.
-            self._where.path.absolute() / self.name,
+            os.path.join(self._where.absolute, self.name),
             read_only=self.read_only,
             durable=self._durability == "full",
             database_id=database_id,

@@ -6,9 +6,7 @@ import errno
 import os
 import re
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any, Literal
 
 from lotdb.errors import (
     DamagedError,
@@ -29,11 +27,14 @@ from lotdb.storage.folder import check_name, marked_storage, marker_of
 from lotdb.storage.parts import check_file, is_there
 from lotdb.storages.one_file import FileStorageKind
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 __all__ = ["Where", "choose", "mark", "refuse_url", "where_is", "without_password"]
 
 # The folder of a database on a server for which nobody has named one; nothing is read or written there.
-_NOWHERE = Path(os.devnull)
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+_NOWHERE = os.devnull
+_URL = r"[a-z][a-z0-9+.-]*://"
 
 
 class Where:
@@ -43,7 +44,7 @@ class Where:
     payloads that do not lie in a folder; ``is_given`` is whether the user has said where payloads are.
     """
 
-    def __init__(self, path: Path, name: str, *, url: str, store: str = "", is_given: bool = False) -> None:
+    def __init__(self, path: str, name: str, *, url: str, store: str = "", is_given: bool = False) -> None:
         self.path = path
         self.name = name
         self.url = url
@@ -53,7 +54,18 @@ class Where:
     @property
     def folder(self) -> Path | None:
         """The folder, if there is one."""
-        return None if self.path == _NOWHERE else self.path
+        from pathlib import Path  # which takes as long to load as a database to open
+
+        return Path(self.path) if self._has_folder else None
+
+    @property
+    def _has_folder(self) -> bool:
+        return self.path != _NOWHERE
+
+    @cached_property
+    def absolute(self) -> str:
+        """The folder, whatever the working directory is."""
+        return os.path.abspath(self.path)
 
     @cached_property
     def shown(self) -> str:
@@ -63,7 +75,7 @@ class Where:
     @cached_property  # each commit asks for it
     def full(self) -> str:
         """The same, whatever the working directory is."""
-        return self.shown if self.url else os.path.abspath(self.shown)
+        return self.shown if self.url else os.path.join(self.absolute, self.name)
 
     def make_place(
         self, database: str, durability: Literal["full", "process"], *, read_only: bool
@@ -74,16 +86,16 @@ class Where:
         """
         if not self.url or self.store:
             return None
-        if self.folder is None:
+        if not self._has_folder:
             return InvalidOptionError(
                 f"{database} does not say where payloads lie; open it with payloads=, a folder that all of"
                 " its processes see, or a URL such as 's3://bucket/prefix'"
             )
         if self.is_given and not read_only:
-            make_folders(os.fspath(self.path.absolute()), disk_for(durability))
-        elif not self.path.is_dir():  # and not made: payloads would lie beside the disk that is missing
+            make_folders(self.absolute, disk_for(durability))
+        elif not os.path.isdir(self.path):  # and not made: payloads would lie beside the disk that is missing
             return UnavailableError(
-                errno.ENOENT, f"the folder for the payloads of {database} is not there", os.fspath(self.path)
+                errno.ENOENT, f"the folder for the payloads of {database} is not there", self.path
             )
         return None
 
@@ -96,13 +108,13 @@ class Where:
         """What the database notes of the place for payloads; nothing of a user's name or password."""
         if not self.is_given:
             return ""
-        return without_password(self.store, user=False) if self.store else os.path.abspath(self.path)
+        return without_password(self.store, user=False) if self.store else self.absolute
 
 
 def where_is(path: Any, name: str, payloads: Any) -> Where:
     """The place that *path*, *name* and *payloads* mean, as a user gave them."""
     check_name(name)
-    if isinstance(path, str) and _URL.match(path):
+    if isinstance(path, str) and _is_url(path):
         found = Where(_NOWHERE, name, url=path)
     else:
         found = Where(_check_path(path), name, url="")
@@ -117,7 +129,7 @@ def where_is(path: Any, name: str, payloads: Any) -> Where:
 
 
 def _place(where: Where, payloads: str, *, is_given: bool) -> Where:
-    if _URL.match(payloads):
+    if _is_url(payloads):
         store = payloads.rstrip("/")
         return Where(where.path, where.name, url=where.url, store=store, is_given=is_given)
     if where.url:
@@ -170,9 +182,9 @@ def choose(
         folder = DatabaseFolder.at(where.path, where.name)
         exists = _check_marked(folder, kind.name, exists=exists, new=new, read_only=read_only)
         if not read_only:
-            make_folders(os.fspath(where.path.absolute()), disk)
+            make_folders(where.absolute, disk)
     about = StorageContext(
-        folder=where.path.absolute(),
+        folder=where.absolute,
         name=where.name,
         where=where.full,
         url=where.url,
@@ -244,16 +256,17 @@ def mark(storage: Storage) -> None:
     if not storage.marks_folder or about.url or about.read_only:
         return
     disk = disk_for(about.durability)
-    marker = os.fspath(about.folder / about.name) + ".lotdb"
+    marker = f"{about.where}.lotdb"
     if not is_there(marker):
         disk.write_file(marker, marker_of(storage.name))
-        disk.sync_folder(os.fspath(about.folder))
-        disk.sync_folder(os.path.dirname(about.folder))
+        folder = os.path.dirname(marker)
+        disk.sync_folder(folder)
+        disk.sync_folder(os.path.dirname(folder))
 
 
 def refuse_url(place: Any, what: str) -> None:
     """Raise ``InvalidOptionError`` if *place* is a URL: *what* is made in a folder."""
-    if isinstance(place, str) and _URL.match(place):
+    if isinstance(place, str) and _is_url(place):
         raise InvalidOptionError(
             f"{without_password(place)} is a URL, and {what} is made in a folder; name one. To copy it to a"
             " server, call lotdb.convert(folder, URL)"
@@ -268,6 +281,8 @@ def without_password(url: str, *, user: bool = True) -> str:
     >>> without_password("s3://key:secret@bucket/prefix", user=False)
     's3://bucket/prefix'
     """
+    from urllib.parse import SplitResult, urlsplit, urlunsplit  # which few databases need
+
     try:
         parts = urlsplit(url)
         who, _, place = parts.netloc.rpartition("@")
@@ -278,7 +293,12 @@ def without_password(url: str, *, user: bool = True) -> str:
     return urlunsplit(kept)
 
 
-def _check_path(path: Any) -> Path:
+def _is_url(text: str) -> bool:
+    return "://" in text and re.match(_URL, text) is not None
+
+
+def _check_path(path: Any) -> str:
+    """The *path* as pathlib writes it, which leaves ``..`` alone: it may stand behind a link."""
     is_path = isinstance(path, str | os.PathLike) and isinstance(os.fspath(path), str)
     if not is_path or not os.fspath(path) or "\0" in os.fspath(path):
         raise InvalidOptionError(f"path is {path!r}; use the path of a folder, as text")
@@ -286,4 +306,5 @@ def _check_path(path: Any) -> Path:
         os.fsencode(path)
     except UnicodeEncodeError as error:
         raise InvalidOptionError(f"path {path!r} cannot be the name of a folder: {error.reason}") from error
-    return Path(path)
+    given: str = os.fspath(path)
+    return given if ".." in given else os.path.normpath(given)

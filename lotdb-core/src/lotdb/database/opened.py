@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
@@ -21,6 +20,8 @@ from lotdb.storage.waiting import LimitedLock
 from lotdb.tree.tree import Tree
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import ZODB
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ class Opened:
     _storage: Storage
     _backends: Backends
     _backend_configs: dict[str, Mapping[str, Any]]
-    _directory: Path  # where relative paths in these begin
+    _directory: str  # where relative paths in these begin
     _connections: WeakValueDictionary[int, Connected]  # all that were made and are in use, by their id
     _refusal: LotdbError | None
     _holding: threading.Lock

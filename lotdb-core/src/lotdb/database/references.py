@@ -16,6 +16,7 @@ import os
 import threading
 from collections.abc import Callable
 from hashlib import blake2b
+from pathlib import Path
 from threading import get_ident
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
@@ -85,7 +86,7 @@ def _where(database: Opened) -> tuple[Any, ...]:
         backends = []
         for name, config in sorted(database._backend_configs.items()):
             if config:
-                sent = database.plugins.backend(name).settings_to_send(config, database._directory)
+                sent = database.plugins.backend(name).settings_to_send(config, Path(database._directory))
                 backends.append((name, tuple(sent.items())))
         where = database._where
         path = where.shown if where.url else os.path.dirname(database._backends.data_file)

@@ -42,13 +42,10 @@ from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Bucket, Children, Entry
 from lotdb.records.children import has_one_bucket, records_of
 from lotdb.records.entries import children_of, guard_of
-from lotdb.records.identity import is_same_place
 from lotdb.segments.payload_form import OWN, ROWS_FORMAT
 from lotdb.storage import uninterrupted, unmerged
 from lotdb.storage.history import above_text
-from lotdb.storage.states import States
 from lotdb.storage.waiting import LimitedLock
-from lotdb.tree.journal import Journal
 from lotdb.tree.touched import Touched
 from lotdb.tree.tree import Pinned, Tree
 
@@ -254,6 +251,8 @@ class ConnectedTree(Tree):
     def unchanged_until(self, later: Tree) -> Callable[[Entry, Entry], bool]:
         if not isinstance(later, ConnectedTree) or later is self or later.database is not self.database:
             return super().unchanged_until(later)
+        from lotdb.records.identity import is_same_place
+
         sessions = self._session, later._session
         since = p64(u64(min(each.snapshot for each in sessions)) - 1)
         changed = self.database._storage.changed_since(since)
@@ -361,6 +360,8 @@ class Session:
         self._refuse_listener()
         plugins = self.database.plugins
         if EVENT not in plugins.unheard and plugins.hears(EVENT):
+            from lotdb.tree.journal import Journal  # which only listeners need
+
             self.tree.journal = Journal()
         self.changed = True
 
@@ -743,6 +744,8 @@ def _state_of(storage: Any, oid: bytes, before: bytes) -> Any:
     found = storage.load_before(oid, before)
     if found is None:
         raise DamagedError(f"object 0x{u64(oid):02x} is missing")
+    from lotdb.storage.states import States  # which only earlier moments need
+
     return States().read(found[0])[1]
 
 

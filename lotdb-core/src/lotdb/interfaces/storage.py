@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from functools import cached_property
 from itertools import takewhile
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ZODB.utils import as_bytes
 
@@ -16,6 +17,9 @@ from lotdb.errors import MomentGoneError, MomentNotFoundError
 from lotdb.storage.history import Changed, Stored
 from lotdb.storage.restricted import check_merge
 from lotdb.storage.transactions import time_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Storage", "StorageContext"]
 
@@ -59,7 +63,7 @@ class StorageContext:
     # No data class: to load what makes one takes longer than to open a database.
     def __init__(
         self,
-        folder: Path,
+        folder: str | os.PathLike[str],
         name: str,
         where: str,
         url: str = "",
@@ -70,7 +74,7 @@ class StorageContext:
         exists: bool = False,
         building: bool = False,
     ) -> None:
-        self.folder = folder
+        self._folder = os.fspath(folder)
         self.name = name
         self.where = where
         self.url = url
@@ -80,6 +84,13 @@ class StorageContext:
         self.timeout = timeout
         self.exists = exists
         self.building = building
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder, for a storage that keeps something there."""
+        from pathlib import Path  # which takes as long to load as a database to open
+
+        return Path(self._folder)
 
 
 class Storage(ABC):

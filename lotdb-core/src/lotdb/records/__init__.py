@@ -33,7 +33,6 @@ from BTrees.OOBTree import OOBTree, OOBucket
 from persistent import Persistent
 
 from lotdb.errors import DamagedError
-from lotdb.records.merge import merge_buckets, merge_trees
 
 Own = tuple[Any, ...]
 Entry = tuple[Any, ...]
@@ -62,6 +61,8 @@ class Bucket(OOBucket):
         super().__setstate__(state)
 
     def _p_resolveConflict(self, old: Any, committed: Any, new: Any) -> Any:
+        from lotdb.records.merge import merge_buckets  # which only conflicts need
+
         return merge_buckets(old, committed, new)
 
 
@@ -136,6 +137,8 @@ class Children(OOBTree):
     max_internal_size = 250
 
     def _p_resolveConflict(self, old: Any, committed: Any, new: Any) -> Any:
+        from lotdb.records.merge import merge_trees
+
         return merge_trees(old, committed, new)
 
 

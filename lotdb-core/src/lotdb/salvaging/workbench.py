@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from ZODB.blob import FilesystemHelper
@@ -176,9 +175,7 @@ class _Finder:
         self._copied: dict[str, Backends] = {}
 
     def _of(self, data_file: str, **others: Any) -> Backends:
-        return Backends(
-            self._plugins, Path(data_file), read_only=True, durable=False, salvaging=True, **others
-        )
+        return Backends(self._plugins, data_file, read_only=True, durable=False, salvaging=True, **others)
 
     def __call__(self, name: str) -> Backend:
         if name in self._copied:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lotdb.errors import (
@@ -19,13 +18,13 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.interfaces.installed import with_versions
-from lotdb.interfaces.loader import Loader
 from lotdb.storage.parts import check_folder
 from lotdb.storage.signals import uninterrupted
 from lotdb.storage.waiting import LimitedLock
 
 if TYPE_CHECKING:
     from lotdb.interfaces.backend import Backend
+    from lotdb.interfaces.loader import Loader
 
 __all__ = ["Backends"]
 
@@ -60,7 +59,7 @@ class Backends:
     def __init__(
         self,
         plugins: Loader,
-        data_file: Path,
+        data_file: str,
         *,
         read_only: bool,
         durable: bool,
@@ -115,7 +114,7 @@ class Backends:
         return self._open.keys()
 
     @property
-    def data_file(self) -> Path:
+    def data_file(self) -> str:
         """The database's file, by its absolute path."""
         return self._data_file
 
@@ -147,11 +146,13 @@ class Backends:
         if noted > cls.format_version:
             raise DatabaseFormatError(
                 f"backend {with_versions(name)} reads version {cls.format_version} of its form, and data of "
-                f"{self._data_file.name!r} have version {noted}; install a newer release of it"
+                f"{os.path.basename(self._data_file)!r} have version {noted}; install a newer release of it"
             )
+        from pathlib import Path
+
         from lotdb.interfaces.backend import BackendContext  # which needs numpy, as each backend does
 
-        folder = self._data_file.with_name(f"{self._data_file.name}.{name}")
+        folder = Path(f"{self._data_file}.{name}")
         with system_errors():
             check_folder(str(folder))
         try:
@@ -189,10 +190,11 @@ class Backends:
         """The backends that are open, configured, or keep files beside the database."""
         if self._homeless is not None:
             return
-        prefix = f"{self._data_file.name}."
+        folder, data_file = os.path.split(self._data_file)
+        prefix = f"{data_file}."
         folders = set()
         nothing = contextlib.suppress(FileNotFoundError, NotADirectoryError)
-        with nothing, os.scandir(self._data_file.parent) as entries:
+        with nothing, os.scandir(folder) as entries:
             folders = {
                 entry.name.removeprefix(prefix)
                 for entry in entries

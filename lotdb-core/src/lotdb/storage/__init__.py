@@ -6,7 +6,7 @@
     db = open_database(storage)
     with uninterrupted():
         transaction.commit()
-    pack_database(db)
+    storage.pack_before(None, db.references)
     db.close()
 """
 
@@ -16,7 +16,6 @@ from lotdb.storage.filestorage import SafeFileStorage
 from lotdb.storage.folder import DatabaseFolder
 from lotdb.storage.lock import patiently
 from lotdb.storage.logs import silence
-from lotdb.storage.maintenance import damaged_headers, may_get_root, pack_database, raw_records
 from lotdb.storage.opening import open_storage
 from lotdb.storage.restricted import unmerged
 from lotdb.storage.signals import uninterrupted
@@ -27,13 +26,9 @@ silence()
 __all__ = [
     "DatabaseFolder",
     "SafeFileStorage",
-    "damaged_headers",
-    "may_get_root",
     "open_database",
     "open_storage",
-    "pack_database",
     "patiently",
-    "raw_records",
     "uninterrupted",
     "unmerged",
 ]

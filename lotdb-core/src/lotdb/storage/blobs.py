@@ -19,7 +19,7 @@ from lotdb.storage.parts import check_file, check_folder
 
 __all__ = ["PlainBlobs"]
 
-_BLOB = re.compile(r"0x[0-9a-f]{16}\.blob")
+_BLOB = r"0x[0-9a-f]{16}\.blob"
 
 
 class PlainBlobs(FileStorage):
@@ -78,6 +78,7 @@ class PlainBlobs(FileStorage):
         """Object id, transaction id and path of each file that has the form of a blob's; links are none."""
         for oid, folder in self.fshelper.listOIDs():
             with os.scandir(folder) as entries:
-                found = [e for e in entries if _BLOB.fullmatch(e.name) and e.is_file(follow_symlinks=False)]
+                named = [entry for entry in entries if re.fullmatch(_BLOB, entry.name)]
+                found = [entry for entry in named if entry.is_file(follow_symlinks=False)]
             for entry in found:
                 yield oid, bytes.fromhex(entry.name[2:18]), entry.path

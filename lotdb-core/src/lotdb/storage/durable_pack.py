@@ -22,10 +22,8 @@ from ZODB.utils import oid_repr
 from lotdb.errors import DamagedError, ReadOnlyError
 from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.durable import Disk
-from lotdb.storage.packer import SealingPacker
 from lotdb.storage.parts import check_file, check_tree, is_there
 from lotdb.storage.sealing import is_intact
-from lotdb.storage.snapshots import oldest_snapshot
 from lotdb.storage.watermark import End, Watermark
 
 __all__ = ["DurablePack"]
@@ -63,6 +61,8 @@ class DurablePack(PlainBlobs):
         DamagedError
             A record cannot be read. Nothing was changed.
         """
+        from lotdb.storage.snapshots import oldest_snapshot
+
         # A second ahead of both clocks: when the clock was once set ahead, transactions are dated in its
         # future, and packing at the time of day would keep them all.
         ahead = max(time.time(), TimeStamp(self.lastTransaction()).timeTime()) + 1
@@ -140,6 +140,8 @@ class DurablePack(PlainBlobs):
         return packed
 
     def _write_packed(self, referencesf: References, until: bytes, gc: bool) -> tuple[int, Any] | None:
+        from lotdb.storage.packer import SealingPacker  # which only packs need
+
         packer = SealingPacker(self, referencesf, until, gc, anew=self._has_unsealed)
         try:
             position = packer.pack()

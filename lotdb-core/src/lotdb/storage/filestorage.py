@@ -24,7 +24,6 @@ from lotdb.storage.history import History
 from lotdb.storage.lock import check_lock
 from lotdb.storage.restricted import RestrictedLoading
 from lotdb.storage.sealing import ChecksummedRecords
-from lotdb.storage.snapshots import SnapshotLock
 from lotdb.storage.waiting import LimitedLock
 
 __all__ = ["SafeFileStorage"]
@@ -71,6 +70,8 @@ class SafeFileStorage(
         self._prepare = prepare
         self._process = os.getpid()
         if read_only:
+            from lotdb.storage.snapshots import SnapshotLock  # which who writes needs only for packs
+
             self._snapshot_lock = SnapshotLock(data_file + ".readers")
         try:
             if read_only:

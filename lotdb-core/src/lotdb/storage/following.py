@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ZODB.utils import z64
 
@@ -21,9 +21,11 @@ from lotdb.errors import DamagedError
 from lotdb.storage.parts import is_there, open_plain
 from lotdb.storage.reading import Descriptor, ReadFile, SteadyReads
 from lotdb.storage.recovery import CheckedOpening, Scan
-from lotdb.storage.snapshots import FIRST, SnapshotLock
 from lotdb.storage.transactions import DataFile, NotWholeError, Transaction
 from lotdb.storage.watermark import End, Watermark
+
+if TYPE_CHECKING:
+    from lotdb.storage.snapshots import SnapshotLock
 
 __all__ = ["Following", "identity", "last_acknowledged", "was_packed"]
 
@@ -156,6 +158,8 @@ class Following(CheckedOpening, SteadyReads):
 
 def last_acknowledged(data_file: str) -> bytes:
     """The last transaction that is on record as acknowledged; one before all others if none is."""
+    from lotdb.storage.snapshots import FIRST
+
     watermark = Watermark(data_file + ".end", read_only=True)
     watermark.close()
     return max((end.tid for end in watermark.ends or () if end.tid != z64), default=FIRST)

@@ -6,10 +6,9 @@ a header is ever unpickled. A pack marks the transactions that it has taken reco
 was seen after that one and after all later ones is still there.
 """
 
-from __future__ import annotations
-
+# Annotations are no texts here: NamedTuple would compile each of them, which takes as long as ten modules.
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from lotdb.errors import DamagedError, FileSystemError, MomentGoneError, MomentNotFoundError
 from lotdb.storage.sealing import ChecksummedRecords, belongs, is_intact
@@ -49,7 +48,7 @@ class Changed(NamedTuple):
     above: frozenset[bytes] | None
 
     @classmethod
-    def by(cls, commits: Iterable[Stored]) -> Changed:
+    def by(cls, commits: Iterable[Stored]) -> Self:
         """What these *commits* changed."""
         stored: set[bytes] = set()
         above: set[bytes] | None = set()

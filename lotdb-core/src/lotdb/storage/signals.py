@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import signal
+import sys
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from types import FrameType, TracebackType
 from typing import Any
 
 __all__ = ["uninterrupted"]
 
-# Plain numbers, and the functions below those of the signal module: it spends nearly all of its time on
-# turning numbers into members of its enums and back.
-_SIGNALS = (int(signal.SIGINT), int(signal.SIGTERM))
-_plain: Any = getattr(signal, "_signal", signal)
+# The functions below those of the signal module, if they are there: it spends nearly all of its time on
+# turning numbers into members of its enums and back, and takes as long to load as five modules.
+_plain: Any = import_module("_signal" if "_signal" in sys.builtin_module_names else "signal")
+_SIGNALS = (int(_plain.SIGINT), int(_plain.SIGTERM))
 _get_handler, _set_handler = _plain.getsignal, _plain.signal
 
 _Handler = Callable[[int, FrameType | None], Any]

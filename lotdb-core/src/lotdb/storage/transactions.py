@@ -14,8 +14,7 @@ Transactions without this seal are of before, or of another program. Their struc
 nothing of a seal is to be seen: an altered byte does not make an unsealed transaction of a sealed one.
 """
 
-from __future__ import annotations
-
+# Annotations are no texts here: NamedTuple would compile each of them, which takes as long as ten modules.
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple

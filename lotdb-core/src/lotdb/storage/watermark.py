@@ -15,8 +15,7 @@ its place into one slot, and syncs that, before it renames them.
     4 bytes  CRC-32 (ISO 3309) of all before
 """
 
-from __future__ import annotations
-
+# Annotations are no texts here: NamedTuple would compile each of them, which takes as long as ten modules.
 import os
 import struct
 from typing import NamedTuple

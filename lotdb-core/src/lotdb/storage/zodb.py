@@ -30,13 +30,13 @@ from lotdb.errors import (
     system_error,
 )
 from lotdb.storage import compat
-from lotdb.storage.aside import Aside
 from lotdb.storage.classes import check_record, class_factory
 from lotdb.storage.dumping import dump_record
 from lotdb.storage.kept_records import KeptRecords
 from lotdb.storage.signals import uninterrupted
 
 if TYPE_CHECKING:
+    from lotdb.storage.aside import Aside
     from lotdb.storage.current import RecordPlace
 
 __all__ = ["open_database"]
@@ -319,6 +319,8 @@ class _Connection(Connection):
         """Open the file for what this transaction has changed, if it has changed anything."""
         self.join_changed()
         if self._savepoint_storage is None and not self._needs_to_join:
+            from lotdb.storage.aside import Aside  # which long transactions need, and savepoints
+
             self._savepoint_storage = self._storage = Aside(self._normal_storage)
 
     def savepoint(self) -> Any:

@@ -11,7 +11,6 @@ from lotdb.errors import DamagedError
 from lotdb.interfaces.storage import Storage
 from lotdb.storage import SafeFileStorage, open_storage
 from lotdb.storage.history import Stored
-from lotdb.storage.snapshots import is_packing, packing
 from lotdb.storage.waiting import wait_until
 
 __all__ = ["FileStorageKind"]
@@ -33,7 +32,7 @@ class FileStorageKind(Storage):
         """The data file, with all that belongs to it."""
         about = self.context
         return open_storage(
-            about.folder, about.name, new=about.new, read_only=about.read_only, durability=about.durability
+            about._folder, about.name, new=about.new, read_only=about.read_only, durability=about.durability
         )
 
     def may_create_root(self) -> bool:
@@ -63,10 +62,14 @@ class FileStorageKind(Storage):
 
     def announcing_pack(self) -> AbstractContextManager[None]:
         """A lock on the byte that stands for packs."""
+        from lotdb.storage.snapshots import packing
+
         return packing(self._opened._file_name + ".readers")
 
     def has_moment(self, tid: bytes) -> bool:
         """Whether no pack has gone through a later transaction."""
+        from lotdb.storage.snapshots import is_packing
+
         path = self._opened._file_name + ".readers"
         if is_packing(path):
             wait_until(lambda: not is_packing(path), f"a pack of {self._opened._file_name}")
@@ -102,7 +105,7 @@ class FileStorageKind(Storage):
 
     def tree_bytes(self) -> int:
         """Size of the data file."""
-        return os.path.getsize(self.context.folder / self.context.name)
+        return os.path.getsize(os.path.join(self.context._folder, self.context.name))
 
     def packed_bytes(self, records: int, contents: int, transactions: int) -> int:
         """Size of a data file that holds these records only."""

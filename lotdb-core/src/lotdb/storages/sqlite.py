@@ -51,10 +51,10 @@ class SqliteStorage(RelationalStorage):
 
     def __init__(self, context: StorageContext) -> None:
         super().__init__(context)
-        self._folder = os.path.join(context.folder, f"{context.name}.{self.name}")
+        self._folder = os.path.join(context._folder, f"{context.name}.{self.name}")
         self._file = os.path.join(self._folder, _MAIN)
-        self._marker = os.path.join(context.folder, f"{context.name}.lotdb")
-        self._readers = os.path.join(context.folder, f"{context.name}.readers")
+        self._marker = os.path.join(context._folder, f"{context.name}.lotdb")
+        self._readers = os.path.join(context._folder, f"{context.name}.readers")
         self._creation: Turn | None = None
         self._snapshots: SnapshotLock | None = None
 
@@ -156,7 +156,7 @@ class SqliteStorage(RelationalStorage):
         if self._creation is not None:
             disk = disk_for(self.context.durability)
             disk.sync_folder(self._folder)
-            disk.sync_folder(os.fspath(self.context.folder))
+            disk.sync_folder(self.context._folder)
         self._end_creation()
         self._was_complete = True
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from threading import get_ident
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lotdb.errors import MissingPluginError, NodeNotFoundError, PluginError
-from lotdb.interfaces.loader import Loader
 from lotdb.keys import check_key, is_plain_key, some, split_path
 from lotdb.records import Children, Entry
 from lotdb.records.children import child_items
@@ -17,6 +16,9 @@ from lotdb.tree.place import Place
 from lotdb.tree.rings import refuse_ring
 from lotdb.tree.tree import Tree
 from lotdb.tree.whole import put, set_entry
+
+if TYPE_CHECKING:
+    from lotdb.interfaces.loader import Loader
 
 __all__ = ["Node", "class_for", "class_of", "set_classes"]
 

@@ -16,11 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lotdb.errors import InvalidOptionError, UnsupportedValueError
 from lotdb.interfaces.installed import plugin_errors
-from lotdb.interfaces.loader import Database, Loader
 from lotdb.records import Box, Children, Entry
 from lotdb.records.patchwork import Patchwork
 from lotdb.tree.glances import Glances
-from lotdb.tree.journal import Journal
 from lotdb.tree.touched import Touched
 from lotdb.tree.whole import Whole
 from lotdb.values import values
@@ -28,8 +26,10 @@ from lotdb.values import values
 if TYPE_CHECKING:
     import numpy as np
 
+    from lotdb.interfaces.loader import Database, Loader
     from lotdb.segments.layout import Layout, Segment
     from lotdb.segments.stage import Stage
+    from lotdb.tree.journal import Journal
 
 __all__ = ["Pinned", "Tree"]
 

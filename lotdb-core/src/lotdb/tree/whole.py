@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from lotdb.records import Entry
-from lotdb.records.patchwork import Patchwork
 from lotdb.storage.signals import uninterrupted
-from lotdb.tree.journal import Journal
+
+if TYPE_CHECKING:
+    from lotdb.records.patchwork import Patchwork
+    from lotdb.tree.journal import Journal
 
 __all__ = ["Stepwise", "Whole", "put", "set_entry", "steps_noted", "take", "unset_entry"]
 
