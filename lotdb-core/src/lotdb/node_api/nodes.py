@@ -17,6 +17,7 @@ from lotdb.errors import (
     MissingPluginError,
     NodeNotFoundError,
     PluginError,
+    StaleNodeError,
     WrongNodeTypeError,
     refusing,
 )
@@ -111,16 +112,15 @@ class BaseNode(PerhapsData):
         return type_of(self._entry())
 
     def __repr__(self) -> str:
-        entry = self._container.get(self._key) if self._epoch == self._tree.epoch else None
-        is_there = entry is not None or self._is_there()
-        about = self._number_of_children() if is_there else ", gone"
-        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{about}>"
+        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{self._how_it_is()}>"
 
-    def _number_of_children(self) -> str:
+    def _how_it_is(self) -> str:
         from lotdb.looking.wording import COUNTED, count_text
 
         try:
             return f", {count_text(self._count_children(COUNTED))}"
+        except StaleNodeError:
+            return ", gone"
         except Exception:  # of another thread, closed or damaged: the calls that read it say so
             return ""
 
