@@ -18,6 +18,7 @@ from lotdb.errors import (
     NodeNotFoundError,
     PluginError,
     StaleNodeError,
+    UnsupportedValueError,
     WrongNodeTypeError,
     refusing,
 )
@@ -286,6 +287,14 @@ class BaseNode(PerhapsData):
 
     def __delitem__(self, path: Any) -> None:
         self[path].delete_tree()
+
+    if not TYPE_CHECKING:  # which says at once that there is none; Python, for `node["a"] = 1`, only its name
+
+        def __setitem__(self, path, value):
+            raise UnsupportedValueError(
+                f"{self._place()} takes no items: attrs[name] = x stores an attribute, "
+                "get_data_node(path).write_data(x) an array, and add_tree(node) puts a node below it"
+            )
 
     def __iter__(self) -> Iterator[str]:
         """The keys of the children, in order."""
