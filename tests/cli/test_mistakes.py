@@ -57,6 +57,8 @@ MISTAKES = [
     (["ingest", "DB", "FILES", "{a}.wav", "--at", "a//b"], 2, "leave out the extra"),
     (["move", "DB", "sensor", "sensor/capture_0/x"], 2, "below itself"),
     (["stats", "DB", "--file", "nothing"], 1, "there is no file 'nothing'"),
+    (["show", "DB", "--at", "yesterday"], 1, "tag 'yesterday' (tags: none); a time is as 2026-11-28T12:00"),
+    (["pack", "DB", "--keep", "30"], 1, "spans, as 30d"),
     (["tree", "DB", "--setting", "zarr"], 2, "BACKEND.NAME=VALUE"),
     (["tree", "DB", "--setting", "zar.store=x"], 1, "zar"),
     (["tree", "DB", "--name", "other.fs"], 1, "use --name lotdb.fs"),

@@ -204,6 +204,7 @@ CASES = [
     *cases("get_node type", LookupError, "node type|node_type", lambda w, t: w.root.get_node("new", node_type=t), "nowhere", 5, b"data", Weird(), ["data"], SURROGATE),
     *cases("get_node_path type", LookupError, "node type|node_type", lambda w, t: w.root.get_node_path("new/er", node_type=t), "nowhere", 5, BaseNode, ["data"]),
     *cases("get_node type of one that is there", LookupError, "node type|node_type", lambda w, t: w.root.get_node("a", node_type=t), "nowhere", 5),
+    *cases("node[]=", TypeError, "takes no items: attrs", lambda w, x: w.root.__setitem__("new", x), 1, np.zeros(3), BaseNode("b")),
     # -- attributes
     *cases("set_attribute name", ValueError, "name", lambda w, n: w.node.set_attribute(n, 1), *BAD_NAMES),
     *cases("get_attribute name", ValueError, "name", lambda w, n: w.node.get_attribute(n), *BAD_NAMES, ["a"], np.array([1, 2])),

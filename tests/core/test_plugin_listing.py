@@ -168,6 +168,50 @@ def test_load_tries_all_and_says_why_one_failed(install):
     assert rows["blob"].state == rows["raw"].state == "loaded"
 
 
+@pytest.mark.parametrize(("kind", "lacks"), [("backend", "delete, read_into"), ("storage", "open, pack")])
+def test_a_class_that_lacks_methods_is_listed_as_failed_and_named(install, kind, lacks):
+    given = {"backend": "write = locators = describe = None", "storage": "abandon = tree_bytes = None"}[kind]
+    source = f"""
+        from lotdb import {kind.title()}, hookimpl
+
+        class Found({kind.title()}):
+            name = "half"
+            {given}
+
+        @hookimpl
+        def lotdb_get_{kind}(name):
+            return Found
+    """
+    install("acme-half", kind, "half", source)
+    plugins = Plugins()
+    assert row_of(plugins, "half", load=True).state == "failed"
+    with pytest.raises(PluginError, match=f"{kind} 'half' gave Found, which lacks {lacks}"):
+        getattr(plugins, kind)("half")
+
+
+def test_what_a_failing_backend_has_in_its_module_beside_it_has_not_failed(install, tmp_path):
+    source = """
+        from lotdb import Ingested, hookimpl
+
+        @hookimpl
+        def lotdb_get_backend(name):
+            import a_library_that_is_not_there
+
+        @hookimpl
+        def lotdb_ingest_file(source):
+            return Ingested(source.file.read(), format="lab") if source.format == "lab" else None
+    """
+    module = install("acme-lab", "backend", "lab", source)
+    info = tmp_path / "site-packages" / "acme_lab-1.0.dist-info" / "entry_points.txt"
+    info.write_text(info.read_text() + f"[lotdb.ingester]\nlab-files = {module}\n")
+    plugins = Plugins()
+    rows = {row.name: row for row in plugins.listing(load=True)}
+    assert (rows["lab"].state, rows["lab-files"].state) == ("failed", "loaded")
+    assert rows["lab-files"].reason == ""
+    (tmp_path / "a.lab").write_bytes(b"samples")
+    assert DataNode("n", plugins=plugins).attach_file(tmp_path / "a.lab").read() == b"samples"
+
+
 def test_a_node_plugin_that_is_loaded_says_what_it_is(install):
     install("acme-node", "node", "acme.kind", node_type_called("acme.kind"))
     plugins = Plugins()

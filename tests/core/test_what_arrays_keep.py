@@ -5,6 +5,7 @@ import collections
 import datetime
 import decimal
 import enum
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lotdb import BaseNode, DataWriter, InvalidDataError
+from lotdb import BaseNode, ClosedError, DamagedError, DataWriter, DisconnectedError, InvalidDataError
 
 
 @pytest.fixture
@@ -177,6 +178,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a mask": (MASKED, "would lose its mask"),
     "masks": ([MASKED, MASKED], "would lose its mask"),
     "a mask behind __array__": (OldDuck(MASKED), "would lose its mask"),
+    "a generator": ((x for x in [1.0]), "generator is not an array, .*pass Blocks of arrays, or list.x."),
+    "what map gives": (map(float, [1]), "map is not an array, .*pass Blocks of arrays, or list.x."),
+    "the path of a file": (pathlib.Path("a.npy"), "Path is not an array, .*attach_file stores a file"),
+    "an object": (object(), "object is not an array, text or bytes"),
     "texts of any length": (np.array(["a", "bcd"], "T"), "StringDType.*'<U3'"),
     "objects": (np.array([1, "a"], object), r"arrays of objects \(int, str\)"),
     "a quantity": (np.zeros(2).view(Volts), r"Volts is an array.*its unit \('V'\).*numpy.asarray\(x\)"),
@@ -219,6 +224,18 @@ def test_what_would_lose_something_is_refused_with_what_and_the_remedy(node, cas
 def test_no_column_of_a_table_loses_it_either(node, case):
     with pytest.raises(InvalidDataError):
         DataWriter.write_table(node, {"a": REFUSED[case][0]})
+    assert not node.has_data()
+
+
+@pytest.mark.parametrize("wrapped", [lambda lazy: lazy, lambda lazy: [lazy, lazy]])
+@pytest.mark.parametrize("error", [ClosedError, DisconnectedError, DamagedError])
+def test_an_array_that_fails_when_it_reads_a_payload_is_no_bad_input(node, wrapped, error):
+    class Lazy:
+        def __array__(self, dtype=None, copy=None):
+            raise error("as it is")
+
+    with pytest.raises(error, match="as it is"):
+        node.write_data(wrapped(Lazy()))
     assert not node.has_data()
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lotdb import Backend, DamagedError, InvalidDataError, InvalidOptionError
+from lotdb import Backend, DamagedError, InvalidDataError, InvalidOptionError, open_part
 
 
 class GoodBackend(Backend):
@@ -40,13 +40,16 @@ class GoodBackend(Backend):
 
     def read_into(self, locator, first_row, out):
         try:
-            with open(self.path(locator), "rb") as file:
+            with self.open(locator) as file:
                 file.seek(first_row * (out.nbytes // len(out)))
                 read = file.readinto(out.reshape(-1).view(np.uint8))
         except FileNotFoundError as error:
             raise DamagedError(f"{self.path(locator)} is missing") from error
         if read != out.nbytes:
             raise DamagedError(f"{self.path(locator)} is too short")
+
+    def open(self, locator):
+        return open(self.path(locator), "rb", opener=open_part)
 
     def delete(self, locator):
         self.path(locator).unlink(missing_ok=True)
@@ -104,6 +107,11 @@ class Overwrites(GoodBackend):
     def write(self, locator, array, options):
         self.delete(locator)
         super().write(locator, array, options)
+
+
+class FollowsLinks(GoodBackend):
+    def open(self, locator):
+        return open(self.path(locator), "rb")
 
 
 class ForgetsToDelete(GoodBackend):

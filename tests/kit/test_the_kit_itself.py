@@ -180,3 +180,40 @@ def test_the_core_does_not_import_the_kit():
         "import sys, lotdb; assert not {'lotdb.testing', 'pytest', 'hypothesis', '_pytest'} & {*sys.modules}"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_node_type_whose_module_has_several_entry_points_is_taken_away_whole(pytester, monkeypatch):
+    pytester.mkdir("lab-1.0.dist-info")
+    Path("lab-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: lab\nVersion: 1.0\n")
+    points = "[lotdb.node]\nlab.walk = lab_walk\nlab.values = lab_walk\n"
+    Path("lab-1.0.dist-info/entry_points.txt").write_text(points)
+    pytester.makepyfile(
+        lab_walk="""
+            from lotdb import DataNode, hookimpl
+
+            class Walk(DataNode):
+                __slots__ = ()
+                node_type_name = "lab.walk"
+
+            @hookimpl
+            def lotdb_get_node_type(name):
+                return Walk if name == "lab.walk" else None
+        """,
+        test_it="""
+            import lab_walk
+            import pytest
+            from lotdb.testing import NodeTypeTests
+
+            class TestWalk(NodeTypeTests):
+                @pytest.fixture
+                def plugin(self):
+                    return lab_walk
+
+                @pytest.fixture
+                def node_type(self):
+                    return "lab.walk"
+        """,
+    )
+    monkeypatch.syspath_prepend(str(pytester.path))
+    result = pytester.runpytest_inprocess(*QUIET, "test_it.py", "-k", "without_the_plugin")
+    result.assert_outcomes(passed=1, deselected=result.parseoutcomes()["deselected"])

@@ -345,10 +345,10 @@ def _whole(value: object, what: str) -> int:
         with suppress(OverflowError, ValueError):  # infinity, NaN
             if (number := int(value)) == value:
                 return int(number)
-    raise InvalidRangeError(
-        f"{what} must be a whole number of samples, not {shown(value)}; "
-        "for a time say that the unit is 'seconds'"
-    )
+    hint = "for a time say that the unit is 'seconds'"
+    if isinstance(value, str):  # as in read_data("imu")
+        hint = "get_data takes the name of a payload, and other calls take it as data_attribute="
+    raise InvalidRangeError(f"{what} must be a whole number of samples, not {shown(value)}; {hint}")
 
 
 def _shown_number(value: object) -> str:

@@ -1,11 +1,21 @@
 """Blocks of rows: what is stored is what was in them when they were given, and as many rows as they said."""
 
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lotdb import LOTDB, Blocks, DatabaseBusyError, DataMismatchError, InvalidDataError, Plugins, hookimpl
+from lotdb import (
+    LOTDB,
+    Blocks,
+    DatabaseBusyError,
+    DataMismatchError,
+    InvalidDataError,
+    InvalidOptionError,
+    Plugins,
+    hookimpl,
+)
 
 ROWS = 1000
 
@@ -99,26 +109,73 @@ def test_a_block_of_another_kind_than_was_announced(tmp_path, what, unit, known,
 blocks_of: Any = Blocks  # of what type checkers refuse
 
 
-@pytest.mark.parametrize(
-    "blocks",
-    [
-        blocks_of([], "f8"),
-        blocks_of([], np.dtype("f8"), 2),
-        blocks_of([], np.dtype("f8"), rows="3"),
-        Blocks([], np.dtype("f8"), rows=-1),
-        blocks_of([], np.dtype("f8"), kind="picture"),
-        Blocks([], np.dtype("f8"), kind="text"),
-        Blocks([], np.dtype("u1"), (2,), kind="bytes"),
-        Blocks([], np.dtype([("x", "f8")]), (2,), kind="table"),
-        Blocks([], np.dtype(object)),
-        Blocks([], np.dtype("S0")),
-    ],
-)
-def test_blocks_that_say_nothing_sensible(tmp_path, blocks):
+def once():
+    yield np.zeros(3)
+
+
+SENSELESS = {
+    r"whose dtype is 'f8'; use a numpy\.dtype": blocks_of([], "f8"),
+    r"whose row_shape is 2; use a tuple of lengths, such as \(4,\)": blocks_of([], np.dtype("f8"), 2),
+    r"whose row_shape is \(-1,\)": Blocks([], np.dtype("f8"), (-1,)),
+    "whose rows are '3'; use a whole number from 0 on, or None": blocks_of([], np.dtype("f8"), rows="3"),
+    "whose rows are -1": Blocks([], np.dtype("f8"), rows=-1),
+    "whose kind is 'picture'": blocks_of([], np.dtype("f8"), kind="picture"),
+    "for text; use uint8": Blocks([], np.dtype("f8"), kind="text"),
+    "for bytes; use uint8": Blocks([], np.dtype("u1"), (2,), kind="bytes"),
+    r"table with rows of shape \(2,\)": Blocks([], np.dtype([("x", "f8")]), (2,), kind="table"),
+    "objects": Blocks([], np.dtype(object)),
+    "no bytes": Blocks([], np.dtype("S0")),
+    "whose blocks are of type int; use an iterable of arrays": blocks_of(5, np.dtype("f8")),
+    "whose blocks are of type function; use an iterable of arrays": blocks_of(once, np.dtype("f8")),
+}
+
+
+@pytest.mark.parametrize("says", SENSELESS)
+def test_blocks_that_say_nothing_sensible(tmp_path, says):
     with LOTDB(tmp_path) as db, db.connection() as root:
-        with pytest.raises(InvalidDataError, match="payload 'data' of node 'a'"):
-            root.get_data_node("a").write_data(blocks)
+        with pytest.raises(InvalidDataError, match=rf"payload 'data' of node 'a'.*{says}"):
+            root.get_data_node("a").write_data(SENSELESS[says])
         assert not root["a"].has_data()
+
+
+def test_an_iterator_gives_its_blocks_once_and_a_list_again(tmp_path):
+    with LOTDB(tmp_path) as db, db.connection() as root:
+        node, generator = root.get_data_node("a"), once()
+        used = [Blocks(generator, np.dtype(float)), Blocks(iter([np.zeros(3)]), np.dtype(float))]
+        for blocks in used:
+            node.write_data(blocks)
+        for blocks in (*used, Blocks(generator, np.dtype(float))):
+            with pytest.raises(InvalidDataError, match=r"'again' of node 'a'.* has given its blocks before"):
+                node.write_data(blocks, data_attribute="again")
+        assert list(node.payloads) == ["data"]
+        several = Blocks([np.zeros(3)], np.dtype(float))
+        for _ in range(2):
+            assert node.write_data(several).shape == (3,)
+
+
+def test_blocks_that_were_refused_before_the_first_one_can_be_given_again(tmp_path):
+    with LOTDB(tmp_path) as db, db.connection() as root:
+        node, blocks = root.get_data_node("a"), Blocks(once(), np.dtype(float))
+        with pytest.raises(InvalidOptionError):
+            node.write_data(blocks, chunks=2)
+        assert node.write_data(blocks).shape == (3,)
+
+
+def test_an_attempt_after_a_conflict_stores_no_part_of_what_an_iterator_gave(tmp_path):
+    with LOTDB(tmp_path) as db:
+        db.run(lambda root: root.get_data_node("a").attrs.update(x=0))
+        blocks, others = Blocks(once(), np.dtype(float)), [lambda root: root["a"].attrs.update(x=1)]
+
+        def work(root):
+            root["a"].write_data(blocks)
+            if others:
+                other = Thread(target=db.run, args=(others.pop(),))
+                other.start()
+                other.join()
+
+        with pytest.raises(InvalidDataError, match="has given its blocks before"):
+            db.run(work)
+        assert not db.run(lambda root: root["a"].has_data())
 
 
 def test_a_text_in_blocks_is_utf_8(tmp_path):

@@ -37,6 +37,13 @@ def test_a_window_that_makes_no_sense_is_refused_and_names_the_payload(node, sta
         node.read_data(start, stop)
 
 
+def test_the_name_of_a_payload_in_place_of_a_window_is_told_where_it_goes(node):
+    node.write_data(np.arange(3.0))
+    for read in (node.read_data, node.read_frame, node.get_data().read):
+        with pytest.raises(InvalidRangeError, match=r"not 'imu'; get_data takes .*as data_attribute="):
+            read("imu")
+
+
 def test_a_window_in_seconds(node):
     node.write_data(np.arange(100), samplerate_hz=10)
     settle(node)

@@ -144,6 +144,13 @@ def test_an_unknown_storage_is_named(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["lotdb.fs.lotdb"]
 
 
+def test_a_store_for_arrays_in_place_of_a_database_is_told_where_it_goes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingPluginError, match=r"storage named 's3' .*payloads='s3://bucket/results'\)"):
+        LOTDB("s3://me:secret@bucket/results")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("storage", ["", 5, b"file", ["file"]])
 def test_a_storage_is_named_by_a_text(tmp_path, storage):
     with pytest.raises(InvalidOptionError, match="storage is"):

@@ -1,6 +1,7 @@
 """What a closed, a mistyped and a read-only database refuse."""
 
 import hashlib
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -51,6 +52,21 @@ def test_the_root_of_a_block_that_was_left_says_so(db):
         pass
     with pytest.raises(ClosedError, match=r"this connection to database .* is closed"):
         root.get_node("a")
+
+
+def test_a_node_whose_record_was_not_read_is_printed_after_its_block_and_in_another_thread(folder):
+    with LOTDB(folder) as db, db.connection() as root:
+        root.get_node_path("a/b")
+    with LOTDB(folder) as db:
+        with db.connection() as root:
+            node, seen = root["a"], []
+            thread = Thread(target=lambda: seen.append(repr(node)))
+            thread.start()
+            thread.join()
+            assert seen == [f"<BaseNode 'a' of {db}>"]
+            assert node._container._p_changed is None  # the other thread has loaded nothing
+        assert repr(node) == f"<BaseNode 'a' of {db}>"
+        assert str(node.keys()) == f"KeysView(<BaseNode 'a' of {db}>)"
 
 
 def test_a_closed_database_says_so(db, mine):

@@ -1,12 +1,13 @@
 """Payloads in a folder of ``.npy`` files, one for each array."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lotdb import Backend, DamagedError
+from lotdb import Backend, DamagedError, open_part
 
 
 class NpyFolderBackend(Backend):
@@ -29,6 +30,7 @@ class NpyFolderBackend(Backend):
     def read_into(self, locator: str, first_row: int, out: np.ndarray[Any, Any]) -> None:
         path = self._path(locator)
         try:
+            os.close(open_part(path))  # which refuses a link, and whatever else is no file
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except Exception as error:  # NumPy has many for a header that is damaged
             raise DamagedError(f"cannot read {path}: {error!r}") from error

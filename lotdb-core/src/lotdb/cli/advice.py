@@ -18,6 +18,7 @@ _IN_A_SHELL = [
     (r"\bformat='(\w+)'", r"--format \1"),
     (r"\bformat=", "--format"),
     (r"; use lotdb\.DataWriter\b.*", ""),
+    (r"; a time is an aware datetime\Z", "; a time is as 2026-11-28T12:00, and --keep takes spans, as 30d"),
 ]
 
 

@@ -7,9 +7,10 @@ values, labels, units, time zones. To drop them on purpose, the user passes the 
 from __future__ import annotations
 
 import datetime
+import os
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from itertools import chain
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from lotdb.content import frames
 from lotdb.content.items import array_of, is_masked, is_value, same_times
-from lotdb.errors import InvalidDataError, shown
+from lotdb.errors import InvalidDataError, LotdbError, shown
 
 __all__ = ["as_array", "check_no_subclass", "is_array_like"]
 
@@ -72,7 +73,7 @@ def _of_any(data: Any, said: Collection[str]) -> Array:
         if not is_array_like(data) and _is_sequence(data):
             return _of_sequence([data[number] for number in range(len(data))])
         array = np.asanyarray(data)
-    except (InvalidDataError, RecursionError):
+    except (LotdbError, RecursionError):  # such as of a lazy array, which reads a payload now
         raise
     except Exception as error:  # from another library's class
         raise InvalidDataError(f"{_name(data)} cannot become an array: {error}") from error
@@ -105,6 +106,8 @@ def _of_array(array: Array, of: Any = None) -> Array:
             f"x.astype('<U{max(1, width)}'), or keep them as a column: DataWriter.write_table"
         )
     if array.dtype.hasobject:
+        if not array.ndim and array[()] is of:  # numpy has made nothing of it
+            raise InvalidDataError(f"{_name(of)} is not an array, text or bytes{_advice(of)}")
         kinds = sorted({type(item).__name__ for item in array.reshape(-1)[:1000].tolist()})
         there = f"{_name(of)}, " if of is not None and array.ndim else ""
         raise InvalidDataError(
@@ -112,6 +115,12 @@ def _of_array(array: Array, of: Any = None) -> Array:
             "or times, as with x.astype(float)"
         )
     return np.asarray(array)
+
+
+def _advice(data: Any) -> str:
+    if isinstance(data, os.PathLike):
+        return "; attach_file stores a file"
+    return "; pass Blocks of arrays, or list(x)" if isinstance(data, Iterator) else ""
 
 
 _STRINGS = np.dtypes.StringDType()

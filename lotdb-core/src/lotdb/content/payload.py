@@ -291,9 +291,9 @@ class Payload:
         InvalidDataError
             If the payload is not a table.
         """
+        first, last = self._window(start, stop, unit)
         if self.kind != "table":
             raise InvalidDataError(f"{self._place} is of kind {self.kind!r}, and only a table is a DataFrame")
-        first, last = self._window(start, stop, unit)
         return tables.to_frame(self._read_rows(first, last))
 
     def read_seconds(self, start_second: Number | None = None, stop_second: Number | None = None) -> Any:

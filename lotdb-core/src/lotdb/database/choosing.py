@@ -14,6 +14,7 @@ from lotdb.errors import (
     DatabaseNotFoundError,
     InvalidOptionError,
     LotdbError,
+    MissingPluginError,
     PluginError,
     UnavailableError,
     shown,
@@ -173,7 +174,7 @@ def choose(
         raise InvalidOptionError(
             f"{where.shown!r} is a database in storage {named!r}, and not in {storage!r}; leave out storage="
         )
-    kind = plugins.storage(storage or named or FileStorageKind.name)
+    kind = _kind(plugins, where, storage or named or FileStorageKind.name)
     exists = named is not None
     if kind.marks_folder and not where.url:
         if new and read_only:
@@ -201,6 +202,20 @@ def choose(
         raise
     except Exception as error:
         raise failed(kind.name, error) from error
+
+
+def _kind(plugins: Plugins, where: Where, name: str) -> type[Storage]:
+    try:
+        return plugins.storage(name)
+    except MissingPluginError as error:
+        from lotdb.interfaces.object_store import SCHEMES
+
+        if not where.url.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
+            raise
+        raise MissingPluginError(
+            f"{error.args[0].partition(';')[0]}; an object store holds arrays, and the tree lies elsewhere: "
+            f"LOTDB('results', payloads={without_password(where.url, user=False)!r})"
+        ) from None
 
 
 def failed(name: str, error: Exception) -> LotdbError | OSError:

@@ -212,5 +212,8 @@ def tag_in(session: Session, name: Any) -> bytes:
     there = tags_in(session)
     if name not in there:
         names = ", ".join(map(repr, there)) or "none"
-        raise MomentNotFoundError(f"{session.database} has no commit and no tag {name!r} (tags: {names})")
+        raise MomentNotFoundError(
+            f"{session.database} has no commit and no tag {name!r} (tags: {names}); "
+            "a time is an aware datetime"
+        )
     return there[name]

@@ -27,7 +27,7 @@ from lotdb.extras import import_extra
 from lotdb.interfaces.at_once import at_once
 from lotdb.interfaces.checksums import checksum, combined
 
-__all__ = ["ObjectStore"]
+__all__ = ["SCHEMES", "ObjectStore"]
 
 T = TypeVar("T")
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -35,7 +35,7 @@ Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 # The schemes of URLs, with what a process has in its environment to use such a store.
 _AWS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _AZURE = "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
-_SCHEMES = {
+SCHEMES = {
     "s3": _AWS,
     "s3a": _AWS,
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
@@ -98,7 +98,7 @@ class ObjectStore:
     def __init__(self, url: str, *, extra: str) -> None:
         global _used_by
         self.url = _checked(url)
-        self._keys = _SCHEMES[urlsplit(self.url).scheme]
+        self._keys = SCHEMES[urlsplit(self.url).scheme]
         self._obstore = import_extra("obstore", extra, f"a store at {self.url}")
         open_url = import_extra("obstore.store", extra, f"a store at {self.url}").from_url
         self._pid = _used_by = _used_by or os.getpid()
@@ -377,10 +377,10 @@ def _checked(url: str) -> str:
             "the URL of a store holds a name, a password or settings; leave them out, as in "
             "'s3://bucket/prefix': credentials come from the environment, such as AWS_ACCESS_KEY_ID"
         )
-    if parts is None or parts.scheme not in _SCHEMES or not parts.netloc:
+    if parts is None or parts.scheme not in SCHEMES or not parts.netloc:
         raise InvalidOptionError(
             f"store is {url!r}; use the URL of an object store, such as 's3://bucket/prefix' "
-            f"(there are {', '.join(f'{each}://' for each in _SCHEMES)})"
+            f"(there are {', '.join(f'{each}://' for each in SCHEMES)})"
         )
     return url.rstrip("/")
 

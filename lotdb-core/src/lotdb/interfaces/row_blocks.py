@@ -6,6 +6,7 @@ import codecs
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from types import GeneratorType
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from lotdb.errors import InvalidDataError, shown
 __all__ = ["Blocks", "check_blocks", "checked"]
 
 _KINDS = ("array", "bytes", "text", "table")
+# Marks Blocks whose iterator was begun: nothing, or only the rest, would come from it again.
+_BEGUN = "_begun"
 # What numpy can hold: axes, and bytes.
 _AXES = 64
 _TOO_MANY = 1 << 63
@@ -28,7 +31,8 @@ class Blocks:
     ----------
     blocks
         Arrays of *dtype* and of shape ``(any number of rows, *row_shape)``, a few MB each; for a text,
-        its UTF-8 bytes. Those of an ingester are read while the source file is open.
+        its UTF-8 bytes. Those of an ingester are read while the source file is open. An iterator, such
+        as a generator, gives its blocks once.
     dtype, row_shape
         The dtype and the shape of a row, which all blocks share.
     rows
@@ -50,19 +54,33 @@ def _is_length(length: Any) -> bool:
 
 def check_blocks(data: Blocks, about: Callable[[], str]) -> None:
     """Raise ``InvalidDataError`` unless *data* say what they are; *about* begins the message."""
-    dtype, kind, row_shape = data.dtype, data.kind, data.row_shape
-    if not isinstance(dtype, np.dtype) or kind not in _KINDS:
-        raise InvalidDataError(f"{about()} Blocks of {shown(dtype)} and of kind {shown(kind)}")
+    dtype, kind, row_shape, blocks = data.dtype, data.kind, data.row_shape, data.blocks
+    if not isinstance(dtype, np.dtype):
+        raise InvalidDataError(f"{about()} Blocks whose dtype is {shown(dtype)}; use a numpy.dtype")
+    if kind not in _KINDS:
+        raise InvalidDataError(f"{about()} Blocks whose kind is {shown(kind)}; use one of {_KINDS}")
     if dtype.subdtype is not None:
         raise InvalidDataError(f"{about()} Blocks of {dtype}, with axes of its own; name them in row_shape")
-    rows = () if data.rows is None else (data.rows,)
-    lengths = (*row_shape, *rows) if isinstance(row_shape, tuple) else (-1,)
-    if (
-        not all(map(_is_length, lengths))
-        or len(row_shape) >= _AXES
-        or math.prod(map(int, lengths)) * dtype.itemsize >= _TOO_MANY
-    ):
+    if not isinstance(row_shape, tuple) or not all(map(_is_length, row_shape)):
+        raise InvalidDataError(
+            f"{about()} Blocks whose row_shape is {shown(row_shape)}; use a tuple of lengths, such as (4,)"
+        )
+    if data.rows is not None and not _is_length(data.rows):
+        raise InvalidDataError(
+            f"{about()} Blocks whose rows are {shown(data.rows)}; use a whole number from 0 on, or None"
+        )
+    lengths = (*row_shape, 1 if data.rows is None else data.rows)
+    if len(row_shape) >= _AXES or math.prod(map(int, lengths)) * dtype.itemsize >= _TOO_MANY:
         raise InvalidDataError(f"{about()} Blocks of {shown(data.rows)} rows of shape {shown(row_shape)}")
+    if not any(hasattr(type(blocks), name) for name in ("__iter__", "__getitem__")):
+        raise InvalidDataError(
+            f"{about()} Blocks whose blocks are of type {type(blocks).__name__}; use an iterable of arrays, "
+            "such as a generator"
+        )
+    if getattr(data, _BEGUN, False) or (isinstance(blocks, GeneratorType) and blocks.gi_frame is None):
+        raise InvalidDataError(
+            f"{about()} Blocks whose iterator has given its blocks before; make Blocks with a new one"
+        )
     if kind in ("bytes", "text") and (dtype != np.uint8 or data.row_shape):
         raise InvalidDataError(f"{about()} Blocks of {dtype} {data.row_shape} for {kind}; use uint8")
     if kind == "table" and data.row_shape:
@@ -78,6 +96,8 @@ def checked(data: Blocks, about: Callable[[], str]) -> Iterator[np.ndarray[Any, 
         If a block is not what was announced, or a text is not in UTF-8.
     """
     dtype, row_shape, may_mask = data.dtype, data.row_shape, data.kind == "table"
+    if isinstance(data.blocks, Iterator):
+        object.__setattr__(data, _BEGUN, True)
     read = _Text(about).read if data.kind == "text" else None
     for block in data.blocks:
         # Whoever declares plain numbers gives no mask and no unit, which would be lost.

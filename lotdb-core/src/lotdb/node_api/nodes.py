@@ -17,6 +17,8 @@ from lotdb.errors import (
     MissingPluginError,
     NodeNotFoundError,
     PluginError,
+    StaleNodeError,
+    UnsupportedValueError,
     WrongNodeTypeError,
     refusing,
 )
@@ -111,16 +113,15 @@ class BaseNode(PerhapsData):
         return type_of(self._entry())
 
     def __repr__(self) -> str:
-        entry = self._container.get(self._key) if self._epoch == self._tree.epoch else None
-        is_there = entry is not None or self._is_there()
-        about = self._number_of_children() if is_there else ", gone"
-        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{about}>"
+        return f"<{type(self).__name__} {self._path() or self._key!r} of {self._tree}{self._how_it_is()}>"
 
-    def _number_of_children(self) -> str:
+    def _how_it_is(self) -> str:
         from lotdb.looking.wording import COUNTED, count_text
 
         try:
             return f", {count_text(self._count_children(COUNTED))}"
+        except StaleNodeError:
+            return ", gone"
         except Exception:  # of another thread, closed or damaged: the calls that read it say so
             return ""
 
@@ -286,6 +287,14 @@ class BaseNode(PerhapsData):
 
     def __delitem__(self, path: Any) -> None:
         self[path].delete_tree()
+
+    if not TYPE_CHECKING:  # which says at once that there is none; Python, for `node["a"] = 1`, only its name
+
+        def __setitem__(self, path, value):
+            raise UnsupportedValueError(
+                f"{self._place()} takes no items: attrs[name] = x stores an attribute, "
+                "get_data_node(path).write_data(x) an array, and add_tree(node) puts a node below it"
+            )
 
     def __iter__(self) -> Iterator[str]:
         """The keys of the children, in order."""

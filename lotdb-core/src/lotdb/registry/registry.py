@@ -196,6 +196,7 @@ class Plugins:
                     f"the plugin for backend {name!r} gave {found.__name__}, whose name is {own!r}; make the "
                     "two equal"
                 )
+            _check_methods("backend", name, found)
             self._backends[name] = found
         return found
 
@@ -272,6 +273,7 @@ class Plugins:
                     f"the plugin for storage {name!r} gave {found.__name__}, whose name is {found.name!r}; "
                     "make the two equal"
                 )
+            _check_methods("storage", name, found)
             self._storages[name] = found
         return found
 
@@ -337,7 +339,7 @@ class Plugins:
                 except Exception as error:
                     # One broken plugin must not keep the others, nor the user's data, out of reach.
                     reason = f"lotdb_get_value_types of {self._described(implementation)} failed: {error!r}"
-                    self._note_failure(implementation, reason)
+                    self._note_failure(implementation, reason, NODE)
                     warnings.warn(reason, RuntimeWarning, stacklevel=4)
             self._value_types = found
         return found
@@ -606,7 +608,7 @@ class Plugins:
                 raise FileSystemError.of(failure, f"{what} cannot be loaded") from error
             who = self._described(implementation)
             reason = f"the plugin for {what}, {who}, is installed but failed: {error!r}"
-            self._note_failure(implementation, reason)
+            self._note_failure(implementation, reason, group, name)
             raise PluginError(reason) from error
 
     def _missing(self, group: str, name: Any) -> MissingPluginError | PluginError:
@@ -672,14 +674,23 @@ class Plugins:
                 return " ".join(distribution_of(self._entry_points(group, name)[0]))
         return f"plugin {implementation.plugin_name!r}"
 
-    def _note_failure(self, implementation: Any, reason: str) -> None:
-        """Have the listing say that the plugin of an implementation failed."""
+    def _note_failure(self, implementation: Any, reason: str, group: str, name: Any = None) -> None:
+        """Have the listing say that the plugin of an implementation failed, as what *group* is for.
+
+        One module may be several plugins: the others, of other groups or not called *name*, work on.
+        """
         if implementation.plugin_name in self._registered:
             self._failures["", implementation.plugin_name] = reason
             return
         for key, loaded in self._loaded.items():
-            if loaded is implementation.plugin:
+            if loaded is implementation.plugin and key[0] == group and name in (None, key[1]):
                 self._failures[key] = reason
+
+
+def _check_methods(what: str, name: str, found: type[Any]) -> None:
+    """Raise ``PluginError`` if *found* lacks a method that each of its kind has."""
+    if lacking := ", ".join(sorted(getattr(found, "__abstractmethods__", ()))):
+        raise PluginError(f"the plugin for {what} {name!r} gave {found.__name__}, which lacks {lacking}")
 
 
 def _by_name(implementation: Any) -> Callable[..., Any]:

@@ -123,6 +123,26 @@ class DamageTests(BackendFixtures):
         assert {found.path for found in bench.db.verify()} == {"large", "twin"}, "verify() finds both"
 
     @promise(CLASS, "a_committed_payload_is_read_back", "reading_what_is_not_there_is_damage")
+    def test_a_link_in_place_of_a_file_is_not_followed(self, bench: Bench, tmp_path: Path) -> None:
+        """A link in place of a file is a DamagedError, since a database may come from a stranger: open files
+        with lotdb.open_part.
+        """
+        bench.needs_a_database()
+        files = _written(bench)["large"]
+        if not files:
+            pytest.skip("files() names none that could be a link")
+        for file in files:
+            real = tmp_path / "elsewhere"
+            file.rename(real)
+            file.symlink_to(real)
+            with pytest.raises(DamagedError):
+                bench.node("large").read_data()
+                pytest.fail(f"{file} is a link, and was followed")
+            bench.close()
+            file.unlink()
+            real.rename(file)
+
+    @promise(CLASS, "a_committed_payload_is_read_back", "reading_what_is_not_there_is_damage")
     def test_a_lost_folder_is_told(self, bench: Bench, damage: Damage | None) -> None:
         """What is missing is a DamagedError, and the rest works on."""
         bench.needs_a_database()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lotdb import LOTDB, BaseNode, DataNode, MissingPluginError, Payload, PayloadExistsError, Plugins
+from lotdb.interfaces.installed import NODE
 from lotdb.testing.bench import NAME
 from lotdb.testing.plugin_fixtures import PluginFixtures
 from lotdb.testing.promises import CHECKS, NODE_TYPE, promise
@@ -20,8 +21,8 @@ from lotdb.testing.seen import picture
 __all__ = ["NodeTypeTests"]
 
 
-class Without(Plugins):
-    """The installed plugins without one node type, as if its package were not installed."""
+class _Without(Plugins):
+    """The installed plugins without one node type, as if the module that gives it were not installed."""
 
     def __init__(self, missing: str) -> None:
         super().__init__()
@@ -30,6 +31,12 @@ class Without(Plugins):
     def node_type(self, name: str) -> type[BaseNode] | None:
         """The class of node type *name*, unless it is the missing one."""
         return None if name == self.missing else super().node_type(name)
+
+    def _entry_points(self, group: str, name: str | None = None) -> tuple[Any, ...]:
+        # A module may have further entry points, for types of values, say.
+        modules = {point.value for point in super()._entry_points(NODE, self.missing)}
+        points = super()._entry_points(group, name)
+        return tuple(point for point in points if group != NODE or point.value not in modules)
 
 
 class NodeTypeTests(PluginFixtures):
@@ -391,7 +398,7 @@ class NodeTypeTests(PluginFixtures):
         """Without the plugin its nodes are plain ones, keep the name of the type, and are of the class again
         when it is there.
         """
-        with LOTDB(folder, NAME, plugins=Without(node_type)) as db:
+        with LOTDB(folder, NAME, plugins=_Without(node_type)) as db:
             with db.connection() as root:
                 node = root["group/typed"]
                 assert isinstance(node, BaseNode)
