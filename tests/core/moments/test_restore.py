@@ -246,6 +246,24 @@ def test_who_changes_what_another_one_restores_first_makes_it_conflict(db):
         db.commit("theirs")
 
 
+@pytest.mark.parametrize("how", ["restore", "undo"])
+def test_a_moment_that_this_transaction_does_not_see_is_a_conflict(db, how):
+    # What it would share was made since, and could not be read.
+    with db.connection() as root:
+        root.get_data_node("a").write_data(np.arange(3))
+    mine, theirs = db.open_connection("mine"), db.open_connection("theirs")
+    theirs["a"].write_data(np.arange(5))
+    db.commit(theirs)
+    bring = mine["a"].restore if how == "restore" else lambda when: db.undo(when, mine)
+    with pytest.raises(ConflictError, match="made after this transaction"):
+        bring(db.last_commit)
+    assert len(mine["a"].read_data()) == 3
+    assert not mine._tree.has_changes()
+    db.abort(mine)
+    bring(db.last_commit)
+    assert len(mine["a"].read_data()) == (5 if how == "restore" else 3)
+
+
 def test_restoring_runs_again_after_a_conflict(db):
     made = fill(db, groups=3, leaves=3)
     stop = threading.Event()
