@@ -165,6 +165,22 @@ def test_what_this_transaction_has_changed_is_taken_back_too(db):
     assert db.verify() == []
 
 
+def test_what_was_put_aside_and_is_in_memory_no_longer_is_taken_back_too(db, monkeypatch):
+    monkeypatch.setattr("lotdb.tree.touched.MOST", 10)  # which holds the handles of what was changed
+    with db.connection() as root:
+        for number in range(300):  # so long that each has a record of its own
+            root.get_node_path(f"a/{number:03}").attrs["x"] = "before" * 200
+    made = db.last_commit
+    with db.connection() as root:
+        for number in range(300):
+            root[f"a/{number:03}"].attrs["x"] = "after" * 200
+        db.savepoint(root)
+        root._tree._session.connection.cacheMinimize()
+        root["a"].restore(made)
+    with db.connection() as root:
+        assert {node.attrs["x"] for node in root["a"].values()} == {"before" * 200}
+
+
 def test_an_abort_takes_back_what_was_restored(db):
     made = fill(db, groups=2, leaves=2)
     with db.connection() as root:

@@ -70,16 +70,12 @@ class PastSession:
     def is_stored_since(self, record: Any) -> bool:
         """Whether *record* was stored since, or is changed now."""
         oid = record._p_oid
-        return oid in self._changed.stored or self._is_changed_now(oid)
-
-    def _is_changed_now(self, oid: bytes) -> bool:
-        known = self._session.connection.known(oid)
-        return known is not None and self._is_changed(known)
+        return oid in self._changed.stored or self._is_changed(oid)
 
     def is_elsewhere(self, entry: Entry) -> bool:
         """Whether the guard of *entry* was stored when its record was put where it can be changed."""
         oid = guard_of(entry)._p_oid
-        if self._is_changed_now(oid):
+        if self._is_changed(oid):
             return True  # by this transaction, which may have moved it
         if oid not in self._elsewhere:
             self._elsewhere[oid] = self._is_put(oid, entry[1]._p_oid)
