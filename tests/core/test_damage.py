@@ -24,6 +24,7 @@ from ZODB.utils import p64, z64
 
 from lotdb import LOTDB
 from lotdb.errors import DamagedError, DatabaseFormatError
+from lotdb.records.children import buckets
 from lotdb.storage import open_storage
 from lotdb.storage.index import read_index, write_index
 from lotdb.storage.transactions import DataFile
@@ -700,3 +701,25 @@ def test_no_damage_is_its_own_cause(tmp_path):
         with pytest.raises(DamagedError) as caught:
             root["a"].read_data()
         assert caught.value.__cause__ is not caught.value
+
+
+@pytest.mark.parametrize("name", ["wide", "branch"])
+def test_a_child_among_the_keys_of_another_record_is_damage(tmp_path, name):
+    # As an earlier LOTDB left some in branches, where two transactions had written to one record.
+    with LOTDB(tmp_path / "db") as db:
+        with db.connection() as root:
+            for number in range(3000):
+                root.get_node("wide").get_node(f"{number:04d}").attrs["number"] = number
+            root["wide"].branch("branch")
+        with db.connection() as root:
+            root["branch/0100"].attrs["number"] = 0
+        assert db.verify() == []
+        with db.connection() as root:
+            lower, _, upper = list(buckets(root[name]._children()))[:3]
+            last = upper.keys()[-1]
+            lower["0190"] = lower["0001"]
+            lower[f"{last}x"] = lower["0002"]
+        found = {damage.path for damage in db.verify()}
+        assert found >= {f"{name}/0190", f"{name}/{last}x"}
+        assert found <= {f"{each}/{key}" for each in ("wide", "branch") for key in ("0190", f"{last}x")}
+        assert all("a look-up does not find" in damage.reason for damage in db.verify())

@@ -165,6 +165,22 @@ def test_what_this_transaction_has_changed_is_taken_back_too(db):
     assert db.verify() == []
 
 
+def test_what_was_put_aside_and_is_in_memory_no_longer_is_taken_back_too(db, monkeypatch):
+    monkeypatch.setattr("lotdb.tree.touched.MOST", 10)  # which holds the handles of what was changed
+    with db.connection() as root:
+        for number in range(300):  # so long that each has a record of its own
+            root.get_node_path(f"a/{number:03}").attrs["x"] = "before" * 200
+    made = db.last_commit
+    with db.connection() as root:
+        for number in range(300):
+            root[f"a/{number:03}"].attrs["x"] = "after" * 200
+        db.savepoint(root)
+        root._tree._session.connection.cacheMinimize()
+        root["a"].restore(made)
+    with db.connection() as root:
+        assert {node.attrs["x"] for node in root["a"].values()} == {"before" * 200}
+
+
 def test_an_abort_takes_back_what_was_restored(db):
     made = fill(db, groups=2, leaves=2)
     with db.connection() as root:
@@ -244,6 +260,24 @@ def test_who_changes_what_another_one_restores_first_makes_it_conflict(db):
     db.commit("mine")
     with pytest.raises(ConflictError):
         db.commit("theirs")
+
+
+@pytest.mark.parametrize("how", ["restore", "undo"])
+def test_a_moment_that_this_transaction_does_not_see_is_a_conflict(db, how):
+    # What it would share was made since, and could not be read.
+    with db.connection() as root:
+        root.get_data_node("a").write_data(np.arange(3))
+    mine, theirs = db.open_connection("mine"), db.open_connection("theirs")
+    theirs["a"].write_data(np.arange(5))
+    db.commit(theirs)
+    bring = mine["a"].restore if how == "restore" else lambda when: db.undo(when, mine)
+    with pytest.raises(ConflictError, match="made after this transaction"):
+        bring(db.last_commit)
+    assert len(mine["a"].read_data()) == 3
+    assert not mine._tree.has_changes()
+    db.abort(mine)
+    bring(db.last_commit)
+    assert len(mine["a"].read_data()) == (5 if how == "restore" else 3)
 
 
 def test_restoring_runs_again_after_a_conflict(db):

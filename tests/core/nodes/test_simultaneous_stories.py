@@ -513,6 +513,13 @@ def often(monkeypatch):
     monkeypatch.setattr("lotdb.database.session._LESS_OFTEN", 1)
 
 
+def test_so_it_is_if_records_are_let_go_of_at_once(tmp_path, monkeypatch):
+    # As in a transaction that has changed more than the cache is to hold.
+    monkeypatch.setattr("lotdb.storage.zodb._CACHE_OBJECTS", 1)
+    monkeypatch.setattr("lotdb.storage.zodb._TRIMMED_AFTER", 1)
+    Story(tmp_path, 11).tell(2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("storage", ["file", "sqlite"])
 @pytest.mark.parametrize("seed", range(10))

@@ -12,6 +12,7 @@ import pytest
 from ZODB.FileStorage.format import DATA_HDR_LEN
 
 from lotdb import LOTDB, DatabaseExistsError, DatabaseNotFoundError, InvalidOptionError, salvage
+from lotdb.records.children import parts
 from lotdb.storage.transactions import DataFile
 
 NAME = "lotdb.fs"
@@ -336,6 +337,24 @@ def test_what_was_not_touched_is_found_and_nothing_wrong_is_returned(whole, tmp_
 
 
 # -- what is refused --------------------------------------------------------------------------------
+
+
+def test_children_that_no_look_up_finds_are_put_right(tmp_path):
+    with LOTDB(tmp_path / "db") as db:
+        with db.connection() as root:
+            for number in range(300):
+                root.get_node("wide").get_node(f"{number:03d}").attrs["place"] = number
+        with db.connection() as root:
+            lower, _, upper = list(parts(root["wide"]._children()))[:3]
+            only, twice = f"{upper.keys()[0]}x", upper.keys()[1]
+            lower[only], lower[twice] = lower["001"], lower["002"]
+            upper["003"] = upper[twice]
+        assert {each.path for each in db.verify()} == {f"wide/{key}" for key in (only, twice, "003")}
+    report, found = salvaged(tmp_path / "db", tmp_path)
+    places = {path: attrs["place"] for path, (attrs, _) in found.items() if "place" in attrs}
+    others = {f"wide/{only}": 1, f"wide/{twice}_2": 2, "wide/003_2": int(twice)}
+    assert places == {f"wide/{number:03d}": number for number in range(300)} | others
+    assert {each.path for each in report.lost} == {f"wide/{twice}_2", "wide/003_2"}
 
 
 def test_a_target_that_exists_or_lies_in_the_folder_is_refused(folder, tmp_path):

@@ -1,5 +1,6 @@
 """Packing: what it removes, what it keeps, and what it leaves when it fails."""
 
+import errno
 import itertools
 import os
 import runpy
@@ -22,6 +23,7 @@ from tests.core.storage.databases import (
     raw_records,
 )
 from ZODB.blob import Blob
+from ZODB.utils import z64
 
 from lotdb.errors import ClosedError, DamagedError
 from lotdb.storage import durable, open_storage
@@ -150,6 +152,26 @@ def test_a_rename_that_fails_in_pack_is_undone_at_the_next_opening(tmp_path, mon
     with database(tmp_path) as db:
         assert get(db, "value") == 1
         pack_database(db)
+
+
+def test_a_packed_file_that_cannot_be_opened_is_read_at_the_next_opening(tmp_path, monkeypatch):
+    def fail(path):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with database(tmp_path) as db:
+        for value in range(3):
+            put(db, value=value, other=PersistentMapping())
+        with monkeypatch.context() as patch:
+            patch.setattr("lotdb.storage.reading.open_part", fail)
+            with pytest.raises(OSError, match="Too many open files"):
+                pack_database(db)
+        with pytest.raises(ClosedError, match="Too many open files"):  # and nobody waits for a minute
+            db.storage.load(z64)
+    with database(tmp_path) as db:
+        assert get(db, "value") == 2
+        assert not leftovers(tmp_path)
+        pack_database(db)
+        assert get(db, "value") == 2
 
 
 def test_a_pack_that_is_killed_at_any_step_loses_nothing(tmp_path):

@@ -469,6 +469,7 @@ class LOTDB(Opened):
         ------
         ConflictError
             If a place that the commit changed was changed later; it names the nodes, and nothing was changed.
+            Or if the commit is later than what this transaction sees.
         MomentNotFoundError, MomentGoneError, InvalidOptionError
             If there is no such commit, or the moment before it is gone.
         ReadOnlyError, ClosedError

@@ -11,7 +11,7 @@ from persistent import Persistent
 from lotdb.database.commits import find_commit
 from lotdb.database.moments import MomentSession, keep_for
 from lotdb.database.session import Session, following
-from lotdb.errors import NodeNotFoundError
+from lotdb.errors import ConflictError, NodeNotFoundError
 from lotdb.records import Bucket, Children, Entry
 from lotdb.records.entries import guard_of, is_shared
 from lotdb.storage.states import States
@@ -70,16 +70,12 @@ class PastSession:
     def is_stored_since(self, record: Any) -> bool:
         """Whether *record* was stored since, or is changed now."""
         oid = record._p_oid
-        return oid in self._changed.stored or self._is_changed_now(oid)
-
-    def _is_changed_now(self, oid: bytes) -> bool:
-        known = self._session.connection.known(oid)
-        return known is not None and self._is_changed(known)
+        return oid in self._changed.stored or self._is_changed(oid)
 
     def is_elsewhere(self, entry: Entry) -> bool:
         """Whether the guard of *entry* was stored when its record was put where it can be changed."""
         oid = guard_of(entry)._p_oid
-        if self._is_changed_now(oid):
+        if self._is_changed(oid):
             return True  # by this transaction, which may have moved it
         if oid not in self._elsewhere:
             self._elsewhere[oid] = self._is_put(oid, entry[1]._p_oid)
@@ -136,9 +132,20 @@ def _branches(kind: Any, state: Any) -> Iterator[Entry]:
 
 @contextmanager
 def opened_past(session: Session, when: Any) -> Iterator[PastSession]:
-    """The tree as it was at *when*, beside that of *session*; packs keep it until the transaction ends."""
+    """The tree as it was at *when*, beside that of *session*; packs keep it until the transaction ends.
+
+    Raises
+    ------
+    ConflictError
+        The moment is later than what *session* sees. What would be shared with it is not there yet.
+    """
     database = session.database
     commit = find_commit(database, when)
+    if bytes.fromhex(commit.id) >= session.snapshot:
+        raise ConflictError(
+            f"commit {commit.id} was made after this transaction of {database} began, which does not see it; "
+            "nothing was changed: begin another one, and do it again"
+        )
     keep_for(session, commit)
     then = MomentSession(database, commit)
     try:

@@ -41,7 +41,8 @@ class Telling:
         self._failure: Exception | None = None
         self._connection = connection
         tree = root._tree
-        before = Before(connection.is_changed(), connection.state_before)
+        is_changed = connection.is_changed()
+        before = Before(lambda record: is_changed(record._p_oid), connection.state_before)
         assert tree.journal is not None
         try:
             self._changes = compare(tree.journal.play(tree.roots), tree.roots, before, tree.plugins)

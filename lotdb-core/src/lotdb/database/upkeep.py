@@ -25,7 +25,7 @@ from lotdb.errors import (
 from lotdb.interfaces.installed import plugin_errors
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import NO_TREE, OWN_KEY, Children, Entry
-from lotdb.records.children import all_items, parts
+from lotdb.records.children import parts, placed_items
 from lotdb.records.entries import children_of, load_guard, own_of, record_of
 from lotdb.segments.blocks import BlockSums, sums_of
 from lotdb.segments.layout import Layout, Segment
@@ -152,7 +152,9 @@ def _below(node: BaseNode) -> Iterator[BaseNode | Damage]:
         children = node._children()
         if children is None:
             return
-        for key, entry in all_items(children):
+        for key, entry, is_placed in placed_items(children):
+            if not is_placed:
+                yield Damage("/".join((*node._keys(), key)), "", _MISPLACED)
             try:
                 yield node._child(key, entry, children, tree.epoch, tree.version)
             except Exception as error:
@@ -160,6 +162,9 @@ def _below(node: BaseNode) -> Iterator[BaseNode | Damage]:
         tree.trim_cache()
     except Exception as error:
         yield _damage(node, error)
+
+
+_MISPLACED = "a look-up does not find what is listed here, since it lies in the record of other keys"
 
 
 def _damage(node: BaseNode, error: Exception) -> Damage:

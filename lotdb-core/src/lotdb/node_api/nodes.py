@@ -157,6 +157,8 @@ class BaseNode(PerhapsData):
         ------
         NodeNotFoundError
             If there was no node of this path at that moment.
+        ConflictError
+            If the moment is later than what this transaction sees. Run it again.
         MomentNotFoundError, MomentGoneError, InvalidOptionError, ReadOnlyError, StaleNodeError
         """
         from lotdb.tree.revive import restore  # which not every program needs

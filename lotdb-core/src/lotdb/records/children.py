@@ -108,6 +108,33 @@ def all_items(children: Children) -> Iterator[tuple[str, Entry]]:
                 yield key, entry
 
 
+def placed_items(children: Children) -> Iterator[tuple[str, Entry, bool]]:
+    """The same, and whether a look-up of the key comes to the place in which it lies."""
+    shares = children._v_shared is not None
+    found = owned_buckets(children) if shares else ((bucket, True) for bucket in buckets(children))
+    for (bucket, is_owned), (first, last) in zip(found, _bounds(children), strict=True):
+        for key, entry in bucket.items():
+            if key != OWN_KEY:
+                is_placed = first <= key and (last is None or key < last) and key in bucket
+                yield key, entry if is_owned else shared_entry(entry), is_placed
+
+
+def _bounds(children: Children) -> Iterator[tuple[str, str | None]]:
+    """Of each bucket: from and before which keys a look-up comes to it."""
+    waiting: list[tuple[Any, str, str | None]] = [(children, OWN_KEY, None)]
+    while waiting:
+        part, first, last = waiting.pop()
+        state: Any = part.__getstate__() if type(part) is Children else ()
+        if state is None:
+            continue
+        if len(state) < 2:
+            yield first, last
+        else:
+            flat = state[0]
+            keys = (first, *flat[1::2], last)
+            waiting += reversed(list(zip(flat[::2], keys, keys[1:], strict=False)))
+
+
 def has_one_bucket(children: Children) -> bool:
     """Whether all children lie in one bucket."""
     if children._v_shared is not None:

@@ -143,7 +143,9 @@ class Patchwork:
             bounds = step.bounds(*bounds)
         return bounds
 
-    # Each of these leaves a tree of the same content at each step, from the bottom up.
+    # Each of these goes from the bottom up. First it says of all records that it is about to change that they
+    # have changed. So they are read before, and stay in memory: one that was let go of in between would be
+    # read beside what has changed below it already, and the two would not fit together.
 
     def _copied(self, way: list[_Step]) -> Bucket:
         """A copy of the bucket at the end of *way*, with copies of all records above it that are shared."""
@@ -153,6 +155,11 @@ class Patchwork:
             if not step.is_owned:
                 self._depend_on(step.node)
         self._depend_on(old)
+        for step in reversed(way):
+            if step.is_owned:
+                step.node._p_changed = True
+                if step.at:
+                    break
         bucket = Bucket()
         bucket.__setstate__((_marked(OOBucket.__getstate__(old)[0]),))
         part: Any = bucket
@@ -175,6 +182,14 @@ class Patchwork:
         way = self._way(key)
         end = way[-1]
         bucket: Any = end.flat[end.at]
+        is_full = has_first = True  # whether all so far are; and whether the bucket is the first one below
+        for step in reversed(way):
+            step.node._p_changed = True
+            is_full = is_full and len(step.marks) >= Children.max_internal_size
+            has_first = has_first and step.at == 0
+            if not is_full and not has_first:
+                break
+        bucket._p_changed = True
         flat = OOBucket.__getstate__(bucket)[0]
         half = len(flat) // 4 * 2
         part: Any = Bucket()
@@ -182,7 +197,7 @@ class Patchwork:
         new: Any = Bucket()
         new.__setstate__((flat[half:],))
         first = flat[half]
-        has_first = True  # whether the bucket is the first one below the record
+        has_first = True
         while way:
             step = way.pop()
             at = step.at + 1
@@ -214,6 +229,13 @@ class Patchwork:
         """Take the bucket at the end of *way* out, and the records above it that have no other part."""
         end = way[-1]
         bucket: Any = end.flat[end.at]
+        is_left = False  # whether what remains has a place in a record further down
+        for step in reversed(way):
+            if is_left or len(step.flat) > 1:
+                step.node._p_changed = is_left = True
+                if step.at:
+                    break
+        bucket._p_changed = True
         while way:
             step = way.pop()
             at = step.at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from lotdb.database import LOTDB
@@ -183,15 +183,17 @@ class Rebuilding:
         """
         own: Own | None = None
         items: dict[str, Entry] = {}
-        waiting, done = [children], set()
+        strays: list[tuple[str, Entry]] = []
+        waiting, done = [_Part(children, None, None)], set()
         while waiting:
-            part = waiting.pop()
+            place = waiting.pop()
+            part = place.record
             if part._p_oid in done:
                 continue
             done.add(part._p_oid)
             try:
                 state = self._bench.state(part)
-                inner, pairs = _opened(state, type(part) is Children)
+                inner, pairs = _opened(state, place)
             except DamagedError as error:
                 if path is not None:
                     self._is_torn = True
@@ -201,13 +203,30 @@ class Rebuilding:
                 self._use(part, path)
             waiting += inner
             if is_loose and len(state) > 1:
-                waiting.append(state[1])
+                waiting.append(_Part(state[1], None, None))
             for key, value in zip(pairs[::2], pairs[1::2], strict=False):
                 if key == OWN_KEY:
                     own = value if isinstance(value, tuple) else self._own_in(value, path or "")
                 elif _is_entry(value) and self._is_key(key, path):
-                    items[key] = value
+                    if place.has(key):
+                        items[key] = value
+                    else:
+                        strays.append((key, value))
+        for key, value in strays:  # a look-up did not find it, but perhaps another one that was made since
+            if key not in items:
+                items[key] = value
+            elif items[key] != value:
+                items[self._free_key(key, items, path)] = value
         return own, sorted(items.items())
+
+    def _free_key(self, key: str, items: Mapping[str, Entry], path: str | None) -> str:
+        number = 2
+        while (free := f"{key}_{number}") in items:
+            number += 1
+        if path is not None:
+            place = f"{path}/{free}".lstrip("/")
+            self._lose(place, "", f"this was another child {key!r}, which no look-up found")
+        return free
 
     def _is_key(self, key: Any, path: str | None) -> bool:
         try:
@@ -438,7 +457,20 @@ def _is_entry(value: Any) -> bool:
     return isinstance(record, Box) and len(value) == 3
 
 
-def _opened(state: Any, is_tree: bool) -> tuple[list[Any], tuple[Any, ...]]:
+class _Part(NamedTuple):
+    """A record of the children of a branch, and from and before which keys a look-up comes to it."""
+
+    record: Any
+    first: Any
+    last: Any
+
+    def has(self, key: str) -> bool:
+        """Whether a look-up of *key* comes here; what makes no sense is taken for no bound."""
+        is_before = type(self.first) is str and key < self.first
+        return not is_before and not (type(self.last) is str and key >= self.last)
+
+
+def _opened(state: Any, part: _Part) -> tuple[list[_Part], tuple[Any, ...]]:
     """The records below a part of a branch, and the keys and values in it.
 
     Raises
@@ -449,11 +481,14 @@ def _opened(state: Any, is_tree: bool) -> tuple[list[Any], tuple[Any, ...]]:
     try:
         if state is None:
             return [], ()
-        if not is_tree:
+        if type(part.record) is not Children:
             return [], tuple(state[0])
         if len(state) == 1:
             return [], tuple(state[0][0][0])
-        return [each for each in state[0][::2] if hasattr(each, "_p_oid")], ()
+        flat = state[0]
+        bounds = (part.first, *flat[1::2], part.last)
+        inner = map(_Part, flat[::2], bounds, bounds[1:])
+        return [each for each in inner if hasattr(each.record, "_p_oid")], ()
     except (TypeError, IndexError, KeyError) as error:
         raise DamagedError(f"a record makes no sense ({error})") from error
 

@@ -110,7 +110,9 @@ class DurablePack(PlainBlobs):
             with _damage_as_error(self._file_name):
                 super().pack(t, checked_references, gc)
         except BaseException as error:
-            if self._file.closed:  # between the two renames; opening it again brings the old file back
+            # Between the two renames: opening it again brings the old file back. Or right behind them, when
+            # the new file could not be opened.
+            if self._file.closed or self._files.closed:
                 self._condemn(error)
             raise
 

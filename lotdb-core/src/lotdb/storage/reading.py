@@ -131,9 +131,10 @@ class ReadFile:
             if self.descriptor is None and not self.closed:
                 self.descriptor = Descriptor(self._path)
         except OSError:
+            # There is no file in its place, or it cannot be opened; who asks must not wait for another one.
+            self.closed = True
             if error is None:
                 raise
-            self.closed = True  # there is no file in its place, and the error says why
         finally:
             self.writing = False
 

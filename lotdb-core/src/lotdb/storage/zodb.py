@@ -229,13 +229,16 @@ class _Connection(Connection):
         if self._needs_to_join and self._registered_objects:
             super()._register()
 
-    def is_changed(self) -> Callable[[Any], bool]:
-        """What tells of a record whether this transaction has changed or made it, as of now."""
-        registered = {id(each) for each in self._registered_objects}
+    def is_changed(self) -> Callable[[bytes | None], bool]:
+        """What tells whether this transaction has changed or made the record of an id, as of now.
+
+        By its id, because what was put aside may be in memory no longer.
+        """
+        registered = {each._p_oid for each in self._registered_objects}
         saved = () if self._savepoint_storage is None else self._savepoint_storage.index
 
-        def is_changed(record: Any) -> bool:
-            return id(record) in registered or record._p_oid is None or record._p_oid in saved
+        def is_changed(oid: bytes | None) -> bool:
+            return oid is None or oid in registered or oid in saved
 
         return is_changed
 
@@ -251,10 +254,6 @@ class _Connection(Connection):
         except POSKeyError:
             return None
         return self._reader.getState(pickle)
-
-    def known(self, oid: bytes) -> Any:
-        """The object *oid*, if it is in memory; else None."""
-        return self._cache.get(oid)
 
     def ghost(self, oid: bytes, kind: Any) -> Any:
         """The object *oid* of this connection, which is of the class *kind*; nothing is loaded."""
