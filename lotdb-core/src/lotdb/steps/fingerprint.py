@@ -174,6 +174,8 @@ class _Collected:
                 if factory is not None and factory.__module__ == cls.__module__:
                     self._add_function(factory)
         for name, value in vars(cls).items():
+            if name in _ANNOTATIONS:
+                continue
             for each in (value.fget, value.fset) if isinstance(value, property) else (value,):
                 function = _function_of(getattr(each, "__func__", each))
                 if function is None or function.__module__ != cls.__module__:
@@ -197,6 +199,10 @@ class _Collected:
         while free in self.parts:
             free, number = f"{name} ({number})", number + 1
         return free
+
+
+# From Python 3.14 on, a class has a function that makes its annotations. Before, these were no code.
+_ANNOTATIONS = ("__annotate__", "__annotate_func__")
 
 
 def _fields_of(cls: Any) -> Any:
