@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from tests.services.disturbed import disturbed_parser
 
 from lotdb import (
     LOTDB,
@@ -201,6 +202,14 @@ def test_a_header_that_takes_minutes_to_take_apart(node, tmp_path):
     began = time.thread_time()
     assert "its header is invalid" in refused(node, tmp_path / "x.npy")
     assert time.thread_time() - began < 5
+
+
+def test_a_header_is_read_while_other_threads_parse(node, tmp_path):
+    array = np.zeros(3, [("time", "<f8"), ("place", "<f4", (2,))])
+    np.save(tmp_path / "a.npy", array)
+    with disturbed_parser():
+        payload = node.attach_file(tmp_path / "a.npy")
+    check_same(payload.read(), array, "It comes in.")
 
 
 def test_long_numbers_of_python_2_are_numbers_and_texts_are_left_alone(node, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.services.disturbed import disturbed_parser
 
 import lotdb
 from lotdb import LOTDB, BaseNode, attr, payload
@@ -455,3 +456,9 @@ def test_a_node_that_is_gone_is_told_at_the_call(root):
     del root["sensor_0"]
     with pytest.raises(lotdb.StaleNodeError):
         node.find()
+
+
+def test_a_condition_is_read_while_other_threads_parse(root):
+    with disturbed_parser():
+        found = root.find(where="label == 'walk' and (take in [1, (3), -5] or 0 <= take < 1)")
+    assert [node.get_attribute("take") for node in found] == [1, 1, 1]

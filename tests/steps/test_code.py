@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.services.disturbed import disturbed_parser
 
 from lotdb import BaseNode
 from lotdb.steps import normalised, step
@@ -119,6 +120,13 @@ def test_a_file_that_was_saved_since_it_was_imported(node, tmp_path):
     ) == ("code of 'deepest' changed")
     # The file has the same lines elsewhere by now; the bytecode is still the same.
     assert load(tmp_path / "same.py", MODULE).level.why_stale(node) is None
+
+
+def test_source_is_read_while_other_threads_parse(node, tmp_path):
+    load(tmp_path / "first.py", MODULE).level.at(node)
+    second = load(tmp_path / "second.py", "# Another.\n" + MODULE)
+    with disturbed_parser():
+        assert second.level.why_stale(node) is None
 
 
 def test_functions_without_source(node):

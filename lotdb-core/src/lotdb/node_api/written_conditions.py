@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import Any
 
 from lotdb.errors import LotdbError
 from lotdb.queries.conditions import Both, Condition, Either, Field, Not, Test
 from lotdb.values import values
+from lotdb.values.python_text import literal
 
 __all__ = ["from_plain", "to_plain"]
 
@@ -46,7 +46,7 @@ def from_plain(plain: Any) -> Condition | str | None:
     kind, *parts = plain
     if kind == "test":
         name, part, path, operator, value = parts
-        compared: Any = values.decode(ast.literal_eval(value))
+        compared: Any = values.decode(literal(value))
         if operator == "matches":
             compared = re.compile(*compared)
         return Test(Field(name, part, tuple(path)), operator, compared)
@@ -58,7 +58,7 @@ def _text(value: Any) -> str:
     try:
         encoded = values.encode(value, name="value")
         text = repr(encoded)
-        if ast.literal_eval(text) == encoded:
+        if literal(text) == encoded:
             return text
     except (LotdbError, ValueError, SyntaxError) as error:
         raise ValueError(f"the value {type(value).__name__}") from error

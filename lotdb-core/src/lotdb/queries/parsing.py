@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 from lotdb.errors import InvalidConditionError, InvalidKeyError, shown
 from lotdb.queries.conditions import Both, Condition, Either, Field, PayloadFields, attr, payload
+from lotdb.values.python_text import syntax_tree
 
 __all__ = ["parse", "parse_field"]
 
@@ -84,7 +85,7 @@ def _translated(text: str, translate: Callable[[_Translator, ast.expr], T]) -> T
             "are written in Python, with lotdb.attr"
         )
     try:
-        parsed = ast.parse(text, mode="eval").body
+        parsed = syntax_tree(text, "eval").body
     except SyntaxError as error:
         reason = f"{error.msg} at column {error.offset}" if error.offset else error.msg
         raise InvalidConditionError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import json
 import os
@@ -54,6 +53,7 @@ from lotdb.steps.origins import about_of, parsed
 from lotdb.steps.returned import Parts, parts_of
 from lotdb.steps.staleness import code_changes, reason, reason_of, stale_results, told
 from lotdb.values import values
+from lotdb.values.python_text import literal
 
 __all__ = ["Call", "Outcome"]
 
@@ -428,7 +428,7 @@ def _setting_changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:
 def _shown(text: str) -> str:
     """The text of a setting, as Python writes its value."""
     try:
-        encoded = ast.literal_eval(text) if text.startswith("(") else None
+        encoded = literal(text) if text.startswith("(") else None
     except (ValueError, SyntaxError):  # of a value such as NaN within
         encoded = None
     return text if encoded is None else repr(values.decode(encoded))

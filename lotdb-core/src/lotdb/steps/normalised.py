@@ -16,6 +16,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from lotdb.values.plain import exact_text
+from lotdb.values.python_text import syntax_tree
 
 __all__ = ["bytecode_digest", "constant_text", "digest_of", "module_digest", "source_digest"]
 
@@ -60,7 +61,7 @@ def module_digest(module: ModuleType) -> str | None:
     if not lines:
         return None
     try:
-        return digest_of(_form(ast.parse("".join(lines))))
+        return digest_of(_form(syntax_tree("".join(lines))))
     except (SyntaxError, ValueError):
         return None
 
@@ -76,7 +77,7 @@ def _sources(file: str, names: dict[str, Any]) -> dict[tuple[str, int], tuple[An
         return _known[file][1]
     found: dict[tuple[str, int], tuple[Any, CodeType]] = {}
     try:
-        tree = ast.parse(text)
+        tree = syntax_tree(text)
         code = compile(text, file, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return {}

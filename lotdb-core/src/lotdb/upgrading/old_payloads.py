@@ -24,6 +24,7 @@ from lotdb.ranges import check_rate
 from lotdb.upgrading.old import OldDatabase
 from lotdb.upgrading.old_values import path_of, plain
 from lotdb.upgrading.pickles import Ref
+from lotdb.values.python_text import again_if_disturbed
 
 __all__ = ["CLASSES", "OldPayload", "check_pandas", "check_zarr", "needs_of", "payload_of"]
 
@@ -204,9 +205,9 @@ def _rows(path: str, count: int | None) -> Any:
     """The rows of an ``.npy`` file, as lotdb 1.x read them: no more than *count*."""
     try:
         try:
-            array: Any = np.lib.format.open_memmap(path, mode="r")
+            array: Any = again_if_disturbed(lambda: np.lib.format.open_memmap(path, mode="r"))
         except ValueError:  # nothing can be mapped of an empty array, and objects are refused both ways
-            array = np.load(path, allow_pickle=False)
+            array = again_if_disturbed(lambda: np.load(path, allow_pickle=False))
     except (ValueError, OSError) as error:
         raise DamagedError(
             f"its blob file {os.path.basename(path)} is no array of numbers: {error}"

@@ -44,6 +44,9 @@ BLOCK_BYTES = 4 << 20
 SCATTERED_BYTES = 16 << 20
 # Columns up to this length are read whole, even for a few rows: that is faster than seeking to each.
 SHORT_COLUMN = 1 << 16
+# How often a header is parsed. Before Python 3.11.8 the parser raises a SystemError for a good text if
+# another thread parses in the middle: https://github.com/python/cpython/issues/106905
+ATTEMPTS = 100
 # Structures within structures that a payload can have.
 NESTED = 16
 
@@ -180,13 +183,21 @@ def _parsed(text: bytes, version: tuple[int, ...]) -> tuple[tuple[int, ...], boo
         if version == (3, 0):
             # Numpy has no public function for UTF-8; as escapes, the letters mean the same in Latin-1.
             text = text.decode("utf-8").encode("ascii", "backslashreplace")
-        text = _of_python_3(text)
-        file = io.BytesIO(len(text).to_bytes(4, "little") + text)
-        return np.lib.format.read_array_header_2_0(file, max_header_size=len(text))
+        for _ in range(ATTEMPTS):
+            try:
+                return _read_by_numpy(_of_python_3(text))
+            except SystemError:
+                pass
+        return _read_by_numpy(_of_python_3(text))
     except Exception as error:
         # Python's own parser, tokenizer and numpy's dtypes read it, and raise whatever they like.
         reason = _cut(f"{type(error).__name__}: {error}")
         raise IngestError(f"its header is invalid: {reason}; {DAMAGED}") from None
+
+
+def _read_by_numpy(text: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    file = io.BytesIO(len(text).to_bytes(4, "little") + text)
+    return np.lib.format.read_array_header_2_0(file, max_header_size=len(text))
 
 
 def _of_python_3(text: bytes) -> bytes:
