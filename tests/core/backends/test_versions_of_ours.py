@@ -31,8 +31,8 @@ def test_a_newer_form_of_a_backend_is_told(tmp_path, name):
 def test_a_newer_form_of_payload_records_is_told(tmp_path):
     with LOTDB(tmp_path) as db, db.connection() as root:
         root.get_data_node("a").write_data(ARRAY)
-    note(tmp_path, "lotdb", 4)
-    told = "records of version 4, and this LOTDB reads versions up to 3"
+    note(tmp_path, "lotdb", 5)
+    told = "records of version 5, and this LOTDB reads versions up to 4"
     for read_only in (True, False):
         with pytest.raises(DatabaseFormatError, match=told):
             LOTDB(tmp_path, read_only=read_only)

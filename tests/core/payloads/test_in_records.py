@@ -406,8 +406,8 @@ def test_a_database_that_notes_nothing_gets_the_note_with_the_first_small_array(
 
 def test_a_later_form_is_refused_by_its_number(tmp_path):
     with LOTDB(tmp_path / "db") as db:
-        noted(db, {"lotdb": 4})
-    with pytest.raises(DatabaseFormatError, match=r"records of version 4, and .* up to 3; install a newer"):
+        noted(db, {"lotdb": 5})
+    with pytest.raises(DatabaseFormatError, match=r"records of version 5, and .* up to 4; install a newer"):
         LOTDB(tmp_path / "db")
 
 

@@ -27,9 +27,7 @@ __all__ = ["pack_command", "verify_command"]
 @database_options
 @click.option("--history", is_flag=True, help="Also read the payloads that only earlier moments have.")
 @json_option
-def verify_command(
-    database: str, name: str, settings: tuple[str, ...], history: bool, as_json_: bool
-) -> int:
+def verify_command(database: str, name: str, settings: tuple[str, ...], history: bool, as_json_: bool) -> int:
     """Read every byte, and list the damage, a line each; the exit code is 1 if there is any."""
     with reading(database, name, settings) as (db, _), waiting("reading everything"):
         found = db.verify(history=history)

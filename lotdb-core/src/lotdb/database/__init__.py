@@ -25,7 +25,15 @@ from transaction.interfaces import TransientError
 
 from lotdb.database.choosing import choose, mark, where_is
 from lotdb.database.opened import NOBODY, Opened, living
-from lotdb.database.session import FORMATS_KEY, ROOT_KEY, Savepoint, Session, check_formats, check_note
+from lotdb.database.session import (
+    FOLDED_FORMAT,
+    FORMATS_KEY,
+    ROOT_KEY,
+    Savepoint,
+    Session,
+    check_formats,
+    check_note,
+)
 from lotdb.errors import (
     ClosedError,
     DamagedError,
@@ -48,7 +56,7 @@ from lotdb.records.own import EMPTY_OWN
 from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.renamed import ARGUMENTS, DATABASE, answer, answers_itself, hide, refuse
 from lotdb.segments.backends import Backends
-from lotdb.segments.payload_form import OWN, ROWS_FORMAT
+from lotdb.segments.payload_form import OWN
 from lotdb.storage import open_database, patiently, uninterrupted
 from lotdb.storage.folder import DatabaseFolder
 from lotdb.storage.unmake import Unmade
@@ -200,6 +208,7 @@ class LOTDB(Opened):
                 zodb = open_database(self._storage.begin())
                 try:
                     database_id, formats, payloads = _prepare_root(self, zodb)
+                    zodb.folds = formats.get(OWN, 1) >= FOLDED_FORMAT
                     self._where = self._where.with_payloads(payloads)
                     mark(self._storage)
                     self._storage.created()
@@ -828,9 +837,8 @@ def _prepare_root(database: LOTDB, zodb: ZODB.DB) -> tuple[str, Mapping[str, int
                 root["id"] = os.urandom(16).hex()
                 root["tree"] = tree = Children()
                 tree[ROOT_KEY] = new_branch("", EMPTY_OWN)
-                if database._storage.has_blobs:
-                    # At once: two transactions that note it when they write would conflict.
-                    root[FORMATS_KEY] = {OWN: ROWS_FORMAT}
+                # At once: two transactions that note it when they write would conflict.
+                root[FORMATS_KEY] = {OWN: FOLDED_FORMAT}
             # One on a server may be created before anybody needs a place for payloads.
             may_note = "payloads" not in root and (is_new or database._where.url)
             if database._where.noted and may_note and not database.read_only:

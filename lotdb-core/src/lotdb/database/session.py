@@ -56,7 +56,16 @@ if TYPE_CHECKING:
     from lotdb.segments.stage import Stage
     from lotdb.tree.revive import Past
 
-__all__ = ["FORMATS_KEY", "ROOT_KEY", "Savepoint", "Session", "check_formats", "check_note", "following"]
+__all__ = [
+    "FOLDED_FORMAT",
+    "FORMATS_KEY",
+    "ROOT_KEY",
+    "Savepoint",
+    "Session",
+    "check_formats",
+    "check_note",
+    "following",
+]
 
 ROOT_KEY = "root"
 
@@ -66,9 +75,10 @@ FORMATS_KEY = "formats"
 # The form of LOTDB's own records is noted there, too, if it is not the first. A release that writes another
 # notes a higher number before it does so, and this one says which, in place of taking what it cannot read for
 # damage. In the second form, branches with many children may share the records in which these lie. In the
-# third, small arrays may lie in records.
+# third, small arrays may lie in records. In the fourth, children are stored as columns; a database has it
+# from the beginning, or never.
 SHARING_FORMAT = 2
-RECORDS_FORMAT = ROWS_FORMAT
+FOLDED_FORMAT = RECORDS_FORMAT = ROWS_FORMAT + 1
 
 # A leaf gets a record of its own once so many commits have begun with a change of it, if its bucket has more
 # bytes than this. Only a few leaves are counted at a time, since walking through such leaves is slow.

@@ -33,6 +33,7 @@ from BTrees.OOBTree import OOBTree, OOBucket
 from persistent import Persistent
 
 from lotdb.errors import DamagedError
+from lotdb.storage.folding import unfolded
 
 Own = tuple[Any, ...]
 Entry = tuple[Any, ...]
@@ -52,7 +53,11 @@ class Bucket(OOBucket):
 
     __slots__ = ()
 
+    #: Its state is stored as columns; see ``storage/folding.py``.
+    is_folded = True
+
     def __setstate__(self, state: Any) -> None:
+        state = unfolded(state)
         # From an empty bucket a search goes on to the next one, even if that is the same bucket again.
         if type(state) is not tuple or (
             len(state) > 1 and not (state[0] and type(state[1]) is Bucket and state[1] is not self)
@@ -75,6 +80,7 @@ class Children(OOBTree):
 
     __slots__ = ("_v_shared",)
     _bucket_type = Bucket
+    is_folded = True
 
     #: Which parts are shared; None in a record that shares none.
     _v_shared: bytes | None
@@ -105,7 +111,7 @@ class Children(OOBTree):
                     raise DamagedError(NO_TREE)
             self._check_parts(state)
         self._v_shared = shared
-        super().__setstate__(state)
+        super().__setstate__(unfolded(state))
 
     def _check_parts(self, state: Any) -> None:
         """Raise ``DamagedError`` unless what is below is a tree: BTrees searches a ring for ever.

@@ -3,7 +3,7 @@
 BTrees can merge changes of different keys, but it compares values by ``<``, which fails for most of ours: a
 text and a number, None, references. Here values are compared for equality only.
 
-The states are those of BTrees: a bucket's is ``((key, value, key, value, ...),)`` or
+The states are those of BTrees, once they are unfolded: a bucket's is ``((key, value, key, value, ...),)`` or
 ``((...), next bucket)``; a tree's is ``((bucket's state,),)`` while one bucket is enough. A tree that shares
 records has ``((part, key, part, key, ...), first bucket, which are shared)``; two transactions may have made
 copies of different parts.
@@ -15,6 +15,8 @@ from typing import Any
 
 from ZODB.ConflictResolution import PersistentReference
 from ZODB.POSException import ConflictError
+
+from lotdb.storage.folding import folded, is_folded, unfolded
 
 __all__ = ["merge_buckets", "merge_trees"]
 
@@ -31,7 +33,7 @@ def merge_trees(old: Any, committed: Any, new: Any) -> Any:
         return _merge_parts(*states)
     if not all(_is_single(state) for state in states):
         raise ConflictError("children were split among buckets by one of two transactions")
-    return ((merge_buckets(*(state[0][0] for state in states)),),)
+    return _stored(((_merged(*(unfolded(state)[0][0] for state in states)),),), states)
 
 
 def _merge_parts(old: Any, committed: Any, new: Any) -> Any:
@@ -59,6 +61,16 @@ def _is_single(state: Any) -> bool:
 
 def merge_buckets(old: Any, committed: Any, new: Any) -> Any:
     """The state of a bucket with the changes of both transactions, which must be of different keys."""
+    states = (old, committed, new)
+    return _stored(_merged(*map(unfolded, states)), states)
+
+
+def _stored(merged: Any, states: tuple[Any, ...]) -> Any:
+    """The state that was merged of *states*, as these are stored in this database."""
+    return folded(merged) if any(map(is_folded, states)) else merged
+
+
+def _merged(old: Any, committed: Any, new: Any) -> Any:
     nexts = [state[1:] for state in (old, committed, new)]
     if not (_same(nexts[0], nexts[1]) and _same(nexts[0], nexts[2])):
         raise ConflictError("a bucket was split by one of two transactions")

@@ -38,13 +38,15 @@ OFF_VARIABLE = "LOTDB_PLUGINS_OFF"
 """The environment variable with the names of plugins that are switched off, with commas between them."""
 
 # The hooks that tell of something. Of the others each gives something.
-_EVENTS = frozenset((
-    "lotdb_committed",
-    "lotdb_node_created",
-    "lotdb_node_deleted",
-    "lotdb_node_moved",
-    "lotdb_payload_written",
-))
+_EVENTS = frozenset(
+    (
+        "lotdb_committed",
+        "lotdb_node_created",
+        "lotdb_node_deleted",
+        "lotdb_node_moved",
+        "lotdb_payload_written",
+    )
+)
 # Those that :meth:`Plugins.emit` calls, within the change that they tell of. What is told after a commit is
 # told to each listener whatever the others do, and so has no wrappers.
 _WRAPPABLE = _EVENTS - {"lotdb_committed"}

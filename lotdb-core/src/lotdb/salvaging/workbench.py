@@ -25,6 +25,7 @@ from lotdb.storage import DatabaseFolder, open_database, open_storage
 from lotdb.storage.compat import FILESTORAGE_MAGIC
 from lotdb.storage.durable import UnsyncedDisk
 from lotdb.storage.folder import LAYOUT
+from lotdb.storage.folding import unfolded
 from lotdb.storage.parts import open_plain
 from lotdb.storage.prepare import prepare
 from lotdb.storage.sealing import unsealed
@@ -105,7 +106,7 @@ class Workbench:
         """
         try:
             pickle, _ = self._connection._storage.load(record._p_oid)
-            return self._connection._reader.getState(pickle)
+            return unfolded(self._connection._reader.getState(pickle))
         except (MemoryError, KeyboardInterrupt):
             raise
         except Exception as error:

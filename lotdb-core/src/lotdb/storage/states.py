@@ -11,6 +11,7 @@ from persistent import Persistent
 from lotdb.errors import DamagedError
 from lotdb.storage import compat
 from lotdb.storage.classes import class_factory
+from lotdb.storage.folding import unfolded
 
 __all__ = ["States", "outline"]
 
@@ -57,7 +58,8 @@ class States:
             state = unpickler.load()
         except (LookupError, ValueError, TypeError, EOFError, AttributeError) as error:
             raise DamagedError(f"a record cannot be decoded: {type(error).__name__}: {error}") from error
-        return kind[0] if type(kind) is tuple else kind, state, references
+        kind = kind[0] if type(kind) is tuple else kind
+        return kind, unfolded(state) if getattr(kind, "is_folded", False) else state, references
 
 
 class _Outline(pickle.Unpickler):

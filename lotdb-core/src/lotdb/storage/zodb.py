@@ -32,6 +32,7 @@ from lotdb.errors import (
 from lotdb.storage import compat
 from lotdb.storage.classes import check_record, class_factory
 from lotdb.storage.dumping import dump_record
+from lotdb.storage.folding import folded, things_in, unfolded
 from lotdb.storage.kept_records import KeptRecords
 from lotdb.storage.signals import uninterrupted
 
@@ -53,6 +54,9 @@ _SLOT_BYTES = 6
 _MOST_GLANCES = 2
 _GLANCED_AT = 10_000
 _FEW_GLANCES = 8
+# With what a record of children begins: its class, which nobody asks for while its state is read.
+_STOP = b"\nq\0."
+_BEGINNINGS = (b"\x80\x03clotdb.records\nChildren" + _STOP, b"\x80\x03clotdb.records\nBucket" + _STOP)
 # ZODB warns of records from 16 MiB and of more than seven open connections. Neither is a mistake here.
 _LARGE_RECORD = 1 << 30
 _CONNECTIONS = 100
@@ -88,6 +92,8 @@ def _things_in(state: Any) -> int:
     for _ in range(4):
         if type(state) is not tuple or not state:
             return 0
+        if type(state[0]) is int:
+            return things_in(state)
         if len(state) > 2:
             return len(state) // 2
         state = state[0]
@@ -116,11 +122,16 @@ class _Reader(ObjectReader):
         return record
 
     def getState(self, pickle: bytes) -> Any:
-        unpickler = _StateUnpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
+        file = BytesIO(pickle)
+        is_known = pickle.startswith(_BEGINNINGS)
+        if is_known:
+            file.seek(pickle.index(_STOP) + len(_STOP))
+        unpickler = _StateUnpickler(BufferedReader(file, len(pickle) or 1))
         unpickler.reader = self
         unpickler.record = self._finder()
         try:
-            unpickler.load()  # the class
+            if not is_known:
+                unpickler.load()  # the class
             state = unpickler.load()
             self.things = _things_in(state)
             return state
@@ -253,7 +264,7 @@ class _Connection(Connection):
             pickle, _ = self._normal_storage.load(record._p_oid)
         except POSKeyError:
             return None
-        return self._reader.getState(pickle)
+        return unfolded(self._reader.getState(pickle))
 
     def ghost(self, oid: bytes, kind: Any) -> Any:
         """The object *oid* of this connection, which is of the class *kind*; nothing is loaded."""
@@ -264,14 +275,18 @@ class _Connection(Connection):
 
         None if it cannot be had; loading the record then fails with the right error.
         """
-        self._trim()  # what the state refers to is kept, too
         try:
-            return self._reader.getState(self._storage.load(record._p_oid)[0])
+            return unfolded(self._stored(record))
         except Exception:
             return None
 
+    def _stored(self, record: Any) -> Any:
+        """The state of *record* as it is stored."""
+        self._trim()  # what the state refers to is kept, too
+        return self._reader.getState(self._storage.load(record._p_oid)[0])
+
     def glance(self, record: Any) -> Any:
-        """The same; None also if *record* is better loaded, since what was looked at was needed again."""
+        """The same as it is stored; None also if *record* is better loaded, as it is needed often."""
         glances, oid = self._glances, record._p_oid
         before = glances.get(oid, 0)
         if before == _MOST_GLANCES or 4 * self._in_vain > len(glances) + _FEW_GLANCES:
@@ -281,7 +296,10 @@ class _Connection(Connection):
             self._in_vain = before = 0
         self._in_vain += before
         glances[oid] = before + 1
-        return self.peek(record)
+        try:
+            return self._stored(record)
+        except Exception:
+            return None
 
     def placed(self, record: Any) -> Callable[[], tuple[bytes, RecordPlace] | None]:
         """What gives, in any thread, the stored form of *record*, and where that lies in the data file.
@@ -355,7 +373,11 @@ class _Connection(Connection):
         if dump is not None:
             refer = writer.persistent_id
 
+            folds = self._db.folds
+
             def dump_safely(kind: Any, state: Any) -> bytes:
+                if folds and getattr(kind, "is_folded", False):
+                    state = folded(state)
                 return dump_record(kind, state, refer, self) or _safe(dump(kind, state))
 
             writer._dump = dump_safely
@@ -442,6 +464,8 @@ def _missing(data_file: str, what: Any) -> str:
 
 class _Database(ZODB.DB):
     klass = _Connection
+    #: Whether buckets are stored as columns, which older releases of LOTDB cannot read.
+    folds = False
 
 
 def open_database(storage: Any) -> ZODB.DB:

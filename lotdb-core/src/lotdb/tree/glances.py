@@ -13,6 +13,7 @@ from bisect import bisect_left
 from typing import Any, Protocol
 
 from lotdb.records import Children, Entry
+from lotdb.storage.folding import entry_in
 
 __all__ = ["Glances", "flat_children"]
 
@@ -27,7 +28,7 @@ class Glanced(Protocol):
     version: int
 
     def glance(self, record: Any) -> Any:
-        """The state of *record*, which is not in memory; None if it is better loaded."""
+        """The stored state of *record*, which is not in memory; None if it is better loaded."""
 
 
 def flat_children(state: Any) -> tuple[Any, ...] | None:
@@ -56,7 +57,13 @@ class Glances:
         found: Entry | None = self._found.get((children, key))
         if found is not None:
             return found
-        flat = flat_children(tree.glance(children))
+        state = tree.glance(children)
+        is_folded, found = entry_in(state, key)
+        if is_folded:
+            if found is not None:
+                self._found[children, key] = found
+            return found
+        flat = flat_children(state)
         if flat is None:
             found = children.get(key)
             return found

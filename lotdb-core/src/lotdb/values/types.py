@@ -147,8 +147,12 @@ def leaf_types() -> Iterable[type]:
 
 def is_held(kind: type) -> bool:
     """Whether attributes hold values of exactly this type without a plugin."""
-    return kind in PLAIN or kind in TAGS or kind is dict or kind in _LEAVES or (
-        "numpy" in sys.modules and kind in _of_numpy().LEAVES
+    return (
+        kind in PLAIN
+        or kind in TAGS
+        or kind is dict
+        or kind in _LEAVES
+        or ("numpy" in sys.modules and kind in _of_numpy().LEAVES)
     )
 
 

@@ -87,9 +87,7 @@ class Adapter(PostgreSQLAdapter):
 
     def _create(self) -> None:
         if self.connmanager is None:
-            self.connmanager = Connections(
-                self.driver, self._dsn, self.options, self.where, self._beginning
-            )
+            self.connmanager = Connections(self.driver, self._dsn, self.options, self.where, self._beginning)
             self.connmanager.add_on_store_opened(_limit_standing_still)
         if self.locker is None:
             self.locker = _Locker(self.options, self.driver, PostgreSQLRowBatcher)
@@ -257,9 +255,7 @@ class _Driver(Psycopg2Driver):
 class Connections(Psycopg2ConnectionManager):
     """What opens connections."""
 
-    def __init__(
-        self, driver: Any, dsn: str, options: Any, where: str, beginning: tuple[int, int]
-    ) -> None:
+    def __init__(self, driver: Any, dsn: str, options: Any, where: str, beginning: tuple[int, int]) -> None:
         super().__init__(driver, dsn, options)
         self._where = where
         self._beginning = beginning

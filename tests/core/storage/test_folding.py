@@ -1,0 +1,211 @@
+"""Children that are stored as columns come back as the rows that they were."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lotdb import LOTDB, BaseNode
+from lotdb.database.session import FORMATS_KEY
+from lotdb.errors import DamagedError
+from lotdb.records.merge import merge_buckets
+from lotdb.storage.folding import entry_in, folded, is_folded, things_in, unfolded
+
+# Values of one type, which lie in one column, and of any.
+texts = st.text(max_size=3) | st.sampled_from(["a", "b", "\0", "a\0b", "", "/", "\ud800"])
+kinds = (
+    st.integers(-200, 200),
+    st.integers(-(1 << 33), 1 << 33),
+    st.integers(-(1 << 70), 1 << 70),
+    st.sampled_from(
+        [-128, 127, 128, -129, 1 << 15, (1 << 31) - 1, 1 << 31, -(1 << 63), (1 << 63) - 1, 1 << 63]
+    ),
+    st.floats(),
+    st.sampled_from([0.0, -0.0, float("inf"), struct.unpack("<d", b"\1\0\0\0\0\0\xf8\x7f")[0]]),
+    texts,
+    st.sampled_from(["walk", "run"]),
+    st.booleans(),
+    st.none(),
+    st.binary(max_size=3),
+    st.lists(texts | st.integers(0, 1) | st.booleans(), max_size=2).map(tuple),
+)
+values = st.sampled_from(kinds) | st.just(st.one_of(*kinds))
+
+
+@st.composite
+def rows(draw: Any) -> tuple[Any, ...]:
+    """Keys and entries, one after the other, mostly of one form."""
+    keys = sorted(
+        draw(st.sets(st.text(st.characters(exclude_characters="/"), min_size=1, max_size=3), max_size=30))
+    )
+    columns = [draw(values) for _ in range(draw(st.integers(0, 4)))]
+    names = tuple(map(str, range(len(columns))))
+    entries = [("", names, *map(draw, columns)) for _ in keys]
+    if entries and draw(st.integers(0, 4)) == 0:
+        entries[-1] = draw(st.sampled_from([("", ()), ("x", names, *entries[-1][2:]), (*entries[-1], 1)]))
+    own = ("", (("label",), 1)) if draw(st.booleans()) else ()
+    return (*own, *[part for pair in zip(keys, entries, strict=True) for part in pair])
+
+
+def exact(state: Any) -> Any:
+    """*state* with types, and the bits of numbers."""
+    if type(state) is tuple:
+        return tuple(map(exact, state))
+    return (type(state), struct.pack("<d", state)) if type(state) is float else (type(state), state)
+
+
+NEXT = object()
+
+
+@given(rows())
+@settings(max_examples=3 * settings().max_examples)
+@example(tuple(part for at in range(128) for part in (f"{at:03}", ("", ("x", "y"), at / 2, "walk"))))
+@example(
+    tuple(
+        part
+        for at in range(128)
+        for part in (f"{at:03}", ("", ("x",), ("list", True) if at else ("list", 1)))
+    )
+)
+def test_all_comes_back(flat: tuple[Any, ...]) -> None:
+    for state in ((flat,), (flat, NEXT), (((flat,),),)):
+        stored = folded(state)
+        assert exact(unfolded(stored)) == exact(state)
+        assert is_folded(stored) == (stored != state)
+        if is_folded(stored):
+            start = 2 if flat[0] == "" else 0
+            for key, entry in zip(flat[start::2], flat[start + 1 :: 2], strict=True):
+                assert exact(entry_in(stored, key)) == exact((True, entry))
+            assert things_in(stored) > len(flat) // 2
+
+
+def captures(count: int = 100) -> tuple[Any, ...]:
+    names = ("label", "length", "number", "id")
+    return tuple(
+        part for at in range(count) for part in (f"clip {at:03}", ("", names, "walk", at / 4, at, f"id {at}"))
+    )
+
+
+def test_one_entry_is_found_by_its_whole_key_alone() -> None:
+    state = folded((captures(),))
+    assert is_folded(state)
+    assert entry_in(state, "clip 007") == (True, captures()[15])
+    for key in ("clip", "clip 00", "lip 007", "clip 007/clip 008", "clip 100", "7"):
+        assert entry_in(state, key) == (True, None)
+    assert entry_in((captures(),), "clip 007") == (False, None)
+
+
+def test_a_few_children_stay_as_they_are() -> None:
+    assert folded((captures(7),)) == (captures(7),)
+    assert is_folded(folded((captures(8),)))
+
+
+@pytest.mark.parametrize(
+    "state", [None, (), ((),), (((),),), (((1,), "k", (2,)), 3, b"\0"), {"tree": 1}, b"rows"]
+)
+def test_what_is_no_bucket_is_left_alone(state: Any) -> None:
+    assert folded(state) == state
+    assert not is_folded(state)
+
+
+def test_texts_that_come_again_are_one_object() -> None:
+    names = ("label",)
+    flat = tuple(part for at in range(20) for part in (f"{at:02}", ("", names, "".join(["wa", "lk"]))))
+    back = unfolded(folded((flat,)))[0]
+    assert len({id(entry[2]) for entry in back[1::2]}) == 1
+    assert len({id(entry[1]) for entry in back[1::2]}) == 1
+
+
+def broken() -> dict[str, Any]:
+    version, own, keys, (kind, names, label, length, number, name) = folded((captures(),))[0]
+    columns = (kind, names, label, length, number, name)
+    return {
+        "another version": (2, own, keys, columns),
+        "a column too few bytes": (version, own, keys, (kind, names, label, (length[0], length[1][:-8]))),
+        "a text too few": (version, own, keys, (kind, names, (name[0], name[1].rpartition("\0")[0]))),
+        "keys too few": (version, own, keys.rpartition("/")[0], columns),
+        "an unknown form": (version, own, keys, (kind, names, (99, label[1]))),
+        "no columns": (version, own, keys, 7),
+        "keys of another kind": (version, own, 7, columns),
+        "own of another kind": (version, (1,), keys, columns),
+        "a plain column too long": (version, own, keys, (kind, names, (1, (1,) * 101))),
+        "a plain column of another kind": (version, own, keys, (kind, names, (1, "x" * 100))),
+        "a choice that is none": (version, own, keys, (kind, names, (3, (("a",), b"\1" * 100)))),
+        "parts missing": (version, own, keys),
+    }
+
+
+@pytest.mark.parametrize("name", broken())
+def test_columns_that_do_not_fit_are_damage(name: str) -> None:
+    with pytest.raises(DamagedError, match="a record of children makes no sense"):
+        unfolded((broken()[name],))
+
+
+def test_changes_of_two_transactions_are_merged() -> None:
+    def with_number(at: int, number: int) -> Any:
+        flat = list(captures())
+        flat[2 * at + 1] = (*flat[2 * at + 1][:4], number, flat[2 * at + 1][5])
+        return (tuple(flat),)
+
+    old, one, other = (captures(),), with_number(3, -3), with_number(70, 1 << 40)
+    merged = merge_buckets(folded(old), folded(one), folded(other))
+    assert is_folded(merged)
+    found = unfolded(merged)[0]
+    assert (found[7][4], found[141][4]) == (-3, 1 << 40)
+    assert unfolded(merged) == merge_buckets(old, one, other), "as it is without columns"
+    assert not is_folded(merge_buckets(old, one, other))
+
+
+def stored_size(root: BaseNode) -> int:
+    connection: Any = root._tree._session.connection  # type: ignore[attr-defined]
+    children: Any = root["a"]._children()
+    return len(connection._storage.load(children._p_oid)[0])
+
+
+def grow(root: BaseNode) -> None:
+    for at in range(100):
+        root.get_node_path(("a", f"clip {at}")).attrs.update(label="walk", length=at / 4, number=at)
+
+
+def test_a_database_that_began_without_columns_goes_on_without(tmp_path: Path) -> None:
+    """An older release may read it."""
+    sizes = []
+    for name in ("new", "old"):
+        with LOTDB(tmp_path / name, new=True) as db:
+            root = db.open_connection()
+            if name == "old":
+                root._tree._session.connection.root()[FORMATS_KEY] = {}  # type: ignore[attr-defined]
+                db.commit()
+        with LOTDB(tmp_path / name) as db:
+            root = db.open_connection()
+            grow(root)
+            db.commit()
+            root["a/clip 7"].set_attribute("number", -7)
+            db.commit()
+            sizes.append(stored_size(root))
+        with LOTDB(tmp_path / name) as db, db.connection() as root:
+            numbers = [root[f"a/clip {at}"].get_attribute("number") for at in range(100)]
+            assert numbers == [*range(7), -7, *range(8, 100)]
+    assert 1.7 * sizes[0] < sizes[1]
+
+
+def test_a_connection_of_zodb_alone_reads_it(tmp_path: Path) -> None:
+    import ZODB
+    from ZODB.FileStorage import FileStorage
+
+    with LOTDB(tmp_path / "results", new=True) as db, db.connection() as root:
+        grow(root)
+    storage = FileStorage(str(tmp_path / "results" / "lotdb.fs"), read_only=True)
+    zodb = ZODB.DB(storage)
+    try:
+        tree = zodb.open().root()["tree"]
+        children = tree["root"][1]["a"][1]
+        assert children["clip 42"] == ("", ("label", "length", "number"), "walk", 10.5, 42)
+        assert len(children) == 101
+    finally:
+        zodb.close()
