@@ -38,7 +38,8 @@ _CHOSEN = 3  # the different texts, and for each entry a byte that says which
 _PACKED = {10: "b", 11: "h", 12: "i", 13: "q", 20: "d"}
 _WIDTHS = {form: struct.calcsize(f"<{code}") for form, code in _PACKED.items()}
 _FLOAT = 20
-_INTEGERS = ((1 << 7, 10), (1 << 15, 11), (1 << 31, 12), (1 << 63, 13))
+# Of those of integers, from how many bits on a number does not fit.
+_INTEGERS = ((8, 10), (16, 11), (32, 12), (64, 13))
 _NUL = "\0"
 
 # What is added for each entry of a folded record to what is counted of things in one, because it takes the
@@ -134,55 +135,65 @@ def _damaged(error: Exception) -> DamagedError:
 def _folded(flat: tuple[Any, ...]) -> tuple[Any, ...]:
     """Keys and entries, one after the other, as columns; as they are if these would not be better."""
     start = 2 if flat and flat[0] == "" else 0
-    entries = flat[start + 1 :: 2]
-    count = len(entries)
-    if count < _FEWEST or len(set(map(len, entries))) > 1:
+    count = (len(flat) - start) // 2
+    if count < _FEWEST:
         return flat
     keys = "/".join(flat[start::2])
     if keys.count("/") != count - 1:
         return flat
-    columns = tuple([_column(values, count) for values in zip(*entries, strict=True)])
-    return (_VERSION, flat[:start], keys, columns)
+    try:
+        columns = [*zip(*flat[start + 1 :: 2], strict=True)]
+    except ValueError:  # entries of different lengths
+        return flat
+    return (_VERSION, flat[:start], keys, tuple([_column(values, count) for values in columns]))
 
 
 def _column(values: tuple[Any, ...], count: int) -> tuple[int, Any]:
-    if len(set(map(type, values))) == 1:
-        first = values[0]
-        kind = type(first)
-        if kind is str:
-            return _texts(values, count)
-        if kind is float:
+    # This is called for each column of each bucket that is stored, so the quickest questions come first.
+    first = values[0]
+    kind = type(first)
+    if kind is str:
+        return _texts(values, count)
+    if kind is float:
+        if [*map(type, values)].count(float) == count:
             return _FLOAT, struct.pack(f"<{count}d", *values)
-        if kind is int:
+    elif kind is int:
+        if [*map(type, values)].count(int) == count:
             return _integers(values, count)
-        if len(set(map(id, values))) == 1 or (kind is tuple and _are_names(first, values, count)):
-            return _SAME, first
+    elif _is_exact(first) and values.count(first) == count:
+        return _SAME, first
     return _PLAIN, values
 
 
-def _are_names(first: tuple[Any, ...], values: tuple[Any, ...], count: int) -> bool:
-    """Whether all *values* are the same texts: what equals a text is one."""
-    return bool(first) and set(map(type, first)) == {str} and values.count(first) == count
+def _is_exact(value: Any) -> bool:
+    """Whether what equals *value* is the same: None, and names of attributes, as what equals a text is one."""
+    return value is None or (type(value) is tuple and bool(value) and set(map(type, value)) == {str})
 
 
-def _texts(values: tuple[str, ...], count: int) -> tuple[int, Any]:
-    different = dict.fromkeys(values)
-    if len(different) == 1:
-        return _SAME, values[0]
-    if 2 * len(different) <= count <= 256:
-        numbers = dict(zip(different, range(count), strict=False))
-        return _CHOSEN, (tuple(different), bytes(map(numbers.__getitem__, values)))
-    joined = _NUL.join(values)
+def _texts(values: tuple[Any, ...], count: int) -> tuple[int, Any]:
+    first = values[0]
+    if values.count(first) == count:
+        return _SAME, first
+    try:
+        joined = _NUL.join(values)
+    except TypeError:  # others are no texts
+        return _PLAIN, values
+    if 2 * len(set(values)) <= count <= 256:
+        numbers = {text: number for number, text in enumerate(dict.fromkeys(values))}
+        return _CHOSEN, (tuple(numbers), bytes(map(numbers.__getitem__, values)))
     return (_JOINED, joined) if joined.count(_NUL) == count - 1 else (_PLAIN, values)
 
 
 def _integers(values: tuple[int, ...], count: int) -> tuple[int, Any]:
-    least, most = min(values), max(values)
-    if least == most:
-        return _SAME, least
+    if values.count(values[0]) == count:
+        return _SAME, values[0]
+    bits = values[0].bit_length()
     for limit, form in _INTEGERS:
-        if -limit <= least and most < limit:
-            return form, struct.pack(f"<{count}{_PACKED[form]}", *values)
+        if bits < limit:
+            try:
+                return form, struct.pack(f"<{count}{_PACKED[form]}", *values)
+            except struct.error:  # another one needs more bytes
+                pass
     return _PLAIN, values
 
 
@@ -196,10 +207,11 @@ def _unfolded(columns: Any) -> tuple[Any, ...]:
             raise ValueError("it is of another form")
         keys = keys.split("/")
         count = len(keys)
-        flat: list[Any] = [None] * (2 * count)
-        flat[::2] = keys
-        flat[1::2] = zip(*[_values(form, data, count) for form, data in parts], strict=True)
-        return (*own, *flat)
+        start = len(own)
+        flat: list[Any] = [*own, *keys, *keys]
+        flat[start::2] = keys
+        flat[start + 1 :: 2] = zip(*[_values(form, data, count) for form, data in parts], strict=True)
+        return tuple(flat)
     except _ERRORS as error:
         raise _damaged(error) from error
 
