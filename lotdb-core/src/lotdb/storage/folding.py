@@ -166,7 +166,7 @@ def _column(values: tuple[Any, ...], count: int) -> tuple[int, Any]:
 
 
 def _is_exact(value: Any) -> bool:
-    """Whether what equals *value* is the same: None, and names of attributes, as what equals a text is one."""
+    """Whether what equals *value* is the same: None, and names, as what equals a text is one."""
     return value is None or (type(value) is tuple and bool(value) and set(map(type, value)) == {str})
 
 
