@@ -14,7 +14,7 @@ from lotdb import LOTDB, BaseNode
 from lotdb.database.session import FORMATS_KEY
 from lotdb.errors import DamagedError
 from lotdb.records.merge import merge_buckets
-from lotdb.storage.folding import entry_in, folded, is_folded, things_in, unfolded
+from lotdb.storage.folding import Columns, columns_in, folded, is_folded, things_in, unfolded
 
 # Values of one type, which lie in one column, and of any.
 texts = st.text(max_size=3) | st.sampled_from(["a", "b", "\0", "a\0b", "", "/", "\ud800"])
@@ -79,9 +79,32 @@ def test_all_comes_back(flat: tuple[Any, ...]) -> None:
         assert is_folded(stored) == (stored != state)
         if is_folded(stored):
             start = 2 if flat[0] == "" else 0
-            for key, entry in zip(flat[start::2], flat[start + 1 :: 2], strict=True):
-                assert exact(entry_in(stored, key)) == exact((True, entry))
+            columns = looked_into(stored)
+            pairs = list(zip(flat[start::2], flat[start + 1 :: 2], strict=True))
+            assert (columns.first_key, columns.last_key, len(columns)) == (
+                pairs[0][0],
+                pairs[-1][0],
+                len(pairs),
+            )
+            assert exact(columns.own) == exact(flat[:start])
+            for key, entry in pairs:
+                assert exact(columns.entry(key)) == exact(entry)
+            for places in ([], [0], [len(pairs) - 1], [*range(1, len(pairs))]):
+                assert exact(tuple(columns.some(places))) == exact(tuple(pairs[at] for at in places))
+            for at in range(len(pairs[0][1])):
+                values = tuple(entry[at] for _, entry in pairs)
+                plain = columns.plain(at)
+                assert plain is None or exact(tuple(plain)) == exact(values)
+                assert plain is None or {*map(type, values)} <= {str, int, float}
+                same = columns.same(at)
+                assert same is None or {*map(repr, map(exact, values))} == {repr(exact(same))}
             assert things_in(stored) > len(flat) // 2
+
+
+def looked_into(state: Any) -> Columns:
+    columns = columns_in(state)
+    assert columns is not None
+    return columns
 
 
 def captures(count: int = 100) -> tuple[Any, ...]:
@@ -93,11 +116,11 @@ def captures(count: int = 100) -> tuple[Any, ...]:
 
 def test_one_entry_is_found_by_its_whole_key_alone() -> None:
     state = folded((captures(),))
-    assert is_folded(state)
-    assert entry_in(state, "clip 007") == (True, captures()[15])
+    columns = looked_into(state)
+    assert columns.entry("clip 007") == captures()[15]
     for key in ("clip", "clip 00", "lip 007", "clip 007/clip 008", "clip 100", "7"):
-        assert entry_in(state, key) == (True, None)
-    assert entry_in((captures(),), "clip 007") == (False, None)
+        assert columns.entry(key) is None
+    assert columns_in((captures(),)) is None
 
 
 def test_a_few_children_stay_as_they_are() -> None:
@@ -144,6 +167,20 @@ def broken() -> dict[str, Any]:
 def test_columns_that_do_not_fit_are_damage(name: str) -> None:
     with pytest.raises(DamagedError, match="a record of children makes no sense"):
         unfolded((broken()[name],))
+
+
+@pytest.mark.parametrize("column", [(2, "x"), (3, (("a",), b"\1" * 100)), (3, (("a",), b"\0")), (99, 1), 7])
+def test_texts_that_do_not_fit_are_damage_where_they_are_looked_at(column: Any) -> None:
+    version, own, keys, columns = folded((captures(),))[0]
+    with pytest.raises(DamagedError, match="a record of children makes no sense"):
+        looked_into(((version, own, keys, (*columns[:2], column)),)).plain(2)
+
+
+def test_a_column_that_does_not_fit_is_damage_where_it_is_looked_into() -> None:
+    columns = looked_into((broken()["a column too few bytes"],))
+    for look in (lambda: columns.entry("clip 099"), lambda: list(columns.plain(3)), lambda: columns.same(4)):
+        with pytest.raises(DamagedError, match="a record of children makes no sense"):
+            look()
 
 
 def test_changes_of_two_transactions_are_merged() -> None:

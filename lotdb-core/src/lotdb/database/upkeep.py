@@ -33,6 +33,7 @@ from lotdb.segments.payload_form import is_payload
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.reader import Wanted, read_ahead
 from lotdb.segments.stage import Stage
+from lotdb.storage.folding import unfolded
 from lotdb.tree.copying import BLOCK_BYTES
 from lotdb.tree.rings import refuse_ring
 from lotdb.tree.tree import Tree
@@ -206,13 +207,13 @@ def _branches(children: Children, tree: Tree) -> Iterator[tuple[str, Children]]:
 
     Records that are not in memory are looked at without being loaded.
     """
-    state = tree.peek(children)
+    state = unfolded(tree.peek(children))
     if type(state) is tuple and len(state) == 1:
         yield from _branches_in(state[0][0][0])
         return
     last: Any = None
     for bucket in parts(children):
-        state = tree.peek(bucket)
+        state = unfolded(tree.peek(bucket))
         if state is None:
             state = bucket.__getstate__()
         is_chained = last is None or children._v_shared is not None or (len(last) > 1 and last[1] is bucket)

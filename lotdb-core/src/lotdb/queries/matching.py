@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import compress, count, repeat
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +23,7 @@ from lotdb.queries.conditions import Both, Condition, Either, Field, Not, Test
 from lotdb.records import Entry
 from lotdb.records.own import position
 from lotdb.segments.payload_form import PLACE, is_payload
+from lotdb.storage.folding import Columns
 from lotdb.tree.node import class_for
 from lotdb.values import values
 from lotdb.values.undecodable import Undecodable
@@ -126,6 +128,23 @@ class Tests:
                 return None
             compare = _OPERATORS[condition.operator]
             return [pair for pair in found if compare(pair[1][at], value)]
+        except (TypeError, ValueError):  # not all can be compared
+            return None
+
+    def select_in(self, columns: Columns) -> list[tuple[str, Entry]] | None:
+        """The same of leaves that are stored as columns: the one that is asked for is looked at alone."""
+        condition, names = self._condition, columns.same(1)
+        if not self._is_simple or not isinstance(condition, Test) or type(names) is not tuple:
+            return None
+        at = position(names, condition.field.name) + 2
+        if at < 2:
+            return None if "." in condition.field.name else []
+        stored = columns.plain(at)
+        if stored is None:
+            return None
+        try:
+            hits = map(_OPERATORS[condition.operator], stored, repeat(condition.value))
+            return columns.some(list(compress(count(), hits)))
         except (TypeError, ValueError):  # not all can be compared
             return None
 

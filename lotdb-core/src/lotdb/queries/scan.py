@@ -7,7 +7,7 @@ that a search of a large tree neither fills the cache nor keeps Python's garbage
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ from lotdb.queries.matching import EntryTest, Tests
 from lotdb.records import NO_TREE, OWN_KEY, Box, Children, Entry
 from lotdb.records.children import child_items, items_from, parts
 from lotdb.records.entries import own_of
+from lotdb.storage.folding import Columns, columns_in
 from lotdb.tree import rings
 from lotdb.tree.glances import flat_children
 from lotdb.tree.node import Node
@@ -29,6 +30,9 @@ _BATCH = 256
 # A node that was found, as its parent holds it: the parent's handle, which is None for the node at which the
 # search began, key and entry, and the container with its epoch and version.
 Found: TypeAlias = tuple[Any, str, Entry, Any, int, int]
+
+# The children that one record holds: as columns if they are stored so, or keys and entries in turn.
+Peeked: TypeAlias = Columns | tuple[Any, ...]
 
 
 def scan(top: Node, first: Step, tests: Tests, node_type: str | None) -> Iterator[Found]:
@@ -49,7 +53,7 @@ def scan(top: Node, first: Step, tests: Tests, node_type: str | None) -> Iterato
         yield None, top._key, entry, top._container, tree.epoch, tree.version
     if not first.leads:
         return
-    select = tests.select if node_type is None else None
+    select = tests if node_type is None else None
     stack = [_Level(top, first, select)]
     while stack:
         level = stack[-1]
@@ -83,20 +87,20 @@ def scan(top: Node, first: Step, tests: Tests, node_type: str | None) -> Iterato
                 continue
             # What was found here before this tree was changed may be another record by now.
             version = tree.version
-            flat = _peek_children(record, tree)
-            if at.finds and _is_found(entry, tests, node_type, tree, flat) and level.is_there(key):
+            peeked = _peek_children(record, tree)
+            if at.finds and _is_found(entry, tests, node_type, tree, peeked) and level.is_there(key):
                 yield level.node, key, entry, level.container, level.epoch, level.version
             if at.leads and type(record) is Children and level.is_there(key):
                 hits = None
                 if version != tree.version or version != level.version:
-                    flat = None
-                elif flat is not None and select is not None and at.same is not None and at.same.finds:
-                    hits = _select(flat, select)
+                    peeked = None
+                elif peeked is not None and select is not None and at.same is not None and at.same.finds:
+                    hits = _select(peeked, select)
                     if hits is not None and not hits:
                         continue  # as in most branches: all below it are leaves, and none is found
                 child = level.node._child(key, entry, level.container, level.epoch, level.version)
                 _refuse_endless(child, record, len(stack))
-                stack.append(_Level(child, at, select, flat, hits))
+                stack.append(_Level(child, at, select, peeked, hits))
                 break  # and go on with the rest of these later
         else:
             if not level.fetch():
@@ -104,56 +108,69 @@ def scan(top: Node, first: Step, tests: Tests, node_type: str | None) -> Iterato
 
 
 def _is_found(
-    entry: Entry, tests: Tests, node_type: str | None, tree: Tree, flat: tuple[Any, ...] | None = None
+    entry: Entry, tests: Tests, node_type: str | None, tree: Tree, peeked: Peeked | None = None
 ) -> bool:
     if node_type is not None and entry[0] != node_type:
         return False
     if tests.asks_nothing:
         return True
-    if flat is not None and flat[0] == OWN_KEY and type(flat[1]) is tuple:
-        test = tests.of(flat[1][0])  # mostly none: branches have other attributes than leaves, or no ones
-        return test is not None and test((entry[0], *flat[1]))
-    return tests.match(laid_out(entry, tree, flat))
+    own = None if peeked is None else _own_in(peeked)
+    if type(own) is tuple:
+        test = tests.of(own[0])  # mostly none: branches have other attributes than leaves, or no ones
+        return test is not None and test((entry[0], *own))
+    return tests.match(laid_out(entry, tree, peeked))
 
 
-def laid_out(entry: Entry, tree: Tree, flat: tuple[Any, ...] | None = None) -> Entry:
+def laid_out(entry: Entry, tree: Tree, peeked: Peeked | None = None) -> Entry:
     """*entry* with its names and values where a packed leaf has them.
 
-    *flat* is what :func:`_peek_children` gave for its record, if that was asked for already.
+    *peeked* is what :func:`_peek_children` gave for its record, if that was asked for already.
     """
     record = entry[1]
     if type(record) is tuple:
         return entry
     own: Any = None
     if type(record) is Children:
-        flat = flat or _peek_children(record, tree)
-        if flat is not None and flat[0] == OWN_KEY:
-            record = own = flat[1]
+        peeked = peeked or _peek_children(record, tree)
+        found = None if peeked is None else _own_in(peeked)
+        if found is not None:
+            record = own = found
     if type(record) is Box:
         own = tree.peek(record)
     return (entry[0], *(own if type(own) is tuple else own_of(entry)))
 
 
-def _peek_children(record: Any, tree: Tree) -> tuple[Any, ...] | None:
-    """Keys and entries, one after the other, of the children that *record* holds, if it is not in memory.
+def _peek_children(record: Any, tree: Tree) -> Peeked | None:
+    """The children that *record* holds, if it is not in memory.
 
     None if it is, or if they lie in several records.
     """
-    return flat_children(tree.peek(record)) if type(record) is Children else None
+    if type(record) is not Children:
+        return None
+    state = tree.peek(record)
+    return columns_in(state) or flat_children(state)
 
 
-def _select(flat: tuple[Any, ...], select: Callable[..., Any]) -> list[tuple[str, Entry]] | None:
-    """What is found among the children in *flat*, if that can be told of all at once."""
-    keys, entries = _pairs(flat)
+def _own_in(peeked: Peeked) -> Any:
+    """What the branch itself holds, where it is stored beside its children; None if it is not there."""
+    first = peeked.own if isinstance(peeked, Columns) else peeked[:2]
+    return first[1] if len(first) == 2 and first[0] == OWN_KEY else None
+
+
+def _select(peeked: Peeked, tests: Tests) -> list[tuple[str, Entry]] | None:
+    """What is found among the children in *peeked*, if that can be told of all at once."""
+    # If they are not in order, a level of them says so.
+    if isinstance(peeked, Columns):
+        return tests.select_in(peeked) if OWN_KEY < peeked.first_key <= peeked.last_key else None
+    keys, entries = _pairs(peeked)
     if not keys:
         return []
-    # If they are not in order, a level of them says so.
-    found: list[tuple[str, Entry]] | None = select(keys, entries) if OWN_KEY < keys[0] <= keys[-1] else None
-    return found
+    return tests.select(keys, entries) if OWN_KEY < keys[0] <= keys[-1] else None
 
 
-def _pairs(flat: tuple[Any, ...]) -> tuple[tuple[str, ...], tuple[Entry, ...]]:
-    """The keys and the entries of the children in *flat*, where they stand one after the other."""
+def _pairs(peeked: Peeked) -> tuple[tuple[str, ...], tuple[Entry, ...]]:
+    """The keys and the entries of the children in *peeked*."""
+    flat = peeked.rows() if isinstance(peeked, Columns) else peeked
     start = 2 if flat and flat[0] == OWN_KEY else 0
     return flat[start::2], flat[start + 1 :: 2]
 
@@ -164,8 +181,8 @@ class _Level:
     __slots__ = (
         "_batches",
         "_first_hits",
-        "_flat",
         "_last",
+        "_peeked",
         "_select",
         "container",
         "epoch",
@@ -178,7 +195,7 @@ class _Level:
     )
 
     def __init__(
-        self, node: Node, step: Step, select: Callable[..., Any] | None, flat: Any = None, hits: Any = None
+        self, node: Node, step: Step, select: Tests | None, peeked: Peeked | None = None, hits: Any = None
     ) -> None:
         self.node = node
         self.step = step
@@ -190,7 +207,7 @@ class _Level:
         self.container: Any = None
         self.epoch = self.version = self.removals = -1
         # What was read of the children already, and found among them.
-        self._flat, self._first_hits = flat, hits
+        self._peeked, self._first_hits = peeked, hits
         self._batches: Iterator[None] | None = None
         self._last = OWN_KEY
 
@@ -222,9 +239,9 @@ class _Level:
         return self._by_key(container)
 
     def _by_bucket(self, container: Any, tree: Tree) -> Iterator[None]:
-        flat, self._flat = self._flat or _peek_children(container, tree), None
-        if flat is not None:
-            if self._take(flat):
+        peeked, self._peeked = self._peeked or _peek_children(container, tree), None
+        if peeked is not None:
+            if self._take(peeked):
                 yield
             return
         for bucket in parts(container):
@@ -232,19 +249,22 @@ class _Level:
             if state is None:
                 state = bucket.__getstate__()
                 tree.trim_cache()
-            if self._take(state[0]) and (self.hits is None or self.hits):
+            if self._take(columns_in(state) or state[0]) and (self.hits is None or self.hits):
                 yield
 
-    def _take(self, flat: tuple[Any, ...]) -> bool:
-        """Have the keys and entries that stand one after the other in *flat*."""
-        keys, entries = _pairs(flat)
-        if not keys:
-            return False
-        self._go_on(keys[0], keys[-1])
+    def _take(self, peeked: Peeked) -> bool:
+        """Have the children in *peeked*; False if these are none."""
+        if isinstance(peeked, Columns):
+            self._go_on(peeked.first_key, peeked.last_key)
+        else:
+            start = 2 if peeked and peeked[0] == OWN_KEY else 0
+            if len(peeked) == start:
+                return False
+            self._go_on(peeked[start], peeked[-2])
         self.hits, self._first_hits = self._first_hits, None
         if self.hits is None and self._select is not None:
-            self.hits = self._select(keys, entries)
-        self.pairs = zip(keys, entries, strict=True) if self.hits is None else iter(())
+            self.hits = _select(peeked, self._select)
+        self.pairs = zip(*_pairs(peeked), strict=True) if self.hits is None else iter(())
         return True
 
     def _by_key(self, container: Any) -> bool:

@@ -24,7 +24,7 @@ from typing import Any
 
 from lotdb.errors import DamagedError
 
-__all__ = ["entry_in", "folded", "is_folded", "things_in", "unfolded"]
+__all__ = ["Columns", "columns_in", "folded", "is_folded", "things_in", "unfolded"]
 
 _VERSION = 1
 # Fewer entries are as short as they are, and as quick.
@@ -42,9 +42,9 @@ _FLOAT = 20
 _INTEGERS = ((8, 10), (16, 11), (32, 12), (64, 13))
 _NUL = "\0"
 
-# What is added for each entry of a folded record to what is counted of things in one, because it takes the
-# same memory once it is loaded, and has fewer bytes.
-_SAVED = 3
+# What is counted of each entry: key and value, and three more, since it takes the same memory as one of a row
+# once it is loaded, and has fewer bytes.
+_THINGS = 5
 
 
 def folded(state: Any) -> Any:
@@ -66,51 +66,31 @@ def unfolded(state: Any) -> Any:
     DamagedError
         The columns do not fit together.
     """
-    columns = _columns_in(state)
-    if columns is None:
+    stored = _stored_columns(state)
+    if stored is None:
         return state
-    if columns is state[0]:
-        return (_unfolded(columns), *state[1:])
-    return (((_unfolded(columns),),),)
+    flat = Columns(stored).rows()
+    return (flat, *state[1:]) if stored is state[0] else (((flat,),),)
 
 
 def is_folded(state: Any) -> bool:
     """Whether *state* has columns."""
-    return _columns_in(state) is not None
+    return _stored_columns(state) is not None
 
 
-def entry_in(state: Any, key: str) -> tuple[bool, Any]:
-    """Whether *state* is folded; and if it is, the entry at *key*, which is not empty, or None.
+def columns_in(state: Any) -> Columns | None:
+    """The columns in *state*, to be looked into; None if it has none.
 
     Raises
     ------
     DamagedError
-        The columns do not fit together.
+        They are of another form.
     """
-    columns = _columns_in(state)
-    if columns is None:
-        return False, None
-    try:
-        _, _, keys, parts = columns
-        keys = f"/{keys}/"
-        found = keys.find(f"/{key}/")
-        if found < 0 or "/" in key:
-            return True, None
-        at = keys.count("/", 0, found)
-        return True, tuple([_value(form, data, at) for form, data in parts])
-    except _ERRORS as error:
-        raise _damaged(error) from error
+    stored = _stored_columns(state)
+    return None if stored is None else Columns(stored)
 
 
-def things_in(state: Any) -> int:
-    """What is counted of a folded *state*: twice its entries, and more for what folding has saved; or 0."""
-    columns = _columns_in(state)
-    if columns is None:
-        return 0
-    return (2 + _SAVED) * (str(columns[2]).count("/") + 1)
-
-
-def _columns_in(state: Any) -> Any:
+def _stored_columns(state: Any) -> Any:
     """The columns in the *state* of a bucket, or of children that lie in one; None if it is not folded."""
     if type(state) is tuple and state:
         first = state[0]
@@ -122,10 +102,113 @@ def _columns_in(state: Any) -> Any:
     return None
 
 
+def things_in(state: Any) -> int:
+    """How many things are counted of a folded *state*, to tell what memory it takes; 0 for others."""
+    stored = _stored_columns(state)
+    return 0 if stored is None else _THINGS * len(Columns(stored))
+
+
+class Columns:
+    """Keys and entries that are stored as columns, looked into without making rows of all.
+
+    All methods raise ``DamagedError`` if the columns do not fit together.
+    """
+
+    __slots__ = ("_keys", "_parts", "own")
+
+    _keys: str
+    _parts: tuple[Any, ...]
+    #: Key and entry of what the branch holds itself, or ``()``.
+    own: tuple[Any, ...]
+
+    def __init__(self, stored: Any) -> None:
+        try:
+            version, self.own, self._keys, self._parts = stored
+        except ValueError as error:
+            raise _damaged(error) from error
+        if version != _VERSION or type(self._keys) is not str or type(self._parts) is not tuple:
+            raise _damaged("it is of another form")
+        if type(self.own) is not tuple or len(self.own) not in (0, 2):
+            raise _damaged("it is of another form")
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+        return self._keys.count("/") + 1
+
+    @property
+    def first_key(self) -> str:
+        """The key of the first entry."""
+        return self._keys.partition("/")[0]
+
+    @property
+    def last_key(self) -> str:
+        """The key of the last entry."""
+        return self._keys.rpartition("/")[2]
+
+    def entry(self, key: str) -> tuple[Any, ...] | None:
+        """The entry at *key*, which is not empty; None if there is none."""
+        keys = f"/{self._keys}/"
+        found = keys.find(f"/{key}/")
+        if found < 0 or "/" in key:
+            return None
+        return self._row(keys.count("/", 0, found))
+
+    def same(self, at: int) -> Any:
+        """What all entries have at *at*; None if they differ there."""
+        try:
+            form, data = self._parts[at]
+        except _ERRORS as error:
+            raise _damaged(error) from error
+        return data if form == _SAME else None
+
+    def plain(self, at: int) -> Any:
+        """What the entries have at *at*, one after the other, if all are texts or numbers; else None."""
+        try:
+            form, data = self._parts[at]
+            if form == _PLAIN or (form == _SAME and type(data) not in (str, int)):
+                return None
+            values = _values(form, data, len(self))
+            if form in (_JOINED, _CHOSEN) and len(values) != len(self):
+                raise ValueError("a column has another length")
+            return values
+        except _ERRORS as error:
+            raise _damaged(error) from error
+
+    def some(self, places: list[int]) -> list[tuple[str, tuple[Any, ...]]]:
+        """Key and entry of those at *places*, which are numbers from 0 on."""
+        if not places:
+            return []
+        keys = self._keys.split("/")
+        if 4 * len(places) < len(keys):
+            return [(keys[at], self._row(at)) for at in places]
+        flat = self.rows()
+        start = len(self.own)
+        return [(keys[at], flat[start + 2 * at + 1]) for at in places]
+
+    def rows(self) -> tuple[Any, ...]:
+        """Keys and entries, one after the other, as BTrees has them."""
+        keys = self._keys.split("/")
+        count, start = len(keys), len(self.own)
+        flat: list[Any] = [*self.own, *keys, *keys]
+        try:
+            columns = [_values(form, data, count) for form, data in self._parts]
+            flat[start::2] = keys
+            flat[start + 1 :: 2] = zip(*columns, strict=True)
+        except _ERRORS as error:
+            raise _damaged(error) from error
+        return tuple(flat)
+
+    def _row(self, at: int) -> tuple[Any, ...]:
+        try:
+            return tuple([_value(form, data, at) for form, data in self._parts])
+        except _ERRORS as error:
+            raise _damaged(error) from error
+
+
 _ERRORS = (ValueError, TypeError, IndexError, KeyError, AttributeError, struct.error)
 
 
-def _damaged(error: Exception) -> DamagedError:
+def _damaged(error: object) -> DamagedError:
     return DamagedError(f"a record of children makes no sense: {error}")
 
 
@@ -200,22 +283,6 @@ def _integers(values: tuple[int, ...], count: int) -> tuple[int, Any]:
 # -- unfolding ------------------------------------------------------------------------------------
 
 
-def _unfolded(columns: Any) -> tuple[Any, ...]:
-    try:
-        version, own, keys, parts = columns
-        if version != _VERSION or type(own) is not tuple or len(own) not in (0, 2):
-            raise ValueError("it is of another form")
-        keys = keys.split("/")
-        count = len(keys)
-        start = len(own)
-        flat: list[Any] = [*own, *keys, *keys]
-        flat[start::2] = keys
-        flat[start + 1 :: 2] = zip(*[_values(form, data, count) for form, data in parts], strict=True)
-        return tuple(flat)
-    except _ERRORS as error:
-        raise _damaged(error) from error
-
-
 def _values(form: int, data: Any, count: int) -> Any:
     """The values of a column, *count* of them; what is fewer or more does not fit the others."""
     if form == _SAME:
@@ -228,7 +295,7 @@ def _values(form: int, data: Any, count: int) -> Any:
         return data.split(_NUL)
     if form == _CHOSEN:
         different, numbers = data
-        return map(different.__getitem__, numbers)
+        return [different[number] for number in numbers]
     return struct.unpack(f"<{count}{_PACKED[form]}", data)
 
 

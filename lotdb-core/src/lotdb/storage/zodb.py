@@ -271,22 +271,18 @@ class _Connection(Connection):
         return self._cache.record(oid, kind)
 
     def peek(self, record: Any) -> Any:
-        """The state of *record*, which is not in memory, as this transaction sees it.
+        """The state of *record*, which is not in memory, as this transaction sees it; it may be folded.
 
         None if it cannot be had; loading the record then fails with the right error.
         """
+        self._trim()  # what the state refers to is kept, too
         try:
-            return unfolded(self._stored(record))
+            return self._reader.getState(self._storage.load(record._p_oid)[0])
         except Exception:
             return None
 
-    def _stored(self, record: Any) -> Any:
-        """The state of *record* as it is stored."""
-        self._trim()  # what the state refers to is kept, too
-        return self._reader.getState(self._storage.load(record._p_oid)[0])
-
     def glance(self, record: Any) -> Any:
-        """The same as it is stored; None also if *record* is better loaded, as it is needed often."""
+        """The same; None also if *record* is better loaded, since what was looked at was needed again."""
         glances, oid = self._glances, record._p_oid
         before = glances.get(oid, 0)
         if before == _MOST_GLANCES or 4 * self._in_vain > len(glances) + _FEW_GLANCES:
@@ -296,10 +292,7 @@ class _Connection(Connection):
             self._in_vain = before = 0
         self._in_vain += before
         glances[oid] = before + 1
-        try:
-            return self._stored(record)
-        except Exception:
-            return None
+        return self.peek(record)
 
     def placed(self, record: Any) -> Callable[[], tuple[bytes, RecordPlace] | None]:
         """What gives, in any thread, the stored form of *record*, and where that lies in the data file.

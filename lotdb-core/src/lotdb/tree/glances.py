@@ -13,7 +13,7 @@ from bisect import bisect_left
 from typing import Any, Protocol
 
 from lotdb.records import Children, Entry
-from lotdb.storage.folding import entry_in
+from lotdb.storage.folding import columns_in
 
 __all__ = ["Glances", "flat_children"]
 
@@ -58,8 +58,9 @@ class Glances:
         if found is not None:
             return found
         state = tree.glance(children)
-        is_folded, found = entry_in(state, key)
-        if is_folded:
+        columns = columns_in(state)
+        if columns is not None:
+            found = columns.entry(key)
             if found is not None:
                 self._found[children, key] = found
             return found

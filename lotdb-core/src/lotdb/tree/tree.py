@@ -318,10 +318,13 @@ class Tree:
         return False
 
     def peek(self, record: Any) -> Any:
-        """The stored state of *record*, if it is not in memory; else None. It is not put into memory."""
+        """The stored state of *record*, which may be folded, if it is not in memory; else None.
+
+        It is not put into memory.
+        """
 
     def glance(self, record: Any) -> Any:
-        """The same as it is stored, if *record* was seldom asked for; None also if it is better loaded."""
+        """The same for a record that was seldom asked for; None also if it is better loaded."""
 
     def loader(self, record: Any) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
         """What gives the stored state of *record* in any thread, as it is now, and what finds its place.
