@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lotdb import CodeChangedWarning, NotAResultError, StaleResultError
+from lotdb import CodeChangedWarning, InvalidStepError, NotAResultError, StaleResultError
 from lotdb.steps import Data, evict, lineage, load, pin, plan, provenance, run, step, unpin, why_stale
 
 
@@ -84,6 +84,24 @@ def test_settings(capture):
     band_power.at(capture, low=1.0)
     assert band_power.why_stale(capture) == "setting 'low' was 1.0 and is 0.5"
     assert [low for _, low in calls] == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"low": ["1", 1]}, {"low": [0.5, "0.5"]}, {"low": ["1", "1_high_1"], "high": ["1", "1_high_1"]}],
+)
+def test_variants_that_would_share_a_node_are_refused(root, settings):
+    """The later one would take its place, and the first be given as what it is not."""
+
+    @step
+    def shown(node, low=0, high=0):
+        return repr((low, high))
+
+    with pytest.raises(InvalidStepError, match="would keep two variants under 'shown_low_"):
+        shown.variants(root, **settings)
+    assert list(root) == []
+    first, second = shown.variants(root, low=[1, 1])
+    assert first == second
 
 
 def test_variants_have_nodes_of_their_own(capture):
