@@ -324,3 +324,26 @@ def test_a_step_does_not_find_its_own_result(root, look):
     mine.at(node)
     assert len(answers) == 2
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("path", ["reference", "reference/a"])
+def test_a_node_that_a_step_finds_by_its_own_key_is_another_one_under_another_key(root, path):
+    """Seen from itself, the node is in the same place; what its key leads to from above is not."""
+    reference = root.get_data_node("top/reference")
+    reference.get_node("a")
+    root["top/" + path].attrs["x"] = 1
+
+    @step
+    def difference(node):
+        above = node.parent
+        return node.get_attribute("y", 5) - above[path].attrs["x"] if path in above else -1
+
+    assert difference.at(reference).attrs["value"] == 4
+    assert difference.why_stale(reference) is None
+    branch = reference.branch("trial")
+    assert difference.why_stale(branch) == "the key was 'reference' and is 'trial'"
+    assert difference.at(branch).attrs["value"] == 4
+    root["top/" + path].attrs["x"] = 2
+    assert difference.at(branch).attrs["value"] == 3
+    root["top"].rename("other")
+    assert difference.why_stale(root["other/trial"]) is None

@@ -162,6 +162,22 @@ class Reads:
         up, keys = place_of(node, self.source)
         self.facts.setdefault((up, (*keys, *below), "node", ""), None)
 
+    def note_way(self, node: BaseNode, below: Keys) -> None:
+        """Note the keys of the source, and of those above it, by which the keys *below* a node lead to it.
+
+        What is found there has a place seen from the source, which stays when the source gets another key.
+        """
+        above, keys = node._keys(), self.source._keys()
+        if above != keys[: len(above)]:
+            return
+        for depth, (key, own) in enumerate(zip(below, keys[len(above) :], strict=False), len(above) + 1):
+            if key != own:
+                return
+            up = len(keys) - depth
+            on_the_way = at_place(self.source, (up, ()))
+            assert on_the_way is not None
+            self._keep((up, (), "key", ""), on_the_way)
+
     def _keep(self, fact: Fact, node: BaseNode) -> None:
         if fact not in self.facts:
             self.facts[fact] = FACTS[fact[2]](node, fact[3], self.own)
@@ -312,6 +328,7 @@ class Watched(BaseNode):
         if found is None:
             self._reads.note_absent(self._inner, keys)
             return None
+        self._reads.note_way(self._inner, keys)
         self._reads.note(found, "node")
         return self._reads.watch(found)
 
@@ -394,6 +411,9 @@ class WatchedPayload(Payload):
     def _asks_beside(self, kind: str, name: str = "") -> None:
         reads, node = self._noted_for
         reads.note(node, kind, name)
+
+
+WatchedPayload.__name__ = WatchedPayload.__qualname__ = Payload.__name__  # as the errors of others call it
 
 
 class WatchedAttributes(Attributes):
