@@ -111,6 +111,53 @@ def test_what_is_no_time_is_an_error_that_says_so(long, label, method):
         long.sel(time=label, method=method)
 
 
+@pytest.mark.parametrize("rate", [1e7, 7e5, 1e9, 3.0])
+@pytest.mark.parametrize("digits", ["s", "ms", "us"])
+def test_a_text_means_all_rows_of_its_period_at_any_rate(db, monkeypatch, rate, digits):
+    """Also the rows in the last microsecond, which pandas' own ends of periods leave out."""
+    node = db.open_connection().get_data_node("node")
+    start = "2019-12-31T23:59:59.999999"
+    node.write_data(np.arange(3000), data_attribute="it", samplerate_hz=rate, metadata={"start_time": start})
+    short = node.get_data("it").to_xarray()
+    monkeypatch.setattr("lotdb.interop.time_index.FEW_ROWS", 0)
+    long = node.get_data("it").to_xarray()
+    assert type(long.xindexes["time"]) is not type(short.xindexes["time"])
+    for row in (15, 1111, 2990):
+        text = str(short.time.values[row].astype(f"M8[{digits}]"))
+        for label in (slice(None, text), slice(text, None), slice(text, text)):
+            assert long.sel(time=label).values.tolist() == short.sel(time=label).values.tolist()
+
+
+TOO_FAR = [
+    np.datetime64("3000-01-01"), np.datetime64("1000-01-01"), "3000", "1500-03-01T00:00:00",
+    pandas.Timestamp("3000-01-01").as_unit("s"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("label", TOO_FAR, ids=kind)
+def test_times_that_nanoseconds_do_not_reach_are_no_others(long, label):
+    assert long.time.dtype == np.dtype("M8[ns]")
+    for chosen in (slice(label, None), slice(None, label), slice("2020", label)):
+        with pytest.raises(InvalidRangeError, match="is no time of datetime64"):
+            long.sel(time=chosen)
+    with pytest.raises(InvalidRangeError, match="no time of datetime64"):
+        long.sel(time=label, method="nearest")
+
+
+FAR_APART = [("2239-01-01", "1700-06-01", 0), ("1701-01-01", "2250-01-01", -1)]
+
+
+@pytest.mark.parametrize(("start", "label", "row"), FAR_APART)
+def test_the_nearest_row_may_be_further_away_than_nanoseconds_tell(db, monkeypatch, start, label, row):
+    monkeypatch.setattr("lotdb.interop.time_index.FEW_ROWS", 0)
+    node = db.open_connection().get_data_node("node")
+    node.write_data(np.arange(100), data_attribute="it", samplerate_hz=1.0, metadata={"start_time": start})
+    found = node.get_data("it").to_xarray()
+    assert found.time.dtype == np.dtype("M8[ns]")
+    chosen = found.sel(time=np.datetime64(label, "ns"), method="nearest")
+    assert chosen.values == range(100)[row]
+
+
 def test_a_frame_keeps_the_step_of_its_durations_and_its_notes_to_itself(db):
     node = db.open_connection().get_data_node("node")
     frame = pandas.DataFrame({"v": [1, 2, 3]}, index=pandas.timedelta_range("1s", periods=3, freq="2s"))

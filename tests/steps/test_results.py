@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lotdb import CodeChangedWarning, NotAResultError, StaleResultError
+from lotdb import CodeChangedWarning, InvalidStepError, NotAResultError, StaleResultError
 from lotdb.steps import Data, evict, lineage, load, pin, plan, provenance, run, step, unpin, why_stale
 
 
@@ -84,6 +84,24 @@ def test_settings(capture):
     band_power.at(capture, low=1.0)
     assert band_power.why_stale(capture) == "setting 'low' was 1.0 and is 0.5"
     assert [low for _, low in calls] == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"low": ["1", 1]}, {"low": [0.5, "0.5"]}, {"low": ["1", "1_high_1"], "high": ["1", "1_high_1"]}],
+)
+def test_variants_that_would_share_a_node_are_refused(root, settings):
+    """The later one would take its place, and the first be given as what it is not."""
+
+    @step
+    def shown(node, low=0, high=0):
+        return repr((low, high))
+
+    with pytest.raises(InvalidStepError, match="would keep two variants under 'shown_low_"):
+        shown.variants(root, **settings)
+    assert list(root) == []
+    first, second = shown.variants(root, low=[1, 1])
+    assert first == second
 
 
 def test_variants_have_nodes_of_their_own(capture):
@@ -474,3 +492,58 @@ def test_very_many_reads_become_one_of_all_that_is_below(root):
         assert total.why_stale(top, key="another") == "the nodes and data below changed"
         assert total.at(top, key="another").attrs["value"] == sum(range(30)) + 1 + 93
         assert total.why_stale(top, key="another") is None
+
+
+def test_very_many_results_that_were_read_may_be_stale(root):
+    """That all below is the same does not say that the results in it are fresh."""
+    from lotdb.steps import calls
+
+    root.get_node("scale").attrs["x"] = 1
+    top = root.get_node("top")
+    for at in range(3):
+        top.get_node(f"s{at}").attrs["x"] = at
+
+    @step
+    def score(node):
+        return node.attrs["x"] * node.parent.parent["scale"].attrs["x"]
+
+    @step
+    def total(top):
+        return sum(score.at(node).attrs["value"] for node in top.values())
+
+    for node in top.values():
+        score.at(node)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calls, "_MOST_CHARACTERS", 100)
+        assert total.at(top).attrs["value"] == 3
+    assert {read.kind for read in total.at(top).provenance().reads} == {"all", "results"}
+    assert total.why_stale(top) is None
+    root["scale"].attrs["x"] = 10
+    because = "attribute 'x' of '../../scale' was 1 and is 10"
+    assert total.why_stale(top) == f"result 's0/score' is stale: {because}"
+    assert total.at(top).attrs["value"] == 30
+    assert total.why_stale(top) is None
+
+
+def test_very_many_reads_do_not_hide_where_the_node_is(root):
+    from lotdb.steps import calls
+
+    node = root.get_node_path("top/node")
+    for at in range(3):
+        node.get_node(f"s{at}").attrs["x"] = at
+
+    @step
+    def named(node):
+        total = sum(each.attrs["x"] for each in node.values())
+        return {"key": node.key, "path": node["s0"].path, "sum": total}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calls, "_MOST_CHARACTERS", 100)
+        named.at(node)
+        assert named.why_stale(node) is None
+        root["top"].rename("above")
+        node = root["above/node"]
+        assert named.why_stale(node) == "the path was 'top/node' and is 'above/node'"
+        assert named.at(node).attrs["path"] == "above/node/s0"
+        node.rename("other")
+        assert named.at(node).attrs["key"] == "other"

@@ -196,3 +196,154 @@ def test_a_result_of_another_step_makes_no_list_by_a_condition_stale(root):
     assert listed.why_stale(root) is None
     root["s0/trial"].attrs["x"] = 1
     assert listed.why_stale(root) == "the nodes that find() finds changed"
+
+
+@pytest.mark.parametrize("ask", ["get_data", "payloads", "attrs", "get_attribute"])
+@pytest.mark.parametrize("library", ["xarray", "pandas"])
+def test_what_a_payload_takes_along_from_its_node_counts(root, ask, library):
+    """It gives xarray the attributes of the node, and pandas the times by the node's attribute."""
+    pytest.importorskip(library)
+    node = root.get_data_node("top/node")
+    node.write_data(np.arange(4.0), data_attribute="imu", samplerate_hz=1)
+    node.attrs["start_time"] = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    asked_by = {
+        "get_data": lambda n: n.get_data("imu"),
+        "payloads": lambda n: n.payloads["imu"],
+        "attrs": lambda n: n.attrs["imu"],
+        "get_attribute": lambda n: n.get_attribute("imu"),
+    }
+
+    @step
+    def begin(node):
+        found = asked_by[ask](node)
+        times = found.to_pandas().index if library == "pandas" else found.to_xarray().indexes["time"]
+        return str(times[0].year)
+
+    assert begin.at(node).get_data().read() == "2020"
+    assert begin.why_stale(node) is None
+    node.write_data([1], data_attribute="another")  # which is not shown
+    assert begin.why_stale(node) is None
+    node.attrs["start_time"] = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
+    assert begin.why_stale(node) == "the attributes changed"
+    assert begin.at(node).get_data().read() == "2021"
+
+
+def test_the_coordinates_of_a_payload_count(root):
+    xarray = pytest.importorskip("xarray")
+    node = root.get_data_node("node")
+    written = xarray.DataArray([1.0, 2.0], {"x": ("t", [5, 6])}, ["t"], name="imu")
+    node.write_xarray(written, data_attribute="imu")
+
+    @step
+    def first(node):
+        return int(node.get_data("imu").to_xarray().coords["x"][0])
+
+    assert first.at(node).attrs["value"] == 5
+    (coordinate,) = set(node.payloads) - {"imu"}
+    node.write_data(np.array([7, 8]), data_attribute=coordinate, metadata=node.payloads[coordinate].metadata)
+    assert first.at(node).attrs["value"] == 7
+
+
+def test_what_a_result_notes_of_itself_is_none_of_its_attributes(root):
+    """A result that comes out the same again leaves those fresh that were made from it through xarray."""
+    pytest.importorskip("xarray")
+    node = root.get_data_node("node")
+    node.attrs.update(x=1, unused=1)
+
+    @step
+    def spectrum(node):
+        return {"power": np.full(3, node.attrs["x"] * 1.0), "unused": node.attrs["unused"] * 0}
+
+    @step
+    def mean(spectrum):
+        return float(spectrum.get_data("power").to_xarray().mean())
+
+    mean.at(spectrum.at(node))
+    node.attrs["unused"] = 2
+    assert mean.why_stale(spectrum.at(node)) is None
+    node.attrs["x"] = 2
+    assert mean.why_stale(spectrum.at(node)) == "input 'power' was replaced"
+
+
+LOOKS = {
+    "iterate": lambda found: [each.parent.key for each in found],
+    "count": lambda found: found.count(),
+    "bool": lambda found: bool(found),
+    "first": lambda found: getattr(found.first(), "key", "none"),
+    "distinct": lambda found: len(found.distinct("value")),
+    "to_frame": lambda found: len(found.to_frame()),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_results_that_a_condition_is_asked_of_are_fresh(root, look):
+    if look is LOOKS["to_frame"]:
+        pytest.importorskip("pandas")
+    scale = root.get_node("scale")
+    scale.attrs["x"] = 1
+    top = root.get_node("top")
+    for at in range(3):
+        top.get_node(f"s{at}").attrs["x"] = at
+
+    @step
+    def score(node):
+        return node.attrs["x"] * node.parent.parent["scale"].attrs["x"]
+
+    @step
+    def large(top):
+        return {"found": look(top.find("*/score", attr("value") > 5))}
+
+    for node in top.values():
+        score.at(node)
+    before = large.at(top).attrs["found"]
+    assert large.why_stale(top) is None
+    scale.attrs["x"] = 10
+    because = "attribute 'x' of '../../scale' was 1 and is 10"
+    assert large.why_stale(top) == f"result 's0/score' is stale: {because}"
+    after = large.at(top).attrs["found"]
+    assert top["s2/score"].attrs["value"] == 20
+    assert after == look(top.find("*/score", attr("value") > 5)) != before
+    assert large.why_stale(top) is None
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_a_step_does_not_find_its_own_result(root, look):
+    if look is LOOKS["to_frame"]:
+        pytest.importorskip("pandas")
+    node = root.get_node("node")
+    answers = []
+
+    @step(version=1)
+    def mine(node):
+        answers.append(look(node.parent.find("*/mine")))
+        return 1
+
+    mine.at(node)
+    node["mine"].attrs["value"] = 5
+    node["mine"].delete_attribute("value")
+    mine.at(node)
+    assert len(answers) == 2
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("path", ["reference", "reference/a"])
+def test_a_node_that_a_step_finds_by_its_own_key_is_another_one_under_another_key(root, path):
+    """Seen from itself, the node is in the same place; what its key leads to from above is not."""
+    reference = root.get_data_node("top/reference")
+    reference.get_node("a")
+    root["top/" + path].attrs["x"] = 1
+
+    @step
+    def difference(node):
+        above = node.parent
+        return node.get_attribute("y", 5) - above[path].attrs["x"] if path in above else -1
+
+    assert difference.at(reference).attrs["value"] == 4
+    assert difference.why_stale(reference) is None
+    branch = reference.branch("trial")
+    assert difference.why_stale(branch) == "the key was 'reference' and is 'trial'"
+    assert difference.at(branch).attrs["value"] == 4
+    root["top/" + path].attrs["x"] = 2
+    assert difference.at(branch).attrs["value"] == 3
+    root["top"].rename("other")
+    assert difference.why_stale(root["other/trial"]) is None

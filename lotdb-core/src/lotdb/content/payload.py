@@ -725,6 +725,9 @@ class Payload:
         except LotdbError:
             return False
 
+    def _asks_beside(self, kind: str, name: str = "") -> None:
+        """Called before something else that the node holds is read; see ``node_api/facts.py`` for kinds."""
+
     @property
     def _place(self) -> str:
         return f"payload {self.name!r} of {self._node._place()}"

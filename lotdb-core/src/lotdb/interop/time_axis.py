@@ -71,8 +71,11 @@ class TimeAxis:
         if self.start is None:
             return np.asarray(times, float) * self.rate
         unit, _ = np.datetime_data(self.start.dtype)
-        passed = np.asarray(times, f"M8[{unit}]") - self.start
-        places: Array = passed / np.timedelta64(1, "s").astype(f"m8[{unit}]") * self.rate
+        a_second = 1_000_000_000 if unit == "ns" else 1_000_000
+        # In whole seconds and the rest: the time between two moments may be more than such integers count.
+        seconds, ticks = np.divmod(np.asarray(times, f"M8[{unit}]").astype("i8"), a_second)
+        start_seconds, start_ticks = divmod(int(self.start.astype("i8")), a_second)
+        places: Array = ((seconds - start_seconds) + (ticks - start_ticks) / a_second) * self.rate
         return places
 
 

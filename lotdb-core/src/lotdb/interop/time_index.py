@@ -81,6 +81,14 @@ def _moment(label: Any) -> Any:
     return (moment.tz_convert(None) if moment.tzinfo is not None else moment).to_datetime64()
 
 
+def _as_type(times: Any, dtype: np.dtype[Any]) -> Any:
+    """*times* as *dtype*; ``OverflowError`` for what that does not reach, and numpy takes for other times."""
+    cast = times.astype(dtype)
+    if np.any((cast.astype("M8[s]") != times.astype("M8[s]")) & ~np.isnat(times)):
+        raise OverflowError(f"{shown(times)} is out of the range of {dtype}")
+    return cast
+
+
 class TimeIndex(CoordinateTransformIndex):
     """Selects by times: single ones that are there, the nearest ones, and spans with both ends.
 
@@ -156,7 +164,9 @@ class TimeIndex(CoordinateTransformIndex):
     def _bisect(self, time: Any, *, after: bool) -> int:
         """The first place whose time is not below *time*, or above it."""
         if isinstance(time, str) and (period := self._period(time)) is not None:
-            time = period.end_time if after else period.start_time
+            # Not end_time, which may end a microsecond before the next period begins.
+            time, after = (period + 1 if after else period), False
+            time = time.start_time
         time = self._as_times(time)[()]
         low, high = 0, len(self.transform.rows)
         while low < high:
@@ -174,11 +184,12 @@ class TimeIndex(CoordinateTransformIndex):
             if self.transform.axis.start is None:
                 times = np.asarray(label, float)
             else:
-                given = np.asarray(label)
-                if given.dtype.kind not in "M":
-                    moments = [_moment(each) for each in given.astype(object).flat]
-                    given = np.array(moments, self.transform.axis.dtype).reshape(given.shape)
-                times = given.astype(self.transform.axis.dtype)
+                given, dtype = np.asarray(label), self.transform.axis.dtype
+                if given.dtype.kind in "M":
+                    times = _as_type(given, dtype)
+                else:
+                    moments = [_as_type(_moment(each), dtype) for each in given.astype(object).flat]
+                    times = np.array(moments, dtype).reshape(given.shape)
         except (TypeError, ValueError, OverflowError) as error:
             raise NoSuchTimeError(f"{shown(label)} is no time of {self.transform.axis.dtype}") from error
         if np.any(np.isnan(times) if times.dtype.kind == "f" else np.isnat(times)):
@@ -206,7 +217,7 @@ class TimeIndex(CoordinateTransformIndex):
         some = self.transform.forward({self._dim: np.arange(min(len(self.transform.rows), _SOME))})
         finest = pandas.DatetimeIndex(some[self._name]).resolution
         step = pandas.Timedelta(1, _UNITS[finest])
-        return bool(period.end_time - period.start_time >= step)
+        return bool((period + 1).start_time - period.start_time > step)
 
     def _places(self, wanted: Any, method: Any, tolerance: Any) -> Any:
         if method not in (None, "nearest"):

@@ -71,6 +71,7 @@ def _attributes_of(payload: Payload) -> dict[str, Any]:
     node = payload._node
     if not hasattr(node, "_entry"):
         return {}
+    payload._asks_beside("attributes")
     own = own_of(node._entry())
     return {
         name: attributes.as_read(node, name, value) if type(value) is tuple else value
@@ -84,7 +85,12 @@ def _sibling(payload: Payload, name: str) -> NodeVariable | None:
     if not hasattr(node, "_entry"):
         return None
     try:
-        stored = get_value(own_of(node._entry()), check_name(name))
+        name = check_name(name)
+    except LotdbError:
+        return None
+    payload._asks_beside("payload", name)
+    try:
+        stored = get_value(own_of(node._entry()), name)
     except LotdbError:
         return None
     if not is_payload(stored):

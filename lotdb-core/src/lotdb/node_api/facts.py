@@ -13,6 +13,7 @@ kind            name                what it is
 ``attribute``   of the attribute    its value
 ``default``     of the default      what a data node keeps for its payloads
 ``has``         of either           whether there is one
+``attributes``                      the names and values of all attributes, without notes of steps
 ``names``                           the names of the attributes and payloads
 ``payloads``                        the names of the payloads
 ``node``                            the node's type, if there is such a node
@@ -23,6 +24,7 @@ kind            name                what it is
 ``key``                             the node's key
 ``path``                            the node's path
 ``result``                          which step made the node
+``results``         of steps        that results of these below were read, which may be stale
 ==============  ==================  =========================================================
 """
 
@@ -58,6 +60,8 @@ __all__ = [
     "noted",
     "plain",
     "result_below",
+    "results_below",
+    "sees_results",
     "stored_text",
     "text_in",
 ]
@@ -67,6 +71,7 @@ __all__ = [
 STEP, CHECK, EVICTED, PINNED = "_step", "_step_check", "_step_evicted", "_step_pinned"
 # What payloads that were evicted and computed anew, and came out the same, were called before.
 SAME = "_step_same"
+_NOTES = frozenset((STEP, CHECK, EVICTED, PINNED, SAME))
 
 Keys: TypeAlias = tuple[str, ...]
 
@@ -244,6 +249,17 @@ def _has(node: BaseNode, name: str, own: Keys) -> str | None:
     return "payload" if is_payload(stored) else "attribute"
 
 
+def _attributes(node: BaseNode, name: str, own: Keys) -> str | None:
+    held = own_of(node._entry())
+    return digest(
+        [
+            (each, identity_of_value(stored, node))
+            for each, stored in zip(held[0], held[1:], strict=True)
+            if each not in node._hidden and each not in _NOTES and not is_payload(stored)
+        ]
+    )
+
+
 def _names(node: BaseNode, name: str, own: Keys) -> str | None:
     return digest(sorted(set(names_of(node)) - node._hidden))
 
@@ -289,10 +305,13 @@ def is_visible(node: BaseNode, pattern: Any, found: BaseNode, own: Keys) -> bool
     """
     if found._keys()[: len(own)] == own:
         return False
+    return sees_results(pattern) or not is_in_result(found, node)
+
+
+def sees_results(pattern: Any) -> bool:
+    """Whether *pattern* finds results of other steps, too."""
     levels = pattern.split("/") if isinstance(pattern, str) else list(pattern)
-    if levels and levels[-1] not in ("*", "**"):
-        return True
-    return not is_in_result(found, node)
+    return bool(levels) and levels[-1] not in ("*", "**")
 
 
 def _below(node: BaseNode, name: str, own: Keys) -> str | None:
@@ -337,12 +356,25 @@ def _result(node: BaseNode, name: str, own: Keys) -> str | None:
         return repr(check)
 
 
+def _results(node: BaseNode, name: str, own: Keys) -> str | None:
+    return name
+
+
+def results_below(node: BaseNode, name: str, own: Keys) -> Iterator[BaseNode]:
+    """The results that the fact ``results`` is about, but for the one that asks."""
+    steps = frozenset(json.loads(name))
+    for each in node.iterate_tree():
+        if is_result(each._entry()) and each._keys()[: len(own)] != own and _result(each, "", own) in steps:
+            yield each
+
+
 #: How the identity of each kind of fact is found: of the node, the name, and the keys from below the root
 #: down to the result of the step that asks, which it never sees.
 FACTS: dict[str, Callable[[BaseNode, str, Keys], str | None]] = {
     "payload": _payload,
     "attribute": _attribute,
     "default": _default,
+    "attributes": _attributes,
     "has": _has,
     "names": _names,
     "payloads": _payloads,
@@ -354,4 +386,5 @@ FACTS: dict[str, Callable[[BaseNode, str, Keys], str | None]] = {
     "key": _key,
     "path": _path,
     "result": _result,
+    "results": _results,
 }

@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
 from lotdb.content.attributes import Attributes
+from lotdb.content.payload import Payload
 from lotdb.errors import NodeNotFoundError, StepAccessError
 from lotdb.keys import check_key, check_name, split_path
 from lotdb.node_api.data_methods import DataMethods
@@ -30,6 +31,7 @@ from lotdb.node_api.facts import (
     is_visible,
     names_of,
     plain,
+    sees_results,
     shown_keys,
     stored_text,
 )
@@ -37,6 +39,7 @@ from lotdb.node_api.mappings import Payloads
 from lotdb.node_api.nodes import BaseNode
 from lotdb.node_api.written_conditions import to_plain
 from lotdb.queries.found import Matches
+from lotdb.queries.scan import Found
 from lotdb.tree.node import class_of
 
 __all__ = [
@@ -126,6 +129,14 @@ class Reads:
         watched._reads = self
         return cast("BaseNode", watched)
 
+    def watch_value(self, node: BaseNode, value: Any) -> Any:
+        """*value*, which *node* holds; a payload as one that notes what else it asks the node for."""
+        if type(value) is not Payload:
+            return value
+        watched = WatchedPayload(value._node, value.name, value._record)
+        watched._noted_for = self, node
+        return watched
+
     def end(self) -> None:
         """Refuse all further reads."""
         self._is_over = True
@@ -139,11 +150,33 @@ class Reads:
             self._keep((*place, "result", ""), node)
         self._keep((*place, kind, name), node)
 
+    def note_result(self, node: BaseNode, kind: str) -> None:
+        """Note that the result *node*, be it looked for or not, was asked for something of a *kind*."""
+        self.check()
+        self._on_result(node, kind, "")
+        self._keep((*place_of(node, self.source), "result", ""), node)
+
     def note_absent(self, node: BaseNode, below: Keys) -> None:
         """Note that there is no node at the keys *below* that one."""
         self.check()
         up, keys = place_of(node, self.source)
         self.facts.setdefault((up, (*keys, *below), "node", ""), None)
+
+    def note_way(self, node: BaseNode, below: Keys) -> None:
+        """Note the keys of the source, and of those above it, by which the keys *below* a node lead to it.
+
+        What is found there has a place seen from the source, which stays when the source gets another key.
+        """
+        above, keys = node._keys(), self.source._keys()
+        if above != keys[: len(above)]:
+            return
+        for depth, (key, own) in enumerate(zip(below, keys[len(above) :], strict=False), len(above) + 1):
+            if key != own:
+                return
+            up = len(keys) - depth
+            on_the_way = at_place(self.source, (up, ()))
+            assert on_the_way is not None
+            self._keep((up, (), "key", ""), on_the_way)
 
     def _keep(self, fact: Fact, node: BaseNode) -> None:
         if fact not in self.facts:
@@ -295,6 +328,7 @@ class Watched(BaseNode):
         if found is None:
             self._reads.note_absent(self._inner, keys)
             return None
+        self._reads.note_way(self._inner, keys)
         self._reads.note(found, "node")
         return self._reads.watch(found)
 
@@ -341,7 +375,7 @@ class Watched(BaseNode):
 
     def get_attribute(self, name: Any = None, default: Any = None) -> Any:
         self._reads.note(self._inner, "attribute", check_name(name))
-        return self._inner.get_attribute(name, default)
+        return self._reads.watch_value(self._inner, self._inner.get_attribute(name, default))
 
 
 class WatchedData(Watched):
@@ -357,7 +391,7 @@ class WatchedData(Watched):
     def get_data(self, data_attribute: str | None = None) -> Any:
         name = self._payload_name(data_attribute)
         self._reads.note(self._inner, "payload", name)
-        return self._inner.get_data(data_attribute)
+        return self._reads.watch_value(self._inner, self._inner.get_data(data_attribute))
 
     def _payload_name(self, data_attribute: str | None) -> str:
         return check_name(self.data_attribute if data_attribute is None else data_attribute, "payload")
@@ -365,6 +399,21 @@ class WatchedData(Watched):
     def _kept(self, name: str) -> Any:
         self._reads.note(self._inner, "default", name)
         return cast("Any", self._inner)._kept(name)
+
+
+class WatchedPayload(Payload):
+    """A payload of a watched node; for xarray and pandas it takes along what else the node holds."""
+
+    __slots__ = ("_noted_for",)
+
+    _noted_for: tuple[Reads, BaseNode]
+
+    def _asks_beside(self, kind: str, name: str = "") -> None:
+        reads, node = self._noted_for
+        reads.note(node, kind, name)
+
+
+WatchedPayload.__name__ = WatchedPayload.__qualname__ = Payload.__name__  # as the errors of others call it
 
 
 class WatchedAttributes(Attributes):
@@ -375,7 +424,7 @@ class WatchedAttributes(Attributes):
     def __getitem__(self, name: str) -> Any:
         node: Any = self._node
         node._reads.note(node._inner, "attribute", check_name(name))
-        return node._inner.attrs[name]
+        return node._reads.watch_value(node._inner, node._inner.attrs[name])
 
     def __iter__(self) -> Iterator[str]:
         node: Any = self._node
@@ -401,7 +450,7 @@ class WatchedPayloads(Payloads):
     def __getitem__(self, name: str) -> Any:
         node: Any = self._node
         node._reads.note(node._inner, "payload", check_name(name, "payload"))
-        return node._inner.payloads[name]
+        return node._reads.watch_value(node._inner, node._inner.payloads[name])
 
     def __contains__(self, name: object) -> bool:
         node: Any = self._node
@@ -424,27 +473,56 @@ class WatchedMatches(Matches[BaseNode]):
         self._asker = asker
         self._asked = pattern, where
 
-    def _shown(self) -> Iterator[BaseNode]:
-        asker = self._asker
-        asker._note_found(*self._asked, self._node_type)
-        for found in Matches.__iter__(self):
-            if is_visible(asker._inner, self._asked[0], found, asker._reads.own):
+    def _scan(self) -> Iterator[Found]:
+        asker, pattern = self._asker, self._asked[0]
+        for found in super()._scan():
+            parent, key, entry, container, epoch, version = found
+            node = self._top if parent is None else parent._child(key, entry, container, epoch, version)
+            if is_visible(asker._inner, pattern, node, asker._reads.own):
                 yield found
 
+    def _note(self) -> None:
+        """Note what is looked for, once the results that are asked for it are fresh."""
+        asker, (pattern, where) = self._asker, self._asked
+        if where is not None and self._note_results(repr(self._where)):
+            asker._note_found(pattern, None, self._node_type)  # another one would be asked as well
+        asker._note_found(pattern, where, self._node_type)
+
+    def _note_results(self, asked: str) -> bool:
+        """Note each result of another step of which something is *asked*; whether there is any."""
+        asker, pattern = self._asker, self._asked[0]
+        if not sees_results(pattern):
+            return False
+        reads, top = asker._reads, asker._inner
+        results = [
+            each
+            for each in top.find(pattern, node_type=self._node_type)
+            if is_result(each._entry()) and is_visible(top, pattern, each, reads.own)
+        ]
+        for each in results:
+            reads.note_result(each, "payload" if "payload(" in asked else "attribute")
+        return bool(results)
+
     def __iter__(self) -> Iterator[BaseNode]:
-        return map(self._asker._reads.watch, self._shown())
+        self._note()
+        return map(self._asker._reads.watch, super().__iter__())
 
     def __bool__(self) -> bool:
-        return next(self._shown(), None) is not None
+        self._note()
+        return super().__bool__()
 
     def count(self) -> int:
-        return sum(1 for _ in self._shown())
+        self._note()
+        return super().count()
 
     def distinct(self, name: Any) -> dict[Any, int]:
+        self._note_results(repr((self._where, name)))
         self._asker._reads.note(self._asker._inner, "all")
         return super().distinct(name)
 
     def to_frame(self, columns: Any = None) -> Any:
+        columns = columns if columns is None or isinstance(columns, str) else list(columns)
+        self._note_results(repr((self._where, columns)))
         self._asker._reads.note(self._asker._inner, "all")
         return super().to_frame(columns)
 

@@ -447,8 +447,19 @@ def _fewer(facts: Mapping[Fact, str | None], node: BaseNode, own: tuple[str, ...
     fewer: dict[Fact, str | None] = {}
     for up in {fact[0] for fact in kept}:
         top = at_place(node, (up, ()))
-        if top is not None:
-            fewer[up, (), "all", ""] = FACTS["all"](top, "", own)
+        if top is None:
+            continue
+        here = [(fact, identity) for fact, identity in kept.items() if fact[0] == up]
+        several = {"all": ""}
+        # What is all below says neither where it is, nor whether a result in it is stale.
+        if any(fact[2] == "path" for fact, _ in here):
+            several["path"] = ""
+        if any(fact[1:3] == ((), "key") for fact, _ in here):
+            several["key"] = ""
+        if steps := {identity for fact, identity in here if fact[2] == "result" and identity is not None}:
+            several["results"] = json.dumps(sorted(steps))
+        for kind, name in several.items():
+            fewer[up, (), kind, name] = FACTS[kind](top, name, own)
     return fewer
 
 

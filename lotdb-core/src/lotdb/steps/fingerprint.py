@@ -12,26 +12,37 @@ from __future__ import annotations
 
 import dataclasses
 import dis
+import enum
 import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from lotdb.public import InvalidStepError
-from lotdb.steps.normalised import bytecode_digest, constant_text, digest_of, module_digest, source_digest
+from lotdb.steps.normalised import (
+    PLAIN_OBJECTS,
+    bytecode_digest,
+    constant_text,
+    defaults_of,
+    digest_of,
+    module_digest,
+    source_digest,
+)
 
 __all__ = ["Code", "code_of"]
 
 _ABSENT = object()
 # What a step is asked for its results by.
 _METHODS = frozenset(("at", "map", "variants", "why_stale"))
-_CONSTANTS = (int, float, complex, str, bytes, type(None))
+_CONSTANTS = (int, float, complex, str, bytes, type(None), *PLAIN_OBJECTS)
+# A decorator may have put itself around itself.
+_MOST_WRAPPERS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +140,13 @@ class _Collected:
             (functools.partial(getattr, function, "__defaults__"), function.__defaults__),
         ]
         digests = source_digest(function, is_step=is_step), bytecode_digest(function, is_step=is_step)
-        self.parts[self._free(self._name(function))] = digests
+        part = self._free(self._name(function))
+        self.parts[part] = digests
+        if not is_step:  # whose defaults are settings
+            for name, value, is_shown in defaults_of(function):
+                self._add_code(value, function.__module__)
+                if not is_shown and _is_collection(value):
+                    self._add_constant(f"{name} of {part}", value)
         loaded, stored, asked = _globals_of(code)
         for name in loaded:
             value = function.__globals__.get(name, _ABSENT)
@@ -145,21 +162,53 @@ class _Collected:
     def _add_value(
         self, function: FunctionType, name: str, value: Any, is_own: bool, now: Callable[[], Any]
     ) -> None:
-        helper = _function_of(value)
-        if helper is not None:
-            if helper.__module__ == function.__module__:
-                self.watched.append((now, value))
-                self._add_function(helper)
-        elif isinstance(value, type):
-            if value.__module__ == function.__module__:
-                self.watched.append((now, value))
-                self._add_class(value)
-        elif (
-            not is_own and _is_input(name, value) and not name.startswith("__")
-        ):  # as __file__ is elsewhere another
+        has_code = self._add_code(value, function.__module__)
+        if name.isupper() and (within := _functions_within(value)) and not is_own:
+            for each in within:
+                has_code = self._add_code(each, function.__module__) or has_code
+        is_constant = not is_own and not name.startswith("__")  # as __file__, which is elsewhere another
+        is_constant = is_constant and not callable(value) and _is_input(name, value)
+        if is_constant:
+            self._add_constant(name, value)
+        if has_code or is_constant:
             self.watched.append((now, value))
-            digest = digest_of(constant_text(value))
-            self.parts.setdefault(f"constant {name}", (digest, digest))
+
+    def _add_constant(self, name: str, value: Any) -> None:
+        digest = digest_of(constant_text(value))
+        part, number = f"constant {name}", 2
+        while self.parts.get(part, (digest, digest)) != (digest, digest):  # as of another closure
+            part, number = f"constant {name} ({number})", number + 1
+        self.parts[part] = digest, digest
+
+    def _add_code(self, value: Any, module: str) -> bool:
+        """Add what *value* has of the *module*: functions, classes, and what decorators made of them."""
+        before = len(self._seen)
+        if isinstance(value, type):
+            if value.__module__ == module:
+                self._add_class(value)
+                return True
+            return False
+        if isinstance(value, functools.partial):
+            for each in (*value.args, *value.keywords.values()):
+                self._add_code(each, module)
+            if value.args or value.keywords:
+                self._add_constant(f"arguments of {_name_of(value)}", [value.args, value.keywords])
+        helper = _function_of(value)
+        if helper is not None and helper.__module__ == module:
+            self._add_function(helper)
+            for each in _wrappers(value):
+                if each.__globals__.get("__name__") == module:
+                    self._add_function(each)
+            for each in getattr(value, "registry", {}).values() if hasattr(value, "dispatch") else ():
+                self._add_code(each, module)
+            return True
+        if isinstance(value, MethodType):
+            self._add_code(value.__func__, module)
+            value = value.__self__
+        if type(value).__module__ == module:  # an object, such as one that is called
+            self._add_class(type(value))
+            return True
+        return len(self._seen) > before
 
     def _add_class(self, cls: type) -> None:
         if id(cls) in self._seen:
@@ -176,16 +225,21 @@ class _Collected:
         for name, value in vars(cls).items():
             if name in _ANNOTATIONS:
                 continue
-            for each in (value.fget, value.fset) if isinstance(value, property) else (value,):
-                function = _function_of(getattr(each, "__func__", each))
-                if function is None or function.__module__ != cls.__module__:
-                    continue
-                if not (is_dataclass and function.__code__.co_filename == "<string>"):  # made of the fields
-                    self._add_function(function)
-            if _is_input(name, value) and not name.startswith("__"):
-                digest = digest_of(constant_text(value))
-                self.parts.setdefault(f"constant {cls.__qualname__}.{name}", (digest, digest))
-        for base in cls.__bases__:
+            for each in _behind(value):
+                function = _function_of(each)
+                made = is_dataclass and function is not None and function.__code__.co_filename == "<string>"
+                if not made:  # of the fields
+                    self._add_code(each, cls.__module__)
+            if not name.startswith("__") and not callable(value) and _is_input(name, value):
+                self._add_constant(f"{cls.__qualname__}.{name}", value)
+        if isinstance(cls, enum.EnumMeta):
+            members: Mapping[str, Any] = cls.__members__
+            self._add_constant(
+                f"{cls.__qualname__} (its members)", {name: each.value for name, each in members.items()}
+            )
+        elif defaults := vars(cls).get("_field_defaults"):  # of a named tuple
+            self._add_constant(f"{cls.__qualname__} (its defaults)", defaults)
+        for base in (*cls.__bases__, type(cls)):
             if base.__module__ == cls.__module__:
                 self._add_class(base)
 
@@ -231,6 +285,49 @@ def _function_of(value: Any) -> FunctionType | None:
     return value if isinstance(value, FunctionType) else None
 
 
+def _wrappers(value: Any) -> Iterator[FunctionType]:
+    """The functions that decorators have put around another, from the outermost to the last."""
+    for _ in range(_MOST_WRAPPERS):
+        within = inspect.getattr_static(value, "__wrapped__", None)
+        if within is None:
+            return
+        if isinstance(value, FunctionType):
+            yield value
+        value = within
+
+
+def _behind(value: Any) -> Iterator[Any]:
+    """What an attribute of a class calls."""
+    if isinstance(value, property):
+        yield from (value.fget, value.fset, value.fdel)
+    elif isinstance(value, functools.cached_property | functools.partialmethod):
+        yield value.func
+    elif isinstance(value, functools.singledispatchmethod):
+        yield value.dispatcher
+    else:
+        yield getattr(value, "__func__", value)
+
+
+def _functions_within(value: Any) -> list[Any]:
+    """The functions and classes in a collection."""
+    several = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, (dict, list, tuple, set, frozenset)):
+        return []
+    found: list[Any] = []
+    for each in several:
+        found += [each] if _is_code(each) else _functions_within(each)
+    return found
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(value, type) or _function_of(value) is not None
+
+
+def _name_of(value: Any) -> str:
+    function = _function_of(value)
+    return "a function" if function is None else function.__qualname__.rpartition("<locals>.")[2]
+
+
 def _module_of(value: Any) -> str | None:
     module = getattr(value, "__module__", None) or getattr(type(value), "__module__", None)
     return module.partition(".")[0] if isinstance(module, str) and module != "builtins" else None
@@ -267,12 +364,16 @@ def _is_collection(value: Any) -> bool:
         return all(_is_constant(key) and _is_collection(each) for key, each in value.items())
     if isinstance(value, (list, tuple, set, frozenset)):
         return all(map(_is_collection, value))
-    return _is_constant(value) or (isinstance(value, np.ndarray) and not value.dtype.hasobject)
+    if isinstance(value, np.ndarray):
+        return not value.dtype.hasobject
+    return _is_constant(value) or _is_code(value)
 
 
 def _is_constant(value: Any) -> bool:
     if isinstance(value, (tuple, frozenset)):
         return all(map(_is_constant, value))
+    if isinstance(value, np.generic):
+        return not value.dtype.hasobject
     return isinstance(value, _CONSTANTS)
 
 

@@ -8,8 +8,12 @@ does not, or where there is no source, the bytecode tells alone.
 from __future__ import annotations
 
 import ast
+import datetime as dt
+import decimal
+import fractions
 import importlib.util
 import linecache
+import re
 from collections.abc import Iterator
 from hashlib import blake2b
 from types import CodeType, FunctionType, ModuleType
@@ -18,13 +22,24 @@ from typing import Any
 from lotdb.values.plain import exact_text
 from lotdb.values.python_text import syntax_tree
 
-__all__ = ["bytecode_digest", "constant_text", "digest_of", "module_digest", "source_digest"]
+__all__ = [
+    "PLAIN_OBJECTS",
+    "bytecode_digest",
+    "constant_text",
+    "defaults_of",
+    "digest_of",
+    "module_digest",
+    "source_digest",
+]
 
 # What the syntax tree says beside what is done.
 _LEFT_OUT = frozenset((
     "annotation", "ctx", "decorator_list", "kind", "returns", "type_comment", "type_ignores",
     "type_params",
 ))  # fmt: skip
+
+#: Objects that nothing changes. Paths are none of them: a program is elsewhere in another folder.
+PLAIN_OBJECTS = (dt.date, dt.time, dt.timedelta, decimal.Decimal, fractions.Fraction, range, re.Pattern)
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _WITH_DOCSTRING = (*_FUNCTIONS, ast.ClassDef, ast.Module)
@@ -53,6 +68,30 @@ def source_digest(function: FunctionType, *, is_step: bool = False) -> str | Non
     if _comparable(code) != _comparable(function.__code__):
         return None
     return digest_of(_form(node, is_step=is_step, is_top=True))
+
+
+def defaults_of(function: FunctionType) -> Iterator[tuple[str, Any, bool]]:
+    """The defaults of *function*: the argument, the value, and whether its source, or bytecode, shows it."""
+    code, given = function.__code__, function.__defaults__ or ()
+    found = _sources(code.co_filename, function.__globals__).get(_where(code))
+    args = None if found is None else found[0].args
+    names = code.co_varnames[code.co_argcount - len(given) : code.co_argcount]
+    shown = dict.fromkeys((*names, *(function.__kwdefaults__ or {})), True)
+    if args is not None:
+        positional = [each.arg for each in (*args.posonlyargs, *args.args)]
+        written = dict(zip(reversed(positional), reversed(args.defaults), strict=False))
+        written |= {each.arg: value for each, value in zip(args.kwonlyargs, args.kw_defaults, strict=True)}
+        shown = {name: _is_literal(written.get(name)) for name in shown}
+    for name, value in (*zip(names, given, strict=True), *(function.__kwdefaults__ or {}).items()):
+        yield name, value, shown[name]
+
+
+def _is_literal(node: Any) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError):
+        return False
+    return True
 
 
 def module_digest(module: ModuleType) -> str | None:
@@ -181,4 +220,12 @@ def constant_text(value: Any) -> str:
         return exact_text(value)
     if isinstance(value, slice):
         return f"slice{constant_text((value.start, value.stop, value.step))}"
+    if isinstance(value, re.Pattern):  # whose repr is cut off
+        return f"pattern{constant_text((value.pattern, value.flags))}"
+    if isinstance(value, dt.datetime | dt.time) and value.tzinfo is not None:
+        return f"{value.replace(tzinfo=None)!r} {value.tzinfo}"
+    if isinstance(value, PLAIN_OBJECTS):
+        return repr(value)
+    if isinstance(value, type | FunctionType):
+        return f"<{value.__qualname__}>"  # whose code is a part of its own
     return f"<{type(value).__qualname__}>"  # a default that is an object, whose repr may name its address

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
+from lotdb.node_api.facts import results_below
 from lotdb.node_api.watching import CHECK, EVICTED, FACTS, PINNED, at_place, names_of, plain, stored_text
 from lotdb.public import BaseNode, NotAResultError
 from lotdb.steps import known
@@ -148,11 +149,15 @@ def _part(name: str) -> str:
 def stale_results(result: BaseNode, check: dict[str, Any]) -> Iterator[BaseNode]:
     """The results that were read for *result*, and are stale."""
     source = result.parent
-    for up, keys, kind, *_ in check["reads"]:
-        if kind == "result" and source is not None:
+    for up, keys, kind, name, _ in check["reads"]:
+        if kind in ("result", "results") and source is not None:
             node = at_place(source, (up, tuple(keys)))
-            if node is not None and stored_text(node, CHECK) is not None and reason_of(node) is not None:
-                yield node
+            if node is None:
+                continue
+            several = [node] if kind == "result" else list(results_below(node, name, result._keys()))
+            for each in several:
+                if stored_text(each, CHECK) is not None and reason_of(each) is not None:
+                    yield each
 
 
 def reason(result: BaseNode, check: dict[str, Any], *, of_results: bool = True) -> str | None:
@@ -165,7 +170,7 @@ def reason(result: BaseNode, check: dict[str, Any], *, of_results: bool = True) 
         return None  # a result that was taken out of its tree, and into no other
     own: tuple[str, ...] = ()
     for up, keys, kind, name, identity in check["reads"]:
-        if not up and not keys and kind not in ("all", "find"):
+        if not up and not keys and kind not in ("all", "find", "results"):
             node: BaseNode | None = source
             now = FACTS[kind](source, name, own)
         else:
@@ -180,6 +185,11 @@ def reason(result: BaseNode, check: dict[str, Any], *, of_results: bool = True) 
                 if keys
                 else f"its node is a stale result: {why}"
             )
+        if of_results and kind == "results" and node is not None:
+            for each in results_below(node, name, own):
+                if (why := reason_of(each)) is not None:
+                    below = shown_place(up, [*keys, *each._keys()[len(node._keys()) :]])
+                    return f"result {below!r} is stale: {why}"
     return None
 
 
@@ -206,6 +216,7 @@ def _sentence(place: str, kind: str, name: str, then: str | None, now: str | Non
 
 
 _WHOLE = {
+    "attributes": "the attributes",
     "names": "the names of the attributes",
     "payloads": "the names of the payloads",
     "children": "the children",

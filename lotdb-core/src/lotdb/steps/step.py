@@ -206,12 +206,21 @@ class Step:
         varied = {name: value for name, value in settings.items() if isinstance(value, (list, tuple, range))}
         fixed = {name: value for name, value in settings.items() if name not in varied}
         beginning = self.name if key is None else key
-        results = []
+        several: dict[str, tuple[Call, dict[str, Any]]] = {}
+        keys = []
         for chosen in product(*varied.values()):
             one = dict(zip(varied, chosen, strict=True))
             each = "_".join((beginning, *(f"{name}_{self._in_key(value)}" for name, value in one.items())))
-            results.append(self.at(node, key=each, on_code_change=on_code_change, **fixed, **one))
-        return results
+            call = self.call(node, key=each, **fixed, **one)
+            other, before = several.setdefault(each, (call, one))
+            if other.texts != call.texts:  # the later one would take the place of the first
+                raise InvalidStepError(
+                    f"step {self.name!r} would keep two variants under {each!r}: those of {shown(before)} "
+                    f"and {shown(one)}; call at() for each, with key="
+                ).of(self.name, plain(node)._path())
+            keys.append(each)
+        how = on_code_change
+        return [self.at(node, key=each, on_code_change=how, **fixed, **several[each][1]) for each in keys]
 
     def map(
         self,
