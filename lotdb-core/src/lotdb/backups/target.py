@@ -305,7 +305,7 @@ class Target:
                 content, unfinished = read_part(source), self.folder.data_file + ".index.index_tmp"
                 with open_plain(unfinished, "wb") as file:
                     file.write(content)
-                # A pack may have replaced the data file of the database, and its index with it, since the copy.
+                # A pack may have replaced the database's data file and index since it was copied.
                 if self._ends_at(index_end(unfinished)):
                     os.replace(unfinished, self.folder.data_file + ".index")
                 else:
