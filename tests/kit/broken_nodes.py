@@ -92,6 +92,51 @@ class EqualsNodesOfItsKey(BaseNode):
         return hash(self.key)
 
 
+class ShowsAnAttribute(BaseNode):
+    """What it prints is read from the database, which may be closed by then."""
+
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def __repr__(self):
+        return f"<{self.path} {self.attrs.get('label')}>"
+
+
+class CountsSomethingElse(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def __len__(self):
+        return len(self.attrs.get("numbers", ()))
+
+
+class HasAnyMember(BaseNode):
+    """Attributes are members, and those that there are not are None."""
+
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def __getattr__(self, name):
+        return self.attrs.get(name)
+
+
+class HasAMemberOfAnotherKind(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    @property
+    def find(self):
+        return self.attrs.get("find")
+
+
+class TakesFewerArguments(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def export(self, path):
+        return super().export(path)
+
+
 class GoodDataNode(DataNode):
     """A label is a text."""
 
@@ -330,6 +375,14 @@ class Pickles(GoodValues):
     def decode(self, parts):
         cls, *rest = pickle.loads(parts)
         return cls(*rest)
+
+
+class Evaluates(GoodValues):
+    def encode(self, value):
+        return repr(value)
+
+    def decode(self, parts):
+        return eval(parts)
 
 
 class SharesItsParts(GoodValues):

@@ -20,6 +20,11 @@ NODE_TYPES = {
     "AsksForItsOwnNames": ["a_node_takes_what_any_node_takes"],
     "ForgetsToReturn": ["data_are_written_and_read_as_by_any_data_node"],
     "GivesItsAttributesAsADict": ["a_node_takes_what_any_node_takes"],
+    "ShowsAnAttribute": ["a_node_is_shown_when_its_connection_is_closed"],
+    "CountsSomethingElse": ["a_node_takes_what_any_node_takes"],
+    "HasAnyMember": ["a_node_takes_what_any_node_takes"],
+    "HasAMemberOfAnotherKind": ["what_any_node_has_is_called_as_of_any_node"],
+    "TakesFewerArguments": ["what_any_node_has_is_called_as_of_any_node"],
     "ChecksOneWay": ["what_it_refuses_is_refused_whichever_way_it_comes"],
     "LetsTheOwnerGo": ["what_its_nodes_must_have_is_always_there"],
     "TakesNodesWithoutAnOwner": ["what_its_nodes_must_have_is_always_there"],
@@ -38,6 +43,7 @@ VALUES = {
     "LosesTheHash": ["every_value_comes_back"],
     "GivesASubclass": ["every_value_comes_back"],
     "Pickles": ["classes_are_not_in_the_file"],
+    "Evaluates": ["decoding_runs_nothing_that_is_stored"],
     "SharesItsParts": ["threads_may_encode_and_decode_at_once"],
 }
 LISTENERS = {
