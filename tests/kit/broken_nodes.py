@@ -7,6 +7,7 @@ import pickle
 import threading
 import time
 from collections import defaultdict
+from fractions import Fraction
 
 from lotdb import BaseNode, DataNode, ValueType, hookimpl
 
@@ -375,6 +376,12 @@ class Pickles(GoodValues):
     def decode(self, parts):
         cls, *rest = pickle.loads(parts)
         return cls(*rest)
+
+
+class GivesWhatAttributesHold(GoodValues):
+    @hookimpl
+    def lotdb_get_value_types(self):
+        return [ValueType("good.fraction", Fraction, str, Fraction)]
 
 
 class Evaluates(GoodValues):

@@ -38,6 +38,7 @@ VALUES = {
     "CountsEncodings": ["encoding_is_repeatable"],
     "NamesItsClass": ["classes_are_not_in_the_file"],
     "HasAShortName": ["names_are_permanent_and_ones_own"],
+    "GivesWhatAttributesHold": ["the_plugin_gives_value_types"],
     "GivesTypesUnmarked": ["the_plugin_gives_value_types"],
     "ForgetsTheFirstVersion": ["earlier_versions_are_read"],
     "LosesTheHash": ["every_value_comes_back"],

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from functools import partial
@@ -83,12 +84,19 @@ class ValueTypeTests(PluginFixtures):
 
     @promise(VALUE_TYPE)
     def test_the_plugin_gives_value_types(self, plugin: Any, plugins: Plugins) -> None:
-        """lotdb_get_value_types() is marked with @hookimpl, and returns a list of ValueType."""
+        """lotdb_get_value_types() is marked with @hookimpl, and returns a list of ValueType, of types that
+        attributes do not hold anyway.
+        """
         assert hasattr(plugin.lotdb_get_value_types, "lotdb_impl"), "it is not marked with @lotdb.hookimpl"
         types = list(plugin.lotdb_get_value_types())
         assert types, "it gives no types"
         for each in types:
             assert isinstance(each, ValueType), f"it gives {each!r}"
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                taken = plugins.by_type(each.type)
+            why = "; ".join(str(warning.message) for warning in said)
+            assert taken is not None, f"LOTDB does not take {each.name!r} for {each.type.__name__}: {why}"
 
     @promise(VALUE_TYPE, "the_plugin_gives_value_types")
     def test_names_are_permanent_and_ones_own(self, types: Sequence[ValueType]) -> None:
