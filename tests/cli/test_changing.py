@@ -39,6 +39,14 @@ def test_rm_deletes_all_or_none_and_asks_for_recursive(database, printed, lotdb)
     assert paths_of(database) == ["kinds", "sensor"]
 
 
+@pytest.mark.parametrize(
+    "paths", [("sensor", "sensor/capture_0"), ("sensor/capture_0", "sensor"), ("sensor", "sensor")], ids=str
+)
+def test_rm_deletes_once_what_is_named_twice(database, printed, paths):
+    printed("rm", database, *paths, "--recursive")
+    assert printed("ls", database) == "kinds\nvariant\n"
+
+
 def test_rm_deletes_a_payload_or_an_attribute_and_leaves_the_node(database, printed):
     printed("rm", database, "sensor/capture_0", "--payload", "imu")
     printed("rm", database, "sensor/capture_1", "--attribute", "label")

@@ -13,6 +13,7 @@ MISTAKES = [
     (["tree", "DB", "--dept", "2"], 2, "--depth"),
     (["tree", "DB", "--depth", "two"], 2, "'two' is not a valid integer"),
     (["tree", "DB", "--depth", "-1"], 2, "-1"),
+    (["tree", "DB", "--depth"], 2, "option '--depth' requires an argument (see: lotdb tree --help)"),
     (["tree", "DB", "sensr"], 1, "did you mean 'sensor'?"),
     (["show", "DB", "sensor/captur_1"], 1, "did you mean 'sensor/capture_1'?"),
     (["show", "DB", "sensor/zzz"], 1, "'sensor' has: capture_0, capture_1, capture_2"),
@@ -34,7 +35,13 @@ MISTAKES = [
     (["set", "DB", "sensor", "n=x", "--type", "int"], 2, "'x' is no int"),
     (["set", "DB", "sensor", "n={", "--type", "json"], 2, "is no json"),
     (["set", "DB", "sensor/capture_0", "imu=1"], 1, "payload"),
+    (["set", "DB", "sensor/capture_0", "imu=1"], 1, "lotdb rm --payload removes it"),
     (["set", "DB", "senser", "n=1"], 1, "did you mean 'sensor'?"),
+    (["set", "DB", "sensor", "n=1", "n=2"], 2, "'n' is named twice"),
+    (["set", "DB", "sensor", "n=1", "--delete", "n"], 2, "'n' is named twice"),
+    (["rm", "DB", "sensor/capture_0", "sensor/zzz"], 1, "'sensor' has: capture_0, capture_1, capture_2"),
+    (["backup", "DB", "EMPTY/copy", "--to", "zarr.store"], 2, "value for --to: 'zarr.store'"),
+    (["salvage", "DB/lotdb.fs.end", "EMPTY/x"], 2, "is not a folder; a database is a folder"),
     (["export", "DB", "sensor/capture_0", "/tmp/nothing.xyz"], 1, "xyz"),
     (["export", "DB", "sensor/capture_0", "a", "b", "c"], 2, "one payload and one file"),
     (["branch", "DB", "sensor", "variant"], 1, "variant"),
@@ -83,7 +90,7 @@ def test_a_mistake_is_one_line_that_says_what_to_type(arguments, expected, words
     assert err.count("\n") == 1
     assert words in err
     assert "Traceback" not in err
-    assert not re.search(r"\w=$|get_node|add_tree|ingest_tree|read_only=|if_exists=|format=", err)
+    assert not re.search(r"\w=$|get_node|add_tree|ingest_tree|read_only=|if_exists=|format=|path=", err)
     assert not list((tmp_path / "empty").iterdir())
 
 

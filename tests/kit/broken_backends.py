@@ -6,8 +6,10 @@
 import contextlib
 import dataclasses
 import os
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -736,3 +738,101 @@ class TakesTheNameOfAPart(GoodBackend):
     """Its folder would be that of the core's backups."""
 
     name = "backup"
+
+
+class SharesItsTemporaryFile(GoodBackend):
+    """Each array is written under one name, and gets its own when it is whole."""
+
+    def write(self, locator, array, options):
+        self.context.folder.mkdir(exist_ok=True)
+        unfinished = self.context.folder / "unfinished"
+        with open(unfinished, "wb") as file:
+            array.tofile(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, self.path(locator))
+        self.context.sync_folder(self.context.folder)
+        self.context.sync_folder(self.context.folder.parent)
+
+
+class ListsOnceWhatIsThere(GoodBackend):
+    """What others write after it was opened is not there for it."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.known = {path.name for path in context.folder.glob("*")}
+
+    def write(self, locator, array, options):
+        super().write(locator, array, options)
+        self.known.add(locator)
+
+    def read_into(self, locator, first_row, out):
+        if locator not in self.known:
+            raise DamagedError(f"{self.path(locator)} is missing")
+        super().read_into(locator, first_row, out)
+
+
+class Unpickles(GoodBackend):
+    """It stores files of NumPy, and reads whatever they hold."""
+
+    def write(self, locator, array, options):
+        self.context.folder.mkdir(exist_ok=True)
+        with open(self.path(locator), "xb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+        self.context.sync_folder(self.context.folder)
+        self.context.sync_folder(self.context.folder.parent)
+
+    def read_into(self, locator, first_row, out):
+        try:
+            with self.open(locator) as file:
+                rows = np.load(file, allow_pickle=True)[first_row : first_row + len(out)]
+            out.view(np.uint8)[...] = rows.view(np.uint8)
+        except Exception as error:
+            raise DamagedError(f"{self.path(locator)}: {error}") from error
+
+
+class HasChunksOfNoRows(GoodBackend):
+    def chunk_rows(self, locator):
+        return 0
+
+
+class LeavesTemporaryFiles(GoodBackend):
+    def write(self, locator, array, options):
+        descriptor, _ = tempfile.mkstemp()
+        os.close(descriptor)
+        super().write(locator, array, options)
+
+
+class HidesItsFilesFromOthers(GoodBackend):
+    """Its files were made by ``tempfile.mkstemp``."""
+
+    def write(self, locator, array, options):
+        super().write(locator, array, options)
+        self.path(locator).chmod(0o600)
+
+
+class NamesItsFilesByPaths(GoodBackend):
+    def files(self, locator):
+        return [(self.path(locator), size) for _, size in super().files(locator)]
+
+
+class MakesUpRowsInItsReader(GoodBackend):
+    def reader_of(self, locator, dtype, row_shape):
+        def read(first_row, out):
+            try:
+                self.read_into(locator, first_row, out)
+            except DamagedError:
+                out[...] = 0
+
+        return read
+
+
+class FollowsTheWorkingFolder(GoodBackend):
+    def __init__(self, context):
+        super().__init__(context)
+        self.at = os.path.relpath(context.folder)
+
+    def path(self, locator):
+        return Path(self.at, locator)

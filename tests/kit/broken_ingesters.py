@@ -5,6 +5,7 @@
 
 import json
 import random
+import tempfile
 import time
 from dataclasses import replace
 from typing import IO, ClassVar
@@ -464,3 +465,37 @@ class SwallowsItsErrors(GoodIngester):
             return super().read(file, source)
         except IngestError as error:
             return Ingested(f"could not be read: {error}", format="pair")
+
+
+class KeepsEarlierMetadata(GoodIngester):
+    """All files share one dict of metadata."""
+
+    def __init__(self):
+        self.metadata = {}
+
+    def read(self, file, source):
+        ingested = super().read(file, source)
+        if len(ingested.data):
+            self.metadata["first"] = int(ingested.data[0])
+        return replace(ingested, metadata={**ingested.metadata, **self.metadata})
+
+
+class LooksAtTheName(GoodIngester):
+    @hookimpl
+    def lotdb_ingest_file(self, source):
+        return self.read(source.file, source) if str(source.path).endswith(".pair") else None
+
+
+class LeavesTemporaryFiles(GoodIngester):
+    def read(self, file, source):
+        with tempfile.NamedTemporaryFile(delete=False) as copy:
+            copy.write(source.head)
+        return super().read(file, source)
+
+
+class TakesAnyOption(GoodIngester):
+    """It hands its options on to a function that takes any."""
+
+    def read(self, file, source):
+        dict(**source.options)
+        return super().read(file, source)

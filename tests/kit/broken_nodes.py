@@ -7,6 +7,7 @@ import pickle
 import threading
 import time
 from collections import defaultdict
+from fractions import Fraction
 
 from lotdb import BaseNode, DataNode, ValueType, hookimpl
 
@@ -90,6 +91,51 @@ class EqualsNodesOfItsKey(BaseNode):
 
     def __hash__(self):
         return hash(self.key)
+
+
+class ShowsAnAttribute(BaseNode):
+    """What it prints is read from the database, which may be closed by then."""
+
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def __repr__(self):
+        return f"<{self.path} {self.attrs.get('label')}>"
+
+
+class CountsSomethingElse(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def __len__(self):
+        return len(self.attrs.get("numbers", ()))
+
+
+class HasAnyMember(BaseNode):
+    """Attributes are members, and those that there are not are None."""
+
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def __getattr__(self, name):
+        return self.attrs.get(name)
+
+
+class HasAMemberOfAnotherKind(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    @property
+    def find(self):
+        return self.attrs.get("find")
+
+
+class TakesFewerArguments(BaseNode):
+    __slots__ = ()
+    node_type_name = "good.node"
+
+    def export(self, path):
+        return super().export(path)
 
 
 class GoodDataNode(DataNode):
@@ -330,6 +376,20 @@ class Pickles(GoodValues):
     def decode(self, parts):
         cls, *rest = pickle.loads(parts)
         return cls(*rest)
+
+
+class GivesWhatAttributesHold(GoodValues):
+    @hookimpl
+    def lotdb_get_value_types(self):
+        return [ValueType("good.fraction", Fraction, str, Fraction)]
+
+
+class Evaluates(GoodValues):
+    def encode(self, value):
+        return repr(value)
+
+    def decode(self, parts):
+        return eval(parts)
 
 
 class SharesItsParts(GoodValues):

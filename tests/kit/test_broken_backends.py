@@ -71,6 +71,15 @@ BROKEN = {
     "LosesNanoseconds": ["what_was_written_is_read_back and datetime64[ns]"],
     "StopsBeforeTheLastRow": ["blocks_become_one_array and float64"],
     "TakesTheNameOfAPart": ["the_name_can_be_part_of_a_folder_name"],
+    "SharesItsTemporaryFile": ["threads_may_write_at_once"],
+    "ListsOnceWhatIsThere": ["a_reader_reads_it_at_once"],
+    "Unpickles": ["what_is_stored_is_never_run"],
+    "HasChunksOfNoRows": ["large_arrays_are_read_back"],
+    "LeavesTemporaryFiles": ["deleting_gives_the_space_back"],
+    "HidesItsFilesFromOthers": ["files_are_there_and_have_their_size"],
+    "NamesItsFilesByPaths": ["files_are_there_and_have_their_size"],
+    "MakesUpRowsInItsReader": ["reading_beyond_the_end_is_damage"],
+    "FollowsTheWorkingFolder": ["the_working_folder_may_change"],
     "KeepsOneList": ["a_kill_at_any_write_or_sync_loses_nothing"],
 }
 HANG = ["WaitsForItself", "NeverComesBack", "NeverCloses"]

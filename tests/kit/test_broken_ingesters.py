@@ -43,6 +43,10 @@ BROKEN = {
     "GivesNothingAsFloats": ["a_file_gives_just_what_it_holds"],
     "SaysThePeriod": ["rates_and_metadata_are_those_of_the_file"],
     "OpensTheBodyItself": ["a_change_of_a_file_beside_is_noticed"],
+    "KeepsEarlierMetadata": ["it_gives_the_same_every_time"],
+    "LooksAtTheName": ["the_format_is_what_is_asked_for_whatever_the_file_is_called"],
+    "LeavesTemporaryFiles": ["no_file_is_left_open"],
+    "TakesAnyOption": ["an_unknown_option_is_refused"],
     "SwallowsItsErrors": ["an_empty_file_is_taken_in_or_refused"],
 }
 GOOD = ["GoodTree", "GoodIngester", "GoodSeveral", "GoodBlocks", "GoodBeside"]

@@ -6,9 +6,11 @@ from importlib import import_module
 from importlib.metadata import Distribution
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.packaging.environments import build_wheels, make_environment, required_by, run
 
+from lotdb import BackendContext
 from lotdb.testing.backend_first import FirstTests
 
 ROOT = Path(__file__).parents[2]
@@ -121,3 +123,23 @@ def test_it_uses_public_names_of_the_core_only():
 def test_its_backend_is_short():
     lines = (EXAMPLE / "src/lotdb_backend_npyfolder/backend.py").read_text(encoding="utf-8").splitlines()
     assert len(lines) < 80
+
+
+def test_what_disturbs_the_parser_of_the_example_is_no_damage(example, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(example / "src"))
+    backend = import_module("lotdb_backend_npyfolder.backend").NpyFolderBackend(
+        BackendContext(tmp_path / "x")
+    )
+    array, locator = np.arange(6.0).reshape(3, 2), backend.new_locator()
+    backend.write(locator, array, {})
+    load, disturbed = np.load, [1, 2]
+
+    def disturbed_load(*args, **how):
+        if disturbed:
+            raise SystemError(disturbed.pop())  # as before Python 3.11.8, beside another thread
+        return load(*args, **how)
+
+    monkeypatch.setattr(np, "load", disturbed_load)
+    out = np.empty((2, 2))
+    backend.read_into(locator, 1, out)
+    assert np.array_equal(out, array[1:])

@@ -114,6 +114,17 @@ def test_a_class_that_looks_itself_is_left_to_it(tmp_path):
         assert db._backends("raw").level == 3
 
 
+def test_a_backend_that_changes_its_settings_does_not_change_what_the_user_gave(tmp_path):
+    def init(self, context):
+        RawBackend.__init__(self, context)
+        context.config.pop("level")
+
+    settings = {"raw": {"level": 3}}
+    for _ in range(2):
+        use(tmp_path, fresh(__init__=init, settings=("level",)), backends=settings)
+    assert settings == {"raw": {"level": 3}}
+
+
 # -- versions ----------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,9 @@ from lotdb import (
     LotdbError,
 )
 from lotdb.backups import backup as module
+from lotdb.storage.index import read_index, write_index
 from lotdb.storage.transactions import DataFile
+from lotdb.storage.watermark import End
 
 NAME = "lotdb.fs"
 
@@ -44,6 +46,20 @@ def test_all_earlier_revisions_are_in_a_backup_with_their_payloads(source, copy)
     source.backup(copy)
     blobs = [{path.name for path in folder.rglob("*.blob")} for folder in (source.path, copy)]
     assert blobs[0] == blobs[1]
+
+
+def test_a_backup_takes_no_index_of_a_data_file_that_a_pack_has_put_in_place_meanwhile(source, copy, caplog):
+    source.pack()
+
+    def pack_elsewhere(*_):
+        path = str(source.path / f"{NAME}.index")
+        index, end = read_index(path)
+        write_index(path, index, End(end.size - 8, end.tid, end.transactions))
+
+    source.backup(copy, progress=pack_elsewhere)
+    assert state_of(copy) == state(source)
+    assert caplog.records == []  # an index that does not fit would be dropped, with a warning
+    assert not list(copy.glob("*.index*"))
 
 
 def test_a_second_backup_copies_what_is_new_and_nothing_else(source, copy):

@@ -58,6 +58,24 @@ def test_a_field_that_stands_twice_must_be_the_same_twice(tmp_path):
     assert str(report).endswith("1 not matched by the pattern\n  a/b_1.txt: does not fit the pattern")
 
 
+def test_of_many_files_that_do_not_fit_a_report_names_ten_and_counts_the_rest(tmp_path):
+    for number in range(100):
+        (tmp_path / f"{number:03}.png").write_bytes(b"")
+    report = BaseNode("root").ingest_tree(tmp_path, "{take}.wav")
+    assert len(report.unmatched) == 100
+    first, *named, rest = str(report).splitlines()
+    assert named == [f"  {number:03}.png: does not fit the pattern" for number in range(10)]
+    assert first.endswith(", 100 not matched by the pattern")
+    assert rest == "  and 90 more do not fit the pattern"
+
+
+def test_what_many_files_fail_with_is_said_once(folder):
+    report = BaseNode("root").ingest_tree(folder, "{who}/{session}_{take}.npy", membr="a")
+    assert len(report.failed) == 4
+    (line,) = (line for line in str(report).splitlines() if "membr" in line)
+    assert line.startswith("  anna/s1_take1.npy and 3 more: format 'npy' takes no option 'membr'")
+
+
 def test_two_files_for_one_payload_are_refused_before_anything_is_taken_in(folder):
     root = BaseNode("root")
     with pytest.raises(

@@ -305,7 +305,17 @@ class Target:
                 content, unfinished = read_part(source), self.folder.data_file + ".index.index_tmp"
                 with open_plain(unfinished, "wb") as file:
                     file.write(content)
-                os.replace(unfinished, self.folder.data_file + ".index")
+                # A pack may have replaced the database's data file and index since it was copied.
+                if self._ends_at(index_end(unfinished)):
+                    os.replace(unfinished, self.folder.data_file + ".index")
+                else:
+                    os.remove(unfinished)
+
+    def _ends_at(self, end: End | None) -> bool:
+        """Whether a transaction of the copy ends there."""
+        with open(self.folder.data_file, "rb", opener=open_part) as file:
+            descriptor = file.fileno()
+            return end is not None and DataFile(descriptor, os.fstat(descriptor).st_size).ends_at(end)
 
 
 def _last_whole(file: DataFile, start: End) -> tuple[End, NotWholeError | None]:

@@ -17,6 +17,8 @@ _IN_A_SHELL = [
     (r"pass format=", "pass --format"),
     (r"\bformat='(\w+)'", r"--format \1"),
     (r"\bformat=", "--format"),
+    (r"; path= takes the folder and name= the file in it, .*", "; a database is a folder"),
+    (re.escape("; write_data replaces it, delete_data removes it"), "; lotdb rm --payload removes it"),
     (r"; use lotdb\.DataWriter\b.*", ""),
     (r"; a time is an aware datetime\Z", "; a time is as 2026-11-28T12:00, and --keep takes spans, as 30d"),
 ]

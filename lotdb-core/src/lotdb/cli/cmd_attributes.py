@@ -105,7 +105,11 @@ def set_command(
                 click.get_current_context(),
             )
         raise click.UsageError("there is nothing to set; write it as NAME=VALUE", click.get_current_context())
-    named = dict(_pair(each, type_) for each in values)
+    pairs = [_pair(each, type_) for each in values]
+    named = dict(pairs)
+    given = [*(each for each, _ in pairs), *deleted]
+    if twice := [each for each in dict.fromkeys(given) if given.count(each) > 1]:
+        raise click.UsageError(f"{twice[0]!r} is named twice", click.get_current_context())
     with changing(database, name, settings, timeout=timeout) as (_, root):
         inside = path.strip("/")
         node = root.get_node_path(inside) if create and inside not in ("", ".") else node_at(root, path)

@@ -38,8 +38,9 @@ def backup_command(
 
     If TARGET has an earlier backup, only what is new is copied. The exit code is 1 if files are missing.
     """
+    to = settings_of(target_settings, "--to")
     with reading(database, name, settings) as (db, _), progress("copying") as advance:
-        report = db.backup(target, verify=verify, progress=advance, backends=settings_of(target_settings))
+        report = db.backup(target, verify=verify, progress=advance, backends=to)
     if as_json_:
         emit(dump(asdict(report)))
     elif not (report.commits or report.anew):

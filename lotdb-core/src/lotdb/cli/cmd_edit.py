@@ -93,8 +93,10 @@ def rm_command(
 ) -> None:
     """Delete the nodes at these paths, all or none. `lotdb pack` frees their space."""
     with changing(database, name, settings, timeout=timeout) as (_, root):
-        for path in node_paths:
-            node = node_at(root, path)
+        gone: list[str] = []
+        for node in [node_at(root, path) for path in node_paths]:
+            if any(f"{node.path}/".startswith(f"{path}/") for path in gone):
+                continue
             if payload is not None or attribute is not None:
                 if payload is not None:
                     payload_of(node, payload)
@@ -111,4 +113,5 @@ def rm_command(
                     f"{node.path!r} has {len(node)} children; to delete them too, add --recursive",
                     click.get_current_context(),
                 )
+            gone.append(node.path)
             node.delete_tree()

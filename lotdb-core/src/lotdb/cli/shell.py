@@ -86,6 +86,10 @@ class Commands(click.Group):
         # Here, since click prints an empty line for Ctrl-C, and ends with 1 if nobody reads what is printed.
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            if error.ctx is None and (name := ctx.invoked_subcommand):  # click's parser says no place
+                error.ctx = click.Context(click.Command(name), parent=ctx, info_name=name)
+            raise
         except KeyboardInterrupt:
             raise click.exceptions.Exit(_say(_INTERRUPTED, INTERRUPTED)) from None
         except BrokenPipeError:

@@ -238,16 +238,14 @@ def _alike_folder(folder: str) -> str:
     return f"; did you mean {os.path.join(above, alike[0])!r}?" if alike else ""
 
 
-def settings_of(given: Iterable[str]) -> dict[str, dict[str, Any]]:
+def settings_of(given: Iterable[str], called: str = "--setting") -> dict[str, dict[str, Any]]:
     """What ``LOTDB(backends=...)`` takes, of options such as ``zarr.store=/data/arrays.zarr``."""
     settings: dict[str, dict[str, Any]] = {}
     for each in given:
         option, equals, text = each.partition("=")
         backend, dot, name = option.partition(".")
         if not (equals and dot and backend and name):
-            raise click.BadParameter(
-                f"{each!r} is not of the form BACKEND.NAME=VALUE", param_hint="--setting"
-            )
+            raise click.BadParameter(f"{each!r} is not of the form BACKEND.NAME=VALUE", param_hint=called)
         try:
             value = json.loads(text)
         except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -52,6 +52,9 @@ _OF_ONE_FILE = (
     ValueTooLargeError,
 )
 
+#: So many of the files that do not fit the pattern are named when a report is printed.
+_NAMED = 10
+
 Progress = Callable[[int, int, str], None]
 
 
@@ -97,21 +100,23 @@ class IngestReport:
         counts += [f"{len(self.unmatched)} not matched by the pattern"]
         counts += [f"{len(self.vanished)} vanished"] if self.vanished else []
         lines = [", ".join(counts)]
-        lines += [f"  {path}: {error}" for path, error in self.failed.items()]
+        lines += _shared((path, str(error)) for path, error in self.failed.items())
         lines += [f"  {path}: has vanished from the folder; what it became stays" for path in self.vanished]
-        lines += [f"  {path}: does not fit the pattern" for path in self.unmatched]
-        lines += [f"  {line}" for line in self._noted()]
+        lines += [f"  {path}: does not fit the pattern" for path in self.unmatched[:_NAMED]]
+        more = len(self.unmatched) - _NAMED
+        lines += [f"  and {more} more do not fit the pattern"] if more > 0 else []
+        lines += _shared((path, note) for path, notes in self.notes.items() for note in notes)
         return "\n".join(map(_printable, lines))
 
-    def _noted(self) -> Iterator[str]:
-        """The notes; a note that many files share is listed once."""
-        files: dict[str, list[str]] = {}
-        for path, notes in self.notes.items():
-            for note in notes:
-                files.setdefault(note, []).append(path)
-        for note, paths in files.items():
-            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-            yield f"{paths[0]}{more}: {note}"
+
+def _shared(said: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """A line for each file and what is said of it; what many files share is said once."""
+    files: dict[str, list[str]] = {}
+    for path, text in said:
+        files.setdefault(text, []).append(path)
+    for text, paths in files.items():
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        yield f"  {paths[0]}{more}: {text}"
 
 
 def _printable(line: str) -> str:

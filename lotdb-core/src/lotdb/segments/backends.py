@@ -162,7 +162,7 @@ class Backends:
                     read_only=self._read_only,
                     durable=self._durable,
                     database_id=self._database_id,
-                    config=self._configs.get(name, {}),
+                    config=dict(self._configs.get(name, {})),  # the user's own stays as it is
                     format_version=noted,
                     store=f"{self._store}/{folder.name}" if self._store else "",
                     many_writers=self._many_writers,

@@ -8,11 +8,13 @@ import errno
 import io
 import os
 import re
+import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -169,6 +171,9 @@ class AloneTests(BackendFixtures):
         check_same(alone.read(backend, locator, array, 0, len(array)), array, f"Backend.{EXACT}")
         got = alone.read(backend, locator, array, 123_456, 1000)
         check_same(got, array[123_456:124_456], f"Backend.{EXACT}")
+        rows = backend.chunk_rows(locator)
+        assert isinstance(rows, int), f"Backend.chunk_rows: a number of rows, not {rows!r}"
+        assert rows > 0, f"Backend.chunk_rows: 1 at least, not {rows}"
 
     @promise(CLASS, "one_array_is_read_back")
     def test_options_change_nothing_that_is_read(
@@ -265,13 +270,18 @@ class AloneTests(BackendFixtures):
     @pytest.mark.parametrize(("first", "rows"), [(0, 11), (9, 2), (10, 1), (1000, 5)])
     @promise(CLASS, "one_array_is_read_back")
     def test_reading_beyond_the_end_is_damage(self, alone: Alone, first: int, rows: int) -> None:
-        """read_into() raises DamagedError for rows that the array does not have; it never makes up data."""
+        """read_into() raises DamagedError for rows that the array does not have, and what reader_of() gives
+        raises anything; they never make up data.
+        """
         backend = alone.open()
         array = filled("float64", (10, 2))
         locator = alone.write(backend, array)
         with pytest.raises(DamagedError):
             alone.read(backend, locator, array, first, rows)
             pytest.fail(f"Backend.read_into: rows {first} to {first + rows} of 10 are a DamagedError")
+        with pytest.raises(Exception):  # noqa: B017, PT011 - the core then asks read_into
+            backend.reader_of(locator, array.dtype, (2,))(first, np.zeros((rows, 2)))
+            pytest.fail(f"Backend.reader_of: rows {first} to {first + rows} of 10 are an error")
 
     @promise(CLASS, "one_array_is_read_back")
     def test_a_failed_write_is_an_error(self, alone: Alone) -> None:
@@ -440,8 +450,15 @@ class AloneTests(BackendFixtures):
     # -- delete ------------------------------------------------------------------------------------
 
     @promise(CLASS, "one_array_is_read_back")
-    def test_deleting_gives_the_space_back(self, alone: Alone) -> None:
-        """delete() removes the array, and gives its space back or uses it again."""
+    def test_deleting_gives_the_space_back(
+        self, alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """delete() removes the array, and gives its space back or uses it again. Nothing is left in the
+        folder of temporary files.
+        """
+        temporary = tmp_path / "temporary"
+        temporary.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
         backend = alone.open()
         kept = filled("float64", (1000,), 1)
         locator_kept = alone.write(backend, kept)
@@ -453,6 +470,11 @@ class AloneTests(BackendFixtures):
         assert grown < 1_700_000, (
             f"{grown} of 4800000 bytes that were deleted are left in the folder; a single file need not "
             "shrink, but Backend.write puts new arrays where deleted ones were"
+        )
+        left = [path.name for path in temporary.iterdir()]
+        # A new blob of ZODB has its file there until it is committed.
+        assert not left or not isinstance(locator_kept, str), (
+            f"{len(left)} files are left in the folder of temporary files, such as {left[0]}"
         )
         got = alone.read(backend, locator_kept, kept, 0, 1000)
         check_same(got, kept, "deleting one array changed another")
@@ -548,12 +570,22 @@ class AloneTests(BackendFixtures):
 
     @promise(CLASS, "one_array_is_read_back")
     def test_files_are_there_and_have_their_size(self, alone: Alone) -> None:
-        """files() names files that exist, with their sizes in bytes, and none of a deleted array."""
+        """files() names files that exist, as texts, with their sizes in bytes, and none of a deleted array.
+        They have the permissions of any new file: other users may open a database.
+        """
         backend = alone.open()
         locator = alone.write(backend, filled("float64", (1000,)))
+        alone.folder.parent.joinpath("any new file").touch()
+        usual = alone.folder.parent.joinpath("any new file").stat().st_mode
         for path, size in backend.files(locator):
+            assert isinstance(path, str), f"files() names {path!r}, which is no text"
             assert os.path.isfile(path), f"files() names {path}, which is no file"
             assert os.path.getsize(path) == size, f"files() says {size} bytes of {path}, it has others"
+            mode = os.stat(path).st_mode
+            assert mode & 0o444 == usual & 0o444, (
+                f"{path} has the permissions {mode & 0o777:o}, a new file {usual & 0o777:o}: what the module "
+                "tempfile makes can be read by its owner alone"
+            )
         backend.delete(locator)
         assert not list(backend.files(locator)), "files() names files of what was deleted"
 
@@ -585,12 +617,17 @@ class AloneTests(BackendFixtures):
 
     @promise(CLASS, "another_instance_reads_it")
     def test_a_reader_reads_it_at_once(self, alone: Alone) -> None:
-        """What write() has written is there for others at once, which read while this one writes on."""
+        """What write() has written is there for others at once, which read while this one writes on, also
+        for those that were opened before.
+        """
         alone.needs_a_folder()
+        early = alone.open(read_only=True)
         backend = alone.open()
         arrays = [filled("float64", (300, 2), seed) for seed in range(3)]
         for array in arrays:
             locator = alone.write(backend, array)
+            got = alone.read(early, locator, array, 0, 300)
+            check_same(got, array, "an instance that was opened before")
             reader = alone.open(read_only=True)
             got = alone.read(reader, locator, array, 0, 300)
             check_same(got, array, "an instance that is opened meanwhile")
@@ -617,6 +654,21 @@ class AloneTests(BackendFixtures):
         got = alone.read(alone.open(folder=moved), locator, array, 0, 300)
         check_same(got, array, "BackendContext.folder: databases are moved, no absolute path may be stored")
         assert not alone.folder.exists(), "BackendContext.folder: it came back where it was moved away from"
+
+    @promise(CLASS, "one_array_is_read_back")
+    def test_the_working_folder_may_change(self, alone: Alone, tmp_path: Path) -> None:
+        """The working folder of the process may be another one at each call."""
+        backend = alone.open()
+        arrays = [filled("float64", (300, 2), seed) for seed in range(2)]
+        first = alone.write(backend, arrays[0])
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        with contextlib.chdir(elsewhere):
+            second = alone.write(backend, arrays[1])
+            for locator, array in zip((first, second), arrays, strict=True):
+                check_same(alone.read(backend, locator, array, 0, 300), array, "in another working folder")
+        left = list(elsewhere.iterdir())
+        assert not left, f"it has written into the working folder: {left}"
 
     @promise(CLASS, "another_instance_reads_it")
     def test_a_place_outside_is_that_of_one_database(self, alone: Alone) -> None:
@@ -717,7 +769,7 @@ class AloneTests(BackendFixtures):
         backend = alone.open()
 
         def write(seed: int) -> list[tuple[np.ndarray[Any, Any], Any]]:
-            arrays = [filled("int32", (100, 2), 10 * seed + number) for number in range(5)]
+            arrays = [filled("int32", (100, 2), 100 * seed + number) for number in range(20)]
             return [(array, alone.write(backend, array)) for array in arrays]
 
         with switching_often():

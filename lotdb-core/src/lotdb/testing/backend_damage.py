@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,29 @@ def _flip(place: float, bit: int) -> Change:
 def _cut(place: float) -> Change:
     """Leaves *place* of the bytes."""
     return lambda content: content[: int(place * len(content))]
+
+
+class _Program:
+    """What is done when a pickle of it is loaded: nothing but counting."""
+
+    runs = 0
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return _run, ()
+
+
+def _run() -> None:
+    _Program.runs += 1
+
+
+def _programs() -> Iterator[bytes]:
+    """A program as a pickle, and as the only element of an array in a file of NumPy."""
+    yield pickle.dumps(_Program())
+    array = np.empty(1, object)
+    array[0] = _Program()
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=True)
+    yield file.getvalue()
 
 
 KINDS: dict[str, list[Change]] = {
@@ -143,6 +170,36 @@ class DamageTests(BackendFixtures):
             real.rename(file)
 
     @promise(CLASS, "a_committed_payload_is_read_back", "reading_what_is_not_there_is_damage")
+    def test_what_is_stored_is_never_run(self, bench: Bench, damage: Damage | None) -> None:
+        """Bytes that pickle would run are a DamagedError and are not run, since a database may come from a
+        stranger: unpickle nothing, and pass allow_pickle=False to numpy.
+        """
+        bench.needs_a_database()
+        _write(bench)
+        files = bench.files_of(bench.node("large").get_data())
+        if damage is None and not files:
+            pytest.skip("files() names none: the fixture damage says how to damage what is stored")
+        for content in _programs():
+            if damage is None:
+                bench.close()
+                whole = [(file, file.read_bytes()) for file in files]
+                for file in files:
+                    file.write_bytes(content)
+            else:
+                for locator in bench.locators_of(bench.node("large").get_data()):
+                    damage(bench.backend(), locator, partial(_replaced, content))
+                bench.close()
+                whole = []
+            _Program.runs = 0
+            with pytest.raises(DamagedError):
+                bench.node("large").read_data()
+                pytest.fail("a pickle in place of an array is a DamagedError, not data")
+            assert not _Program.runs, "what is stored was unpickled, which runs any program that is in it"
+            bench.close()
+            for file, before in whole:
+                file.write_bytes(before)
+
+    @promise(CLASS, "a_committed_payload_is_read_back", "reading_what_is_not_there_is_damage")
     def test_a_lost_folder_is_told(self, bench: Bench, damage: Damage | None) -> None:
         """What is missing is a DamagedError, and the rest works on."""
         bench.needs_a_database()
@@ -201,6 +258,10 @@ class DamageTests(BackendFixtures):
         for each in found:
             assert each.name == "data", f"verify() names the payload, not {each.name!r}"
             _check_reason(each.reason, file, bench)
+
+
+def _replaced(content: bytes, _: bytes) -> bytes:
+    return content
 
 
 def _put(file: Path, content: bytes | None) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import inspect
 import io
+import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from lotdb import (
     IngestedNode,
     IngestError,
     InvalidKeyError,
+    InvalidOptionError,
     LotdbError,
     Payload,
     Plugins,
@@ -364,14 +366,21 @@ class IngesterTests(Kit):
                 )
 
     @promise(INGESTER, "a_file_gives_just_what_it_holds")
-    def test_no_file_is_left_open(self, node: DataNode, samples: Sequence[Sample], tmp_path: Path) -> None:
-        """It closes what it has opened, also when the file is damaged."""
+    def test_no_file_is_left_open(
+        self, node: DataNode, samples: Sequence[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It closes what it has opened, and removes its temporary files, also when the file is damaged."""
+        temporary = tmp_path / "temporary"
+        temporary.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
         for sample in samples:
             for content in (sample.content, sample.content[: len(sample.content) // 2]):
                 with contextlib.suppress(LotdbError):
                     _attach(node, sample, content, tmp_path)
                 still = open_files_in(tmp_path)
                 assert not still, f"{sample.name} is left open: {still}"
+                left = [path.name for path in temporary.iterdir()]
+                assert not left, f"reading {sample.name} leaves temporary files: {left}"
 
     @promise(INGESTER, "the_plugin_registers")
     def test_its_signature_is_its_own(self, plugin: Any, samples: Sequence[Sample], tmp_path: Path) -> None:
@@ -391,15 +400,45 @@ class IngesterTests(Kit):
 
     @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_it_gives_the_same_every_time(
+        self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        """The same file gives the same every time, whichever file was read before."""
+        pictures: dict[int, Any] = {}
+        numbered = [*enumerate(samples)]
+        for number, sample in (*reversed(numbered), *numbered):
+            node = DataNode("node", plugins=OnlyThis(plugin))
+            _attach(node, sample, sample.content, tmp_path)
+            assert pictures.setdefault(number, picture(node)) == picture(node), (
+                f"{sample.name} gives something else the second time, or after another file"
+            )
+
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
+    def test_the_format_is_what_is_asked_for_whatever_the_file_is_called(
+        self, plugin: Any, samples: Sequence[Sample], tmp_path: Path
+    ) -> None:
+        """It looks at source.format, which is what the user asked for, and not at the name of the file."""
+        for sample in samples:
+            if sample.beside:
+                continue  # those are called after it
+            if not sample.format and plugin.lotdb_ingest_file.lotdb_impl["trylast"]:
+                continue  # the last resort also reads files of other names, if nobody names a format
+            node = DataNode("node", plugins=OnlyThis(plugin))
+            (tmp_path / "renamed").write_bytes(sample.content)
+            node.attach_file(tmp_path / "renamed", format=sample.kind, **sample.options)
+            _check_holds(node, sample, f"{sample.name} under another name, with format={sample.kind!r}")
+
+    @promise(INGESTER, "a_file_gives_just_what_it_holds")
+    def test_an_unknown_option_is_refused(
         self, node: DataNode, samples: Sequence[Sample], tmp_path: Path
     ) -> None:
-        """The same file gives the same every time."""
+        """An option that it does not know is an InvalidOptionError: call source.check_options(), or look only
+        at the options that there are.
+        """
         for sample in samples:
-            pictures = []
-            for _ in range(2):
-                _attach(node, sample, sample.content, tmp_path)
-                pictures.append(picture(node))
-            assert pictures[0] == pictures[1], f"{sample.name} gives something else the second time"
+            mistaken = dataclasses.replace(sample, options={**sample.options, "no_such_option": 1})
+            with pytest.raises(InvalidOptionError):
+                _attach(node, mistaken, sample.content, tmp_path)
+                pytest.fail("an option that it does not know is an InvalidOptionError")
 
     @promise(INGESTER, "a_file_gives_just_what_it_holds")
     def test_files_are_left_alone(self, node: DataNode, samples: Sequence[Sample], tmp_path: Path) -> None:

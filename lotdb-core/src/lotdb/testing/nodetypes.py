@@ -259,11 +259,49 @@ class NodeTypeTests(PluginFixtures):
             data.write_data(np.arange(3))
             assert data.get_data("emg").samplerate_hz == 50, "a data node below it loses its rate"
             assert repr(node), "repr() is empty"
+            assert len(node) == len(list(node)), "len() counts something else than its children"
+            assert node, "a node is true, whatever it holds"
+            with pytest.raises(AttributeError):
+                getattr(node, "no_such_member")  # noqa: B009
+                pytest.fail("it has any member: __getattr__ raises AttributeError for what there is not")
             for key in ("a child of its own", "data"):
                 node[key].delete_tree()
             for name in ("any name", "another"):
                 del node.attrs[name]
             assert picture(node) == before, "what was made and deleted has left something"
+
+    @promise(NODE_TYPE, "the_class_adds_to_base_node")
+    def test_what_any_node_has_is_called_as_of_any_node(self, node_class: type[BaseNode]) -> None:
+        """A member that BaseNode or DataNode has is of the same kind in the class, and takes the same
+        arguments: give what is new another name.
+        """
+        base = DataNode if issubclass(node_class, DataNode) else BaseNode
+        for name in dir(base):
+            of_any = inspect.getattr_static(base, name)  # names of lotdb 1.x raise when they are asked for
+            if name.startswith("_") or not inspect.isfunction(of_any):
+                continue
+            own = getattr(node_class, name)
+            assert callable(own), f"{name}() of any node is {own!r} of the class"
+            taken = inspect.signature(own).parameters.values()
+            lost = set(inspect.signature(of_any).parameters) - {each.name for each in taken}
+            kinds = {each.kind for each in taken}
+            assert not lost or inspect.Parameter.VAR_KEYWORD in kinds, (
+                f"{name}() does not take {sorted(lost)}"
+            )
+
+    @promise(NODE_TYPE, "nodes_have_the_class_when_they_are_opened_again")
+    def test_a_node_is_shown_when_its_connection_is_closed(
+        self, root: BaseNode, node_class: type[BaseNode], plugins: Plugins, tmp_path: Path
+    ) -> None:
+        """repr() reads nothing, since nodes are also shown, as in error messages, when their connection is
+        closed.
+        """
+        with LOTDB(tmp_path / "shown", NAME, plugins=plugins) as db:
+            with db.connection() as there:
+                there.add_tree(root["group"], copy=True)
+            with db.connection() as there:
+                node = there["group/typed"]
+            assert repr(node)
 
     @promise(NODE_TYPE, "the_class_adds_to_base_node")
     def test_a_class_takes_the_arguments_of_a_node(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import re
+import sys
+import warnings
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,12 +84,19 @@ class ValueTypeTests(PluginFixtures):
 
     @promise(VALUE_TYPE)
     def test_the_plugin_gives_value_types(self, plugin: Any, plugins: Plugins) -> None:
-        """lotdb_get_value_types() is marked with @hookimpl, and returns a list of ValueType."""
+        """lotdb_get_value_types() is marked with @hookimpl, and returns a list of ValueType, of types that
+        attributes do not hold anyway.
+        """
         assert hasattr(plugin.lotdb_get_value_types, "lotdb_impl"), "it is not marked with @lotdb.hookimpl"
         types = list(plugin.lotdb_get_value_types())
         assert types, "it gives no types"
         for each in types:
             assert isinstance(each, ValueType), f"it gives {each!r}"
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                taken = plugins.by_type(each.type)
+            why = "; ".join(str(warning.message) for warning in said)
+            assert taken is not None, f"LOTDB does not take {each.name!r} for {each.type.__name__}: {why}"
 
     @promise(VALUE_TYPE, "the_plugin_gives_value_types")
     def test_names_are_permanent_and_ones_own(self, types: Sequence[ValueType]) -> None:
@@ -223,6 +235,21 @@ class ValueTypeTests(PluginFixtures):
             )
 
     @promise(VALUE_TYPE, FIRST)
+    def test_decoding_runs_nothing_that_is_stored(
+        self, types: Sequence[ValueType], values: Sequence[Any]
+    ) -> None:
+        """decode() neither unpickles nor evaluates what is stored, since a database may come from a
+        stranger.
+        """
+        for value in values:
+            known = next(each for each in types if each.type is type(value))
+            encoded = known.encode(value)
+            known.decode(encoded)  # the first time, modules may be imported
+            with _heard() as events:
+                known.decode(encoded)
+            assert not events, f"decode() of {known.name!r} runs what is stored: {events}"
+
+    @promise(VALUE_TYPE, FIRST)
     def test_what_is_altered_is_an_error(self, types: Sequence[ValueType]) -> None:
         """decode() raises an exception for what encode() never gave; it makes nothing up."""
         for each in types:
@@ -286,3 +313,29 @@ def _is_constant(value: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+_hearing: ContextVar[list[str] | None] = ContextVar("_hearing", default=None)
+
+
+def _note(event: str, _: tuple[Any, ...]) -> None:
+    events = _hearing.get()
+    if events is not None and event in ("exec", "pickle.find_class"):
+        events.append(event)
+
+
+@functools.cache
+def _listen() -> None:
+    sys.addaudithook(_note)  # for good: Python takes no hook away
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[list[str]]:
+    """What of stored data this thread runs meanwhile."""
+    _listen()
+    events: list[str] = []
+    token = _hearing.set(events)
+    try:
+        yield events
+    finally:
+        _hearing.reset(token)
