@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from ZODB.ConflictResolution import PersistentReference
 
 from lotdb import LOTDB, BaseNode
 from lotdb.database.session import FORMATS_KEY
 from lotdb.errors import DamagedError
+from lotdb.records import Children
 from lotdb.records.merge import merge_buckets
 from lotdb.storage.folding import Columns, columns_in, folded, is_folded, things_in, unfolded
 
@@ -46,7 +48,9 @@ def rows(draw: Any) -> tuple[Any, ...]:
     columns = [draw(values) for _ in range(draw(st.integers(0, 4)))]
     names = tuple(map(str, range(len(columns))))
     entries = [("", names, *map(draw, columns)) for _ in keys]
-    if entries and draw(st.integers(0, 4)) == 0:
+    if entries and draw(st.integers(0, 9)) == 0:  # as tags are
+        entries = draw(st.sampled_from([["a text of its own"] * len(keys), [*entries[:-1], "a text"]]))
+    elif entries and draw(st.integers(0, 4)) == 0:
         entries[-1] = draw(st.sampled_from([("", ()), ("x", names, *entries[-1][2:]), (*entries[-1], 1)]))
     own = ("", (("label",), 1)) if draw(st.booleans()) else ()
     return (*own, *[part for pair in zip(keys, entries, strict=True) for part in pair])
@@ -196,6 +200,41 @@ def test_changes_of_two_transactions_are_merged() -> None:
     assert (found[7][4], found[141][4]) == (-3, 1 << 40)
     assert unfolded(merged) == merge_buckets(old, one, other), "as it is without columns"
     assert not is_folded(merge_buckets(old, one, other))
+
+
+def test_leaves_and_branches_of_equally_many_parts_are_merged() -> None:
+    """What stands for a record, where changes are merged, cannot be compared with anything else."""
+
+    def rows(first: Any, number: int) -> Any:
+        entries = [("", ("a", "b"), number, None) if at else first for at in range(10)]
+        return (tuple(part for at, entry in enumerate(entries) for part in (f"{at}", entry)),)
+
+    def record(number: int) -> PersistentReference:
+        return PersistentReference((bytes(7) + bytes([number]), Children))
+
+    branch = ("", record(1), False, record(2))
+    leaf = ("", ("a", "b"), 1, None)
+    for first in (branch, leaf):
+        old = rows(first, 1)[0]
+        last = ("", record(3), False, record(4))
+        theirs, ours = (*old[:-1], last), (*old[:3], leaf, *old[4:])
+        merged = merge_buckets(folded((old,)), folded((theirs,)), folded((ours,)))
+        assert is_folded(merged)
+        assert unfolded(merged)[0][-1] is last or unfolded(merged)[0][-1][1] is last[1]
+
+
+def test_many_tags_come_back(tmp_path: Path) -> None:
+    """They lie in the same kind of record as children, and are texts."""
+    with LOTDB(tmp_path / "results", new=True) as db:
+        root = db.open_connection()
+        for at in range(40):
+            root.set_attribute("number", at)
+            db.commit()
+            db.tags[f"tag {at}"] = str(next(iter(db.history())).id)
+    with LOTDB(tmp_path / "results") as db:
+        for at in range(40):
+            with db.at(f"tag {at}") as root:
+                assert root.get_attribute("number") == at
 
 
 def stored_size(root: BaseNode) -> int:

@@ -224,15 +224,25 @@ def _folded(flat: tuple[Any, ...]) -> tuple[Any, ...]:
     keys = "/".join(flat[start::2])
     if keys.count("/") != count - 1:
         return flat
+    entries = flat[start + 1 :: 2]
+    if {*map(type, entries)} != {tuple}:  # as of tags, which are texts
+        return flat
     try:
-        columns = [*zip(*flat[start + 1 :: 2], strict=True)]
-    except ValueError:  # entries of different lengths
+        columns = [*zip(*entries, strict=True)]
+    except ValueError:  # they are of different lengths
         return flat
     return (_VERSION, flat[:start], keys, tuple([_column(values, count) for values in columns]))
 
 
 def _column(values: tuple[Any, ...], count: int) -> tuple[int, Any]:
     # This is called for each column of each bucket that is stored, so the quickest questions come first.
+    try:
+        return _form_of(values, count)
+    except (ValueError, TypeError):  # what stands for a record, where changes are merged, cannot be compared
+        return _PLAIN, values
+
+
+def _form_of(values: tuple[Any, ...], count: int) -> tuple[int, Any]:
     first = values[0]
     kind = type(first)
     if kind is str:
@@ -257,10 +267,7 @@ def _texts(values: tuple[Any, ...], count: int) -> tuple[int, Any]:
     first = values[0]
     if values.count(first) == count:
         return _SAME, first
-    try:
-        joined = _NUL.join(values)
-    except TypeError:  # others are no texts
-        return _PLAIN, values
+    joined = _NUL.join(values)  # a TypeError if others are no texts
     if 2 * len(set(values)) <= count <= 256:
         numbers = {text: number for number, text in enumerate(dict.fromkeys(values))}
         return _CHOSEN, (tuple(numbers), bytes(map(numbers.__getitem__, values)))
