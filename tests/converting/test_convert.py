@@ -404,3 +404,19 @@ def test_the_command(filled, tmp_path, capsys, monkeypatch):
     assert '"commits": ' in capsys.readouterr().out
     with LOTDB(tmp_path / "copy") as db:
         assert db.verify() == []
+
+
+def test_a_column_that_begins_like_a_payload_is_none(tmp_path):
+    """A text may be the same as the mark of payloads, and the first of as many as a payload has parts."""
+    pytest.importorskip("relstorage", reason="RelStorage is not installed: lotdb-core[sqlite]")
+    with LOTDB(tmp_path / "db", new=True) as db, db.connection() as root:
+        root.get_data_node("takes/0").attrs["take"] = "p"
+        for number in range(1, 10):
+            root.get_data_node(f"takes/{number}").write_data(LARGE + number, data_attribute="take")
+    convert(tmp_path / "db", tmp_path / "copy", storage="sqlite")
+    with LOTDB(tmp_path / "copy") as db, db.connection() as root:
+        assert root["takes/0"].attrs["take"] == "p"
+        for number in range(1, 10):
+            found = root[f"takes/{number}"].read_data(data_attribute="take")
+            np.testing.assert_array_equal(found, LARGE + number)
+        assert db.verify() == []

@@ -431,3 +431,25 @@ def test_the_folder_of_a_backend_that_is_not_installed_is_copied_as_it_is(source
     (folder / "deeper" / "file").write_bytes(b"precious")
     source.backup(copy)
     assert (copy / f"{NAME}.other/deeper/file").read_bytes() == b"precious"
+
+
+def test_what_begins_like_a_payload_is_none(tmp_path, copy):
+    """A text or a key may be the same as the mark of payloads, and the first of as many parts."""
+    arrays = {}
+    with LOTDB(tmp_path / "db", durability="process", backends=FILES) as db:
+        root = db.open_connection()
+        root.get_data_node("column/0").attrs["take"] = "p"
+        for number in range(130):
+            root.get_node_path(f"bucket/a{number:03}")
+        for path in [*(f"column/{number}" for number in range(1, 10)), *(f"bucket/{key}" for key in "pqrst")]:
+            arrays[path] = np.arange(3000.0) + len(arrays)
+            root.get_data_node(path).write_data(arrays[path], data_attribute="take", backend="zarr")
+        db.commit()
+        for number in range(60, 130):
+            del root[f"bucket/a{number:03}"]
+        db.commit()
+        db.backup(copy, verify=True)
+        assert db.verify(history=True) == []
+    with LOTDB(copy, backends=FILES) as db, db.connection() as root:
+        for path, array in arrays.items():
+            np.testing.assert_array_equal(root[path].read_data(data_attribute="take"), array)

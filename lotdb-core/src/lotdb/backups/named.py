@@ -9,15 +9,13 @@ from typing import Any
 from lotdb.errors import DamagedError
 from lotdb.interfaces.backend import is_locator, iter_locators
 from lotdb.segments.layout import Layout
-from lotdb.segments.payload_form import PLACE, is_payload
+from lotdb.segments.payload_form import is_payload_anywhere
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.storage.classes import class_factory
 from lotdb.storage.committed import Record
 from lotdb.storage.compat import unpickler
 
 __all__ = ["Named"]
-
-_PAYLOAD_PARTS = len(PLACE) + 1
 
 
 class Named:
@@ -77,7 +75,7 @@ def _payloads(data: bytes) -> Iterator[PayloadRecord]:
         state = waiting.pop()
         if not isinstance(state, tuple):
             continue
-        if state and is_payload(state) and len(state) == _PAYLOAD_PARTS:
+        if is_payload_anywhere(state):
             if any(is_locator(part[0]) for part in state[-1]):
                 try:
                     yield PayloadRecord.decode(state)

@@ -26,7 +26,7 @@ from lotdb.errors import DamagedError, LotdbError
 from lotdb.interfaces.backend import LOCATOR_PREFIX, Backend
 from lotdb.segments.backends import Backends
 from lotdb.segments.layout import Layout
-from lotdb.segments.payload_form import is_payload
+from lotdb.segments.payload_form import is_payload_anywhere
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.storage import compat
 from lotdb.storage.classes import class_factory
@@ -37,7 +37,6 @@ __all__ = ["Arrays"]
 # A record that names an array has one of these in it.
 _BLOB, _TEXT = b"ZODB.blob", LOCATOR_PREFIX.encode()
 _BLOCK_BYTES = 16 << 20
-_PARTS = len(PayloadRecord("bytes", Layout("", np.dtype("u1"), ()), (0,)).encode())
 
 
 class _Reference(NamedTuple):
@@ -129,7 +128,7 @@ class Arrays:
             value = stack.pop()
             if type(value) is not tuple:
                 continue
-            if len(value) == _PARTS and is_payload(value) and type(value[-1]) is tuple:
+            if is_payload_anywhere(value):
                 self._note_payload(value)
             else:
                 stack += value

@@ -13,7 +13,7 @@ from lotdb.database.session import Session, following
 from lotdb.database.upkeep import Damage, Unread, payloads_of, verify_payload, verify_segment, warn_of_unread
 from lotdb.errors import DamagedError, MomentGoneError, PluginError, UnsafeRecordError
 from lotdb.segments.layout import Segment
-from lotdb.segments.payload_form import PLACE, is_payload
+from lotdb.segments.payload_form import is_payload_anywhere
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.storage.history import Stored
 from lotdb.storage.states import States
@@ -22,7 +22,6 @@ __all__ = ["verify_earlier"]
 
 # Which rows, of whichever object: a segment names the same bytes at each moment.
 _Key = tuple[str, Any, int, int]
-_PARTS = len(PLACE) + 1
 
 
 def verify_earlier(database: Opened, session: Session) -> Iterator[Damage]:
@@ -109,7 +108,7 @@ def _records(state: Any) -> Iterator[PayloadRecord]:
         each = waiting.pop()
         if not isinstance(each, tuple):
             continue
-        if each and is_payload(each) and len(each) == _PARTS:
+        if is_payload_anywhere(each):
             with suppress(DamagedError):  # told with the node
                 yield PayloadRecord.decode(each)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["OWN", "PLACE", "ROWS_FORMAT", "TAG", "is_payload"]
+__all__ = ["OWN", "PLACE", "ROWS_FORMAT", "TAG", "is_payload", "is_payload_anywhere"]
 
 TAG = "p"
 
@@ -35,3 +35,17 @@ ROWS_FORMAT = 3
 def is_payload(stored: Any) -> bool:
     """Whether a stored attribute value is a payload's record."""
     return type(stored) is tuple and stored[0] == TAG
+
+
+def is_payload_anywhere(stored: Any) -> bool:
+    """Whether any part of the state of a record is a payload's record.
+
+    A key, a name and a value of a column may be the same text as the tag, and be the first of as many.
+    """
+    return (
+        type(stored) is tuple
+        and len(stored) == len(PLACE) + 1
+        and stored[0] == TAG
+        and type(stored[-1]) is tuple
+        and all(type(segment) is tuple and segment for segment in stored[-1])
+    )
