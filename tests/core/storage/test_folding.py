@@ -164,6 +164,11 @@ def broken() -> dict[str, Any]:
         "a plain column of another kind": (version, own, keys, (kind, names, (1, "x" * 100))),
         "a choice that is none": (version, own, keys, (kind, names, (3, (("a",), b"\1" * 100)))),
         "parts missing": (version, own, keys),
+        "no column": (version, own, keys, ()),
+        "one column": (version, own, keys, (kind,)),
+        "own under another key": (version, ("a", (("x",), 1)), keys, columns),
+        "a choice of what is no text": (version, own, keys, (kind, names, (3, ((("d",),), bytes(100))))),
+        "choices of another kind": (version, own, keys, (kind, names, (3, (("a",), (0,) * 100)))),
     }
 
 
@@ -178,6 +183,43 @@ def test_texts_that_do_not_fit_are_damage_where_they_are_looked_at(column: Any) 
     version, own, keys, columns = folded((captures(),))[0]
     with pytest.raises(DamagedError, match="a record of children makes no sense"):
         looked_into(((version, own, keys, (*columns[:2], column)),)).plain(2)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        (1, (1,) * 101),
+        (1, "x" * 100),
+        (2, "\0" * 100),
+        (3, (("a",), bytes(101))),
+        (3, ((1,), bytes(100))),
+        (10, bytes(101)),
+        (20, bytes(8 * 99)),
+    ],
+)
+def test_one_entry_is_not_taken_out_of_columns_of_which_one_does_not_fit(column: Any) -> None:
+    """All of them would be refused, and an answer must not depend on how much is asked for."""
+    version, own, keys, columns = folded((captures(),))[0]
+    stored = (version, own, keys, (*columns[:2], column))
+    for look in (lambda: looked_into((stored,)).entry("clip 003"), lambda: unfolded((stored,))):
+        with pytest.raises(DamagedError, match="a record of children makes no sense"):
+            look()
+
+
+def test_a_choice_of_what_is_no_text_is_not_searched() -> None:
+    version, own, keys, columns = folded((captures(),))[0]
+    column = (3, ((("list", 1), "a"), bytes(100)))
+    with pytest.raises(DamagedError, match="a record of children makes no sense"):
+        looked_into(((version, own, keys, (*columns[:2], column)),)).plain(2)
+
+
+def test_a_short_record_does_not_become_rows_without_end() -> None:
+    """Ten kilobytes of a stranger's would be rows of hundreds of megabytes."""
+    stored = (1, (), "/" * 5000, ((0, None),) * 5000)
+    with pytest.raises(DamagedError, match="too few or too many parts"):
+        unfolded((stored,))
+    flat = tuple(part for at in range(128) for part in (f"{at:03}", (None,) * 10_000))
+    assert folded((flat,)) == (flat,), "what could not be read is not stored"
 
 
 def test_a_column_that_does_not_fit_is_damage_where_it_is_looked_into() -> None:
@@ -285,3 +327,19 @@ def test_a_connection_of_zodb_alone_reads_it(tmp_path: Path) -> None:
         assert len(children) == 101
     finally:
         zodb.close()
+
+
+def test_columns_that_are_loaded_count_as_the_memory_that_they_take(tmp_path: Path) -> None:
+    """They are shorter than rows, and the cache would keep twice as much."""
+    sizes = []
+    for name in ("columns", "rows"):
+        with LOTDB(tmp_path / name, new=True) as db, db.connection() as root:
+            if name == "rows":
+                root._tree._session.connection.root()[FORMATS_KEY] = {}  # type: ignore[attr-defined]
+        with LOTDB(tmp_path / name) as db, db.connection() as root:
+            grow(root)
+        with LOTDB(tmp_path / name) as db, db.connection() as root:
+            children: Any = root["a"]._children()
+            assert children["clip 7"]
+            sizes.append(children._p_estimated_size)
+    assert 0.8 * sizes[1] < sizes[0] < 1.5 * sizes[1]

@@ -36,15 +36,21 @@ _PLAIN = 1  # a tuple of the values
 _JOINED = 2  # texts, with a NUL between each and the next
 _CHOSEN = 3  # the different texts, and for each entry a byte that says which
 _PACKED = {10: "b", 11: "h", 12: "i", 13: "q", 20: "d"}
-_WIDTHS = {form: struct.calcsize(f"<{code}") for form, code in _PACKED.items()}
+_NUMBERS = {form: struct.Struct(f"<{code}") for form, code in _PACKED.items()}
 _FLOAT = 20
 # Of those of integers, from how many bits on a number does not fit.
 _INTEGERS = ((8, 10), (16, 11), (32, 12), (64, 13))
 _NUL = "\0"
+_LENGTH = "a column has another length"
 
-# What is counted of each entry: key and value, and three more, since it takes the same memory as one of a row
+# A record of a few bytes must not become rows of gigabytes. What LOTDB stores has a hundredth of that.
+_MOST_PARTS = 1 << 20
+# Of each entry, which has a type and names, or a record.
+_FEWEST_PARTS = 2
+
+# What is counted of each entry: key and value, and two more, since it takes the same memory as one of a row
 # once it is loaded, and has fewer bytes.
-_THINGS = 5
+_THINGS = 4
 
 
 def folded(state: Any) -> Any:
@@ -128,8 +134,10 @@ class Columns:
             raise _damaged(error) from error
         if version != _VERSION or type(self._keys) is not str or type(self._parts) is not tuple:
             raise _damaged("it is of another form")
-        if type(self.own) is not tuple or len(self.own) not in (0, 2):
+        if type(self.own) is not tuple or len(self.own) not in (0, 2) or self.own[:1] not in ((), ("",)):
             raise _damaged("it is of another form")
+        if not _FEWEST_PARTS <= len(self._parts) <= _MOST_PARTS // len(self):
+            raise _damaged("it has too few or too many parts")
 
     def __len__(self) -> int:
         """How many entries there are."""
@@ -169,7 +177,7 @@ class Columns:
                 return None
             values = _values(form, data, len(self))
             if form in (_JOINED, _CHOSEN) and len(values) != len(self):
-                raise ValueError("a column has another length")
+                raise ValueError(_LENGTH)
             return values
         except _ERRORS as error:
             raise _damaged(error) from error
@@ -199,8 +207,9 @@ class Columns:
         return tuple(flat)
 
     def _row(self, at: int) -> tuple[Any, ...]:
+        count = len(self)
         try:
-            return tuple([_value(form, data, at) for form, data in self._parts])
+            return tuple([_value(form, data, at, count) for form, data in self._parts])
         except _ERRORS as error:
             raise _damaged(error) from error
 
@@ -230,6 +239,8 @@ def _folded(flat: tuple[Any, ...]) -> tuple[Any, ...]:
     try:
         columns = [*zip(*entries, strict=True)]
     except ValueError:  # they are of different lengths
+        return flat
+    if not _FEWEST_PARTS <= len(columns) <= _MOST_PARTS // count:
         return flat
     return (_VERSION, flat[:start], keys, tuple([_column(values, count) for values in columns]))
 
@@ -301,20 +312,33 @@ def _values(form: int, data: Any, count: int) -> Any:
     if form == _JOINED:
         return data.split(_NUL)
     if form == _CHOSEN:
-        different, numbers = data
+        different, numbers = _chosen(data)
         return [different[number] for number in numbers]
     return struct.unpack(f"<{count}{_PACKED[form]}", data)
 
 
-def _value(form: int, data: Any, at: int) -> Any:
-    """The value at *at* of a column."""
+def _value(form: int, data: Any, at: int, count: int) -> Any:
+    """The value at *at* of a column of *count* values."""
     if form == _SAME:
         return data
-    if form == _PLAIN:
-        return data[at]
+    if form in _PACKED:
+        number = _NUMBERS[form]
+        if len(data) != count * number.size:
+            raise ValueError(_LENGTH)
+        return number.unpack_from(data, at * number.size)[0]
     if form == _JOINED:
-        return data.split(_NUL)[at]
-    if form == _CHOSEN:
-        different, numbers = data
-        return different[numbers[at]]
-    return struct.unpack_from(f"<{_PACKED[form]}", data, at * _WIDTHS[form])[0]
+        values = data.split(_NUL)
+    elif form == _CHOSEN:
+        different, values = _chosen(data)
+    else:
+        values = _values(form, data, count)
+    if len(values) != count:
+        raise ValueError(_LENGTH)
+    return different[values[at]] if form == _CHOSEN else values[at]
+
+
+def _chosen(data: Any) -> tuple[tuple[str, ...], bytes]:
+    different, numbers = data
+    if type(different) is not tuple or {*map(type, different)} != {str} or type(numbers) is not bytes:
+        raise ValueError("a column is of another form")
+    return different, numbers

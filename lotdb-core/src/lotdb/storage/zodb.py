@@ -32,7 +32,7 @@ from lotdb.errors import (
 from lotdb.storage import compat
 from lotdb.storage.classes import check_record, class_factory
 from lotdb.storage.dumping import dump_record
-from lotdb.storage.folding import folded, things_in, unfolded
+from lotdb.storage.folding import folded, is_folded, things_in, unfolded
 from lotdb.storage.kept_records import KeptRecords
 from lotdb.storage.signals import uninterrupted
 
@@ -89,11 +89,11 @@ class _StateUnpickler(pickle.Unpickler):
 
 def _things_in(state: Any) -> int:
     """How many keys and values, or other parts, a state has: that of a bucket may lie two levels deeper."""
+    if is_folded(state):
+        return things_in(state)
     for _ in range(4):
         if type(state) is not tuple or not state:
             return 0
-        if type(state[0]) is int:
-            return things_in(state)
         if len(state) > 2:
             return len(state) // 2
         state = state[0]
