@@ -659,15 +659,20 @@ class AloneTests(BackendFixtures):
     def test_the_working_folder_may_change(self, alone: Alone, tmp_path: Path) -> None:
         """The working folder of the process may be another one at each call."""
         backend = alone.open()
-        arrays = [filled("float64", (300, 2), seed) for seed in range(2)]
-        first = alone.write(backend, arrays[0])
+        array = filled("float64", (300, 2))
+        locators = [alone.write(backend, array)]
         elsewhere = tmp_path / "elsewhere"
-        elsewhere.mkdir()
-        with contextlib.chdir(elsewhere):
-            second = alone.write(backend, arrays[1])
-            for locator, array in zip((first, second), arrays, strict=True):
-                check_same(alone.read(backend, locator, array, 0, 300), array, "in another working folder")
-        left = list(elsewhere.iterdir())
+        below = elsewhere / "below"
+        below.mkdir(parents=True)
+        # A path that begins with ".." leads to the right place from another folder that is as deep.
+        for folder in (elsewhere, below):
+            with contextlib.chdir(folder):
+                locators.append(alone.write(backend, array))
+                for locator in locators:
+                    check_same(
+                        alone.read(backend, locator, array, 0, 300), array, "in another working folder"
+                    )
+        left = [each for each in (*elsewhere.iterdir(), *below.iterdir()) if each != below]
         assert not left, f"it has written into the working folder: {left}"
 
     @promise(CLASS, "another_instance_reads_it")
