@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from lotdb import Backend, DamagedError, Plugins, hookimpl
+from lotdb.values.python_text import again_if_disturbed
 
 
 class NpyBackend(Backend):
@@ -24,8 +25,7 @@ class NpyBackend(Backend):
 
     def read_into(self, locator, first_row, out):
         try:
-            with open(self.path(locator), "rb") as file:
-                rows = np.load(file)
+            rows = again_if_disturbed(lambda: np.load(self.path(locator)))
         except FileNotFoundError as error:
             raise DamagedError(f"{self.path(locator)} is missing") from error
         found = rows[first_row : first_row + len(out)]
