@@ -32,7 +32,7 @@ from lotdb.errors import (
 from lotdb.storage import compat
 from lotdb.storage.classes import check_record, class_factory
 from lotdb.storage.dumping import dump_record
-from lotdb.storage.folding import folded, is_folded, things_in, unfolded
+from lotdb.storage.folding import folded, things_in, unfolded
 from lotdb.storage.kept_records import KeptRecords
 from lotdb.storage.signals import uninterrupted
 
@@ -54,9 +54,6 @@ _SLOT_BYTES = 6
 _MOST_GLANCES = 2
 _GLANCED_AT = 10_000
 _FEW_GLANCES = 8
-# With what a record of children begins: its class, which nobody asks for while its state is read.
-_STOP = b"\nq\0."
-_BEGINNINGS = (b"\x80\x03clotdb.records\nChildren" + _STOP, b"\x80\x03clotdb.records\nBucket" + _STOP)
 # ZODB warns of records from 16 MiB and of more than seven open connections. Neither is a mistake here.
 _LARGE_RECORD = 1 << 30
 _CONNECTIONS = 100
@@ -89,8 +86,8 @@ class _StateUnpickler(pickle.Unpickler):
 
 def _things_in(state: Any) -> int:
     """How many keys and values, or other parts, a state has: that of a bucket may lie two levels deeper."""
-    if is_folded(state):
-        return things_in(state)
+    if things := things_in(state):
+        return things
     for _ in range(4):
         if type(state) is not tuple or not state:
             return 0
@@ -122,16 +119,11 @@ class _Reader(ObjectReader):
         return record
 
     def getState(self, pickle: bytes) -> Any:
-        file = BytesIO(pickle)
-        is_known = pickle.startswith(_BEGINNINGS)
-        if is_known:
-            file.seek(pickle.index(_STOP) + len(_STOP))
-        unpickler = _StateUnpickler(BufferedReader(file, len(pickle) or 1))
+        unpickler = _StateUnpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
         unpickler.reader = self
         unpickler.record = self._finder()
         try:
-            if not is_known:
-                unpickler.load()  # the class
+            unpickler.load()  # the class
             state = unpickler.load()
             self.things = _things_in(state)
             return state
