@@ -100,6 +100,7 @@ $(PEER): $(INSTALLED)
 	@$(VENV_PYTHON) -m venv --clear $(VENV)/peer
 	@$(PEER_PYTHON) -m pip install --quiet 'lotdb[io,measurements]==1.1.3'
 	@$(PEER_PYTHON) -m pip install --quiet --only-binary :all: icechunk || echo "icechunk is left out"
+	@$(PEER_PYTHON) -m pip install --quiet --only-binary :all: signac-flow h5py || echo "signac-flow is left out"
 	@touch $(PEER)
 
 pictures: $(INSTALLED)  ## the pictures of docs/looking.md; those of HTML need Chromium

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import pipelines
 from benchmarks.cases import Against, Case, Figures, Side, below, faster
 from benchmarks.clock import Timer, check
 from benchmarks.sizes import Sizes
@@ -118,6 +119,32 @@ def map_fresh(folder: str, nodes: int) -> Figures:
     return {"seconds": timer.seconds, "cold": cold.seconds}
 
 
+# ── a mean of ten numbers at each of many places ──────────────────────────────────────────────────────────
+
+
+@step
+def mean_of(node: Any) -> float:
+    """Something quick."""
+    return float(node.get_data().read().mean())
+
+
+def means_lotdb(folder: str, nodes: int) -> Figures:
+    from lotdb import LOTDB
+
+    build(folder, nodes)
+    with LOTDB(folder) as db, db.connection() as root, Timer() as timer:
+        check(mean_of.map(root.find("nodes/*")).computed == nodes, "the number of results")
+    return {"seconds": timer.seconds}
+
+
+def again_lotdb(folder: str, nodes: int) -> Figures:
+    from lotdb import LOTDB
+
+    with Timer() as timer, LOTDB(folder) as db, db.connection() as root:
+        check(mean_of.map(root.find("nodes/*")).fresh == nodes, "the number of fresh results")
+    return {"seconds": timer.seconds}
+
+
 def cases(sizes: Sizes) -> list[Case]:
     asked, nodes, fresh = sizes.results, sizes.mapped, sizes.results
     few = max(1, asked // 100)
@@ -125,6 +152,10 @@ def cases(sizes: Sizes) -> list[Case]:
     one = Side("one process", map_nodes, {"nodes": nodes, "workers": 1}, durable="synced")
     computed = Side("LOTDB", compute_all, {"nodes": fresh}, durable="synced")
     found = Side("LOTDB", map_fresh, {"nodes": fresh}, computed)
+    many = {"nodes": nodes}
+    means = Side("LOTDB", means_lotdb, many, per=nodes, durable="synced")
+    by_others = pipelines.computing(nodes)
+    by_others_again = pipelines.finding(nodes, by_others)
     return [
         Case(
             "asking a step for a fresh result of 1 MiB and five settings",
@@ -154,5 +185,19 @@ def cases(sizes: Sizes) -> list[Case]:
             one.but(label="LOTDB", figure="overhead"),
             alone=below(0.0005, "0.5 ms"),
             unit="µs",
+        ),
+        Case(
+            f"computing the mean of ten numbers at each of {nodes} nodes, per result",
+            means,
+            tuple(Against(side, usual=side.label == pipelines.USUAL) for side in by_others),
+            unit="µs",
+            task="compute something quick at each of many places",
+        ),
+        Case(
+            f"finding in a new process that the results at {nodes} nodes are there and fresh, per result",
+            Side("LOTDB", again_lotdb, many, means, per=nodes),
+            tuple(Against(side, usual=side.label == pipelines.USUAL) for side in by_others_again),
+            unit="µs",
+            task="run a pipeline again of which everything is computed",
         ),
     ]
