@@ -56,7 +56,7 @@ ROOMS = {
         "cli",
         "testing",
     ],
-    "lotdb_ingest": ["marks", "unread", "text", "npy", "table", "audio", "image", "hdf5", "raw", "__main__"],
+    "lotdb_ingest": ["signatures", "kept_as_bytes", "text", "npy", "table", "audio", "image", "hdf5", "raw", "__main__"],
 }
 # Those whose own file has more than one line that says what the room is for.
 FILLED = {

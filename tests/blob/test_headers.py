@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lotdb import LOTDB, DamagedError, salvage
-from lotdb_backend_blob.npy import header, is_header
+from lotdb_backend_blob.npy_writing import header, is_header
 
 
 @pytest.fixture

@@ -279,7 +279,7 @@ def test_the_annotation_of_au(node, tmp_path):
     assert payload.read().tolist() == SOUND.tolist()
 
 
-# -- marks -----------------------------------------------------------------------------------------
+# -- events ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

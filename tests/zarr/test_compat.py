@@ -11,7 +11,7 @@ from lotdb import LOTDB, DamagedError, PluginError
 from lotdb.testing.backend_alone import AloneTests
 from lotdb.testing.backend_first import FirstTests
 from lotdb.testing.backend_payloads import PayloadTests
-from lotdb_backend_zarr import compat, fast
+from lotdb_backend_zarr import compat, zarrs_pipeline
 
 NAMES = ["NDBuffer", "run"]
 
@@ -77,9 +77,8 @@ def test_without_a_pipeline_to_set_zarrs_is_left_alone(tmp_path, monkeypatch):
             root.get_data_node("a").write_data(np.arange(400_000.0))
         with db.connection() as root:
             assert root["a"].read_data().sum() == np.arange(400_000.0).sum()
-            assert (
-                fast.open_fast(zarr.storage.LocalStore(tmp_path / "lotdb.fs.zarr"), _only(tmp_path)) is None
-            )
+            store = zarr.storage.LocalStore(tmp_path / "lotdb.fs.zarr")
+            assert zarrs_pipeline.open_with_zarrs(store, _only(tmp_path)) is None
 
 
 def _only(folder):
@@ -97,7 +96,7 @@ def test_what_a_release_lacks_is_told_with_its_version_and_is_no_damage(tmp_path
         raise error("this release has no such thing")
 
     monkeypatch.setattr(zarr, "open_array", lack)
-    monkeypatch.setattr("lotdb_backend_zarr.chunks.Blosc.decode", lack, raising=True)
+    monkeypatch.setattr("lotdb_backend_zarr.chunk_codecs.Blosc.decode", lack, raising=True)
     told = rf"'zarr' \(lotdb-backend-zarr .* with .*zarr {zarr.__version__}\) failed to read .*no such thing"
     with LOTDB(tmp_path) as db, db.connection() as root:
         for node in ("direct", "left to zarr"):

@@ -90,7 +90,7 @@ def test_a_file_that_was_put_back_is_read(payload):
 
 def test_a_second_window_of_a_chunk_decodes_nothing(payload, monkeypatch):
     first = payload[5:500]
-    monkeypatch.setattr("lotdb_backend_zarr.chunks.Blosc.decode", None)
+    monkeypatch.setattr("lotdb_backend_zarr.chunk_codecs.Blosc.decode", None)
     assert np.array_equal(payload[5:500], first)
     assert np.array_equal(payload[600:9000], ROWS[600:9000])
     first[:] = 0  # the reader's own
@@ -190,7 +190,7 @@ def test_as_much_stays_decoded_as_the_setting_says(tmp_path, monkeypatch):
         db.commit()
         for first in range(0, 200_000, 10_000):
             payload[first : first + 5]
-        monkeypatch.setattr("lotdb_backend_zarr.chunks.Blosc.decode", None)
+        monkeypatch.setattr("lotdb_backend_zarr.chunk_codecs.Blosc.decode", None)
         for first in range(0, 200_000, 10_000):
             assert np.array_equal(payload[first + 10 : first + 50], ROWS[first + 10 : first + 50])
 

@@ -1,1 +1,1 @@
-"""LOTDB payloads in ZODB blobs."""
+"""LOTDB payloads as ``.npy`` files: in ZODB blobs, in plain files, or in an object store."""

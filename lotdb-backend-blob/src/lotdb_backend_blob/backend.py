@@ -20,10 +20,10 @@ import numpy as np
 from ZODB.blob import Blob
 
 from lotdb import Backend, BackendContext, DamagedError, InvalidOptionError, ObjectStore
-from lotdb_backend_blob.files import Files
-from lotdb_backend_blob.npy import write_npy
+from lotdb_backend_blob.npy_reading import OPEN, READ_BYTES, OpenFile, most_open, read_at, rows_of
+from lotdb_backend_blob.npy_writing import write_npy
 from lotdb_backend_blob.objects import Objects
-from lotdb_backend_blob.reading import OPEN, READ_BYTES, OpenFile, most_open, read_at, rows_of
+from lotdb_backend_blob.plain_files import PlainFiles
 from lotdb_backend_blob.settings import SETTINGS
 
 __all__ = ["BlobBackend"]
@@ -65,7 +65,7 @@ class BlobBackend(Backend):
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
-        self._plain = Files(context)
+        self._plain = PlainFiles(context)
         self._objects: Objects | None = None
         store = context.config.get("store") or context.store
         cache_bytes = _checked_size(context.config.get("cache_bytes", CACHE_BYTES), "cache_bytes")
@@ -75,8 +75,8 @@ class BlobBackend(Backend):
             self.concurrent_reads = Backend.concurrent_reads
             self.reads_in_parts = False
         elif store:
-            self._plain = Files(context, _checked_folder(store))
-        self._place: Files | Objects = self._objects or self._plain
+            self._plain = PlainFiles(context, _checked_folder(store))
+        self._place: PlainFiles | Objects = self._objects or self._plain
         self._makes_blobs = context.has_blobs and not store
         self.is_outside = bool(store)
         if self._makes_blobs:

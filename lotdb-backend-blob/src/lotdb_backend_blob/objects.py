@@ -12,9 +12,9 @@ import numpy as np
 
 from lotdb import BackendContext, DamagedError, ObjectStore, ReadOnlyError
 from lotdb_backend_blob.cache import Cache
-from lotdb_backend_blob.npy import header
-from lotdb_backend_blob.owner import NAME, check_note, note_of
-from lotdb_backend_blob.reading import rows_in
+from lotdb_backend_blob.npy_reading import rows_in
+from lotdb_backend_blob.npy_writing import header
+from lotdb_backend_blob.owner_note import NAME, check_note, note_of
 
 __all__ = ["Objects"]
 

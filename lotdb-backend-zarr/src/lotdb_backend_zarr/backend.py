@@ -32,15 +32,15 @@ from lotdb import (
     ReadOnlyError,
     open_part,
 )
-from lotdb_backend_zarr import compat, sealed_document
+from lotdb_backend_zarr import compat, metadata_checksum
 from lotdb_backend_zarr import options as zarr_options
+from lotdb_backend_zarr.array_files import ArrayFiles, ArrayFolder, ArrayObjects
 from lotdb_backend_zarr.decoded import Decoded
-from lotdb_backend_zarr.fast import open_fast
-from lotdb_backend_zarr.members import FolderMembers, Members, ObjectMembers
 from lotdb_backend_zarr.open_files import OpenFiles, most_open
 from lotdb_backend_zarr.settings import SETTINGS
 from lotdb_backend_zarr.shards import CHUNK_KEYS, Sharded, ShardReader, ShardWriter, chunk_key, places
-from lotdb_backend_zarr.store import StrictStore, local_folder, objects_at, open_store
+from lotdb_backend_zarr.strict_store import StrictStore, local_folder, objects_at, open_store
+from lotdb_backend_zarr.zarrs_pipeline import open_with_zarrs
 
 __all__ = ["ZarrBackend"]
 
@@ -172,12 +172,12 @@ class ZarrBackend(Backend):
         chunks, shards = zarr_options.grid(options, dtype, shape)
         names = _dimension_names(shape)
         document = self._document(dtype, len(shape), options)
-        members = self._members(locator)
-        described = None if members is None else self._sharded(document)
-        if members is not None and described is not None and described.codec is not None:
+        files = self._array_files(locator)
+        described = None if files is None else self._sharded(document)
+        if files is not None and described is not None and described.codec is not None:
             document = zarr_options.with_lengths(document, shape, chunks, shards)
             document |= {"attributes": dict(notes), "dimension_names": names}
-            return ShardWriter(members, document).write, True
+            return ShardWriter(files, document).write, True
         array: Any = None
 
         def write(first: int, rows: np.ndarray[Any, Any]) -> None:
@@ -200,11 +200,11 @@ class ZarrBackend(Backend):
 
         return (lambda first, rows: _finish(lambda: write(first, rows))), False
 
-    def _members(self, locator: str) -> Members | None:
+    def _array_files(self, locator: str) -> ArrayFiles | None:
         """The files of an array, if we write and read them without zarr."""
         if self._folder is not None:
-            return FolderMembers(self._folder / locator, self._files, self.context.sync)
-        return None if self._objects is None else ObjectMembers(self._objects, locator)
+            return ArrayFolder(self._folder / locator, self._files, self.context.sync)
+        return None if self._objects is None else ArrayObjects(self._objects, locator)
 
     def _sharded(self, document: Any) -> Sharded | None:
         """The array that *document*, a ``zarr.json``, describes, if we write and read it without zarr."""
@@ -359,12 +359,12 @@ class ZarrBackend(Backend):
         if opened.reader is not None and opened.array is None:
             opened.reader.read_into(window, target)
             return
-        fast = None
+        through_zarrs = None
         if target.shape == opened.shape and target.nbytes >= FAST_BYTES:
-            fast = open_fast(self._store, locator)
-        array = fast or opened.array
+            through_zarrs = open_with_zarrs(self._store, locator)
+        array = through_zarrs or opened.array
         assert array is not None
-        if opened.reader is not None and fast is None:
+        if opened.reader is not None and through_zarrs is None:
             opened.reader.check_sizes(window)
         self._check_files(locator, array, window)
         _select(array, window, target)
@@ -473,17 +473,18 @@ class ZarrBackend(Backend):
 
     def _reader(self, locator: str) -> ShardReader | None:
         """The reader of an array's shards, if it has shards in a local folder or as objects."""
-        members = self._members(locator)
-        if members is None:
+        files = self._array_files(locator)
+        if files is None:
             return None
-        stored = members.content("zarr.json")
+        stored = files.content("zarr.json")
         try:
-            array = self._sharded(sealed_document.opened(stored, checked=not self.context.salvaging))
+            document = metadata_checksum.without_checksum(stored, checked=not self.context.salvaging)
+            array = self._sharded(document)
         except ValueError as error:
-            raise DamagedError(f"{members.where('zarr.json')} is damaged: {error}") from error
+            raise DamagedError(f"{files.where('zarr.json')} is damaged: {error}") from error
         if array is None:
             return None
-        return ShardReader(members, array, None if self._folder is None else self._decoded, locator)
+        return ShardReader(files, array, None if self._folder is None else self._decoded, locator)
 
     def _open_by_zarr(self, locator: str) -> _Opened:
         try:

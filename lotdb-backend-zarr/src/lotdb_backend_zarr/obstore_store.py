@@ -9,7 +9,7 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.storage import ObjectStore as ZarrObjectStore
 
 from lotdb import ObjectStore
-from lotdb_backend_zarr.handed_on import HandedOn
+from lotdb_backend_zarr.delegating_store import DelegatingStore
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
@@ -25,7 +25,7 @@ def store_of(objects: ObjectStore, *, read_only: bool) -> Store:
     return _Objects(objects, ZarrObjectStore(objects.native, read_only=read_only), read_only=read_only)
 
 
-class _Objects(HandedOn):
+class _Objects(DelegatingStore):
     # What zarr's own store does is handed on to it, since its class cannot be told where its objects are.
 
     def __init__(self, objects: ObjectStore, store: Store, *, read_only: bool) -> None:

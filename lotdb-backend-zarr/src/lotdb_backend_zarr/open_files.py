@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from lotdb import DamagedError, open_part
-from lotdb_backend_zarr.open_member import OpenMember, joined
+from lotdb_backend_zarr.open_array_file import OpenArrayFile, joined
 
 __all__ = ["OpenFile", "OpenFiles", "most_open"]
 
@@ -42,7 +42,7 @@ def most_open() -> int:
     return _MOST if allowed < 0 else max(_SOME, min(_MOST, allowed // _SHARE))
 
 
-class OpenFile(OpenMember):
+class OpenFile(OpenArrayFile):
     """An open file; the last one who has it closes it, and so nobody reads from another file.
 
     Parameters

@@ -19,12 +19,12 @@ from typing import Any, cast
 import numpy as np
 
 from lotdb import DamagedError, at_once
-from lotdb_backend_zarr.bounds import check_size
-from lotdb_backend_zarr.chunks import ChunkCodec, checked, chunk_codec, crc32c, stored_dtype
+from lotdb_backend_zarr.array_files import ArrayFiles
+from lotdb_backend_zarr.chunk_codecs import ChunkCodec, checked, chunk_codec, crc32c, stored_dtype
 from lotdb_backend_zarr.decoded import Decoded
-from lotdb_backend_zarr.members import Members
-from lotdb_backend_zarr.open_member import OpenMember
-from lotdb_backend_zarr.sealed_document import sealed
+from lotdb_backend_zarr.decoded_size import check_size
+from lotdb_backend_zarr.metadata_checksum import with_checksum
+from lotdb_backend_zarr.open_array_file import OpenArrayFile
 
 __all__ = ["CHUNK_KEYS", "ShardReader", "ShardWriter", "Sharded", "chunk_key", "places"]
 
@@ -117,32 +117,32 @@ class ShardWriter:
 
     Parameters
     ----------
-    members
+    files
         Where the files of the array are; there are none yet.
     document
         What its ``zarr.json`` is to hold.
     """
 
-    def __init__(self, members: Members, document: Mapping[str, Any]) -> None:
+    def __init__(self, files: ArrayFiles, document: Mapping[str, Any]) -> None:
         array = Sharded.described(document)
         assert array is not None
         assert array.codec is not None
-        self._members, self._array = members, array
+        self._files, self._array = files, array
         self._encode = array.codec.encode
-        members.make()
-        with members.new("zarr.json") as put:
-            put([sealed(document)])
+        files.make()
+        with files.new("zarr.json") as put:
+            put([with_checksum(document)])
 
     def write(self, first: int, rows: np.ndarray[Any, Any]) -> None:
         """Write *rows*, whole shards that begin at row *first*."""
         shards = self._array.shards
         parts = list(_parts(rows, shards))
         # While one waits for the disk, another is compressed.
-        several = len(parts) > 1 and self._members.writes_several
+        several = len(parts) > 1 and self._files.writes_several
 
         def write(part: tuple[tuple[int, ...], Any]) -> None:
             place, region = part
-            with self._members.new(chunk_key((place[0] + first // shards[0], *place[1:]))) as put:
+            with self._files.new(chunk_key((place[0] + first // shards[0], *place[1:]))) as put:
                 self._write_shard(region, put, 1 if several else None)
 
         at_once(write, parts, None if several else 1)
@@ -193,7 +193,7 @@ class ShardReader:
 
     Parameters
     ----------
-    members
+    files
         Where the files of the array are.
     array
         What it is, by its metadata.
@@ -204,9 +204,9 @@ class ShardReader:
     """
 
     def __init__(
-        self, members: Members, array: Sharded, decoded: Decoded | None = None, name: str = ""
+        self, files: ArrayFiles, array: Sharded, decoded: Decoded | None = None, name: str = ""
     ) -> None:
-        self._members, self.array = members, array
+        self._files, self.array = files, array
         self._codec = cast(ChunkCodec, array.codec)
         self._decoded, self._name = decoded, name
         # By the place of a shard: its index, and the state of the file that it was read from.
@@ -238,7 +238,7 @@ class ShardReader:
             place, shard, of_window = part
             self._read_shard(place, shard, out[of_window])
 
-        self._members.each(read, _overlaps(window, self.array.shards))
+        self._files.each(read, _overlaps(window, self.array.shards))
 
     def read_rows(self, first: int, out: np.ndarray[Any, Any]) -> None:
         """Fill *out* with the rows from *first* on: what :meth:`read_into` does, where chunks are rows.
@@ -261,7 +261,7 @@ class ShardReader:
             parts.append((number, low, rows))
             done += len(rows)
             number, low = number + 1, 0
-        self._members.each(lambda part: self._read_rows(*part), parts)
+        self._files.each(lambda part: self._read_rows(*part), parts)
 
     def _read_rows(self, number: int, low: int, out: np.ndarray[Any, Any]) -> None:
         """Fill *out* with the rows of shard *number* from its row *low* on."""
@@ -269,15 +269,15 @@ class ShardReader:
         shard = self._of_rows.get(number)
         if shard is None:
             place = (number, *self._others)
-            shard = self._of_rows[number] = _OfRows(place, self._members.opener(chunk_key(place)))
-        member, known_index, place = shard.open(), shard.index, shard.place
-        state = member.state
+            shard = self._of_rows[number] = _OfRows(place, self._files.opener(chunk_key(place)))
+        file, known_index, place = shard.open(), shard.index, shard.place
+        state = file.state
         if known_index is None or known_index[0] != state:
             if place not in self._indexes:
                 others = ((0, length) for length in self.array.shape[1:])
-                member = self._for(member, place, [(low, high), *others])
-                state = member.state
-            known_index = shard.index = state, self._index(place, member).reshape(-1)
+                file = self._for(file, place, [(low, high), *others])
+                state = file.state
+            known_index = shard.index = state, self._index(place, file).reshape(-1)
         index = known_index[1]
         chunk = low // step
         begin = chunk * step
@@ -285,7 +285,7 @@ class ShardReader:
             whole = decoded.get(key := (self._name, state, number, chunk))
             if whole is None:
                 span = index.item(2 * chunk), index.item(2 * chunk + 1)
-                whole = self._decode_chunk(place, member, chunk, span)
+                whole = self._decode_chunk(place, file, chunk, span)
                 decoded.put(key, whole)
             out[...] = whole[low - begin : high - begin]
             return
@@ -307,18 +307,18 @@ class ShardReader:
             return
         row_bytes = out.nbytes // len(out)
         if decoded is None or len(wanted) * step * row_bytes < THREADED_BYTES:
-            self._decode_rows(place, member, wanted)
+            self._decode_rows(place, file, wanted)
             return
         each = max(1, PIECE_BYTES // (step * row_bytes))
         pieces = [wanted[start : start + each] for start in range(0, len(wanted), each)]
-        at_once(lambda piece: self._decode_rows(place, member, piece), pieces)
+        at_once(lambda piece: self._decode_rows(place, file, piece), pieces)
 
-    def _decode_rows(self, place: tuple[int, ...], member: OpenMember, wanted: list[Any]) -> None:
+    def _decode_rows(self, place: tuple[int, ...], file: OpenArrayFile, wanted: list[Any]) -> None:
         """Fill what is *wanted* of chunks: number, span in the file, rows, where they go, and its name."""
         for chunk, (offset, _), _, _, _ in wanted:
             if offset == ABSENT:
                 raise self._is_missing(place, (chunk, *self._others))
-        stored = member.read([span for _, span, _, _, _ in wanted])
+        stored = file.read([span for _, span, _, _, _ in wanted])
         for (chunk, _, of_chunk, rows, name), content in zip(wanted, stored, strict=True):
             if len(rows) == self.array.chunks[0]:  # all of it
                 self._decode_into(place, chunk, content, rows)
@@ -330,12 +330,12 @@ class ShardReader:
                 cast(Decoded, self._decoded).put(name, whole)
 
     def _decode_chunk(
-        self, place: tuple[int, ...], member: OpenMember, chunk: int, span: tuple[int, int]
+        self, place: tuple[int, ...], file: OpenArrayFile, chunk: int, span: tuple[int, int]
     ) -> np.ndarray[Any, Any]:
         """All of *chunk* of a shard, which lies in *span* of the file."""
         if span[0] == ABSENT:
             raise self._is_missing(place, (chunk, *self._others))
-        content = member.read_one(*span)
+        content = file.read_one(*span)
         whole = np.empty(self.array.chunks, self.array.dtype)
         self._decode_into(place, chunk, content, whole)
         return whole
@@ -348,23 +348,23 @@ class ShardReader:
         except NOT_OF_DATA:
             raise
         except Exception as error:
-            path = self._members.where(chunk_key(place))
+            path = self._files.where(chunk_key(place))
             raise _damaged(f"chunk {(chunk, *self._others)} of {path}", error) from error
 
     def _read_shard(
         self, place: tuple[int, ...], window: list[tuple[int, int]], out: np.ndarray[Any, Any] | None
     ) -> None:
-        path = self._members.where(chunk_key(place))
-        member = self._members.open(chunk_key(place))
+        path = self._files.where(chunk_key(place))
+        file = self._files.open(chunk_key(place))
         if place not in self._indexes:
-            member = self._for(member, place, window)
-        index = self._index(place, member)
+            file = self._for(file, place, window)
+        index = self._index(place, file)
         parts = list(_overlaps(window, self.array.chunks))
         spans = [(int(index[each][0]), int(index[each][1])) for each, _, _ in parts]
         for (chunk_place, _, _), (offset, _) in zip(parts, spans, strict=True):
             if offset == ABSENT:
                 raise self._is_missing(place, chunk_place)
-        stored = member.read(spans)
+        stored = file.read(spans)
         for (chunk_place, part, of_window), content in zip(parts, stored, strict=True):
             with _damage(f"chunk {chunk_place} of {path}"):
                 if out is None:
@@ -373,11 +373,13 @@ class ShardReader:
                     self._decode(content, part, out[of_window])
 
     def _is_missing(self, place: tuple[int, ...], chunk_place: tuple[int, ...]) -> DamagedError:
-        return DamagedError(f"chunk {chunk_place} of {self._members.where(chunk_key(place))} is missing")
+        return DamagedError(f"chunk {chunk_place} of {self._files.where(chunk_key(place))} is missing")
 
-    def _for(self, member: OpenMember, place: tuple[int, ...], window: list[tuple[int, int]]) -> OpenMember:
+    def _for(
+        self, file: OpenArrayFile, place: tuple[int, ...], window: list[tuple[int, int]]
+    ) -> OpenArrayFile:
         """The file of a shard of which nothing is known yet, and *window* is wanted."""
-        return member.whole(self._size_limit()) if self._is_whole(place, window) else member
+        return file.whole(self._size_limit()) if self._is_whole(place, window) else file
 
     def _is_whole(self, place: tuple[int, ...], window: list[tuple[int, int]]) -> bool:
         """Whether *window* is all that the array has of a shard."""
@@ -404,17 +406,17 @@ class ShardReader:
         array.codec.decode_into(stored, chunk)
         out[...] = chunk[tuple(slice(*edges) for edges in part)]
 
-    def _index(self, place: tuple[int, ...], member: OpenMember) -> np.ndarray[Any, Any]:
+    def _index(self, place: tuple[int, ...], file: OpenArrayFile) -> np.ndarray[Any, Any]:
         """Where the chunks of a shard are, and how many bytes each has."""
         known = self._indexes.get(place)
-        if known is None or known[0] != member.state:
-            known = self._indexes[place] = member.state, self._read_index(place, member)
+        if known is None or known[0] != file.state:
+            known = self._indexes[place] = file.state, self._read_index(place, file)
         return known[1]
 
-    def _read_index(self, place: tuple[int, ...], member: OpenMember) -> np.ndarray[Any, Any]:
+    def _read_index(self, place: tuple[int, ...], file: OpenArrayFile) -> np.ndarray[Any, Any]:
         counts = _counts(self.array.shards, self.array.chunks)
-        stored = member.read_end(16 * math.prod(counts) + 4)
-        with _damage(f"the index of {self._members.where(chunk_key(place))}"):
+        stored = file.read_end(16 * math.prod(counts) + 4)
+        with _damage(f"the index of {self._files.where(chunk_key(place))}"):
             return checked(stored).view("<u8").reshape(*counts, 2)
 
 
@@ -431,7 +433,7 @@ class _OfRows:
 
     __slots__ = ("index", "open", "place")
 
-    def __init__(self, place: tuple[int, ...], open_: Callable[[], OpenMember]) -> None:
+    def __init__(self, place: tuple[int, ...], open_: Callable[[], OpenArrayFile]) -> None:
         self.place, self.open = place, open_
         #: Place and size of each chunk, one after another, once they were read.
         self.index: tuple[Any, np.ndarray[Any, Any]] | None = None

@@ -10,8 +10,8 @@ import numpy as np
 from lotdb import Blocks, Ingested, Payload, SourceFile, TargetFile
 from lotdb.hookspecs import hookimpl
 from lotdb_ingest import text
+from lotdb_ingest.kept_as_bytes import MEANT, hint
 from lotdb_ingest.npy.format import write_elements
-from lotdb_ingest.unread import MEANT, hint
 
 PIECE = 4 << 20
 

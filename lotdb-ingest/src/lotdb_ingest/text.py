@@ -24,7 +24,7 @@ from lotdb import (
     TargetFile,
 )
 from lotdb.hookspecs import hookimpl
-from lotdb_ingest import marks
+from lotdb_ingest import signatures
 
 FORMATS = ("txt", "text", "log", "md")
 PIECE = 1 << 20
@@ -188,7 +188,7 @@ def _utf_8(source: SourceFile, encoding: str, start: int, *, refuse_nul: bool) -
             place = offset - len(waiting) + getattr(error, "start", 0)
             raise IngestError(
                 f"it is not {encoding} text: {_reason(error)} at offset {place}"
-                f"{marks.content_is(source.head)}; "
+                f"{signatures.content_is(source.head)}; "
                 "pass encoding= for a text, or format='raw' to keep the bytes"
             ) from error
         if refuse_nul and "\0" in text:

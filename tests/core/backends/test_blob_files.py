@@ -11,7 +11,7 @@ import pytest
 
 from lotdb import LOTDB, DamagedError
 from lotdb_backend_blob import backend as blob_backend
-from lotdb_backend_blob import reading
+from lotdb_backend_blob import npy_reading
 
 FILES = 12
 ROWS = 30_000  # more than a pack takes
@@ -65,8 +65,8 @@ def run(*functions):
 @pytest.fixture(params=["pread", "seek and read"])
 def any_system(request, monkeypatch):
     if request.param == "seek and read":  # as on Windows
-        monkeypatch.setattr(blob_backend, "read_at", reading._seek_and_read)
-        monkeypatch.setattr(reading, "read_at", reading._seek_and_read)
+        monkeypatch.setattr(blob_backend, "read_at", npy_reading._seek_and_read)
+        monkeypatch.setattr(npy_reading, "read_at", npy_reading._seek_and_read)
 
 
 @pytest.mark.sampled(1)

@@ -14,7 +14,7 @@ from tests.core.backends.raw_backend import RawBackend, fresh, opened
 from lotdb import ClosedError, DamagedError, StaleNodeError, WrongThreadError
 from lotdb.segments.blocks import BLOCK_BYTES
 from lotdb_backend_blob import backend as blob_backend
-from lotdb_backend_blob import reading
+from lotdb_backend_blob import npy_reading
 
 IN_FILES = {"blob": {"record_bytes": 0}}
 DTYPES = ["int16", ">f8", "M8[ms]", [("a", "i2"), ("b", "f4")]]
@@ -256,7 +256,7 @@ def test_files_in_use_stay_open_and_the_others_go(tmp_path, monkeypatch):
         for number in range(60):
             root.get_data_node(f"n{number:02}").write_data(array + number)
             db.commit(root)
-    monkeypatch.setattr(blob_backend, "OPEN_FILES", len(reading.OPEN) + 20)
+    monkeypatch.setattr(blob_backend, "OPEN_FILES", len(npy_reading.OPEN) + 20)
     with opened(tmp_path, "blob", read_only=True) as db, db.connection() as root:
         payloads = [root[f"n{number:02}"].get_data() for number in range(60)]
         for round_ in range(3):
@@ -264,7 +264,7 @@ def test_files_in_use_stay_open_and_the_others_go(tmp_path, monkeypatch):
                 for which in (number, 0, 1):
                     rows = payloads[which][100 : 200 + round_]
                     assert (rows == array[100 : 200 + round_] + which).all()
-                assert len(reading.OPEN) <= blob_backend.OPEN_FILES + 1
+                assert len(npy_reading.OPEN) <= blob_backend.OPEN_FILES + 1
                 assert payload[:].shape == array.shape
         files = db._backends("blob")._files
         for which in (0, 1):

@@ -36,20 +36,20 @@ def test_any_array_comes_back(db, array):
 def test_a_write_that_failed_does_not_keep_the_transaction_from_being_committed(
     db_of_files, tmp_path, monkeypatch
 ):
-    from lotdb_backend_blob import npy
+    from lotdb_backend_blob import npy_writing
 
     db = db_of_files
     root = db.open_connection()
     node = root.get_data_node("a")
     node.write_data(np.arange(10))
-    real = npy._write_all
+    real = npy_writing._write_all
 
     def full(descriptor, data):
         real(descriptor, data[:100])
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(npy, "_write_all", full)
+        patch.setattr(npy_writing, "_write_all", full)
         with pytest.raises(OSError, match="No space"):
             node.write_data(np.arange(1_000_000))
     assert node.read_data().tolist() == list(range(10))

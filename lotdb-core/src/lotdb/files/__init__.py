@@ -1,1 +1,1 @@
-"""Taking in files and folders."""
+"""Taking in files and folders, and writing subtrees out as such."""

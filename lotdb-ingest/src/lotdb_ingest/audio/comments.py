@@ -15,7 +15,7 @@ from lotdb_ingest.audio.ogg import packets, with_comments
 
 __all__ = ["flac_notes", "ogg_notes", "write_flac", "write_ogg"]
 
-MARKS = {"vorbis": (b"\x03vorbis", b"\x01", 3), "opus": (b"OpusTags", b"", 2)}
+SIGNATURES = {"vorbis": (b"\x03vorbis", b"\x01", 3), "opus": (b"OpusTags", b"", 2)}
 BLOCKS = {2: "APPLICATION", 5: "CUESHEET", 6: "PICTURE"}
 MOST_BLOCK = 1 << 24
 #: The names under which libsndfile has the tags that have another one here.
@@ -68,9 +68,9 @@ def _block(metadata: dict[str, Any]) -> bytes:
 def ogg_notes(file: IO[bytes], start: int, notes: Notes) -> None:
     """Note the comments of an Ogg file of Vorbis, Opus or FLAC."""
     found = packets(file, start, 2, 16 << 20)
-    for mark in (b"\x03vorbis", b"OpusTags"):
-        if len(found) == 2 and found[1].startswith(mark):
-            _read(found[1][len(mark) :], notes, "ogg")
+    for signature in (b"\x03vorbis", b"OpusTags"):
+        if len(found) == 2 and found[1].startswith(signature):
+            _read(found[1][len(signature) :], notes, "ogg")
             return
     if len(found) == 2 and found[0].startswith(b"\x7fFLAC") and found[1][:1]:
         _read(found[1][4:], notes, "ogg")
@@ -78,11 +78,11 @@ def ogg_notes(file: IO[bytes], start: int, notes: Notes) -> None:
 
 def write_ogg(file: IO[bytes], metadata: dict[str, Any], kind: str) -> None:
     """Give an Ogg file of *kind* ``"vorbis"`` or ``"opus"`` the comments of a payload."""
-    mark, end, heads = MARKS[kind]
+    signature, end, heads = SIGNATURES[kind]
     if not tag_items(metadata):
         return
     with tempfile.TemporaryFile() as copy:
-        with_comments(file, heads, mark + _block(metadata) + end, copy)
+        with_comments(file, heads, signature + _block(metadata) + end, copy)
         _replace(file, copy)
 
 

@@ -1,4 +1,4 @@
-"""The notes in a sound file: texts, marks, and everything else as bytes.
+"""The notes in a sound file: texts, events, and everything else as bytes.
 
 ``tags`` are texts by name, a list where there are several of a name. ``chunks`` are pairs of a name and
 bytes, which are written again to a file of the same kind. ``not_kept`` names what was left behind.

@@ -86,7 +86,7 @@ def with_checksum(page: bytes) -> bytes:
 def codec_of(file: IO[bytes], start: int) -> str:
     """What the first packet says that the sound is encoded as, for messages."""
     body = (_page(file, start) or b"")[HEAD_BYTES + 1 :]
-    return next((codec for mark, codec in CODECS.items() if body.startswith(mark)), repr(body[:8]))
+    return next((codec for signature, codec in CODECS.items() if body.startswith(signature)), repr(body[:8]))
 
 
 def packets(file: IO[bytes], start: int, count: int, most: int) -> list[bytes]:

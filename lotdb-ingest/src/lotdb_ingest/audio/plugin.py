@@ -54,9 +54,9 @@ def lotdb_identify_file(source: SourceFile) -> str | None:
         return "aiff"
     if head[:4] == b"OggS":
         return "opus" if b"OpusHead" in head[:100] else "ogg"
-    marks = {b"fLaC": "flac", b".snd": "au", b"dns.": "au", b"caff": "caf"}
-    if head[:4] in marks:
-        return marks[head[:4]]
+    signatures = {b"fLaC": "flac", b".snd": "au", b"dns.": "au", b"caff": "caf"}
+    if head[:4] in signatures:
+        return signatures[head[:4]]
     # The eleven bits that a frame of MPEG audio begins with; a layer and rates that exist.
     is_frame = len(head) > 3 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06
     if tagged or (is_frame and head[2] >> 4 != 15 and head[2] & 0x0C != 0x0C):
@@ -68,7 +68,7 @@ def lotdb_identify_file(source: SourceFile) -> str | None:
 def lotdb_ingest_file(source: SourceFile) -> Mapping[str, Ingested] | None:
     """The samples of an audio file, channels in columns, with its rate, encoding, tags and other notes.
 
-    What the file marks, such as cue points, is a table ``events`` beside it, of ``onset_s``, ``duration_s``
+    Events in the file, such as cue points, are a table ``events`` beside it, of ``onset_s``, ``duration_s``
     and ``label``.
     """
     if source.format not in CONTAINERS:

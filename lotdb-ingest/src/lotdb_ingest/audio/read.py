@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from lotdb import Blocks, Ingested, IngestError, SourceFile
-from lotdb_ingest import marks
+from lotdb_ingest import signatures
 from lotdb_ingest.audio.chunk_notes import chunk_notes
 from lotdb_ingest.audio.comments import flac_notes, ogg_notes
 from lotdb_ingest.audio.headers import CONVERT, Sound, sound_of
@@ -62,11 +62,11 @@ CONTENT_TYPES = {
 
 
 def read(source: SourceFile, content: str | None, containers: tuple[str, ...]) -> Mapping[str, Ingested]:
-    """The samples of *source*, whose content looks like format *content*, and the events that it marks."""
+    """The samples of *source*, whose content looks like format *content*, and the events in it."""
     if source.size == 0:
         raise IngestError("it is empty: it has 0 bytes")
     if content is None:
-        known = marks.content_or_raw(source.head)
+        known = signatures.content_or_raw(source.head)
         raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if {"opus": "ogg"}.get(content, content).upper() not in containers:
         raise IngestError(f"its content is {content}; pass format='auto' to read it as that, or rename it")

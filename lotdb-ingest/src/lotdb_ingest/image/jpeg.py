@@ -31,7 +31,7 @@ def about_jpeg(image: Any) -> dict[str, Any]:
     left: set[str] = set()
     together = 0
     for name, data in image.applist:
-        if name == "COM" or any(data.startswith(mark) for mark in KNOWN.get(name, ())):
+        if name == "COM" or any(data.startswith(signature) for signature in KNOWN.get(name, ())):
             continue
         together += len(data)
         if together > LARGE:

@@ -12,7 +12,7 @@ from PIL import Image
 from lotdb import Blocks, Ingested, IngestError, LotdbError
 from lotdb_ingest.image.about import LARGE
 from lotdb_ingest.image.modes import CHANNELS, dtype_of, last_axis
-from lotdb_ingest.marks import DAMAGED
+from lotdb_ingest.signatures import DAMAGED
 
 #: What the user can do about an image that a library does not decode.
 REMEDY = (

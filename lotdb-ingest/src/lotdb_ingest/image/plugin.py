@@ -38,7 +38,7 @@ def lotdb_identify_file(source: SourceFile) -> str | None:
     head = source.head
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
-    marks = {
+    signatures = {
         b"\x89PNG\r\n\x1a\n": "png",
         b"\xff\xd8\xff": "jpeg",
         b"II*\0": "tiff",
@@ -48,8 +48,8 @@ def lotdb_identify_file(source: SourceFile) -> str | None:
         b"GIF87a": "gif",
         b"GIF89a": "gif",
     }
-    for mark, format in marks.items():
-        if head.startswith(mark):
+    for signature, format in signatures.items():
+        if head.startswith(signature):
             return format
     # Two letters are too few; the size of the header after them has one of a few values.
     return "bmp" if head[:2] == b"BM" and head[14:18] in _BMP_HEADERS else None

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from lotdb import Blocks, Ingested, IngestError, SourceFile
-from lotdb_ingest import marks
+from lotdb_ingest import signatures
 from lotdb_ingest.image.about import about
 from lotdb_ingest.image.checks import check_whole
 from lotdb_ingest.image.gif import about_gif
@@ -35,7 +35,7 @@ PILLOWS_LIMIT = {"gif": 1, "webp": 2, "png": 1}
 def read(source: SourceFile, content: str | None, expected: str) -> dict[str, Ingested]:
     """The pixels of *source*, whose content looks like format *content*."""
     if content is None:
-        known = marks.content_or_raw(source.head)
+        known = signatures.content_or_raw(source.head)
         raise IngestError(f"it does not begin as a file of format {source.format} does{known}")
     if content != expected:
         raise IngestError(f"its content is {content}; pass format='auto' to read it as that, or rename it")

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from lotdb import ExportError, IngestError, Payload
-from lotdb_ingest.marks import DAMAGED
+from lotdb_ingest.signatures import DAMAGED
 
 __all__ = [
     "BLOCK_BYTES",

@@ -18,7 +18,7 @@ import numpy as np
 
 from lotdb import Blocks, Ingested, IngestError, InvalidOptionError, Payload, SourceFile, TargetFile
 from lotdb.hookspecs import hookimpl
-from lotdb_ingest import marks
+from lotdb_ingest import signatures
 from lotdb_ingest.npy.format import BLOCK_BYTES, Header, iter_rows, read_header, read_whole, write
 
 SUFFIX = ".npy"
@@ -33,7 +33,7 @@ MAX_NAME_BYTES = 200
 @hookimpl
 def lotdb_identify_file(source: SourceFile) -> str | None:
     """``"npz"`` for a zip archive that begins with an ``.npy`` file."""
-    return "npz" if marks.is_npz(source.head) else None
+    return "npz" if signatures.is_npz(source.head) else None
 
 
 @hookimpl
@@ -46,11 +46,11 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | Mapping[str, Ingested] |
     if wanted is not None and not isinstance(wanted, str):
         raise InvalidOptionError(f"member is {wanted!r}; use the name of an array, such as 'arr_0'")
     if not source.head.startswith(b"PK"):
-        raise IngestError(f"it does not begin as an .npz file does{marks.content_or_raw(source.head)}")
+        raise IngestError(f"it does not begin as an .npz file does{signatures.content_or_raw(source.head)}")
     try:
         archive = zipfile.ZipFile(source.file)
     except Exception as error:
-        raise IngestError(f"its list of members is invalid: {error}; {marks.DAMAGED}") from error
+        raise IngestError(f"its list of members is invalid: {error}; {signatures.DAMAGED}") from error
     if wanted is not None:
         return _ingested(archive, _find(archive, wanted), source)
     return {name: _ingested(archive, info, source) for name, info in _members(archive, source).items()}
@@ -129,7 +129,7 @@ def _members(archive: zipfile.ZipFile, source: SourceFile) -> dict[str, zipfile.
                 raise IngestError("there are two of that name; pack the archive again")
             members[name] = info
     if sum(info.compress_size for info in members.values()) > source.size:
-        raise IngestError(f"its members are larger than its {source.size} bytes; {marks.DAMAGED}")
+        raise IngestError(f"its members are larger than its {source.size} bytes; {signatures.DAMAGED}")
     source.check_bytes(sum(info.file_size for info in members.values()))
     return members
 
@@ -150,12 +150,12 @@ def _check(info: zipfile.ZipInfo, size: int) -> None:
         )
     if info.compress_size > size:
         raise IngestError(
-            f"it announces {info.compress_size} bytes, the file has {size} in all; {marks.DAMAGED}"
+            f"it announces {info.compress_size} bytes, the file has {size} in all; {signatures.DAMAGED}"
         )
     if info.file_size > info.compress_size * RATIOS[info.compress_type]:
         raise IngestError(
             f"it announces {info.file_size} bytes, more than {info.compress_size} compressed ones can give; "
-            f"{marks.DAMAGED}"
+            f"{signatures.DAMAGED}"
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lotdb import Blocks, Ingested, IngestError, Payload, SourceFile, TargetFile
 from lotdb.hookspecs import hookimpl
-from lotdb_ingest import marks
+from lotdb_ingest import signatures
 from lotdb_ingest.npy.format import BLOCK_BYTES, MAGIC, Header, iter_rows, read_header, read_whole, write
 
 
@@ -26,7 +26,7 @@ def lotdb_ingest_file(source: SourceFile) -> Ingested | None:
         return None
     source.check_options()
     if not source.head.startswith(MAGIC):
-        raise IngestError(f"it does not begin as an .npy file does{marks.content_or_raw(source.head)}")
+        raise IngestError(f"it does not begin as an .npy file does{signatures.content_or_raw(source.head)}")
     header = read_header(source.file, source.size)
     if not header.shape or header.nbytes <= BLOCK_BYTES:
         data = read_whole(source.file, header)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import IO
 
 from lotdb import IngestError, InvalidOptionError, SourceFile
-from lotdb_ingest.marks import content_is
+from lotdb_ingest.signatures import content_is
 from lotdb_ingest.table.options import SEPARATOR, Reading, check_mark, check_marks_differ
 from lotdb_ingest.text import find_encoding
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lotdb import SourceFile
-from lotdb_ingest.marks import content_is
+from lotdb_ingest.signatures import content_is
 
 __all__ = ["MEANT", "hint"]
 

@@ -1,4 +1,4 @@
-"""Writing NumPy's ``.npy`` format, block by block.
+"""Writing NumPy's ``.npy`` format, block by block, and its headers.
 
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lotdb import DamagedError, ObjectStore, open_part
+from lotdb_backend_zarr.open_array_file import OpenArrayFile, joined
 from lotdb_backend_zarr.open_files import OpenFiles
-from lotdb_backend_zarr.open_member import OpenMember, joined
 
-__all__ = ["FolderMembers", "Members", "ObjectMembers"]
+__all__ = ["ArrayFiles", "ArrayFolder", "ArrayObjects"]
 
 _BINARY = getattr(os, "O_BINARY", 0)
 
@@ -35,7 +35,7 @@ TAKEN = 256
 T = TypeVar("T")
 
 
-class Members(ABC):
+class ArrayFiles(ABC):
     """The files of one array, by their names."""
 
     #: Whether several are written at once: each waits for the disk at its end.
@@ -62,10 +62,10 @@ class Members(ABC):
         """
 
     @abstractmethod
-    def open(self, name: str) -> OpenMember:
+    def open(self, name: str) -> OpenArrayFile:
         """A file, opened to be read; ``DamagedError`` if it is missing."""
 
-    def opener(self, name: str) -> Callable[[], OpenMember]:
+    def opener(self, name: str) -> Callable[[], OpenArrayFile]:
         """What opens a file again and again."""
         return partial(self.open, name)
 
@@ -74,7 +74,7 @@ class Members(ABC):
         """All of a small file; ``DamagedError`` if it is missing."""
 
 
-class FolderMembers(Members):
+class ArrayFolder(ArrayFiles):
     """Files in a folder.
 
     Parameters
@@ -115,10 +115,10 @@ class FolderMembers(Members):
         finally:
             os.close(descriptor)
 
-    def open(self, name: str) -> OpenMember:
+    def open(self, name: str) -> OpenArrayFile:
         return self._files(f"{self._prefix}{name}")
 
-    def opener(self, name: str) -> Callable[[], OpenMember]:
+    def opener(self, name: str) -> Callable[[], OpenArrayFile]:
         return partial(self._files, f"{self._prefix}{name}")
 
     def content(self, name: str) -> bytes:
@@ -131,7 +131,7 @@ class FolderMembers(Members):
             raise DamagedError(f"{self._folder} is missing") from error
 
 
-class ObjectMembers(Members):
+class ArrayObjects(ArrayFiles):
     """Objects of a store, each sent when it is whole.
 
     Parameters
@@ -166,7 +166,7 @@ class ObjectMembers(Members):
         yield put
         self._store.put(self._key(name), parts, sum(map(len, parts)))
 
-    def open(self, name: str) -> OpenMember:
+    def open(self, name: str) -> OpenArrayFile:
         return _OpenObject(self._store, self._key(name))
 
     def content(self, name: str) -> bytes:
@@ -179,11 +179,11 @@ class ObjectMembers(Members):
         return f"{self._locator}/{name}"
 
 
-class _OpenObject(OpenMember):
+class _OpenObject(OpenArrayFile):
     def __init__(self, store: ObjectStore, key: str) -> None:
         self._store, self._key = store, key
 
-    def whole(self, limit: int) -> OpenMember:
+    def whole(self, limit: int) -> OpenArrayFile:
         # One request in place of two.
         data, size = self._store.start_of(self._key, limit)
         return _InMemory(memoryview(data), self._store.where(self._key)) if size <= limit else self
@@ -202,7 +202,7 @@ class _OpenObject(OpenMember):
         return bytes(self._store.end_of(self._key, size))
 
 
-class _InMemory(OpenMember):
+class _InMemory(OpenArrayFile):
     def __init__(self, data: memoryview, where: str) -> None:
         self._data, self._where = data, where
 

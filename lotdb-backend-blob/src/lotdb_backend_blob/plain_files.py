@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 
 from lotdb import BackendContext, ReadOnlyError, open_part
-from lotdb_backend_blob.npy import write_npy
-from lotdb_backend_blob.owner import NAME, check_note, note_of
+from lotdb_backend_blob.npy_writing import write_npy
+from lotdb_backend_blob.owner_note import NAME, check_note, note_of
 
-__all__ = ["Files"]
+__all__ = ["PlainFiles"]
 
 _NAME = re.compile(r"(seg-[0-9a-f]{32})\.npy")
 
 
-class Files:
+class PlainFiles:
     """The files of a database's folder, each named by its locator.
 
     Parameters

@@ -13,7 +13,7 @@ from zarr.storage import LocalStore, MemoryStore
 from zarr.testing.store import StoreTests
 
 from lotdb import LOTDB, DamagedError, InvalidOptionError
-from lotdb_backend_zarr.store import StrictStore, open_store
+from lotdb_backend_zarr.strict_store import StrictStore, open_store
 
 
 class TestStrictStore(StoreTests[StrictStore, cpu.Buffer]):

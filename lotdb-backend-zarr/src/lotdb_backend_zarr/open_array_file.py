@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["OpenMember", "joined"]
+__all__ = ["OpenArrayFile", "joined"]
 
 
-class OpenMember(ABC):
+class OpenArrayFile(ABC):
     """One file of an array, to be read."""
 
     __slots__ = ()
@@ -30,7 +30,7 @@ class OpenMember(ABC):
     def read_end(self, size: int) -> bytes:
         """The last *size* bytes."""
 
-    def whole(self, limit: int) -> OpenMember:
+    def whole(self, limit: int) -> OpenArrayFile:
         """The same file, for one who reads all of it, and keeps up to *limit* bytes of it in memory."""
         return self
 

@@ -19,7 +19,7 @@ from numcodecs.blosc import Blosc
 from numcodecs.gzip import GZip
 from numcodecs.zstd import Zstd
 
-from lotdb_backend_zarr.bounds import blosc_size, zstd_size
+from lotdb_backend_zarr.decoded_size import blosc_size, zstd_size
 
 __all__ = ["ChunkCodec", "chunk_codec", "crc32c", "stored_dtype"]
 

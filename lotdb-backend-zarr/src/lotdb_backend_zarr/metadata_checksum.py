@@ -12,30 +12,30 @@ import json
 import zlib
 from typing import Any
 
-__all__ = ["opened", "sealed"]
+__all__ = ["with_checksum", "without_checksum"]
 
 _BEGIN = b"\n"
 _BITS = 32
 _WHITE = bytes.maketrans(b"01", b" \t")
 
 
-def sealed(document: Any) -> bytes:
+def with_checksum(document: Any) -> bytes:
     """What a ``zarr.json`` is to hold, with its checksum.
 
-    >>> opened(sealed({"shape": [3]}))
+    >>> without_checksum(with_checksum({"shape": [3]}))
     {'shape': [3]}
     """
     content = _BEGIN + json.dumps(document).encode()
     return content + _bits(content)
 
 
-def opened(stored: bytes, *, checked: bool = True) -> Any:
+def without_checksum(stored: bytes, *, checked: bool = True) -> Any:
     """The document that was *stored*; not *checked*, as it is now.
 
     Raises
     ------
     ValueError
-        If it is no JSON, or was altered since it was sealed.
+        If it is no JSON, or was altered since its checksum was made.
     """
     if checked and stored.startswith(_BEGIN) and stored[-_BITS:] != _bits(stored[:-_BITS]):
         raise ValueError("its bytes do not match their checksum")

@@ -1,4 +1,4 @@
-"""Read from open files at an offset, on any operating system and in any thread."""
+"""Reading open ``.npy`` files at an offset, on any operating system and in any thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lotdb import DamagedError, open_part
-from lotdb_backend_blob.npy import is_header, rows_claimed
+from lotdb_backend_blob.npy_writing import is_header, rows_claimed
 
 __all__ = ["OPEN", "READ_BYTES", "OpenFile", "most_open", "read_at", "rows_in", "rows_of"]
 

@@ -1,4 +1,4 @@
-"""Opening the zarr store, and a wrapper that never takes an absent chunk for data."""
+"""A wrapper of zarr stores that never takes an absent chunk for data, and opening the store that it wraps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.storage import FsspecStore, LocalStore
 
 from lotdb import DamagedError, InvalidOptionError, MissingPluginError, ObjectStore
-from lotdb_backend_zarr.handed_on import HandedOn
+from lotdb_backend_zarr.delegating_store import DelegatingStore
 
 if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer
@@ -27,7 +27,7 @@ _S3 = re.compile("s3a?://")
 _CHUNK = re.compile(r"(^|/)c[./]\d")
 
 
-class StrictStore(HandedOn):
+class StrictStore(DelegatingStore):
     """A store to read finished arrays from: a chunk that is not there is an error.
 
     zarr reads an absent chunk as the fill value, without a word. LOTDB writes every chunk of an array, so

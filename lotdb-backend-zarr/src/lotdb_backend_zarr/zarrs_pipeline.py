@@ -17,7 +17,7 @@ from zarr.storage import LocalStore
 
 from lotdb_backend_zarr import compat
 
-__all__ = ["open_fast"]
+__all__ = ["open_with_zarrs"]
 
 
 @functools.cache
@@ -29,7 +29,7 @@ def _zarrs() -> Any:
     return pipeline
 
 
-def open_fast(store: Store, path: str) -> zarr.Array[Any] | None:
+def open_with_zarrs(store: Store, path: str) -> zarr.Array[Any] | None:
     """The array at *path* as zarrs reads it; None if it is not installed, or cannot read that one.
 
     zarrs reads the files itself and takes an absent one for the fill value; the caller has to look.

@@ -1,4 +1,4 @@
-"""A store of zarr's that hands on to another one what its subclasses do not do otherwise."""
+"""A zarr store that delegates to another one what its subclasses do not do themselves."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Literal
 
 from zarr.abc.store import Store
 
-__all__ = ["HandedOn"]
+__all__ = ["DelegatingStore"]
 
 
-class HandedOn(Store):
+class DelegatingStore(Store):
     """Lists what *store* has, and takes and deletes what it does.
 
     zarr's own ``WrapperStore`` is no base for it. From zarr 3.3 on that one also forwards calls that get a

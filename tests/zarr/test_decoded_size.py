@@ -8,7 +8,7 @@ import zlib
 import numcodecs
 import pytest
 
-from lotdb_backend_zarr.bounds import check_size
+from lotdb_backend_zarr.decoded_size import check_size
 
 DATA = bytes(1 << 20)
 STORED = {

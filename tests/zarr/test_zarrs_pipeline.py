@@ -9,7 +9,7 @@ import pytest
 import zarr
 
 from lotdb import LOTDB, DamagedError, DataNode
-from lotdb_backend_zarr import fast
+from lotdb_backend_zarr import zarrs_pipeline
 
 ROWS = np.arange(1_000_000, dtype="f4").reshape(-1, 2)
 
@@ -19,7 +19,7 @@ def node(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DataNode]:
     if request.param == "plain":
-        monkeypatch.setattr(fast, "_zarrs", lambda: None)
+        monkeypatch.setattr(zarrs_pipeline, "_zarrs", lambda: None)
     else:
         pytest.importorskip("zarrs")
     with LOTDB(tmp_path, default_backend="zarr") as db, db.connection() as root:

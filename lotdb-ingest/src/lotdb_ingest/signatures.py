@@ -1,4 +1,4 @@
-"""Recognizing a file by its first bytes, for the message when it is not what its name says."""
+"""The first bytes of formats, for the message when a file is not what its name says."""
 
 from __future__ import annotations
 
@@ -105,5 +105,5 @@ def is_npz(head: bytes) -> bool:
     return head[:4] == b"PK\x03\x04" and name.endswith(b".npy")
 
 
-def _named(head: bytes, marks: dict[bytes, str]) -> str | None:
-    return next((what for mark, what in marks.items() if head.startswith(mark)), None)
+def _named(head: bytes, signatures: dict[bytes, str]) -> str | None:
+    return next((what for signature, what in signatures.items() if head.startswith(signature)), None)

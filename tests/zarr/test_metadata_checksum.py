@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lotdb import LOTDB, DamagedError
-from lotdb_backend_zarr import sealed_document
+from lotdb_backend_zarr import metadata_checksum
 
 
 @pytest.fixture
@@ -20,16 +20,16 @@ def stored(tmp_path):
 
 def test_each_flip_and_each_cut_is_an_error(stored):
     content = stored[1].read_bytes()
-    document = sealed_document.opened(content)
+    document = metadata_checksum.without_checksum(content)
     assert document == json.loads(content)
     for bit in range(8 * len(content)):
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         with pytest.raises(ValueError):  # noqa: PT011 - of JSON, of UTF-8, or ours
-            sealed_document.opened(bytes(flipped))
+            metadata_checksum.without_checksum(bytes(flipped))
     for size in range(len(content)):
         with pytest.raises(ValueError):  # noqa: PT011
-            sealed_document.opened(content[:size])
+            metadata_checksum.without_checksum(content[:size])
 
 
 def test_a_flip_in_a_note_is_damage_that_names_the_file(stored):
