@@ -2,12 +2,13 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,55 @@ ROOMS = {
         "cli",
         "testing",
     ],
-    "lotdb_ingest": ["signatures", "kept_as_bytes", "text", "npy", "table", "audio", "image", "hdf5", "raw", "__main__"],
+    "lotdb_backend_zarr": [
+        "metadata_checksum",
+        "decoded",
+        "decoded_size",
+        "chunk_codecs",
+        "open_array_file",
+        "open_files",
+        "array_files",
+        "shards",
+        "compat",
+        "zarrs_pipeline",
+        "delegating_store",
+        "obstore_store",
+        "strict_store",
+        "options",
+        "settings",
+        "backend",
+        "plugin",
+        "json_values",
+        "node_store",
+        "tree_arrays",
+        "tree_out",
+        "tree_in",
+        "tree_of_others",
+        "tree_plugin",
+    ],
+    "lotdb_backend_blob": [
+        "npy_writing",
+        "npy_reading",
+        "owner_note",
+        "plain_files",
+        "cache",
+        "objects",
+        "settings",
+        "backend",
+        "plugin",
+    ],
+    "lotdb_ingest": [
+        "signatures",
+        "kept_as_bytes",
+        "text",
+        "npy",
+        "table",
+        "audio",
+        "image",
+        "hdf5",
+        "raw",
+        "__main__",
+    ],
 }
 # Those whose own file has more than one line that says what the room is for.
 FILLED = {
@@ -66,7 +115,26 @@ FILLED = {
     "lotdb.steps": "the public names of the room",
     "lotdb.storage": "what the database needs of it",
     "lotdb.testing": "the kits",
+    "lotdb_backend_zarr": "handing on NodeStore",
 }
+# Which module of the core imports which by its name when it is called, though that one stands above it.
+UPWARDS = {
+    ("lotdb.content.payload", "lotdb.interop.{module}"),
+    ("lotdb.database", "lotdb.backups.backup"),
+    ("lotdb.database.session", "lotdb.database.references"),
+    ("lotdb.node_api.nodes", "lotdb.steps.origins"),
+    ("lotdb.steps.step", "lotdb.steps.mapping"),
+}
+# Those that import by a name which they are given, or find in a table of theirs.
+BY_ANY_NAME = {
+    "lotdb.extras": "libraries",
+    "lotdb.public": "the public names, from a table that type checkers are told too",
+    "lotdb.storage.classes": "the classes of records",
+    "lotdb.storage.signals": "a module of Python's",
+    "lotdb.testing": "the kits",
+    "lotdb.testing.another_process": "the functions that the other process is to call",
+}
+DESIGN = ROOT / "docs/design.md"
 
 
 @dataclass(frozen=True)
@@ -76,7 +144,6 @@ class Import:
     importer: str
     target: str
     line: str
-    typing_only: bool
 
     def reaches(self, *modules: str) -> bool:
         return any(f"{self.target}.".startswith(f"{module}.") for module in modules)
@@ -96,18 +163,15 @@ class Module:
         """What a relative import starts from."""
         return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
 
-    def line(self, node: ast.Import | ast.ImportFrom | ast.Attribute) -> str:
+    def line(self, node: ast.Import | ast.ImportFrom | ast.Attribute | ast.Call) -> str:
         return f"{self.path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
 
     def imports(self) -> Iterator[Import]:
-        tree = self.tree
-        found = [*statements(tree)]
-        guards = [node for node in found if isinstance(node, ast.If) and is_type_checking(node.test)]
-        for_types = {inner for guard in guards for stmt in guard.body for inner in (stmt, *statements(stmt))}
-        for node in found:
+        """All of them, also those within functions, and those under TYPE_CHECKING."""
+        for node in statements(self.tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for target in self.targets(node):
-                    yield Import(self.name, target, self.line(node), node in for_types)
+                    yield Import(self.name, target, self.line(node))
 
     def targets(self, node: ast.Import | ast.ImportFrom) -> list[str]:
         if isinstance(node, ast.Import):
@@ -130,10 +194,6 @@ def statements(node: ast.AST) -> Iterator[ast.AST]:
         if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
             yield child
             yield from statements(child)
-
-
-def is_type_checking(test: ast.expr) -> bool:
-    return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 def modules_of(package: str) -> list[Module]:
@@ -161,6 +221,14 @@ def public_names() -> set[str]:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return set(ast.literal_eval(node.value))
     pytest.fail(f"{init.path.relative_to(ROOT)}: no __all__ = [...]")
+
+
+def test_imports_within_functions_and_for_types_alone_count(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    path = tmp_path / "module.py"
+    code = "if TYPE_CHECKING:\n    import for_types\ndef function():\n    from within import name\n"
+    path.write_text(code, encoding="utf-8")
+    assert [found.target for found in Module("module", path).imports()] == ["for_types", "within.name"]
 
 
 def test_core_imports_no_plugin_package_and_no_library_that_one_wraps():
@@ -209,13 +277,16 @@ def test_only_one_module_reads_entry_points(package):
 
 
 @pytest.mark.parametrize("package", SOURCES)
-def test_only_stage_database_session_and_storage_speak_transactions(package):
-    rooms = "segments.stage.", "database.", "storage.", "storages.", "errors."
-    speakers = tuple(f"lotdb.{room}" for room in rooms)
+def test_only_the_database_and_its_sessions_import_transaction(package):
+    """Others at most the class of errors that are worth another attempt."""
     report([
         found.line
         for found in imports_of(package)
-        if found.reaches("transaction") and not f"{found.importer}.".startswith(speakers)
+        if found.reaches("transaction") and found.importer not in ("lotdb.database", "lotdb.database.session")
+        if not (
+            found.reaches("transaction.interfaces.TransientError")
+            and f"{found.importer}.".startswith(("lotdb.errors.", "lotdb.storages."))
+        )
     ])  # fmt: skip
 
 
@@ -246,6 +317,23 @@ def test_imports_between_modules_run_one_way(package):
     report(lines_of_a_cycle(edges_of(package)))
 
 
+def test_the_core_imports_upwards_by_name_only_what_is_listed():
+    upwards, by_any_name = set(), set()
+    for module in modules_of("lotdb"):
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.Call) or ast.unparse(node.func).split(".")[-1] != "import_module":
+                continue
+            name = node.args[0]
+            text = ast.unparse(name).removeprefix("f").strip("'\"")
+            if not isinstance(name, ast.Constant | ast.JoinedStr) or text.startswith("{"):
+                by_any_name.add(module.name)
+            # The package itself and the command line stand above what they name.
+            elif text.startswith("lotdb.") and module.name not in ("lotdb", "lotdb.cli.shell"):
+                upwards.add((module.name, text))
+    assert upwards == UPWARDS
+    assert by_any_name == BY_ANY_NAME.keys()
+
+
 @pytest.mark.parametrize("package", ROOMS)
 def test_each_room_imports_only_those_below_it(package):
     rooms = ROOMS[package]
@@ -263,6 +351,52 @@ def test_each_room_imports_only_those_below_it(package):
 def test_every_module_has_a_room(package):
     rooms = {module.name.split(".")[1] for module in modules_of(package) if module.name != package}
     assert rooms == set(ROOMS[package])
+
+
+def test_the_picture_of_the_design_page_has_the_rooms_in_their_order():
+    picture = DESIGN.read_text(encoding="utf-8").partition("## The house\n")[2].split("```")[1]
+    assert re.findall(r"^    (\w+)", picture, re.MULTILINE) == ROOMS["lotdb"][::-1]
+
+
+def rows_of(heading: str) -> list[list[str]]:
+    """The cells of the table of the design page whose first cell is *heading*."""
+    table = DESIGN.read_text(encoding="utf-8").partition(f"\n| {heading} | ")[2].partition("\n\n")[0]
+    return [line.strip("| ").split(" | ", 1) for line in table.splitlines()[2:]]
+
+
+def test_the_design_page_lists_the_modules_of_each_room_from_the_bottom_up():
+    edges = edges_of("lotdb")
+    listed = []
+    for room, text in rows_of("room"):
+        room = room.strip("`")
+        listed.append(room)
+        modules = {
+            module.rpartition(".")[2]: module for module in edges if module.startswith(f"lotdb.{room}.")
+        }
+        named = []
+        for name in re.findall(r"`([\w.]+)`", text):
+            if name.endswith("_..."):
+                named += [each for each in modules if each.startswith(name[:-3])]
+            elif name in modules:
+                named.append(name)
+        assert sorted({*named}) == sorted(modules)
+        report([
+            f"{DESIGN.name}: {room}/{lower} imports {upper}, which is named after it"
+            for lower, upper in combinations(dict.fromkeys(named), 2)
+            if modules[upper] in edges[modules[lower]]
+        ])  # fmt: skip
+    assert listed == [room for room in ROOMS["lotdb"] if room in listed]
+    folders = {path.parent.name for path in (SOURCES["lotdb"] / "lotdb").glob("*/__init__.py")}
+    assert {*listed} == folders
+
+
+@pytest.mark.parametrize("package", PLUGIN_PACKAGES)
+def test_the_design_page_lists_the_modules_of_a_plugin_package_in_their_order(package):
+    rows = rows_of(f"of `{package}`")
+    # Of the ingesters, whose rooms are folders, the first cell names the room.
+    column = 0 if rows[0][0].startswith("`") else 1
+    named = re.findall(r"`(\w+)`", " ".join(row[column] for row in rows))
+    assert [name for name in dict.fromkeys(named) if name in ROOMS[package]] == ROOMS[package]
 
 
 def rank(rooms: list[str], module: str) -> int:
