@@ -10,6 +10,7 @@ import os
 import shutil
 import statistics
 import sysconfig
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 BUCKET = "s3://recordings"
 PLAIN = "plain"
 READS = 5
+START_S = 60.0
 
 
 def server_program() -> str | None:
@@ -36,15 +38,29 @@ def server_program() -> str | None:
 
 
 @contextlib.contextmanager
-def serving(folder: str) -> Iterator[None]:
+def serving(folder: str, program: str) -> Iterator[None]:
     """While a server has the objects in *folder*."""
     from tests.services.s3 import LastingS3
 
-    program = server_program()
-    assert program is not None
     with contextlib.closing(LastingS3(program, Path(folder) / "objects")) as server:
         os.environ.update(server.environment())
         yield
+
+
+def wait_for_objects() -> None:
+    """Return when the server reads its objects: it answers some time before it has found them again."""
+    import obstore
+    from obstore.exceptions import BaseError
+
+    end = time.monotonic() + START_S
+    while True:
+        try:
+            obstore.get_range(plain_store(), PLAIN, start=0, end=1)
+            return
+        except BaseError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def plain_store() -> Any:
@@ -54,14 +70,14 @@ def plain_store() -> Any:
     return from_url(BUCKET, client_options={"allow_http": True})
 
 
-def write(folder: str, seconds: int) -> Figures:
+def write(folder: str, seconds: int, program: str) -> Figures:
     """The recording as one plain object, and as a payload of both backends."""
     import obstore
 
     from lotdb import LOTDB
 
     rows = audio(seconds * AUDIO_HZ)
-    with serving(folder):
+    with serving(folder, program):
         obstore.put(plain_store(), PLAIN, rows.tobytes())
         with LOTDB(f"{folder}/results", new=True, payloads=f"{BUCKET}/arrays") as db, db.connection() as root:
             for backend in ("blob", "zarr"):
@@ -69,10 +85,11 @@ def write(folder: str, seconds: int) -> Figures:
     return {}
 
 
-def read(folder: str, how: str, seconds: int, window: int, count: int) -> Figures:
+def read(folder: str, how: str, seconds: int, window: int, count: int, program: str) -> Figures:
     """The seconds of a whole read, the least of several; and of a window, the median."""
     total = seconds * AUDIO_HZ
-    with serving(folder), contextlib.ExitStack() as stack:
+    with serving(folder, program), contextlib.ExitStack() as stack:
+        wait_for_objects()
         all_of_it, part = _plain() if how == "obstore" else _ours(stack, folder, how)
         whole = []
         for _ in range(READS):
@@ -113,10 +130,11 @@ def _as_rows(data: Any) -> np.ndarray[Any, Any]:
 
 
 def cases(sizes: Sizes) -> list[Case]:
-    if server_program() is None:
+    program = server_program()
+    if program is None:
         return []
-    made = Side("", write, {"seconds": sizes.seconds})
-    size = {"seconds": sizes.seconds, "window": AUDIO_HZ, "count": sizes.windows}
+    made = Side("", write, {"seconds": sizes.seconds, "program": program})
+    size = {"seconds": sizes.seconds, "window": AUDIO_HZ, "count": sizes.windows, "program": program}
 
     def side(how: str, figure: str, label: str) -> Side:
         return Side(label, read, {"how": how, **size}, data=made, figure=figure)
