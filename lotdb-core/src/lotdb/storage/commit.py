@@ -16,6 +16,7 @@ from ZODB.FileStorage.FileStorage import TempFormatter
 from lotdb.errors import ClosedError, CommitInDoubtError
 from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.durable import Disk
+from lotdb.storage.gathered import Gathered
 from lotdb.storage.watermark import End, Watermark
 
 __all__ = ["DurableCommits"]
@@ -35,6 +36,7 @@ class DurableCommits(PlainBlobs):
     _ltid: bytes
     _pos: int
     _tfile: Any
+    _tindex: dict[bytes, int]
     _watermark: Watermark | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -42,6 +44,9 @@ class DurableCommits(PlainBlobs):
         self._blob_folders: set[str] = set()
         self._lasting_folders: set[str] = set()
         super().__init__(*args, **kwargs)
+        if self._tfile is not None:
+            self._tfile = Gathered(self._tfile, self._file_name + ".tmp")
+            self._tfmt = TempFormatter(self._tfile)
 
     # -- blob files -------------------------------------------------------------------------------
 
@@ -160,14 +165,8 @@ class DurableCommits(PlainBlobs):
                 self._blob_tpc_abort()
 
     def _clear_temp(self) -> None:
-        try:
-            super()._clear_temp()
-        except OSError:
-            # A write to the temporary file has failed, and each seek now tries it again: as long as the disk
-            # is full no transaction could be aborted or begun, however small.
-            self._tfile.raw.close()
-            self._tfile = open(self._file_name + ".tmp", "w+b")  # noqa: SIM115 - as above
-            self._tfmt = TempFormatter(self._tfile)
+        self._tindex.clear()
+        self._tfile.start_afresh()
 
     # -- after a failure --------------------------------------------------------------------------
 
@@ -178,10 +177,10 @@ class DurableCommits(PlainBlobs):
 
     def _release(self) -> None:
         """Close the files without writing what their buffers hold, and free the locks."""
-        for file in (self.__dict__.get("_file"), self.__dict__.get("_tfile")):
-            if file is not None:
-                file.raw.close()
-        for part in map(self.__dict__.get, ("_files", "_watermark", "_lock_file")):
+        file = self.__dict__.get("_file")
+        if file is not None:
+            file.raw.close()
+        for part in map(self.__dict__.get, ("_tfile", "_files", "_watermark", "_lock_file")):
             if part is not None:
                 part.close()
 

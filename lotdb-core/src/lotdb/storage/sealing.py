@@ -28,6 +28,7 @@ from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN, CorruptedDataError, 
 from ZODB.utils import as_bytes, oid_repr, p64, tid_repr
 
 from lotdb.errors import ClosedError, DamagedError, FileSystemError, LotdbError, is_gone, system_errors
+from lotdb.storage.gathered import Gathered
 from lotdb.storage.parts import open_part
 from lotdb.storage.places import read_at
 from lotdb.storage.transactions import (
@@ -73,8 +74,13 @@ def seal(record: bytes, oid: bytes, tid: bytes) -> bytes:
     >>> is_intact(seal(b"data.", bytes(8), bytes(8)).replace(b"t", b"T"))
     False
     """
-    sealed = b"".join((record, _MARK, crc32(oid + tid).to_bytes(4, "little")))
-    return sealed + crc32(sealed).to_bytes(4, "little")
+    return record + _checksums(record, oid, tid)
+
+
+def _checksums(record: bytes, oid: bytes, tid: bytes) -> bytes:
+    """What :func:`seal` puts behind the *record*."""
+    whose = _MARK + crc32(oid + tid).to_bytes(4, "little")
+    return whose + crc32(whose, crc32(record)).to_bytes(4, "little")
 
 
 def seal_object(record: bytes, oid: bytes) -> bytes:
@@ -135,7 +141,7 @@ class ChecksummedRecords(FileStorage):
     """
 
     _pos: int
-    _tfile: Any
+    _tfile: Gathered
     _ude: tuple[bytes, bytes, bytes]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -149,18 +155,20 @@ class ChecksummedRecords(FileStorage):
         It is done as FileStorage does it, but for one short read in place of several calls. That of a
         conflict, and of all that is wrong, is left to FileStorage.
         """
-        data = seal(data, oid, self._tid)
+        checksums = _checksums(data, oid, self._tid)
         before = self._index.get(oid, 0)
         with self._lock:
             if transaction is not self._transaction or (
                 before and read_at(self._file.fileno(), 16, before) != oid + oldserial
             ):
-                super().store(oid, oldserial, data, version, transaction)
+                super().store(oid, oldserial, data + checksums, version, transaction)
                 return
             if oid > self._oid:
                 self.set_max_oid(oid)
             self._tindex[oid] = self._pos + self._thl + self._tfile.tell()
-            self._tfile.write(_pack_header(oid, self._tid, before, self._pos, 0, len(data)) + data)
+            length = len(data) + len(checksums)
+            header = _pack_header(oid, self._tid, before, self._pos, 0, length)
+            self._tfile.write(b"".join((header, data, checksums)))
 
     def restore(
         self,
@@ -201,10 +209,9 @@ class ChecksummedRecords(FileStorage):
         with self._lock:
             if transaction is not self._transaction:
                 return super().tpc_vote(transaction)  # which says so
-            # What FileStorage does, but for the checksum; and it copies in more and smaller steps.
-            length = self._tfile.tell()
-            self._tfile.flush()
-            records = DataFile(self._tfile.fileno(), length)
+            # What FileStorage does, but for the checksum.
+            records = self._tfile.records()
+            length = records.size
             header = transaction_header(
                 self._tid, self._thl + length, self._tstatus.encode(), self._ude, record_headers(records)
             )

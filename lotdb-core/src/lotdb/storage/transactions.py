@@ -17,7 +17,7 @@ nothing of a seal is to be seen: an altered byte does not make an unsealed trans
 # Annotations are no texts here: NamedTuple would compile each of them, which takes as long as ten modules.
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from zlib import crc32
 
 from persistent.TimeStamp import TimeStamp
@@ -143,6 +143,13 @@ class DataFile:
         self._block_size = block
         self._block = b""
         self._start = 0
+
+    @classmethod
+    def of(cls, content: bytes) -> Self:
+        """A file that is in memory."""
+        file = cls(-1, len(content))
+        file._block = content
+        return file
 
     def read(self, position: int, length: int) -> bytes:
         """The *length* bytes from *position* on, or those that there are."""
