@@ -14,7 +14,7 @@ from ZODB.serialize import ObjectWriter, referencesf
 
 from lotdb import LOTDB
 from lotdb.records import Box, Bucket, Children, Guard
-from lotdb.storage.dumping import dump_record
+from lotdb.storage.dumping import Several, dump_record
 from lotdb.storage.states import States, outline
 
 JAR = object()
@@ -78,6 +78,38 @@ def test_many_references_come_back() -> None:
     _, named, oids = found
     assert named[0][699] == named[1][699] == ("key 699", *[(records[699]._p_oid, "Guard")] * 2)
     assert sorted(oids) == [record._p_oid for record in records]
+
+
+@pytest.mark.parametrize("new", [[], [0], [299], range(300)])
+def test_a_column_of_records_is_a_tuple_of_them(new: Any) -> None:
+    """Some of them are known to the connection, others have no id yet."""
+    records, ids = [Guard() for _ in range(300)], {}
+    for number, record in enumerate(records):
+        ids[record] = number.to_bytes(8, "big")
+        if number not in new:
+            record._p_oid = ids[record]
+            record._p_jar = JAR
+    asked = []
+
+    def refer(record: Any) -> Any:
+        asked.append(record)
+        return record._p_oid or ids[record], type(record)
+
+    dump_record(Bucket, (records[1],), refer, JAR)  # which learns how records of the class are referred to
+    asked.clear()
+    box = Children()
+    box._p_oid = b"children"
+    state = (box, "text", Several(tuple(records)), (records[0], "text"))
+    data = dump_record(Bucket, state, refer, JAR)
+    assert data is not None
+    assert {*asked} - {box} == {records[number] for number in new}
+    assert as_plain(States().read(data)[1]) == (
+        (Children, b"children"),
+        (str, "text"),
+        tuple((Guard, ids[record]) for record in records),
+        ((Guard, ids[records[0]]), (str, "text")),
+    )
+    assert {*referencesf(data)} == {b"children", *ids.values()}
 
 
 def test_a_text_with_the_code_of_a_reference_comes_back(tmp_path: Path) -> None:

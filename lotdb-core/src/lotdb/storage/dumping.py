@@ -6,6 +6,8 @@ a pickle, and only of such values a pickler asks how to reduce them. That questi
 answered with a call that no state has. In the pickle, the code of each call is then replaced by that of a
 reference.
 
+A column of records is asked for once, as :class:`Several`, and each of them is referred to in its place.
+
 A text may hold the same bytes. Then there are more of them than records, and the record is pickled as ZODB
 does it. The first byte of the code is in it only once, so no text can share a part of one with a call.
 """
@@ -20,7 +22,7 @@ from typing import Any
 
 from persistent import Persistent
 
-__all__ = ["dump_record"]
+__all__ = ["Several", "dump_record"]
 
 _PROTOCOL = 3  # as ZODB's
 _START = pickle.PROTO + bytes([_PROTOCOL])
@@ -44,6 +46,15 @@ _CALL_CODE = pickle.BINGET + bytes(1) + pickle.EMPTY_TUPLE + pickle.REDUCE
 _referred: set[type] = set()
 
 
+class Several:
+    """Records, all of one class, that stand one after the other: a tuple of them, once it is pickled."""
+
+    __slots__ = ("records",)
+
+    def __init__(self, records: tuple[Persistent, ...]) -> None:
+        self.records = records
+
+
 class _UnknownError(Exception):
     """A value is neither plain, nor a container of plain ones, nor a record."""
 
@@ -54,10 +65,10 @@ class _Pickler(pickle.Pickler):
     def __init__(self, file: BytesIO) -> None:
         super().__init__(file, _PROTOCOL)
         self.memo = _MEMO
-        self.found: list[Persistent] = []
+        self.found: list[Any] = []
 
     def reducer_override(self, value: Any) -> Any:
-        if not isinstance(value, Persistent):
+        if not isinstance(value, Persistent | Several):
             raise _UnknownError
         self.found.append(value)
         return _CALL
@@ -86,15 +97,21 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
     code = [_head(kind), _START]  # and the classes of what is referred to, when they are known
     rest = [parts[0][len(_START) :]]
     ends: dict[type, bytes] = {}  # of references to objects of a class
-    for record, part in zip(pickler.found, parts[1:], strict=True):
-        of: Any = type(record)
-        oid = record._p_oid
-        if oid is None or of not in _referred or record._p_jar is not jar:
-            reference = refer(record)
-            if type(reference) is not tuple or reference[1] is not of or len(reference[0]) != _OID_BYTES:
-                return None
-            oid = reference[0]
-            _referred.add(of)
+    for found, part in zip(pickler.found, parts[1:], strict=True):
+        are_several = type(found) is Several
+        records = found.records if are_several else (found,)
+        of: Any = type(records[0])
+        oids = [record._p_oid for record in records]
+        jars = [record._p_jar for record in records]
+        if of not in _referred or None in oids or jars.count(jar) != len(jars):
+            for number, record in enumerate(records):
+                if oids[number] is not None and jars[number] is jar and of in _referred:
+                    continue
+                reference = refer(record)
+                if type(reference) is not tuple or reference[1] is not of or len(reference[0]) != _OID_BYTES:
+                    return None
+                oids[number] = reference[0]
+                _referred.add(of)
         end = ends.get(of)
         if end is None:
             number = len(ends) + 1
@@ -102,7 +119,8 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
                 return None
             code.append(_class_code(of, number))
             end = ends[of] = pickle.BINGET + bytes([number]) + pickle.TUPLE2 + pickle.BINPERSID
-        rest += _OID, oid, end, part
+        references = _OID, (end + _OID).join(oids), end
+        rest += (pickle.MARK, *references, pickle.TUPLE, part) if are_several else (*references, part)
     return b"".join(code + rest)
 
 

@@ -19,8 +19,11 @@ Values come back as they were, of the same types and to the last bit.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from itertools import repeat
 from typing import Any
+
+from persistent import Persistent
 
 from lotdb.errors import DamagedError
 
@@ -53,14 +56,17 @@ _FEWEST_PARTS = 2
 _THINGS = 4
 
 
-def folded(state: Any) -> Any:
-    """The *state* of a bucket, or of children that lie in one, with columns where it can have them."""
+def folded(state: Any, records: Callable[[tuple[Any, ...]], Any] | None = None) -> Any:
+    """The *state* of a bucket, or of children that lie in one, with columns where it can have them.
+
+    What *records* makes of it takes the place of a column of records, all of one class.
+    """
     if type(state) is tuple and state and type(state[0]) is tuple and state[0]:
         first = state[0]
         if type(first[0]) is str:
-            return (_folded(first), *state[1:])
+            return (_folded(first, records), *state[1:])
         if len(first) == 1 == len(state) and type(first[0]) is tuple and len(first[0]) == 1:
-            return (((_folded(first[0][0]),),),)
+            return (((_folded(first[0][0], records),),),)
     return state
 
 
@@ -224,7 +230,7 @@ def _damaged(error: object) -> DamagedError:
 # -- folding --------------------------------------------------------------------------------------
 
 
-def _folded(flat: tuple[Any, ...]) -> tuple[Any, ...]:
+def _folded(flat: tuple[Any, ...], records: Callable[[tuple[Any, ...]], Any] | None) -> tuple[Any, ...]:
     """Keys and entries, one after the other, as columns; as they are if these would not be better."""
     start = 2 if flat and flat[0] == "" else 0
     count = (len(flat) - start) // 2
@@ -242,7 +248,12 @@ def _folded(flat: tuple[Any, ...]) -> tuple[Any, ...]:
         return flat
     if not _FEWEST_PARTS <= len(columns) <= _MOST_PARTS // count:
         return flat
-    return (_VERSION, flat[:start], keys, tuple([_column(values, count) for values in columns]))
+    stored = [_column(values, count) for values in columns]
+    if records is not None:
+        for at, (form, values) in enumerate(stored):
+            if form == _PLAIN and isinstance(values[0], Persistent) and len({*map(type, values)}) == 1:
+                stored[at] = _PLAIN, records(values)
+    return (_VERSION, flat[:start], keys, tuple(stored))
 
 
 def _column(values: tuple[Any, ...], count: int) -> tuple[int, Any]:

@@ -31,7 +31,7 @@ from lotdb.errors import (
 )
 from lotdb.storage import compat
 from lotdb.storage.classes import check_record, class_factory
-from lotdb.storage.dumping import dump_record
+from lotdb.storage.dumping import Several, dump_record
 from lotdb.storage.folding import folded, things_in, unfolded
 from lotdb.storage.kept_records import KeptRecords
 from lotdb.storage.signals import uninterrupted
@@ -361,9 +361,10 @@ class _Connection(Connection):
             folds = self._db.folds
 
             def dump_safely(kind: Any, state: Any) -> bytes:
-                if folds and getattr(kind, "is_folded", False):
-                    state = folded(state)
-                return dump_record(kind, state, refer, self) or _safe(dump(kind, state))
+                if not folds or not getattr(kind, "is_folded", False):
+                    return dump_record(kind, state, refer, self) or _safe(dump(kind, state))
+                data = dump_record(kind, folded(state, Several), refer, self)
+                return data or _safe(dump(kind, folded(state)))
 
             writer._dump = dump_safely
         super()._store_objects(writer, transaction)
