@@ -15,7 +15,7 @@ does it. The first byte of the code is in it only once, so no text can share a p
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -98,20 +98,11 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
     rest = [parts[0][len(_START) :]]
     ends: dict[type, bytes] = {}  # of references to objects of a class
     for found, part in zip(pickler.found, parts[1:], strict=True):
-        are_several = type(found) is Several
-        records = found.records if are_several else (found,)
+        records = found.records if type(found) is Several else (found,)
         of: Any = type(records[0])
-        oids = [record._p_oid for record in records]
-        jars = [record._p_jar for record in records]
-        if of not in _referred or None in oids or jars.count(jar) != len(jars):
-            for number, record in enumerate(records):
-                if oids[number] is not None and jars[number] is jar and of in _referred:
-                    continue
-                reference = refer(record)
-                if type(reference) is not tuple or reference[1] is not of or len(reference[0]) != _OID_BYTES:
-                    return None
-                oids[number] = reference[0]
-                _referred.add(of)
+        oids = _ids(records, of, refer, jar)
+        if oids is None:
+            return None
         end = ends.get(of)
         if end is None:
             number = len(ends) + 1
@@ -119,9 +110,32 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
                 return None
             code.append(_class_code(of, number))
             end = ends[of] = pickle.BINGET + bytes([number]) + pickle.TUPLE2 + pickle.BINPERSID
-        references = _OID, (end + _OID).join(oids), end
-        rest += (pickle.MARK, *references, pickle.TUPLE, part) if are_several else (*references, part)
+        if records[0] is found:
+            rest += _OID, oids[0], end, part
+        else:
+            rest += pickle.MARK, _OID, (end + _OID).join(oids), end, pickle.TUPLE, part
     return b"".join(code + rest)
+
+
+def _ids(records: tuple[Any, ...], of: type, refer: Callable[[Any], Any], jar: Any) -> Sequence[bytes] | None:
+    """The ids of *records*, all of class *of*; None if ZODB refers to them otherwise."""
+    record = records[0]
+    asked: Iterable[int]
+    if of in _referred:
+        if len(records) == 1 and record._p_oid is not None and record._p_jar is jar:
+            return (record._p_oid,)
+        oids = [record._p_oid for record in records]
+        asked = [at for at, record in enumerate(records) if record._p_jar is not jar or oids[at] is None]
+    else:
+        oids = [b""] * len(records)
+        asked = range(len(records))
+    for at in asked:
+        reference = refer(records[at])
+        if type(reference) is not tuple or reference[1] is not of or len(reference[0]) != _OID_BYTES:
+            return None
+        oids[at] = reference[0]
+        _referred.add(of)
+    return oids
 
 
 @lru_cache(64)
