@@ -15,7 +15,7 @@ does it. The first byte of the code is in it only once, so no text can share a p
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -96,11 +96,19 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
         return None
     code = [_head(kind), _START]  # and the classes of what is referred to, when they are known
     rest = [parts[0][len(_START) :]]
+    oids: Sequence[bytes] | None
     ends: dict[type, bytes] = {}  # of references to objects of a class
     for found, part in zip(pickler.found, parts[1:], strict=True):
-        records = found.records if type(found) is Several else (found,)
-        of: Any = type(records[0])
-        oids = _ids(records, of, refer, jar)
+        # One record is not asked for as several are: a payload may refer to very many.
+        of: Any = type(found)
+        are_several = of is Several
+        if are_several:
+            of = type(found.records[0])
+            oids = _ids(found.records, of, refer, jar)
+        elif of in _referred and (oid := found._p_oid) is not None and found._p_jar is jar:
+            oids = (oid,)
+        else:
+            oids = _ids((found,), of, refer, jar)
         if oids is None:
             return None
         end = ends.get(of)
@@ -110,31 +118,25 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
                 return None
             code.append(_class_code(of, number))
             end = ends[of] = pickle.BINGET + bytes([number]) + pickle.TUPLE2 + pickle.BINPERSID
-        if records[0] is found:
-            rest += _OID, oids[0], end, part
-        else:
+        if are_several:
             rest += pickle.MARK, _OID, (end + _OID).join(oids), end, pickle.TUPLE, part
+        else:
+            rest += _OID, oids[0], end, part
     return b"".join(code + rest)
 
 
 def _ids(records: tuple[Any, ...], of: type, refer: Callable[[Any], Any], jar: Any) -> Sequence[bytes] | None:
     """The ids of *records*, all of class *of*; None if ZODB refers to them otherwise."""
-    record = records[0]
-    asked: Iterable[int]
-    if of in _referred:
-        if len(records) == 1 and record._p_oid is not None and record._p_jar is jar:
-            return (record._p_oid,)
-        oids = [record._p_oid for record in records]
-        asked = [at for at, record in enumerate(records) if record._p_jar is not jar or oids[at] is None]
-    else:
-        oids = [b""] * len(records)
-        asked = range(len(records))
-    for at in asked:
-        reference = refer(records[at])
+    oids = [record._p_oid for record in records]
+    is_known = of in _referred
+    for at, record in enumerate(records):
+        if is_known and oids[at] is not None and record._p_jar is jar:
+            continue
+        reference = refer(record)
         if type(reference) is not tuple or reference[1] is not of or len(reference[0]) != _OID_BYTES:
             return None
         oids[at] = reference[0]
-        _referred.add(of)
+    _referred.add(of)
     return oids
 
 
