@@ -367,6 +367,24 @@ def test_evicted_results_are_computed_anew_and_those_made_from_them_stay(capture
     assert total.why_stale(result) == "input 'data' was replaced"
 
 
+def test_what_a_user_put_beside_a_result_stays(capture):
+    @step
+    def give(node):
+        return {"a": np.arange(3) + len(node.attrs["label"]), "b": 1}
+
+    result = give.at(capture)
+    result.write_data(np.arange(5), data_attribute="mine")
+    result.attrs["comment"] = "good"
+    assert evict(capture).bytes == 24
+    assert list(result.payloads) == ["mine"]
+    assert evict(capture).paths == ()
+    give.at(capture)
+    capture.attrs["label"] = "running"
+    assert list(load(give.at(capture))["a"]) == [7, 8, 9]
+    assert result.attrs["comment"] == "good"
+    assert list(result.read_data(data_attribute="mine")) == [0, 1, 2, 3, 4]
+
+
 def test_evict_the_oldest_until_the_rest_is_small_enough(capture):
     band_power, _ = counted()
     results = band_power.variants(capture, low=[1, 2, 3])
@@ -479,7 +497,7 @@ def test_very_many_reads_become_one_of_all_that_is_below(root):
     def total(node):
         return sum(each.attrs["x"] for each in node.values()) + node.parent["beside"].attrs["y"]
 
-    assert len(total.at(top).provenance().reads) == 32
+    assert len(total.at(top).provenance().reads) == 34
     assert total.why_stale(top) is None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "_MOST_CHARACTERS", 1000)
