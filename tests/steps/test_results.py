@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lotdb import CodeChangedWarning, InvalidStepError, NotAResultError, StaleResultError
+from lotdb import CodeChangedWarning, InvalidStepError, NotAResultError, StaleResultError, StepResultError
 from lotdb.steps import Data, evict, lineage, load, pin, plan, provenance, run, step, unpin, why_stale
 
 
@@ -365,6 +365,23 @@ def test_evicted_results_are_computed_anew_and_those_made_from_them_stay(capture
     evict(capture)
     band_power.at(capture)
     assert total.why_stale(result) == "input 'data' was replaced"
+
+
+def test_names_may_be_spelled_in_two_ways_in_unicode(capture):
+    @step(name="mesure\u0301")
+    def measured(node):
+        return {"pose\u0301": np.ones(3)}
+
+    @step
+    def twice(node):
+        return {"pose\u0301": np.ones(3), "pos\u00e9": 1}
+
+    result = measured.at(capture)
+    assert list(result.payloads) == ["pos\u00e9"]
+    assert measured.why_stale(capture) is None
+    assert measured.at(capture) == result
+    with pytest.raises(StepResultError, match="two spellings of the name 'pos\u00e9'"):
+        twice.at(capture)
 
 
 def test_what_a_user_put_beside_a_result_stays(capture):

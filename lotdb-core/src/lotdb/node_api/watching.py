@@ -54,6 +54,7 @@ __all__ = [
     "Reads",
     "at_place",
     "check_key",
+    "check_name",
     "names_of",
     "place_of",
     "plain",
