@@ -193,8 +193,7 @@ def store(
     They take the place of what the result before *holds*, by name. What else is in the child or below it
     stays: somebody has put it there. *others* are objects of xarray, with the names of their payloads;
     *notes* are attributes in their stored form. It *repeats* if it was made from the same as what was
-    evicted there:
-    then payloads with the same checksums are the same.
+    evicted there: then payloads with the same checksums are the same.
     """
     tree = node._tree
     with tree.whole():

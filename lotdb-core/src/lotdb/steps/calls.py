@@ -42,6 +42,7 @@ from lotdb.public import (
     LotdbError,
     NodeExistsError,
     StaleResultError,
+    StepAccessError,
     StepError,
     StepFailedError,
     StepResultError,
@@ -245,6 +246,12 @@ class Call:
         StaleResultError
             If it reads a stale result, and is to be alone, or this process does not have the step.
         """
+        if self.code.nodes:
+            named = ", ".join(map(repr, self.code.nodes))
+            raise StepAccessError(
+                f"{self.what} would read {named}, which it was not given, so nobody would see what is read; "
+                "start from the node that the function is given, or give another one as a setting"
+            ).of(self.step.name, self.path)
         freshen = self._refuse_stale if alone else self._freshen
         own = (*self.node._keys(), self.key)
         for each in (self.node, *self.settings.values()):

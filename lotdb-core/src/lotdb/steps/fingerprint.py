@@ -27,7 +27,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from lotdb.public import InvalidStepError
+from lotdb.public import BaseNode, InvalidStepError, Payload
 from lotdb.steps.normalised import (
     PLAIN_OBJECTS,
     bytecode_digest,
@@ -70,6 +70,8 @@ class Code:
     watched: tuple[tuple[Callable[[], Any], Any], ...]
     #: What may be changed in place, such as a dict or a class.
     states: list[_State]
+    #: The names of nodes and payloads that the functions name, and that nobody has given them.
+    nodes: tuple[str, ...] = ()
     is_outdated: bool = False
 
     def __post_init__(self) -> None:
@@ -163,7 +165,13 @@ def code_of(function: FunctionType, depends: Iterable[Any]) -> Code:
     collected = _Collected(function)
     for each in depends:
         collected.add_named(each)
-    return Code(collected.parts, collected.packages, tuple(collected.watched), collected.states())
+    return Code(
+        collected.parts,
+        collected.packages,
+        tuple(collected.watched),
+        collected.states(),
+        tuple(dict.fromkeys(collected.nodes)),
+    )
 
 
 class _Collected:
@@ -175,6 +183,7 @@ class _Collected:
         self._classes: list[type] = []
         self._collections: list[tuple[str, Any, str]] = []
         self._changed: set[str] = set()
+        self.nodes: list[str] = []
         self._module = function.__module__
         self._step = function.__name__
         self._seen: set[int] = set()
@@ -260,6 +269,10 @@ class _Collected:
     def _add_value(
         self, function: FunctionType, name: str, value: Any, is_own: bool, now: Callable[[], Any]
     ) -> None:
+        if isinstance(value, (BaseNode, Payload)):
+            self.nodes.append(name)
+            self.watched.append((now, value))
+            return
         has_code = self._add_code(value, function.__module__)
         if name.isupper() and (within := _functions_within(value)) and not is_own:
             for each in within:
