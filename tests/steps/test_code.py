@@ -55,7 +55,11 @@ def load(path, text):
     path.write_text(text, encoding="utf-8")
     spec = importlib.util.spec_from_file_location("of_user", path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules["of_user"] = module  # as an import does, for dataclasses
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules["of_user"]
     return module
 
 
@@ -259,3 +263,75 @@ def test_another_release_of_python_has_the_same_fingerprint(tmp_path):
         capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert done.stdout.strip() == "ffc1a67b613492ebe4771876", done.stderr
+
+
+IMPORTS = """
+import collections, dataclasses, sys, types
+import numpy as np
+from lotdb.steps import step
+"""
+
+# What stands above the step, what it returns, and what the program changes while it runs.
+RUNNING = {
+    "dict": ("X = {'a': {'b': 100}}", "X['a']['b']", "X['a']['b'] = 1"),
+    "list": ("X = [100]", "X[0]", "X[0] = 1"),
+    "array": ("X = np.full(3, 100)", "int(X[0])", "X[0] = 1"),
+    "functions of a dict": ("def f(): return 100\ndef g(): return 1\nX = {'f': f}", "X['f']()", "X['f'] = g"),
+    "attribute of a class": ("class C: x = 100", "C.x", "C.x = 1"),
+    "dict of a class": ("class C: X = {'a': 100}", "C.X['a']", "C.X['a'] = 1"),
+    "method": ("class C:\n def f(self): return 100\ndef g(self): return 1", "C().f()", "C.f = g"),
+    "base": ("class B: x = 100\nclass C(B): pass", "C.x", "B.x = 1"),
+    "over the base": ("class B: x = 100\nclass C(B): pass", "C.x", "C.x = 1"),
+    "property": (
+        "class C:\n @property\n def x(self): return 100", "C().x", "C.x = property(lambda self: 1)",
+    ),
+    "object of a dataclass": (
+        "@dataclasses.dataclass\nclass C:\n x: int = 100\nX = C()", "X.x", "X.x = 1",
+    ),
+    "namespace": ("X = types.SimpleNamespace(x=100)", "X.x", "X.x = 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("above", "returned", "change"), RUNNING.values(), ids=RUNNING)
+def test_what_is_changed_in_place_while_the_program_runs(node, tmp_path, above, returned, change):
+    module = load(tmp_path / "a.py", f"{IMPORTS}\n{above}\n@step\ndef found(node):\n    return {returned}\n")
+    assert module.found.at(node).attrs["value"] == 100
+    assert module.found.why_stale(node) is None
+    exec(change, vars(module))
+    why = module.found.why_stale(node)
+    assert " changed" in why or " used " in why
+    assert module.found.at(node).attrs["value"] == 1
+    assert module.found.why_stale(node) is None
+
+
+KNOWN = {
+    "dict": "X = {}\ndef f(a):\n if a not in X: X[a] = a\n return X[a]",
+    "dict by pairs": "X = {}\ndef f(a):\n if (a, 1) not in X: X[a, 1] = a\n return X[a, 1]",
+    "by another name": "X = {}\ndef f(a):\n x = X\n x[a] = a\n return x[a]",
+    "list": "X = []\ndef f(a):\n X.append(a)\n return X[-1]",
+    "counter": "class C:\n n = 0\ndef f(a):\n C.n += 1\n return a",
+    "dict of a class": "class C:\n X = {}\n def f(self, a):\n  self.X[a] = a\n  return a\nf = C().f",
+    "itself": "X = {}\ndef f(a):\n X[a] = X\n return a",
+}
+
+
+@pytest.mark.parametrize("above", KNOWN.values(), ids=KNOWN)
+def test_what_a_step_keeps_for_itself_is_no_input(node, tmp_path, above):
+    module = load(tmp_path / "a.py", f"{IMPORTS}\n{above}\n@step\ndef found(node):\n    return f(100)\n")
+    assert module.found.at(node).attrs["value"] == 100
+    assert module.found.why_stale(node) is None
+    module.f(5)
+    assert module.found.why_stale(node) is None
+
+
+def test_what_was_changed_before_another_step_runs_is_no_doing_of_that_step(node, tmp_path):
+    module = load(
+        tmp_path / "a.py",
+        f"{IMPORTS}\nX = {{'a': 100}}\n@step\ndef found(node):\n    return X['a']\n"
+        "@step\ndef asks(node):\n    return found.at(node).attrs['value'] + node.attrs['y']\n",
+    )
+    node.attrs["y"] = 0
+    assert module.asks.at(node).attrs["value"] == 100
+    module.X["a"] = 1
+    node.attrs["y"] = 10
+    assert module.asks.at(node).attrs["value"] == 11

@@ -9,7 +9,7 @@ import pytest
 from lotdb import BaseNode
 
 HEAD = """
-import collections, dataclasses, datetime, enum, functools, pathlib, re, typing
+import collections, dataclasses, datetime, enum, functools, pathlib, re, types, typing
 from decimal import Decimal
 from fractions import Fraction
 import numpy as np
@@ -78,6 +78,29 @@ CHANGES = {
     "dispatch": (
         "@functools.singledispatch\ndef f(x): return 0\n@f.register(int)\ndef _(x): return 100",
         "100", "1", "f(3)",
+    ),
+    "member of an enumeration": (
+        "class E(enum.Enum):\n A = 1\n B = 2\nmode = E.A", "= E.A", "= E.B", "mode.value",
+    ),
+    "member of an enumeration of a list": (
+        "class E(enum.Enum):\n A = 1\n B = 2\nMODES = [E.A]", "[E.A]", "[E.B]", "MODES[0].value",
+    ),
+    "object of a frozen dataclass": (
+        "@dataclasses.dataclass(frozen=True)\nclass C:\n x: int = 100\nthing = C(5)",
+        "C(5)", "C(6)", "thing.x",
+    ),
+    "object of a dataclass": (
+        "@dataclasses.dataclass\nclass C:\n x: list\nTHING = C([5])", "C([5])", "C([6])", "THING.x[0]",
+    ),
+    "namespace": ("THING = types.SimpleNamespace(x=5)", "x=5", "x=6", "THING.x"),
+    "read-only dict": ("THING = types.MappingProxyType({'x': 5})", "5", "6", "THING['x']"),
+    "deque": ("THING = collections.deque([5])", "5", "6", "THING[0]"),
+    "changeable bytes": ("THING = bytearray(b'5')", "5", "6", "THING[0]"),
+    "dtype": ("kind = np.dtype('f4')", "f4", "f8", "kind.itemsize"),
+    "slice": ("part = slice(5)", "5", "6", "part.stop"),
+    "zone": (
+        "zone = datetime.timezone(datetime.timedelta(hours=1))", "hours=1", "hours=2",
+        "zone.utcoffset(None).seconds",
     ),
     "date": ("day = datetime.date(2020, 1, 1)", "2020", "2021", "day.year"),
     "time with a zone": (

@@ -99,13 +99,42 @@ def test_a_step_that_changes_the_tree(capture, change):
 @pytest.mark.sampled
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_step_that_changes_the_tree_by_another_handle(capture, change):
+    others = [capture]  # of which nobody sees that it holds a node
+
     @step
     def give(node):
-        change(capture)
+        change(others[0])
         return 1
 
     refused(StepAccessError, give, capture, "has changed the tree, which was undone")
     assert capture.read_data(data_attribute="imu").shape == (100, 6)
+
+
+def test_a_step_that_names_a_node_or_a_payload_which_it_was_not_given(root, capture):
+    payload = capture.get_data("imu")
+
+    @step
+    def of_node(node):
+        return float(capture.read_data(data_attribute="imu").sum())
+
+    @step
+    def of_payload(node):
+        return float(payload.read().sum())
+
+    def helper():
+        return float(root["S01/capture"].get_data("imu").read().sum())
+
+    @step
+    def by_helper(node):
+        return helper()
+
+    @step
+    def given(node, other):
+        return float(other.get_data("imu").read().sum())
+
+    for each, named in ((of_node, "capture"), (of_payload, "payload"), (by_helper, "root")):
+        refused(StepAccessError, each, capture, f"would read '{named}', which it was not given")
+    assert given.at(capture, other=capture).attrs["value"] == 179700
 
 
 def test_a_step_that_reads_when_it_has_ended(capture):
@@ -219,10 +248,11 @@ def test_a_step_that_ends_the_transaction(database):
     with database.connection() as root:
         node = root.get_data_node("S01/capture")
         database.commit(root)
+        roots = [root]
 
         @step
         def commits(node):
-            database.commit(root)
+            database.commit(roots[0])
             return 1
 
         with pytest.raises(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lotdb import CodeChangedWarning, InvalidStepError, NotAResultError, StaleResultError
+from lotdb import CodeChangedWarning, InvalidStepError, NotAResultError, StaleResultError, StepResultError
 from lotdb.steps import Data, evict, lineage, load, pin, plan, provenance, run, step, unpin, why_stale
 
 
@@ -367,6 +367,41 @@ def test_evicted_results_are_computed_anew_and_those_made_from_them_stay(capture
     assert total.why_stale(result) == "input 'data' was replaced"
 
 
+def test_names_may_be_spelled_in_two_ways_in_unicode(capture):
+    @step(name="mesure\u0301")
+    def measured(node):
+        return {"pose\u0301": np.ones(3)}
+
+    @step
+    def twice(node):
+        return {"pose\u0301": np.ones(3), "pos\u00e9": 1}
+
+    result = measured.at(capture)
+    assert list(result.payloads) == ["pos\u00e9"]
+    assert measured.why_stale(capture) is None
+    assert measured.at(capture) == result
+    with pytest.raises(StepResultError, match="two spellings of the name 'pos\u00e9'"):
+        twice.at(capture)
+
+
+def test_what_a_user_put_beside_a_result_stays(capture):
+    @step
+    def give(node):
+        return {"a": np.arange(3) + len(node.attrs["label"]), "b": 1}
+
+    result = give.at(capture)
+    result.write_data(np.arange(5), data_attribute="mine")
+    result.attrs["comment"] = "good"
+    assert evict(capture).bytes == 24
+    assert list(result.payloads) == ["mine"]
+    assert evict(capture).paths == ()
+    give.at(capture)
+    capture.attrs["label"] = "running"
+    assert list(load(give.at(capture))["a"]) == [7, 8, 9]
+    assert result.attrs["comment"] == "good"
+    assert list(result.read_data(data_attribute="mine")) == [0, 1, 2, 3, 4]
+
+
 def test_evict_the_oldest_until_the_rest_is_small_enough(capture):
     band_power, _ = counted()
     results = band_power.variants(capture, low=[1, 2, 3])
@@ -479,7 +514,7 @@ def test_very_many_reads_become_one_of_all_that_is_below(root):
     def total(node):
         return sum(each.attrs["x"] for each in node.values()) + node.parent["beside"].attrs["y"]
 
-    assert len(total.at(top).provenance().reads) == 32
+    assert len(total.at(top).provenance().reads) == 34
     assert total.why_stale(top) is None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "_MOST_CHARACTERS", 1000)

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from lotdb import DataReader, StepAccessError, attr, payload, read_many
+from lotdb import DataNode, DataReader, StepAccessError, attr, payload, read_many
 from lotdb.node_api.written_conditions import from_plain, to_plain
-from lotdb.steps import step
+from lotdb.steps import load, step
 
 
 def write_b(node):
@@ -113,6 +113,141 @@ def test_a_step_gets_the_answers_that_anybody_gets_and_they_count(root, ask, cha
     why = asked.why_stale(node)
     assert why is not None
     assert why[-1] != "."
+
+
+def depth(node):
+    levels = 0
+    while node.parent is not None:
+        node, levels = node.parent, levels + 1
+    return levels
+
+
+# What else than the data below tells where a node is, or of which type one is.
+PLACES = {
+    "depth": depth,
+    "top": lambda n: n.parent.parent.parent is None,
+    "repr": repr,
+    "repr of attributes": lambda n: repr(n.attrs),
+    "repr of payloads": lambda n: repr(n.payloads),
+    "repr of a payload": lambda n: repr(n.get_data("imu")),
+    "repr of what is found": lambda n: repr(n.find("*")),
+    "tree": lambda n: str(n.tree()),
+    "page": lambda n: n._repr_html_(),
+    "frame": lambda n: n.find("a").to_frame(["x"]).index[0],
+    "name of a copy": lambda n: n.copy_tree().key,
+    "name of a tree of xarray": lambda n: n.to_datatree().name,
+}
+TYPES = {
+    "node type": lambda n: (n["a"].node_type, n["a"].attrs["x"]),
+    "instance": lambda n: (isinstance(n["a"], DataNode), n["a"].attrs["x"]),
+    "instance of itself": lambda n: isinstance(n, DataNode),
+    "values": lambda n: [isinstance(each, DataNode) for each in n.values()],
+    "items": lambda n: [key for key, each in n.items() if isinstance(each, DataNode)],
+    "find": lambda n: sum(isinstance(each, DataNode) for each in n.find("*")),
+    "parent": lambda n: isinstance(n["a"].parent, DataNode),
+}
+
+
+@pytest.mark.parametrize("ask", PLACES.values(), ids=PLACES)
+def test_where_the_node_is_counts_if_it_was_read(root, ask):
+    if ask is PLACES["frame"]:
+        pytest.importorskip("pandas")
+    if ask is PLACES["name of a tree of xarray"]:
+        pytest.importorskip("xarray")
+    node = root.get_data_node("top/node")
+    node.write_data(np.arange(20.0).reshape(10, 2), data_attribute="imu", samplerate_hz=100)
+    node.get_node("a").attrs["x"] = 1
+
+    @step
+    def asked(node):
+        return ask(node)
+
+    asked.at(node)
+    assert asked.why_stale(node) is None
+    node.move(root.get_node_path("deep/er/est"), "other")
+    moved = root["deep/er/est/other"]
+    assert asked.why_stale(moved) is not None
+    asked.at(moved)
+    assert asked.why_stale(moved) is None
+
+
+@pytest.mark.parametrize("ask", TYPES.values(), ids=TYPES)
+def test_the_type_of_a_node_counts_if_it_was_seen(root, ask):
+    node = root.get_node_path("top/node")
+    node.get_node("a").attrs["x"] = 1
+
+    @step
+    def asked(node):
+        return repr(ask(node))
+
+    before = load(asked.at(node))
+    assert asked.why_stale(node) is None
+    root.get_data_node("top/node/a")
+    root.get_data_node("top/node")
+    node = root["top/node"]
+    assert asked.why_stale(node) is not None
+    assert load(asked.at(node)) != before
+    assert asked.why_stale(node) is None
+
+
+WHOLE = {
+    "copy": lambda n: n.copy_tree().find("ones").first().read_data().sum(),
+    "tree of xarray": lambda n: n.to_datatree()["ones"]["data"].sum(),
+    "datasets": lambda n: n.datasets()["ones"].variables["data"].read(0, 3).sum(),
+}
+
+
+@pytest.mark.parametrize("look", WHOLE.values(), ids=WHOLE)
+def test_results_within_what_is_read_as_a_whole_are_fresh(root, look):
+    if look is not WHOLE["copy"]:
+        pytest.importorskip("xarray")
+    scale = root.get_node("scale")
+    scale.attrs["x"] = 1
+    node = root.get_data_node("top/node")
+
+    @step
+    def ones(node):
+        return np.ones(3) * node.parent.parent["scale"].attrs["x"]
+
+    @step
+    def whole(node):
+        return float(look(node))
+
+    ones.at(node)
+    scale.attrs["x"] = 10
+    assert load(whole.at(node)) == 30
+    assert whole.why_stale(node) is None
+    scale.attrs["x"] = 100
+    because = "attribute 'x' of '../../scale' was 10 and is 100"
+    assert whole.why_stale(node) == f"result 'ones' is stale: {because}"
+    assert load(whole.at(node)) == 300
+    assert whole.why_stale(node) is None
+
+
+def test_results_that_are_read_as_a_whole_may_be_made_from_each_other(root):
+    node = root.get_node("node")
+    node.get_node("a")
+
+    @step
+    def count(node):
+        return sum(1 for _ in node.copy_tree().iterate_tree())
+
+    @step
+    def again(node):
+        return sum(1 for _ in node.copy_tree().iterate_tree())
+
+    @step
+    def twice(node):
+        return node["count"].attrs["value"] * 2
+
+    assert load(count.at(node)) == 2
+    node.attrs["x"] = 1
+    assert load(count.at(node)) == 2  # not its own result
+    assert load(again.at(node)) == 3
+    assert load(twice.at(node)) == 6
+    node.attrs["x"] = 2
+    assert load(count.at(node)) == 4
+    assert load(again.at(node)) == 4
 
 
 WRITES = {

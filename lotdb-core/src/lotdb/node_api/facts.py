@@ -18,7 +18,8 @@ kind            name                what it is
 ``payloads``                        the names of the payloads
 ``node``                            the node's type, if there is such a node
 ``children``                        the keys of the children, without results of steps
-``find``        what was asked for  the paths that ``find`` finds
+``child types``                     the same, with the type of each
+``find``        what was asked for  the paths that ``find`` finds, with the types of the nodes
 ``below``                           everything below, without results of steps
 ``all``                             everything below, but the result that asks
 ``key``                             the node's key
@@ -51,9 +52,9 @@ __all__ = [
     "PINNED",
     "SAME",
     "STEP",
-    "found_paths",
     "identity_of_value",
     "is_in_result",
+    "is_made_from",
     "is_result",
     "likeness_of",
     "names_of",
@@ -283,18 +284,24 @@ def shown_keys(node: BaseNode) -> list[str]:
     return [] if children is None else [key for key, entry in child_items(children) if not is_result(entry)]
 
 
+def _child_types(node: BaseNode, name: str, own: Keys) -> str | None:
+    children = children_of(node._entry())
+    items = () if children is None else child_items(children)
+    return digest([(key, type_of(entry)) for key, entry in items if not is_result(entry)])
+
+
 def _find(node: BaseNode, name: str, own: Keys) -> str | None:
     pattern, where, node_type = json.loads(name)
     matches = node.find(pattern, from_plain(where), node_type=node_type)
-    return digest(list(found_paths(node, pattern, matches, own)))
+    return digest(list(_found(node, pattern, matches, own)))
 
 
-def found_paths(node: BaseNode, pattern: Any, matches: Any, own: Keys) -> Iterator[str]:
-    """The paths below *node* of those *matches* that a step may see."""
+def _found(node: BaseNode, pattern: Any, matches: Any, own: Keys) -> Iterator[tuple[str, str]]:
+    """The paths below *node*, and the types, of those *matches* that a step may see."""
     depth = len(node._keys())
     for found in matches:
         if is_visible(node, pattern, found, own):
-            yield "/".join(found._keys()[depth:])
+            yield "/".join(found._keys()[depth:]), type_of(found._entry())
 
 
 def is_visible(node: BaseNode, pattern: Any, found: BaseNode, own: Keys) -> bool:
@@ -368,6 +375,31 @@ def results_below(node: BaseNode, name: str, own: Keys) -> Iterator[BaseNode]:
             yield each
 
 
+def is_made_from(result: BaseNode, own: Keys) -> bool:
+    """Whether *result* was made from what has the keys *own*, be it by others between."""
+    seen: set[Keys] = set()
+    pending: list[Any] = [result]
+    while pending:
+        each = pending.pop()
+        source, text = each._parent, stored_text(each, CHECK)
+        if source is None or text is None:
+            continue
+        try:
+            reads = json.loads(text)["reads"]
+        except (ValueError, TypeError, KeyError):  # somebody has written over it
+            continue
+        for up, keys, kind, *_ in reads:
+            above = source._keys()
+            place = (*above[: len(above) - up], *keys)
+            if place[: len(own)] == own or (kind == "all" and own[: len(place)] == place):
+                return True
+            if kind == "result" and place not in seen:
+                seen.add(place)
+                found = each._top().get(place) if place else None
+                pending += [] if found is None else [found]
+    return False
+
+
 #: How the identity of each kind of fact is found: of the node, the name, and the keys from below the root
 #: down to the result of the step that asks, which it never sees.
 FACTS: dict[str, Callable[[BaseNode, str, Keys], str | None]] = {
@@ -380,6 +412,7 @@ FACTS: dict[str, Callable[[BaseNode, str, Keys], str | None]] = {
     "payloads": _payloads,
     "node": _node,
     "children": _children,
+    "child types": _child_types,
     "find": _find,
     "below": _below,
     "all": _all,

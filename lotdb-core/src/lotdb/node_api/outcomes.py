@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -61,6 +61,8 @@ __all__ = [
     "text_in",
 ]
 
+
+_NOTES = frozenset((CHECK, EVICTED, PINNED, SAME, STEP))
 
 # So many bytes of two payloads are compared at a time.
 _COMPARED = 4 << 20
@@ -183,13 +185,15 @@ def store(
     others: Sequence[tuple[str, Any]] = (),
     *,
     notes: Mapping[str, values.Encoded],
+    holds: Collection[str] = (),
     repeats: bool = False,
 ) -> DataNode:
-    """Make the child *key* of *node* hold payloads *items*, *attributes* and *notes*, and nothing else.
+    """Make the child *key* of *node* hold payloads *items*, *attributes* and *notes*.
 
-    What is below it stays. *others* are objects of xarray, with the names of their payloads; *notes* are
-    attributes in their stored form. It *repeats* if it was made from the same as what was evicted there: then
-    payloads with the same checksums are the same.
+    They take the place of what the result before *holds*, by name. What else is in the child or below it
+    stays: somebody has put it there. *others* are objects of xarray, with the names of their payloads;
+    *notes* are attributes in their stored form. It *repeats* if it was made from the same as what was
+    evicted there: then payloads with the same checksums are the same.
     """
     tree = node._tree
     with tree.whole():
@@ -197,7 +201,8 @@ def store(
         own = own_of(result._entry())
         before = dict(zip(own[0], own[1:], strict=True))
         evicted = noted(result, EVICTED) if EVICTED in before else None
-        kept = {name: stored for name, stored in before.items() if name in POLICY}
+        gone = {*holds, *_NOTES, *items, *attributes, *(name for name, _ in others)}
+        kept = {name: stored for name, stored in before.items() if name in POLICY or name not in gone}
         if len(kept) < len(own[0]):
             result._put_own(with_values(EMPTY_OWN, kept) if kept else EMPTY_OWN)
         plugins = tree.plugins
@@ -266,14 +271,14 @@ def _is_same(one: Payload, other: Payload) -> bool:
     return True
 
 
-def drop_payloads(node: BaseNode, when: str) -> None:
-    """Drop the payloads of a result, and note *when*, and what they were."""
+def drop_payloads(node: BaseNode, holds: Collection[str], when: str) -> None:
+    """Drop the payloads of a result, which *holds* them, and note *when*, and what they were."""
     own = own_of(node._entry())
     pairs = list(zip(own[0], own[1:], strict=True))
     gone = {
         name: (FACTS["payload"](node, name, ()), likeness_of(stored))
         for name, stored in pairs
-        if payloads.is_payload(stored)
+        if name in holds and payloads.is_payload(stored)
     }
     kept = {name: stored for name, stored in pairs if name not in gone and name != SAME}
     kept[EVICTED] = json.dumps({"when": when, "payloads": gone})

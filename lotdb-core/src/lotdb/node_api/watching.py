@@ -27,6 +27,7 @@ from lotdb.node_api.facts import (
     STEP,
     Keys,
     is_in_result,
+    is_made_from,
     is_result,
     is_visible,
     names_of,
@@ -53,6 +54,7 @@ __all__ = [
     "Reads",
     "at_place",
     "check_key",
+    "check_name",
     "names_of",
     "place_of",
     "plain",
@@ -118,7 +120,7 @@ class Reads:
         self.facts: dict[Fact, str | None] = {}
         self._on_result = on_result
         self.on_missing = on_missing
-        self._is_over = False
+        self.is_over = False
 
     def watch(self, node: BaseNode) -> BaseNode:
         """*node* as one that notes what is read of it."""
@@ -139,7 +141,7 @@ class Reads:
 
     def end(self) -> None:
         """Refuse all further reads."""
-        self._is_over = True
+        self.is_over = True
 
     def note(self, node: BaseNode, kind: str, name: str = "") -> None:
         """Note that a fact of *node* is read."""
@@ -162,6 +164,12 @@ class Reads:
         up, keys = place_of(node, self.source)
         self.facts.setdefault((up, (*keys, *below), "node", ""), None)
 
+    def note_top(self, node: BaseNode) -> None:
+        """Note that there is nothing above *node*."""
+        self.check()
+        up, _ = place_of(node, self.source)
+        self.facts.setdefault((up + 1, (), "node", ""), None)
+
     def note_way(self, node: BaseNode, below: Keys) -> None:
         """Note the keys of the source, and of those above it, by which the keys *below* a node lead to it.
 
@@ -178,13 +186,25 @@ class Reads:
             assert on_the_way is not None
             self._keep((up, (), "key", ""), on_the_way)
 
+    def note_results_below(self, node: BaseNode) -> None:
+        """Note that the results below *node* are read, but for those that are made from what asks."""
+        self.check()
+        steps = set()
+        for each in list(node.iterate_tree()):
+            is_own = each._keys()[: len(self.own)] == self.own
+            if each != node and is_result(each._entry()) and not is_own and not is_made_from(each, self.own):
+                self._on_result(each, "all", "")
+                steps.add(FACTS["result"](each, "", self.own))
+        if steps:
+            self._keep((*place_of(node, self.source), "results", json.dumps(sorted(map(str, steps)))), node)
+
     def _keep(self, fact: Fact, node: BaseNode) -> None:
         if fact not in self.facts:
             self.facts[fact] = FACTS[fact[2]](node, fact[3], self.own)
 
     def check(self) -> None:
         """Raise ``StepAccessError`` if the function has ended."""
-        if self._is_over:
+        if self.is_over:
             raise StepAccessError(
                 f"{self.what} has ended, and a node that it was given is read now; it can be read while the "
                 "step runs, so return what was read, and no node and no generator"
@@ -228,7 +248,18 @@ class Watched(BaseNode):
         return self._inner._is_there()
 
     def __repr__(self) -> str:
-        return repr(self._inner)
+        """As of the node itself, but without the number of children, which results are among."""
+        if not self._reads.is_over:  # else it is for a message
+            self._reads.note(self._inner, "path")
+        inner = self._inner
+        return f"<{type(inner).__name__} {inner._path() or inner._key!r} of {inner._tree}>"
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[Any]:
+        """What ``isinstance`` asks for, if the node seems to be none of the class."""
+        if not self._reads.is_over:
+            self._reads.note(self._inner, "node")
+        return type(self)
 
     def provenance(self) -> Any:
         self._reads.note(self._inner, "attribute", CHECK)
@@ -285,7 +316,11 @@ class Watched(BaseNode):
     @property
     def parent(self) -> BaseNode | None:
         above = self._inner.parent
-        return None if above is None else self._reads.watch(above)
+        if above is None:
+            self._reads.note_top(self._inner)
+            return None
+        self._reads.note(above, "node")
+        return self._reads.watch(above)
 
     # -- children ------------------------------------------------------------------------------------
 
@@ -344,10 +379,11 @@ class Watched(BaseNode):
         return len(shown_keys(self._inner))
 
     def values(self) -> Any:
-        return [self._reads.watch(self._inner[(key,)]) for key in self]
+        return [node for _, node in self.items()]
 
     def items(self) -> Any:
-        return [(key, self._reads.watch(self._inner[(key,)])) for key in self]
+        self._reads.note(self._inner, "child types")
+        return [(key, self._reads.watch(self._inner[(key,)])) for key in shown_keys(self._inner)]
 
     def find(self, pattern: Any = "**", where: Any = None, *, node_type: str | None = None) -> Any:
         self._reads.check()
@@ -411,6 +447,11 @@ class WatchedPayload(Payload):
     def _asks_beside(self, kind: str, name: str = "") -> None:
         reads, node = self._noted_for
         reads.note(node, kind, name)
+
+    def __repr__(self) -> str:
+        if not self._noted_for[0].is_over:
+            self._asks_beside("path")
+        return super().__repr__()
 
 
 WatchedPayload.__name__ = WatchedPayload.__qualname__ = Payload.__name__  # as the errors of others call it
@@ -481,6 +522,9 @@ class WatchedMatches(Matches[BaseNode]):
             if is_visible(asker._inner, pattern, node, asker._reads.own):
                 yield found
 
+    def __repr__(self) -> str:
+        return f"<Matches of {self._asked[0]!r} below {self._asker!r}>"
+
     def _note(self) -> None:
         """Note what is looked for, once the results that are asked for it are fresh."""
         asker, (pattern, where) = self._asker, self._asked
@@ -524,18 +568,36 @@ class WatchedMatches(Matches[BaseNode]):
         columns = columns if columns is None or isinstance(columns, str) else list(columns)
         self._note_results(repr((self._where, columns)))
         self._asker._reads.note(self._asker._inner, "all")
+        self._asker._reads.note(self._asker._inner, "path")  # which is in each row
         return super().to_frame(columns)
 
 
-def _noting_all(name: str) -> Callable[..., Any]:
-    """The method *name* of the node itself; it counts as a read of all that is below."""
+def _noting_all(name: str, *beside: str) -> Callable[..., Any]:
+    """The method *name* of the node itself: a read of all that is below, and of facts *beside* it."""
 
     @functools.wraps(getattr(BaseNode, name))
     def ask(self: Watched, *args: Any, **how: Any) -> Any:
-        self._reads.note(self._inner, "all")
-        return getattr(self._inner, name)(*args, **how)
+        inner = self._inner
+        if name in _GIVING_DATA:
+            self._reads.note_results_below(inner)
+        for kind in ("all", *beside):
+            self._reads.note(inner, kind)
+        if name in _GIVING_DATA:
+            inner = _without(inner, self._reads.own)
+        return getattr(inner, name)(*args, **how)
 
     return ask
+
+
+def _without(top: BaseNode, own: Keys) -> BaseNode:
+    """*top*; or a copy of it without the result that has the keys *own*, if that is below it."""
+    keys = top._keys()
+    below = own[len(keys) :]
+    if own[: len(keys)] != keys or not below or top.get(below) is None:
+        return top
+    copy = top.copy_tree()
+    copy[below].delete_tree()
+    return copy
 
 
 def _walking(name: str) -> Callable[..., Any]:
@@ -557,11 +619,14 @@ def _seen(top: Watched, nodes: Iterator[Any]) -> Iterator[Any]:
             yield top._reads.watch(each)
 
 
-for _name in (
-    "tree", "datasets", "to_datatree", "export", "usage", "usage_of_children", "copy_tree", "_repr_html_",
-    "_ipython_key_completions_",
+# What gives data of all nodes below, also of results of other steps; the others tell people what is there.
+_GIVING_DATA = frozenset(("datasets", "to_datatree", "export", "copy_tree"))
+
+for _name, *_beside in (
+    ("tree", "path"), ("datasets",), ("to_datatree", "key"), ("export",), ("usage",), ("usage_of_children",),
+    ("copy_tree", "key"), ("_repr_html_", "path"), ("_ipython_key_completions_",),
 ):  # fmt: skip
-    setattr(Watched, _name, _noting_all(_name))
+    setattr(Watched, _name, _noting_all(_name, *_beside))
 for _name in (
     "iterate_tree", "iterate_tree_level", "iterate_tree_leaves", "iterate_tree_level_buffered",
     "iterate_tree_crone_buffered",

@@ -42,13 +42,14 @@ from lotdb.public import (
     LotdbError,
     NodeExistsError,
     StaleResultError,
+    StepAccessError,
     StepError,
     StepFailedError,
     StepResultError,
 )
 from lotdb.steps import known
 from lotdb.steps.arguments import setting_text
-from lotdb.steps.fingerprint import Code
+from lotdb.steps.fingerprint import Code, running
 from lotdb.steps.origins import about_of, parsed
 from lotdb.steps.returned import Parts, parts_of
 from lotdb.steps.staleness import code_changes, reason, reason_of, stale_results, told
@@ -245,6 +246,12 @@ class Call:
         StaleResultError
             If it reads a stale result, and is to be alone, or this process does not have the step.
         """
+        if self.code.nodes:
+            named = ", ".join(map(repr, self.code.nodes))
+            raise StepAccessError(
+                f"{self.what} would read {named}, which it was not given, so nobody would see what is read; "
+                "start from the node that the function is given, or give another one as a setting"
+            ).of(self.step.name, self.path)
         freshen = self._refuse_stale if alone else self._freshen
         own = (*self.node._keys(), self.key)
         for each in (self.node, *self.settings.values()):
@@ -257,15 +264,16 @@ class Call:
         }
         begin = time.perf_counter()
         try:
-            returned, facts = run_watched(
-                self.step.function,
-                self.node,
-                given,
-                own=own,
-                what=self.what,
-                on_result=freshen,
-                on_missing=self._make_missing,
-            )
+            with running(self.code):
+                returned, facts = run_watched(
+                    self.step.function,
+                    self.node,
+                    given,
+                    own=own,
+                    what=self.what,
+                    on_result=freshen,
+                    on_missing=self._make_missing,
+                )
         except StepError as error:
             if not error.step:
                 error.of(self.step.name, self.path)
@@ -375,13 +383,16 @@ class Call:
         """
         items, attributes, others = outcome.parts
         found = self._found()  # nothing else is in its place
-        repeats = False
+        repeats, holds = False, []
         if found is not None:
             check = parsed(outcome.check, self.node)
+            holds = found[2]["holds"]
             repeats = all(check[name] == found[2][name] for name in _MADE_FROM)
         notes = {CHECK: outcome.check, STEP: outcome.about}
         try:
-            return store(self.node, self.key, items, attributes, others, notes=notes, repeats=repeats)
+            return store(
+                self.node, self.key, items, attributes, others, notes=notes, holds=holds, repeats=repeats
+            )
         except (*_NOT_OURS, StepError):
             raise
         except (LotdbError, TypeError, ValueError) as error:
@@ -435,28 +446,27 @@ def _shown(text: str) -> str:
 
 
 def _fewer(facts: Mapping[Fact, str | None], node: BaseNode, own: tuple[str, ...]) -> dict[Fact, str | None]:
-    """The facts without those that others imply; very many become one of all that is below a node."""
-    places = {fact[:2] for fact, identity in facts.items() if fact[2] != "node" and identity is not None}
-    kept = {
-        fact: identity
-        for fact, identity in facts.items()
-        if fact[2] != "node" or fact[:2] not in places or identity is None
-    }
-    if sum(_length(fact) for fact in kept) <= _MOST_CHARACTERS:
-        return kept
+    """The facts; very many become one of all that is below a node."""
+    if sum(_length(fact) for fact in facts) <= _MOST_CHARACTERS:
+        return dict(facts)
     fewer: dict[Fact, str | None] = {}
-    for up in {fact[0] for fact in kept}:
+    for up in {fact[0] for fact in facts}:
+        here = [(fact, identity) for fact, identity in facts.items() if fact[0] == up]
         top = at_place(node, (up, ()))
-        if top is None:
+        if top is None:  # that nothing is above the root
+            fewer.update(here)
             continue
-        here = [(fact, identity) for fact, identity in kept.items() if fact[0] == up]
         several = {"all": ""}
         # What is all below says neither where it is, nor whether a result in it is stale.
         if any(fact[2] == "path" for fact, _ in here):
             several["path"] = ""
         if any(fact[1:3] == ((), "key") for fact, _ in here):
             several["key"] = ""
-        if steps := {identity for fact, identity in here if fact[2] == "result" and identity is not None}:
+        steps = {identity for fact, identity in here if fact[2] == "result" and identity is not None}
+        for fact, _ in here:
+            if fact[2] == "results":
+                steps.update(json.loads(fact[3]))
+        if steps:
             several["results"] = json.dumps(sorted(steps))
         for kind, name in several.items():
             fewer[up, (), kind, name] = FACTS[kind](top, name, own)

@@ -74,22 +74,24 @@ def evict(
     ):
         raise InvalidOptionError(f"max_bytes is {max_bytes!r}; use a number of bytes from 0 on")
     top = plain(root)
-    found: list[tuple[datetime, int, BaseNode]] = []
+    found: list[tuple[datetime, int, BaseNode, list[str]]] = []
     for node in results_below(top):
-        size = sum(payload.nbytes for payload in node.payloads.values())
-        is_asked = name is None or parsed(stored_text(node, CHECK) or "", node)["name"] == name
+        check = parsed(stored_text(node, CHECK) or "", node)
+        # What somebody has put beside what the step gave cannot be computed again.
+        size = sum(node.payloads[held].nbytes for held in check["holds"] if held in node.payloads)
+        is_asked = name is None or check["name"] == name
         if size and is_asked and PINNED not in names_of(node):
-            found.append((about_of(node)["when"], size, node))
+            found.append((about_of(node)["when"], size, node, check["holds"]))
     found.sort(key=lambda each: each[0])
-    left = sum(size for _, size, _ in found)
+    left = sum(size for _, size, *_ in found)
     dropped, freed = [], 0
     with top._tree.whole():
-        for when, size, node in found:
+        for when, size, node, holds in found:
             if before is not None and when >= before:
                 break
             if max_bytes is not None and left <= max_bytes:
                 break
-            drop_payloads(node, datetime.now(UTC).isoformat())
+            drop_payloads(node, holds, datetime.now(UTC).isoformat())
             dropped.append(node._path())
             left -= size
             freed += size

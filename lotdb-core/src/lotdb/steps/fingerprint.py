@@ -16,36 +16,48 @@ import enum
 import functools
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
-from lotdb.public import InvalidStepError
+from lotdb.public import BaseNode, InvalidStepError, Payload
 from lotdb.steps.normalised import (
     PLAIN_OBJECTS,
     bytecode_digest,
     constant_text,
     defaults_of,
     digest_of,
+    held_by,
+    is_frozen,
     module_digest,
     source_digest,
 )
 
-__all__ = ["Code", "code_of"]
+__all__ = ["Code", "code_of", "running"]
 
 _ABSENT = object()
 # What a step is asked for its results by.
 _METHODS = frozenset(("at", "map", "variants", "why_stale"))
 _CONSTANTS = (int, float, complex, str, bytes, type(None), *PLAIN_OBJECTS)
+# What changes a collection.
+_FILLING = frozenset((
+    "add", "append", "appendleft", "clear", "discard", "extend", "insert", "move_to_end", "pop", "popitem",
+    "popleft", "remove", "setdefault", "update",
+))  # fmt: skip
+# A larger array is taken to stay what it is as long as the program runs.
+_LOOKED_AT_BYTES = 1 << 20
 # A decorator may have put itself around itself.
 _MOST_WRAPPERS = 100
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Code:
     """What a step's code was when it was looked at.
 
@@ -56,6 +68,16 @@ class Code:
     parts: dict[str, tuple[str | None, str]]
     packages: dict[str, str]
     watched: tuple[tuple[Callable[[], Any], Any], ...]
+    #: What may be changed in place, such as a dict or a class.
+    states: list[_State]
+    #: The names of nodes and payloads that the functions name, and that nobody has given them.
+    nodes: tuple[str, ...] = ()
+    is_outdated: bool = False
+
+    def __post_init__(self) -> None:
+        if self.states:
+            with _lock:
+                _with_states.add(self)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -63,8 +85,73 @@ class Code:
         return digest_of((sorted(self.parts.items()), sorted(self.packages.items())))
 
     def is_current(self) -> bool:
-        """Whether nothing was defined anew since."""
-        return all(now() is then for now, then in self.watched)
+        """Whether nothing was defined anew, or changed in place, since."""
+        if self.is_outdated or not all(now() is then for now, then in self.watched):
+            return False
+        if not self.states:
+            return True
+        if _running:
+            self._leave_out_changed()
+        return not any(each.has_changed() for each in self.states)
+
+    def _leave_out_changed(self) -> None:
+        """Do not look again at what has changed since a step runs: it keeps there what it knows."""
+        for each in list(self.states):
+            if each.has_changed():
+                self.states.remove(each)
+                if each.digest is not None:
+                    _changed_by_steps[id(each.value)] = each.value, each.digest
+
+
+class _State:
+    """What *value* was when it was looked at: a collection, with its digest as a constant, or a class."""
+
+    def __init__(self, value: Any, digest: str | None, but: frozenset[str] = frozenset()) -> None:
+        self.value, self.digest, self._but = value, digest, but
+        self._then = self._now()
+
+    def has_changed(self) -> bool:
+        then, now = self._then, self._now()
+        if isinstance(self.value, type) and len(then) == len(now):
+            return any(now.get(name, _ABSENT) is not value for name, value in then.items())
+        return bool(then != now)
+
+    def _now(self) -> Any:
+        value = self.value
+        if isinstance(value, type):
+            return {name: each for name, each in vars(value).items() if name not in self._but}
+        if isinstance(value, np.ndarray):
+            return value.dtype, value.shape, value.tobytes()
+        try:
+            return constant_text(value)
+        except (RecursionError, RuntimeError):  # it holds itself, or another thread changes it at the moment
+            return None
+
+
+_lock = threading.Lock()
+_with_states: WeakSet[Code] = WeakSet()
+# The functions of steps that run in this process, in whatever thread.
+_running: list[None] = []
+# What steps have changed in place as they ran, by its id, with the digest that it had before.
+_changed_by_steps: dict[int, tuple[Any, str]] = {}
+
+
+@contextmanager
+def running(code: Code) -> Iterator[None]:
+    """The context in which the function of a step runs, whose code is *code*.
+
+    What it changes in place meanwhile, such as a dict in which it keeps what it has computed, is no input.
+    """
+    with _lock:
+        if not _running:  # else what was changed before would be taken for what the function does
+            for each in _with_states:
+                each.is_outdated = not each.is_current()
+        _running.append(None)
+    try:
+        yield
+    finally:
+        code._leave_out_changed()
+        _running.pop()
 
 
 def code_of(function: FunctionType, depends: Iterable[Any]) -> Code:
@@ -78,7 +165,13 @@ def code_of(function: FunctionType, depends: Iterable[Any]) -> Code:
     collected = _Collected(function)
     for each in depends:
         collected.add_named(each)
-    return Code(collected.parts, collected.packages, tuple(collected.watched))
+    return Code(
+        collected.parts,
+        collected.packages,
+        tuple(collected.watched),
+        collected.states(),
+        tuple(dict.fromkeys(collected.nodes)),
+    )
 
 
 class _Collected:
@@ -86,10 +179,23 @@ class _Collected:
         self.parts: dict[str, tuple[str | None, str]] = {}
         self.packages: dict[str, str] = {}
         self.watched: list[tuple[Callable[[], Any], Any]] = []
+        # Classes, collections by their names, and the names of what the functions themselves change in place.
+        self._classes: list[type] = []
+        self._collections: list[tuple[str, Any, str]] = []
+        self._changed: set[str] = set()
+        self.nodes: list[str] = []
         self._module = function.__module__
         self._step = function.__name__
         self._seen: set[int] = set()
         self._add_function(function, is_step=True)
+
+    def states(self) -> list[_State]:
+        """What is to be compared to tell whether something was changed in place."""
+        own = frozenset(self._changed)
+        return [
+            *(_State(value, digest) for name, value, digest in self._collections if name not in own),
+            *(_State(cls, None, own) for cls in self._classes),
+        ]
 
     def add_named(self, each: Any) -> None:
         """What ``depends`` names."""
@@ -147,7 +253,8 @@ class _Collected:
                 self._add_code(value, function.__module__)
                 if not is_shown and _is_collection(value):
                     self._add_constant(f"{name} of {part}", value)
-        loaded, stored, asked = _globals_of(code)
+        loaded, stored, asked, changed = _globals_of(code)
+        self._changed |= changed
         for name in loaded:
             value = function.__globals__.get(name, _ABSENT)
             if value is _ABSENT or _is_only_asked(value, name, asked):
@@ -162,6 +269,10 @@ class _Collected:
     def _add_value(
         self, function: FunctionType, name: str, value: Any, is_own: bool, now: Callable[[], Any]
     ) -> None:
+        if isinstance(value, (BaseNode, Payload)):
+            self.nodes.append(name)
+            self.watched.append((now, value))
+            return
         has_code = self._add_code(value, function.__module__)
         if name.isupper() and (within := _functions_within(value)) and not is_own:
             for each in within:
@@ -175,6 +286,10 @@ class _Collected:
 
     def _add_constant(self, name: str, value: Any) -> None:
         digest = digest_of(constant_text(value))
+        if id(value) in _changed_by_steps:
+            digest = _changed_by_steps[id(value)][1]
+        elif _can_change(value):
+            self._collections.append((name.rpartition(".")[2], value, digest))
         part, number = f"constant {name}", 2
         while self.parts.get(part, (digest, digest)) != (digest, digest):  # as of another closure
             part, number = f"constant {name} ({number})", number + 1
@@ -214,6 +329,7 @@ class _Collected:
         if id(cls) in self._seen:
             return
         self._seen.add(id(cls))
+        self._classes.append(cls)
         is_dataclass = "__dataclass_fields__" in vars(cls)
         if is_dataclass:
             digest = digest_of(_fields_of(cls))
@@ -366,7 +482,20 @@ def _is_collection(value: Any) -> bool:
         return all(map(_is_collection, value))
     if isinstance(value, np.ndarray):
         return not value.dtype.hasobject
-    return _is_constant(value) or _is_code(value)
+    if (held := held_by(value)) is not None:
+        return all(map(_is_collection, held))
+    return isinstance(value, bytearray) or _is_constant(value) or _is_code(value)
+
+
+def _can_change(value: Any) -> bool:
+    """Whether a program may change *value* in place, and it is small enough to be looked at each time."""
+    if isinstance(value, np.ndarray):
+        return value.flags.writeable and value.nbytes <= _LOOKED_AT_BYTES
+    if isinstance(value, dict):
+        return True
+    if isinstance(value, (tuple, frozenset)):
+        return any(map(_can_change, value))
+    return isinstance(value, (list, set, bytearray)) or held_by(value) is not None
 
 
 def _is_constant(value: Any) -> bool:
@@ -374,6 +503,10 @@ def _is_constant(value: Any) -> bool:
         return all(map(_is_constant, value))
     if isinstance(value, np.generic):
         return not value.dtype.hasobject
+    if isinstance(value, enum.Enum):
+        return True
+    if is_frozen(value):
+        return all(map(_is_constant, held_by(value) or ()))
     return isinstance(value, _CONSTANTS)
 
 
@@ -382,21 +515,29 @@ def _is_only_asked(value: Any, name: str, asked: Mapping[str, bool]) -> bool:
     return hasattr(type(value), "at") and hasattr(type(value), "why_stale") and asked.get(name, False)
 
 
-def _globals_of(code: CodeType) -> tuple[list[str], set[str], dict[str, bool]]:
+def _globals_of(code: CodeType) -> tuple[list[str], set[str], dict[str, bool], set[str]]:
     """The names that the code looks up beyond itself, those that it sets there, and how it uses each.
 
-    True stands for names of which nothing but the methods of a step are called.
+    True stands for names of which nothing but the methods of a step are called. The last are the names of
+    what it changes in place: attributes that it sets, and collections that it fills.
     """
     loaded: dict[str, None] = {}
     stored: set[str] = set()
     asked: dict[str, bool] = {}
+    changed: set[str] = set()
     for each in _with_inner(code):
         name = None
+        before: list[dis.Instruction] = []
         for instruction in dis.get_instructions(each):
             how = instruction.opname
+            if how in ("STORE_SUBSCR", "DELETE_SUBSCR") and (filled := _filled(before)) is not None:
+                changed.add(filled)
+            before.append(instruction)
             if name is not None:
                 is_method = how.startswith(("LOAD_ATTR", "LOAD_METHOD")) and instruction.argval in _METHODS
                 asked[name] = asked.get(name, True) and is_method
+                if how.startswith(("LOAD_ATTR", "LOAD_METHOD")) and instruction.argval in _FILLING:
+                    changed.add(name)
                 name = None
             if how.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")):
                 loaded[instruction.argval] = None
@@ -405,7 +546,20 @@ def _globals_of(code: CodeType) -> tuple[list[str], set[str], dict[str, bool]]:
                 name = instruction.argval
             elif how.startswith(("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF")):
                 stored.add(instruction.argval)
-    return list(loaded), stored, asked
+            elif how.startswith(("STORE_ATTR", "DELETE_ATTR")):
+                changed.add(instruction.argval)
+    return list(loaded), stored, asked, changed
+
+
+def _filled(before: list[dis.Instruction]) -> str | None:
+    """The name of the collection of which an item is set, once the instructions *before* have been run."""
+    depth = 0
+    for at in range(len(before) - 1, 0, -1):
+        depth += dis.stack_effect(before[at].opcode, before[at].arg)
+        if depth == 1:  # this was the first one of the key
+            how, name = before[at - 1].opname, before[at - 1].argval
+            return name if how.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_ATTR")) else None
+    return None
 
 
 def _with_inner(code: CodeType) -> Iterator[CodeType]:

@@ -100,8 +100,8 @@ def _sources(result: BaseNode) -> Iterator[str]:
     assert CHECK in names_of(result)
     if source is None:
         return
-    for up, keys, _, _, identity in parsed(stored_text(result, CHECK) or "", result)["reads"]:
-        if identity is None:
+    for up, keys, kind, _, identity in parsed(stored_text(result, CHECK) or "", result)["reads"]:
+        if identity is None or (kind == "node" and up and not keys):  # one above, on the way to others
             continue
         found = at_place(source, (up, tuple(keys)))
         if found is not None:

@@ -8,16 +8,21 @@ does not, or where there is no source, the bytecode tells alone.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import datetime as dt
 import decimal
+import enum
 import fractions
 import importlib.util
 import linecache
 import re
+from collections import deque
 from collections.abc import Iterator
 from hashlib import blake2b
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from lotdb.values.plain import exact_text
 from lotdb.values.python_text import syntax_tree
@@ -28,6 +33,8 @@ __all__ = [
     "constant_text",
     "defaults_of",
     "digest_of",
+    "held_by",
+    "is_frozen",
     "module_digest",
     "source_digest",
 ]
@@ -39,7 +46,10 @@ _LEFT_OUT = frozenset((
 ))  # fmt: skip
 
 #: Objects that nothing changes. Paths are none of them: a program is elsewhere in another folder.
-PLAIN_OBJECTS = (dt.date, dt.time, dt.timedelta, decimal.Decimal, fractions.Fraction, range, re.Pattern)
+PLAIN_OBJECTS = (
+    dt.date, dt.time, dt.timedelta, dt.timezone, decimal.Decimal, fractions.Fraction, np.dtype, range,
+    re.Pattern, slice,
+)  # fmt: skip
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _WITH_DOCSTRING = (*_FUNCTIONS, ast.ClassDef, ast.Module)
@@ -226,6 +236,31 @@ def constant_text(value: Any) -> str:
         return f"{value.replace(tzinfo=None)!r} {value.tzinfo}"
     if isinstance(value, PLAIN_OBJECTS):
         return repr(value)
+    if isinstance(value, enum.Enum):
+        return f"{type(value).__qualname__}.{value._name_} {constant_text(value._value_)}"
+    if isinstance(value, bytearray):
+        return f"bytearray{constant_text(bytes(value))}"
+    if (held := held_by(value)) is not None:
+        return f"{type(value).__qualname__}{constant_text(held)}"
     if isinstance(value, type | FunctionType):
         return f"<{value.__qualname__}>"  # whose code is a part of its own
     return f"<{type(value).__qualname__}>"  # a default that is an object, whose repr may name its address
+
+
+def is_frozen(value: Any) -> bool:
+    """Whether *value* is an object of a frozen dataclass."""
+    parameters = getattr(type(value), "__dataclass_params__", None)
+    return parameters is not None and bool(parameters.frozen)
+
+
+def held_by(value: Any) -> list[Any] | None:
+    """What an object of a dataclass, or one of a few other plain kinds, holds; None of all other objects."""
+    if isinstance(value, SimpleNamespace):
+        return [dict(sorted(vars(value).items()))]
+    if isinstance(value, MappingProxyType):
+        return [dict(value)]
+    if isinstance(value, deque):
+        return list(value)
+    if hasattr(type(value), "__dataclass_fields__"):
+        return [getattr(value, each.name, None) for each in dataclasses.fields(value)]
+    return None

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from lotdb.node_api.outcomes import Item
-from lotdb.public import BaseNode, Blocks, Payload, StepResultError
+from lotdb.node_api.watching import check_name
+from lotdb.public import BaseNode, Blocks, InvalidKeyError, Payload, StepResultError
 
 __all__ = ["Data", "Parts", "parts_of"]
 
@@ -88,11 +89,19 @@ def parts_of(returned: Any, what: str) -> Parts:
     if named is None:
         name = PAYLOAD if _is_payload(returned) or isinstance(returned, (str, bytes)) else VALUE
         named = {name: Data(returned) if isinstance(returned, (str, bytes)) else returned}
-    for name, value in named.items():
-        if not isinstance(name, str) or name.startswith(_NOTES):
+    names: set[str] = set()
+    for given, value in named.items():
+        if not isinstance(given, str) or given.startswith(_NOTES):
             raise StepResultError(
-                f"{what} returned a mapping with {name!r}; names are texts that do not begin with {_NOTES!r}"
+                f"{what} returned a mapping with {given!r}; names are texts that do not begin with {_NOTES!r}"
             )
+        try:
+            name = check_name(given)  # which may have another spelling for it
+        except InvalidKeyError as error:
+            raise StepResultError(f"{what} returned what cannot be stored: {error}") from error
+        if name in names:
+            raise StepResultError(f"{what} returned a mapping with two spellings of the name {name!r}")
+        names.add(name)
         is_dataset = _is_xarray(value) and type(value).__name__ != "DataArray"
         if isinstance(value, (BaseNode, Generator)) or callable(value) or is_dataset:
             raise StepResultError(

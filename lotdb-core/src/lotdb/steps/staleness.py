@@ -169,13 +169,17 @@ def reason(result: BaseNode, check: dict[str, Any], *, of_results: bool = True) 
     if source is None:
         return None  # a result that was taken out of its tree, and into no other
     own: tuple[str, ...] = ()
+    place: Any = None
+    there: BaseNode | None = None
     for up, keys, kind, name, identity in check["reads"]:
         if not up and not keys and kind not in ("all", "find", "results"):
             node: BaseNode | None = source
             now = FACTS[kind](source, name, own)
         else:
             own = own or result._keys()
-            node = at_place(source, (up, tuple(keys)))
+            if place != (up, keys):  # several facts of one node follow each other
+                place, there = (up, keys), at_place(source, (up, tuple(keys)))
+            node = there
             now = None if node is None or node._keys() == own else FACTS[kind](node, name, own)
         if now != identity:
             return _sentence(shown_place(up, keys), kind, name, identity, now)
@@ -220,6 +224,7 @@ _WHOLE = {
     "names": "the names of the attributes",
     "payloads": "the names of the payloads",
     "children": "the children",
+    "child types": "the children",
     "find": "the nodes that find() finds",
     "below": "the nodes below",
     "all": "the nodes and data below",

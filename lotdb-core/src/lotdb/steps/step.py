@@ -54,7 +54,7 @@ class Step:
         self.function = _checked(function)
         self.name = function.__name__ if name is None else name
         try:
-            check_key(self.name)
+            self.name = check_key(self.name)
         except InvalidKeyError as error:
             raise InvalidStepError(f"a step cannot be called {self.name!r}: {error}").of(
                 str(name), ""
