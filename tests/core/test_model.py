@@ -47,6 +47,7 @@ ROWS = st.one_of(st.integers(0, 6), st.sampled_from([20, 60]))
 def small_limits(monkeypatch):
     """Limits so low that small trees and arrays cross them: records split, and files fill up."""
     monkeypatch.setattr(Children, "max_leaf_size", 4)
+    monkeypatch.setattr("lotdb.storage.folding._FEWEST", 1)
     monkeypatch.setattr(Children, "max_internal_size", 4)
     monkeypatch.setattr("lotdb.records.patchwork.MOST_COPIED", 1)
     monkeypatch.setattr("lotdb.tree.handle.BOX_BYTES", 100)

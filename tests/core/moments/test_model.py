@@ -86,6 +86,7 @@ def size(request, monkeypatch):
     """Records so small that a few children need a tree of them, which packs and moments go through."""
     if request.param == "small records":
         monkeypatch.setattr(Children, "max_leaf_size", 4)
+        monkeypatch.setattr("lotdb.storage.folding._FEWEST", 1)
         monkeypatch.setattr(Children, "max_internal_size", 4)
         monkeypatch.setattr("lotdb.records.patchwork.MOST_COPIED", 1)
 

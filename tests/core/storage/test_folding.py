@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,29 @@ def test_a_short_record_does_not_become_rows_without_end() -> None:
         unfolded((stored,))
     flat = tuple(part for at in range(128) for part in (f"{at:03}", (None,) * 10_000))
     assert folded((flat,)) == (flat,), "what could not be read is not stored"
+
+
+@pytest.mark.parametrize(
+    "column", [(2, "x" * 50_000 + "\0"), (2, "\0" * 50_000), (3, (("a",), bytes(50_000)))]
+)
+def test_a_text_that_many_columns_have_is_not_copied_without_end(column: Any) -> None:
+    """A pickle of a few hundred kilobytes may have the same text in a hundred thousand columns."""
+    stored = (1, (), "a/b", ((0, ""), (0, ("x",)), *[column] * 100_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DamagedError, match="a record of children makes no sense"):
+            unfolded((stored,))
+        assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_texts_that_could_not_be_read_are_not_stored_as_columns() -> None:
+    for size, are_folded in ((500, True), (50_000, False)):
+        entries = [("", tuple("abcdefghijklmnop"), *[f"{at}" + "x" * size] * 16) for at in range(8)]
+        flat = tuple(part for at, entry in enumerate(entries) for part in (f"{at}", entry))
+        assert is_folded(folded((flat,))) is are_folded
+        assert unfolded(folded((flat,))) == (flat,)
 
 
 def test_a_column_that_does_not_fit_is_damage_where_it_is_looked_into() -> None:

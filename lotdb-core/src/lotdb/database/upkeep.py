@@ -185,7 +185,11 @@ def refuse_rings(root: BaseNode) -> None:
     top = children_of(root._entry())
     stack: list[Iterator[tuple[str, Children]]] = [iter(() if top is None else (("", top),))]
     while stack:
-        key, record = next(stack[-1], ("", None))
+        try:
+            key, record = next(stack[-1], ("", None))
+        except DamagedError as error:
+            where = "/".join(keys).lstrip("/")
+            raise DamagedError(f"the children of node {where!r} cannot be listed: {error}") from error
         if record is None:
             stack.pop()
             if below:

@@ -148,7 +148,10 @@ def _peek_children(record: Any, tree: Tree) -> Peeked | None:
     if type(record) is not Children:
         return None
     state = tree.peek(record)
-    return columns_in(state) or flat_children(state)
+    try:
+        return columns_in(state) or flat_children(state)
+    except DamagedError:  # which loading it raises, too, and names the file
+        return None
 
 
 def _own_in(peeked: Peeked) -> Any:
@@ -161,7 +164,10 @@ def _select(peeked: Peeked, tests: Tests) -> list[tuple[str, Entry]] | None:
     """What is found among the children in *peeked*, if that can be told of all at once."""
     # If they are not in order, a level of them says so.
     if isinstance(peeked, Columns):
-        return tests.select_in(peeked) if OWN_KEY < peeked.first_key <= peeked.last_key else None
+        try:
+            return tests.select_in(peeked) if OWN_KEY < peeked.first_key <= peeked.last_key else None
+        except DamagedError:
+            return None
     keys, entries = _pairs(peeked)
     if not keys:
         return []
@@ -232,11 +238,14 @@ class _Level:
             return is_first and self._look_up(self.step.literal)
         if is_first and not self.step.prefix:
             self._batches = self._by_bucket(container, tree)
-        if self._batches is not None and is_unchanged:
-            return next(self._batches, self) is None
-        # What was changed meanwhile may be in another bucket by now, so the rest is fetched by keys.
-        self._batches = None
-        return self._by_key(container)
+        try:
+            if self._batches is not None and is_unchanged:
+                return next(self._batches, self) is None
+            # What was changed meanwhile may be in another bucket by now, so the rest is fetched by keys.
+            self._batches = None
+            return self._by_key(container)
+        except DamagedError as error:
+            raise DamagedError(f"the children of {self.node._place()} cannot be listed: {error}") from error
 
     def _by_bucket(self, container: Any, tree: Tree) -> Iterator[None]:
         peeked, self._peeked = self._peeked or _peek_children(container, tree), None
@@ -288,7 +297,7 @@ class _Level:
     def _go_on(self, first: str, last: str) -> None:
         # In a stranger's file the records may lead back.
         if not self._last < first <= last:
-            raise DamagedError(f"the children of {self.node._place()} cannot be listed: {NO_TREE}")
+            raise DamagedError(NO_TREE)
         self._last = last
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from lotdb.errors import DamagedError
 from lotdb.records import NO_TREE, OWN_KEY, Bucket, Children, Entry
 from lotdb.records.entries import shared_entry
-from lotdb.records.patchwork import owned_buckets
+from lotdb.records.patchwork import owned_buckets, size_of
 
 
 def child_items(children: Children, after: str = OWN_KEY) -> Any:
@@ -81,14 +81,14 @@ def count_children(children: Children) -> int:
     first = children._firstbucket
     if first is not None and first._next is None and first._p_oid is None and children._v_shared is None:
         return len(first) - 1  # all lie in the record itself, as they mostly do
-    return sum(map(len, buckets(children))) - 1
+    return sum(map(size_of, buckets(children))) - 1
 
 
 def count_up_to(children: Children, most: int) -> int:
     """How many children there are, or a number above *most* if they are more."""
     counted = -1
     for bucket in buckets(children):
-        counted += len(bucket)
+        counted += size_of(bucket)
         if counted > most:
             break
     return counted

@@ -26,7 +26,7 @@ from lotdb.records import OWN_KEY, Box, Bucket, Children, Entry
 from lotdb.records.entries import shared_entry
 from lotdb.storage.signals import uninterrupted
 
-__all__ = ["MOST_COPIED", "Patchwork", "is_wide", "owned_buckets", "patchwork_of"]
+__all__ = ["MOST_COPIED", "Patchwork", "is_wide", "owned_buckets", "patchwork_of", "size_of"]
 
 #: Children that lie in at most so many buckets are copied when their branch is cloned. It takes a few
 #: milliseconds, and two transactions that change two of them later merge.
@@ -58,6 +58,15 @@ def owned_buckets(children: Children, key: str = OWN_KEY) -> Iterator[tuple[Buck
             yield part, is_owned
         else:
             stack.append(_Step(part, key, is_owned))
+
+
+def size_of(bucket: Bucket) -> int:
+    """How many keys are in *bucket*.
+
+    It is loaded first: ``len`` would hide why that failed behind a ``SystemError``.
+    """
+    bucket._p_activate()
+    return len(bucket)
 
 
 def patchwork_of(children: Children, depend_on: Callable[[Any], object]) -> Children:
@@ -113,7 +122,7 @@ class Patchwork:
     def put(self, key: str, entry: Entry) -> None:
         """Set what is at *key*."""
         bucket = self.own(key)
-        if len(bucket) >= Children.max_leaf_size and key not in bucket:
+        if size_of(bucket) >= Children.max_leaf_size and key not in bucket:
             with uninterrupted():
                 self._split(key)
             bucket = self.own(key)
@@ -122,7 +131,7 @@ class Patchwork:
     def take(self, key: str) -> None:
         """Take away what is at *key*."""
         bucket = self.own(key)
-        if len(bucket) > 1 or key not in bucket:
+        if size_of(bucket) > 1 or key not in bucket:
             del bucket[key]
             return
         with uninterrupted():

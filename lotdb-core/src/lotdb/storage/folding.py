@@ -50,6 +50,10 @@ _LENGTH = "a column has another length"
 _MOST_PARTS = 1 << 20
 # Of each entry, which has a type and names, or a record.
 _FEWEST_PARTS = 2
+# In a pickle one text may stand in many columns, and each cuts texts of its own out of it. So there is a
+# limit to the texts of more columns than a few, of which what LOTDB stores has a hundredth, too.
+_FEW_PARTS = 16
+_MOST_TEXT = 1 << 22
 
 # What is counted of each entry: key and value, and two more, since it takes the same memory as one of a row
 # once it is loaded, and has fewer bytes.
@@ -144,6 +148,8 @@ class Columns:
             raise _damaged("it is of another form")
         if not _FEWEST_PARTS <= len(self._parts) <= _MOST_PARTS // len(self):
             raise _damaged("it has too few or too many parts")
+        if _is_too_long(self._parts):
+            raise _damaged("its texts are too long")
 
     def __len__(self) -> int:
         """How many entries there are."""
@@ -181,10 +187,7 @@ class Columns:
             form, data = self._parts[at]
             if form == _PLAIN or (form == _SAME and type(data) not in (str, int)):
                 return None
-            values = _values(form, data, len(self))
-            if form in (_JOINED, _CHOSEN) and len(values) != len(self):
-                raise ValueError(_LENGTH)
-            return values
+            return _values(form, data, len(self))
         except _ERRORS as error:
             raise _damaged(error) from error
 
@@ -248,12 +251,14 @@ def _folded(flat: tuple[Any, ...], records: Callable[[tuple[Any, ...]], Any] | N
         return flat
     if not _FEWEST_PARTS <= len(columns) <= _MOST_PARTS // count:
         return flat
-    stored = [_column(values, count) for values in columns]
+    parts = [_column(values, count) for values in columns]
+    if _is_too_long(parts):
+        return flat
     if records is not None:
-        for at, (form, values) in enumerate(stored):
+        for at, (form, values) in enumerate(parts):
             if form == _PLAIN and isinstance(values[0], Persistent) and len({*map(type, values)}) == 1:
-                stored[at] = _PLAIN, records(values)
-    return (_VERSION, flat[:start], keys, tuple(stored))
+                parts[at] = _PLAIN, records(values)
+    return (_VERSION, flat[:start], keys, tuple(parts))
 
 
 def _column(values: tuple[Any, ...], count: int) -> tuple[int, Any]:
@@ -313,19 +318,20 @@ def _integers(values: tuple[int, ...], count: int) -> tuple[int, Any]:
 
 
 def _values(form: int, data: Any, count: int) -> Any:
-    """The values of a column, *count* of them; what is fewer or more does not fit the others."""
+    """The values of a column, *count* of them."""
     if form == _SAME:
         return repeat(data, count)
-    if form == _PLAIN:
-        if type(data) is not tuple:
-            raise ValueError("a column is of another form")
-        return data
+    if form in _PACKED:
+        return struct.unpack(f"<{count}{_PACKED[form]}", data)
     if form == _JOINED:
-        return data.split(_NUL)
-    if form == _CHOSEN:
-        different, numbers = _chosen(data)
-        return [different[number] for number in numbers]
-    return struct.unpack(f"<{count}{_PACKED[form]}", data)
+        values = data.split(_NUL)
+    elif form == _CHOSEN:
+        different, values = _chosen(data)
+    else:
+        values = _plain(form, data)
+    if len(values) != count:  # at once: those of the next columns may be as many, and take as much memory
+        raise ValueError(_LENGTH)
+    return [different[number] for number in values] if form == _CHOSEN else values
 
 
 def _value(form: int, data: Any, at: int, count: int) -> Any:
@@ -342,10 +348,25 @@ def _value(form: int, data: Any, at: int, count: int) -> Any:
     elif form == _CHOSEN:
         different, values = _chosen(data)
     else:
-        values = _values(form, data, count)
+        values = _plain(form, data)
     if len(values) != count:
         raise ValueError(_LENGTH)
     return different[values[at]] if form == _CHOSEN else values[at]
+
+
+def _plain(form: int, data: Any) -> tuple[Any, ...]:
+    if form != _PLAIN or type(data) is not tuple:
+        raise ValueError("a column is of another form")
+    return data
+
+
+def _is_too_long(parts: tuple[Any, ...]) -> bool:
+    """Whether columns have more text than what is stored ever has."""
+    if len(parts) <= _FEW_PARTS:
+        return False
+    if {*map(type, parts)} != {tuple}:
+        raise _damaged("a column is of another form")
+    return sum(len(part[-1]) for part in parts if part and type(part[-1]) is str) > _MOST_TEXT
 
 
 def _chosen(data: Any) -> tuple[tuple[str, ...], bytes]:

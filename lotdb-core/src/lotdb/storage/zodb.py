@@ -404,11 +404,17 @@ class _Connection(Connection):
         except POSKeyError as error:
             raise DamagedError(_missing(self._db.storage.getName(), error.args[0])) from error
         except compat.StateLoadError as error:
-            if isinstance(error.__cause__, MemoryError):  # which says nothing about the record
-                raise error.__cause__ from None
+            # ZODB puts any error into it, such as that of a record below which could not be read just now.
+            cause = error.__cause__
+            if isinstance(cause, DamagedError):
+                raise self._of_this_file(cause) from error
+            if isinstance(cause, (LotdbError, MemoryError, RecursionError)):
+                raise cause from None
             raise DamagedError(
-                f"{self._db.storage.getName()}: a record cannot be loaded: {error!r}"
+                f"{self._db.storage.getName()}: a record cannot be loaded: {cause or error!r}"
             ) from error
+        except DamagedError as error:
+            raise self._of_this_file(error) from error.__cause__
         except (LotdbError, POSError, MemoryError, RecursionError):
             raise
         except (AttributeError, ImportError, NameError) as error:  # of the libraries, and not of the data
@@ -421,6 +427,11 @@ class _Connection(Connection):
             raise DamagedError(
                 f"{self._db.storage.getName()}: a record cannot be decoded: {type(error).__name__}: {error}"
             ) from error
+
+    def _of_this_file(self, error: DamagedError) -> DamagedError:
+        """*error*, which names the data file; a record does not know in which one it lies."""
+        where = self._db.storage.getName()
+        return error if where in str(error) else DamagedError(f"{where}: {error}")
 
     def _trim(self) -> None:
         # ZODB lets go of what was read when a transaction ends, and one transaction may read a million nodes.

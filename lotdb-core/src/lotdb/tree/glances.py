@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any, Protocol
 
+from lotdb.errors import DamagedError
 from lotdb.records import Children, Entry
 from lotdb.storage.folding import columns_in
 
@@ -58,11 +59,15 @@ class Glances:
         if found is not None:
             return found
         state = tree.glance(children)
-        columns = columns_in(state)
-        if columns is not None:
-            found = columns.entry(key)
-            if found is not None:
-                self._found[children, key] = found
+        try:
+            columns = columns_in(state)
+            if columns is not None:
+                found = columns.entry(key)
+                if found is not None:
+                    self._found[children, key] = found
+                return found
+        except DamagedError:  # loading the record says of which file it is
+            found = children.get(key)
             return found
         flat = flat_children(state)
         if flat is None:
