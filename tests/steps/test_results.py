@@ -547,3 +547,26 @@ def test_very_many_reads_do_not_hide_where_the_node_is(root):
         assert named.at(node).attrs["path"] == "above/node/s0"
         node.rename("other")
         assert named.at(node).attrs["key"] == "other"
+
+
+def test_what_a_user_put_into_a_result_goes_with_it(capture):
+    band_power, _ = counted()
+
+    def put():
+        result = band_power.at(capture)
+        result.attrs["mine"] = 1
+        result.write_data(np.ones(3), data_attribute="own")
+        result.get_node_path("below").attrs["mine"] = 2
+        return result
+
+    result = put()
+    evict(capture)
+    assert (list(result.payloads), result.attrs["mine"]) == ([], 1)
+    put()
+    capture.write_data(np.ones((3, 6)), data_attribute="imu")
+    result = band_power.at(capture)
+    assert (list(result.payloads), "mine" in result.attrs) == (["data"], False)
+    assert result["below"].attrs["mine"] == 2
+    pin(put())
+    capture.write_data(np.zeros((3, 6)), data_attribute="imu")
+    assert band_power.at(capture).attrs["mine"] == 1

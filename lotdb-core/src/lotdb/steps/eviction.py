@@ -39,7 +39,8 @@ def evict(
 ) -> EvictReport:
     """Drop payloads of results at and below *root*; what they were made from stays noted.
 
-    ``at`` computes them anew. Results that were made from them stay fresh. Small values, and pinned results,
+    ``at`` computes them anew, but for payloads that others have put into the node of a result, which are
+    dropped, too. Results that were made from them stay fresh. Small values, and pinned results,
     stay. It is part of the transaction, and you commit; ``LOTDB.pack`` then frees the space.
 
     Parameters
