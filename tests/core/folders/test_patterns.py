@@ -99,6 +99,8 @@ def test_two_files_for_one_payload_are_refused_before_anything_is_taken_in(folde
         ({"on_error": "ignore"}, "on_error is 'ignore'"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"batch_size": "10"}, "batch_size is '10'"),
+        ({"if_exists": "repace"}, "if_exists is 'repace'"),
+        ({"max_bytes": "many"}, "max_bytes is 'many'"),
     ],
 )
 def test_a_wrong_argument_is_told_at_the_call(folder, wrong, message):

@@ -157,10 +157,7 @@ def ingest_tree(
     root = _check_folder(folder)
     node._entry()  # which knows the tree
     node._tree.check_writable()
-    if how.get("backend") is not None:
-        check_backend(node._tree, how["backend"])  # of all files, before the first one
-    check_named(how.get("format"), node._tree.plugins)
-    check_asked(how.get("samplerate_hz"))
+    _check_how(node, how)
     if data_attribute is not None:
         check_name(data_attribute, "payload")
     if batch_size is not None and node._tree.has_changes():
@@ -192,6 +189,22 @@ def ingest_tree(
     if batch_size is not None:
         node._tree.commit()
     return report
+
+
+def _check_how(node: Node, how: Mapping[str, Any]) -> None:
+    """Refuse what is wrong for all files before the first one.
+
+    Other options are the ingesters'. Which ones an ingester knows, it says when it reads a file.
+    """
+    if how.get("backend") is not None:
+        check_backend(node._tree, how["backend"])
+    check_named(how.get("format"), node._tree.plugins)
+    check_asked(how.get("samplerate_hz"))
+    if how.get("if_exists") is not None:
+        payloads.check_if_exists(how["if_exists"])
+    if "max_bytes" in how:
+        check_limit("max_bytes", how["max_bytes"])
+    payloads.check_metadata(node, how.get("metadata"))
 
 
 def _take_in(
@@ -255,9 +268,8 @@ def _attach(
     options = _options(target, **how)
     if skip and not always_hash and is_known(target, name, path, options, appended=appended):
         return
-    if metadata is None or isinstance(metadata, Mapping):  # anything else is refused where it is used
-        metadata = {**about, **(metadata or {})}
-    target.attach_file(path, data_attribute=name, metadata=metadata, skip_unchanged=skip, **how)
+    said = {**about, **(metadata or {})}
+    target.attach_file(path, data_attribute=name, metadata=said, skip_unchanged=skip, **how)
 
 
 def _options(
