@@ -21,9 +21,11 @@ def opening(request, tmp_path):
 
 def test_a_second_pack_says_that_another_one_runs(opening):
     with opening() as db:
-        with db._storage.announcing_pack():
-            with pytest.raises(DatabaseBusyError, match="is being packed already, .*timeout=seconds"):
-                db.pack()
+        with (
+            db._storage.announcing_pack(),
+            pytest.raises(DatabaseBusyError, match=r"is being packed already, .*timeout=seconds"),
+        ):
+            db.pack()
         db.pack()
 
 

@@ -198,7 +198,7 @@ def test_a_window_without_rows_is_refused(kind, window, words):
     ax = axes()
     with pytest.raises(InvalidRangeError, match=words):
         payload.plot(ax, kind, **window)
-    assert not (ax.lines or ax.images or ax.tables)
+    assert [*ax.lines, *ax.images, *ax.tables] == []
 
 
 def test_a_payload_without_rows_is_drawn_with_a_window_as_without():
