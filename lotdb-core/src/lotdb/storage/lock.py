@@ -59,8 +59,8 @@ def check_lock(lock: LockFile, data_file: str) -> None:
 def pack_busy(where: str) -> DatabaseBusyError:
     """The error that says that the database at *where* is being packed."""
     return DatabaseBusyError(
-        f"{where} is being packed already, by another thread or process; this pack has changed nothing."
-        " To wait for the other one, open the database with timeout=seconds"
+        f"{where} is being packed already, by another thread or process, so this pack has changed nothing;"
+        " to wait for the other one, open the database with timeout=seconds"
     )
 
 
