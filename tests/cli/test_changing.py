@@ -68,6 +68,17 @@ def test_pack_says_what_it_freed(database, printed):
     assert "freed" in printed("pack", database)
 
 
+def test_pack_beside_another_one_says_how_to_wait(tmp_path, lotdb):
+    pytest.importorskip("relstorage", reason="the extra lotdb-core[sqlite] is not installed")
+    with LOTDB(tmp_path / "db", storage="sqlite", durability="process") as db:
+        with db._storage.announcing_pack():
+            code, out, err = lotdb("pack", tmp_path / "db", "--timeout", 0.1)
+        assert (code, out) == (1, "")
+        assert "is being packed already" in err
+        assert err.endswith("; to wait for the other one, add --timeout SECONDS\n")
+        assert lotdb("pack", tmp_path / "db")[0] == 0
+
+
 def test_verify_finds_damage_and_says_so_by_its_exit_code(database, printed, lotdb):
     assert printed("verify", database) == "no damage\n"
     assert printed("verify", database, "--json") == ""

@@ -74,6 +74,20 @@ def test_tags_are_set_listed_used_and_deleted(database, past, printed, lotdb):
     assert lotdb("tag", database, "0123456789abcdef")[0] == 2
 
 
+def test_a_tag_that_exists_is_given_to_another_moment_only_on_request(database, past, printed, lotdb):
+    printed("tag", database, "paper", past[0])
+    code, out, err = lotdb("tag", database, "paper", past[1])
+    assert (code, out) == (1, "")
+    assert f"tag 'paper' exists, and names {past[0]}; add --replace" in err
+    assert json.loads(printed("tag", database, "--json"))["paper"]["id"] == past[0]
+    said = printed("tag", database, "paper", past[1], "--replace")
+    assert said == f"paper was {past[0]}, and is {past[1]} now\n"
+    assert json.loads(printed("tag", database, "--json"))["paper"]["id"] == past[1]
+    assert printed("tag", database, "new", "--replace") == ""
+    assert lotdb("tag", database, "--replace")[0] == 2
+    assert lotdb("tag", database, "new", "--replace", "--delete")[0] == 2
+
+
 def test_a_commit_is_undone(database, past, printed, lotdb):
     printed("undo", database, past[2])
     assert printed("ls", database, "sensor").split() == ["capture_0", "capture_1", "capture_2"]

@@ -1,11 +1,12 @@
 """cat, export and ingest: data out, and in."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
-from lotdb import LOTDB
+from lotdb import LOTDB, IngestReport
 
 
 def test_cat_prints_the_rows_of_a_window(database, printed):
@@ -97,7 +98,9 @@ def test_ingest_takes_a_folder_in_and_skips_what_is_there(recordings, printed, t
     how = ("--attribute", "speaker", "--at", "in/put", "--samplerate-hz", "10", "--data-attribute", "x")
     first = json.loads(printed(*arguments, *how, "--json"))
     assert len(first["added"]) == 3
-    assert json.loads(printed(*arguments, *how, "--json"))["unchanged"] == first["added"]
+    again = json.loads(printed(*arguments, *how, "--json"))
+    assert again["unchanged"] == first["added"]
+    assert set(again) == {field.name for field in fields(IngestReport) if field.init}
     assert "3 unchanged" in printed(*arguments, *how)
     assert printed("get", tmp_path / "db", "in/put/ben/evening/1", "speaker") == "ben\n"
     assert (

@@ -58,6 +58,7 @@ def test_a_file_that_is_there_is_kept_unless_it_is_to_be_replaced(database, lotd
         (["kinds", "--payload", "number"], 2, "single value"),
         (["kinds", "--payload", "small", "--start", "1"], 2, "rate"),
         (["sensor/capture_0", "--start", "x"], 2, "--start"),
+        (["sensor/capture_0", "--payload", "imu", "--start", "100"], 2, "it has "),
         (["sensor/capture_0", "--channel", "7"], 2, "from 0 to 2"),
         (["sensor/capture_0", "--output", "x.bmp"], 2, ".png, .svg, .pdf"),
         (["sensor/capture_0", "--output", "none/x.png"], 1, "cannot be written: No such file"),

@@ -4,6 +4,7 @@ A page is one program: its blocks share their names and an empty folder to work 
 section is such a program. Not run is only what stands below the comment ``<!-- not run -->``.
 """
 
+import ast
 import contextlib
 import doctest
 import io
@@ -18,6 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 RECIPES = ROOT / "docs" / "how-to.md"
 BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 SECTION = re.compile(r"^## (?P<heading>.*)$", re.MULTILINE)
+DEFINING = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
 LINK = re.compile(r"\]\((?!https?://)(?P<target>[^)#]*)(?:#(?P<anchor>[^)]*))?\)")
 
 
@@ -84,6 +86,24 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
 def test_a_recipe_runs_on_its_own_in_an_empty_folder(section, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_page(RECIPES, section)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_worker_processes_import_does_nothing(page):
+    """If one block of a program is for the parent alone, so are the others."""
+    of_sections: dict[str, list[ast.stmt]] = {}
+    for block in blocks_of(page):
+        if block.language == "python" and not block.skipped:
+            section = block.section if page == RECIPES else ""
+            of_sections.setdefault(section, []).extend(ast.parse(block.text).body)
+    for section, statements in of_sections.items():
+        if any(map(_is_for_the_parent, statements)):
+            other = [each for each in statements if not _is_for_the_parent(each)]
+            assert [ast.unparse(each) for each in other if not isinstance(each, DEFINING)] == [], section
+
+
+def _is_for_the_parent(statement):
+    return isinstance(statement, ast.If) and "__main__" in ast.unparse(statement.test)
 
 
 def test_no_two_recipes_have_the_same_heading():

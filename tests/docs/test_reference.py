@@ -63,7 +63,7 @@ def members_of(cls):
             function = inspect.unwrap(getattr(value, "__func__", value))
             members[name] = arguments_of(function, bound=bound) if inspect.isfunction(function) else ""
     if dataclasses.is_dataclass(cls):
-        members |= {field.name: "" for field in dataclasses.fields(cls)}
+        members |= {field.name: "" for field in dataclasses.fields(cls) if not field.name.startswith("_")}
     if cls is StorageContext:  # which has what it is made with
         members |= dict.fromkeys(inspect.signature(cls).parameters, "")
     return members

@@ -182,6 +182,30 @@ def test_time_is_the_row_divided_by_the_rate():
     assert write(np.zeros(10)).plot(axes()).get_xlabel() == "row"
 
 
+@pytest.mark.parametrize("kind", PLOTS)
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [
+        ({"start": 2000}, "no rows from row 2000, so there is nothing to draw; it has 1000 rows"),
+        ({"start": 20.0, "unit": "seconds"}, "no rows from second 20.0, .*; it has 10.0 seconds"),
+        ({"start": 5, "stop": 5}, "no rows from row 5 and before row 5, "),
+        ({"stop": 0}, "no rows before row 0, "),
+    ],
+    ids=str,
+)
+def test_a_window_without_rows_is_refused(kind, window, words):
+    payload = write(np.zeros((1000, 3, 3)), samplerate_hz=100)
+    ax = axes()
+    with pytest.raises(InvalidRangeError, match=words):
+        payload.plot(ax, kind, **window)
+    assert [*ax.lines, *ax.images, *ax.tables] == []
+
+
+def test_a_payload_without_rows_is_drawn_with_a_window_as_without():
+    payload = write(np.zeros((0, 3)), samplerate_hz=100)
+    assert payload.plot(axes(), start=0, stop=10, unit="seconds").get_title()
+
+
 def test_units_and_names_are_labels_and_no_formulas():
     ax = draw(write(np.zeros((9, 2)), metadata={"unit": "$m$", "channel_names": ["x_1", "$y"]}).plot(axes()))
     assert ax.get_ylabel() == r"in \$m\$"

@@ -22,10 +22,11 @@ def test_fields_become_attributes_if_asked(folder):
 
 
 @pytest.mark.parametrize("metadata", [5, [], "unit"])
-def test_metadata_that_are_none_fail_for_each_file(folder, metadata):
-    report = BaseNode("root").ingest_tree(folder, PATTERN, metadata=metadata)
-    assert len(report.failed) == 4
-    assert "metadata is" in str(report)
+def test_metadata_that_are_none_are_told_at_the_call(folder, metadata):
+    root = BaseNode("root")
+    with pytest.raises(InvalidOptionError, match="metadata is"):
+        root.ingest_tree(folder, PATTERN, metadata=metadata)
+    assert not list(root)
 
 
 def test_attributes_that_are_there_are_not_stored_again(folder, tmp_path):

@@ -99,6 +99,8 @@ def test_two_files_for_one_payload_are_refused_before_anything_is_taken_in(folde
         ({"on_error": "ignore"}, "on_error is 'ignore'"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"batch_size": "10"}, "batch_size is '10'"),
+        ({"if_exists": "repace"}, "if_exists is 'repace'"),
+        ({"max_bytes": "many"}, "max_bytes is 'many'"),
     ],
 )
 def test_a_wrong_argument_is_told_at_the_call(folder, wrong, message):
@@ -131,6 +133,10 @@ def test_what_is_left_out_is_told(folder, tmp_path):
     (folder / "loop").symlink_to(folder)
     report = BaseNode("root").ingest_tree(folder, PATTERN)
     assert report.unmatched == ["linked", "loop", "readme.txt"]
+    assert str(report).splitlines()[1:] == [
+        "  linked and 1 more: a link to a folder",
+        "  readme.txt: does not fit the pattern",
+    ]
     assert not report.failed
 
 
@@ -140,6 +146,9 @@ def test_a_database_in_the_folder_does_not_take_itself_in(folder):
             report = root.ingest_tree(folder)
             assert len(report.added) + len(report.unchanged) == 5
         assert "db/lotdb.fs" in report.unmatched
+        assert str(report).splitlines()[1:] == [
+            f"  db/lotdb.fs and {len(report.unmatched) - 1} more: part of a database"
+        ]
         assert list(root) == ["anna", "ben", "readme.txt"]
 
 

@@ -9,6 +9,7 @@ __all__ = ["for_a_shell"]
 # What a message says to a program, and what it says to somebody at a shell.
 _IN_A_SHELL = [
     (re.escape("timeout=seconds, or open it with read_only=True"), "--timeout SECONDS"),
+    (re.escape("open the database with timeout=seconds"), "add --timeout SECONDS"),
     (re.escape(" (add_tree takes if_exists='replace')"), ""),
     (re.escape("; a key is the name of one level; get_node_path takes several"), ": it is one name"),
     (re.escape("ingest into a new node, such as get_node('copy')"), "name a new node, as with --at copy"),

@@ -133,7 +133,8 @@ def ingest_command(
     _refuse_nothing(report, pattern)
     if as_json_:
         failed = {path: for_a_shell(str(error)) for path, error in report.failed.items()}
-        emit(dump({**vars(report), "failed": failed}))
+        told = {name: value for name, value in vars(report).items() if not name.startswith("_")}
+        emit(dump({**told, "failed": failed}))
     else:
         emit(plain_lines(for_a_shell(str(report))))
     return 1 if report.failed else 0

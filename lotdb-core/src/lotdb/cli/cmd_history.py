@@ -18,7 +18,7 @@ from lotdb.cli.targets import (
     reading,
     timeout_option,
 )
-from lotdb.cli.text import dump, emit, size_text
+from lotdb.cli.text import dump, emit, plain, size_text
 
 if TYPE_CHECKING:
     from lotdb import Commit
@@ -80,6 +80,7 @@ def _row(commit: Commit) -> dict[str, Any]:
 @database_options
 @click.argument("tag", required=False)
 @click.argument("when", required=False)
+@click.option("--replace", is_flag=True, help="Give TAG to another moment if it exists.")
 @click.option("--delete", "is_deleted", is_flag=True, help="Delete the tag.")
 @timeout_option
 @json_option
@@ -89,6 +90,7 @@ def tag_command(
     settings: tuple[str, ...],
     tag: str | None,
     when: str | None,
+    replace: bool,
     is_deleted: bool,
     timeout: float | None,
     as_json_: bool,
@@ -97,6 +99,8 @@ def tag_command(
     if tag is None:
         if is_deleted:
             raise click.UsageError("name the tag that is to be deleted", click.get_current_context())
+        if replace:
+            raise click.UsageError("name the tag that is to be replaced", click.get_current_context())
         with reading(database, name, settings) as (db, _):
             tags = dict(db.tags)
         if as_json_:
@@ -104,14 +108,22 @@ def tag_command(
         else:
             table(("tag", "commit", "note"), [(each, found.id, found.note) for each, found in tags.items()])
         return
-    if is_deleted and when is not None:
+    if is_deleted and (when is not None or replace):
         raise click.UsageError("a tag is set, or deleted, not both", click.get_current_context())
     with changing(database, name, settings, timeout=timeout) as (db, root):
         tags_here = db.tags.through(root)
         if is_deleted:
             del tags_here[tag]
-        else:
-            tags_here[tag] = db.last_commit if when is None else moment(db, when)
+            return
+        before = tags_here[tag].id if tag in tags_here else None
+        if before is not None and not replace:
+            raise click.ClickException(
+                f"tag {tag!r} exists, and names {before}; add --replace, or choose another name"
+            )
+        tags_here[tag] = db.last_commit if when is None else moment(db, when)
+        now = tags_here[tag].id
+    if before is not None:
+        emit(plain(f"{tag} was {before}, and is {now} now"))
 
 
 @click.command("undo", epilog=as_example("lotdb undo results 040d5441f8e21499"))

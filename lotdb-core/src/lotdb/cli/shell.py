@@ -102,8 +102,8 @@ class Commands(click.Group):
             from difflib import get_close_matches
 
             alike = get_close_matches(args[0], self.list_commands(ctx), 1)
-            what = f"did you mean: lotdb {alike[0]}" if alike else "the commands are listed by: lotdb --help"
-            raise click.UsageError(f"there is no command {args[0]!r}; {what}", ctx)
+            meant = f"; did you mean: lotdb {alike[0]}" if alike else ""
+            raise click.UsageError(f"there is no command {args[0]!r}{meant}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -56,7 +56,10 @@ keep_option = click.option(
     help="Keep all moments since then: a span such as 12h or 30d, a commit, a tag, or a time.",
 )
 timeout_option = click.option(
-    "--timeout", type=click.FloatRange(min=0), metavar="S", help="Seconds to wait for another writer (0)."
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="Seconds to wait for another writer or pack (0).",
 )
 
 

@@ -549,7 +549,7 @@ class Payload:
         InvalidDataError
             If data of this kind cannot be drawn so, as texts, bytes and single values.
         InvalidOptionError, InvalidRangeError
-            For an unknown kind or channel, or an invalid window.
+            For an unknown kind or channel, or an invalid window, such as one without rows.
         MissingPluginError
             If matplotlib is not installed; install the extra ``lotdb-core[plot]``.
         """

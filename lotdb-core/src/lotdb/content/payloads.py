@@ -48,6 +48,7 @@ __all__ = [
     "Request",
     "announce",
     "check",
+    "check_if_exists",
     "compact",
     "compact_tree",
     "delete",
@@ -174,13 +175,18 @@ def write_rows(node: Handle, data: Any, request: Request) -> Written:
     return _write_new(node, given, request)
 
 
+def check_if_exists(if_exists: Any) -> None:
+    """Raise ``InvalidOptionError`` unless *if_exists* is one of the words that are known."""
+    if if_exists not in ("replace", "error", "append"):
+        raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'replace', 'error' or 'append'")
+
+
 def check(node: Handle, request: Request) -> tuple[Request, PayloadRecord | None]:
     """The checked *request*, and the existing payload to which it appends, if any.
 
     It does not check what depends on the data or on the backend.
     """
-    if request.if_exists not in ("replace", "error", "append"):
-        raise InvalidOptionError(f"if_exists is {request.if_exists!r}; use 'replace', 'error' or 'append'")
+    check_if_exists(request.if_exists)
     name = check_name(request.name, "payload")
     if name in POLICY:
         raise InvalidKeyError(f"{name!r} cannot be a payload: it keeps a default of data nodes")

@@ -106,7 +106,7 @@ class LOTDB(Opened):
         ``"full"``: a commit survives a power cut. ``"process"``: it survives a killed process only, and costs
         less.
     timeout
-        Seconds to wait for another process that has the database open for writing.
+        Seconds to wait for another process that has the database open for writing, and for another pack.
     default_backend
         Name of the backend for payloads that name none.
     backends
@@ -159,6 +159,7 @@ class LOTDB(Opened):
         _check_timeout(timeout)
         _check_backends(self.plugins, default_backend, backends)
         self._choose = partial(choose, self.plugins, storage=storage, timeout=timeout)
+        self._timeout = timeout
         self._durability = durability
         self._backend_configs = dict(backends or {})
         self._directory = os.getcwd() if backends else ""
@@ -517,7 +518,8 @@ class LOTDB(Opened):
         """Free the disk space of data that no transaction, copy or open reader can reach any more.
 
         What a reader of any process sees is kept until its transaction ends, and all that was seen since the
-        oldest tag. Nobody waits.
+        oldest tag. Nobody who reads or commits waits. While another pack is under way, this one waits for it
+        as long as the *timeout* says with which the database was opened.
 
         Parameters
         ----------
@@ -542,8 +544,8 @@ class LOTDB(Opened):
         Raises
         ------
         DatabaseBusyError
-            If the database is open for reading, on a system that cannot lock parts of files (others than
-            Linux).
+            If another pack was under way for all of *timeout*, or if the database is open for reading, on a
+            system that cannot lock parts of files (others than Linux).
         ReadOnlyError
             If it was opened read-only.
         MomentNotFoundError, MomentGoneError, InvalidOptionError
@@ -562,12 +564,17 @@ class LOTDB(Opened):
         self._check()
         check_can_pack(self)
         check_grace(grace_s)
-        with (
-            uninterrupted(),
-            system_errors("packing was not finished", self._data_file),
-            self._storage.announcing_pack(),
-        ):
-            return pack(self, keep, grace_s=grace_s, sweep_outside=sweep_outside)
+
+        def attempt() -> int:
+            with (
+                uninterrupted(),
+                system_errors("packing was not finished", self._data_file),
+                self._storage.announcing_pack(),
+            ):
+                return pack(self, keep, grace_s=grace_s, sweep_outside=sweep_outside)
+
+        # Ctrl-C can end the waiting for another pack, but not the packing.
+        return patiently(attempt, self._timeout)
 
     def _refuse_rings(self) -> None:
         from lotdb.database.upkeep import refuse_rings

@@ -89,6 +89,8 @@ class IngestReport:
     replaced: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    #: Why some of *unmatched* were left out, if not for the pattern.
+    _left_out: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __str__(self) -> str:
         counts = [
@@ -102,8 +104,10 @@ class IngestReport:
         lines = [", ".join(counts)]
         lines += _shared((path, str(error)) for path, error in self.failed.items())
         lines += [f"  {path}: has vanished from the folder; what it became stays" for path in self.vanished]
-        lines += [f"  {path}: does not fit the pattern" for path in self.unmatched[:_NAMED]]
-        more = len(self.unmatched) - _NAMED
+        unfit = [path for path in self.unmatched if path not in self._left_out]
+        lines += _shared(self._left_out.items())
+        lines += [f"  {path}: does not fit the pattern" for path in unfit[:_NAMED]]
+        more = len(unfit) - _NAMED
         lines += [f"  and {more} more do not fit the pattern"] if more > 0 else []
         lines += _shared((path, note) for path, notes in self.notes.items() for note in notes)
         return "\n".join(map(_printable, lines))
@@ -157,10 +161,7 @@ def ingest_tree(
     root = _check_folder(folder)
     node._entry()  # which knows the tree
     node._tree.check_writable()
-    if how.get("backend") is not None:
-        check_backend(node._tree, how["backend"])  # of all files, before the first one
-    check_named(how.get("format"), node._tree.plugins)
-    check_asked(how.get("samplerate_hz"))
+    _check_how(node, how)
     if data_attribute is not None:
         check_name(data_attribute, "payload")
     if batch_size is not None and node._tree.has_changes():
@@ -192,6 +193,22 @@ def ingest_tree(
     if batch_size is not None:
         node._tree.commit()
     return report
+
+
+def _check_how(node: Node, how: Mapping[str, Any]) -> None:
+    """Refuse what is wrong for all files before the first one.
+
+    Other options are the ingesters'. Which ones an ingester knows, it says when it reads a file.
+    """
+    if how.get("backend") is not None:
+        check_backend(node._tree, how["backend"])
+    check_named(how.get("format"), node._tree.plugins)
+    check_asked(how.get("samplerate_hz"))
+    if how.get("if_exists") is not None:
+        payloads.check_if_exists(how["if_exists"])
+    if "max_bytes" in how:
+        check_limit("max_bytes", how["max_bytes"])
+    payloads.check_metadata(node, how.get("metadata"))
 
 
 def _take_in(
@@ -255,9 +272,8 @@ def _attach(
     options = _options(target, **how)
     if skip and not always_hash and is_known(target, name, path, options, appended=appended):
         return
-    if metadata is None or isinstance(metadata, Mapping):  # anything else is refused where it is used
-        metadata = {**about, **(metadata or {})}
-    target.attach_file(path, data_attribute=name, metadata=metadata, skip_unchanged=skip, **how)
+    said = {**about, **(metadata or {})}
+    target.attach_file(path, data_attribute=name, metadata=said, skip_unchanged=skip, **how)
 
 
 def _options(
@@ -414,9 +430,12 @@ def _files(root: Path, report: IngestReport) -> Iterator[str]:
         names = {name for name in (*folders, *files) if not name.startswith(".")}
         # A database has a file called <name>.lotdb, and the names of all others begin with its name.
         databases = tuple(name.removesuffix("lotdb") for name in files if name.endswith(".lotdb"))
-        left_out = {name for name in names if f"{name}.".startswith(databases)}
-        left_out |= {name for name in names.intersection(folders) if Path(parent, name).is_symlink()}
-        report.unmatched += sorted((below / name).as_posix() for name in left_out)
+        links = {name for name in names.intersection(folders) if Path(parent, name).is_symlink()}
+        left_out = {name for name in names if f"{name}.".startswith(databases)} | links
+        for name in sorted(left_out):
+            path = (below / name).as_posix()
+            report.unmatched.append(path)
+            report._left_out[path] = "a link to a folder" if name in links else "part of a database"
         folders[:] = sorted((names - left_out).intersection(folders))
         for name in sorted((names - left_out).intersection(files)):
             yield (below / name).as_posix()

@@ -323,7 +323,11 @@ class Storage(ABC):
         return Changed.by(takewhile(lambda each: each.tid > tid, self.commits()))
 
     def announcing_pack(self) -> AbstractContextManager[None]:
-        """A context in which the core packs, and sweeps arrays: :meth:`has_moment` waits for its end."""
+        """A context in which the core packs, and sweeps arrays: :meth:`has_moment` waits for its end.
+
+        ``DatabaseBusyError`` if another pack is under way; the core tries again for as long as the user's
+        *timeout* says.
+        """
         return contextlib.nullcontext()
 
     def has_moment(self, tid: bytes) -> bool:

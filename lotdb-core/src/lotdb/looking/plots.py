@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lotdb.errors import InvalidDataError, InvalidOptionError, shown
+from lotdb.errors import InvalidDataError, InvalidOptionError, InvalidRangeError, shown
 from lotdb.extras import import_extra
 from lotdb.looking.channels import Channels, channels_of, numeric_columns
 from lotdb.looking.channels import is_number as holds_numbers
@@ -41,6 +41,8 @@ def plot(
     """Draw *payload* on *ax*; see ``Payload.plot``."""
     chosen = _checked_kind(payload, kind)
     first, last = payload._window(start, stop, unit)
+    if first == last and (start is not None or stop is not None):
+        _check_rows(payload, start, stop, unit)
     if chosen in ("table", "image") and channels is not None:
         raise InvalidOptionError(f"channels is {shown(channels)}; a {chosen} is drawn with all of them")
     if chosen == "table":
@@ -58,6 +60,20 @@ def plot(
     else:
         draw_waveform(ax, payload, picked, first, last, stacked)
     return ax
+
+
+def _check_rows(payload: LookedPayload, start: Any, stop: Any, unit: Any) -> None:
+    """Refuse a window without rows, of a payload that has some: the picture would be empty."""
+    rows = payload.shape[0]
+    if not rows:
+        return
+    at = "second" if unit == "seconds" else "row"
+    bounds = {"from": start, "before": stop}
+    window = " and ".join(f"{word} {at} {bound}" for word, bound in bounds.items() if bound is not None)
+    length = f"{payload.duration_s} seconds" if unit == "seconds" else f"{rows} rows"
+    raise InvalidRangeError(
+        f"{payload._place} has no rows {window}, so there is nothing to draw; it has {length}"
+    )
 
 
 def _checked_kind(payload: LookedPayload, kind: str | None) -> str:

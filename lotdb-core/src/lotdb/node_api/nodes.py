@@ -715,8 +715,9 @@ class BaseNode(PerhapsData):
         IngestError
             If *folder* is no folder; with ``on_error="raise"`` also for a file.
         InvalidOptionError
-            If *pattern* is invalid, or gives two files the same payload; or if there are uncommitted changes
-            and *batch_size* is not None.
+            If an argument is invalid, as a *pattern* that gives two files the same payload; or if there are
+            uncommitted changes and *batch_size* is not None. An option that is none of these arguments is the
+            ingesters': each file whose ingester does not know it fails.
         """
         from lotdb.files.folders import ingest_tree  # which not every program needs
 

@@ -56,6 +56,14 @@ def check_lock(lock: LockFile, data_file: str) -> None:
         raise writer_busy(data_file)
 
 
+def pack_busy(where: str) -> DatabaseBusyError:
+    """The error that says that the database at *where* is being packed."""
+    return DatabaseBusyError(
+        f"{where} is being packed already, by another thread or process, so this pack has changed nothing;"
+        " to wait for the other one, open the database with timeout=seconds"
+    )
+
+
 def writer_busy(data_file: str) -> DatabaseBusyError:
     """The error that says which process writes to *data_file*."""
     holder = _holder(data_file + ".lock")

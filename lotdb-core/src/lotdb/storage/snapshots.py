@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from ZODB.utils import p64, u64
 
 from lotdb.errors import DatabaseBusyError
+from lotdb.storage.lock import pack_busy
 from lotdb.storage.parts import is_there, open_part, open_plain
 
 try:
@@ -118,11 +119,19 @@ def packing(path: str) -> Iterator[None]:
     ----------
     path : str
         The file that the readers lock.
+
+    Raises
+    ------
+    DatabaseBusyError
+        Another pack is under way.
     """
     descriptor = _open(path, os.O_RDWR) if _has_byte_locks() else None
     try:
         if descriptor is not None:
-            _set(descriptor, fcntl.F_WRLCK, _PACKING)
+            try:
+                _set(descriptor, fcntl.F_WRLCK, _PACKING)
+            except (BlockingIOError, PermissionError) as error:  # either, by the rules of POSIX
+                raise pack_busy(path.removesuffix(".readers")) from error
         yield
     finally:
         if descriptor is not None:

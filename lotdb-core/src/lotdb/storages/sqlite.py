@@ -25,6 +25,7 @@ from lotdb.errors import (
 from lotdb.extras import import_extra
 from lotdb.interfaces.storage import StorageContext
 from lotdb.storage.durable import disk_for
+from lotdb.storage.lock import pack_busy
 from lotdb.storage.parts import check_file, check_folder, is_there
 from lotdb.storage.snapshots import FIRST, SnapshotLock, oldest_snapshot
 from lotdb.storage.turns import Turn
@@ -265,7 +266,7 @@ class SqliteStorage(RelationalStorage):
         try:
             turn.acquire(timeout=0)
         except WaitTimeoutError as error:
-            raise DatabaseBusyError(f"{self.where} is being packed by another process") from error
+            raise pack_busy(self.where) from error
         try:
             yield
         finally:

@@ -14,6 +14,7 @@ from typing import Any
 from ZODB.utils import p64, u64
 
 from lotdb.errors import ConflictError, DatabaseBusyError, DisconnectedError
+from lotdb.storage.lock import pack_busy
 from lotdb.storages.postgresql.address import LOCK_S, Address, psycopg2
 from lotdb.storages.postgresql.failures import is_lost, translated
 
@@ -143,7 +144,7 @@ class Locks:
         with contextlib.closing(alone):
             (is_free,) = alone._ask("SELECT pg_try_advisory_lock(%s, %s)", self._key("packing"))
             if not is_free:
-                raise DatabaseBusyError(f"{self._address.where} is being packed by another process")
+                raise pack_busy(self._address.where)
             yield
 
     @contextlib.contextmanager
