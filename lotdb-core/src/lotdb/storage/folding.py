@@ -19,7 +19,7 @@ Values come back as they were, of the same types and to the last bit.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -360,7 +360,7 @@ def _plain(form: int, data: Any) -> tuple[Any, ...]:
     return data
 
 
-def _is_too_long(parts: tuple[Any, ...]) -> bool:
+def _is_too_long(parts: Sequence[Any]) -> bool:
     """Whether columns have more text than what is stored ever has."""
     if len(parts) <= _FEW_PARTS:
         return False
