@@ -3,12 +3,13 @@
 import importlib.util
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.services.disturbed import disturbed_parser
 
-from lotdb import BaseNode
+from lotdb import LOTDB, BaseNode
 from lotdb.steps import normalised, step
 
 MODULE = '''
@@ -335,3 +336,31 @@ def test_what_was_changed_before_another_step_runs_is_no_doing_of_that_step(node
     module.X["a"] = 1
     node.attrs["y"] = 10
     assert module.asks.at(node).attrs["value"] == 11
+
+
+def test_threads_that_run_a_step_at_once_may_fill_what_it_keeps(tmp_path):
+    above = (
+        "from threading import Barrier\ntogether = Barrier(4)\nX = {n: n for n in range(20_000)}\n"
+        "def f(a):\n x = X\n together.wait(60)\n x[a] = a\n together.wait(60)\n return a\n"
+    )
+    body = "@step\ndef found(node):\n    return f(node.attrs['number'])\n"
+    module = load(tmp_path / "a.py", f"{IMPORTS}\n{above}\n{body}")
+    with LOTDB(tmp_path / "results", new=True) as db:
+        with db.connection() as root:
+            for number in range(4):
+                root.get_node_path(f"n{number}").attrs["number"] = -1 - number
+            assert module.found.why_stale(root["n0"])  # the code is known from here on
+
+        def ask(number):
+            with db.connection() as root:
+                value = module.found.at(root[f"n{number}"]).attrs["value"]
+                db.abort(root)
+            return value
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)  # else one thread is done before the next one is asked
+        try:
+            with ThreadPoolExecutor(4) as threads:
+                assert list(threads.map(ask, range(4))) == [-1, -2, -3, -4]
+        finally:
+            sys.setswitchinterval(interval)

@@ -96,9 +96,10 @@ class Code:
 
     def _leave_out_changed(self) -> None:
         """Do not look again at what has changed since a step runs: it keeps there what it knows."""
-        for each in list(self.states):
-            if each.has_changed():
-                self.states.remove(each)
+        with _lock:  # threads of an executor may run one step at once
+            changed = [each for each in self.states if each.has_changed()]
+            self.states = [each for each in self.states if each not in changed]
+            for each in changed:
                 if each.digest is not None:
                     _changed_by_steps[id(each.value)] = each.value, each.digest
 
@@ -128,7 +129,7 @@ class _State:
             return None
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _with_states: WeakSet[Code] = WeakSet()
 # The functions of steps that run in this process, in whatever thread.
 _running: list[None] = []
@@ -150,8 +151,10 @@ def running(code: Code) -> Iterator[None]:
     try:
         yield
     finally:
-        code._leave_out_changed()
-        _running.pop()
+        try:
+            code._leave_out_changed()
+        finally:
+            _running.pop()
 
 
 def code_of(function: FunctionType, depends: Iterable[Any]) -> Code:

@@ -1,8 +1,7 @@
 """The records of the transaction that is being written, before they go into the data file.
 
 FileStorage writes them into a file, and copies it into the data file when the transaction is complete. Most
-transactions are small, and writing them twice is what takes longest of all that is not waiting for the disk.
-Here they are in memory, until they are many.
+transactions are small, and need not be written twice. Here they are in memory, until they are many.
 """
 
 from __future__ import annotations
