@@ -17,12 +17,13 @@ ROWS = np.random.default_rng(0).random(4000)
 
 
 def commit(db, number, backend="blob"):
-    """A commit with an array, and some records."""
+    """A commit with an array, and some records; all its bytes are stored: they cannot be compressed or shared."""
+    texts = np.random.default_rng(number)
     with db.connection() as root:
         node = root.get_data_node(f"{number}")
         node.write_data(ROWS + number, backend=backend)
         for each in range(40):
-            node.get_node(f"{each}").attrs["text"] = "x" * 500
+            node.get_node(f"{each}").attrs["text"] = texts.bytes(250).hex()
         root.attrs["last"] = number
 
 
