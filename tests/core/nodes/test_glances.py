@@ -1,5 +1,6 @@
 """Looking up a node whose record is not in memory: it is found as ever, and the record is seldom loaded."""
 
+import os
 import random
 
 import pytest
@@ -86,6 +87,38 @@ def test_look_ups_that_come_back_to_a_record_load_it(root):
     for leaf in range(LEAVES):
         assert root[f"group_20/leaf_{leaf:02d}"].get_attribute("half") == 8.0
     assert loaded(root) == ["group_20"]
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """A list which becomes longer with each read of a file."""
+    done, read = [], os.pread
+
+    def noted(*arguments):
+        done.append(arguments)
+        return read(*arguments)
+
+    monkeypatch.setattr(os, "pread", noted)
+    return done
+
+
+def test_the_next_look_ups_into_a_record_read_no_file(root, reads):
+    root["group_21/leaf_00"]
+    before = len(reads)
+    for leaf in range(1, 10):
+        path = f"group_20/leaf_{leaf:02d}"
+        assert root[path].get_attribute("path") == path
+    assert len(reads) == before + 1
+    assert loaded(root) == []
+
+
+def test_columns_are_kept_up_to_a_limit(root, reads, monkeypatch):
+    monkeypatch.setattr("lotdb.tree.glances._MOST_BYTES", 2000)
+    for leaf in ("leaf_10", "leaf_11"):
+        for group in range(20, 30):
+            path = f"group_{group}/{leaf}"
+            assert root[path].get_attribute("path") == path
+    assert len(reads) > 15
 
 
 def test_where_look_ups_come_back_records_are_loaded_at_once(root):

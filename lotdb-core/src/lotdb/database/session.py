@@ -242,7 +242,7 @@ class ConnectedTree(Tree):
         self.check()
         return self._session.connection.peek(record)
 
-    def glance(self, record: Any) -> Any:
+    def glance(self, record: Any) -> tuple[Any, int] | None:
         return self._session.connection.glance(record)
 
     def loader(self, record: Any) -> tuple[Callable[[], Any], Callable[[], Any]] | None:

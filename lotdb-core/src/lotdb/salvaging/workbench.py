@@ -106,7 +106,7 @@ class Workbench:
         """
         try:
             pickle, _ = self._connection._storage.load(record._p_oid)
-            return unfolded(self._connection._reader.getState(pickle))
+            return unfolded(self._connection._reader.state(pickle))
         except (MemoryError, KeyboardInterrupt):
             raise
         except Exception as error:

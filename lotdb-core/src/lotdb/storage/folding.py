@@ -130,8 +130,9 @@ class Columns:
     All methods raise ``DamagedError`` if the columns do not fit together.
     """
 
-    __slots__ = ("_keys", "_parts", "own")
+    __slots__ = ("_count", "_keys", "_parts", "own")
 
+    _count: int
     _keys: str
     _parts: tuple[Any, ...]
     #: Key and entry of what the branch holds itself, or ``()``.
@@ -146,14 +147,15 @@ class Columns:
             raise _damaged("it is of another form")
         if type(self.own) is not tuple or len(self.own) not in (0, 2) or self.own[:1] not in ((), ("",)):
             raise _damaged("it is of another form")
-        if not _FEWEST_PARTS <= len(self._parts) <= _MOST_PARTS // len(self):
+        self._count = self._keys.count("/") + 1
+        if not _FEWEST_PARTS <= len(self._parts) <= _MOST_PARTS // self._count:
             raise _damaged("it has too few or too many parts")
         if _is_too_long(self._parts):
             raise _damaged("its texts are too long")
 
     def __len__(self) -> int:
         """How many entries there are."""
-        return self._keys.count("/") + 1
+        return self._count
 
     @property
     def first_key(self) -> str:
@@ -187,7 +189,7 @@ class Columns:
             form, data = self._parts[at]
             if form == _PLAIN or (form == _SAME and type(data) not in (str, int)):
                 return None
-            return _values(form, data, len(self))
+            return _values(form, data, self._count)
         except _ERRORS as error:
             raise _damaged(error) from error
 
@@ -216,9 +218,12 @@ class Columns:
         return tuple(flat)
 
     def _row(self, at: int) -> tuple[Any, ...]:
-        count = len(self)
+        count = self._count
         try:
-            return tuple([_value(form, data, at, count) for form, data in self._parts])
+            # What all have is decided here, without a call.
+            return tuple(
+                [data if form == _SAME else _value(form, data, at, count) for form, data in self._parts]
+            )
         except _ERRORS as error:
             raise _damaged(error) from error
 
@@ -335,11 +340,9 @@ def _values(form: int, data: Any, count: int) -> Any:
 
 
 def _value(form: int, data: Any, at: int, count: int) -> Any:
-    """The value at *at* of a column of *count* values."""
-    if form == _SAME:
-        return data
-    if form in _PACKED:
-        number = _NUMBERS[form]
+    """The value at *at* of a column of *count* values, which are not all the same."""
+    number = _NUMBERS.get(form)
+    if number is not None:
         if len(data) != count * number.size:
             raise ValueError(_LENGTH)
         return number.unpack_from(data, at * number.size)[0]

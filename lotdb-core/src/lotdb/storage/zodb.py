@@ -73,11 +73,13 @@ class _StateUnpickler(pickle.Unpickler):
 
     reader: _Reader
     record: Callable[[bytes, Any], Any]
+    refers = False
 
     def find_class(self, module: str, name: str) -> Any:
         return self.reader._get_class(module, name)
 
     def persistent_load(self, reference: Any) -> Any:
+        self.refers = True
         # An id and a class, as all of our own references are: decided here without a detour.
         if type(reference) is tuple and type(reference[0]) is bytes and isinstance(reference[1], type):
             return self.record(*reference)
@@ -106,6 +108,8 @@ class _Reader(ObjectReader):
 
     #: How many things the state had that was unpickled last.
     things = 0
+    #: Whether the state that was unpickled last may refer to other records.
+    refers = True
 
     def _get_unpickler(self, pickle: bytes) -> Any:
         unpickler = _Unpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
@@ -119,13 +123,20 @@ class _Reader(ObjectReader):
         return record
 
     def getState(self, pickle: bytes) -> Any:
+        state = self.state(pickle)
+        self.things = _things_in(state)
+        return state
+
+    def state(self, pickle: bytes) -> Any:
+        """The state in a record; how many things it has is not counted."""
         unpickler = _StateUnpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
         unpickler.reader = self
         unpickler.record = self._finder()
+        self.refers = True
         try:
             unpickler.load()  # the class
             state = unpickler.load()
-            self.things = _things_in(state)
+            self.refers = unpickler.refers
             return state
         except Exception as error:
             if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
@@ -146,9 +157,9 @@ class _AheadReader(_Reader):
         self._expect = expect
         self._named: list[bytes] = []
 
-    def getState(self, pickle: bytes) -> Any:
+    def state(self, pickle: bytes) -> Any:
         self._named = []
-        state = super().getState(pickle)
+        state = super().state(pickle)
         if len(self._named) > 1:
             self._expect(self._named)
         return state
@@ -256,7 +267,7 @@ class _Connection(Connection):
             pickle, _ = self._normal_storage.load(record._p_oid)
         except POSKeyError:
             return None
-        return unfolded(self._reader.getState(pickle))
+        return unfolded(self._reader.state(pickle))
 
     def ghost(self, oid: bytes, kind: Any) -> Any:
         """The object *oid* of this connection, which is of the class *kind*; nothing is loaded."""
@@ -267,14 +278,25 @@ class _Connection(Connection):
 
         None if it cannot be had; loading the record then fails with the right error.
         """
+        found = self._peek(record._p_oid)
+        return None if found is None else found[0]
+
+    def _peek(self, oid: bytes) -> tuple[Any, int] | None:
+        """The state of the record *oid*, and its bytes as :meth:`glance` counts them; None if there is none."""
         self._trim()  # what the state refers to is kept, too
         try:
-            return self._reader.getState(self._storage.load(record._p_oid)[0])
+            pickle = self._storage.load(oid)[0]
+            state = self._reader.state(pickle)
+            return state, 0 if self._reader.refers else len(pickle)
         except Exception:
             return None
 
-    def glance(self, record: Any) -> Any:
-        """The same; None also if *record* is better loaded, since what was looked at was needed again."""
+    def glance(self, record: Any) -> tuple[Any, int] | None:
+        """The state of *record*, as :meth:`peek` gives it, and its bytes as it is stored.
+
+        These are 0 if it refers to other records, which are in memory as long as it is. None also if it is
+        better loaded, since what was looked at was needed again.
+        """
         glances, oid = self._glances, record._p_oid
         before = glances.get(oid, 0)
         if before == _MOST_GLANCES or 4 * self._in_vain > len(glances) + _FEW_GLANCES:
@@ -284,7 +306,7 @@ class _Connection(Connection):
             self._in_vain = before = 0
         self._in_vain += before
         glances[oid] = before + 1
-        return self.peek(record)
+        return self._peek(oid)
 
     def placed(self, record: Any) -> Callable[[], tuple[bytes, RecordPlace] | None]:
         """What gives, in any thread, the stored form of *record*, and where that lies in the data file.

@@ -323,8 +323,8 @@ class Tree:
         It is not put into memory.
         """
 
-    def glance(self, record: Any) -> Any:
-        """The same for a record that was seldom asked for; None also if it is better loaded."""
+    def glance(self, record: Any) -> tuple[Any, int] | None:
+        """The same for a record that was seldom asked for, and its bytes; None also if it is better loaded."""
 
     def loader(self, record: Any) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
         """What gives the stored state of *record* in any thread, as it is now, and what finds its place.
