@@ -17,7 +17,7 @@ ROWS = np.random.default_rng(0).random(4000)
 
 
 def commit(db, number, backend="blob"):
-    """A commit with an array, and some records; all its bytes are stored: they cannot be compressed or shared."""
+    """A commit with an array, and some records. Their texts cannot be compressed or shared."""
     texts = np.random.default_rng(number)
     with db.connection() as root:
         node = root.get_data_node(f"{number}")

@@ -282,7 +282,7 @@ class _Connection(Connection):
         return None if found is None else found[0]
 
     def _peek(self, oid: bytes) -> tuple[Any, int] | None:
-        """The state of the record *oid*, and its bytes as :meth:`glance` counts them; None if there is none."""
+        """The state of the record *oid*, and its bytes as :meth:`glance` counts them, or None."""
         self._trim()  # what the state refers to is kept, too
         try:
             pickle = self._storage.load(oid)[0]

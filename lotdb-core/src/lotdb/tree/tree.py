@@ -324,7 +324,7 @@ class Tree:
         """
 
     def glance(self, record: Any) -> tuple[Any, int] | None:
-        """The same for a record that was seldom asked for, and its bytes; None also if it is better loaded."""
+        """The same for one that was seldom asked for, and its bytes; None also if it is better loaded."""
 
     def loader(self, record: Any) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
         """What gives the stored state of *record* in any thread, as it is now, and what finds its place.
