@@ -243,7 +243,8 @@ class ConnectedTree(Tree):
         return self._session.connection.peek(record)
 
     def glance(self, record: Any) -> tuple[Any, int] | None:
-        return self._session.connection.glance(record)
+        found: tuple[Any, int] | None = self._session.connection.glance(record)
+        return found
 
     def loader(self, record: Any) -> tuple[Callable[[], Any], Callable[[], Any]] | None:
         self.check()
