@@ -27,6 +27,9 @@ _MOST_BYTES = 4 << 20
 # to take so many, and from then on each is found in half the time.
 _MOST_TAKEN = 16
 
+# In place of an entry of a record that is better loaded.
+_BETTER_LOADED: Any = object()
+
 
 class Glanced(Protocol):
     """What is looked into; a tree is one."""
@@ -81,29 +84,29 @@ class Glances:
         found: Entry | None = self._found.get((children, key))
         if found is not None:
             return found
-        looked = self._looked.get(children)
         try:
-            if looked is None:
-                found = self._first_of(children, key, tree.glance(children))
-            elif looked.left:
-                looked.left -= 1
-                found = looked.columns.entry(key)
-            else:
-                found = children.get(key)
-                return found
+            found = self._without_loading(tree, children, key)
         except DamagedError:  # loading the record says of which file it is
+            found = _BETTER_LOADED
+        if found is _BETTER_LOADED:
             found = children.get(key)
-            return found
-        if found is not None:
+        elif found is not None:
             if len(self._found) >= _MOST:
                 self._found.clear()
             self._found[children, key] = found
         return found
 
-    def _first_of(self, children: Children, key: str, glanced: tuple[Any, int] | None) -> Entry | None:
-        """The same, of what was glanced at for the first time, or is better loaded."""
-        found: Entry | None
-        state, size = glanced or (None, 0)
+    def _without_loading(self, tree: Glanced, children: Children, key: str) -> Any:
+        looked = self._looked.get(children)
+        if looked is not None:
+            if not looked.left:
+                return _BETTER_LOADED
+            looked.left -= 1
+            return looked.columns.entry(key)
+        glanced = tree.glance(children)
+        if glanced is None:
+            return _BETTER_LOADED
+        state, size = glanced
         columns = columns_in(state)
         if columns is not None:
             if size:
@@ -111,12 +114,10 @@ class Glances:
             return columns.entry(key)
         flat = flat_children(state)
         if flat is None:
-            found = children.get(key)
-            return found
+            return _BETTER_LOADED
         keys = flat[:-1:2]
         at = bisect_left(keys, key)
-        found = flat[2 * at + 1] if at < len(keys) and keys[at] == key else None
-        return found
+        return flat[2 * at + 1] if at < len(keys) and keys[at] == key else None
 
     def _keep(self, children: Children, columns: Columns, size: int) -> None:
         if self._bytes + size > _MOST_BYTES:
