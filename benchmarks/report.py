@@ -44,7 +44,8 @@ LEGEND = """\
 - *Cold* means a fresh process in which the database has just been opened. Files are in the page cache of the
   operating system, for everybody.
 - Imports are over before the clock starts, where they are not what is measured, and so are the loading of
-  LOTDB's plugins and the first way of Python's garbage collector through all that was imported. What each one has read or written is checked after the clock has stopped.
+  LOTDB's plugins and the first way of Python's garbage collector through all that was imported. What each one
+  has read or written is checked after the clock has stopped.
 """
 
 READING = """\

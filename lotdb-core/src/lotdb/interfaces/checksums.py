@@ -22,8 +22,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from lotdb.errors import LotdbError
-from lotdb.extras import import_extra
+from lotdb.extras import WORTH_A_LOOK, fast_crc32
 from lotdb.interfaces.at_once import at_once
 
 __all__ = ["THREADED_BYTES", "as_bytes", "checksum", "combined", "read_summed", "read_summed_at_once"]
@@ -34,11 +33,6 @@ Array = np.ndarray[Any, Any]
 BLOCK_BYTES = 2 << 20
 # Arrays below this size are not worth starting a thread for.
 THREADED_BYTES = 4 << 20
-# Before so many bytes are summed, it is not worth looking whether isal is there.
-_WORTH_A_LOOK = 64 << 10
-
-# What installs isal.
-FAST = "lotdb-core[fast]"
 
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31  # the polynomial 1, in the reflected order of CRC-32
@@ -51,19 +45,8 @@ def as_bytes(array: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def checksum(array: Array, so_far: int = 0) -> int:
     """CRC-32 (ISO 3309) of the bytes of a C-contiguous *array*, continued from *so_far*."""
-    if array.nbytes < _WORTH_A_LOOK:
-        return zlib.crc32(as_bytes(array).data, so_far)
-    return _fastest()(as_bytes(array).data, so_far)
-
-
-@functools.cache
-def _fastest() -> Callable[[Any, int], int]:
-    """The CRC-32 of isal, or else that of zlib."""
-    try:
-        crc32: Callable[[Any, int], int] = import_extra("isal.isal_zlib", FAST, "a faster CRC-32").crc32
-    except (ImportError, LotdbError):
-        return zlib.crc32
-    return crc32
+    crc32 = zlib.crc32 if array.nbytes < WORTH_A_LOOK else fast_crc32()
+    return crc32(as_bytes(array).data, so_far)
 
 
 def combined(first: int, second: int, length: int) -> int:

@@ -55,6 +55,10 @@ class Several:
         self.records = records
 
 
+# Made once: it is asked for each record that is referred to.
+_NOTED = Persistent, Several
+
+
 class _UnknownError(Exception):
     """A value is neither plain, nor a container of plain ones, nor a record."""
 
@@ -68,7 +72,7 @@ class _Pickler(pickle.Pickler):
         self.found: list[Any] = []
 
     def reducer_override(self, value: Any) -> Any:
-        if not isinstance(value, Persistent | Several):
+        if not isinstance(value, _NOTED):
             raise _UnknownError
         self.found.append(value)
         return _CALL
@@ -96,19 +100,17 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
         return None
     code = [_head(kind), _START]  # and the classes of what is referred to, when they are known
     rest = [parts[0][len(_START) :]]
-    oids: Sequence[bytes] | None
     ends: dict[type, bytes] = {}  # of references to objects of a class
     for found, part in zip(pickler.found, parts[1:], strict=True):
-        # One record is not asked for as several are: a payload may refer to very many.
         of: Any = type(found)
+        # One record is not asked for as several are: a payload may refer to very many.
+        if of in _referred and (oid := found._p_oid) is not None and found._p_jar is jar and of in ends:
+            rest += _OID, oid, ends[of], part
+            continue
         are_several = of is Several
-        if are_several:
-            of = type(found.records[0])
-            oids = _ids(found.records, of, refer, jar)
-        elif of in _referred and (oid := found._p_oid) is not None and found._p_jar is jar:
-            oids = (oid,)
-        else:
-            oids = _ids((found,), of, refer, jar)
+        records = found.records if are_several else (found,)
+        of = type(records[0])
+        oids = _ids(records, of, refer, jar)
         if oids is None:
             return None
         end = ends.get(of)

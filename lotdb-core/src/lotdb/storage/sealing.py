@@ -28,6 +28,7 @@ from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN, CorruptedDataError, 
 from ZODB.utils import as_bytes, oid_repr, p64, tid_repr
 
 from lotdb.errors import ClosedError, DamagedError, FileSystemError, LotdbError, is_gone, system_errors
+from lotdb.extras import WORTH_A_LOOK, fast_crc32
 from lotdb.storage.gathered import Gathered
 from lotdb.storage.parts import open_part
 from lotdb.storage.places import read_at
@@ -80,7 +81,8 @@ def seal(record: bytes, oid: bytes, tid: bytes) -> bytes:
 def _checksums(record: bytes, oid: bytes, tid: bytes) -> bytes:
     """What :func:`seal` puts behind the *record*."""
     whose = _MARK + crc32(oid + tid).to_bytes(4, "little")
-    return whose + crc32(whose, crc32(record)).to_bytes(4, "little")
+    total = crc32(record) if len(record) < WORTH_A_LOOK else fast_crc32()(record)
+    return whose + crc32(whose, total).to_bytes(4, "little")
 
 
 def seal_object(record: bytes, oid: bytes) -> bytes:
@@ -262,7 +264,8 @@ class ChecksummedRecords(FileStorage):
             data, serial, following = found
             if following is not None:
                 self._check_way(oid, tid)
-            if crc32(data) != RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
+            total = crc32(data) if len(data) < WORTH_A_LOOK else fast_crc32()(data)
+            if total != RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
                 self._check(data, oid, serial)
         except LotdbError:
             raise
