@@ -96,7 +96,7 @@ def test_what_a_release_lacks_is_told_with_its_version_and_is_no_damage(tmp_path
         raise error("this release has no such thing")
 
     monkeypatch.setattr(zarr, "open_array", lack)
-    monkeypatch.setattr("lotdb_backend_zarr.chunk_codecs.Blosc.decode", lack, raising=True)
+    monkeypatch.setattr("lotdb_backend_zarr.chunk_codecs.blosc.decompress", lack, raising=True)
     told = rf"'zarr' \(lotdb-backend-zarr .* with .*zarr {zarr.__version__}\) failed to read .*no such thing"
     with LOTDB(tmp_path) as db, db.connection() as root:
         for node in ("direct", "left to zarr"):
