@@ -235,19 +235,14 @@ def read_in_threads(folder: str, recordings: int, count: int, backend: str, thre
     from lotdb import LOTDB
 
     places = windows(count, recordings)
-    with LOTDB(folder, read_only=True) as db, db.connection() as root, ThreadPoolExecutor(threads) as pool:
+    with LOTDB(folder, read_only=True) as db, db.connection() as root:
         payloads = [root[path_of(number)].get_data().for_threads() for number in range(recordings)]
 
         def read(share: list[Window]) -> None:
             for number, start in share:
                 payloads[number][start : start + HZ]
 
-        def run() -> float:
-            with Timer() as timer:
-                list(pool.map(read, [places[first::threads] for first in range(threads)]))
-            return timer.seconds
-
-        return {"seconds": min(run() for _ in range(5)) / count}
+        return {"seconds": _shared(read, places, threads) / count}
 
 
 def preadv_in_threads(folder: str, recordings: int, count: int, threads: int) -> Figures:
@@ -260,6 +255,43 @@ def preadv_in_threads(folder: str, recordings: int, count: int, threads: int) ->
         for number, start in share:
             os.preadv(files[number], [np.empty(HZ, np.int16)], header + 2 * start)
 
+    seconds = _shared(read, places, threads)
+    for file in files:
+        os.close(file)
+    return {"seconds": seconds / count}
+
+
+def make_chunks(folder: str, recordings: int) -> Figures:
+    """The first 64 kB of each recording, compressed as the zarr backend does it: a file each."""
+    from numcodecs.blosc import Blosc
+
+    codec = Blosc("lz4", 5, Blosc.BITSHUFFLE)
+    for number in range(recordings):
+        with open(f"{folder}/{number}.lz4", "wb") as file:
+            file.write(codec.encode(recording(number)[: 2 * HZ]))
+    return {}
+
+
+def decompress_in_threads(folder: str, recordings: int, count: int, threads: int) -> Figures:
+    """What two threads can gain at most with compressed chunks: one is read and decompressed for a window."""
+    from numcodecs import blosc
+
+    blosc.use_threads = False  # as zarr has it
+    sizes = [os.path.getsize(f"{folder}/{number}.lz4") for number in range(recordings)]
+    files = [os.open(f"{folder}/{number}.lz4", os.O_RDONLY) for number in range(recordings)]
+
+    def read(share: list[Window]) -> None:
+        for number, _ in share:
+            blosc.decompress(os.pread(files[number], sizes[number], 0), np.empty(4 * HZ, np.uint8))
+
+    seconds = _shared(read, windows(count, recordings), threads)
+    for file in files:
+        os.close(file)
+    return {"seconds": seconds / count}
+
+
+def _shared(read: Callable[[list[Window]], None], places: list[Window], threads: int) -> float:
+    """Seconds in which so many threads have read all of *places*: the least of six times."""
     with ThreadPoolExecutor(threads) as pool:
 
         def run() -> float:
@@ -267,10 +299,7 @@ def preadv_in_threads(folder: str, recordings: int, count: int, threads: int) ->
                 list(pool.map(read, [places[first::threads] for first in range(threads)]))
             return timer.seconds
 
-        seconds = min(run() for _ in range(6))
-    for file in files:
-        os.close(file)
-    return {"seconds": seconds / count}
+        return min(run() for _ in range(6))
 
 
 def _read_share(folder: str, share: list[Window], start_line: object, seconds: object) -> None:
@@ -470,13 +499,16 @@ def cases(sizes: Sizes) -> list[Case]:
         table.append(
             Case(f"{what}, {backend}, in two processes", together, (Against(alone, faster(1.8)),), unit="µs")
         )
-    files = Side("np.save", make_files, size)
-    alone, together = (
-        Side(f"{count} thread{'s' * (count > 1)}", preadv_in_threads, {**reads, "threads": count}, files)
-        for count in (1, 2)
-    )
-    work = f"{what}, preadv and nothing else, in two threads"
-    table.append(Case(work, together, (Against(alone),), unit="µs"))
+    for name, function, files in (
+        ("preadv", preadv_in_threads, Side("np.save", make_files, size)),
+        ("pread and numcodecs", decompress_in_threads, Side("numcodecs", make_chunks, size)),
+    ):
+        alone, together = (
+            Side(f"{count} thread{'s' * (count > 1)}", function, {**reads, "threads": count}, files)
+            for count in (1, 2)
+        )
+        work = f"{what}, {name} and nothing else, in two threads"
+        table.append(Case(work, together, (Against(alone),), unit="µs"))
     # Chunks of 100 payloads stay decoded in memory, those of 5000 do not: so zarr without it as well.
     for name, backend, settings in (
         ("blob", "blob", {}),

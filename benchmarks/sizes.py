@@ -18,7 +18,7 @@ class Sizes:
     searched: tuple[int, ...] = (30_000, 1_000_000)  # results of ten numbers
     verified: int = 100_000  # payloads
     wide_children: int = 300_000  # of one node
-    commits: int = 200
+    commits: int = 400
     variants: int = 5_000
     files: int = 300
     captures: int = 1_000
@@ -61,7 +61,7 @@ QUICK = Sizes(
     searched=(30_000,),
     verified=10_000,
     wide_children=30_000,
-    commits=50,
+    commits=200,
     variants=500,
     files=50,
     captures=200,
