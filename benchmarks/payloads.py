@@ -7,9 +7,11 @@ array each with chunks of about 1 MB, which its documentation recommends, and it
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from benchmarks.ours import load_plugins
 from benchmarks.sizes import Sizes
 
 ZARR_CHUNK = 1 << 20
+# The chunks of the zarr backend, of 64 kB.
+CHUNK_ROWS = 8192
 
 
 # ── many small ones ───────────────────────────────────────────────────────────────────────────────────────
@@ -332,6 +336,47 @@ def read_large_zarr(folder: str, seconds: int) -> Figures:
     return timed_reads(lambda: array[:], seconds)
 
 
+def compress_chunks(folder: str, seconds: int) -> Figures:
+    """The chunks of the zarr backend, compressed as it does it, one after the other in a file."""
+    from numcodecs.blosc import Blosc
+
+    codec = Blosc("lz4", 5, Blosc.BITSHUFFLE)
+    signal = audio(seconds * AUDIO_HZ)
+    sizes = []
+    with open(f"{folder}/speech.lz4", "wb") as file:
+        for start in range(0, len(signal), CHUNK_ROWS):
+            sizes.append(file.write(codec.encode(signal[start : start + CHUNK_ROWS])))
+    np.save(f"{folder}/sizes.npy", sizes)
+    return {}
+
+
+def decompress_chunks(folder: str, seconds: int) -> Figures:
+    """What the library that decompresses takes in two threads, with nothing checked."""
+    from numcodecs import blosc
+
+    blosc.use_threads = False  # as zarr has it
+    sizes = np.load(f"{folder}/sizes.npy").tolist()
+    places = list(itertools.accumulate(sizes, initial=0))
+    file = os.open(f"{folder}/speech.lz4", os.O_RDONLY)
+
+    def read() -> np.ndarray:
+        rows = np.empty((seconds * AUDIO_HZ, 2), np.float32)
+
+        def decompress(chunks: range) -> None:
+            for chunk in chunks:
+                stored = os.pread(file, sizes[chunk], places[chunk])
+                blosc.decompress(stored, rows[chunk * CHUNK_ROWS : (chunk + 1) * CHUNK_ROWS])
+
+        with ThreadPoolExecutor(2) as pool:
+            half = len(sizes) // 2
+            list(pool.map(decompress, (range(half), range(half, len(sizes)))))
+        return rows
+
+    figures = timed_reads(read, seconds)
+    os.close(file)
+    return figures
+
+
 def read_large_sqlite(folder: str, seconds: int) -> Figures:
     import sqlite3
 
@@ -498,6 +543,14 @@ def cases(sizes: Sizes) -> list[Case]:
                         needs="tensorstore"
                     ),
                     faster(0.9),
+                ),
+                Against(
+                    Side(
+                        "pread and numcodecs, two threads, not checked",
+                        decompress_chunks,
+                        size,
+                        Side("numcodecs", compress_chunks, size),
+                    )
                 ),
                 Against(read("zarr, 1 MB chunks", read_large_zarr, "plain zarr"), usual=True),
                 Against(read("icechunk, 1 MB chunks", read_large_icechunk, "icechunk")),
