@@ -1,4 +1,8 @@
-"""Small arrays: a commit for each variant of a branch, and recordings with their features."""
+"""Small arrays: a commit for each variant of a branch, and recordings with their features.
+
+The variants of others are compared by the mean over all of them: sqlite3 moves its log into its file after
+each eightieth.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,7 @@ def timed(commit: Callable[[int], object], variants: int) -> Figures:
     seconds = seconds_each(commit, [(number,) for number in range(variants)])
     first = max(0, min(100, variants // 2) - AROUND)
     return {
+        "seconds": sum(seconds),
         "early": statistics.median(seconds[first : first + AROUND]),
         "late": statistics.median(seconds[-AROUND:]),
     }
@@ -202,23 +207,24 @@ def take_in_icechunk(folder: str, files: int) -> Figures:
 
 
 def cases(sizes: Sizes) -> list[Case]:
-    many = {"variants": sizes.variants}
-    ours = Side("LOTDB", sweep_lotdb, many, durable="synced", figure="late")
-    sqlite = Side(
-        "sqlite3, a row with a BLOB", sweep_sqlite, many, durable="synced (WAL, FULL)", figure="late"
-    )
+    count = sizes.variants
+    many = {"variants": count}
+    ours = Side("LOTDB", sweep_lotdb, many, durable="synced")
+    sqlite = Side("sqlite3, a row with a BLOB", sweep_sqlite, many, per=count, durable="synced (WAL, FULL)")
     files = {"files": sizes.files}
     wav = Side("wav files", make_files, files)
     seconds = math.prod((sizes.files, 5))
     return [
         Case(
-            f"branch, one array of 48 kB, three attributes, commit, the {sizes.variants}th",
-            ours,
-            (
-                Against(sqlite, at_most(4), usual=True),
-                Against(ours.but(figure="early", label="the 100th"), at_most(1.3)),
-            ),
+            f"branch, one array of 48 kB, three attributes, commit, {count} times, each",
+            ours.but(per=count),
+            (Against(sqlite, at_most(4), usual=True),),
             task="store a variant of 20 arrays, of which one differs",
+        ),
+        Case(
+            f"branch, one array of 48 kB, three attributes, commit, the {count}th",
+            ours.but(figure="late"),
+            (Against(ours.but(figure="early", label="the 100th"), at_most(1.3)),),
         ),
         Case(
             f"take in {sizes.files} wav files ({seconds} s) with three arrays each, one commit",
