@@ -6,9 +6,11 @@ each eightieth.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import statistics
+import tempfile
 import wave
 from collections.abc import Callable
 
@@ -83,6 +85,17 @@ def sweep_sqlite(folder: str, variants: int) -> Figures:
     return figures
 
 
+def into_a_new_folder(take_in: Callable[[str, int, str], Figures]) -> Callable[[str, int], Figures]:
+    """Have the results removed at the end: the files of one take memory that the next could have."""
+
+    @functools.wraps(take_in)
+    def run(folder: str, files: int) -> Figures:
+        with tempfile.TemporaryDirectory(dir=folder) as results:
+            return take_in(folder, files, results)
+
+    return run
+
+
 def make_files(folder: str, files: int) -> Figures:
     rng = np.random.default_rng(8)
     for number in range(files):
@@ -94,10 +107,11 @@ def make_files(folder: str, files: int) -> Figures:
     return {}
 
 
-def take_in_lotdb(folder: str, files: int) -> Figures:
+@into_a_new_folder
+def take_in_lotdb(folder: str, files: int, results: str) -> Figures:
     from lotdb import LOTDB
 
-    with LOTDB(f"{folder}/results-{os.getpid()}", new=True) as db:
+    with LOTDB(f"{results}/all", new=True) as db:
         load_plugins(db)
         root = db.open_connection()
         root.get_data_node("first").attach_file(f"{folder}/0000.wav")  # loads the plugin
@@ -112,11 +126,12 @@ def take_in_lotdb(folder: str, files: int) -> Figures:
     return {"seconds": timer.seconds}
 
 
-def take_in_h5py(folder: str, files: int) -> Figures:
+@into_a_new_folder
+def take_in_h5py(folder: str, files: int, results: str) -> Figures:
     import h5py
     import soundfile
 
-    with h5py.File(f"{folder}/results-{os.getpid()}.h5", "w", libver="latest") as file:
+    with h5py.File(f"{results}/all.h5", "w", libver="latest") as file:
         descriptor = os.open(file.filename, os.O_RDONLY)
         with Timer() as timer:
             for number in range(files):
@@ -139,11 +154,12 @@ def _samples(folder: str, number: int) -> np.ndarray:
     return samples
 
 
-def take_in_sqlite(folder: str, files: int) -> Figures:
+@into_a_new_folder
+def take_in_sqlite(folder: str, files: int, results: str) -> Figures:
     import sqlite3
 
     _samples(folder, 0)
-    connection = sqlite3.connect(f"{folder}/results-{os.getpid()}.db", isolation_level=None)
+    connection = sqlite3.connect(f"{results}/all.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode = wal")
     connection.execute("PRAGMA synchronous = full")
     connection.execute("CREATE TABLE payload (path TEXT PRIMARY KEY, rate REAL, dtype TEXT, rows BLOB)")
@@ -161,11 +177,12 @@ def take_in_sqlite(folder: str, files: int) -> Figures:
     return {"seconds": timer.seconds}
 
 
-def take_in_tensorstore(folder: str, files: int) -> Figures:
+@into_a_new_folder
+def take_in_tensorstore(folder: str, files: int, results: str) -> Figures:
     import tensorstore
 
     _samples(folder, 0)
-    top = f"{folder}/results-{os.getpid()}"
+    top = f"{results}/all"
 
     def put(path: str, array: np.ndarray) -> object:
         place = {"driver": "file", "path": f"{top}/{path}"}
@@ -184,7 +201,8 @@ def take_in_tensorstore(folder: str, files: int) -> Figures:
     return {"seconds": timer.seconds}
 
 
-def take_in_icechunk(folder: str, files: int) -> Figures:
+@into_a_new_folder
+def take_in_icechunk(folder: str, files: int, results: str) -> Figures:
     import icechunk
     import zarr
 
@@ -192,7 +210,7 @@ def take_in_icechunk(folder: str, files: int) -> Figures:
         with wave.open(f"{folder}/{number:04d}.wav") as file:
             return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
-    storage = icechunk.local_filesystem_storage(f"{folder}/results-{os.getpid()}")
+    storage = icechunk.local_filesystem_storage(f"{results}/all")
     repository = icechunk.Repository.create(storage)
     with Timer() as timer:
         session = repository.writable_session("main")
