@@ -240,7 +240,7 @@ def backend_cases(sizes: Sizes, backend: str) -> list[Case]:
     watched = {"appends": sizes.some_appends, "backend": backend, "watched": True}
     some = Side(label, append_lotdb, watched, durable="synced")
 
-    def brief(name: str, function: Callable[..., Figures], durable: str, needs: str = "") -> Side:
+    def brief(name: str, function: Callable[..., Figures], durable: str, needs: str) -> Side:
         peer = needs == "icechunk"
         return Side(name, function, {"appends": few}, per=few, durable=durable, needs=needs, peer=peer)
 

@@ -10,29 +10,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lotdb import LOTDB, DamagedError, extras
-from lotdb.extras import WORTH_A_LOOK
 from lotdb.interfaces import at_once, checksums
+from lotdb.storage.sealing import is_intact, seal, seal_object, unsealed
 
 
 @pytest.fixture(params=["isal", "zlib"])
 def library(request, monkeypatch):
-    extras.fast_crc32.cache_clear()
+    extras.fastest_crc32.cache_clear()
     if request.param == "isal":
         pytest.importorskip("isal")
     else:
         real = builtins.__import__
         monkeypatch.setattr(extras, "import_extra", lambda *about: real("isal_that_is_not_installed"))
     yield request.param
-    extras.fast_crc32.cache_clear()
+    extras.fastest_crc32.cache_clear()
 
 
 def test_each_library_gives_the_same_sums(library):
     data = np.random.default_rng(2).integers(0, 256, 300_000).astype("u1")
-    for size in (0, 1, 100, WORTH_A_LOOK - 1, WORTH_A_LOOK, WORTH_A_LOOK + 1, 300_000):
+    for size in (0, 1, 100, 32_767, 32_768, 32_769, 300_000):
         part = np.ascontiguousarray(data[:size])
         assert checksums.checksum(part) == zlib.crc32(part.tobytes())
         assert checksums.checksum(part, 12345) == zlib.crc32(part.tobytes(), 12345)
-    assert (extras.fast_crc32() is zlib.crc32) == (library == "zlib")
+    assert (extras.fastest_crc32() is zlib.crc32) == (library == "zlib")
+
+
+@pytest.mark.parametrize("size", [10, 32_758, 32_768, 300_000])
+def test_a_record_has_the_same_checksums_whatever_library_gives_them(library, size):
+    oid, tid = bytes(8), b"a moment"
+    record = np.random.default_rng(size).bytes(size)
+    sealed = seal(record, oid, tid)
+    assert is_intact(sealed)
+    assert sealed[-4:] == zlib.crc32(sealed[:-4]).to_bytes(4, "little")
+    assert unsealed(sealed) == record
+    altered = bytes([record[0] ^ 1]) + sealed[1:]
+    assert not is_intact(altered)
+    assert seal_object(record, oid)[:-4] == sealed[:size] + seal_object(b"", oid)[:-4]
+    assert is_intact(seal_object(record, oid))
 
 
 @given(st.integers(1, 400), st.integers(0, 300), st.integers(1, 50), st.sampled_from([64, 1000, 1 << 20]))

@@ -14,8 +14,8 @@ from typing import Any
 
 from lotdb.errors import LotdbError, MissingPluginError
 
-#: From so many bytes on, :func:`fast_crc32` is worth looking whether isal is there.
-WORTH_A_LOOK = 32 << 10
+# From so many bytes on, it is worth looking whether isal is there.
+_WORTH_A_LOOK = 32 << 10
 
 
 def import_extra(module: str, extra: str, needed_by: str) -> Any:
@@ -38,14 +38,19 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
         ) from error
 
 
+def crc32_of(data: bytes | memoryview, so_far: int = 0) -> int:
+    """The CRC-32 (ISO 3309) of *data*, continued from *so_far*; of many bytes by the fastest library here."""
+    return (zlib.crc32 if len(data) < _WORTH_A_LOOK else fastest_crc32())(data, so_far)
+
+
 @functools.cache
-def fast_crc32() -> Callable[..., int]:
+def fastest_crc32() -> Callable[[Any, int], int]:
     """The CRC-32 of isal where that is installed, or else that of zlib, which gives the same numbers."""
     try:
         library = import_extra("isal.isal_zlib", "lotdb-core[fast]", "a faster CRC-32")
     except (ImportError, LotdbError):
         return zlib.crc32
-    crc32: Callable[..., int] = library.crc32
+    crc32: Callable[[Any, int], int] = library.crc32
     return crc32
 
 

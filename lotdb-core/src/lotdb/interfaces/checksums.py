@@ -15,14 +15,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import zlib
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
 
-from lotdb.extras import WORTH_A_LOOK, fast_crc32
+from lotdb.extras import crc32_of
 from lotdb.interfaces.at_once import at_once
 
 __all__ = ["THREADED_BYTES", "as_bytes", "checksum", "combined", "read_summed", "read_summed_at_once"]
@@ -45,8 +44,7 @@ def as_bytes(array: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def checksum(array: Array, so_far: int = 0) -> int:
     """CRC-32 (ISO 3309) of the bytes of a C-contiguous *array*, continued from *so_far*."""
-    crc32 = zlib.crc32 if array.nbytes < WORTH_A_LOOK else fast_crc32()
-    return crc32(as_bytes(array).data, so_far)
+    return crc32_of(as_bytes(array).data, so_far)
 
 
 def combined(first: int, second: int, length: int) -> int:

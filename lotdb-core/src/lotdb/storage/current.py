@@ -18,7 +18,7 @@ from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN
 from ZODB.utils import maxtid
 
-from lotdb.extras import WORTH_A_LOOK, fast_crc32
+from lotdb.extras import crc32_of
 from lotdb.storage.reading import AHEAD, Descriptor, ReadFile
 from lotdb.storage.sealing import RESIDUE
 
@@ -96,8 +96,7 @@ class CurrentRecords(FileStorage):
                 data += os.pread(descriptor.number, length - len(data), position + len(ahead))
         except OSError:
             return None
-        total = crc32(data) if len(data) < WORTH_A_LOOK else fast_crc32()(data)
-        if total != RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
+        if crc32_of(data) != RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
             return None
         # A pack may have put another file in place meanwhile.
         return (data, serial, None) if files.descriptor is descriptor else None

@@ -19,6 +19,7 @@ from zlib import crc32
 from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN
 
 from lotdb.errors import DamagedError
+from lotdb.extras import crc32_of
 from lotdb.storage.reading import Descriptor, ReadFile
 from lotdb.storage.sealing import RESIDUE, ChecksummedRecords
 from lotdb.storage.transactions import DataFile, NotWholeError
@@ -100,7 +101,7 @@ class EarlierRecords(ChecksummedRecords):
                 self._check_place(later, start, number)
         except (OSError, struct.error, DamagedError, NotWholeError):
             return None
-        if crc32(data) != RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
+        if crc32_of(data) != RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
             return None
         # A pack may have put another file in place meanwhile.
         return (data, serial, following) if files.descriptor is descriptor else None

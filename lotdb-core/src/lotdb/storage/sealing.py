@@ -28,7 +28,7 @@ from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN, CorruptedDataError, 
 from ZODB.utils import as_bytes, oid_repr, p64, tid_repr
 
 from lotdb.errors import ClosedError, DamagedError, FileSystemError, LotdbError, is_gone, system_errors
-from lotdb.extras import WORTH_A_LOOK, fast_crc32
+from lotdb.extras import crc32_of
 from lotdb.storage.gathered import Gathered
 from lotdb.storage.parts import open_part
 from lotdb.storage.places import read_at
@@ -81,8 +81,7 @@ def seal(record: bytes, oid: bytes, tid: bytes) -> bytes:
 def _checksums(record: bytes, oid: bytes, tid: bytes) -> bytes:
     """What :func:`seal` puts behind the *record*."""
     whose = _MARK + crc32(oid + tid).to_bytes(4, "little")
-    total = crc32(record) if len(record) < WORTH_A_LOOK else fast_crc32()(record)
-    return whose + crc32(whose, total).to_bytes(4, "little")
+    return whose + crc32(whose, crc32_of(record)).to_bytes(4, "little")
 
 
 def seal_object(record: bytes, oid: bytes) -> bytes:
@@ -102,7 +101,7 @@ def seal_as_of(record: bytes, sealed: bytes) -> bytes:
 
 def _seal_for(record: bytes, whose: bytes) -> bytes:
     sealed = b"".join((record, _OBJECT_MARK[1:], whose))
-    return sealed + crc32(sealed).to_bytes(4, "little")
+    return sealed + crc32_of(sealed).to_bytes(4, "little")
 
 
 def is_intact(record: bytes) -> bool:
@@ -114,7 +113,7 @@ def is_intact(record: bytes) -> bool:
     >>> is_intact(b"}.}.")
     True
     """
-    if crc32(record) == RESIDUE:
+    if crc32_of(record) == RESIDUE:
         return True
     marked = record[-11:-8] in (RECORD_MARK, _OBJECT_MARK) or record[-7:-4] == _OLD_MARK
     return not marked and is_pickles(record, 2)
@@ -131,7 +130,7 @@ def belongs(record: bytes, oid: bytes, tid: bytes) -> bool:
 
 def unsealed(record: bytes) -> bytes:
     """An intact *record* without its checksums."""
-    if crc32(record) != RESIDUE:
+    if crc32_of(record) != RESIDUE:
         return record
     return record[:-6] if record[-7:-4] == _OLD_MARK else record[:-10]
 
@@ -264,8 +263,7 @@ class ChecksummedRecords(FileStorage):
             data, serial, following = found
             if following is not None:
                 self._check_way(oid, tid)
-            total = crc32(data) if len(data) < WORTH_A_LOOK else fast_crc32()(data)
-            if total != RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
+            if crc32_of(data) != RESIDUE or data[-8:-4] != crc32(oid + serial).to_bytes(4, "little"):
                 self._check(data, oid, serial)
         except LotdbError:
             raise

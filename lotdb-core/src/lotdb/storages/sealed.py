@@ -30,6 +30,7 @@ from lotdb.errors import (
     UnsafeRecordError,
     WrongThreadError,
 )
+from lotdb.extras import crc32_of
 from lotdb.storage.classes import check_record
 from lotdb.storage.restricted import refuse_unmerged
 from lotdb.storage.sealing import RESIDUE, belongs, is_intact, seal_as_of, seal_object, unsealed
@@ -232,7 +233,7 @@ class SealedStorage:
             self._fail(error)
         if type(data) is not bytes:
             data = bytes(data)
-        if crc32(data) != RESIDUE or data[-8:-4] != crc32(oid).to_bytes(4, "little"):
+        if crc32_of(data) != RESIDUE or data[-8:-4] != crc32(oid).to_bytes(4, "little"):
             self._check(data, oid, tid)
         return data, tid
 
