@@ -1,5 +1,6 @@
 """Small pieces appended to payloads lie in records until many are merged; of zarr, nothing else does."""
 
+import gc
 import os
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from lotdb import LOTDB, InvalidOptionError
 from lotdb.records import Rows
+from lotdb.segments.payload_record import PayloadRecord
 from lotdb.segments.stage import GATHERED
 
 BLOCK = np.arange(9600, dtype="i4").reshape(4800, 2)  # a tenth of a second of stereo, 38.4 kB
@@ -45,6 +47,19 @@ def test_a_commit_of_an_appended_piece_syncs_once_and_makes_no_file(db, tmp_path
     assert in_records(node) == [False]
     assert len(arrays(tmp_path)) == 2
     assert np.array_equal(node.read_data(), np.concatenate([BLOCK] * GATHERED))
+
+
+def test_the_earlier_forms_of_what_grows_are_not_kept_in_memory(db):
+    node = db.open_connection().get_data_node("a")
+    node.write_data(BLOCK)
+    for number in range(100):
+        node.append_data(BLOCK)
+        if number % 3:
+            db.commit()
+    gc.collect()
+    kept = [each for each in gc.get_objects() if type(each) is PayloadRecord]
+    assert len(kept) <= 2
+    assert np.array_equal(node.read_data(), np.concatenate([BLOCK] * 101))
 
 
 def test_a_commit_that_merges_appended_pieces_into_a_blob_syncs_its_file_once(tmp_path, monkeypatch):

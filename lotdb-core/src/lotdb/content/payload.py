@@ -76,9 +76,14 @@ def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRe
     return record
 
 
-def remember(node: Handle, stored: tuple[Any, ...], record: PayloadRecord) -> None:
-    """Note that *stored* is the stored form of *record*, which then need not be decoded."""
+def remember(node: Handle, stored: tuple[Any, ...], record: PayloadRecord, before: Any = None) -> None:
+    """Note that *stored* is the stored form of *record*, which then need not be decoded.
+
+    That in whose place it comes is forgotten: of a payload that grows, each form is longer than the one
+    *before*, and nobody asks for those again.
+    """
     decoded, layout = node._tree.decoded, record.layout
+    decoded.pop(id(before), None)
     is_plain = layout.dtype.names is None and layout.dtype.subdtype is None and layout.dtype.metadata is None
     if is_plain and not layout.notes and layout.row_shape == record.shape[1:]:
         if len(decoded) >= DECODED:

@@ -275,7 +275,8 @@ def put(
     boxed = False
     for written in several:
         stored[written.name] = encoded = written.record.encode()
-        remember(node, encoded, written.record)
+        place = position(own[0], written.name)
+        remember(node, encoded, written.record, own[place + 1] if place >= 0 else None)
         boxed = boxed or written.boxed
     if attributes:
         stored.update(attributes)

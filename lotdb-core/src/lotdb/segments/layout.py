@@ -29,11 +29,6 @@ class Segment(NamedTuple):
     step: int = 0
     sums: bytes | Box | None = None
 
-    @property
-    def stored(self) -> tuple[Any, ...]:
-        """The plain form of it that a record holds."""
-        return tuple(self) if self.step else tuple(self[:4])
-
 
 class Layout:
     """What arrays must have in common to share a pack.

@@ -65,7 +65,8 @@ class PayloadRecord:
             self.content_type,
             self.metadata,
             self.layout.options,
-            tuple([segment.stored for segment in self.segments]),
+            # Plain tuples, without the end that says nothing. A payload that grows has dozens of them.
+            tuple([tuple(segment) if segment[4] else segment[:4] for segment in self.segments]),
         )
 
     @classmethod

@@ -18,6 +18,7 @@ import pickle
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from io import BytesIO
+from operator import attrgetter
 from typing import Any
 
 from persistent import Persistent
@@ -42,6 +43,9 @@ _MEMO = {
 _CALL: Any = _stand_in, ()
 _CALL_CODE = pickle.BINGET + bytes(1) + pickle.EMPTY_TUPLE + pickle.REDUCE
 
+# How many bytes have their number before them in four bytes: those whose pickle is written here.
+_FEW_BYTES, _MANY_BYTES = 255, 1 << 32
+
 # Classes of which objects are referred to by their id and class. ZODB finds out, and it does not change.
 _referred: set[type] = set()
 
@@ -54,6 +58,8 @@ class Several:
     def __init__(self, records: tuple[Persistent, ...]) -> None:
         self.records = records
 
+
+_jar_of, _oid_of = attrgetter("_p_jar"), attrgetter("_p_oid")
 
 # Made once: it is asked for each record that is referred to.
 _NOTED = Persistent, Several
@@ -86,6 +92,10 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
     """
     if not isinstance(kind, type):
         return None
+    if type(state) is bytes and _FEW_BYTES < len(state) < _MANY_BYTES:
+        # Rows of an array: a pickler copies them three times.
+        size = len(state).to_bytes(4, "little")
+        return b"".join([_head(kind), _START, pickle.BINBYTES, size, state, pickle.STOP])
     file = BytesIO()
     pickler = _Pickler(file)
     try:
@@ -98,33 +108,56 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
     parts = content.split(_CALL_CODE)
     if len(parts) != len(pickler.found) + 1:
         return None
-    code = [_head(kind), _START]  # and the classes of what is referred to, when they are known
-    rest = [parts[0][len(_START) :]]
-    ends: dict[type, bytes] = {}  # of references to objects of a class
-    for found, part in zip(pickler.found, parts[1:], strict=True):
-        of: Any = type(found)
-        # One record is not asked for as several are: a payload may refer to very many.
-        if of in _referred and (oid := found._p_oid) is not None and found._p_jar is jar and of in ends:
-            rest += _OID, oid, ends[of], part
-            continue
-        are_several = of is Several
-        records = found.records if are_several else (found,)
+    parts[0] = parts[0][len(_START) :]
+    kinds, codes = _all_stored(pickler.found, jar) or _one_by_one(pickler.found, refer, jar)
+    if len(kinds) > _CLASSES or len(codes) < len(pickler.found):
+        return None
+    rest = [b""] * (2 * len(codes) + 1)
+    rest[::2], rest[1::2] = parts, codes
+    classes = [_class_code(kind, number) for number, kind in enumerate(kinds, 1)]
+    return b"".join([_head(kind), _START, *classes, *rest])
+
+
+# What stands in a pickle for each that was found, and the classes of these, in the order of their numbers.
+_Codes = tuple[list[type], list[bytes]]
+
+
+def _all_stored(found: list[Any], jar: Any) -> _Codes | None:
+    """The codes of records that are all in the connection *jar* already; None if they are not.
+
+    Those of a payload that grows are, but for the last, and of these there are dozens.
+    """
+    kinds = [*dict.fromkeys(map(type, found))]
+    if not _referred.issuperset(kinds) or {*map(_jar_of, found)} != {jar}:
+        return None
+    ends = {kind: _end(number) for number, kind in enumerate(kinds, 1)}
+    oids = [*map(_oid_of, found)]
+    if None in oids:
+        return None
+    return kinds, [b"%b%b%b" % (_OID, oid, ends[type(each)]) for each, oid in zip(found, oids, strict=True)]
+
+
+def _one_by_one(found: list[Any], refer: Callable[[Any], Any], jar: Any) -> _Codes:
+    """The codes of all that was *found*; fewer if ZODB refers to one of them otherwise."""
+    ends: dict[type, bytes] = {}
+    codes: list[bytes] = []
+    for each in found:
+        are_several = type(each) is Several
+        records = each.records if are_several else (each,)
         of = type(records[0])
         oids = _ids(records, of, refer, jar)
-        if oids is None:
-            return None
-        end = ends.get(of)
-        if end is None:
-            number = len(ends) + 1
-            if number > _CLASSES:
-                return None
-            code.append(_class_code(of, number))
-            end = ends[of] = pickle.BINGET + bytes([number]) + pickle.TUPLE2 + pickle.BINPERSID
-        if are_several:
-            rest += pickle.MARK, _OID, (end + _OID).join(oids), end, pickle.TUPLE, part
-        else:
-            rest += _OID, oids[0], end, part
-    return b"".join(code + rest)
+        if oids is None or len(ends) > _CLASSES:
+            break
+        end = ends.setdefault(of, _end(len(ends) + 1))
+        code = _OID + (end + _OID).join(oids) + end
+        codes.append(pickle.MARK + code + pickle.TUPLE if are_several else code)
+    return [*ends], codes
+
+
+@lru_cache(64)
+def _end(number: int) -> bytes:
+    """The end of a reference to a record of the class of that *number* in the memo."""
+    return pickle.BINGET + bytes([number]) + pickle.TUPLE2 + pickle.BINPERSID
 
 
 def _ids(records: tuple[Any, ...], of: type, refer: Callable[[Any], Any], jar: Any) -> Sequence[bytes] | None:
