@@ -84,6 +84,7 @@ ROOMS = {
         "tree_plugin",
     ],
     "lotdb_backend_blob": [
+        "sync_ahead",
         "npy_writing",
         "npy_reading",
         "owner_note",

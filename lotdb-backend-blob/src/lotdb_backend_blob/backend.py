@@ -8,6 +8,7 @@ says. A database may hold both.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections import OrderedDict
@@ -25,6 +26,7 @@ from lotdb_backend_blob.npy_writing import write_npy
 from lotdb_backend_blob.objects import Objects
 from lotdb_backend_blob.plain_files import PlainFiles
 from lotdb_backend_blob.settings import SETTINGS
+from lotdb_backend_blob.sync_ahead import SyncAhead
 
 __all__ = ["BlobBackend"]
 
@@ -85,6 +87,8 @@ class BlobBackend(Backend):
             )
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
         self._lock = Lock()
+        # The syncs of files that were just written, by the identity of their locators.
+        self._begun: dict[int, Any] = {}
 
     def new_locator(self) -> Blob | str:
         return Blob() if self._makes_blobs else super().new_locator()
@@ -104,15 +108,16 @@ class BlobBackend(Backend):
             return
         with locator.open("w") as file:
             descriptor = file.fileno()
-            write_npy(descriptor, blocks, shape, file.name)
-            self.context.start_sync(descriptor)
+            with SyncAhead(self.context, descriptor) as ahead:
+                if write_npy(descriptor, blocks, shape, file.name, ahead) >= SYNCED_BYTES:
+                    self._begun[id(locator)] = ahead.finish()
 
     def settle(self, locator: Blob | str) -> None:
-        # The commit syncs each file after renaming it. A large file is synced here as well, so that the
-        # commit is short: other threads may be waiting to commit.
-        path = None if isinstance(locator, str) else locator._p_blob_uncommitted
-        if path and os.path.getsize(path) >= SYNCED_BYTES:
-            self.context.sync_file(path)
+        # The commit syncs each file after renaming it. A large file is synced before that, so that the commit
+        # is short: other threads may be waiting to commit.
+        begun = self._begun.pop(id(locator), None)
+        if begun is not None:
+            begun.wait()
 
     def read_into(self, locator: Blob | str, first_row: int, out: np.ndarray[Any, Any]) -> None:
         size = out.nbytes
@@ -161,6 +166,8 @@ class BlobBackend(Backend):
                 self._files.pop(self._plain.path(locator), None)
             self._place.delete(locator)
             return
+        with contextlib.suppress(OSError):
+            self.settle(locator)  # not every system removes a file that is open
         uncommitted = locator._p_blob_uncommitted
         if uncommitted is None or not os.path.exists(uncommitted):
             return

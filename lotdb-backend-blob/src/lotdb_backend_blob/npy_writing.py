@@ -12,18 +12,30 @@ from typing import Any
 
 import numpy as np
 
+from lotdb_backend_blob.sync_ahead import AHEAD_BYTES, SyncAhead
+
 __all__ = ["header", "is_header", "rows_claimed", "write_npy"]
 
 
 def write_npy(
-    descriptor: int, blocks: Iterable[np.ndarray[Any, Any]], shape: tuple[int, ...], name: object
+    descriptor: int,
+    blocks: Iterable[np.ndarray[Any, Any]],
+    shape: tuple[int, ...],
+    name: object,
+    ahead: SyncAhead,
 ) -> int:
     """Write an array of *shape*, given as *blocks* of its rows, to an open file; its size in bytes."""
-    size = 0
+    size = waiting = 0
     for block in blocks:
         if size == 0:
             size += _write_all(descriptor, memoryview(header(block.dtype, shape)))
-        size += _write_all(descriptor, block.reshape(-1).view(np.uint8).data)
+        rest = block.reshape(-1).view(np.uint8).data
+        while rest:
+            written = _write_all(descriptor, rest[: AHEAD_BYTES - waiting])
+            rest, size, waiting = rest[written:], size + written, waiting + written
+            if waiting == AHEAD_BYTES:
+                ahead.go_on()
+                waiting = 0
     if os.fstat(descriptor).st_size != size:
         raise OSError(f"{name} is shorter than what was written to it")
     return size

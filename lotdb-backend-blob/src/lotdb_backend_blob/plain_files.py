@@ -21,6 +21,7 @@ import numpy as np
 from lotdb import BackendContext, ReadOnlyError, open_part
 from lotdb_backend_blob.npy_writing import write_npy
 from lotdb_backend_blob.owner_note import NAME, check_note, note_of
+from lotdb_backend_blob.sync_ahead import SyncAhead
 
 __all__ = ["PlainFiles"]
 
@@ -62,8 +63,9 @@ class PlainFiles:
             self._make_folder()
             descriptor = open_part(path, flags)
         try:
-            write_npy(descriptor, blocks, shape, path)
-            self._context.sync(descriptor)
+            with SyncAhead(self._context, descriptor) as ahead:
+                write_npy(descriptor, blocks, shape, path, ahead)
+                ahead.finish_now()
         finally:
             os.close(descriptor)
         self._context.sync_folder(self.folder)

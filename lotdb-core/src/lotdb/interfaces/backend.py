@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from lotdb.errors import InvalidOptionError, UnsupportedValueError
-from lotdb.storage.syncing import start_sync, sync_descriptor, sync_folder, sync_path
+from lotdb.storage.syncing import BegunSync, NoSync, sync_descriptor, sync_folder, sync_path
 
 __all__ = ["Backend", "BackendContext"]
 
@@ -77,10 +77,17 @@ class BackendContext:
         if self.durable:
             sync_descriptor(descriptor)
 
-    def start_sync(self, descriptor: int) -> None:
-        """Have the system begin with that, where it can, and do not wait; it takes the place of no sync."""
-        if self.durable:
-            start_sync(descriptor)
+    def start_sync(self, descriptor: int, after: Any = None) -> Any:
+        """Begin with that, and do not wait; the file may be closed before it is done.
+
+        Returns
+        -------
+        object
+            Its ``wait()`` waits, and raises ``OSError`` if the disk failed: call it in
+            :meth:`Backend.settle`. Its ``is_done`` tells whether it would wait. To sync a file again that has
+            grown since, pass it as *after*: the new one then waits for both.
+        """
+        return BegunSync(descriptor, after) if self.durable else NoSync()
 
     def sync_file(self, path: str | os.PathLike[str]) -> None:
         """Put the bytes of the file at *path* on the disk, if ``durable``."""

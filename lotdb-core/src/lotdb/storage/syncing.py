@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import stat
 import sys
-from collections.abc import Callable
+import threading
 
 try:
     from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined, unused-ignore]
 except ImportError:  # only macOS has it
     F_FULLFSYNC = None
 
-__all__ = ["start_sync", "sync_descriptor", "sync_file_system", "sync_folder", "sync_path"]
+__all__ = [
+    "BegunSync",
+    "NoSync",
+    "sync_descriptor",
+    "sync_file_system",
+    "sync_folder",
+    "sync_path",
+]
 
 _WINDOWS = os.name == "nt"
-_SYNC_FILE_RANGE_WRITE = 2
 
 
 def sync_descriptor(descriptor: int) -> None:
@@ -42,27 +47,74 @@ def sync_descriptor(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def start_sync(descriptor: int) -> None:
-    """Have the system begin to put the bytes of an open file on the disk, without waiting for it.
+class BegunSync:
+    """Begins to put the bytes of an open file on the disk, and does not wait; the file may be closed then.
 
-    So the disk is at work while the program goes on, and a sync that follows has less to wait for. It takes
-    the place of no sync: it is Linux's ``sync_file_range`` (``man 2 sync_file_range``), which says nothing of
-    what failed. Other systems begin when they are asked to sync.
+    A thread waits for the disk, whichever operating system this is. Linux can be told to begin without
+    one, by ``sync_file_range``, but a sync that follows then waits for all that was written since as well.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the file.
+    after : BegunSync, optional
+        An earlier one of the same file, which is waited for as well. The system tells of a failure once only.
+
+    Raises
+    ------
+    OSError
+        The earlier one is done, and failed.
     """
-    if (call := _sync_file_range()) is not None:
-        call(descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)
+
+    def __init__(self, descriptor: int, after: BegunSync | None = None) -> None:
+        if after is not None and after.is_done:
+            after.wait()
+            after = None
+        self._after = after
+        self._copied = os.dup(descriptor)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._sync, name="lotdb-sync")
+        try:
+            self._thread.start()
+        except RuntimeError:  # there are too many threads, or the interpreter is about to end
+            self._sync()
+
+    def _sync(self) -> None:
+        try:
+            sync_descriptor(self._copied)
+        except BaseException as error:
+            self._failure = error
+        finally:
+            os.close(self._copied)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to wait for; it may have failed."""
+        return not self._thread.is_alive()
+
+    def wait(self) -> None:
+        """Wait until the bytes are on the disk.
+
+        Raises
+        ------
+        OSError
+            The disk failed.
+        """
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._after is not None:
+            self._after.wait()
+        if self._failure is not None:
+            raise self._failure
 
 
-@functools.cache
-def _sync_file_range() -> Callable[..., int] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    import ctypes  # which not every program needs
+class NoSync:
+    """In place of one where nothing is synced."""
 
-    call = getattr(ctypes.CDLL(None), "sync_file_range", None)
-    if call is not None:
-        call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
-    return call
+    is_done = True
+
+    def wait(self) -> None:
+        """There is nothing to wait for."""
 
 
 def sync_path(path: str | os.PathLike[str]) -> None:
