@@ -315,14 +315,30 @@ def _read_share(folder: str, share: list[Window], start_line: object, seconds: o
             seconds.put((begin, time.monotonic()))
 
 
+def _loop_share(folder: str, share: list[Window], start_line: object, seconds: object) -> None:
+    """What two processes can gain at most: each has a processor to itself, and shares no memory."""
+    for _ in range(5):
+        start_line.wait()
+        begin = time.monotonic()
+        for _ in share:
+            for _ in range(200):
+                pass
+        seconds.put((begin, time.monotonic()))
+
+
 def read_in_processes(folder: str, recordings: int, count: int, processes: int) -> Figures:
-    places = windows(count, recordings)
+    return _in_processes(_read_share, folder, windows(count, recordings), processes)
+
+
+def loop_in_processes(folder: str, recordings: int, count: int, processes: int) -> Figures:
+    return _in_processes(_loop_share, folder, windows(count, recordings), processes)
+
+
+def _in_processes(work: Callable[..., None], folder: str, places: list[Window], processes: int) -> Figures:
     context = multiprocessing.get_context("spawn")
     start_line, seconds = context.Barrier(processes), context.Queue()
     shares = [places[first::processes] for first in range(processes)]
-    workers = [
-        context.Process(target=_read_share, args=(folder, each, start_line, seconds)) for each in shares
-    ]
+    workers = [context.Process(target=work, args=(folder, each, start_line, seconds)) for each in shares]
     for worker in workers:
         worker.start()
     # All of a round have begun when the first of the next one begins.
@@ -333,7 +349,7 @@ def read_in_processes(folder: str, recordings: int, count: int, processes: int) 
     for first in range(0, len(rounds), processes):
         some = rounds[first : first + processes]
         took.append(max(end for _, end in some) - min(begin for begin, _ in some))
-    return {"seconds": min(took) / count}
+    return {"seconds": min(took) / len(places)}
 
 
 # ── more and more payloads ────────────────────────────────────────────────────────────────────────────────
@@ -509,6 +525,13 @@ def cases(sizes: Sizes) -> list[Case]:
         )
         work = f"{what}, {name} and nothing else, in two threads"
         table.append(Case(work, together, (Against(alone),), unit="µs"))
+    alone, together = (
+        Side(f"{count} process{'es' * (count > 1)}", loop_in_processes, {**reads, "processes": count})
+        for count in (1, 2)
+    )
+    table.append(
+        Case("a loop of Python and nothing else, in two processes", together, (Against(alone),), unit="µs")
+    )
     # Chunks of 100 payloads stay decoded in memory, those of 5000 do not: so zarr without it as well.
     for name, backend, settings in (
         ("blob", "blob", {}),

@@ -15,9 +15,10 @@ does it. The first byte of the code is in it only once, so no text can share a p
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -109,70 +110,53 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
     if len(parts) != len(pickler.found) + 1:
         return None
     parts[0] = parts[0][len(_START) :]
-    kinds, codes = _all_stored(pickler.found, jar) or _one_by_one(pickler.found, refer, jar)
-    if len(kinds) > _CLASSES or len(codes) < len(pickler.found):
+    codes = _codes(pickler.found, refer, jar)
+    if codes is None:
         return None
-    rest = [b""] * (2 * len(codes) + 1)
-    rest[::2], rest[1::2] = parts, codes
-    classes = [_class_code(kind, number) for number, kind in enumerate(kinds, 1)]
+    classes, references = codes
+    rest = [b""] * (2 * len(references) + 1)
+    rest[::2], rest[1::2] = parts, references
     return b"".join([_head(kind), _START, *classes, *rest])
 
 
-# What stands in a pickle for each that was found, and the classes of these, in the order of their numbers.
-_Codes = tuple[list[type], list[bytes]]
+def _codes(found: list[Any], refer: Callable[[Any], Any], jar: Any) -> tuple[list[bytes], list[bytes]] | None:
+    """The code that has the classes of all that was *found*, and what refers to each.
 
-
-def _all_stored(found: list[Any], jar: Any) -> _Codes | None:
-    """The codes of records that are all in the connection *jar* already; None if they are not.
-
-    Those of a payload that grows are, but for the last, and of these there are dozens.
+    None if ZODB refers to one of them otherwise. Children of a branch and pieces of an array are hundreds,
+    and all but one are in the connection already: no function of Python is called for each of these.
     """
-    kinds = [*dict.fromkeys(map(type, found))]
-    if not _referred.issuperset(kinds) or {*map(_jar_of, found)} != {jar}:
+    records = found
+    if Several in map(type, found):
+        records = [each for some in found for each in (some.records if type(some) is Several else (some,))]
+    kinds = [*dict.fromkeys(map(type, records))]
+    oids = [*map(_oid_of, records)]
+    if not _referred.issuperset(kinds) or None in oids or {*map(_jar_of, records)} != {jar}:
+        for at, record in enumerate(records):
+            if oids[at] is None or record._p_jar is not jar or type(record) not in _referred:
+                reference = refer(record)
+                if type(reference) is not tuple or reference[1] is not type(record):
+                    return None
+                oids[at] = reference[0]
+    if len(kinds) > _CLASSES or {*map(len, oids)} != {_OID_BYTES}:
         return None
-    ends = {kind: _end(number) for number, kind in enumerate(kinds, 1)}
-    oids = [*map(_oid_of, found)]
-    if None in oids:
-        return None
-    return kinds, [b"%b%b%b" % (_OID, oid, ends[type(each)]) for each, oid in zip(found, oids, strict=True)]
-
-
-def _one_by_one(found: list[Any], refer: Callable[[Any], Any], jar: Any) -> _Codes:
-    """The codes of all that was *found*; fewer if ZODB refers to one of them otherwise."""
-    ends: dict[type, bytes] = {}
-    codes: list[bytes] = []
-    for each in found:
-        are_several = type(each) is Several
-        records = each.records if are_several else (each,)
-        of = type(records[0])
-        oids = _ids(records, of, refer, jar)
-        if oids is None or len(ends) > _CLASSES:
-            break
-        end = ends.setdefault(of, _end(len(ends) + 1))
-        code = _OID + (end + _OID).join(oids) + end
-        codes.append(pickle.MARK + code + pickle.TUPLE if are_several else code)
-    return [*ends], codes
+    _referred.update(kinds)
+    ends = {of: _end(number) for number, of in enumerate(kinds, 1)}
+    codes = [b"%b%b%b" % (_OID, oid, ends[type(each)]) for each, oid in zip(records, oids, strict=True)]
+    if records is not found:
+        each_code = iter(codes)
+        codes = [
+            pickle.MARK + b"".join(islice(each_code, len(some.records))) + pickle.TUPLE
+            if type(some) is Several
+            else next(each_code)
+            for some in found
+        ]
+    return [_class_code(of, number) for number, of in enumerate(kinds, 1)], codes
 
 
 @lru_cache(64)
 def _end(number: int) -> bytes:
     """The end of a reference to a record of the class of that *number* in the memo."""
     return pickle.BINGET + bytes([number]) + pickle.TUPLE2 + pickle.BINPERSID
-
-
-def _ids(records: tuple[Any, ...], of: type, refer: Callable[[Any], Any], jar: Any) -> Sequence[bytes] | None:
-    """The ids of *records*, all of class *of*; None if ZODB refers to them otherwise."""
-    oids = [record._p_oid for record in records]
-    is_known = of in _referred
-    for at, record in enumerate(records):
-        if is_known and oids[at] is not None and record._p_jar is jar:
-            continue
-        reference = refer(record)
-        if type(reference) is not tuple or reference[1] is not of or len(reference[0]) != _OID_BYTES:
-            return None
-        oids[at] = reference[0]
-    _referred.add(of)
-    return oids
 
 
 @lru_cache(64)
