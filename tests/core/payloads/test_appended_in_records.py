@@ -62,6 +62,22 @@ def test_the_earlier_forms_of_what_grows_are_not_kept_in_memory(db):
     assert np.array_equal(node.read_data(), np.concatenate([BLOCK] * 101))
 
 
+def test_who_looks_on_while_a_payload_grows_keeps_few_of_its_forms(tmp_path, monkeypatch):
+    monkeypatch.setattr("lotdb.content.payload.DECODED_SEGMENTS", 200)
+    with LOTDB(tmp_path / "db") as db, LOTDB(tmp_path / "db", read_only=True) as looking:
+        node, seen = db.open_connection().get_data_node("a"), looking.open_connection()
+        for number in range(60):
+            node.append_data(BLOCK)
+            db.commit()
+            looking.refresh()
+            assert len(seen["a"].read_data(-10, None)) == 10
+            assert seen["a"].get_data().shape[0] == (number + 1) * len(BLOCK)
+        del node
+        gc.collect()
+        kept = [each for each in gc.get_objects() if type(each) is PayloadRecord]
+        assert sum(len(each.segments) for each in kept) < 400
+
+
 def test_a_commit_that_merges_appended_pieces_into_a_blob_syncs_its_file_once(tmp_path, monkeypatch):
     with LOTDB(tmp_path / "db", default_backend="blob") as db:
         node = db.open_connection().get_data_node("a")

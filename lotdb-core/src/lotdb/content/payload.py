@@ -37,6 +37,7 @@ from lotdb.values import values
 if TYPE_CHECKING:
     from lotdb.content.stored_segment import StoredSegment
     from lotdb.tree.handle import Handle
+    from lotdb.tree.tree import Tree
 
 __all__ = ["Payload", "decode_record", "read_many"]
 
@@ -55,6 +56,8 @@ _SELECTED_BYTES = 4 << 20
 
 # How many records of payloads a tree keeps decoded; each takes about a kilobyte.
 DECODED = 8192
+# How many segments these have, at most: who looks on while a payload grows meets ever other forms of it.
+DECODED_SEGMENTS = 65_536
 
 
 def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRecord:
@@ -65,13 +68,11 @@ def decode_record(node: Handle, name: str, stored: tuple[Any, ...]) -> PayloadRe
     tree = node._tree
     known = tree.decoded.get(id(stored))
     if known is None:
-        if len(tree.decoded) >= DECODED:
-            tree.decoded.clear()
-        # The stored form is kept, too, so that no other object gets its id meanwhile.
         try:
-            known = tree.decoded[id(stored)] = (stored, PayloadRecord.decode(stored))
+            known = stored, PayloadRecord.decode(stored)
         except DamagedError as error:
             raise DamagedError(f"payload {name!r} of {node._place()}: {error}") from error
+        _keep(tree, *known)
     record: PayloadRecord = known[1]
     return record
 
@@ -82,13 +83,23 @@ def remember(node: Handle, stored: tuple[Any, ...], record: PayloadRecord, befor
     That in whose place it comes is forgotten: of a payload that grows, each form is longer than the one
     *before*, and nobody asks for those again.
     """
-    decoded, layout = node._tree.decoded, record.layout
-    decoded.pop(id(before), None)
+    tree, layout = node._tree, record.layout
+    forgotten = tree.decoded.pop(id(before), None)
+    if forgotten is not None:
+        tree.decoded_segments -= len(forgotten[1].segments)
     is_plain = layout.dtype.names is None and layout.dtype.subdtype is None and layout.dtype.metadata is None
     if is_plain and not layout.notes and layout.row_shape == record.shape[1:]:
-        if len(decoded) >= DECODED:
-            decoded.clear()
-        decoded[id(stored)] = (stored, record)
+        _keep(tree, stored, record)
+
+
+def _keep(tree: Tree, stored: tuple[Any, ...], record: PayloadRecord) -> None:
+    segments = tree.decoded_segments + len(record.segments)
+    if len(tree.decoded) >= DECODED or segments > DECODED_SEGMENTS:
+        tree.decoded.clear()
+        segments = len(record.segments)
+    # The stored form is kept, too, so that no other object gets its id meanwhile.
+    tree.decoded[id(stored)] = stored, record
+    tree.decoded_segments = segments
 
 
 def read_many(payloads: Iterable[Payload]) -> Iterator[Any]:

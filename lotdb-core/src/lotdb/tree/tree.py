@@ -113,6 +113,8 @@ class Tree:
         self.roots: MutableMapping[str, Entry] = {}
         #: Records of payloads that were decoded lately, by the identity of their stored form.
         self.decoded: dict[int, tuple[Any, Any]] = {}
+        #: How many segments these have.
+        self.decoded_segments = 0
         #: Of packed leaves, by the identity of their entries: name and record of the payload by default.
         self.defaults: dict[int, tuple[Entry, str, Any]] = {}
         #: What rooms above remember of the tree, by their names for it; it goes with the tree.
