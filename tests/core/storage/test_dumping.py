@@ -124,6 +124,34 @@ def test_a_column_of_records_is_a_tuple_of_them(new: Any) -> None:
     assert {*referencesf(data)} == {b"children", *ids.values()}
 
 
+@pytest.mark.parametrize("count", [1, 2, 250])
+def test_texts_stand_between_records(count: int) -> None:
+    """As the keys between the parts of a record of many children, of which one is new."""
+    records = [Bucket() for _ in range(count)]
+    for number, record in enumerate(records):
+        record._p_oid = number.to_bytes(8, "big")
+        record._p_jar = JAR
+    records[count // 2] = new = Bucket()
+    texts = ["", "é" * 200, "z" * 300, "h\0)R", *map(str, range(count))][: count - 1]
+    state = (Several(tuple(records), tuple(texts)), records[0], b"marks")
+    data = dump_record(Children, state, lambda record: (b"made now", Bucket), JAR)
+    assert data is not None
+    new._p_oid = b"made now"
+    flat: list[Any] = [records[0]]
+    for text, record in zip(texts, records[1:], strict=True):
+        flat += [text, record]
+    assert as_plain(States().read(data)[1]) == as_plain((tuple(flat), records[0], b"marks"))
+    assert {*referencesf(data)} == {record._p_oid for record in records}
+
+
+def test_a_text_without_a_form_in_utf_8_is_left_to_zodb() -> None:
+    records = [Bucket(), Bucket()]
+    for record in records:
+        record._p_oid, record._p_jar = bytes(8), JAR
+    state = (Several(tuple(records), ("\ud800",)), records[0])
+    assert dump_record(Children, state, lambda record: (record._p_oid, Bucket), JAR) is None
+
+
 def test_a_text_with_the_code_of_a_reference_comes_back(tmp_path: Path) -> None:
     text = "h\0)R"
     record = Guard()

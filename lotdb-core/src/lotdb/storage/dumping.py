@@ -6,7 +6,8 @@ a pickle, and only of such values a pickler asks how to reduce them. That questi
 answered with a call that no state has. In the pickle, the code of each call is then replaced by that of a
 reference.
 
-A column of records is asked for once, as :class:`Several`, and each of them is referred to in its place.
+Many records in a row are asked for once, as :class:`Several`: a column of them, or what is below a record of
+many children. They are referred to in one go.
 
 A text may hold the same bytes. Then there are more of them than records, and the record is pickled as ZODB
 does it. The first byte of the code is in it only once, so no text can share a part of one with a call.
@@ -15,7 +16,7 @@ does it. The first byte of the code is in it only once, so no text can share a p
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
 from itertools import islice
@@ -52,12 +53,27 @@ _referred: set[type] = set()
 
 
 class Several:
-    """Records, all of one class, that stand one after the other: a tuple of them, once it is pickled."""
+    """Records, all of one class, in a tuple once they are pickled: with a text between each and the next.
 
-    __slots__ = ("records",)
+    Without *texts* they stand one after the other.
+    """
 
-    def __init__(self, records: tuple[Persistent, ...]) -> None:
-        self.records = records
+    __slots__ = ("records", "texts")
+
+    def __init__(self, records: tuple[Persistent, ...], texts: tuple[str, ...] = ()) -> None:
+        self.records, self.texts = records, texts
+
+    def code(self, oids: list[bytes], end: bytes) -> bytes:
+        """The code of the tuple, if the records have these *oids*, and each reference that *end*."""
+        if not self.texts:
+            return b"".join([pickle.MARK, _OID, (end + _OID).join(oids), end, pickle.TUPLE])
+        texts = [*map(str.encode, self.texts)]
+        before = {size: end + pickle.BINUNICODE + size.to_bytes(4, "little") for size in {*map(len, texts)}}
+        parts = [_OID] * (4 * len(texts) + 2)
+        parts[1::4] = oids
+        parts[2::4] = [before[len(text)] for text in texts]
+        parts[3::4] = texts
+        return b"".join([pickle.MARK, *parts, end, pickle.TUPLE])
 
 
 _jar_of, _oid_of = attrgetter("_p_jar"), attrgetter("_p_oid")
@@ -110,7 +126,10 @@ def dump_record(kind: Any, state: Any, refer: Callable[[Any], Any], jar: Any) ->
     if len(parts) != len(pickler.found) + 1:
         return None
     parts[0] = parts[0][len(_START) :]
-    codes = _codes(pickler.found, refer, jar)
+    try:
+        codes = _codes(pickler.found, refer, jar)
+    except UnicodeEncodeError:  # half of a surrogate pair in a key
+        return None
     if codes is None:
         return None
     classes, references = codes
@@ -130,26 +149,29 @@ def _codes(found: list[Any], refer: Callable[[Any], Any], jar: Any) -> tuple[lis
         records = [each for some in found for each in (some.records if type(some) is Several else (some,))]
     kinds = [*dict.fromkeys(map(type, records))]
     oids = [*map(_oid_of, records)]
-    if not _referred.issuperset(kinds) or None in oids or {*map(_jar_of, records)} != {jar}:
-        for at, record in enumerate(records):
-            if oids[at] is None or record._p_jar is not jar or type(record) not in _referred:
-                reference = refer(record)
-                if type(reference) is not tuple or reference[1] is not type(record):
-                    return None
-                oids[at] = reference[0]
-    if len(kinds) > _CLASSES or {*map(len, oids)} != {_OID_BYTES}:
+    jars = [*map(_jar_of, records)]
+    if not _referred.issuperset(kinds):
+        unknown: Iterable[int] = range(len(records))
+    elif jars.count(jar) == len(jars) and None not in oids:
+        unknown = ()
+    else:
+        unknown = [at for at, each in enumerate(jars) if each is not jar or oids[at] is None]
+    for at in unknown:
+        reference = refer(records[at])
+        if type(reference) is not tuple or reference[1] is not type(records[at]):
+            return None
+        oids[at] = reference[0]
+    if len(kinds) > _CLASSES or len(b"".join(oids)) != _OID_BYTES * len(oids):
         return None
     _referred.update(kinds)
     ends = {of: _end(number) for number, of in enumerate(kinds, 1)}
-    codes = [b"%b%b%b" % (_OID, oid, ends[type(each)]) for each, oid in zip(records, oids, strict=True)]
-    if records is not found:
-        each_code = iter(codes)
-        codes = [
-            pickle.MARK + b"".join(islice(each_code, len(some.records))) + pickle.TUPLE
-            if type(some) is Several
-            else next(each_code)
-            for some in found
-        ]
+    each_oid = iter(oids)
+    codes = [
+        some.code([*islice(each_oid, len(some.records))], ends[type(some.records[0])])
+        if type(some) is Several
+        else b"%b%b%b" % (_OID, next(each_oid), ends[type(some)])
+        for some in found
+    ]
     return [_class_code(of, number) for number, of in enumerate(kinds, 1)], codes
 
 

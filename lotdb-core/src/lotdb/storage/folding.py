@@ -60,15 +60,20 @@ _MOST_TEXT = 1 << 22
 _THINGS = 4
 
 
-def folded(state: Any, records: Callable[[tuple[Any, ...]], Any] | None = None) -> Any:
-    """The *state* of a bucket, or of children that lie in one, with columns where it can have them.
+def folded(state: Any, records: Callable[..., Any] | None = None) -> Any:
+    """The *state* of a bucket, or of children, with columns where it can have them.
 
-    What *records* makes of it takes the place of a column of records, all of one class.
+    What *records* makes of it takes the place of a column of records, all of one class; and, made of the
+    records and of the keys between them, that of what is below a record of many children.
     """
     if type(state) is tuple and state and type(state[0]) is tuple and state[0]:
         first = state[0]
         if type(first[0]) is str:
             return (_folded(first, records), *state[1:])
+        if records is not None and len(first) > _FEWEST and isinstance(first[0], Persistent):
+            if len({*map(type, first[::2])}) == 1:
+                return (records(first[::2], first[1::2]), *state[1:])
+            return state
         if len(first) == 1 == len(state) and type(first[0]) is tuple and len(first[0]) == 1:
             return (((_folded(first[0][0], records),),),)
     return state
@@ -238,7 +243,7 @@ def _damaged(error: object) -> DamagedError:
 # -- folding --------------------------------------------------------------------------------------
 
 
-def _folded(flat: tuple[Any, ...], records: Callable[[tuple[Any, ...]], Any] | None) -> tuple[Any, ...]:
+def _folded(flat: tuple[Any, ...], records: Callable[..., Any] | None) -> tuple[Any, ...]:
     """Keys and entries, one after the other, as columns; as they are if these would not be better."""
     start = 2 if flat and flat[0] == "" else 0
     count = (len(flat) - start) // 2

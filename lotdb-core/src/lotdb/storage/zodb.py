@@ -308,6 +308,15 @@ class _Connection(Connection):
         glances[oid] = before + 1
         return self._peek(oid)
 
+    def stored_bytes(self, record: Any) -> int:
+        """The size of *record* as this transaction sees it in the storage; 0 if it was not stored yet."""
+        if record._p_oid is None:
+            return 0
+        try:
+            return len(self._storage.load(record._p_oid)[0])
+        except POSKeyError:
+            return 0
+
     def placed(self, record: Any) -> Callable[[], tuple[bytes, RecordPlace] | None]:
         """What gives, in any thread, the stored form of *record*, and where that lies in the data file.
 
