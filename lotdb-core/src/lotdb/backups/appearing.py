@@ -118,4 +118,8 @@ def _held(mark: str, folder: str, doing: str) -> Iterator[None]:
                 raise DatabaseBusyError(
                     f"another {doing} writes to {folder}; wait until it is done"
                 ) from None
-        yield
+        try:
+            yield
+        finally:
+            if fcntl is not None:  # a child that was forked meanwhile has the same open file, and the lock
+                fcntl.flock(file, fcntl.LOCK_UN)

@@ -11,15 +11,28 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import ZODB.blob
 from ZODB.FileStorage import FileStorage
 from ZODB.POSException import POSKeyError
 
 from lotdb.errors import system_errors
 from lotdb.storage.parts import check_file, check_folder
 
-__all__ = ["PlainBlobs"]
+__all__ = ["PlainBlobs", "leave_files_to_parent"]
 
 _BLOB = r"0x[0-9a-f]{16}\.blob"
+
+
+def leave_files_to_parent() -> None:
+    """In a forked child: leave the files of blobs alone that are not committed, for they are the parent's.
+
+    A blob removes such a file when it is no longer used, and so would the child's copy, at its end.
+    """
+    references: list[Any] = getattr(ZODB.blob, "_blob_close_refs", [])
+    for reference in references:
+        if (blob := reference()) is not None:
+            blob._p_blob_ref = None
+    references.clear()  # what they would call is gone with them
 
 
 class PlainBlobs(FileStorage):

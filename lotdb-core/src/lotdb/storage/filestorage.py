@@ -6,12 +6,13 @@ import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from zc.lockfile import LockFile
 from ZODB.blob import FilesystemHelper
 
 from lotdb.errors import ReadOnlyError, WrongThreadError
-from lotdb.storage.blobs import PlainBlobs
+from lotdb.storage.blobs import PlainBlobs, leave_files_to_parent
 from lotdb.storage.commit import DurableCommits
 from lotdb.storage.compat import check_release
 from lotdb.storage.current import CurrentRecords
@@ -73,6 +74,7 @@ class SafeFileStorage(
             from lotdb.storage.snapshots import SnapshotLock  # which who writes needs only for packs
 
             self._snapshot_lock = SnapshotLock(data_file + ".readers")
+        _open_storages[id(self)] = self
         try:
             if read_only:
                 self.hold(last_acknowledged(data_file))  # what is seen is not older
@@ -145,6 +147,23 @@ class SafeFileStorage(
         super()._release()
         if self._snapshot_lock is not None:
             self._snapshot_lock.close()
+
+
+# A file that is open shares its place with the copy of a forked child. When the child ends, Python would put
+# that place back to where the copy has read to, or write what the copy still holds; and the parent would go
+# on there, in the middle of the data file. So a child closes its copies before it does anything else.
+_open_storages: WeakValueDictionary[int, SafeFileStorage] = WeakValueDictionary()
+
+
+def _let_go_in_child() -> None:
+    for reference in _open_storages.valuerefs():
+        if (storage := reference()) is not None:
+            storage.abandon()
+    leave_files_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 def _close_unwritten_lock(error: BaseException) -> None:

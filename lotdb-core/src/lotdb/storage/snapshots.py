@@ -135,6 +135,9 @@ def packing(path: str) -> Iterator[None]:
         yield
     finally:
         if descriptor is not None:
+            # Closing is not enough: a child that was forked meanwhile has the same open file.
+            with contextlib.suppress(OSError):
+                _set(descriptor, fcntl.F_UNLCK, _PACKING)
             os.close(descriptor)
 
 

@@ -41,6 +41,7 @@ class Turn:
         self._what = what
         self._descriptor: int | None = None
         self.is_held = False
+        self._process = 0  # the one that has taken the lock
 
     @property
     def descriptor(self) -> int | None:
@@ -67,7 +68,7 @@ class Turn:
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_S)
-        self.is_held = True
+        self.is_held, self._process = True, os.getpid()
 
     def _try(self, exclusive: bool) -> bool:
         if fcntl is None or self._descriptor is None:
@@ -97,6 +98,10 @@ class Turn:
 
     def close(self) -> None:
         """Let go, and close the file; a forked child does so with its copy, and its parent keeps the lock."""
+        if self._process == os.getpid():
+            # Closing is not enough: a child that was forked meanwhile has the same open file.
+            with contextlib.suppress(OSError):
+                self.release()
         descriptor, self._descriptor = self._descriptor, None
         self.is_held = False
         if descriptor is not None:
