@@ -18,11 +18,13 @@ from lotdb import (
     DatabaseExistsError,
     DatabaseNotFoundError,
     InvalidOptionError,
+    LotdbError,
     convert,
     diff,
 )
 from lotdb.converting import moved_arrays as arrays_of
 from lotdb.database.moments import open_moment
+from lotdb_backend_blob.backend import BlobBackend
 
 npy_backend = runpy.run_path(str(Path(__file__).parents[1] / "core" / "npy_backend.py"))
 
@@ -246,6 +248,22 @@ def test_a_storage_that_takes_no_ids_gets_the_newest_state(tmp_path):
             with db.connection() as before:
                 assert list(diff(before, root)) == []
             root["takes/2"].append_data(SMALL)
+
+
+@pytest.mark.parametrize("storage", ["sqlite"])
+def test_a_sync_that_fails_later_fails_the_copy(tmp_path, storage, monkeypatch):
+    """A backend may sync what it has written while more is written, and say in ``settle`` that it failed."""
+
+    def settle(backend, locator):
+        if isinstance(locator, str):
+            raise OSError(5, "Input/output error")
+
+    with LOTDB(tmp_path / "source", durability="process") as db:
+        fill(db)
+        monkeypatch.setattr(BlobBackend, "settle", settle)
+        with pytest.raises((OSError, LotdbError), match="Input/output error"):
+            convert(db, tmp_path / "copy", storage=storage)
+        assert beside(tmp_path) == ["source"]
 
 
 # -- what is refused, and what is interrupted -----------------------------------------------------

@@ -1,8 +1,10 @@
 """What counts as the code of a step: across edits, processes and releases of Python."""
 
+import gc
 import importlib.util
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -323,6 +325,22 @@ def test_what_a_step_keeps_for_itself_is_no_input(node, tmp_path, above):
     assert module.found.why_stale(node) is None
     module.f(5)
     assert module.found.why_stale(node) is None
+
+
+def test_what_a_step_keeps_for_itself_is_forgotten_with_the_step(node, tmp_path):
+    """As in a notebook, whose cell is run again and again."""
+    above = "X = np.zeros(3)\ndef f(a):\n x = X\n x[0] += 1 + a\n return 1"
+    kept = []
+    for number in range(5):
+        code = f"{IMPORTS}\n{above}\n@step\ndef found(node, n):\n    return f(n)\n"
+        module = load(tmp_path / "a.py", code)
+        module.found.at(node, n=number)
+        assert module.X[0] == 1 + number
+        assert module.found.why_stale(node, n=number) is None
+        kept.append(weakref.ref(module.X))
+        del module
+        gc.collect()
+    assert sum(each() is not None for each in kept) <= 2
 
 
 def test_what_was_changed_before_another_step_runs_is_no_doing_of_that_step(node, tmp_path):

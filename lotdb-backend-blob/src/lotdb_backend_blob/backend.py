@@ -166,8 +166,10 @@ class BlobBackend(Backend):
                 self._files.pop(self._plain.path(locator), None)
             self._place.delete(locator)
             return
-        with contextlib.suppress(OSError):
-            self.settle(locator)  # not every system removes a file that is open
+        begun = self._begun.pop(id(locator), None)
+        if begun is not None and os.name == "nt":  # where a file that is open cannot be removed
+            with contextlib.suppress(OSError):
+                begun.wait()
         uncommitted = locator._p_blob_uncommitted
         if uncommitted is None or not os.path.exists(uncommitted):
             return
@@ -197,6 +199,12 @@ class BlobBackend(Backend):
         if isinstance(locator, str):
             return self._place.path(locator)
         return str(locator._p_blob_committed or locator._p_blob_uncommitted or "a blob")
+
+    def after_pack(self) -> None:
+        # What the pack has removed takes its place on the disk as long as it is open.
+        for path in [path for path in list(self._files) if not os.path.exists(path)]:
+            with self._lock:
+                self._files.pop(path, None)
 
     def close(self) -> None:
         with self._lock:

@@ -102,6 +102,57 @@ def test_where_no_thread_can_be_started_it_is_synced_all_the_same(tmp_path, sync
             assert np.array_equal(root["a"].read_data(), LARGE)
 
 
+def test_ctrl_c_in_a_sync_without_a_thread_is_no_failure_of_the_disk(tmp_path, syncs, backends, monkeypatch):
+    with LOTDB(tmp_path / "db", backends=backends) as db:
+        root = db.open_connection()
+        root.get_data_node("a").write_data([0.0])
+        db.commit()
+
+        def start(thread):
+            raise RuntimeError("can't start new thread")
+
+        def interrupted(descriptor):
+            if os.fstat(descriptor).st_size < 1 << 20:
+                return syncs.fsync(descriptor)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", start)
+            patched.setattr(os, "fsync", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                root.get_data_node("a").write_data(LARGE)
+        root.get_data_node("b").write_data(LARGE)
+        db.commit()
+        assert root["a"].read_data().tolist() == [0.0]
+        assert db.verify() == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not remove a file that is open")
+def test_an_abort_does_not_wait_for_the_disk(tmp_path, monkeypatch):
+    fsync, may_go_on = os.fsync, threading.Event()
+
+    def slow(descriptor):
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and os.fstat(descriptor).st_size > 1 << 20:
+            assert may_go_on.wait(50)
+        return fsync(descriptor)
+
+    with LOTDB(tmp_path / "db") as db:
+        root = db.open_connection()
+        root.get_data_node("first").write_data([0.0])
+        db.commit()
+        monkeypatch.setattr(os, "fsync", slow)
+        try:
+            root.get_data_node("a").write_data(LARGE)
+            db.abort()
+            assert syncing()
+        finally:
+            may_go_on.set()
+        for thread in syncing():
+            thread.join()
+        assert list(root) == ["first"]
+        assert not list(tmp_path.glob("db/lotdb.fs.blobs/tmp/BUC*"))
+
+
 def test_rows_that_end_in_an_error_leave_no_thread_and_no_file_open(tmp_path, syncs, backends):
     def blocks():
         yield LARGE[: len(LARGE) // 2]

@@ -1,7 +1,13 @@
 """Files of payloads: where they are, and when they go."""
 
+import contextlib
+import os
+
 import numpy as np
+import pytest
 from tests.core.payloads.stored import assert_same, blobs
+
+from lotdb import LOTDB
 
 
 def test_small_arrays_share_one_file(db_of_files, tmp_path):
@@ -43,3 +49,30 @@ def test_what_was_aborted_leaves_no_file(db, tmp_path):
     assert blobs(tmp_path) == []
     left = [path for path in (tmp_path / "db" / "lotdb.fs.blobs").rglob("*") if path.is_file()]
     assert [path.name for path in left] == [".layout"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="it looks at the files that are open")
+@pytest.mark.parametrize("backend", ["blob", "zarr"])
+def test_what_a_pack_removes_is_not_kept_open(tmp_path, backend):
+    """Else it would take its place on the disk until the database is closed."""
+
+    def open_and_gone():
+        found = []
+        for each in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(f"/proc/self/fd/{each}"))
+        return [path for path in found if path.startswith(str(tmp_path)) and path.endswith("(deleted)")]
+
+    with LOTDB(tmp_path / "db", default_backend=backend) as db:
+        with db.connection() as root:
+            for key in "abc":
+                root.get_data_node(key).write_data(np.random.default_rng(0).random(200_000))
+        with db.connection() as root:
+            for key in "abc":
+                root[key].read_data(10, 20)
+                root[key].read_data(30, 40)
+            del root["a"], root["b"]
+        db.pack()
+        assert open_and_gone() == []
+        with db.connection() as root:
+            assert len(root["c"].read_data()) == 200_000

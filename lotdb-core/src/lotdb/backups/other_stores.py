@@ -9,7 +9,7 @@ import numpy as np
 from lotdb.errors import DamagedError, LotdbError, PluginError, store_error
 from lotdb.interfaces.backend import Backend
 from lotdb.interfaces.installed import with_versions
-from lotdb.segments.durability import make_durable
+from lotdb.segments.durability import store_blocks
 from lotdb.segments.layout import Array, Layout
 
 __all__ = ["copy_array", "has_last_row"]
@@ -57,8 +57,7 @@ def copy_array(
 
     with _failures(target, "write"):
         target.delete(locator)  # what an interrupted backup has left
-        target.write_blocks(locator, blocks(), (rows, *layout.row_shape), options)
-        make_durable(target, locator)
+        store_blocks(target, locator, blocks(), (rows, *layout.row_shape), options)
     return rows * layout.row_bytes
 
 

@@ -25,6 +25,7 @@ from lotdb.database.opened import Opened
 from lotdb.errors import DamagedError, LotdbError
 from lotdb.interfaces.backend import LOCATOR_PREFIX, Backend
 from lotdb.segments.backends import Backends
+from lotdb.segments.durability import store_blocks
 from lotdb.segments.layout import Layout
 from lotdb.segments.payload_form import is_payload_anywhere
 from lotdb.segments.payload_record import PayloadRecord
@@ -207,7 +208,7 @@ class Arrays:
                 if has_last_row(theirs, name, layout, rows):
                     return
                 theirs.delete(name)
-            theirs.write_blocks(name, blocks(), (rows, *layout.row_shape), options)
+            store_blocks(theirs, name, blocks(), (rows, *layout.row_shape), options)
         except LotdbError:
             raise
         except Exception as error:

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lotdb.storage.durable import Disk
 
 if TYPE_CHECKING:
     from lotdb.interfaces.backend import Backend
+    from lotdb.segments.layout import Array
 
-__all__ = ["make_durable"]
+__all__ = ["make_durable", "store_blocks"]
+
+
+def store_blocks(
+    backend: Backend,
+    locator: Any,
+    blocks: Iterable[Array],
+    shape: tuple[int, ...],
+    options: Mapping[str, Any],
+) -> None:
+    """Have *backend* write an array, which is on the disk when this returns."""
+    backend.write_blocks(locator, blocks, shape, options)
+    make_durable(backend, locator)
+    backend.settle(locator)
 
 
 def make_durable(backend: Backend, locator: Any) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
+from sys import getrefcount
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 from weakref import WeakSet
@@ -102,6 +103,8 @@ class Code:
             for each in changed:
                 if each.digest is not None:
                     _changed_by_steps[id(each.value)] = each.value, each.digest
+            if changed:
+                _forget_unused()
 
 
 class _State:
@@ -135,6 +138,18 @@ _with_states: WeakSet[Code] = WeakSet()
 _running: list[None] = []
 # What steps have changed in place as they ran, by its id, with the digest that it had before.
 _changed_by_steps: dict[int, tuple[Any, str]] = {}
+
+# What is counted of a value that only such an entry has, and whoever counts.
+_one = {0: (object(), "")}
+_ALONE = getrefcount(_one[0][0])
+
+
+def _forget_unused() -> None:
+    """Let go of what has changed and nobody else has: a cell of a notebook defines another one each time."""
+    # In a loop, since the values of what is let go of may be the last to have others.
+    while unused := [each for each in _changed_by_steps if getrefcount(_changed_by_steps[each][0]) <= _ALONE]:
+        for each in unused:
+            del _changed_by_steps[each]
 
 
 @contextmanager

@@ -78,6 +78,12 @@ class BegunSync:
             self._thread.start()
         except RuntimeError:  # there are too many threads, or the interpreter is about to end
             self._sync()
+            if self._failure is not None and not isinstance(self._failure, Exception):
+                raise self._failure from None  # Ctrl-C, which is no failure of the disk
+        except MemoryError:
+            if self._thread.ident is None:
+                os.close(self._copied)
+            raise
 
     def _sync(self) -> None:
         try:
