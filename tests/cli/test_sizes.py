@@ -61,6 +61,26 @@ def test_what_a_node_has_alone_is_what_deleting_it_frees(measured):
     assert before - size() == alone
 
 
+def test_the_tree_of_a_node_takes_what_a_pack_frees(tmp_path):
+    """Many small nodes of one kind, which take several times as much in memory as on the disk."""
+
+    def size():
+        return (tmp_path / "db" / "lotdb.fs").stat().st_size
+
+    with LOTDB(tmp_path / "db") as db:
+        with db.connection() as root:
+            for number in range(5000):
+                root.get_node_path(f"all/n{number:04}").attrs.update(label="walking", take=number)
+            root.get_data_node("all/small").write_data(np.arange(1000))
+        with db.connection() as root:
+            alone = root["all"].usage().tree_bytes
+            root["all"].delete_tree()
+        before = size()
+        db.pack()
+        freed = before - size()
+    assert alone == pytest.approx(freed, rel=0.1)
+
+
 def test_usage_counts_a_branch_within_the_subtree_once(tmp_path):
     with LOTDB(tmp_path / "db") as db, db.connection() as root:
         for number in range(300):

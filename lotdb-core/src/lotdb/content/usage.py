@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -20,7 +22,7 @@ from lotdb.errors import DamagedError, FileSystemError, MissingPluginError, is_g
 from lotdb.records import Children, Entry
 from lotdb.records.children import all_items, records_of
 from lotdb.records.entries import children_of, guard_of, is_shared, own_of, record_of
-from lotdb.segments.in_records import bytes_in, is_in_record
+from lotdb.segments.in_records import is_in_record
 from lotdb.segments.layout import Layout, Segment
 from lotdb.segments.payload_form import is_payload
 from lotdb.segments.payload_record import PayloadRecord
@@ -41,9 +43,9 @@ Note = Callable[[int, int, bool], object]
 class Usage:
     """What a node takes on the disk, with everything below it.
 
-    Sizes are in bytes, and about right: records are counted as they are loaded. Small nodes without children
-    and large attributes lie in the record of their parent, and are counted there. Small arrays that lie in
-    records count as a part of the tree.
+    Sizes are in bytes. Records count with the size that they have in the storage, as of the last commit or
+    savepoint. Small nodes without children and large attributes lie in the record of their parent, and are
+    counted there. Small arrays that lie in records count as a part of the tree.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ def usage(node: Node) -> Usage:
     """What *node* takes, with everything below it."""
     found = _Found()
     found.begin()
-    Walk(node, found.note, found).through([node._entry()])
+    Walk(node, found.note, found, with_records=True).through([node._entry()])
     outside = found.also_in(_outside(node, (node._key,)))
     return found.usages(outside)[0]
 
@@ -97,7 +99,7 @@ def usage_of_children(node: Node) -> dict[str, Usage]:
     for key, entry in all_items(children) if children is not None else ():
         keys.append(key)
         found.begin()
-        Walk(node, found.note, found).through([entry])
+        Walk(node, found.note, found, with_records=True).through([entry])
     outside = found.also_in(_outside(node, None))
     return dict(zip(keys, found.usages(outside), strict=True))
 
@@ -120,12 +122,18 @@ class Counts:
 
 
 class Walk:
-    """Goes through records, each once, and notes what they refer to."""
+    """Goes through records, each once, and notes what they refer to.
 
-    def __init__(self, node: Node, note: Note, counts: Counts | None = None) -> None:
+    Unless *with_records*, the size of what is no array is noted as 0, and not asked for.
+    """
+
+    def __init__(
+        self, node: Node, note: Note, counts: Counts | None = None, *, with_records: bool = False
+    ) -> None:
         self._tree = node._tree
         self._note = note
         self._counts = counts
+        self._with_records = with_records
         self._seen: set[int] = set()
         self._sizes: dict[Any, int | None] = {}
 
@@ -178,8 +186,10 @@ class Walk:
 
     def record(self, record: Any) -> None:
         """Note a record."""
-        record._p_activate()
-        self._note(_number(record), record._p_estimated_size, False)
+        # Not ZODB's estimate, which is of the memory that it takes.
+        number = _number(record)
+        size = self._known(number, partial(self._tree.stored_bytes, record)) if self._with_records else 0
+        self._note(number, size or 0, False)
 
     def _box(self, own: Any) -> None:
         if type(own) is not tuple:
@@ -196,28 +206,22 @@ class Walk:
             if self._counts is not None:
                 self._counts.segments[-1] += 1
             if is_in_record(segment.locator):
-                self._rows(segment.locator)
+                with suppress(DamagedError):  # which verify() names
+                    self.record(segment.locator)
                 continue
             number = locator_number(record.layout.backend, segment.locator)
-            if number not in self._sizes:
-                if len(self._sizes) >= _SIZES:
-                    self._sizes.clear()
-                self._sizes[number] = self._size(record.layout, segment)
-            size = self._sizes[number]
+            size = self._known(number, partial(self._size, record.layout, segment))
             if size is None and self._counts is not None:
                 self._counts.unknown[-1].add(number)
             self._note(number, size or 0, True)
 
-    def _rows(self, record: Any) -> None:
-        number = _number(record)
+    def _known(self, number: int, find: Callable[[], int | None]) -> int | None:
+        """The size of a record or array, of which many payloads may have a part."""
         if number not in self._sizes:
             if len(self._sizes) >= _SIZES:
                 self._sizes.clear()
-            try:
-                self._sizes[number] = len(bytes_in(record))
-            except DamagedError:
-                self._sizes[number] = 0  # which verify() names
-        self._note(number, self._sizes[number] or 0, False)
+            self._sizes[number] = find()
+        return self._sizes[number]
 
     def _size(self, layout: Layout, segment: Segment) -> int | None:
         """What an array takes; None if nobody knows."""

@@ -256,6 +256,10 @@ class ConnectedTree(Tree):
         load = partial(_state_of, self.database._storage, record._p_oid, self._session.snapshot)
         return load, connection.placed(record)
 
+    def stored_bytes(self, record: Any) -> int:
+        size: int = self._session.connection.stored_bytes(record)
+        return size
+
     def trim_cache(self) -> None:
         self._session.connection.cacheGC()
 

@@ -347,6 +347,10 @@ class Tree:
         """The tree as it was at the moment *when*, if it is in a database; see ``tree/revive.py``."""
         raise InvalidOptionError(f"{self} has no earlier moments; only a database has")
 
+    def stored_bytes(self, record: Any) -> int:
+        """The size of *record* in the database, as it was last written; 0 if it is in none."""
+        return 0
+
     def trim_cache(self) -> None:
         """Let go of records that were read and are not in use."""
 
