@@ -6,6 +6,7 @@ who read at the same time do half of the windows each: no more is read than by o
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import statistics
@@ -247,7 +248,13 @@ def read_in_threads(folder: str, recordings: int, count: int, backend: str, thre
 
 def preadv_in_threads(folder: str, recordings: int, count: int, threads: int) -> Figures:
     """What two threads can gain at most: nothing but the call of the system, into a new array."""
-    places = windows(count, recordings)
+    with _reading_files(folder, recordings) as read:
+        return {"seconds": _shared(read, windows(count, recordings), threads) / count}
+
+
+@contextlib.contextmanager
+def _reading_files(folder: str, recordings: int) -> Iterator[Callable[[list[Window]], None]]:
+    """What reads windows of open files, each by a call of the system."""
     files = [os.open(f"{folder}/{number}.npy", os.O_RDONLY) for number in range(recordings)]
     header = os.fstat(files[0]).st_size - 2 * SECONDS * HZ
 
@@ -255,10 +262,9 @@ def preadv_in_threads(folder: str, recordings: int, count: int, threads: int) ->
         for number, start in share:
             os.preadv(files[number], [np.empty(HZ, np.int16)], header + 2 * start)
 
-    seconds = _shared(read, places, threads)
+    yield read
     for file in files:
         os.close(file)
-    return {"seconds": seconds / count}
 
 
 def make_chunks(folder: str, recordings: int) -> Figures:
@@ -308,26 +314,42 @@ def _read_share(folder: str, share: list[Window], start_line: object, seconds: o
     with LOTDB(folder, read_only=True) as db, db.connection() as root:
         payloads = {number: root[path_of(number)].get_data() for number, _ in share}
         _all(lambda n, at: payloads[n][at : at + HZ], share)
-        for _ in range(5):
-            start_line.wait()
-            begin = time.monotonic()
-            _all(lambda n, at: payloads[n][at : at + HZ], share)
-            seconds.put((begin, time.monotonic()))
+        _in_rounds(lambda: _all(lambda n, at: payloads[n][at : at + HZ], share), start_line, seconds)
 
 
 def _loop_share(folder: str, share: list[Window], start_line: object, seconds: object) -> None:
     """What two processes can gain at most: each has a processor to itself, and shares no memory."""
-    for _ in range(5):
-        start_line.wait()
-        begin = time.monotonic()
+
+    def count() -> None:
         for _ in share:
             for _ in range(200):
                 pass
+
+    _in_rounds(count, start_line, seconds)
+
+
+def _preadv_share(folder: str, share: list[Window], start_line: object, seconds: object) -> None:
+    """What two processes can gain at most by reading: nothing but the call of the system."""
+    with _reading_files(folder, 1 + max(number for number, _ in share)) as read:
+        read(share)
+        _in_rounds(lambda: read(share), start_line, seconds)
+
+
+def _in_rounds(work: Callable[[], object], start_line: object, seconds: object) -> None:
+    """Do *work* five times, each time when all processes are ready, and say from when until when it took."""
+    for _ in range(5):
+        start_line.wait()
+        begin = time.monotonic()
+        work()
         seconds.put((begin, time.monotonic()))
 
 
 def read_in_processes(folder: str, recordings: int, count: int, processes: int) -> Figures:
     return _in_processes(_read_share, folder, windows(count, recordings), processes)
+
+
+def preadv_in_processes(folder: str, recordings: int, count: int, processes: int) -> Figures:
+    return _in_processes(_preadv_share, folder, windows(count, recordings), processes)
 
 
 def loop_in_processes(folder: str, recordings: int, count: int, processes: int) -> Figures:
@@ -525,13 +547,19 @@ def cases(sizes: Sizes) -> list[Case]:
         )
         work = f"{what}, {name} and nothing else, in two threads"
         table.append(Case(work, together, (Against(alone),), unit="µs"))
-    alone, together = (
-        Side(f"{count} process{'es' * (count > 1)}", loop_in_processes, {**reads, "processes": count})
-        for count in (1, 2)
-    )
-    table.append(
-        Case("a loop of Python and nothing else, in two processes", together, (Against(alone),), unit="µs")
-    )
+    for work, function, made in (
+        (
+            f"{what}, preadv and nothing else, in two processes",
+            preadv_in_processes,
+            Side("np.save", make_files, size),
+        ),
+        ("a loop of Python and nothing else, in two processes", loop_in_processes, None),
+    ):
+        alone, together = (
+            Side(f"{count} process{'es' * (count > 1)}", function, {**reads, "processes": count}, made)
+            for count in (1, 2)
+        )
+        table.append(Case(work, together, (Against(alone),), unit="µs"))
     # Chunks of 100 payloads stay decoded in memory, those of 5000 do not: so zarr without it as well.
     for name, backend, settings in (
         ("blob", "blob", {}),
