@@ -36,6 +36,16 @@ def test_commits_are_listed_the_newest_first(database, past, printed):
     assert found[0].startswith(past[1])
 
 
+def test_a_path_where_nothing_ever_was_is_an_error(database, past, lotdb, printed):
+    code, out, err = lotdb("history", database, "sensor/capture_9")
+    assert (code, out) == (1, "")
+    assert "there is no node 'sensor/capture_9'; did you mean 'sensor/capture_" in err
+    assert printed("history", database, "sensor", "--until", past[0]) is not None
+    with LOTDB(database) as db, db.connection() as root:
+        del root["sensor/capture_0"]
+    assert len(printed("history", database, "sensor/capture_0").splitlines()) > 1
+
+
 def test_commands_look_at_a_moment(database, past, printed, lotdb):
     assert printed("get", database, "sensor/capture_0", "label") == "run\n"
     assert printed("get", database, "sensor/capture_0", "label", "--at", past[0]) == "walk\n"

@@ -5,7 +5,7 @@ import os
 
 from tests.services import forked
 
-from lotdb import LOTDB
+from lotdb import LOTDB, attr, diff
 
 
 def test_tree_shows_nodes_payloads_and_how_many_more_there_are(database, printed):
@@ -72,6 +72,24 @@ def test_get_prints_a_value_as_text_or_as_json(database, printed):
     assert json.loads(printed("get", database, "sensor/capture_2", "subject", "--json"))["id"] == "S01"
     assert printed("get", database, "sensor/capture_0") == "label=walk\n"
     assert json.loads(printed("get", database, "sensor/capture_0", "--json")) == {"label": "walk"}
+
+
+def test_an_integer_of_more_digits_than_python_writes_is_shown_in_hexadecimal(tmp_path, printed):
+    folder = tmp_path / "results"
+    with LOTDB(folder) as db, db.connection() as root:
+        root.get_node("n").attrs.update(modulus=2**20_000, several=[-(2**20_000), {"a": 1}], number=5)
+        root.get_node("m").attrs["modulus"] = 5
+        assert "0x1000" in str(diff(root["m"], root["n"]))
+        assert "0x1000" in repr(attr("modulus") > 2**20_000)
+    whole = "0x1" + "0" * 5000
+    assert printed("get", folder, "n", "modulus") == f"{whole}\n"
+    assert json.loads(printed("get", folder, "n", "modulus", "--json")) == whole
+    assert printed("get", folder, "n").splitlines()[1] == f"several=['-{whole}', {{'a': 1}}]"
+    assert json.loads(printed("get", folder, "n", "--json"))["several"] == [f"-{whole}", {"a": 1}]
+    assert "0x1000" in printed("show", folder, "n")
+    assert whole in printed("find", folder, "--distinct", "modulus")
+    for command in (["find", folder], ["diff", folder, "m", "n"]):
+        assert whole in printed(*command, "--json")
 
 
 def test_set_reads_json_and_takes_anything_else_as_text(database, printed):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def recipe(name):
     text = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
     block = next(block for block in text.split("```python\n") if f"class {name}:" in block)
     names = {}
-    exec(block.partition("\n\n\nlabels = ")[0], names)
+    exec(re.split(r"\n\n\n(?:labels|plugins) = ", block)[0], names)
     return names[name]
 
 

@@ -66,6 +66,7 @@ from __future__ import annotations
 import errno
 import os
 import reprlib
+import sys
 from typing import Any, NoReturn, Self
 
 from transaction.interfaces import TransientError
@@ -586,6 +587,33 @@ def shown(value: object) -> str:
     try:
         return _short.repr(value)
     except Exception:
+        return _unshown(value)
+
+
+class _Whole(reprlib.Repr):
+    """Leaves nothing out; an int of more digits than Python writes is in hexadecimal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for limit in [each for each in vars(self) if each.startswith("max")]:
+            setattr(self, limit, sys.maxsize)
+
+    def repr_int(self, x: int, level: int) -> str:
+        return repr(x) if x.bit_length() <= _PRINTED_BITS else hex(x)
+
+
+_whole = _Whole()
+
+
+def written(value: object) -> str:
+    """The repr of a value that is stored, whatever int it is or holds."""
+    try:
+        return repr(value)
+    except ValueError:  # Python's, for an int of more than 4300 digits
+        pass
+    try:
+        return _whole.repr(value)
+    except Exception:  # of what else a plugin has made
         return _unshown(value)
 
 

@@ -70,10 +70,27 @@ def test_of_many_files_that_do_not_fit_a_report_names_ten_and_counts_the_rest(tm
 
 
 def test_what_many_files_fail_with_is_said_once(folder):
-    report = BaseNode("root").ingest_tree(folder, "{who}/{session}_{take}.npy", membr="a")
+    (folder / "anna" / "a_b.txt").write_text("who takes another option")
+    report = BaseNode("root").ingest_tree(folder, "{who}/{session}_{take}.*", encoding="utf-8")
     assert len(report.failed) == 4
-    (line,) = (line for line in str(report).splitlines() if "membr" in line)
-    assert line.startswith("  anna/s1_take1.npy and 3 more: format 'npy' takes no option 'membr'")
+    (line,) = (line for line in str(report).splitlines() if "encoding" in line)
+    assert line.startswith("  anna/s1_take1.npy and 3 more: format 'npy' takes no option 'encoding'")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"patern": "{take}.npy"}, r"ingest_tree has no argument 'patern'; did you mean 'pattern'\?"),
+        ({"on_eror": "raise"}, r"no argument 'on_eror'; did you mean 'on_error'\?"),
+        ({"samplerate": 100}, r"no argument 'samplerate'; did you mean 'samplerate_hz'\?"),
+        ({"membr": "a"}, "takes no option 'membr'"),
+    ],
+)
+def test_an_argument_that_nothing_knows_is_an_error_of_the_call(folder, wrong, message):
+    root = BaseNode("root")
+    with pytest.raises(InvalidOptionError, match=message):
+        root.ingest_tree(folder, **wrong)
+    assert not list(root)
 
 
 def test_two_files_for_one_payload_are_refused_before_anything_is_taken_in(folder):

@@ -17,6 +17,7 @@ from lotdb import (
     PluginError,
     Plugins,
     Storage,
+    convert,
     hookimpl,
 )
 from lotdb.database.choosing import without_password
@@ -48,6 +49,7 @@ class Folder(Storage):
 
 class Served(Folder):
     name = "served"
+    marks_folder = False
 
     def open(self):
         from ZODB.MappingStorage import MappingStorage
@@ -197,6 +199,25 @@ def test_a_url_names_its_storage_and_no_password_gets_out(tmp_path):
     with pytest.raises(InvalidOptionError, match="is a database in storage 'served'") as failed:
         LOTDB(url, storage="file", plugins=PLUGINS)
     assert "secret" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("file:///data/one", r"LOTDB\('/data/one'\)"),
+        ("sqlite:////data/one", r"LOTDB\('/data/one', storage='sqlite'\)"),
+        ("sqlite://one", r"LOTDB\('one', storage='sqlite'\)"),
+        ("folder://u:secret@host/one", r"LOTDB\('host/one', storage='folder'\)"),
+    ],
+)
+@pytest.mark.parametrize("how", [{}, {"new": True}, {"read_only": True}, {"payloads": "arrays"}])
+def test_a_url_names_no_storage_in_a_folder(tmp_path, monkeypatch, url, right, how):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidOptionError, match=f"is a URL, and .* is a folder: open it as {right}"):
+        LOTDB(url, plugins=plugins_with(Folder), **how)
+    with LOTDB("source") as db, pytest.raises(InvalidOptionError, match="is a URL"):
+        convert(db, url)
+    assert os.listdir(tmp_path) == ["source"]
 
 
 def test_the_place_for_payloads_of_a_folder_is_the_folder_or_a_store(tmp_path):

@@ -213,3 +213,27 @@ def test_a_block_closes_its_own_connection(tmp_path):
             db.close_connection(root.get_node("a"))
         with db.connection() as root:
             assert "a" in root
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda root: root["a"],
+        lambda root: root.attrs,
+        lambda root: root.get_node("a"),
+        lambda root: "a" in root,
+        list,
+        len,
+        lambda root: root.__setitem__("a", None),
+    ],
+)
+def test_a_context_that_is_taken_for_the_root_says_what_to_write(db, use):
+    for context, call in (
+        (db.connection(), r"with db\.connection\(\) as root: \.\.\.; or call db\.open_connection\(\)"),
+        (db.at(db.last_commit), r"with db\.at\(when\) as root:"),
+    ):
+        with pytest.raises(ClosedError, match=call):
+            use(context)
+        assert not hasattr(context, "_repr_html_")
+        with context as root:
+            assert list(root) == []

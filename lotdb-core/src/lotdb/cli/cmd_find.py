@@ -20,7 +20,7 @@ from lotdb.cli.targets import (
     reading,
     reading_options,
 )
-from lotdb.cli.text import as_json, dump, emit, plain
+from lotdb.cli.text import as_json, dump, emit, plain, value_text
 
 __all__ = ["diff_command", "find_command"]
 
@@ -77,7 +77,10 @@ def find_command(
                 for value, number in counts.items():
                     emit(dump({"value": as_json(value), "count": number}))
             else:
-                table(("count", distinct), [(str(number), str(value)) for value, number in counts.items()])
+                texts = [
+                    value_text(value) if isinstance(value, int | tuple) else str(value) for value in counts
+                ]
+                table(("count", distinct), zip(map(str, counts.values()), texts, strict=True))
         else:
             for node in islice(found, limit):
                 there = True

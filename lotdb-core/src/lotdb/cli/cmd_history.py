@@ -13,6 +13,7 @@ from lotdb.cli.targets import (
     database_options,
     json_option,
     moment,
+    node_at,
     path_argument,
     paths,
     reading,
@@ -47,7 +48,7 @@ def history_command(
     as_json_: bool,
 ) -> None:
     """List the commits, the newest first: all, or those that changed PATH or what is below it."""
-    with reading(database, name, settings) as (db, _):
+    with reading(database, name, settings) as (db, root):
         tags: dict[str, list[str]] = {}
         for tag, commit in db.tags.items():
             tags.setdefault(commit.id, []).append(tag)
@@ -57,14 +58,17 @@ def history_command(
             until=None if until is None else moment(db, until),
             path=path.strip("/") if path not in ("", ".") else None,
         )
-        if as_json_:
-            for commit in found:
-                emit(dump({**_row(commit), "tags": tags.get(commit.id, [])}))
-            return
+        there = False
         for commit in found:
+            there = True
+            if as_json_:
+                emit(dump({**_row(commit), "tags": tags.get(commit.id, [])}))
+                continue
             names = "".join(f" [{tag}]" for tag in tags.get(commit.id, []))
             time = commit.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
             line(commit.id, "bold", f"  {time}  {size_text(commit.bytes)}{names}  {commit.note}".rstrip())
+        if not there:
+            node_at(root, path)  # which says that there is none; what was deleted has a history
 
 
 def _row(commit: Commit) -> dict[str, Any]:

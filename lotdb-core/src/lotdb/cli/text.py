@@ -8,6 +8,9 @@ from typing import Any
 
 __all__ = ["as_json", "dump", "emit", "plain", "plain_lines", "short", "size_text", "value_text"]
 
+# An integer of more bits may have more than 4300 digits, which Python does not write.
+_PRINTED_BITS = 14_000
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -40,19 +43,24 @@ def size_text(size: int) -> str:
 
 def value_text(value: Any) -> str:
     """The value of an attribute for people, on one line."""
-    return plain(value) if isinstance(value, str) else plain(repr(value))
+    try:
+        return plain(value if isinstance(value, str) else repr(value))
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        found = as_json(value)
+        return plain(found if isinstance(found, str) else repr(found))
 
 
 def as_json(value: Any) -> Any:
     """The value of an attribute, or rows of a payload, in what JSON has.
 
     Times are texts in ISO 8601, bytes texts in base 64, complex numbers pairs; NaN and infinity, which JSON
-    does not have, are texts. What has no form of its own is shown as Python shows it.
+    does not have, are texts, and so are integers of more than 4000 digits, in hexadecimal. What has no form
+    of its own is shown as Python shows it.
     """
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int):
-        return int(value)
+        return int(value) if value.bit_length() <= _PRINTED_BITS else hex(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
     if isinstance(value, complex):

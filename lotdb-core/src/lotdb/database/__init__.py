@@ -24,6 +24,7 @@ import transaction
 from transaction.interfaces import TransientError
 
 from lotdb.database.choosing import choose, mark, where_is
+from lotdb.database.contexts import RootContext
 from lotdb.database.opened import NOBODY, Opened, living
 from lotdb.database.session import (
     FOLDED_FORMAT,
@@ -268,12 +269,15 @@ class LOTDB(Opened):
 
     # -- connections ---------------------------------------------------------------------------------
 
-    @contextmanager
-    def connection(self, *, note: str = "") -> Iterator[BaseNode]:
-        """The root, in a new connection that commits when the block ends and aborts on an exception.
+    def connection(self, *, note: str = "") -> AbstractContextManager[BaseNode]:
+        """A context with the root, in a new connection: it commits at the end, and aborts on an exception.
 
         *note* is the commit's, a text that :meth:`history` shows. A block that changes nothing makes none.
         """
+        return RootContext(self._connection(note), "db.connection()", "; or call db.open_connection()")
+
+    @contextmanager
+    def _connection(self, note: str) -> Iterator[BaseNode]:
         check_note(note)
         session: Session | None = None
         try:
@@ -422,7 +426,7 @@ class LOTDB(Opened):
         Raises
         ------
         MomentNotFoundError, MomentGoneError, InvalidOptionError, InvalidKeyError
-            If an argument names no moment, no node, or no number.
+            If an argument names no moment, or is no path of a node, or no number.
         DamagedError
             When a commit is asked for, if the data file is damaged there.
         """
@@ -459,7 +463,7 @@ class LOTDB(Opened):
         """
         from lotdb.database.moments import at  # which few programs need
 
-        return at(self, when)
+        return RootContext(at(self, when), "db.at(when)")
 
     def undo(self, commit: When, connection: str | BaseNode = "standard") -> None:
         """Take back what one commit changed, in the transaction of a connection, which is not committed.

@@ -176,7 +176,9 @@ def choose(
         )
     kind = _kind(plugins, where, storage or named or FileStorageKind.name)
     exists = named is not None
-    if kind.marks_folder and not where.url:
+    if where.url and (kind.marks_folder or kind is FileStorageKind):
+        raise _not_on_a_server(where, kind)
+    if kind.marks_folder:
         if new and read_only:
             raise InvalidOptionError("new=True and read_only=True do not go together")
         disk = disk_for(durability)
@@ -202,6 +204,17 @@ def choose(
         raise
     except Exception as error:
         raise failed(kind.name, error) from error
+
+
+def _not_on_a_server(where: Where, kind: type[Storage]) -> InvalidOptionError:
+    """What to raise for a URL whose scheme is a storage in a folder."""
+    host, slash, path = where.url.partition("://")[2].partition("?")[0].partition("/")
+    path = re.sub("^/+", "/", host.rpartition("@")[2] + slash + path) or "results"
+    storage = "" if kind is FileStorageKind else f", storage={kind.name!r}"
+    return InvalidOptionError(
+        f"{where.shown} is a URL, and a database in storage {kind.name!r} is a folder: open it as"
+        f" LOTDB({path!r}{storage})"
+    )
 
 
 def _kind(plugins: Plugins, where: Where, name: str) -> type[Storage]:
@@ -268,7 +281,7 @@ def _why_not(folder: DatabaseFolder, storage: str, *, read_only: bool) -> LotdbE
 def mark(storage: Storage) -> None:
     """Note in the folder of a database which storage it is in, now that it has all that belongs to it."""
     about = storage.context
-    if not storage.marks_folder or about.url or about.read_only:
+    if not storage.marks_folder or about.read_only:
         return
     disk = disk_for(about.durability)
     marker = f"{about.where}.lotdb"

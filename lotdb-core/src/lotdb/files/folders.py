@@ -29,7 +29,8 @@ from lotdb.files.patterns import check_template, parse
 from lotdb.files.provenance import files_of, from_file, is_in, is_known, noted_options, notes_on, says
 from lotdb.files.rates import check_asked
 from lotdb.files.sidecars import Sidecar, open_sidecar
-from lotdb.interfaces.options import check_limit
+from lotdb.interfaces.options import UnknownOptionError, check_limit, nearest
+from lotdb.interfaces.sources import ARGUMENTS
 from lotdb.keys import check_name
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
@@ -50,6 +51,12 @@ _OF_ONE_FILE = (
     PayloadExistsError,
     UnsupportedValueError,
     ValueTooLargeError,
+)
+
+#: What an option may be that no ingester knows: an argument of ours, misspelt.
+_ARGUMENTS = (
+    *("pattern", "to", "attributes", "sidecar", "always_hash", "on_error", "batch_size", "progress"),
+    *ARGUMENTS,
 )
 
 #: So many of the files that do not fit the pattern are named when a report is printed.
@@ -180,6 +187,8 @@ def ingest_tree(
         except Exception as error:
             if on_error == "raise" or not (isinstance(error, _OF_ONE_FILE) or is_refusal(error)):
                 raise
+            if isinstance(error, UnknownOptionError) and (meant := nearest(error.option, _ARGUMENTS, 0.75)):
+                raise InvalidOptionError(f"ingest_tree has no argument {error.option!r}{meant}") from error
             report.failed[place.file] = error
         else:
             getattr(report, became).append(place.file)
@@ -187,6 +196,10 @@ def ingest_tree(
             node._tree.commit()
         if progress is not None:
             progress(number, len(places), place.file)
+    if places and len(report.failed) == len(places):
+        for failure in report.failed.values():
+            if isinstance(failure, UnknownOptionError):  # the call is wrong, and not the files
+                raise failure
     if rest := said.left_over():
         report.notes.setdefault(str(sidecar), []).extend(rest)
     report.vanished += _vanished(node, root, {place.file for place in places}, report)

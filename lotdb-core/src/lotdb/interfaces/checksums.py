@@ -50,6 +50,7 @@ def checksum(array: Array, so_far: int = 0) -> int:
 def combined(first: int, second: int, length: int) -> int:
     """The CRC-32 of two runs of bytes, from those of each and the *length* of the second in bytes.
 
+    >>> import zlib
     >>> combined(zlib.crc32(b"two "), zlib.crc32(b"runs"), 4) == zlib.crc32(b"two runs")
     True
     """

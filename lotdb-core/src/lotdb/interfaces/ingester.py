@@ -64,6 +64,7 @@ class IngestedNode:
 
     Examples
     --------
+    >>> import numpy as np
     >>> left = Ingested(np.zeros((100, 3)), format="gait", samplerate_hz=50)
     >>> IngestedNode(attributes={"subject": "S01"}, children={"left": left}).children["left"].samplerate_hz
     50

@@ -8,11 +8,22 @@ from typing import Any
 from lotdb.errors import InvalidOptionError, shown
 from lotdb.ranges import is_whole
 
-__all__ = ["MAX_BYTES", "Options", "check_known", "check_limit", "nearest"]
+__all__ = ["MAX_BYTES", "Options", "UnknownOptionError", "check_known", "check_limit", "nearest"]
 
 # Limit of the decoded data, unless the caller passes another: a small file can announce more than fits on a
 # disk, and a compressed file can hold more.
 MAX_BYTES = 16 << 30
+
+
+class UnknownOptionError(InvalidOptionError):
+    """An ``InvalidOptionError`` for an *option* that nobody knows; what is caught is that."""
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+    def __reduce__(self) -> Any:
+        return type(self), (*self.args, self.option)
 
 
 class Options(Mapping[str, Any]):
@@ -56,11 +67,15 @@ def check_known(doing: str, given: Iterable[str], known: Iterable[str], argument
         if option not in known:
             takes = ", ".join(known) or "none"
             meant = nearest(option, [*known, *arguments])
-            raise InvalidOptionError(f"{doing} takes no option {shown(option)} (it takes: {takes}){meant}")
+            raise UnknownOptionError(
+                f"{doing} takes no option {shown(option)} (it takes: {takes}){meant}", option
+            )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The end of a message about *name*, which is unknown: what may have been meant, if it can be told.
+
+    *cutoff* is how like it that must be, from 0 to 1.
 
     >>> nearest("delimeter", ["encoding", "delimiter"])
     "; did you mean 'delimiter'?"
@@ -69,7 +84,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     from difflib import get_close_matches  # it takes a while
 
-    found = get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
+    found = get_close_matches(name, list(known), n=1, cutoff=cutoff) if isinstance(name, str) else []
     return f"; did you mean {found[0]!r}?" if found else ""
 
 

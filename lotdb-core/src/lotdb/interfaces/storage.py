@@ -103,17 +103,29 @@ class Storage(ABC):
         from ZODB.FileStorage import FileStorage
         from ZODB.TimeStamp import TimeStamp
 
+        class PlainFile(FileStorage):
+            def tryToResolveConflict(self, oid, committed, old, new, committed_data=b""):
+                # The three records that are to be merged.
+                Storage.check_merge(oid, [self.loadSerial(oid, old), self.loadSerial(oid, committed), new])
+                return super().tryToResolveConflict(oid, committed, old, new, committed_data)
+
         class PlainStorage(Storage):
             name = "plain"
 
             def open(self):
-                folder = self.context.folder / f"{self.context.name}.plain"
-                if self.context.new and folder.exists():
-                    raise DatabaseExistsError(f"{self.context.where} exists")
-                if self.context.read_only and not folder.exists():
-                    raise DatabaseNotFoundError(f"there is no database at {self.context.where}")
+                about = self.context
+                folder = about.folder / f"{about.name}.plain"
+                data, replaced = folder / "data.fs", folder / "data.fs.old"
+                if about.new and data.exists():
+                    raise DatabaseExistsError(f"{about.where} exists")
+                if not data.exists() and replaced.exists() and not about.read_only:
+                    replaced.rename(data)  # FileStorage was killed as it put a packed file in its place
+                if not data.exists() and about.exists:
+                    raise DamagedError(f"{data} is missing; restore it from a backup")
+                if not data.exists() and about.read_only:
+                    raise DatabaseNotFoundError(f"there is no database at {about.where}")
                 folder.mkdir(parents=True, exist_ok=True)
-                return FileStorage(str(folder / "data.fs"), read_only=self.context.read_only)
+                return PlainFile(str(data), read_only=about.read_only)
 
             def pack(self, keep, references):
                 self.opened.pack(TimeStamp(keep).timeTime(), references)
@@ -121,8 +133,7 @@ class Storage(ABC):
             def tree_bytes(self):
                 return self.opened.getSize()
 
-    This one is for databases of one's own: ``FileStorage`` unpickles whatever its index file holds, and what
-    both sides of a conflict name.
+    This one is for databases of one's own: ``FileStorage`` unpickles whatever its index file holds.
 
     It must load nothing but what the class factory of ZODB's database allows, also to merge a conflict: give
     each revision to :meth:`check_merge` first, and refuse to merge where that raises. A transaction may
@@ -408,7 +419,16 @@ class Storage(ABC):
     def check_merge(oid: bytes, revisions: Iterable[bytes]) -> None:
         """Raise unless a conflict about the object *oid* may be resolved from these *revisions*.
 
+        A storage that merges calls it where it does, such as at the beginning of ``tryToResolveConflict``.
         ZODB imports and calls what a record names. So the same bytes are read with the list of classes first.
+
+        Parameters
+        ----------
+        oid
+            The id of the object, as eight bytes.
+        revisions
+            The record that the transaction began with, the one that was committed since, and the one that is
+            to be stored, each as the bytes that ZODB stores.
 
         Raises
         ------

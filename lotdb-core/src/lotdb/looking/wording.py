@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lotdb.errors import LotdbError, shown, text_of
+from lotdb.errors import LotdbError, text_of, written
 from lotdb.looking.looked_at import LookedNode, LookedPayload
 
 __all__ = [
@@ -76,11 +76,7 @@ def value_text(value: Any, width: int) -> str:
         return short(plain(value[: width + 1]), width)
     if hasattr(value, "dtype") and getattr(value, "size", 0) > 20:
         return f"array {value.shape} {value.dtype}"
-    try:
-        text = repr(value)
-    except Exception:  # numpy's, for an int of too many digits
-        text = shown(value)
-    return short(plain(text[: width + 1]), width)
+    return short(plain(written(value)[: width + 1]), width)
 
 
 def payload_text(payload: LookedPayload) -> str:

@@ -717,7 +717,8 @@ class BaseNode(PerhapsData):
         InvalidOptionError
             If an argument is invalid, as a *pattern* that gives two files the same payload; or if there are
             uncommitted changes and *batch_size* is not None. An option that is none of these arguments is the
-            ingesters': each file whose ingester does not know it fails.
+            ingesters': each file whose ingester does not know it fails. If that is each file, or if it looks
+            like one of these arguments, the error is raised.
         """
         from lotdb.files.folders import ingest_tree  # which not every program needs
 

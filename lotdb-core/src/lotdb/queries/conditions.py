@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from lotdb.errors import InvalidConditionError, shown
+from lotdb.errors import InvalidConditionError, shown, written
 from lotdb.keys import check_name
 
 __all__ = ["Both", "Condition", "Either", "Field", "Not", "PayloadFields", "Test", "attr", "payload"]
@@ -89,8 +89,8 @@ class Test(Condition):
             return f"{self.field!r}.exists()"
         if self.operator in ("is_in", "matches", "contains"):
             value = self.value.pattern if self.operator == "matches" else self.value
-            return f"{self.field!r}.{self.operator}({value!r})"
-        return f"({self.field!r} {self.operator} {self.value!r})"
+            return f"{self.field!r}.{self.operator}({written(value)})"
+        return f"({self.field!r} {self.operator} {written(self.value)})"
 
 
 class Not(Condition):

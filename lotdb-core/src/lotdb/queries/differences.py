@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from lotdb.content.defaults import POLICY
 from lotdb.content.payload import Payload, decode_record
-from lotdb.errors import DamagedError
+from lotdb.errors import DamagedError, written
 from lotdb.queries.row_ranges import differing_rows
 from lotdb.records import Children, Entry
 from lotdb.records.children import all_items
@@ -357,5 +357,5 @@ def _below(path: str, key: str) -> str:
 
 
 def _brief(value: Any) -> str:
-    text = f"{value.kind} {value.shape} {value.dtype}" if isinstance(value, Payload) else repr(value)
+    text = f"{value.kind} {value.shape} {value.dtype}" if isinstance(value, Payload) else written(value)
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from lotdb.errors import shown
+from lotdb.errors import written
 from lotdb.node_api.facts import CHECK, EVICTED, PINNED, STEP, names_of, noted, plain, stored_text
 from lotdb.public import BaseNode, NotAResultError, StaleResultError, WrongNodeError
 from lotdb.steps.returned import PAYLOAD, VALUE
@@ -193,14 +193,7 @@ def _read(result: BaseNode, name: str) -> Any:
 
 
 def _listed(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={_written(value)}" for name, value in settings.items()) or "none"
-
-
-def _written(value: Any) -> str:
-    try:
-        return repr(value)
-    except ValueError:  # an int of thousands of digits
-        return shown(value)
+    return ", ".join(f"{name}={written(value)}" for name, value in settings.items()) or "none"
 
 
 def provenance(result: BaseNode) -> Provenance:

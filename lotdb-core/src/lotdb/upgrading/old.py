@@ -20,7 +20,7 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.storage.older import is_older, older_in
-from lotdb.upgrading.pickles import Ref, Unknown, load_record
+from lotdb.upgrading.pickles import Ref, load_record
 
 try:
     import fcntl
@@ -219,11 +219,6 @@ class OldDatabase:
 def is_node(state: Any) -> bool:
     """Whether *state* is that of a node, of whatever class."""
     return isinstance(state, dict) and "node_storage" in state and "attribute_storage" in state
-
-
-def name_of(value: Any) -> str:
-    """The name of the class that *value* was of."""
-    return value.named if isinstance(value, Unknown) else type(value).__name__
 
 
 def _stamp(path: str) -> tuple[int, int, int]:

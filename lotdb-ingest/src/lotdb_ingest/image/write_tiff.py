@@ -25,8 +25,6 @@ COMPRESSIONS = {
     "lzma": 34925,
     "zstd": 50000,
 }
-#: Where photometric says so, the last axis is one of channels.
-OF_CHANNELS = ("rgb", "separated", "ycbcr", "cielab", "icclab", "itulab")
 #: What all pages say, unless one of them says something else.
 OF_ALL_PAGES = ("dpi", "icc_profile", "orientation", "resolution")
 DTYPES = "?bBhHiIlLqQefdFD"
