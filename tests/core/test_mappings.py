@@ -51,6 +51,24 @@ def test_views_contain_what_is_there(root):
     assert a not in root.values()
 
 
+@pytest.mark.parametrize("strange", ["a/deep", "", "/", "..", (), ("a",), None, 5, b"a", "e\u0301", [1]])
+def test_views_contain_no_paths_and_nothing_that_is_no_key(root, strange):
+    root.get_node_path("a/deep").attrs["n"] = 1
+    root.get_node("\u00e9")
+    root.get_node("5")
+    for keys in (root.keys(), root["a/deep"].attrs.keys(), root["a/deep"].payloads.keys()):
+        assert strange not in keys
+        assert keys.isdisjoint([strange])
+        assert keys & [strange] == set()
+        if not isinstance(strange, list):
+            assert {strange} - keys == {strange}
+            assert not keys >= {strange}
+    for items in (root.items(), root["a/deep"].attrs.items(), root["a/deep"].payloads.items()):
+        assert (strange, 1) not in items
+        assert strange not in items
+    assert ("n", 1) in root["a/deep"].attrs.items()
+
+
 def test_keys_compare_and_combine_as_sets_do(root):
     for key in "abc":
         root.get_node(key)

@@ -3,6 +3,7 @@
 import fnmatch
 import operator
 import re
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -338,6 +339,61 @@ def test_first_count_and_truth(root):
     assert root.find("*/*").first().path == "sensor_0/capture_0"
     assert root.find("*/*")
     assert not root.find("*/x")
+
+
+def test_names_in_a_text_are_as_they_are_written():
+    """Python's parser takes the sign for micro for the Greek letter, and a ligature for two letters."""
+    root = BaseNode("root")
+    micro, mu, ligature = "amp_\u00b5V", "amp_\u03bcV", "\ufb01t"
+    root.get_node("a").attrs.update({micro: 2, ligature: 1, "d": {"\u00b5V": 7}})
+    root.get_node("b").attrs[mu] = 3
+    for text, found in (
+        (f"{micro} > 1", ["a"]),
+        (f"{mu} > 1", ["b"]),
+        (f"{micro}.exists()", ["a"]),
+        (f"not {micro} > 9", ["a"]),
+        (f"1 < {micro} < 9 and d . \u00b5V == 7", ["a"]),
+        (f"{ligature} == 1", ["a"]),
+        ("(d).\u00b5V in (7, 8)", ["a"]),
+        (f"attr('{micro}') > 1", ["a"]),
+    ):
+        assert paths(root.find(where=text)) == found, text
+
+
+def test_keys_of_dicts_are_found_by_any_spelling():
+    root = BaseNode("root")
+    root.get_node("a").attrs["info"] = {"e\u0301": {"\u212b": 1}}
+    root.get_node("b").attrs["info"] = {"\u00e9": {"\u00c5": 1}}
+    for name in ("info.e\u0301.\u212b", "info.\u00e9.\u00c5"):
+        assert paths(root.find(where=attr(name) == 1)) == ["a", "b"]
+
+
+def test_columns_by_default_are_the_attributes_themselves():
+    pytest.importorskip("pandas")
+    root = BaseNode("root")
+    root.get_node("x").attrs["a.b"] = 5
+    root.get_node("y").attrs["a"] = {"b": 7}
+    frame = root.find("*").to_frame()
+    assert frame["a.b"].isna().tolist() == [False, True]
+    assert root.find("*").to_frame(["a.b"])["a.b"].tolist() == [5, 7]
+
+
+def test_distinct_takes_what_is_equal_for_one():
+    root = BaseNode("root")
+    nan = float("nan")
+    values = {
+        "float": [nan, -nan],
+        "float32": [np.float32(nan), np.float32(nan)],
+        "complex": [complex(nan, 0), complex(nan, 0)],
+        "time": [np.datetime64("NaT", "s"), np.datetime64("NaT", "s")],
+        "decimal": [Decimal("NaN"), Decimal("NaN")],
+        "dict": [{"a": 1, "b": [nan]}, {"b": [nan], "a": 1}],
+    }
+    for number in (0, 1):
+        root.get_node(str(number)).attrs.update({name: each[number] for name, each in values.items()})
+    for name in values:
+        assert list(root.find("*").distinct(name).values()) == [2], name
+    assert list(root.find("*").distinct("dict")) == [(("a", 1), ("b", (pytest.approx(nan, nan_ok=True),)))]
 
 
 def test_distinct_counts_values_of_nodes_that_have_them(root):

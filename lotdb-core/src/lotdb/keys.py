@@ -14,7 +14,7 @@ from typing import NoReturn, TypeGuard
 from lotdb.errors import InvalidKeyError, shown
 from lotdb.ranges import is_whole
 
-__all__ = ["MAX_KEY_BYTES", "check_key", "check_name", "is_plain_key", "some", "split_path"]
+__all__ = ["MAX_KEY_BYTES", "check_key", "check_name", "is_plain_key", "some", "split_path", "stored_form"]
 
 MAX_KEY_BYTES = 255
 """Longest key or name, in UTF-8 bytes of its NFC form."""
@@ -98,6 +98,14 @@ def check_name(name: object, what: str = "attribute") -> str:
     return _text(name, what=f"{what} name")
 
 
+def stored_form(name: object) -> str:
+    """The form in which a *name* is stored, to be looked up; "" for what can be none."""
+    try:
+        return check_name(name)
+    except InvalidKeyError:
+        return ""
+
+
 def split_path(path: object) -> tuple[str, ...]:
     """The keys along a path.
 
@@ -128,8 +136,12 @@ def split_path(path: object) -> tuple[str, ...]:
     # These are iterable, but have no order, contain integers, or have values that would be dropped.
     if isinstance(path, (bytes, bytearray, memoryview, Mapping, Set)) or not isinstance(path, Iterable):
         raise InvalidKeyError(f"{shown(path)} of type {type(path).__name__} is no path; {_A_PATH}")
+    try:
+        keys = list(path)
+    except TypeError:  # an array without axes looks as if it had elements
+        raise InvalidKeyError(f"{shown(path)} of type {type(path).__name__} is no path; {_A_PATH}") from None
     return tuple(
-        [_key(key, hint=_APART) if isinstance(key, str) and "/" in key else check_key(key) for key in path]
+        [_key(key, hint=_APART) if isinstance(key, str) and "/" in key else check_key(key) for key in keys]
     )
 
 

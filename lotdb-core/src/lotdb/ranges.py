@@ -153,7 +153,13 @@ def sample_window(
     (5, 100)
     """
     # Most windows have this form; for them, nothing more is called.
-    if unit == "samples" and type(start) is int and type(stop) is int and 0 <= start <= stop <= rows:
+    if (
+        type(unit) is str
+        and unit == "samples"
+        and type(start) is int
+        and type(stop) is int
+        and 0 <= start <= stop <= rows
+    ):
         return start, stop
     check_unit(unit)
 

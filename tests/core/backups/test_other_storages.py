@@ -30,6 +30,7 @@ class Served(Plain):
     """One that is named by a URL."""
 
     name = "served"
+    marks_folder = False
 
     def open(self):
         return MappingStorage()

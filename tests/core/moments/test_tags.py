@@ -41,6 +41,26 @@ def test_tags_are_a_mapping_in_the_order_of_their_names(db, folder):
         assert again.verify() == []
 
 
+def test_a_tag_is_found_by_any_spelling_of_its_name(db):
+    """As nodes, attributes and payloads are: a letter and its accent may be one character, or two."""
+    first = write(db, 1)
+    write(db, 2)
+    apart, together = "re\u0301sultat", "r\u00e9sultat"
+    db.tags[apart] = first
+    assert list(db.tags) == [together]
+    for name in (apart, together):
+        assert db.tags[name].id == db.tags.get(name).id == first
+        assert name in db.tags
+        with db.at(name) as root:
+            assert root["a"].read_data()[0] == 1
+    del db.tags[apart]
+    assert not db.tags
+    for strange in ([1], {}, b"x", "", "\ud800"):
+        assert strange not in db.tags
+        with pytest.raises(MomentNotFoundError):
+            db.tags[strange]
+
+
 def test_what_is_wrong_with_a_tag_is_said(db):
     write(db, 1)
     for name in ("", "a\x00", "x" * 10_000, "\ud800"):

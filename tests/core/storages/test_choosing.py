@@ -215,7 +215,8 @@ def test_a_url_names_no_storage_in_a_folder(tmp_path, monkeypatch, url, right, h
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidOptionError, match=f"is a URL, and .* is a folder: open it as {right}"):
         LOTDB(url, plugins=plugins_with(Folder), **how)
-    with LOTDB("source") as db, pytest.raises(InvalidOptionError, match="is a URL"):
+    plugins = plugins_with(Folder)
+    with LOTDB("source", plugins=plugins) as db, pytest.raises(InvalidOptionError, match="is a URL"):
         convert(db, url)
     assert os.listdir(tmp_path) == ["source"]
 

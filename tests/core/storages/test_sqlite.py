@@ -194,6 +194,23 @@ def test_a_record_that_was_altered_is_noticed(filled, opening):
         connection.commit()
 
 
+def test_a_pack_of_a_deep_tree_does_not_collect_garbage_for_each_level(opening, monkeypatch):
+    """Which took a hundred times as long as all else."""
+    collected = []
+    with opening() as db:
+        with db.connection() as root:
+            root.get_node_path([f"k{number}" for number in range(100)]).attrs["number"] = 1
+        db.pack()
+        with db.connection() as root:
+            root["k0"].attrs["number"] = 2
+        gc.callbacks.append(lambda phase, about: collected.append(about["generation"]))
+        try:
+            db.pack()
+        finally:
+            gc.callbacks.pop()
+    assert collected.count(2) < 10
+
+
 def test_records_that_changed_places_are_noticed(filled, opening):
     with contextlib.closing(sqlite3.connect(main_file(filled))) as connection:
         rows = connection.execute("SELECT * FROM current_object_state ORDER BY zoid").fetchall()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, ItemsView, Iterator, KeysView, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from lotdb.content.defaults import POLICY
 from lotdb.errors import AttributeNotFoundError, InvalidKeyError, InvalidOptionError, PayloadExistsError
-from lotdb.keys import check_name, some
+from lotdb.keys import check_name, some, stored_form
 from lotdb.records import Own
 from lotdb.records.entries import own_of
 from lotdb.records.own import (
@@ -25,9 +25,33 @@ from lotdb.tree.node import Node
 from lotdb.tree.whole import put as put_entry
 from lotdb.values import values
 
-__all__ = ["Attributes"]
+__all__ = ["Attributes", "NamedItems", "Names"]
 
 _ABSENT = object()
+
+
+class Names(KeysView[str]):
+    """The keys of a mapping by names; what can be no name is none of them."""
+
+    _mapping: Any
+
+    __slots__ = ()
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and stored_form(name) == name != "" and name in self._mapping
+
+
+class NamedItems(ItemsView[str, Any]):
+    """The items of a mapping by names."""
+
+    _mapping: Any
+
+    __slots__ = ()
+
+    def __contains__(self, item: object) -> bool:
+        if not isinstance(item, tuple) or len(item) != 2:
+            return False
+        return item[0] in Names(self._mapping) and super().__contains__(item)
 
 
 class Attributes(MutableMapping[str, Any]):
@@ -52,7 +76,7 @@ class Attributes(MutableMapping[str, Any]):
         return value
 
     def __setitem__(self, name: str, value: Any) -> None:
-        write(self._node, {name: value})
+        write_one(self._node, name, value)
 
     def __delitem__(self, name: str) -> None:
         delete(self._node, name)
@@ -66,6 +90,14 @@ class Attributes(MutableMapping[str, Any]):
     def __contains__(self, name: object) -> bool:
         name = check_name(name)
         return position(own_of(self._node._entry())[0], name) >= 0 and name not in self._node._hidden
+
+    def keys(self) -> KeysView[str]:
+        """The names, as a view that always shows the current ones."""
+        return Names(self)
+
+    def items(self) -> ItemsView[str, Any]:
+        """Name and value of each, as a view that always shows the current ones."""
+        return NamedItems(self)
 
     def _ipython_key_completions_(self) -> list[str]:
         from lotdb.looking.completions import first
@@ -151,6 +183,12 @@ def as_read(node: Handle, name: str, stored: Any) -> Any:
 
         return Payload(node, name, decode_record(node, name, stored))
     return values.decode(stored, extra=node._tree.plugins)
+
+
+def write_one(node: Handle, name: str, value: Any) -> None:
+    """Set the attribute *name*."""
+    # What can be no name may be no key of a dict either.
+    write(node, {name if type(name) is str else check_name(name): value})
 
 
 def write(node: Handle, named: Mapping[str, Any]) -> None:

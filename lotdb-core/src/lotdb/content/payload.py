@@ -267,7 +267,7 @@ class Payload:
         """
         record = self._record
         # Most windows have this form.
-        if type(start) is int and type(stop) is int and unit == "samples":
+        if type(start) is int and type(stop) is int and type(unit) is str and unit == "samples":
             tree = self._tree
             tree.check()
             window = tree.stage.windows.get(record)

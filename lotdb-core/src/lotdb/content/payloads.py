@@ -145,7 +145,7 @@ def get(node: Handle, name: str, *, by_default: bool = False) -> Payload:
     found = find(node, name)
     if found is None:
         raise not_found(node, name, by_default=by_default)
-    return Payload(node, name, found)
+    return Payload(node, name if name.isascii() else check_name(name, "payload"), found)
 
 
 def not_found(node: Handle, name: str, *, by_default: bool = False) -> PayloadNotFoundError:

@@ -13,6 +13,7 @@ from typing import Any
 from lotdb.database.opened import Opened
 from lotdb.database.session import Session
 from lotdb.errors import DamagedError, InvalidOptionError, MomentNotFoundError, shown, system_errors
+from lotdb.keys import stored_form
 from lotdb.records import Children
 from lotdb.storage.history import Stored
 
@@ -210,10 +211,11 @@ def tagged(database: Opened, name: str) -> bytes:
 def tag_in(session: Session, name: Any) -> bytes:
     """The id of the commit that is tagged *name*, as *session* sees it."""
     there = tags_in(session)
-    if name not in there:
+    found = there.get(stored_form(name))
+    if found is None:
         names = ", ".join(map(repr, there)) or "none"
         raise MomentNotFoundError(
-            f"{session.database} has no commit and no tag {name!r} (tags: {names}); "
+            f"{session.database} has no commit and no tag {shown(name)} (tags: {names}); "
             "a time is an aware datetime"
         )
-    return there[name]
+    return found

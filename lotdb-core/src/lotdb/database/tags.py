@@ -13,7 +13,7 @@ from lotdb.database.commits import TAGS_KEY, Commit, find_commit, id_of, tag_in,
 from lotdb.database.moments import keep_for
 from lotdb.database.session import Session
 from lotdb.errors import InvalidKeyError, MomentGoneError
-from lotdb.keys import check_name
+from lotdb.keys import check_name, stored_form
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Children
 from lotdb.records.own import EMPTY_OWN
@@ -65,7 +65,7 @@ class Tags(MutableMapping[str, Commit]):
         return len(self._look(tags_in))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._look(tags_in)
+        return stored_form(name) in self._look(tags_in)
 
     def _look(self, function: Callable[[Session], Any]) -> Any:
         if self._session is not None:
@@ -111,4 +111,4 @@ def _put(session: Session, name: str, when: Any) -> None:
 
 def _delete(session: Session, name: str) -> None:
     tag_in(session, name)
-    del session.connection.root()[TAGS_KEY][name]
+    del session.connection.root()[TAGS_KEY][stored_form(name)]

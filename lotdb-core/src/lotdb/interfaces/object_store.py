@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
@@ -23,7 +22,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from lotdb.errors import DamagedError, InvalidOptionError, LotdbError, UnavailableError, WrongThreadError
-from lotdb.extras import import_extra
+from lotdb.extras import crc32_of, import_extra
 from lotdb.interfaces.at_once import at_once
 from lotdb.interfaces.checksums import checksum, combined
 
@@ -274,7 +273,7 @@ class ObjectStore:
                 low = max(at, 0)
                 data = np.frombuffer(piece, np.uint8)[low - at :][: len(out) - low]
                 out[low : low + len(data)] = data
-                running = zlib.crc32(out[low : low + len(data)].data, running)
+                running = crc32_of(out[low : low + len(data)].data, running)
                 at += len(piece)
             return at, running
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lotdb.content.attributes import has_payload
-from lotdb.errors import PayloadExistsError
+from lotdb.content.attributes import NamedItems, Names, has_payload
+from lotdb.errors import InvalidKeyError, PayloadExistsError
+from lotdb.keys import check_key, is_plain_key
 from lotdb.records.entries import own_of
 from lotdb.segments.payload_form import is_payload
 from lotdb.tree import walk
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 else:
     ByName = Mapping  # Payload needs numpy, and is loaded with the first
 
-__all__ = ["ChildItems", "ChildNodes", "Payloads"]
+__all__ = ["ChildItems", "ChildKeys", "ChildNodes", "Payloads"]
 
 N = TypeVar("N", bound=Node)
 
@@ -56,6 +57,14 @@ class Payloads(ByName):
     def __len__(self) -> int:
         return len(self._names())
 
+    def keys(self) -> KeysView[str]:
+        """The names, as a view that always shows the current ones."""
+        return Names(self)
+
+    def items(self) -> ItemsView[str, Payload]:
+        """Name and payload of each, as a view that always shows the current ones."""
+        return NamedItems(self)
+
     def _ipython_key_completions_(self) -> list[str]:
         from lotdb.looking.completions import first
 
@@ -64,6 +73,23 @@ class Payloads(ByName):
     def _names(self) -> list[str]:
         own = own_of(self._node._entry())
         return [name for name, value in zip(own[0], own[1:], strict=True) if is_payload(value)]
+
+
+class ChildKeys(KeysView[str]):
+    """The keys of the children of a node; a path is none of them."""
+
+    _mapping: Any
+
+    __slots__ = ()
+
+    def __contains__(self, key: object) -> bool:
+        if not is_plain_key(key):
+            try:
+                if not isinstance(key, str) or check_key(key) != key:
+                    return False
+            except InvalidKeyError:
+                return False
+        return (key,) in self._mapping
 
 
 class ChildNodes(ValuesView[N]):
@@ -91,3 +117,8 @@ class ChildItems(ItemsView[str, N]):
 
     def __iter__(self) -> Iterator[tuple[str, N]]:
         return ((child._key, child) for child, _ in walk.children(self._mapping))
+
+    def __contains__(self, item: object) -> bool:
+        if not isinstance(item, tuple) or len(item) != 2:
+            return False
+        return item[0] in ChildKeys(self._mapping) and super().__contains__(item)

@@ -25,7 +25,7 @@ from lotdb.errors import (
 from lotdb.interfaces.options import check_known
 from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
-from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
+from lotdb.node_api.mappings import ChildItems, ChildKeys, ChildNodes, Payloads
 from lotdb.records import Own
 from lotdb.records.children import child_items, count_children, count_up_to, items_from
 from lotdb.records.entries import own_of, type_of
@@ -327,7 +327,7 @@ class BaseNode(PerhapsData):
 
     def keys(self) -> KeysView[str]:
         """The keys of the children, in order, as a view that always shows the current children."""
-        return KeysView(cast("Mapping[str, BaseNode]", self))
+        return ChildKeys(cast("Mapping[str, BaseNode]", self))
 
     def values(self) -> ValuesView[BaseNode]:
         """The children, as a view in the order of their keys."""
@@ -374,7 +374,7 @@ class BaseNode(PerhapsData):
         PayloadExistsError
             If a payload has that name.
         """
-        attributes.write(self, {name: value})
+        attributes.write_one(self, name, value)
 
     if TYPE_CHECKING:
 

@@ -172,12 +172,17 @@ class Field:
         >>> attr("label").is_in(["walk", "run"])
         attr('label').is_in(['walk', 'run'])
         """
+        wrong = InvalidConditionError(
+            f"{self!r}.is_in({shown(values)}): give the values as a list; "
+            "contains and matches look for a part of a text"
+        )
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-            raise InvalidConditionError(
-                f"{self!r}.is_in({shown(values)}): give the values as a list; "
-                "contains and matches look for a part of a text"
-            )
-        return Test(self, "is_in", [self._value(value, "is_in") for value in values])
+            raise wrong
+        try:
+            several = list(values)
+        except TypeError:  # an array without axes looks as if it had elements
+            raise wrong from None
+        return Test(self, "is_in", [self._value(value, "is_in") for value in several])
 
     def matches(self, pattern: str) -> Condition:
         """True where it is a text in which the regular expression *pattern* is found, anywhere.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
+from numbers import Number
 from typing import Any, Generic, TypeVar, cast, overload
 
 import numpy as np
 
-from lotdb.errors import InvalidConditionError, InvalidOptionError, shown
+from lotdb.errors import InvalidConditionError, InvalidOptionError, shown, written
 from lotdb.extras import import_extra
 from lotdb.queries.conditions import Condition, Field, PayloadFields, attr
 from lotdb.queries.globs import first_step
@@ -140,7 +141,9 @@ class Matches(Generic[N]):
             if fields is None:
                 for name in self._attributes(found):
                     if name not in table:
-                        reads[name], table[name] = _Column(attr(name), self._top), [None] * len(paths)
+                        # That attribute itself, and not what has its name with dots in a dict.
+                        column = _Column(attr(name), self._top, itself=True)
+                        reads[name], table[name] = column, [None] * len(paths)
             for name, read in reads.items():
                 value = read(found[2])
                 table[name].append(None if value is MISSING else value)
@@ -159,10 +162,11 @@ class Matches(Generic[N]):
 
 
 class _Column:
-    """Reads one field of entries of any form."""
+    """Reads one field of entries of any form; with *itself*, an attribute that has this very name."""
 
-    def __init__(self, field: Field, top: Node) -> None:
+    def __init__(self, field: Field, top: Node, *, itself: bool = False) -> None:
         self._field = field
+        self._itself = itself
         self._tree = top._tree
         self._names: Names | None = None
         self._read: Reader | None = None
@@ -171,7 +175,9 @@ class _Column:
         entry = laid_out(entry, self._tree)
         names = entry[1]
         if names is not self._names:
-            self._names, self._read = names, reader(self._field, names, self._tree.plugins)
+            self._names = names
+            is_there = not self._itself or self._field.name in names
+            self._read = reader(self._field, names, self._tree.plugins) if is_there else None
         return MISSING if self._read is None else self._read(entry)
 
 
@@ -229,8 +235,13 @@ def _field(name: object, what: str) -> Field:
 
 def _listed(columns: Any) -> list[Any]:
     if isinstance(columns, (str, Field, PayloadFields)) or not isinstance(columns, Iterable):
-        raise InvalidOptionError(f"columns is {columns!r}; give a list of names, such as ['label']")
-    return list(columns)
+        raise InvalidOptionError(f"columns is {shown(columns)}; give a list of names, such as ['label']")
+    try:
+        return list(columns)
+    except TypeError:  # an array without axes looks as if it had elements
+        raise InvalidOptionError(
+            f"columns is {shown(columns)}; give a list of names, such as ['label']"
+        ) from None
 
 
 def _path(parent: Node, key: str) -> str:
@@ -257,7 +268,8 @@ def _hashable(value: Any) -> Hashable:
     if isinstance(value, (list, tuple)):
         return tuple(map(_hashable, value))
     if isinstance(value, dict):
-        return tuple((_hashable(key), _hashable(part)) for key, part in value.items())
+        pairs = [(_hashable(key), _hashable(part)) for key, part in value.items()]
+        return tuple(sorted(pairs, key=_sort_key))  # equal dicts may have other orders
     if isinstance(value, set):
         return frozenset(value)
     if isinstance(value, np.ndarray):
@@ -266,4 +278,15 @@ def _hashable(value: Any) -> Hashable:
         hash(value)
     except TypeError:
         return repr(value)
+    if isinstance(value, (Number, np.generic)) and value != value:  # NaN and NaT of other types
+        one: Hashable = _unequal.setdefault((kind, repr(value)), value)
+        return one
     return value  # type: ignore[no-any-return]
+
+
+# Of each kind of what does not equal itself, the one that counts: there are few.
+_unequal: dict[tuple[type, str], Any] = {}
+
+
+def _sort_key(pair: tuple[Hashable, Hashable]) -> tuple[str, str]:
+    return type(pair[0]).__name__, written(pair[0])

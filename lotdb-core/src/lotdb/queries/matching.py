@@ -399,6 +399,10 @@ def _look_into(stored: Any, path: str) -> Any:
         if type(stored) is not tuple or not stored or stored[0] != "d":
             continue
         inside = dict(_text_items(stored))
+        if not path.isascii():  # which is in the stored form of names, and keys of dicts are as they are
+            from unicodedata import normalize  # which few programs need
+
+            inside = {normalize("NFC", key): part for key, part in inside.items()} | inside
         # The one with the longest key is looked at first.
         ends = [at for at, letter in enumerate(path) if letter == "."] + [len(path)]
         pending += [(inside[path[:end]], path[end + 1 :]) for end in ends if path[:end] in inside]

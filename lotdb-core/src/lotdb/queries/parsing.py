@@ -163,8 +163,8 @@ class _Translator:
                 if name is not None:
                     found = self._made(node, lambda: attr(name))
                 elif isinstance(node, ast.Attribute):
-                    above = self._payload_or_field(node.value)
-                    found = self._made(node, lambda: getattr(above, node.attr))
+                    above, part = self._payload_or_field(node.value), self._spelled(node, node.attr)
+                    found = self._made(node, lambda: getattr(above, part))
             case ast.Subscript():
                 inner, part = self.field(node.value), self._literal(node.slice)
                 found = self._made(node, lambda: inner[part])
@@ -186,9 +186,23 @@ class _Translator:
     def _dotted(self, node: ast.expr) -> str | None:
         names: list[str] = []
         while isinstance(node, ast.Attribute):
-            names.append(node.attr)
+            names.append(self._spelled(node, node.attr))
             node = node.value
-        return ".".join([node.id, *reversed(names)]) if isinstance(node, ast.Name) else None
+        if not isinstance(node, ast.Name):
+            return None
+        return ".".join([self._spelled(node, node.id), *reversed(names)])
+
+    def _spelled(self, node: ast.expr, name: str) -> str:
+        """The *name* at the end of *node* as it is written.
+
+        Python's parser puts names into the form NFKC, in which the sign for micro is the Greek letter.
+        """
+        if self._text.isascii():
+            return name
+        from unicodedata import normalize  # which few programs need
+
+        written = (ast.get_source_segment(self._text, node) or "").rpartition(".")[2].strip()
+        return written if normalize("NFKC", written) == name else name
 
     def _call(self, node: ast.Call) -> Condition | PayloadFields | Field:
         if node.keywords:

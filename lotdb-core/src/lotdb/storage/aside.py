@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import zlib
 from typing import Any
 
 from ZODB.Connection import TmpStore
@@ -21,6 +20,7 @@ from ZODB.POSException import Unsupported
 from ZODB.utils import oid_repr, p64, u64
 
 from lotdb.errors import DamagedError
+from lotdb.extras import crc32_of
 from lotdb.storage.places import read_at, write_at
 
 __all__ = ["Aside"]
@@ -52,7 +52,7 @@ class Aside(TmpStore):
     def store(self, oid: bytes, serial: bytes | None, data: bytes, version: str, transaction: Any) -> bytes:
         """Keep a record of this transaction."""
         serial = serial or bytes(8)
-        record = serial + p64(len(data)) + p64(zlib.crc32(data)) + data
+        record = serial + p64(len(data)) + p64(crc32_of(data)) + data
         written = 0
         while written < len(record):
             rest = record[written:] if written else record
@@ -78,7 +78,7 @@ class Aside(TmpStore):
         size = u64(record[8:16]) if len(record) >= _HEAD_BYTES else 0
         record += self._read(place + len(record), _HEAD_BYTES + size - len(record))
         data = record[_HEAD_BYTES : _HEAD_BYTES + size]
-        if len(record) < _HEAD_BYTES + size or zlib.crc32(data) != u64(record[16:24]):
+        if len(record) < _HEAD_BYTES + size or crc32_of(data) != u64(record[16:24]):
             raise DamagedError(
                 f"{self._storage.getName()}: object {oid_repr(oid)}, which this transaction has changed, is "
                 "damaged in its temporary file"
