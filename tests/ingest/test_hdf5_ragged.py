@@ -50,6 +50,31 @@ def test_of_two_axes_of_none_and_without_values(file, taken, few):
     assert ragged_of(payloads, "data.never") == ([[], [], []], (3,))
 
 
+@pytest.mark.parametrize("dtype", [">i4", "<i4", ">f8", "<f8", ">u2"])
+def test_rows_of_either_byte_order(file, taken, few, dtype):
+    """As data, as a column, as an attribute, and as one row without axes."""
+    vlen = h5py.vlen_dtype(np.dtype(dtype))
+    rows = np.empty(2, object)
+    rows[:] = [np.array([1, 2, 770], np.dtype(dtype).newbyteorder("=")), np.array([4, 5], dtype[1:])]
+    stored = file.create_dataset("x", (2,), vlen)
+    stored[0], stored[1] = rows
+    file.create_dataset("one", (), vlen)[()] = rows[1]
+    file["plain"] = [1.0]
+    file["plain"].attrs.create("note", rows, dtype=vlen)
+    records = np.zeros(2, [("time", "f8"), ("list", vlen)])
+    records["list"][:] = rows
+    file["records"] = records
+    of_two = np.dtype([("a", dtype), ("b", "<f8")])
+    file.create_dataset("deep", (1,), h5py.vlen_dtype(of_two))[0] = np.array([(1, 0.5), (770, 1.5)], of_two)
+    payloads = taken(file).payloads
+    assert ragged_of(payloads, "data.x") == ([[1, 2, 770], [4, 5]], (2,))
+    assert ragged_of(payloads, "data.records.list") == ([[1, 2, 770], [4, 5]], (2,))
+    assert payloads["data.one"].read().tolist() == [4, 5]
+    assert {payloads[name].dtype for name in ("data.x", "data.one", "data.records.list")} == {np.dtype(dtype)}
+    assert payloads["data.plain"].metadata["note"] == [[1, 2, 770], [4, 5]]
+    assert payloads["data.deep"].read().tolist() == [(1, 0.5), (770, 1.5)]
+
+
 def test_many_rows(file, taken):
     numbers = [np.arange(number % 50, dtype="i4") for number in range(9000)]
     file.create_dataset("x", (9000,), VLEN)[:] = np.array(numbers, object)

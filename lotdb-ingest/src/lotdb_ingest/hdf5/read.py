@@ -11,7 +11,7 @@ import numpy as np
 
 from lotdb import Blocks, Ingested, IngestedNode, IngestError, SourceFile
 from lotdb_ingest.hdf5.library import check_inside, h5py, opened
-from lotdb_ingest.hdf5.rows import STEP, Plan, fill, plain_dtype, ragged, text_of
+from lotdb_ingest.hdf5.rows import STEP, Plan, fill, plain_dtype, ragged, row_of, text_of
 
 __all__ = ["read"]
 
@@ -80,7 +80,14 @@ class _Reader:
         kind = of.attrs.get_id(name).dtype
         if any(self._h5py.check_ref_dtype(each) or self.is_of_references(each) for each in _simple(kind)):
             raise IngestError("it holds references, which mean nothing outside of the file")
-        return _value(of.attrs[name], self._h5py)
+        value, inner = of.attrs[name], self._h5py.check_vlen_dtype(kind)
+        if inner is not None and isinstance(value, np.ndarray):
+            row_dtype = plain_dtype(np.dtype(inner))
+            if value.dtype.kind != "O":
+                value = row_of(value, row_dtype, self._h5py)
+            elif not row_dtype.hasobject:
+                return [row_of(each, row_dtype, self._h5py).tolist() for each in value.ravel()]
+        return _value(value, self._h5py)
 
     def is_of_references(self, dtype: np.dtype[Any]) -> bool:
         """Whether elements of *dtype* are lists of references, such as those of dimension scales."""
@@ -127,12 +134,16 @@ class _Reader:
             found[""] = Ingested(data, "h5", float(rate) if has_rate and rate else None, metadata=metadata)
         for column, of_values in plan.ragged.items():
             name = f".{column}" if column else ""
-            values, lengths = ragged(partial(_column, dataset, column), dataset.shape or (), of_values)
+            values, lengths = self.ragged(dataset, column, of_values)
             own = {} if found else metadata
             about = {**own, _free(own, "lengths"): f"{path.rpartition('/')[2]}{name}.lengths"}
             found[name] = Ingested(values, "h5", metadata=about)
             found[f"{name}.lengths"] = Ingested(lengths, "h5")
         return found
+
+    def ragged(self, dataset: Any, column: str, dtype: np.dtype[Any]) -> tuple[Blocks, np.ndarray[Any, Any]]:
+        """The values of rows of different lengths, one behind the other, and the lengths."""
+        return ragged(partial(_column, dataset, column), dataset.shape or (), dtype, self._h5py)
 
     def data(self, dataset: Any, dtype: np.dtype[Any]) -> Any:
         """The rows of *dataset*, or its single value, as of *dtype*."""

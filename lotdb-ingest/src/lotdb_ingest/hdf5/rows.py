@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from lotdb import Blocks
 
-__all__ = ["STEP", "Plan", "fill", "plain_dtype", "ragged", "text_of"]
+__all__ = ["STEP", "Plan", "fill", "plain_dtype", "ragged", "row_of", "text_of"]
 
 Array = np.ndarray[Any, Any]
 DType = np.dtype[Any]
@@ -114,8 +115,28 @@ def fill(target: Array, rows: Array) -> Array:
     return target
 
 
+def row_of(values: Any, dtype: DType, library: Any) -> Array:
+    """The *values* of a row of any length, which are of *dtype* in the file.
+
+    h5py 3.16 gives the bytes as they are in the file, and says that they have the order of the machine.
+    """
+    if dtype.isnative or not values.dtype.isnative or not _says_other_order(library):
+        return np.asarray(values, dtype)
+    return np.ascontiguousarray(values).view(dtype)
+
+
+@cache
+def _says_other_order(library: Any) -> bool:
+    """Whether this h5py says that rows in the order of other machines are in that of this one."""
+    with library.File("rows", "w", driver="core", backing_store=False) as file:
+        other = library.vlen_dtype(np.dtype("i2").newbyteorder())
+        dataset = file.create_dataset("rows", (1,), dtype=other)
+        dataset[0] = np.array([1], "i2")
+        return bool(dataset[0][0] != 1)
+
+
 def ragged(
-    blocks: Callable[[], Iterator[Array]], shape: tuple[int, ...], dtype: DType
+    blocks: Callable[[], Iterator[Array]], shape: tuple[int, ...], dtype: DType, library: Any
 ) -> tuple[Blocks, Array]:
     """The values of rows of different lengths one behind the other, and the lengths, in *shape*.
 
@@ -129,8 +150,8 @@ def ragged(
 
     def values() -> Iterator[Array]:
         for block in blocks():
-            found = [np.asarray(each, dtype) for each in block.ravel() if len(each)]
+            found = [row_of(each, dtype, library) for each in block.ravel() if len(each)]
             if found:
-                yield np.concatenate(found)
+                yield np.concatenate(found).astype(dtype, copy=False)
 
     return Blocks(values(), dtype, (), int(lengths.sum())), lengths.reshape(shape)
