@@ -34,7 +34,13 @@ from lotdb import (
     Plugins,
     ReadOnlyError,
     StaleNodeError,
+    TreeIndex,
     WrongThreadError,
+    convert,
+    plugins,
+    restore,
+    salvage,
+    upgrade,
 )
 
 NAN, INF, HUGE = math.nan, math.inf, 10**5000
@@ -121,7 +127,9 @@ def unchanged(world):
     """Fails if what is done within changes anything, now or with the next commit."""
     before = dump(world.root), dump(world.memory), dump(world.foreign)
     size = (world.db.path / "lotdb.fs").stat().st_size
+    there = sorted(os.listdir(world.folder))
     yield
+    assert sorted(os.listdir(world.folder)) == there, "something was made"
     assert world.root._tree.stage.locators == [], "something was staged"
     assert (dump(world.root), dump(world.memory), dump(world.foreign)) == before
     world.db.commit()
@@ -182,6 +190,8 @@ BAD_DATA = [None, object(), {"a": 1}, {1}, [[1], [2, 3]], [1, None], np.array([N
 BAD_METADATA = [5, "unit", b"unit", ["unit"], {"a": object()}, {"a": np.array([None])}, 0, "", [], Weird()]
 BAD_PATHLIKES = [None, 5, 1.5, True, b"file", "", "a\0b", ["file"], Weird(), HUGE]
 BAD_BACKENDS = [5, True, b"blob", ["blob"], Weird()]
+BAD_FLAGS: list[Any] = ["no", "", b"yes", None, 0, 1, [], NAN, Weird()]
+BAD_PROGRESS = [5, "yes", True, False, [], Weird()]
 
 CASES = [
     # -- keys and paths
@@ -387,6 +397,47 @@ CASES = [
         "DataWriter.attach_file": lambda w: DataWriter.attach_file(w.gone, w.file),
         "DataWriter.has_data": lambda w: DataWriter.has_data(w.gone),
     }.items()],
+    # -- true or false
+    *[case for name, call in {
+        "create get_node": lambda w, f: w.root.get_node("zz", create=f),
+        "create get_node, by position": lambda w, f: w.root.get_node("zz", f),
+        "create get_node_path": lambda w, f: w.root.get_node_path("plain/zz", create=f),
+        "create get_node_path, further down": lambda w, f: w.root.get_node_path("zz/y/x", create=f),
+        "create get_data_node": lambda w, f: w.root.get_data_node("zz", create=f),
+        "create get_data_node with a rate": lambda w, f: w.root.get_data_node("zz", samplerate_hz=3, create=f),
+        "copy add_tree": lambda w, f: w.plain.add_tree(w.node, copy=f),
+        "overwrite merge_tree": lambda w, f: w.plain.merge_tree(w.node, overwrite=f),
+        "only_node delete_node": lambda w, f: w.root.delete_node("a", only_node=f),
+        "only_node delete_tree": lambda w, f: w.node.delete_tree(only_node=f),
+        "only_node delete_tree of the root": lambda w, f: w.root.delete_tree(only_node=f),
+        "skip_unchanged attach_file": lambda w, f: w.node.attach_file(w.file, skip_unchanged=f),
+        "skip_unchanged DataWriter": lambda w, f: DataWriter.attach_file(w.node, w.file, skip_unchanged=f),
+        "skip_unchanged ingest_tree": lambda w, f: w.root.ingest_tree(w.folder, skip_unchanged=f),
+        "always_hash ingest_tree": lambda w, f: w.root.ingest_tree(w.folder, always_hash=f),
+        "sweep_outside pack": lambda w, f: w.db.pack(sweep_outside=f),
+        "history verify": lambda w, f: w.db.verify(history=f),
+        "verify backup": lambda w, f: w.db.backup(w.folder / "new", verify=f),
+        "verify restore": lambda w, f: restore(w.folder / "db", w.folder / "new", verify=f),
+        "history convert": lambda w, f: convert(w.db, w.folder / "new", history=f),
+        "verify convert": lambda w, f: convert(w.db, w.folder / "new", verify=f),
+        "new LOTDB": lambda w, f: open_and_close(w.folder / "new", new=f),
+        "read_only LOTDB": lambda w, f: open_and_close(w.folder / "new", read_only=f),
+        "load plugins": lambda w, f: plugins(load=f),
+        "stacked plot": lambda w, f: w.payload.plot(stacked=f if f is not None else "None"),
+    }.items() for case in cases(name, ValueError, rf"{name.split()[0]} is .*use True or False", call, *BAD_FLAGS)],
+    # -- whom to tell how far it is
+    *[case for name, call in {
+        "progress ingest_tree": lambda w, p: w.root.ingest_tree(w.folder, progress=p),
+        "progress export": lambda w, p: w.node.export(w.folder / "new", progress=p),
+        "progress export, as a file": lambda w, p: w.node.export(w.folder / "new.h5", progress=p),
+        "progress ingest": lambda w, p: w.plain.ingest(w.folder, progress=p),
+        "progress backup": lambda w, p: w.db.backup(w.folder / "new", progress=p),
+        "progress restore": lambda w, p: restore(w.folder / "db", w.folder / "new", progress=p),
+        "progress convert": lambda w, p: convert(w.db, w.folder / "new", progress=p),
+        "progress salvage": lambda w, p: salvage(w.folder / "db", w.folder / "new", progress=p),
+        "progress upgrade": lambda w, p: upgrade(w.folder / "db", w.folder / "new", progress=p),
+        "progress TreeIndex": lambda w, p: TreeIndex.of(w.node, lambda *place: None, p),
+    }.items() for case in cases(name, TypeError, "progress is .*use a function, or None", call, *BAD_PROGRESS)],
     # -- the database
     *cases("commit", RuntimeError, "no open connection", lambda w, i: w.db.commit(i), "typo", None, 5, ["standard"]),
     *cases("abort", RuntimeError, "no open connection", lambda w, i: w.db.abort(i), "typo", None),
@@ -465,6 +516,19 @@ def test_a_call_that_was_refused_made_no_database(tmp_path):
         with pytest.raises(LotdbError):
             LOTDB(**how)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numpys_true_and_false_are_taken_as_such(tmp_path):
+    yes, no = np.array([2, 0]) > 1
+    with LOTDB(tmp_path / "db", "lotdb.fs", yes, no) as db, db.connection() as root:
+        assert db.read_only is False
+        root.get_node("a", yes).get_node_path("b/c", yes)
+        with pytest.raises(NodeNotFoundError):
+            root.get_node("x", no)
+        with pytest.raises(NodeNotFoundError):
+            root.get_node_path("a/x", no)
+        root.delete_node("a", only_node=yes)
+        assert list(root) == ["b"]
 
 
 # -- closed, read-only, another thread ------------------------------------------------------------

@@ -12,6 +12,7 @@ from lotdb.backups.source import open_source
 from lotdb.database.choosing import refuse_url
 from lotdb.database.copied import BackupReport, Progress
 from lotdb.errors import InvalidOptionError, system_errors
+from lotdb.interfaces.options import check_flag, check_progress
 
 __all__ = ["restore_to"]
 
@@ -29,6 +30,8 @@ def restore_to(
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
         raise InvalidOptionError(f"folder is {folder!r}; use the path of a folder that does not exist")
     refuse_url(folder, "the restored database")
+    verify = check_flag("verify", verify)
+    check_progress(progress)
     target = os.path.abspath(folder)
     refuse_existing(target)
     with (

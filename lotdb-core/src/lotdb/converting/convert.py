@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lotdb.database import LOTDB
+from lotdb.interfaces.options import check_flag, check_progress
 
 if TYPE_CHECKING:
     from lotdb.converting.convert_report import ConvertReport, Progress
@@ -79,6 +80,8 @@ def convert(
     from lotdb.backups.source import open_source
     from lotdb.converting.conversion import Copy, copy_to
 
+    history, verify = check_flag("history", history), check_flag("verify", verify)
+    check_progress(progress)
     copy = Copy(target, name, storage, payloads, dict(backends or {}))
     if isinstance(source, LOTDB):
         return copy_to(source, copy, history=history, verify=verify, progress=progress)

@@ -48,6 +48,7 @@ from lotdb.errors import (
     shown,
     system_errors,
 )
+from lotdb.interfaces.options import check_flag, check_progress
 from lotdb.interfaces.storage import Storage
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import Children
@@ -153,7 +154,8 @@ class LOTDB(Opened):
     ) -> None:
         self._where = where_is(path, name, payloads)
         self.name = name
-        self.read_only = read_only
+        self.read_only = check_flag("read_only", read_only)
+        new = check_flag("new", new)
         self.plugins = check_plugins(plugins, plugins_off)
         self.default_backend = default_backend
         _check_timeout(timeout)
@@ -172,7 +174,7 @@ class LOTDB(Opened):
         self._let_go: Callable[[], object] = _nothing
         self._is_root_ours = False
         self._unmade: Unmade | None = None
-        if not (read_only or self._where.url):
+        if not (self.read_only or self._where.url):
             with system_errors("the database cannot be opened", self._where.full):
                 self._unmade = Unmade(DatabaseFolder.at(path, name))
         self._first = b""
@@ -564,6 +566,7 @@ class LOTDB(Opened):
         self._check()
         check_can_pack(self)
         check_grace(grace_s)
+        sweep_outside = check_flag("sweep_outside", sweep_outside)
 
         def attempt() -> int:
             with (
@@ -606,6 +609,7 @@ class LOTDB(Opened):
         from lotdb.database.earlier_payloads import verify_earlier  # which few programs need
         from lotdb.database.upkeep import verify, verify_data_file
 
+        history = check_flag("history", history)
         session = self._new_session()
         try:
             with system_errors(f"{self} was not verified", self._data_file):
@@ -675,6 +679,8 @@ class LOTDB(Opened):
             If the folder lies in that of the database.
         """
         self._check()
+        verify = check_flag("verify", verify)
+        check_progress(progress)
         made: BackupReport = import_module("lotdb.backups.backup").backup(  # it stands above this one
             self, target, verify=verify, progress=progress, backends=backends
         )

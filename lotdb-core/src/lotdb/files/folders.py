@@ -29,7 +29,7 @@ from lotdb.files.patterns import check_template, parse
 from lotdb.files.provenance import files_of, from_file, is_in, is_known, noted_options, notes_on, says
 from lotdb.files.rates import check_asked
 from lotdb.files.sidecars import Sidecar, open_sidecar
-from lotdb.interfaces.options import check_limit
+from lotdb.interfaces.options import check_flag, check_limit, check_progress
 from lotdb.keys import check_name
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
@@ -158,6 +158,7 @@ def ingest_tree(
         raise InvalidOptionError(f"on_error is {shown(on_error)}; use 'report' or 'raise'")
     if batch_size is not None and check_limit("batch_size", batch_size) == 0:
         raise InvalidOptionError("batch_size is 0; use the number of files per commit, such as 100")
+    check_progress(progress)
     root = _check_folder(folder)
     node._entry()  # which knows the tree
     node._tree.check_writable()
@@ -200,6 +201,8 @@ def _check_how(node: Node, how: Mapping[str, Any]) -> None:
 
     Other options are the ingesters'. Which ones an ingester knows, it says when it reads a file.
     """
+    for flag in ("skip_unchanged", "always_hash"):
+        check_flag(flag, how[flag])
     if how.get("backend") is not None:
         check_backend(node._tree, how["backend"])
     check_named(how.get("format"), node._tree.plugins)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lotdb.errors import InvalidOptionError, shown
 from lotdb.ranges import is_whole
 
-__all__ = ["MAX_BYTES", "Options", "check_known", "check_limit", "nearest"]
+__all__ = ["MAX_BYTES", "Options", "check_flag", "check_known", "check_limit", "check_progress", "nearest"]
 
 # Limit of the decoded data, unless the caller passes another: a small file can announce more than fits on a
 # disk, and a compressed file can hold more.
@@ -78,3 +79,24 @@ def check_limit(option: str, value: Any) -> int:
     if not is_whole(value) or value < 0:
         raise InvalidOptionError(f"{option} is {shown(value)}; use a whole number, such as {1 << 30}")
     return int(value)
+
+
+def check_flag(option: str, value: Any) -> bool:
+    """*value* as True or False; ``InvalidOptionError`` if it is neither: each text would count as true.
+
+    >>> check_flag("overwrite", True)
+    True
+    """
+    if value is True or value is False:
+        return bool(value)
+    # It takes long to load, and has made the value if it is one of numpy's.
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.bool_):
+        return bool(value)
+    raise InvalidOptionError(f"{option} is {shown(value)}; use True or False")
+
+
+def check_progress(progress: Any) -> None:
+    """Raise ``InvalidOptionError`` unless *progress* can be called, or is None."""
+    if progress is not None and not callable(progress):
+        raise InvalidOptionError(f"progress is {shown(progress)}; use a function, or None")

@@ -22,7 +22,7 @@ from lotdb.errors import (
     WrongNodeTypeError,
     refusing,
 )
-from lotdb.interfaces.options import check_known
+from lotdb.interfaces.options import check_flag, check_known, check_progress
 from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.mappings import ChildItems, ChildNodes, Payloads
@@ -624,7 +624,7 @@ class BaseNode(PerhapsData):
         if self._parent is not None:
             cast("BaseNode", self._parent).delete_node(self._key, only_node)
             return
-        if only_node:
+        if check_flag("only_node", only_node):
             raise InvalidMoveError("the root cannot be deleted; delete_tree() without only_node empties it")
         self._entry()  # which knows the tree
         with self._tree.whole():
@@ -774,6 +774,7 @@ class BaseNode(PerhapsData):
         from lotdb.content.export import export_file  # which not every program needs
         from lotdb.files.tree_folder import is_folder, write_folder
 
+        check_progress(progress)
         self._entry()  # right thread, and still there
         if is_folder(path, format):
             check_known("writing 'folder'", options, (), ("format", "if_exists", "progress"))
@@ -825,6 +826,7 @@ class BaseNode(PerhapsData):
         from lotdb.files.attach import attach_file  # which not every program needs
         from lotdb.files.tree_in import ingest
 
+        check_progress(progress)
         self._entry()
         if not ingest(self, source, backend=backend, progress=progress):
             request = Request("data", backend=backend)

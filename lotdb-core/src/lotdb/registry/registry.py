@@ -20,6 +20,7 @@ from lotdb.errors import (
     system_error,
 )
 from lotdb.interfaces.installed import BACKEND, INGESTER, NODE, STORAGE, distribution_of, look_up
+from lotdb.interfaces.options import check_flag
 from lotdb.interfaces.storage import Storage
 from lotdb.storages.one_file import FileStorageKind
 
@@ -437,7 +438,7 @@ class Plugins:
         """All plugins, installed or registered, as a list that prints as a table: :func:`lotdb.plugins`."""
         from lotdb.registry.listing import PluginInfo, PluginTable  # which few programs need
 
-        if load:
+        if check_flag("load", load):
             self._try_all()
         rows = PluginTable()
         for group, kind in _KINDS.items():

@@ -20,6 +20,7 @@ from lotdb.errors import (
     InvalidOptionError,
     system_errors,
 )
+from lotdb.interfaces.options import check_progress
 from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.salvaging.findings import Progress, SalvageReport
 from lotdb.salvaging.found_records import FoundRecords
@@ -48,6 +49,7 @@ def salvage_to(
     plugins: Plugins | None,
 ) -> SalvageReport:
     """See ``lotdb.salvage``."""
+    check_progress(progress)
     source = DatabaseFolder.at(folder, name)
     if not isinstance(target, str | os.PathLike) or not os.fspath(target):
         raise InvalidOptionError(f"target is {target!r}; use the path of a folder that does not exist")

@@ -9,6 +9,7 @@ from lotdb.backups.appearing import appearing, refuse_existing
 from lotdb.database import LOTDB
 from lotdb.database.choosing import refuse_url
 from lotdb.errors import system_errors
+from lotdb.interfaces.options import check_progress
 from lotdb.upgrading.carrying import Progress, copy_all, survey
 from lotdb.upgrading.old import OldDatabase, data_file_of
 from lotdb.upgrading.report import UpgradeReport
@@ -25,6 +26,7 @@ def build(
 ) -> UpgradeReport:
     """See ``lotdb.upgrade``."""
     refuse_url(new, "an upgrade")
+    check_progress(progress)
     data_file = data_file_of(old, name)
     if new is not None:
         refuse_existing(os.path.abspath(new))
