@@ -459,7 +459,24 @@ CASES = [
     Case("a database that is open", BlockingIOError, "in use|open", lambda w: LOTDB(w.folder / "db")),
     Case("reading a database that is not there", FileNotFoundError, "there is no database", lambda w: LOTDB(w.folder / "nowhere", read_only=True)),
     Case("a new database to read", ValueError, "do not go together", lambda w: LOTDB(w.folder / "new", new=True, read_only=True)),
-    Case("a file as folder", ValueError, "is not a folder", lambda w: LOTDB(w.file)),
+    Case("a file as folder", ValueError, "is not a folder; path= takes .*name='file.bin'", lambda w: LOTDB(w.file)),
+    *[Case(f"a file as folder of {name}", ValueError, rf"is not a folder; {says}", call) for name, says, call in [
+        ("backup", "use the path of one$", lambda w: w.db.backup(w.file)),
+        ("restore", "backup= takes .*name='file.bin'", lambda w: restore(w.file, w.folder / "new")),
+        ("salvage", "folder= takes .*name='file.bin'", lambda w: salvage(w.file, w.folder / "new")),
+        ("convert", "source= takes .*name='file.bin'", lambda w: convert(w.file, w.folder / "new")),
+    ]],
+    *[case for name, call in {
+        "backup target": lambda w, p: w.db.backup(p),
+        "restore backup": lambda w, p: restore(p, w.folder / "new"),
+        "restore folder": lambda w, p: restore(w.folder / "db", p),
+        "salvage folder": lambda w, p: salvage(p, w.folder / "new"),
+        "salvage target": lambda w, p: salvage(w.folder / "db", p),
+        "convert source": lambda w, p: convert(p, w.folder / "new"),
+        "convert target": lambda w, p: convert(w.db, p),
+        "upgrade old": lambda w, p: upgrade(p, w.folder / "new"),
+        "upgrade new": lambda w, p: upgrade(w.folder / "db", p),
+    }.items() for case in cases(name, ValueError, rf"^{name.split()[1]} (is|'.*') .*a folder", call, 5, b"db", "", "a\0b", ["db"], SURROGATE, Weird())],
     Case("refreshing a writer", ValueError, "read_only=True", lambda w: w.db.refresh()),
 ]  # fmt: skip
 

@@ -41,7 +41,7 @@ def backup(
 ) -> BackupReport:
     """See ``LOTDB.backup``."""
     refuse_url(target, "a backup")
-    place = DatabaseFolder.at(target, database.name)
+    place = DatabaseFolder.at(target, database.name, option="target", takes_name=False)
     configs = dict(backends or {})
     for name, config in configs.items():
         database.plugins.check_backend(name)

@@ -85,5 +85,5 @@ def convert(
     copy = Copy(target, name, storage, payloads, dict(backends or {}))
     if isinstance(source, LOTDB):
         return copy_to(source, copy, history=history, verify=verify, progress=progress)
-    with open_source(source, name) as opened:
+    with open_source(source, name, option="source") as opened:
         return copy_to(opened, copy, history=history, verify=verify, progress=progress)

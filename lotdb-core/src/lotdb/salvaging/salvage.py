@@ -27,7 +27,7 @@ from lotdb.salvaging.found_records import FoundRecords
 from lotdb.salvaging.rebuilding import Rebuilding
 from lotdb.salvaging.workbench import Workbench
 from lotdb.storage import DatabaseFolder
-from lotdb.storage.folder import marked_storage
+from lotdb.storage.folder import check_path, marked_storage
 from lotdb.storage.index import read_index
 from lotdb.storage.parts import open_part
 from lotdb.storage.transactions import time_of
@@ -50,9 +50,8 @@ def salvage_to(
 ) -> SalvageReport:
     """See ``lotdb.salvage``."""
     check_progress(progress)
-    source = DatabaseFolder.at(folder, name)
-    if not isinstance(target, str | os.PathLike) or not os.fspath(target):
-        raise InvalidOptionError(f"target is {target!r}; use the path of a folder that does not exist")
+    source = DatabaseFolder.at(folder, name, option="folder")
+    check_path(target, "target", "a folder that does not exist")
     refuse_url(folder, "a salvage")
     refuse_url(target, "a salvage")
     place = os.path.abspath(target)
