@@ -100,7 +100,7 @@ def attach_file(
     skip_unchanged = check_flag("skip_unchanged", skip_unchanged)
     tree = node._tree
     tree.check_writable()
-    payloads.check_metadata(node, request.metadata)
+    payloads.check_metadata(node, request.metadata, name)
     payloads.find(node, name)
     options = noted_options(request.options, tree.plugins, format=format, samplerate_hz=asked)
     request = request._replace(name=name)

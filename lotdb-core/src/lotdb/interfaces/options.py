@@ -60,17 +60,25 @@ def check_known(doing: str, given: Iterable[str], known: Iterable[str], argument
             raise InvalidOptionError(f"{doing} takes no option {shown(option)} (it takes: {takes}){meant}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """The end of a message about *name*, which is unknown: what may have been meant, if it can be told.
+
+    *cutoff* is how much of the two names has to be the same.
 
     >>> nearest("delimeter", ["encoding", "delimiter"])
     "; did you mean 'delimiter'?"
+    >>> nearest("ENCODING", ["encoding"])
+    "; did you mean 'encoding'?"
     >>> nearest("bogus", ["encoding"])
     ''
     """
     from difflib import get_close_matches  # it takes a while
 
-    found = get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
+    if not isinstance(name, str):
+        return ""
+    known = list(known)
+    same = [each for each in known if each.casefold() == name.casefold()]
+    found = same or get_close_matches(name, known, n=1, cutoff=cutoff)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 

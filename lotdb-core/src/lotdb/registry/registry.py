@@ -20,7 +20,7 @@ from lotdb.errors import (
     system_error,
 )
 from lotdb.interfaces.installed import BACKEND, INGESTER, NODE, STORAGE, distribution_of, look_up
-from lotdb.interfaces.options import check_flag
+from lotdb.interfaces.options import check_flag, nearest
 from lotdb.interfaces.storage import Storage
 from lotdb.storages.one_file import FileStorageKind
 
@@ -618,7 +618,8 @@ class Plugins:
         """The error for a backend or a node type that nobody gives."""
         what = _CALLED[group]
         points = self._entry_points(group)
-        there = sorted({point.name for point in points if point.name not in self._off})
+        built_in = BUILT_IN_NODE_TYPES if group == NODE else ()
+        there = sorted({*built_in, *(point.name for point in points if point.name not in self._off)})
         asked = f"no {what} named {name!r} (installed: {', '.join(there) or 'none'})"
         # No package is made up here: somebody else might publish one under the name of a typing error.
         if not isinstance(name, str):
@@ -632,12 +633,10 @@ class Plugins:
             )
         if group == BACKEND and name in _OUR_BACKENDS:
             return MissingPluginError(f"{asked}; install it with: pip install {_OUR_BACKENDS[name]}")
-        import difflib  # wanted for this message alone
-
         known = {*there, *_OUR_BACKENDS} if group == BACKEND else {*there}
-        if alike := difflib.get_close_matches(name, known - {name}):
-            return MissingPluginError(f"{asked}; did you mean {alike[0]!r}?")
-        return MissingPluginError(f"{asked}; install the package that provides it")
+        # A plugin's "acme.data" is not the built-in "data".
+        advice = nearest(name, known - {name}, cutoff=0.7) or "; install the package that provides it"
+        return MissingPluginError(f"{asked}{advice}")
 
     def _not_given(self, group: str, name: str) -> MissingPluginError | PluginError:
         """The error for what an entry point announces and nobody gives."""

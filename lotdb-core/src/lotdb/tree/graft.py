@@ -94,7 +94,8 @@ def _check_can_move(tree: Node, parent: Node) -> None:
     if tree._tree is not parent._tree:
         if tree._tree.owner is not None:
             raise WrongNodeError(
-                f"{tree!r} belongs to another database or connection; pass copy=True to copy it over"
+                f"{tree!r} belongs to another database or connection; to copy it over, call "
+                "parent.add_tree(node, copy=True)"
             )
         return
     if tree._parent is None:
