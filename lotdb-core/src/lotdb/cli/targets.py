@@ -28,6 +28,7 @@ __all__ = [
     "keep_option",
     "moment",
     "node_at",
+    "number_of",
     "path_argument",
     "paths",
     "payload_of",
@@ -49,6 +50,31 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # Of how many children the nearest name is looked for, and how many are named.
 _LOOKED_AT, _NAMED = 10_000, 8
 
+
+class _Number(click.ParamType):  # type: ignore[type-arg]  # later releases of click have one
+    """A number of something, at least so many."""
+
+    name = "number"
+
+    def __init__(self, kind: type[int] | type[float], of: str, least: int) -> None:
+        self._kind, self._least = kind, least
+        self._wanted = f"use a number of {of} from {least} on"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            number = self._kind(value)
+        except ValueError:
+            number = self._least - 1
+        if not self._least <= number:  # NaN is neither
+            self.fail(f"{value!r}; {self._wanted}", param, ctx)
+        return number
+
+
+def number_of(what: str, *, least: int = 0, kind: type[int] | type[float] = int) -> click.ParamType[Any]:
+    """The type of an option that is a number of *what*."""
+    return _Number(kind, what, least)
+
+
 json_option = click.option("--json", "as_json_", is_flag=True, help="Print JSON, for programs.")
 keep_option = click.option(
     "--keep",
@@ -57,7 +83,7 @@ keep_option = click.option(
 )
 timeout_option = click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=number_of("seconds", kind=float),
     metavar="S",
     help="Seconds to wait for another writer or pack (0).",
 )
