@@ -770,6 +770,6 @@ def plugins(*, load: bool = False) -> list[PluginInfo]:
     Returns
     -------
     list of PluginInfo
-        Backends, ingesters and node plugins, and what this process has registered in addition.
+        Backends, ingesters, node plugins and storages, and what this process has registered in addition.
     """
     return installed().listing(load=load)
