@@ -444,6 +444,25 @@ CASES = [
         "progress upgrade": lambda w, p: upgrade(w.folder / "db", w.folder / "new", progress=p),
         "progress TreeIndex": lambda w, p: TreeIndex.of(w.node, lambda *place: None, p),
     }.items() for case in cases(name, TypeError, "progress is .*use a function, or None", call, *BAD_PROGRESS)],
+    # -- misspelt arguments, and modes of other libraries
+    *[Case(f"misspelt: {name}", TypeError, f"^{name.split()[0]} has no argument '{wrong}'; {advice}", lambda w, call=call, wrong=wrong: call(w, {wrong: 3})) for name, wrong, advice, call in [
+        ("LOTDB", "readonly", "did you mean 'read_only'", lambda w, how: open_and_close(w.folder / "new", **how)),
+        ("DataNode", "samplerate", "did you mean 'samplerate_hz'", lambda w, how: DataNode(**how)),
+        ("get_data_node", "sample_rate", "did you mean 'samplerate_hz'", lambda w, how: w.root.get_data_node("new", **how)),
+        ("add_tree", "if_exist", "did you mean 'if_exists'", lambda w, how: w.plain.add_tree(w.node, **how)),
+        ("find", "wher", "did you mean 'where'", lambda w, how: w.root.find(**how)),
+        ("find with nothing alike", "xyz", "it takes: node_type, pattern, where$", lambda w, how: w.root.find(**how)),
+        ("ingest", "backends", "did you mean 'backend'", lambda w, how: w.plain.ingest(w.folder, **how)),
+        ("configure_data", "samplerate", "did you mean 'samplerate_hz'", lambda w, how: w.node.configure_data(**how)),
+        ("pack", "grace", "did you mean 'grace_s'", lambda w, how: w.db.pack(**how)),
+        ("connection", "notes", "did you mean 'note'", lambda w, how: w.db.connection(**how)),
+        ("backup", "verfy", "did you mean 'verify'", lambda w, how: w.db.backup(w.folder / "new", **how)),
+        ("restore", "verfy", "did you mean 'verify'", lambda w, how: restore(w.folder / "db", w.folder / "new", **how)),
+        ("salvage", "names", "did you mean 'name'", lambda w, how: salvage(w.folder / "db", w.folder / "new", **how)),
+        ("convert", "storages", "did you mean 'storage'", lambda w, how: convert(w.db, w.folder / "new", **how)),
+        ("upgrade", "progres", "did you mean 'progress'", lambda w, how: upgrade(w.folder / "db", w.folder / "new", **how)),
+    ]],
+    *cases("LOTDB mode", ValueError, "LOTDB has no modes.*read_only=True to read, new=True for a new", lambda w, m: open_and_close(w.folder / "new", m), "r", "r+", "w", "w-", "x", "a"),
     # -- the database
     *cases("commit", RuntimeError, "no open connection", lambda w, i: w.db.commit(i), "typo", None, 5, ["standard"]),
     *cases("abort", RuntimeError, "no open connection", lambda w, i: w.db.abort(i), "typo", None),
@@ -539,6 +558,16 @@ def test_a_call_that_was_refused_made_no_database(tmp_path):
         with pytest.raises(LotdbError):
             LOTDB(**how)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_file_may_be_called_as_a_mode(tmp_path):
+    for new in True, False:
+        open_and_close(tmp_path / "db", name="a", new=new)
+    with LOTDB(tmp_path / "db", name="a") as db:
+        assert db.backup(tmp_path / "copy", verify=True).commits
+    assert restore(tmp_path / "copy", tmp_path / "back", name="a").commits
+    assert salvage(tmp_path / "db", tmp_path / "saved", name="a").is_whole
+    assert convert(tmp_path / "db", tmp_path / "converted", name="a").commits
 
 
 def test_numpys_true_and_false_are_taken_as_such(tmp_path):

@@ -28,6 +28,6 @@ def open_source(
     if not where_is(path, name, None, option=option).url:
         DatabaseFolder.at(path, name, option=option)
     try:
-        return LOTDB(path, name, read_only=True, backends=backends)
+        return LOTDB(path, name=name, read_only=True, backends=backends)
     except DatabaseNotFoundError as error:
         raise DatabaseNotFoundError(str(error).partition("; leave out read_only")[0]) from error

@@ -147,7 +147,7 @@ def reading(database: str, name: str, settings: Iterable[str] = ()) -> Iterator[
     ctx = _here()
     when = None if ctx is None else ctx.meta.get(_AT)
     with (
-        LOTDB(folder, name, read_only=True, backends=settings_of(settings)) as db,
+        LOTDB(folder, name=name, read_only=True, backends=settings_of(settings)) as db,
         db.connection() if when is None else db.at(moment(db, when)) as root,
     ):
         yield db, root
@@ -200,7 +200,7 @@ def changing(
     ctx = _here()
     note = f"lotdb {ctx.info_name}" if ctx is not None else ""
     with (
-        LOTDB(folder, name, timeout=timeout, backends=settings_of(settings)) as db,
+        LOTDB(folder, name=name, timeout=timeout, backends=settings_of(settings)) as db,
         _or_nothing(db),
         db.connection(note=note) as root,
     ):
@@ -250,7 +250,7 @@ def _refuse_older(folder: str, name: str) -> None:
     from lotdb import LOTDB, DatabaseFormatError, LotdbError
 
     try:
-        LOTDB(folder, name, read_only=True).close()
+        LOTDB(folder, name=name, read_only=True).close()
     except DatabaseFormatError as error:
         if "lotdb upgrade" in str(error):
             raise

@@ -250,7 +250,7 @@ def _compare(source: LOTDB, root: BaseNode, copy: Copy, told: Progress) -> None:
     """Raise ``DamagedError`` unless the copy can be read, and is the same as *source*."""
     with _Copy(
         copy.path,
-        copy.name,
+        name=copy.name,
         read_only=True,
         payloads=copy.payloads,
         backends=copy.backends,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lotdb.database import LOTDB
 from lotdb.interfaces.options import check_flag, check_progress
+from lotdb.renamed import names_misspelt
 
 if TYPE_CHECKING:
     from lotdb.converting.convert_report import ConvertReport, Progress
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["convert"]
 
 
+@names_misspelt
 def convert(
     source: LOTDB | str | os.PathLike[str],
     target: str | os.PathLike[str],

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
-from functools import partial
+from functools import partial, wraps
 from importlib import import_module
 from itertools import islice
 from threading import get_ident
@@ -77,6 +77,26 @@ __all__ = ["LOTDB"]
 
 FORMAT = 1
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+# What other libraries take in second place.
+_MODES = ("r", "r+", "w", "w-", "x", "a")
+
+
+def _refusing_modes(init: F) -> F:
+    """*init* of LOTDB, which makes no data file called "r" where somebody means to read."""
+
+    @wraps(init)
+    def refusing(self: LOTDB, *args: Any, **how: Any) -> None:
+        if len(args) > 1 and isinstance(args[1], str) and args[1] in _MODES:
+            raise InvalidOptionError(
+                f"LOTDB has no modes, and {args[1]!r} stands where the name of the data file does; say "
+                f"read_only=True to read, new=True for a new database, and name={args[1]!r} if it is the name"
+            )
+        init(self, *args, **how)
+
+    return refusing  # type: ignore[return-value]
 
 
 class LOTDB(Opened):
@@ -136,6 +156,7 @@ class LOTDB(Opened):
         If the system could not open or write a file.
     """
 
+    @_refusing_modes
     def __init__(
         self,
         path: str | os.PathLike[str] = "./data",
@@ -890,5 +911,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_refuse_in_child)
 
 
-answer(LOTDB)
+answer(
+    LOTDB,
+    "backup",
+    "close_connection",
+    "history",
+    "pack",
+    "run",
+    "savepoint",
+    "stats",
+    "undo",
+    "verify",
+)
 hide(LOTDB, DATABASE)

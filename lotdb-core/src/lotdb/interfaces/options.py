@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lotdb.errors import InvalidOptionError, shown
+from lotdb.errors import InvalidOptionError, nearest, shown
 from lotdb.ranges import is_whole
 
-__all__ = ["MAX_BYTES", "Options", "check_flag", "check_known", "check_limit", "check_progress", "nearest"]
+__all__ = ["MAX_BYTES", "Options", "check_flag", "check_known", "check_limit", "check_progress"]
 
 # Limit of the decoded data, unless the caller passes another: a small file can announce more than fits on a
 # disk, and a compressed file can hold more.
@@ -58,28 +58,6 @@ def check_known(doing: str, given: Iterable[str], known: Iterable[str], argument
             takes = ", ".join(known) or "none"
             meant = nearest(option, [*known, *arguments])
             raise InvalidOptionError(f"{doing} takes no option {shown(option)} (it takes: {takes}){meant}")
-
-
-def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """The end of a message about *name*, which is unknown: what may have been meant, if it can be told.
-
-    *cutoff* is how much of the two names has to be the same.
-
-    >>> nearest("delimeter", ["encoding", "delimiter"])
-    "; did you mean 'delimiter'?"
-    >>> nearest("ENCODING", ["encoding"])
-    "; did you mean 'encoding'?"
-    >>> nearest("bogus", ["encoding"])
-    ''
-    """
-    from difflib import get_close_matches  # it takes a while
-
-    if not isinstance(name, str):
-        return ""
-    known = list(known)
-    same = [each for each in known if each.casefold() == name.casefold()]
-    found = same or get_close_matches(name, known, n=1, cutoff=cutoff)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def check_limit(option: str, value: Any) -> int:

@@ -1188,7 +1188,8 @@ BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
 for _member in [name for name in vars(DataMethods) if not (name.startswith("_") or hasattr(BaseNode, name))]:
     setattr(BaseNode, _member, LeftToDataNodes(_member))
 
-for each in (BaseNode, DataNode, DataMethods):
-    answer(each)
+answer(BaseNode, "delete_tree", "find", "ingest", "move", "to_datatree", "tree")
+answer(DataMethods, "configure_data", "delete_data", "iter_data_blocks", "read_frame")
+answer(DataNode)
 hide(BaseNode, NODE)
 hide(BaseNode, DATA_NODE)

@@ -15,12 +15,13 @@ from lotdb.errors import (
     LotdbError,
     MissingPluginError,
     PluginError,
+    nearest,
     refusing,
     shown,
     system_error,
 )
 from lotdb.interfaces.installed import BACKEND, INGESTER, NODE, STORAGE, distribution_of, look_up
-from lotdb.interfaces.options import check_flag, nearest
+from lotdb.interfaces.options import check_flag
 from lotdb.interfaces.storage import Storage
 from lotdb.storages.one_file import FileStorageKind
 

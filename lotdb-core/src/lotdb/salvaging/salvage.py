@@ -88,7 +88,7 @@ def salvage_to(
         try:
             with (
                 Workbench.opened(source, found, bench, known, dict(backends or {})) as opened,
-                LOTDB(building, name, new=True, plugins=known) as db,
+                LOTDB(building, name=name, new=True, plugins=known) as db,
             ):
                 Rebuilding(opened, found, db, report, progress).run()
         finally:
