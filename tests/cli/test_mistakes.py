@@ -11,8 +11,14 @@ MISTAKES = [
     (["wxyz", "DB"], 2, "lotdb --help"),
     (["tree"], 2, "missing argument 'DATABASE'"),
     (["tree", "DB", "--dept", "2"], 2, "--depth"),
-    (["tree", "DB", "--depth", "two"], 2, "'two' is not a valid integer"),
-    (["tree", "DB", "--depth", "-1"], 2, "-1"),
+    (["tree", "DB", "--depth", "two"], 2, "'--depth': 'two'; use a number of levels from 0 on"),
+    (["tree", "DB", "--depth", "-1"], 2, "'--depth': '-1'; use a number of levels from 0 on"),
+    (["tree", "DB", "--depth", "1.5"], 2, "use a number of levels"),
+    (["tree", "DB", "--max-children", "x"], 2, "use a number of children from 0 on"),
+    (["find", "DB", "--limit", "0"], 2, "use a number of nodes from 1 on"),
+    (["history", "DB", "--limit", "x"], 2, "use a number of commits from 1 on"),
+    (["pack", "DB", "--timeout", "nan"], 2, "use a number of seconds from 0 on"),
+    (["ingest", "DB", "FILES", "{a}.wav", "--batch-size", "0"], 2, "use a number of files from 1 on"),
     (["tree", "DB", "--depth"], 2, "option '--depth' requires an argument (see: lotdb tree --help)"),
     (["tree", "DB", "sensr"], 1, "did you mean 'sensor'?"),
     (["show", "DB", "sensor/captur_1"], 1, "did you mean 'sensor/capture_1'?"),
@@ -36,12 +42,16 @@ MISTAKES = [
     (["set", "DB", "sensor", "n={", "--type", "json"], 2, "is no json"),
     (["set", "DB", "sensor/capture_0", "imu=1"], 1, "payload"),
     (["set", "DB", "sensor/capture_0", "imu=1"], 1, "lotdb rm --payload removes it"),
+    (["set", "DB", "sensor", "_backend=x"], 2, "keeps a default of data nodes; choose another name"),
     (["set", "DB", "senser", "n=1"], 1, "did you mean 'sensor'?"),
     (["set", "DB", "sensor", "n=1", "n=2"], 2, "'n' is named twice"),
     (["set", "DB", "sensor", "n=1", "--delete", "n"], 2, "'n' is named twice"),
     (["rm", "DB", "sensor/capture_0", "sensor/zzz"], 1, "'sensor' has: capture_0, capture_1, capture_2"),
     (["backup", "DB", "EMPTY/copy", "--to", "zarr.store"], 2, "value for --to: 'zarr.store'"),
     (["salvage", "DB/lotdb.fs.end", "EMPTY/x"], 2, "is not a folder; a database is a folder"),
+    (["restore", "DB/lotdb.fs.end", "EMPTY/x"], 2, "is not a folder; a database is a folder"),
+    (["convert", "DB/lotdb.fs.end", "EMPTY/x"], 2, "is not a folder; a database is a folder"),
+    (["backup", "DB", "DB/lotdb.fs.end"], 2, "is not a folder; use the path of one"),
     (["export", "DB", "sensor/capture_0", "/tmp/nothing.xyz"], 1, "xyz"),
     (["export", "DB", "sensor/capture_0", "a", "b", "c"], 2, "one payload and one file"),
     (["branch", "DB", "sensor", "variant"], 1, "variant"),
@@ -90,7 +100,10 @@ def test_a_mistake_is_one_line_that_says_what_to_type(arguments, expected, words
     assert err.count("\n") == 1
     assert words in err
     assert "Traceback" not in err
-    assert not re.search(r"\w=$|get_node|add_tree|ingest_tree|read_only=|if_exists=|format=|path=", err)
+    assert not re.search(
+        r"\w=$|get_node|add_tree|ingest_tree|read_only=|if_exists=|format=|path=|name=|configure_data|read\(\)",
+        err,
+    )
     assert not list((tmp_path / "empty").iterdir())
 
 

@@ -34,7 +34,13 @@ from lotdb import (
     Plugins,
     ReadOnlyError,
     StaleNodeError,
+    TreeIndex,
     WrongThreadError,
+    convert,
+    plugins,
+    restore,
+    salvage,
+    upgrade,
 )
 
 NAN, INF, HUGE = math.nan, math.inf, 10**5000
@@ -121,7 +127,9 @@ def unchanged(world):
     """Fails if what is done within changes anything, now or with the next commit."""
     before = dump(world.root), dump(world.memory), dump(world.foreign)
     size = (world.db.path / "lotdb.fs").stat().st_size
+    there = sorted(os.listdir(world.folder))
     yield
+    assert sorted(os.listdir(world.folder)) == there, "something was made"
     assert world.root._tree.stage.locators == [], "something was staged"
     assert (dump(world.root), dump(world.memory), dump(world.foreign)) == before
     world.db.commit()
@@ -182,6 +190,8 @@ BAD_DATA = [None, object(), {"a": 1}, {1}, [[1], [2, 3]], [1, None], np.array([N
 BAD_METADATA = [5, "unit", b"unit", ["unit"], {"a": object()}, {"a": np.array([None])}, 0, "", [], Weird()]
 BAD_PATHLIKES = [None, 5, 1.5, True, b"file", "", "a\0b", ["file"], Weird(), HUGE]
 BAD_BACKENDS = [5, True, b"blob", ["blob"], Weird()]
+BAD_FLAGS: list[Any] = ["no", "", b"yes", None, 0, 1, [], NAN, Weird()]
+BAD_PROGRESS = [5, "yes", True, False, [], Weird()]
 
 CASES = [
     # -- keys and paths
@@ -259,8 +269,8 @@ CASES = [
     *cases("DataWriter.has_data", TypeError, "pass a node", lambda w, n: DataWriter.has_data(n), *BAD_NODES),
     *cases("DataWriter.delete_data", TypeError, "pass a node", lambda w, n: DataWriter.delete_data(n), *BAD_NODES),
     *cases("DataWriter.attach_file", TypeError, "pass a node", lambda w, n: DataWriter.attach_file(n, w.file), *BAD_NODES),
-    Case("moving a node of another database", TypeError, "foreign.*another database.*copy=True", lambda w: w.root.add_tree(w.foreign)),
-    Case("moving to another database", TypeError, "another database.*copy=True", lambda w: w.node.move(w.foreign)),
+    Case("moving a node of another database", TypeError, r"foreign.*another database.*parent\.add_tree\(node, copy=True\)", lambda w: w.root.add_tree(w.foreign)),
+    Case("moving to another database", TypeError, r"another database.*parent\.add_tree\(node, copy=True\)", lambda w: w.node.move(w.foreign)),
     Case("moving a node of another connection", TypeError, "another database or connection.*copy=True", lambda w: w.plain.add_tree(w.elsewhere)),
     Case("naming another database", TypeError, "is not the database of", lambda w: w.node.write_data([1.0], database=w.other_db)),
     *cases("database=", TypeError, "is not the database of", lambda w, d: w.node.write_data([1.0], database=d), 5, "db", Weird()),
@@ -301,6 +311,12 @@ CASES = [
     *cases("configure_data name", ValueError, "payload name", lambda w, n: w.node.configure_data(data_attribute=n), *BAD_NAMES[1:]),
     *cases("get_data_node name", ValueError, "payload name", lambda w, n: w.root.get_data_node("new", data_attribute=n), *BAD_NAMES[1:]),
     *cases("write_data metadata", LotdbError, "metadata", lambda w, m: w.node.write_data([1.0], metadata=m), *BAD_METADATA),
+    *[Case(f"{name} metadata, whose", LotdbError, f"^the metadata of {whose} cannot hold object in .'who'.", call) for name, whose, call in [
+        ("write_data", "payload 'note' of node 'a/b'", lambda w: w.node.write_data("x", data_attribute="note", metadata={"who": object()})),
+        ("append_data", "payload 'data' of node 'a/b'", lambda w: w.node.append_data(np.zeros((1, 2)), metadata={"who": object()})),
+        ("attach_file", "payload 'file' of node 'a/b'", lambda w: w.node.attach_file(w.file, data_attribute="file", metadata={"who": object()})),
+        ("ingest_tree", "the files", lambda w: w.root.ingest_tree(w.folder, metadata={"who": object()})),
+    ]],
     *cases("append_data metadata", LotdbError, "metadata", lambda w, m: w.node.append_data(np.zeros((1, 2)), metadata=m), *BAD_METADATA),
     *cases("attach_file metadata", LotdbError, "metadata", lambda w, m: w.node.attach_file(w.file, metadata=m), *BAD_METADATA),
     *cases("write_data content_type", ValueError, "content_type is", lambda w, c: w.node.write_data([1.0], content_type=c), 5, b"audio/wav", ["a"], Weird(), True),
@@ -387,6 +403,66 @@ CASES = [
         "DataWriter.attach_file": lambda w: DataWriter.attach_file(w.gone, w.file),
         "DataWriter.has_data": lambda w: DataWriter.has_data(w.gone),
     }.items()],
+    # -- true or false
+    *[case for name, call in {
+        "create get_node": lambda w, f: w.root.get_node("zz", create=f),
+        "create get_node, by position": lambda w, f: w.root.get_node("zz", f),
+        "create get_node_path": lambda w, f: w.root.get_node_path("plain/zz", create=f),
+        "create get_node_path, further down": lambda w, f: w.root.get_node_path("zz/y/x", create=f),
+        "create get_data_node": lambda w, f: w.root.get_data_node("zz", create=f),
+        "create get_data_node with a rate": lambda w, f: w.root.get_data_node("zz", samplerate_hz=3, create=f),
+        "copy add_tree": lambda w, f: w.plain.add_tree(w.node, copy=f),
+        "overwrite merge_tree": lambda w, f: w.plain.merge_tree(w.node, overwrite=f),
+        "only_node delete_node": lambda w, f: w.root.delete_node("a", only_node=f),
+        "only_node delete_tree": lambda w, f: w.node.delete_tree(only_node=f),
+        "only_node delete_tree of the root": lambda w, f: w.root.delete_tree(only_node=f),
+        "skip_unchanged attach_file": lambda w, f: w.node.attach_file(w.file, skip_unchanged=f),
+        "skip_unchanged DataWriter": lambda w, f: DataWriter.attach_file(w.node, w.file, skip_unchanged=f),
+        "skip_unchanged ingest_tree": lambda w, f: w.root.ingest_tree(w.folder, skip_unchanged=f),
+        "always_hash ingest_tree": lambda w, f: w.root.ingest_tree(w.folder, always_hash=f),
+        "sweep_outside pack": lambda w, f: w.db.pack(sweep_outside=f),
+        "history verify": lambda w, f: w.db.verify(history=f),
+        "verify backup": lambda w, f: w.db.backup(w.folder / "new", verify=f),
+        "verify restore": lambda w, f: restore(w.folder / "db", w.folder / "new", verify=f),
+        "history convert": lambda w, f: convert(w.db, w.folder / "new", history=f),
+        "verify convert": lambda w, f: convert(w.db, w.folder / "new", verify=f),
+        "new LOTDB": lambda w, f: open_and_close(w.folder / "new", new=f),
+        "read_only LOTDB": lambda w, f: open_and_close(w.folder / "new", read_only=f),
+        "load plugins": lambda w, f: plugins(load=f),
+        "stacked plot": lambda w, f: w.payload.plot(stacked=f if f is not None else "None"),
+    }.items() for case in cases(name, ValueError, rf"{name.split()[0]} is .*use True or False", call, *BAD_FLAGS)],
+    # -- whom to tell how far it is
+    *[case for name, call in {
+        "progress ingest_tree": lambda w, p: w.root.ingest_tree(w.folder, progress=p),
+        "progress export": lambda w, p: w.node.export(w.folder / "new", progress=p),
+        "progress export, as a file": lambda w, p: w.node.export(w.folder / "new.h5", progress=p),
+        "progress ingest": lambda w, p: w.plain.ingest(w.folder, progress=p),
+        "progress backup": lambda w, p: w.db.backup(w.folder / "new", progress=p),
+        "progress restore": lambda w, p: restore(w.folder / "db", w.folder / "new", progress=p),
+        "progress convert": lambda w, p: convert(w.db, w.folder / "new", progress=p),
+        "progress salvage": lambda w, p: salvage(w.folder / "db", w.folder / "new", progress=p),
+        "progress upgrade": lambda w, p: upgrade(w.folder / "db", w.folder / "new", progress=p),
+        "progress TreeIndex": lambda w, p: TreeIndex.of(w.node, lambda *place: None, p),
+    }.items() for case in cases(name, TypeError, "progress is .*use a function, or None", call, *BAD_PROGRESS)],
+    # -- misspelt arguments, and modes of other libraries
+    *[Case(f"misspelt: {name}", TypeError, f"^{name.split()[0]} has no argument '{wrong}'; {advice}", lambda w, call=call, wrong=wrong: call(w, {wrong: 3})) for name, wrong, advice, call in [
+        ("LOTDB", "readonly", "did you mean 'read_only'", lambda w, how: open_and_close(w.folder / "new", **how)),
+        ("DataNode", "samplerate", "did you mean 'samplerate_hz'", lambda w, how: DataNode(**how)),
+        ("get_data_node", "sample_rate", "did you mean 'samplerate_hz'", lambda w, how: w.root.get_data_node("new", **how)),
+        ("add_tree", "if_exist", "did you mean 'if_exists'", lambda w, how: w.plain.add_tree(w.node, **how)),
+        ("find", "wher", "did you mean 'where'", lambda w, how: w.root.find(**how)),
+        ("find with nothing alike", "xyz", "it takes: node_type, pattern, where$", lambda w, how: w.root.find(**how)),
+        ("ingest", "backends", "did you mean 'backend'", lambda w, how: w.plain.ingest(w.folder, **how)),
+        ("configure_data", "samplerate", "did you mean 'samplerate_hz'", lambda w, how: w.node.configure_data(**how)),
+        ("pack", "grace", "did you mean 'grace_s'", lambda w, how: w.db.pack(**how)),
+        ("connection", "notes", "did you mean 'note'", lambda w, how: w.db.connection(**how)),
+        ("backup", "verfy", "did you mean 'verify'", lambda w, how: w.db.backup(w.folder / "new", **how)),
+        ("restore", "verfy", "did you mean 'verify'", lambda w, how: restore(w.folder / "db", w.folder / "new", **how)),
+        ("salvage", "names", "did you mean 'name'", lambda w, how: salvage(w.folder / "db", w.folder / "new", **how)),
+        ("convert", "storages", "did you mean 'storage'", lambda w, how: convert(w.db, w.folder / "new", **how)),
+        ("upgrade", "progres", "did you mean 'progress'", lambda w, how: upgrade(w.folder / "db", w.folder / "new", **how)),
+    ]],
+    *cases("LOTDB mode", ValueError, "LOTDB has no modes.*read_only=True to read, new=True for a new", lambda w, m: open_and_close(w.folder / "new", m), "r", "r+", "w", "w-", "x", "a"),
     # -- the database
     *cases("commit", RuntimeError, "no open connection", lambda w, i: w.db.commit(i), "typo", None, 5, ["standard"]),
     *cases("abort", RuntimeError, "no open connection", lambda w, i: w.db.abort(i), "typo", None),
@@ -408,7 +484,24 @@ CASES = [
     Case("a database that is open", BlockingIOError, "in use|open", lambda w: LOTDB(w.folder / "db")),
     Case("reading a database that is not there", FileNotFoundError, "there is no database", lambda w: LOTDB(w.folder / "nowhere", read_only=True)),
     Case("a new database to read", ValueError, "do not go together", lambda w: LOTDB(w.folder / "new", new=True, read_only=True)),
-    Case("a file as folder", ValueError, "is not a folder", lambda w: LOTDB(w.file)),
+    Case("a file as folder", ValueError, "is not a folder; path= takes .*name='file.bin'", lambda w: LOTDB(w.file)),
+    *[Case(f"a file as folder of {name}", ValueError, rf"is not a folder; {says}", call) for name, says, call in [
+        ("backup", "use the path of one$", lambda w: w.db.backup(w.file)),
+        ("restore", "backup= takes .*name='file.bin'", lambda w: restore(w.file, w.folder / "new")),
+        ("salvage", "folder= takes .*name='file.bin'", lambda w: salvage(w.file, w.folder / "new")),
+        ("convert", "source= takes .*name='file.bin'", lambda w: convert(w.file, w.folder / "new")),
+    ]],
+    *[case for name, call in {
+        "backup target": lambda w, p: w.db.backup(p),
+        "restore backup": lambda w, p: restore(p, w.folder / "new"),
+        "restore folder": lambda w, p: restore(w.folder / "db", p),
+        "salvage folder": lambda w, p: salvage(p, w.folder / "new"),
+        "salvage target": lambda w, p: salvage(w.folder / "db", p),
+        "convert source": lambda w, p: convert(p, w.folder / "new"),
+        "convert target": lambda w, p: convert(w.db, p),
+        "upgrade old": lambda w, p: upgrade(p, w.folder / "new"),
+        "upgrade new": lambda w, p: upgrade(w.folder / "db", p),
+    }.items() for case in cases(name, ValueError, rf"^{name.split()[1]} (is|'.*') .*a folder", call, 5, b"db", "", "a\0b", ["db"], SURROGATE, Weird())],
     Case("refreshing a writer", ValueError, "read_only=True", lambda w: w.db.refresh()),
 ]  # fmt: skip
 
@@ -465,6 +558,29 @@ def test_a_call_that_was_refused_made_no_database(tmp_path):
         with pytest.raises(LotdbError):
             LOTDB(**how)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_file_may_be_called_as_a_mode(tmp_path):
+    for new in True, False:
+        open_and_close(tmp_path / "db", name="a", new=new)
+    with LOTDB(tmp_path / "db", name="a") as db:
+        assert db.backup(tmp_path / "copy", verify=True).commits
+    assert restore(tmp_path / "copy", tmp_path / "back", name="a").commits
+    assert salvage(tmp_path / "db", tmp_path / "saved", name="a").is_whole
+    assert convert(tmp_path / "db", tmp_path / "converted", name="a").commits
+
+
+def test_numpys_true_and_false_are_taken_as_such(tmp_path):
+    yes, no = np.array([2, 0]) > 1
+    with LOTDB(tmp_path / "db", "lotdb.fs", yes, no) as db, db.connection() as root:
+        assert db.read_only is False
+        root.get_node("a", yes).get_node_path("b/c", yes)
+        with pytest.raises(NodeNotFoundError):
+            root.get_node("x", no)
+        with pytest.raises(NodeNotFoundError):
+            root.get_node_path("a/x", no)
+        root.delete_node("a", only_node=yes)
+        assert list(root) == ["b"]
 
 
 # -- closed, read-only, another thread ------------------------------------------------------------

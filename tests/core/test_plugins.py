@@ -158,6 +158,8 @@ def test_a_missing_backend_of_a_strangers_is_told_with_what_is_installed():
 def test_a_misspelt_backend_is_told_with_the_right_name():
     with pytest.raises(MissingPluginError, match=r"no backend named 'blobb'.*did you mean 'blob'"):
         Plugins().backend("blobb")
+    with pytest.raises(MissingPluginError, match=r"no storage named 'SQLite'.*did you mean 'sqlite'"):
+        Plugins().storage("SQLite")
 
 
 @pytest.mark.parametrize("name", ["../x", "a b", "x; rm -rf ~", "", "BLOB", "é"])

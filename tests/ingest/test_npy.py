@@ -160,8 +160,10 @@ def announce(shape, descr="'<f8'"):
 MALFORMED = {
     "empty": (b"", "does not begin as an .npy file"),
     "another format": (b"PK\x03\x04 something", "does not begin as an .npy file"),
-    "magic alone": (b"\x93NUMPY", "of version  of the format"),
-    "no header": (b"\x93NUMPY\x01\x00", ""),
+    "magic alone": (b"\x93NUMPY", "ends after 6 bytes, within its header; it is cut or damaged"),
+    "half a version": (b"\x93NUMPY\x01", "ends after 7 bytes, within its header; it is cut or damaged"),
+    "no header": (b"\x93NUMPY\x01\x00", "ends after 8 bytes, within its header"),
+    "half a length": (b"\x93NUMPY\x02\x00\x76", "ends after 9 bytes, within its header"),
     "unknown version": (b"\x93NUMPY\x09\x00" + b" " * 100, "of version 9.0 of the format"),
     "header cut": (announce("(3,)")[:50], "announces a header of 58 bytes, it has 50 bytes in all"),
     "4 GB of header": (b"\x93NUMPY\x02\x00" + b"\xff" * 4 + b"{}", "announces a header of 4294967295 bytes"),

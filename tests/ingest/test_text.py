@@ -232,8 +232,11 @@ def test_a_text_that_an_encoding_cannot_hold_does_not_go_out(node, tmp_path, tex
 
 def test_an_array_is_no_text(node, tmp_path):
     node.write_data(np.arange(3))
-    with pytest.raises(ExportError, match="no installed plugin writes array data as 'txt'"):
-        node.get_data().export(tmp_path / "x.txt")
+    with pytest.raises(ExportError, match="no installed plugin writes array data as 'txt'") as refused:
+        node.get_data().export(tmp_path / "x.TXT")
+    others = str(refused.value).partition("there are: ")[2].rstrip(")").split(", ")
+    assert "npy" in others
+    assert "txt" not in others
 
 
 def test_writing_takes_no_other_options(node, tmp_path):

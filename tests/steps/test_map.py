@@ -236,6 +236,16 @@ def test_one_process_writes_to_a_file(db, processes):
         mapped.band_power.map(root.find("captures/*"), workers=processes, workers_store=True)
 
 
+@pytest.mark.parametrize(
+    ("argument", "value"), [("workers_store", "no"), ("progress", 5), ("progress", True)]
+)
+def test_what_is_no_answer_is_refused_before_anything_is_computed(db, argument, value):
+    with db.connection() as root:
+        with pytest.raises(InvalidOptionError, match=f"{argument} is {value!r}; use"):
+            mapped.band_power.map(root.find("captures/*"), **{argument: value})
+        assert not any(list(node) for node in root["captures"].values())
+
+
 def test_in_memory_it_computes_here():
     root = BaseNode("root")
     fill(root)

@@ -117,6 +117,16 @@ def test_what_does_not_fit_is_refused_at_the_call(
     assert not node.has_data()
 
 
+def test_the_message_names_as_many_lengths_as_the_rows_have(node: DataNode) -> None:
+    for rows, wanted in (
+        (ROWS, "use a number of rows, or 2 lengths, each from 1 on"),
+        (ROWS[:, 0], "use a number of rows from 1 on"),
+    ):
+        for chunks in 0, "all":
+            with pytest.raises(InvalidOptionError, match=f"{wanted}$"):
+                node.write_data(rows, chunks=chunks)
+
+
 def test_a_tree_in_memory_refuses_what_its_database_would_refuse() -> None:
     node = BaseNode().get_data_node("capture", backend="zarr")
     with pytest.raises(InvalidOptionError, match="chunks is 0"):

@@ -171,13 +171,13 @@ def _settled(options: Mapping[str, Any], dtype: np.dtype[Any]) -> list[Any]:
 
 def _shape(option: str, value: Any, row_shape: tuple[int, ...]) -> list[int]:
     lengths = [value, *row_shape] if isinstance(value, int | np.integer) else value
-    wanted = f"a number of rows, or {1 + len(row_shape)} lengths"
+    wanted = f"a number of rows, or {1 + len(row_shape)} lengths, each" if row_shape else "a number of rows"
     if isinstance(lengths, str | bytes) or not isinstance(lengths, Iterable):
-        raise InvalidOptionError(f"{option} is {value!r}; use {wanted}")
+        raise InvalidOptionError(f"{option} is {value!r}; use {wanted} from 1 on")
     lengths = list(lengths)
     if len(lengths) != 1 + len(row_shape) or not all(map(_is_length, lengths)):
         raise InvalidOptionError(
-            f"{option} is {value!r}, the rows have shape {row_shape}; use {wanted}, each from 1 on"
+            f"{option} is {value!r}, the rows have shape {row_shape}; use {wanted} from 1 on"
         )
     return [int(length) for length in lengths]
 

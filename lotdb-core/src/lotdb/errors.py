@@ -67,6 +67,7 @@ import errno
 import os
 import reprlib
 import sys
+from collections.abc import Iterable
 from typing import Any, NoReturn, Self
 
 from transaction.interfaces import TransientError
@@ -615,6 +616,28 @@ def written(value: object) -> str:
         return _whole.repr(value)
     except Exception:  # of what else a plugin has made
         return _unshown(value)
+
+
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """The end of a message about *name*, which is unknown: what may have been meant, if it can be told.
+
+    *cutoff* is how much of the two names has to be the same.
+
+    >>> nearest("delimeter", ["encoding", "delimiter"])
+    "; did you mean 'delimiter'?"
+    >>> nearest("ENCODING", ["encoding"])
+    "; did you mean 'encoding'?"
+    >>> nearest("bogus", ["encoding"])
+    ''
+    """
+    from difflib import get_close_matches  # it takes a while
+
+    if not isinstance(name, str):
+        return ""
+    known = list(known)
+    same = [each for each in known if each.casefold() == name.casefold()]
+    found = same or get_close_matches(name, known, n=1, cutoff=cutoff)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def _unshown(value: object) -> str:

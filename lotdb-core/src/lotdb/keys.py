@@ -14,7 +14,16 @@ from typing import NoReturn, TypeGuard
 from lotdb.errors import InvalidKeyError, shown
 from lotdb.ranges import is_whole
 
-__all__ = ["MAX_KEY_BYTES", "check_key", "check_name", "is_plain_key", "some", "split_path", "stored_form"]
+__all__ = [
+    "MAX_KEY_BYTES",
+    "check_key",
+    "check_name",
+    "is_plain_key",
+    "node_text",
+    "some",
+    "split_path",
+    "stored_form",
+]
 
 MAX_KEY_BYTES = 255
 """Longest key or name, in UTF-8 bytes of its NFC form."""
@@ -143,6 +152,16 @@ def split_path(path: object) -> tuple[str, ...]:
     return tuple(
         [_key(key, hint=_APART) if isinstance(key, str) and "/" in key else check_key(key) for key in keys]
     )
+
+
+def node_text(keys: Iterable[str], top: str = "the root") -> str:
+    """The node at the end of *keys*, for a message; *top* if there are none.
+
+    >>> node_text(["a", "b"]), node_text([])
+    ("node 'a/b'", 'the root')
+    """
+    path = "/".join(keys)
+    return f"node {path!r}" if path else top
 
 
 def some(names: Iterable[str]) -> str:

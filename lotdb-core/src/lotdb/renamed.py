@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn, TypeVar
 
-from lotdb.errors import RenamedArgumentError, RenamedError
+from lotdb.errors import InvalidOptionError, RenamedArgumentError, RenamedError, nearest
 
 __all__ = [
     "ARGUMENTS",
@@ -20,6 +20,7 @@ __all__ = [
     "answers_itself",
     "hide",
     "import_hint",
+    "names_misspelt",
     "refuse",
 ]
 
@@ -154,6 +155,10 @@ ARGUMENTS: Final[dict[str, dict[str, dict[str, str]]]] = {
 }  # fmt: skip
 
 
+# As inspect.CO_VARKEYWORDS, of a module that takes a while to load.
+_TAKES_ANY = 8
+
+
 class Renamed:
     """Stands in a class in place of a member that lotdb 1.x had, so that asking for it says what to use.
 
@@ -177,12 +182,15 @@ def hide(owner: type, names: dict[str, str]) -> None:
             setattr(owner, name, Renamed(owner, name, instead))
 
 
-def answer(owner: type) -> None:
-    """Let the methods of *owner* answer old names of arguments, but for those that do it themselves.
+def answer(owner: type, *others: str) -> None:
+    """Let the methods of *owner* answer old and misspelt names of arguments.
 
-    They are set here, so that type checkers do not know them.
+    It does so for those that have old names, unless they do it themselves, and for those called *others*.
+    They are set here, so that type checkers do not know the old names.
     """
-    for name, old in ARGUMENTS[owner.__name__].items():
+    names = ARGUMENTS[owner.__name__]
+    for name in (*names, *others):
+        old = names.get(name, {})
         method = vars(owner).get(name)
         function = method.__func__ if isinstance(method, staticmethod) else method
         if function is not None and function not in _ITSELF:
@@ -191,16 +199,41 @@ def answer(owner: type) -> None:
             setattr(owner, name, staticmethod(answering) if isinstance(method, staticmethod) else answering)
 
 
+def names_misspelt(function: F) -> F:
+    """Let *function* answer misspelt names of arguments."""
+    return _answering(function, function.__name__, {})
+
+
 def _answering(function: F, called: str, old: dict[str, str]) -> F:
     names = frozenset(old)
+    known = _arguments(function)
 
     @functools.wraps(function)
     def answering(*args: Any, **kwargs: Any) -> Any:
-        if kwargs and not names.isdisjoint(kwargs):
-            refuse(called, old, kwargs)
+        if kwargs and not (names.isdisjoint(kwargs) if known is None else known.issuperset(kwargs)):
+            if not names.isdisjoint(kwargs):
+                refuse(called, old, kwargs)
+            _refuse_unknown(called, kwargs, known or ())
         return function(*args, **kwargs)
 
     return answering  # type: ignore[return-value]
+
+
+def _arguments(function: Callable[..., Any]) -> frozenset[str] | None:
+    """The names that *function* takes; None if it takes any."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = function.__code__
+    if code.co_flags & _TAKES_ANY:
+        return None
+    return frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def _refuse_unknown(called: str, given: Iterable[str], known: Iterable[str]) -> NoReturn:
+    name = next(name for name in given if name not in known)
+    takes = sorted(set(known) - {"self"})
+    advice = nearest(name, takes) or f"; it takes: {', '.join(takes) or 'none'}"
+    raise InvalidOptionError(f"{called} has no argument {name!r}{advice}")
 
 
 # What answers old names itself.

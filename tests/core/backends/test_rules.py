@@ -125,6 +125,44 @@ def test_a_backend_that_changes_its_settings_does_not_change_what_the_user_gave(
     assert settings == {"raw": {"level": 3}}
 
 
+# -- what is asked ------------------------------------------------------------------------------------
+
+EMPTY = [np.zeros(0), np.zeros((0, 3)), np.zeros((3, 0)), np.zeros((2, 0, 4)), []]
+LITTLE = [np.float32(1), 5, "", "text", b"", b"x", *EMPTY]
+
+
+def test_of_nothing_nothing_is_asked(tmp_path):
+    def checked(method):
+        def check(self, locator, first_row, out):
+            assert out.ndim > 0
+            assert len(out) > 0
+            assert out.nbytes > 0
+            method(self, locator, first_row, out)
+
+        return check
+
+    def write(self, locator, array, options):
+        assert array.ndim > 0
+        assert array.nbytes > 0
+        RawBackend.write(self, locator, array, options)
+
+    backend = fresh(read_into=checked(RawBackend.read_into), write=write)
+    with opened(tmp_path, backend) as db:
+        with db.connection() as root:
+            for number, data in enumerate(LITTLE):
+                root.get_data_node("a").write_data(data, data_attribute=str(number))
+        with db.connection() as root:
+            for number, data in enumerate(LITTLE):
+                payload = root["a"].get_data(str(number))
+                read = payload.read()
+                assert read == data if isinstance(data, str | bytes) else np.array_equal(read, data)
+                if payload.kind == "array" and payload.shape:
+                    assert len(payload.read(0, 0)) == len(payload[:0]) == 0
+            assert root.compact_tree() == len(LITTLE)
+        assert db.verify(history=True) == []
+    assert backend.requests
+
+
 # -- versions ----------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.core.files.rig_plugin import InstalledOnce, numbers, rig, with_rigs
 
-from lotdb import BaseNode, DataNode, Ingested, IngestError, SourceFile, hookimpl
+from lotdb import BaseNode, DataNode, Ingested, IngestError, InvalidOptionError, SourceFile, hookimpl
 
 
 class Pairs:
@@ -57,6 +57,13 @@ def test_a_file_beside_is_read_and_noted(pair):
     about = payload.metadata["_source_beside"]["rec.dat"]
     assert about["_source_size_bytes"] == 3
     assert len(about["_source_sha256"]) == 64
+
+
+def test_whether_a_file_beside_is_required_is_true_or_false(pair):
+    plugin = Pairs()
+    plugin.required = "no"
+    with pytest.raises(InvalidOptionError, match="required is 'no'; use True or False"):
+        data_node(plugin).attach_file(pair)
 
 
 @pytest.mark.parametrize("by_name", [False, True])

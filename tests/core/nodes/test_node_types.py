@@ -110,6 +110,20 @@ def test_a_node_of_a_type_that_is_not_installed_can_be_moved_copied_and_deleted(
         assert root["third"].duration_s() == 2
 
 
+@pytest.mark.parametrize(
+    ("misspelt", "advice"),
+    [
+        ("dat", "did you mean 'data'?"),
+        ("Data", "did you mean 'data'?"),
+        ("acme.data", "install the package that provides it"),
+    ],
+)
+def test_the_built_in_type_is_named_beside_those_of_plugins(misspelt, advice):
+    with pytest.raises(lotdb.MissingPluginError) as refused:
+        BaseNode(plugins=Plugins()).get_node("a", node_type=misspelt)
+    assert str(refused.value) == f"no node type named {misspelt!r} (installed: data); {advice}"
+
+
 def test_a_new_node_of_a_type_that_is_not_installed_is_refused_with_the_command():
     root = BaseNode(plugins=Plugins())
     message = r"no node type named 'recording'.*install the package that provides it"

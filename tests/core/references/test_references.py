@@ -351,8 +351,10 @@ def test_children_that_are_made_between_references_have_none_whatever_was_asked_
         assert sent(root["empty"]).path == "empty"
     b.parent.rename("c")
     later = b.get_node("later")
-    with pytest.raises(UnsupportedValueError, match=r"'c/b/later'.*not committed; commit"):
+    with pytest.raises(UnsupportedValueError, match=r"^node 'c/b/later' of .*not committed; commit"):
         pickle.dumps(later)
+    with pytest.raises(UnsupportedValueError, match=r"^the root of .*not committed; commit"):
+        pickle.dumps(root)
     assert sent(root["empty"]).path == "empty"
 
 

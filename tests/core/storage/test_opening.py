@@ -97,15 +97,15 @@ def test_a_name_must_be_one_plain_file_name(tmp_path, name):
 
 @pytest.mark.parametrize("path", ["", b"bytes", None, "a\0b"])
 def test_a_path_must_be_one(path):
-    with pytest.raises(InvalidOptionError, match="must be a folder"):
+    with pytest.raises(InvalidOptionError, match=r"path is .*use the path of a folder"):
         open_storage(path)
 
 
 def test_a_path_that_is_a_file_is_told_from_the_name(tmp_path):
     (tmp_path / NAME).write_bytes(b"precious")
-    with pytest.raises(InvalidOptionError, match=r"path= takes the folder and name= the file"):
-        open_storage(tmp_path / NAME)
-    with pytest.raises(InvalidOptionError, match="not a folder"):
+    with pytest.raises(InvalidOptionError, match=rf"path= takes the folder and name= the.*name={NAME!r}"):
+        open_storage(tmp_path / NAME, "another.fs")
+    with pytest.raises(InvalidOptionError, match="not a folder; use the path of one"):
         open_storage(tmp_path / NAME / "below")
 
 

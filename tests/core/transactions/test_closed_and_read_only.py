@@ -108,7 +108,7 @@ def test_opening_a_connection_that_is_open_gives_its_root_again(db, mine):
 def test_a_node_of_another_connection_is_refused(db, mine, theirs):
     fill(db, "a")
     begin(db)
-    with pytest.raises(WrongNodeError, match="pass copy=True"):
+    with pytest.raises(WrongNodeError, match="copy=True"):
         mine.add_tree(theirs["a"], key="b")
     assert list(mine) == ["a"]
 

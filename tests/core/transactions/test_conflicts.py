@@ -33,6 +33,33 @@ def test_two_writes_of_one_payload_are_in_conflict(db, mine, theirs, backend):
         np.testing.assert_array_equal(root["a"].read_data(), np.concatenate([OLD, LARGE]))
 
 
+def attributes_of(*paths):
+    return lambda root: [root.get_node_path(path).set_attribute("value", 1) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("change", "places"),
+    [
+        (attributes_of("c/d"), "node 'c/d'"),
+        (lambda root: root.set_attribute("value", 1), "the root"),
+        (lambda root: root["c"].get_node("new"), "node 'c/new'"),
+        (lambda root: root["c/d"].move(root, "moved"), "node 'c/d', node 'moved'"),
+        (lambda root: root.delete_node("c"), "node 'c'"),
+        (attributes_of("a", "c", "c/d", "c/new", "z"), "node 'a', node 'c', node 'c/d' and 2 more"),
+    ],
+)
+def test_a_conflict_names_what_this_transaction_has_changed(db, mine, theirs, change, places):
+    fill(db, "a", "c/d")
+    begin(db)
+    change(mine)
+    theirs.set_attribute("value", 2)
+    theirs["c"].get_node("new").set_attribute("value", 2)
+    theirs["c/d"].set_attribute("value", 2)
+    db.commit("theirs")
+    with pytest.raises(ConflictError, match=rf"first, where this one changed {places}; nothing of this one"):
+        db.commit("mine")
+
+
 def test_changes_of_attributes_of_different_nodes_merge(db, mine, theirs):
     fill(db, "a", "b", "c/d", "c/e")
     begin(db)

@@ -244,7 +244,7 @@ def test_an_encoder_that_loses_something_is_refused_and_nothing_is_written(tmp_p
                 node.attrs.update(first=1, x=value, last=2)
             with pytest.raises(PluginError, match=told):
                 node.attrs["x"] = [{"inside": value}]
-        with pytest.raises(PluginError, match=r"attribute 'metadata': value type 'lab.lossy'"):
+        with pytest.raises(PluginError, match=r"metadata of payload 'data' of .*: value type 'lab.lossy'"):
             node.write_data([1.0], metadata={"x": value})
         assert list(node.attrs) == []
         assert not node.has_data()

@@ -41,7 +41,7 @@ def backup(
 ) -> BackupReport:
     """See ``LOTDB.backup``."""
     refuse_url(target, "a backup")
-    place = DatabaseFolder.at(target, database.name)
+    place = DatabaseFolder.at(target, database.name, option="target", takes_name=False)
     configs = dict(backends or {})
     for name, config in configs.items():
         database.plugins.check_backend(name)
@@ -242,12 +242,14 @@ def _warn(report: BackupReport, place: DatabaseFolder) -> None:
 
 
 def _say(warning: str) -> None:
-    warnings.warn(warning, RuntimeWarning, stacklevel=5)
+    warnings.warn(warning, RuntimeWarning, stacklevel=6)
 
 
 def check_copy(database: LOTDB, folder: str, backends: Mapping[str, Mapping[str, Any]] | None = None) -> None:
     """Raise ``DamagedError`` unless all of the copy of *database* in *folder* can be read."""
-    with LOTDB(folder, database.name, read_only=True, plugins=database.plugins, backends=backends) as copy:
+    with LOTDB(
+        folder, name=database.name, read_only=True, plugins=database.plugins, backends=backends
+    ) as copy:
         found = copy.verify(history=True)
     if found:
         first = found[0]

@@ -6,12 +6,15 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from lotdb.renamed import names_misspelt
+
 if TYPE_CHECKING:
     from lotdb.database.copied import BackupReport, Progress
 
 __all__ = ["restore"]
 
 
+@names_misspelt
 def restore(
     backup: str | os.PathLike[str],
     folder: str | os.PathLike[str],

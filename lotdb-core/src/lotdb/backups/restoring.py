@@ -11,7 +11,9 @@ from lotdb.backups.backup import check_copy
 from lotdb.backups.source import open_source
 from lotdb.database.choosing import refuse_url
 from lotdb.database.copied import BackupReport, Progress
-from lotdb.errors import InvalidOptionError, system_errors
+from lotdb.errors import system_errors
+from lotdb.interfaces.options import check_flag, check_progress
+from lotdb.storage.folder import check_path
 
 __all__ = ["restore_to"]
 
@@ -26,13 +28,14 @@ def restore_to(
     backends: Mapping[str, Mapping[str, Any]] | None,
 ) -> BackupReport:
     """See ``lotdb.restore``."""
-    if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
-        raise InvalidOptionError(f"folder is {folder!r}; use the path of a folder that does not exist")
+    check_path(folder, "folder", "a folder that does not exist")
     refuse_url(folder, "the restored database")
+    verify = check_flag("verify", verify)
+    check_progress(progress)
     target = os.path.abspath(folder)
     refuse_existing(target)
     with (
-        open_source(backup, name, backends) as db,
+        open_source(backup, name, backends, option="backup") as db,
         system_errors("the backup was not restored", target),
         appearing(target, "restore") as building,
     ):

@@ -19,6 +19,7 @@ from lotdb.cli.targets import (
     is_there,
     json_option,
     node_at,
+    number_of,
     path_argument,
     payload_of,
     reading,
@@ -47,10 +48,15 @@ __all__ = ["export_command", "ingest_command"]
 @click.option("--attribute", "fields", multiple=True, metavar="FIELD", help="Store this; may be repeated.")
 @click.option("--sidecar", metavar="PATH", help="csv, tsv or json file with metadata: 'notes.csv'.")
 @click.option("--backend", help="Where payloads are stored: blob or zarr (blob).")
-@click.option("--samplerate-hz", type=float, metavar="HZ", help="Rows per second, instead of the file's.")
+@click.option(
+    "--samplerate-hz",
+    type=number_of("rows a second", kind=float),
+    metavar="HZ",
+    help="Rows per second, instead of the file's.",
+)
 @click.option("--format", "format_", help="Name of a format, or auto: by content (by suffix).")
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), default=100, show_default=True, help="Files per commit."
+    "--batch-size", type=number_of("files", least=1), default=100, show_default=True, help="Files per commit."
 )
 @click.option("--always-hash", is_flag=True, help="Compare contents even if sizes and times are the same.")
 @click.option("--again", is_flag=True, help="Ingest unchanged files again.")

@@ -16,6 +16,7 @@ from lotdb.cli.targets import (
     json_option,
     moment,
     node_at,
+    number_of,
     paths,
     reading,
     reading_options,
@@ -40,7 +41,7 @@ __all__ = ["diff_command", "find_command"]
 @click.option(
     "--under", default="", metavar="PATH", shell_complete=paths, help="Node to look below (the root)."
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after so many.")
+@click.option("--limit", type=number_of("nodes", least=1), metavar="N", help="Stop after so many.")
 @click.option("--count", "is_count", is_flag=True, help="Print how many there are.")
 @click.option("--distinct", metavar="NAME", help="Count the values of an attribute.")
 @json_option

@@ -14,6 +14,7 @@ from lotdb.cli.targets import (
     json_option,
     moment,
     node_at,
+    number_of,
     path_argument,
     paths,
     reading,
@@ -33,7 +34,9 @@ __all__ = ["bring_back_command", "history_command", "tag_command", "undo_command
 )
 @database_options
 @path_argument
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Commits to list.")
+@click.option(
+    "--limit", type=number_of("commits", least=1), default=20, show_default=True, help="Commits to list."
+)
 @click.option("--since", metavar="WHEN", help="The first commit: an id, a tag, or a time.")
 @click.option("--until", metavar="WHEN", help="The last one.")
 @json_option

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lotdb.cli.targets import as_example, node_at, path_argument, payload_of, reading, reading_options
+from lotdb.cli.targets import (
+    as_example,
+    node_at,
+    number_of,
+    path_argument,
+    payload_of,
+    reading,
+    reading_options,
+)
 from lotdb.cli.text import emit, plain
 
 if TYPE_CHECKING:
@@ -36,8 +44,10 @@ _INCHES, _DOTS_PER_INCH = (10, 4), 120
     type=click.Choice(["waveform", "spectrogram", "image", "table"]),
     help="What to draw (what suits the payload).",
 )
-@click.option("--start", type=float, metavar="S", help="Draw from this second on.")
-@click.option("--stop", type=float, metavar="S", help="Draw to before this second.")
+@click.option("--start", type=number_of("seconds", kind=float), metavar="S", help="Draw from this second on.")
+@click.option(
+    "--stop", type=number_of("seconds", kind=float), metavar="S", help="Draw to before this second."
+)
 @click.option("--channel", "channels", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option(
     "--output",

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lotdb.cli.screen import line
-from lotdb.cli.targets import as_example, json_option, node_at, path_argument, reading, reading_options
+from lotdb.cli.targets import (
+    as_example,
+    json_option,
+    node_at,
+    number_of,
+    path_argument,
+    reading,
+    reading_options,
+)
 from lotdb.cli.text import dump, emit
 
 if TYPE_CHECKING:
@@ -20,9 +28,9 @@ __all__ = ["ls_command", "tree_command"]
 @click.command("tree", epilog=as_example("lotdb tree results sensor_01 --depth 2 --max-children 5"))
 @reading_options
 @path_argument
-@click.option("--depth", type=click.IntRange(min=0), default=3, show_default=True, help="Levels to show.")
+@click.option("--depth", type=number_of("levels"), default=3, show_default=True, help="Levels to show.")
 @click.option(
-    "--max-children", type=click.IntRange(min=0), default=20, show_default=True, help="Children a node."
+    "--max-children", type=number_of("children"), default=20, show_default=True, help="Children a node."
 )
 @json_option
 def tree_command(

@@ -28,6 +28,7 @@ __all__ = [
     "keep_option",
     "moment",
     "node_at",
+    "number_of",
     "path_argument",
     "paths",
     "payload_of",
@@ -49,6 +50,31 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # Of how many children the nearest name is looked for, and how many are named.
 _LOOKED_AT, _NAMED = 10_000, 8
 
+
+class _Number(click.ParamType):  # type: ignore[type-arg]  # later releases of click have one
+    """A number of something, at least so many."""
+
+    name = "number"
+
+    def __init__(self, kind: type[int] | type[float], of: str, least: int) -> None:
+        self._kind, self._least = kind, least
+        self._wanted = f"use a number of {of} from {least} on"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            number = self._kind(value)
+        except ValueError:
+            number = self._least - 1
+        if not self._least <= number:  # NaN is neither
+            self.fail(f"{value!r}; {self._wanted}", param, ctx)
+        return number
+
+
+def number_of(what: str, *, least: int = 0, kind: type[int] | type[float] = int) -> click.ParamType[Any]:
+    """The type of an option that is a number of *what*."""
+    return _Number(kind, what, least)
+
+
 json_option = click.option("--json", "as_json_", is_flag=True, help="Print JSON, for programs.")
 keep_option = click.option(
     "--keep",
@@ -57,7 +83,7 @@ keep_option = click.option(
 )
 timeout_option = click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=number_of("seconds", kind=float),
     metavar="S",
     help="Seconds to wait for another writer or pack (0).",
 )
@@ -121,7 +147,7 @@ def reading(database: str, name: str, settings: Iterable[str] = ()) -> Iterator[
     ctx = _here()
     when = None if ctx is None else ctx.meta.get(_AT)
     with (
-        LOTDB(folder, name, read_only=True, backends=settings_of(settings)) as db,
+        LOTDB(folder, name=name, read_only=True, backends=settings_of(settings)) as db,
         db.connection() if when is None else db.at(moment(db, when)) as root,
     ):
         yield db, root
@@ -174,7 +200,7 @@ def changing(
     ctx = _here()
     note = f"lotdb {ctx.info_name}" if ctx is not None else ""
     with (
-        LOTDB(folder, name, timeout=timeout, backends=settings_of(settings)) as db,
+        LOTDB(folder, name=name, timeout=timeout, backends=settings_of(settings)) as db,
         _or_nothing(db),
         db.connection(note=note) as root,
     ):
@@ -224,7 +250,7 @@ def _refuse_older(folder: str, name: str) -> None:
     from lotdb import LOTDB, DatabaseFormatError, LotdbError
 
     try:
-        LOTDB(folder, name, read_only=True).close()
+        LOTDB(folder, name=name, read_only=True).close()
     except DatabaseFormatError as error:
         if "lotdb upgrade" in str(error):
             raise

@@ -100,7 +100,9 @@ def _ask(target: TargetFile, *, hook: str, what: str, plugins: Loader, exported:
         more = ", or install file formats with: pip install lotdb-ingest"
     else:
         formats = [] if hook != "lotdb_export_file" else plugins.export_formats()
-        more = f" (there are: {', '.join(formats)})" if formats else ""
+        # Not the one that was refused: what writes it takes data of another kind.
+        others = [each for each in formats if each != target.format]
+        more = f" (there are: {', '.join(others)})" if others else ""
     raise ExportError(
         f"no installed plugin writes {what} as {target.format!r}; choose another suffix or format={more}"
     )

@@ -25,6 +25,7 @@ from lotdb.errors import (
     StaleNodeError,
     shown,
 )
+from lotdb.interfaces.options import check_flag
 from lotdb.ranges import Number, Unit
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
@@ -571,6 +572,8 @@ class Payload:
         """
         from lotdb.looking.plots import plot  # which not every program needs
 
+        if stacked is not None:
+            stacked = check_flag("stacked", stacked)
         return plot(self, ax, kind, start, stop, unit, channels, stacked)
 
     def _repr_html_(self) -> str:

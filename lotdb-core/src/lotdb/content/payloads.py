@@ -214,7 +214,7 @@ def _add_rows(node: Handle, given: _Given, request: Request, existing: PayloadRe
     if request.metadata is not None:
         old = {} if existing.metadata is None else values.decode(existing.metadata, extra=tree.plugins)
         both = {**_mapping(old), **_mapping(request.metadata)}
-        existing = replace(existing, metadata=_encode_metadata(node, both))
+        existing = replace(existing, metadata=_encode_metadata(node, request.name, both))
     tree.check_writable()
     layout = tree.noted(layout, existing.samplerate_hz, existing.metadata)
     rows, segments = _append(tree.stage, layout, existing.segments, given, where)
@@ -231,7 +231,7 @@ def _write_new(node: Handle, given: _Given, request: Request) -> Written:
     tree, rate = node._tree, request.samplerate_hz
     backend = tree.default_backend if request.backend is None else request.backend
     layout = _layout(node, given.dtype, given.row_shape, backend, request.options)
-    metadata = _encode_metadata(node, request.metadata)
+    metadata = _encode_metadata(node, request.name, request.metadata)
     tree.check_writable()
     layout = tree.noted(layout, rate, metadata)
     rows, segments = _append(tree.stage, layout, (), given, partial(_where, node, request.name))
@@ -295,7 +295,9 @@ def with_metadata(node: Handle, written: Written, metadata: Mapping[str, Any]) -
     there = written.record.metadata
     old = {} if there is None else values.decode(there, extra=node._tree.plugins)
     both = {**_mapping(old), **metadata}
-    return written._replace(record=replace(written.record, metadata=_encode_metadata(node, both)))
+    return written._replace(
+        record=replace(written.record, metadata=_encode_metadata(node, written.name, both))
+    )
 
 
 def _append(
@@ -514,7 +516,7 @@ def _check_dtype(dtype: np.dtype[Any], where: Callable[[], str]) -> None:
         )
     if dtype.names:
         try:
-            values.encode(dtype, name="dtype")
+            values.encode(dtype, what=lambda: "a payload")
         except UnsupportedValueError as error:
             raise InvalidDataError(f"{where()}: dtype {dtype} cannot be stored: {error}") from error
 
@@ -551,15 +553,19 @@ def _meant(options: Mapping[str, Any]) -> str:
     return ""
 
 
-def check_metadata(node: Handle, metadata: Any) -> None:
-    """Raise the error that storing *metadata* would raise."""
-    _encode_metadata(node, metadata)
+def check_metadata(node: Handle, metadata: Any, name: str | None = None) -> None:
+    """Raise the error that storing *metadata* of payload *name*, or of those of many files, would raise."""
+    _encode_metadata(node, name, metadata)
 
 
-def _encode_metadata(node: Handle, metadata: Any) -> Any:
+def _encode_metadata(node: Handle, name: str | None, metadata: Any) -> Any:
     if metadata is None or not (plain := _mapping(metadata)):
         return None
-    return values.encode(plain, name="metadata", extra=node._tree.plugins)
+    return values.encode(plain, extra=node._tree.plugins, what=partial(_whose, node, name))
+
+
+def _whose(node: Handle, name: str | None) -> str:
+    return "the metadata of the files" if name is None else f"the metadata of {_where(node, name)}"
 
 
 def _names(metadata: Any) -> list[Any]:

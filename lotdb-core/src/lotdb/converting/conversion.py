@@ -63,7 +63,7 @@ def copy_to(
 ) -> ConvertReport:
     """See ``lotdb.convert``."""
     told = progress or _nothing
-    where = where_is(copy.path, copy.name, copy.payloads)
+    where = where_is(copy.path, copy.name, copy.payloads, option="target")
     if where.url:
         return _build(source, copy, history, verify, told)
     path = where.absolute
@@ -125,7 +125,7 @@ def _kept(source: LOTDB) -> Iterator[bytes]:
 @contextlib.contextmanager
 def _filling(source: LOTDB, copy: Copy) -> Iterator[tuple[Storage, Where]]:
     """The storage of the copy, which is opened, and has nothing in it; and where it is."""
-    where = where_is(copy.path, copy.name, copy.payloads)
+    where = where_is(copy.path, copy.name, copy.payloads, option="target")
     kind = choose(
         source.plugins,
         where,
@@ -250,7 +250,7 @@ def _compare(source: LOTDB, root: BaseNode, copy: Copy, told: Progress) -> None:
     """Raise ``DamagedError`` unless the copy can be read, and is the same as *source*."""
     with _Copy(
         copy.path,
-        copy.name,
+        name=copy.name,
         read_only=True,
         payloads=copy.payloads,
         backends=copy.backends,

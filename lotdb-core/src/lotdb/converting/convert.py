@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lotdb.database import LOTDB
+from lotdb.interfaces.options import check_flag, check_progress
+from lotdb.renamed import names_misspelt
 
 if TYPE_CHECKING:
     from lotdb.converting.convert_report import ConvertReport, Progress
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["convert"]
 
 
+@names_misspelt
 def convert(
     source: LOTDB | str | os.PathLike[str],
     target: str | os.PathLike[str],
@@ -79,8 +82,10 @@ def convert(
     from lotdb.backups.source import open_source
     from lotdb.converting.conversion import Copy, copy_to
 
+    history, verify = check_flag("history", history), check_flag("verify", verify)
+    check_progress(progress)
     copy = Copy(target, name, storage, payloads, dict(backends or {}))
     if isinstance(source, LOTDB):
         return copy_to(source, copy, history=history, verify=verify, progress=progress)
-    with open_source(source, name) as opened:
+    with open_source(source, name, option="source") as opened:
         return copy_to(opened, copy, history=history, verify=verify, progress=progress)

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
-from functools import partial
+from functools import partial, wraps
 from importlib import import_module
 from itertools import islice
 from threading import get_ident
@@ -49,6 +49,7 @@ from lotdb.errors import (
     shown,
     system_errors,
 )
+from lotdb.interfaces.options import check_flag, check_progress
 from lotdb.interfaces.storage import Storage
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import Children
@@ -77,6 +78,26 @@ __all__ = ["LOTDB"]
 
 FORMAT = 1
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+# What other libraries take in second place.
+_MODES = ("r", "r+", "w", "w-", "x", "a")
+
+
+def _refusing_modes(init: F) -> F:
+    """*init* of LOTDB, which makes no data file called "r" where somebody means to read."""
+
+    @wraps(init)
+    def refusing(self: LOTDB, *args: Any, **how: Any) -> None:
+        if len(args) > 1 and isinstance(args[1], str) and args[1] in _MODES:
+            raise InvalidOptionError(
+                f"LOTDB has no modes, and {args[1]!r} stands where the name of the data file does; say "
+                f"read_only=True to read, new=True for a new database, and name={args[1]!r} if it is the name"
+            )
+        init(self, *args, **how)
+
+    return refusing  # type: ignore[return-value]
 
 
 class LOTDB(Opened):
@@ -136,6 +157,7 @@ class LOTDB(Opened):
         If the system could not open or write a file.
     """
 
+    @_refusing_modes
     def __init__(
         self,
         path: str | os.PathLike[str] = "./data",
@@ -154,7 +176,8 @@ class LOTDB(Opened):
     ) -> None:
         self._where = where_is(path, name, payloads)
         self.name = name
-        self.read_only = read_only
+        self.read_only = check_flag("read_only", read_only)
+        new = check_flag("new", new)
         self.plugins = check_plugins(plugins, plugins_off)
         self.default_backend = default_backend
         _check_timeout(timeout)
@@ -173,7 +196,7 @@ class LOTDB(Opened):
         self._let_go: Callable[[], object] = _nothing
         self._is_root_ours = False
         self._unmade: Unmade | None = None
-        if not (read_only or self._where.url):
+        if not (self.read_only or self._where.url):
             with system_errors("the database cannot be opened", self._where.full):
                 self._unmade = Unmade(DatabaseFolder.at(path, name))
         self._first = b""
@@ -568,6 +591,7 @@ class LOTDB(Opened):
         self._check()
         check_can_pack(self)
         check_grace(grace_s)
+        sweep_outside = check_flag("sweep_outside", sweep_outside)
 
         def attempt() -> int:
             with (
@@ -610,6 +634,7 @@ class LOTDB(Opened):
         from lotdb.database.earlier_payloads import verify_earlier  # which few programs need
         from lotdb.database.upkeep import verify, verify_data_file
 
+        history = check_flag("history", history)
         session = self._new_session()
         try:
             with system_errors(f"{self} was not verified", self._data_file):
@@ -679,6 +704,8 @@ class LOTDB(Opened):
             If the folder lies in that of the database.
         """
         self._check()
+        verify = check_flag("verify", verify)
+        check_progress(progress)
         made: BackupReport = import_module("lotdb.backups.backup").backup(  # it stands above this one
             self, target, verify=verify, progress=progress, backends=backends
         )
@@ -888,5 +915,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_refuse_in_child)
 
 
-answer(LOTDB)
+answer(
+    LOTDB,
+    "backup",
+    "close_connection",
+    "history",
+    "pack",
+    "run",
+    "savepoint",
+    "stats",
+    "undo",
+    "verify",
+)
 hide(LOTDB, DATABASE)

@@ -24,7 +24,7 @@ from lotdb.interfaces.storage import Storage, StorageContext
 from lotdb.registry.registry import Plugins
 from lotdb.storage import DatabaseFolder
 from lotdb.storage.durable import disk_for, make_folders
-from lotdb.storage.folder import check_name, marked_storage, marker_of
+from lotdb.storage.folder import check_name, check_path, marked_storage, marker_of
 from lotdb.storage.parts import check_file, is_there
 from lotdb.storages.one_file import FileStorageKind
 
@@ -112,13 +112,16 @@ class Where:
         return without_password(self.store, user=False) if self.store else self.absolute
 
 
-def where_is(path: Any, name: str, payloads: Any) -> Where:
-    """The place that *path*, *name* and *payloads* mean, as a user gave them."""
+def where_is(path: Any, name: str, payloads: Any, *, option: str = "path") -> Where:
+    """The place that *path*, *name* and *payloads* mean, as a user gave them.
+
+    Messages call *path* by *option*, the argument of the call.
+    """
     check_name(name)
     if isinstance(path, str) and _is_url(path):
         found = Where(_NOWHERE, name, url=path)
     else:
-        found = Where(_check_path(path), name, url="")
+        found = Where(_normal(check_path(path, option)), name, url="")
     if payloads is None:
         return found
     is_path = isinstance(payloads, str | os.PathLike) and isinstance(os.fspath(payloads), str)
@@ -134,7 +137,7 @@ def _place(where: Where, payloads: str, *, is_given: bool) -> Where:
         store = payloads.rstrip("/")
         return Where(where.path, where.name, url=where.url, store=store, is_given=is_given)
     if where.url:
-        path = _check_path(payloads)
+        path = _normal(check_path(payloads, "payloads"))
         return Where(path, where.name, url=where.url, store=where.store, is_given=is_given)
     raise InvalidOptionError(
         f"payloads is {payloads!r}, but a database that is a folder keeps its payloads in it; leave it out,"
@@ -325,14 +328,6 @@ def _is_url(text: str) -> bool:
     return "://" in text and re.match(_URL, text) is not None
 
 
-def _check_path(path: Any) -> str:
+def _normal(path: str) -> str:
     """The *path* as pathlib writes it, which leaves ``..`` alone: it may stand behind a link."""
-    is_path = isinstance(path, str | os.PathLike) and isinstance(os.fspath(path), str)
-    if not is_path or not os.fspath(path) or "\0" in os.fspath(path):
-        raise InvalidOptionError(f"path is {path!r}; use the path of a folder, as text")
-    try:
-        os.fsencode(path)
-    except UnicodeEncodeError as error:
-        raise InvalidOptionError(f"path {path!r} cannot be the name of a folder: {error.reason}") from error
-    given: str = os.fspath(path)
-    return given if ".." in given else os.path.normpath(given)
+    return path if ".." in path else os.path.normpath(path)

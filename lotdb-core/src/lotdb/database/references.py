@@ -31,6 +31,7 @@ from lotdb.errors import (
     StaleNodeError,
     UnsupportedValueError,
 )
+from lotdb.keys import node_text
 from lotdb.node_api.nodes import BaseNode
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.tree.node import class_for
@@ -72,7 +73,7 @@ def _commit(session: Session, keys: tuple[str, ...]) -> str:
         seen, touched = session.snapshot, session.tree.touched
         if session.changed and touched is not None and touched.has(keys):
             raise UnsupportedValueError(
-                f"node {'/'.join(keys)!r} of {session.database} has changes, at it or below it, that are not "
+                f"{node_text(keys)} of {session.database} has changes, at it or below it, that are not "
                 "committed; commit() first, for another process sees what is committed"
             )
         # The thread of the connection may have begun its next transaction meanwhile.

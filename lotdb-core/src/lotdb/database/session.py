@@ -38,6 +38,7 @@ from lotdb.errors import (
     system_errors,
 )
 from lotdb.interfaces.installed import plugin_errors
+from lotdb.keys import node_text
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Box, Bucket, Children, Entry
 from lotdb.records.children import has_one_bucket, records_of
@@ -92,6 +93,9 @@ CHANGES_IN_MEMORY = 100_000
 # Where the changes come in no order, each time most of what was written is written again, and little memory
 # is saved. So then it is done so many times less often.
 _LESS_OFTEN = 4
+
+# So many of the nodes that a transaction has changed are named when it is in conflict with another.
+_NAMED = 3
 
 _LONGEST_NOTE = 60_000  # bytes; the header of a transaction has room for 65 535
 
@@ -490,10 +494,12 @@ class Session:
                 self.database._give_up(error)
                 raise
             except BaseException as error:
+                is_conflict = isinstance(error, TransientError) and not isinstance(error, LotdbError)
+                where = self._changed_places() if is_conflict else ""
                 self._forget_all()
-                if isinstance(error, TransientError) and not isinstance(error, LotdbError):
+                if is_conflict:
                     raise ConflictError(
-                        f"another transaction changed the same part of {self.database} first; "
+                        f"another transaction changed the same part of {self.database} first{where}; "
                         "nothing of this one was kept, run it again"
                     ) from error
                 if isinstance(error, POSException.POSKeyError):  # a file that a savepoint has written
@@ -516,6 +522,14 @@ class Session:
                 pass
             if telling is not None:
                 telling.tell()
+
+    def _changed_places(self) -> str:
+        """Which nodes this transaction has changed, one of which a conflict is about, for its message."""
+        places = self.tree.touched.places() if self.tree.touched is not None else []
+        if not places:
+            return ""
+        more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+        return f", where this one changed {', '.join(map(node_text, places[:_NAMED]))}{more}"
 
     def _check_frozen(self) -> None:
         """Raise ``ConflictError`` if what was brought back from a moment is no longer what it was then.

@@ -23,6 +23,7 @@ from lotdb.errors import (
     text_of,
 )
 from lotdb.interfaces.installed import plugin_errors
+from lotdb.keys import node_text
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import NO_TREE, OWN_KEY, Children, Entry
 from lotdb.records.children import parts, placed_items
@@ -188,8 +189,8 @@ def refuse_rings(root: BaseNode) -> None:
         try:
             key, record = next(stack[-1], ("", None))
         except DamagedError as error:
-            where = "/".join(keys).lstrip("/")
-            raise DamagedError(f"the children of node {where!r} cannot be listed: {error}") from error
+            where = node_text(keys[1:])  # the first stands for the root
+            raise DamagedError(f"the children of {where} cannot be listed: {error}") from error
         if record is None:
             stack.pop()
             if below:
@@ -199,7 +200,7 @@ def refuse_rings(root: BaseNode) -> None:
             continue
         name = record._p_oid or id(record)
         if name in below:
-            raise DamagedError(f"node {'/'.join([*keys, key]).lstrip('/')!r} is below itself")
+            raise DamagedError(f"{node_text([*keys, key][1:])} is below itself")
         if name not in done:
             below[name] = None
             keys.append(key)

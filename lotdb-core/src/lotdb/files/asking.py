@@ -30,7 +30,7 @@ from lotdb.interfaces.loader import Loader
 from lotdb.interfaces.options import MAX_BYTES, Options, check_limit
 from lotdb.interfaces.row_blocks import Blocks, check_blocks, checked
 from lotdb.interfaces.sources import ARGUMENTS, SourceFile, open_regular, state_of
-from lotdb.keys import check_key, check_name
+from lotdb.keys import check_key, check_name, node_text
 from lotdb.ranges import check_rate
 from lotdb.tree.node import class_of
 from lotdb.values import values
@@ -322,7 +322,9 @@ def parts_of(answer: Any, plugins: Loader) -> Iterator[Part]:
         yield Part(path, several, attributes, node.node_type)
         children = {check_key(key): child for key, child in node.children.items()}
         if len(children) < len(node.children):
-            raise ValueError(f"it returned two children of node {'/'.join(path)!r} with the same key")
+            raise ValueError(
+                f"it returned two children of {node_text(path, 'the first node')} with the same key"
+            )
         if children and len(path) == MAX_LEVELS:
             raise ValueError(f"it returned a tree of more than {MAX_LEVELS} levels")
         waiting += [((*path, key), child) for key, child in reversed(children.items())]
@@ -482,7 +484,7 @@ def _check_answer(ingested: Any, plugins: Loader) -> None:
         raise TypeError("it returned a backend that is no text")
     if ingested.backend is not None:
         plugins.check_backend(ingested.backend)
-    values.encode(dict(ingested.metadata), name="metadata", extra=plugins)
+    values.encode(dict(ingested.metadata), extra=plugins, what=lambda: "Ingested.metadata")
     _check_attributes(ingested.attributes, plugins)
 
 

@@ -61,7 +61,7 @@ from lotdb.files.provenance import (
 )
 from lotdb.files.rates import Asked, Place, agree, check_asked
 from lotdb.interfaces.ingester import Ingested
-from lotdb.interfaces.options import MAX_BYTES
+from lotdb.interfaces.options import MAX_BYTES, check_flag
 from lotdb.interfaces.row_blocks import Blocks
 from lotdb.interfaces.sources import SourceFile
 from lotdb.keys import check_name
@@ -97,9 +97,10 @@ def attach_file(
     """
     name = check_name(request.name, "payload")
     asked = check_asked(samplerate_hz)
+    skip_unchanged = check_flag("skip_unchanged", skip_unchanged)
     tree = node._tree
     tree.check_writable()
-    payloads.check_metadata(node, request.metadata)
+    payloads.check_metadata(node, request.metadata, name)
     payloads.find(node, name)
     options = noted_options(request.options, tree.plugins, format=format, samplerate_hz=asked)
     request = request._replace(name=name)

@@ -22,6 +22,7 @@ from lotdb.errors import (
     UnsupportedValueError,
     ValueTooLargeError,
     is_refusal,
+    nearest,
     shown,
 )
 from lotdb.files.asking import check_named
@@ -29,7 +30,7 @@ from lotdb.files.patterns import check_template, parse
 from lotdb.files.provenance import files_of, from_file, is_in, is_known, noted_options, notes_on, says
 from lotdb.files.rates import check_asked
 from lotdb.files.sidecars import Sidecar, open_sidecar
-from lotdb.interfaces.options import UnknownOptionError, check_limit, nearest
+from lotdb.interfaces.options import UnknownOptionError, check_flag, check_limit, check_progress
 from lotdb.interfaces.sources import ARGUMENTS
 from lotdb.keys import check_name
 from lotdb.records.entries import own_of
@@ -165,6 +166,7 @@ def ingest_tree(
         raise InvalidOptionError(f"on_error is {shown(on_error)}; use 'report' or 'raise'")
     if batch_size is not None and check_limit("batch_size", batch_size) == 0:
         raise InvalidOptionError("batch_size is 0; use the number of files per commit, such as 100")
+    check_progress(progress)
     root = _check_folder(folder)
     node._entry()  # which knows the tree
     node._tree.check_writable()
@@ -187,8 +189,9 @@ def ingest_tree(
         except Exception as error:
             if on_error == "raise" or not (isinstance(error, _OF_ONE_FILE) or is_refusal(error)):
                 raise
-            if isinstance(error, UnknownOptionError) and (meant := nearest(error.option, _ARGUMENTS, 0.75)):
-                raise InvalidOptionError(f"ingest_tree has no argument {error.option!r}{meant}") from error
+            option = error.option if isinstance(error, UnknownOptionError) else ""
+            if option and (meant := nearest(option, _ARGUMENTS, cutoff=0.75)):
+                raise InvalidOptionError(f"ingest_tree has no argument {option!r}{meant}") from error
             report.failed[place.file] = error
         else:
             getattr(report, became).append(place.file)
@@ -213,6 +216,8 @@ def _check_how(node: Node, how: Mapping[str, Any]) -> None:
 
     Other options are the ingesters'. Which ones an ingester knows, it says when it reads a file.
     """
+    for flag in ("skip_unchanged", "always_hash"):
+        check_flag(flag, how[flag])
     if how.get("backend") is not None:
         check_backend(node._tree, how["backend"])
     check_named(how.get("format"), node._tree.plugins)

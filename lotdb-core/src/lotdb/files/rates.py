@@ -9,9 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from lotdb.content import tables
-from lotdb.errors import DataMismatchError, InvalidOptionError, InvalidRangeError, shown
+from lotdb.errors import DataMismatchError, InvalidOptionError, InvalidRangeError, nearest, shown
 from lotdb.interfaces.ingester import Ingested
-from lotdb.interfaces.options import nearest
 from lotdb.interfaces.row_blocks import Blocks
 from lotdb.keys import some
 from lotdb.ranges import check_rate

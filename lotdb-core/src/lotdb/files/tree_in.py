@@ -35,13 +35,15 @@ from lotdb.files.tree_index import IngestedTree, Progress, from_json, stored_val
 from lotdb.interfaces.ingester import IngestedNode
 from lotdb.interfaces.options import MAX_BYTES
 from lotdb.interfaces.row_blocks import Blocks
-from lotdb.keys import check_key, check_name
+from lotdb.keys import check_key, check_name, node_text
 from lotdb.records.entries import own_of, type_of
 from lotdb.tree.node import Node
 from lotdb.tree.walk import has_children
 from lotdb.values import values
 
 __all__ = ["ingest"]
+
+_TOP = "the first node"
 
 
 def ingest(
@@ -158,7 +160,7 @@ def _take(node: Node, given: IngestedNode, backend: str | None, progress: Progre
                 progress(done, count, "/".join((*part.path, request.name)))
         stored = attributes.encode(here, part.attributes)
         if twice := stored.keys() & {one.name for one in written}:
-            raise IngestError(f"{min(twice)!r} is an attribute and a payload of node {'/'.join(part.path)!r}")
+            raise IngestError(f"{min(twice)!r} is an attribute and a payload of {node_text(part.path, _TOP)}")
         payloads.put(here, written, stored)
         told.append((here, written))
     for here, written in told:
@@ -174,7 +176,7 @@ def _restore(node: Node, given: IngestedTree, backend: str | None, progress: Pro
     for each in given.index.nodes:
         path = tuple(check_key(key) for key in each["path"])
         if path in seen or (not seen) != (not path) or (path and path[:-1] not in seen):
-            raise IngestError(f"its index holds node {'/'.join(path)!r} twice, or at a wrong place")
+            raise IngestError(f"its index holds {node_text(path, _TOP)} twice, or at a wrong place")
         seen.add(path)
         here = node.get_node_path(list(path)) if path else node
         here = _typed(here, each["type"])
@@ -189,7 +191,7 @@ def _restore(node: Node, given: IngestedTree, backend: str | None, progress: Pro
                 progress(done, count, "/".join((*path, about["name"])))
         names = [one.name for one in written]
         if len({*names, *stored}) < len(names) + len(each["values"]):
-            raise IngestError(f"its index names a value of node {'/'.join(path)!r} twice")
+            raise IngestError(f"its index names a value of {node_text(path, _TOP)} twice")
         if written or stored:
             payloads.put(here, written, stored)
             told.append((here, written))

@@ -13,6 +13,7 @@ import numpy as np
 from lotdb.content import payloads
 from lotdb.content.payload import Payload
 from lotdb.errors import IngestError, shown
+from lotdb.interfaces.options import check_progress
 from lotdb.records.entries import own_of, type_of
 from lotdb.records.own import get_value
 from lotdb.segments.payload_form import is_payload
@@ -60,6 +61,7 @@ class TreeIndex:
         progress
             Called after each payload with the number of payloads done, of all, and the payload's path.
         """
+        check_progress(progress)
         nodes: list[dict[str, Any]] = []
         done, start = 0, len(_keys(node))
         count = sum(len(_split(each)[1]) for each in walk.everything(node)) if progress else 0

@@ -346,6 +346,9 @@ class Backend(ABC):
     def read_into(self, locator: Any, first_row: int, out: np.ndarray[Any, Any]) -> None:
         """Fill *out*, C-contiguous, with the rows of *locator* from *first_row* on.
 
+        *out* has at least one axis, one row and one byte, as what :meth:`write` gets: a single value is an
+        array of one row.
+
         Raise ``DamagedError`` if the array is missing or shorter than it should be.
         """
 

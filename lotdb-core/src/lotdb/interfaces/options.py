@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lotdb.errors import InvalidOptionError, shown
+from lotdb.errors import InvalidOptionError, nearest, shown
 from lotdb.ranges import is_whole
 
-__all__ = ["MAX_BYTES", "Options", "UnknownOptionError", "check_known", "check_limit", "nearest"]
+__all__ = [
+    "MAX_BYTES",
+    "Options",
+    "UnknownOptionError",
+    "check_flag",
+    "check_known",
+    "check_limit",
+    "check_progress",
+]
 
 # Limit of the decoded data, unless the caller passes another: a small file can announce more than fits on a
 # disk, and a compressed file can hold more.
@@ -72,24 +81,29 @@ def check_known(doing: str, given: Iterable[str], known: Iterable[str], argument
             )
 
 
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The end of a message about *name*, which is unknown: what may have been meant, if it can be told.
-
-    *cutoff* is how like it that must be, from 0 to 1.
-
-    >>> nearest("delimeter", ["encoding", "delimiter"])
-    "; did you mean 'delimiter'?"
-    >>> nearest("bogus", ["encoding"])
-    ''
-    """
-    from difflib import get_close_matches  # it takes a while
-
-    found = get_close_matches(name, list(known), n=1, cutoff=cutoff) if isinstance(name, str) else []
-    return f"; did you mean {found[0]!r}?" if found else ""
-
-
 def check_limit(option: str, value: Any) -> int:
     """*value* as a limit; ``InvalidOptionError`` if it is no whole number from 0 on."""
     if not is_whole(value) or value < 0:
         raise InvalidOptionError(f"{option} is {shown(value)}; use a whole number, such as {1 << 30}")
     return int(value)
+
+
+def check_flag(option: str, value: Any) -> bool:
+    """*value* as True or False; ``InvalidOptionError`` if it is neither: each text would count as true.
+
+    >>> check_flag("overwrite", True)
+    True
+    """
+    if value is True or value is False:
+        return bool(value)
+    # It takes long to load, and has made the value if it is one of numpy's.
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.bool_):
+        return bool(value)
+    raise InvalidOptionError(f"{option} is {shown(value)}; use True or False")
+
+
+def check_progress(progress: Any) -> None:
+    """Raise ``InvalidOptionError`` unless *progress* can be called, or is None."""
+    if progress is not None and not callable(progress):
+        raise InvalidOptionError(f"progress is {shown(progress)}; use a function, or None")

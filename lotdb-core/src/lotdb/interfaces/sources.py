@@ -16,7 +16,7 @@ from pathlib import Path, PureWindowsPath
 from typing import IO, Any, Literal, overload
 
 from lotdb.errors import FileNotReadError, IngestError, lacking, shown
-from lotdb.interfaces.options import MAX_BYTES, Options, check_known, check_limit
+from lotdb.interfaces.options import MAX_BYTES, Options, check_flag, check_known, check_limit
 
 __all__ = ["ARGUMENTS", "SourceFile", "open_regular", "state_of"]
 
@@ -144,7 +144,7 @@ class SourceFile:
             If it is missing, or no regular file, or not below the folder of the first file; or if all files
             together have more than *max_bytes*.
         """
-        return self._together.find(self, name, required)
+        return self._together.find(self, name, check_flag("required", required))
 
     def as_path(self) -> Path:
         """A path under which the bytes of this file can be read, for libraries that open files by name.

@@ -19,6 +19,7 @@ from lotdb.content.payload import Payload
 from lotdb.content.unbound import Unbound, UnboundNode
 from lotdb.errors import DamagedError, InvalidDataError, LotdbError, NodeNotFoundError
 from lotdb.interop.time_axis import START_NAMES, TIME_TYPES, TimeAxis, as_start, fitting, start_of
+from lotdb.keys import node_text
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
 from lotdb.segments.payload_form import PLACE, is_payload
@@ -495,7 +496,7 @@ class NodeDatasets(Mapping[str, NodeDataset]):
         try:
             record = PayloadRecord.decode(get_value(held.own, name))
         except DamagedError as error:
-            raise DamagedError(f"payload {name!r} of node {held.path!r}: {error}") from error
+            raise DamagedError(f"payload {name!r} of {node_text([held.path])}: {error}") from error
         place: Any = UnboundNode(held.path, self._unbound)
         return Payload(place, name, self._unbound.free(record))
 

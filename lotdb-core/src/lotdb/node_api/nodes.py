@@ -22,7 +22,7 @@ from lotdb.errors import (
     WrongNodeTypeError,
     refusing,
 )
-from lotdb.interfaces.options import check_known
+from lotdb.interfaces.options import check_flag, check_known, check_progress
 from lotdb.keys import check_key
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.mappings import ChildItems, ChildKeys, ChildNodes, Payloads
@@ -624,7 +624,7 @@ class BaseNode(PerhapsData):
         if self._parent is not None:
             cast("BaseNode", self._parent).delete_node(self._key, only_node)
             return
-        if only_node:
+        if check_flag("only_node", only_node):
             raise InvalidMoveError("the root cannot be deleted; delete_tree() without only_node empties it")
         self._entry()  # which knows the tree
         with self._tree.whole():
@@ -775,6 +775,7 @@ class BaseNode(PerhapsData):
         from lotdb.content.export import export_file  # which not every program needs
         from lotdb.files.tree_folder import is_folder, write_folder
 
+        check_progress(progress)
         self._entry()  # right thread, and still there
         if is_folder(path, format):
             check_known("writing 'folder'", options, (), ("format", "if_exists", "progress"))
@@ -826,6 +827,7 @@ class BaseNode(PerhapsData):
         from lotdb.files.attach import attach_file  # which not every program needs
         from lotdb.files.tree_in import ingest
 
+        check_progress(progress)
         self._entry()
         if not ingest(self, source, backend=backend, progress=progress):
             request = Request("data", backend=backend)
@@ -1187,7 +1189,8 @@ BUILT_IN_NODE_TYPES[DataNode.node_type_name] = DataNode
 for _member in [name for name in vars(DataMethods) if not (name.startswith("_") or hasattr(BaseNode, name))]:
     setattr(BaseNode, _member, LeftToDataNodes(_member))
 
-for each in (BaseNode, DataNode, DataMethods):
-    answer(each)
+answer(BaseNode, "delete_tree", "find", "ingest", "move", "to_datatree", "tree")
+answer(DataMethods, "configure_data", "delete_data", "iter_data_blocks", "read_frame")
+answer(DataNode)
 hide(BaseNode, NODE)
 hide(BaseNode, DATA_NODE)

@@ -17,6 +17,7 @@ from typing import Any, NoReturn, cast
 from lotdb.content.attributes import Attributes
 from lotdb.content.payload import Payload
 from lotdb.errors import NodeNotFoundError, StepAccessError
+from lotdb.interfaces.options import check_flag
 from lotdb.keys import check_key, check_name, split_path
 from lotdb.node_api.data_methods import DataMethods
 from lotdb.node_api.facts import (
@@ -332,7 +333,7 @@ class Watched(BaseNode):
     ) -> BaseNode:
         found = self._look_up(path)
         if found is None:
-            if create:
+            if check_flag("create", create):
                 self._reads.refuse(self._inner, makes=True)
             keys = split_path(path)
             if (*self._inner._keys(), *keys)[: len(self._reads.own)] == self._reads.own:

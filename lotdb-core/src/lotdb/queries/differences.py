@@ -14,6 +14,7 @@ from typing import Any, Literal
 from lotdb.content.defaults import POLICY
 from lotdb.content.payload import Payload, decode_record
 from lotdb.errors import DamagedError, written
+from lotdb.keys import node_text
 from lotdb.queries.row_ranges import differing_rows
 from lotdb.records import Children, Entry
 from lotdb.records.children import all_items
@@ -179,7 +180,7 @@ class _Comparison:
             del above[depth:]
             pair = (id(old), id(new))
             if pair in above[-_RING:] or (depth & (depth - 1) == 0 and pair in above):
-                raise DamagedError(f"node {path!r} cannot be compared: it is below itself")
+                raise DamagedError(f"{node_text([path])} cannot be compared: it is below itself")
             above.append(pair)
             stack += [
                 (key, one, other, depth + 1) for key, one, other in reversed(self._children(path, old, new))

@@ -47,6 +47,11 @@ T = TypeVar("T")
 
 _METHODS = ("exists", "is_in", "matches", "contains")
 
+_OPERATIONS = (ast.BinOp, ast.UnaryOp)
+_NO_VALUE = "it is no plain value; a text stands in quotes"
+# What ast.literal_eval raises.
+_NO_LITERAL = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
+
 
 def parse(text: str) -> Condition:
     """The condition that *text* says.
@@ -141,17 +146,28 @@ class _Translator:
                 field, value = self.field(left), self._literal(right)
                 condition: Condition = self._made(node, lambda: field.is_in(value))
             else:
+                self._check_a_field(node, left, right)
                 field, value = self.field(right), self._literal(left)
                 condition = self._made(node, lambda: field.contains(value))
             return ~condition if isinstance(operator, ast.NotIn) else condition
         sign = _OPERATORS[type(operator)]
         if not self._is_field(left):
+            self._check_a_field(node, left, right)
             left, right, sign = right, left, _TURNED[sign]
         if self._is_field(right):
             self._refuse(right, "both sides are fields; a text stands in quotes")
         field, value = self.field(left), self._literal(right)
         made: Condition = self._made(node, lambda: _COMPARE[sign](field, value))
         return made
+
+    def _check_a_field(self, node: ast.Compare, left: ast.expr, right: ast.expr) -> None:
+        """Refuse a comparison without a field: the side that is no value was meant for one."""
+        if self._is_field(right):
+            return
+        for side in (left, right):
+            if not _is_literal(side):
+                self._refuse(side, _no_field(side))
+        self._refuse(node, "neither side is an attribute or what a payload is like")
 
     # -- fields and methods ------------------------------------------------------------------------
 
@@ -173,7 +189,7 @@ class _Translator:
         if isinstance(found, PayloadFields):
             self._refuse(node, f"say what of it, such as {found!r}.dtype or {found!r}.exists()")
         if not isinstance(found, Field):
-            self._refuse(node, "it is neither an attribute nor what a payload is like")
+            self._refuse(node, _no_field(node))
         return found
 
     def _payload_or_field(self, node: ast.expr) -> PayloadFields | Field:
@@ -241,8 +257,8 @@ class _Translator:
     def _literal(self, node: ast.expr) -> Any:
         try:
             return ast.literal_eval(node)
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            self._refuse(node, "it is no plain value; a text stands in quotes")
+        except _NO_LITERAL:
+            self._refuse(node, _computed(node, "write the value") or _NO_VALUE)
 
     def _made(self, node: ast.expr, make: Callable[[], Any]) -> Any:
         try:
@@ -257,3 +273,24 @@ class _Translator:
         where = f"at column {column}" if node.lineno == 1 else f"at line {node.lineno}, column {column}"
         hint = f"; {_ALLOWED}" if allowed else ""
         raise InvalidConditionError(f"the condition fails {where}, {shown(part)}: {why}{hint}")
+
+
+def _no_field(node: ast.expr) -> str:
+    """Why *node* is no field."""
+    what = "it is neither an attribute nor what a payload is like"
+    return _computed(node, "compare an attribute itself with a value") or what
+
+
+def _computed(node: ast.expr, instead: str) -> str:
+    """Why *node* cannot stand where it is, if it would be computed, and what to do *instead*."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
+        return "& and | come before the comparisons beside them; write and, or"
+    return f"nothing is computed in a condition; {instead}" if isinstance(node, _OPERATIONS) else ""
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except _NO_LITERAL:
+        return False
+    return True

@@ -12,8 +12,9 @@ State: TypeAlias = Literal["loaded", "not loaded yet", "switched off", "failed"]
 class PluginInfo(NamedTuple):
     """What is known of one plugin; see :func:`lotdb.plugins`."""
 
-    #: ``"backend"``, ``"ingester"``, ``"node"``; a loaded node plugin has ``"node type"``, ``"value types"``
-    #: and ``"listener"`` in place of the last, those of them that it is.
+    #: ``"backend"``, ``"ingester"``, ``"node"`` or ``"storage"``; the command ``lotdb plugins`` lists each
+    #: ``"command"``, too. A loaded node plugin has those of ``"node type"``, ``"value types"`` and
+    #: ``"listener"`` that it is, in place of ``"node"``; one that the program registered, all that it is.
     kind: str
     #: The name of its entry point, or that under which it was registered.
     name: str

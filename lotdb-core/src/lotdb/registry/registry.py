@@ -15,11 +15,13 @@ from lotdb.errors import (
     LotdbError,
     MissingPluginError,
     PluginError,
+    nearest,
     refusing,
     shown,
     system_error,
 )
 from lotdb.interfaces.installed import BACKEND, INGESTER, NODE, STORAGE, distribution_of, look_up
+from lotdb.interfaces.options import check_flag
 from lotdb.interfaces.storage import Storage
 from lotdb.storages.one_file import FileStorageKind
 
@@ -437,7 +439,7 @@ class Plugins:
         """All plugins, installed or registered, as a list that prints as a table: :func:`lotdb.plugins`."""
         from lotdb.registry.listing import PluginInfo, PluginTable  # which few programs need
 
-        if load:
+        if check_flag("load", load):
             self._try_all()
         rows = PluginTable()
         for group, kind in _KINDS.items():
@@ -617,7 +619,8 @@ class Plugins:
         """The error for a backend or a node type that nobody gives."""
         what = _CALLED[group]
         points = self._entry_points(group)
-        there = sorted({point.name for point in points if point.name not in self._off})
+        built_in = BUILT_IN_NODE_TYPES if group == NODE else ()
+        there = sorted({*built_in, *(point.name for point in points if point.name not in self._off)})
         asked = f"no {what} named {name!r} (installed: {', '.join(there) or 'none'})"
         # No package is made up here: somebody else might publish one under the name of a typing error.
         if not isinstance(name, str):
@@ -631,12 +634,10 @@ class Plugins:
             )
         if group == BACKEND and name in _OUR_BACKENDS:
             return MissingPluginError(f"{asked}; install it with: pip install {_OUR_BACKENDS[name]}")
-        import difflib  # wanted for this message alone
-
         known = {*there, *_OUR_BACKENDS} if group == BACKEND else {*there}
-        if alike := difflib.get_close_matches(name, known - {name}):
-            return MissingPluginError(f"{asked}; did you mean {alike[0]!r}?")
-        return MissingPluginError(f"{asked}; install the package that provides it")
+        # A plugin's "acme.data" is not the built-in "data".
+        advice = nearest(name, known - {name}, cutoff=0.7) or "; install the package that provides it"
+        return MissingPluginError(f"{asked}{advice}")
 
     def _not_given(self, group: str, name: str) -> MissingPluginError | PluginError:
         """The error for what an entry point announces and nobody gives."""
@@ -770,6 +771,6 @@ def plugins(*, load: bool = False) -> list[PluginInfo]:
     Returns
     -------
     list of PluginInfo
-        Backends, ingesters and node plugins, and what this process has registered in addition.
+        Backends, ingesters, node plugins and storages, and what this process has registered in addition.
     """
     return installed().listing(load=load)

@@ -20,13 +20,14 @@ from lotdb.errors import (
     InvalidOptionError,
     system_errors,
 )
+from lotdb.interfaces.options import check_progress
 from lotdb.registry.registry import Plugins, check_plugins
 from lotdb.salvaging.findings import Progress, SalvageReport
 from lotdb.salvaging.found_records import FoundRecords
 from lotdb.salvaging.rebuilding import Rebuilding
 from lotdb.salvaging.workbench import Workbench
 from lotdb.storage import DatabaseFolder
-from lotdb.storage.folder import marked_storage
+from lotdb.storage.folder import check_path, marked_storage
 from lotdb.storage.index import read_index
 from lotdb.storage.parts import open_part
 from lotdb.storage.transactions import time_of
@@ -48,9 +49,9 @@ def salvage_to(
     plugins: Plugins | None,
 ) -> SalvageReport:
     """See ``lotdb.salvage``."""
-    source = DatabaseFolder.at(folder, name)
-    if not isinstance(target, str | os.PathLike) or not os.fspath(target):
-        raise InvalidOptionError(f"target is {target!r}; use the path of a folder that does not exist")
+    check_progress(progress)
+    source = DatabaseFolder.at(folder, name, option="folder")
+    check_path(target, "target", "a folder that does not exist")
     refuse_url(folder, "a salvage")
     refuse_url(target, "a salvage")
     place = os.path.abspath(target)
@@ -87,7 +88,7 @@ def salvage_to(
         try:
             with (
                 Workbench.opened(source, found, bench, known, dict(backends or {})) as opened,
-                LOTDB(building, name, new=True, plugins=known) as db,
+                LOTDB(building, name=name, new=True, plugins=known) as db,
             ):
                 Rebuilding(opened, found, db, report, progress).run()
         finally:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from lotdb.renamed import names_misspelt
+
 if TYPE_CHECKING:
     from lotdb.registry.registry import Plugins
     from lotdb.salvaging.findings import Progress, SalvageReport
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["salvage"]
 
 
+@names_misspelt
 def salvage(
     folder: str | os.PathLike[str],
     target: str | os.PathLike[str],

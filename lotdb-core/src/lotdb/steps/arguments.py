@@ -106,7 +106,7 @@ def setting_text(name: str, value: Any, node: BaseNode, step: str) -> str:
         up, keys = place_of(other, node)
         return f"node {'/'.join(('..',) * up + keys) or '.'}"
     try:
-        encoded = values.encode(value, name=name, extra=node._tree.plugins)
+        encoded = values.encode(value, extra=node._tree.plugins, what=lambda: "a setting")
     except LotdbError as error:
         raise InvalidStepError(
             f"setting {name!r} of step {step!r} at {node._path()!r} cannot be kept: {error}"

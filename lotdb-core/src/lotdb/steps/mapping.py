@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from typing import Any, Literal
 
+from lotdb.interfaces.options import check_flag
 from lotdb.node_api.outcomes import begin_again, database_of, plain
 from lotdb.public import (
     BaseNode,
@@ -75,6 +76,7 @@ def map_over(
         raise InvalidOptionError(f"on_error is {on_error!r}; use 'collect' or 'raise'")
     if progress is not None and progress is not False and not callable(progress):
         raise InvalidOptionError(f"progress is {progress!r}; use a function, or False for none")
+    workers_store = check_flag("workers_store", workers_store)
     began = time.monotonic()
     tell, end_telling = teller(progress, step.name)
     with opened(workers, step) as (executor, many):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import stat
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from lotdb.errors import (
     DamagedError,
@@ -39,6 +39,7 @@ __all__ = [
     "PARTS",
     "DatabaseFolder",
     "check_name",
+    "check_path",
     "marked_storage",
     "marker_of",
 ]
@@ -88,8 +89,12 @@ class DatabaseFolder:
         self.name = name
 
     @classmethod
-    def at(cls, path: str | os.PathLike[str], name: str) -> DatabaseFolder:
+    def at(
+        cls, path: str | os.PathLike[str], name: str, *, option: str = "path", takes_name: bool = True
+    ) -> DatabaseFolder:
         """The folder for *path* and *name* as a user gave them.
+
+        Messages call *path* by *option*, the argument of the call. It *takes_name* if it has ``name=``, too.
 
         Raises
         ------
@@ -97,7 +102,7 @@ class DatabaseFolder:
             *path* is a file or no path at all, or *name* is not one plain file name.
         """
         check_name(name)
-        return cls(_folder_path(path, name), name)
+        return cls(_folder_path(path, option, takes_name=takes_name), name)
 
     @cached_property  # an opening asks for it thirty times
     def data_file(self) -> str:
@@ -298,14 +303,21 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _folder_path(path: str | os.PathLike[str], name: str) -> str:
+def check_path(path: Any, option: str = "path", what: str = "a folder") -> str:
+    """*path* as text; ``InvalidOptionError``, which names the argument *option*, if it is none of *what*."""
+    is_path = isinstance(path, str | os.PathLike) and isinstance(os.fspath(path), str)
+    if not is_path or not os.fspath(path) or "\0" in os.fspath(path):
+        raise InvalidOptionError(f"{option} is {path!r}; use the path of {what}, as text")
     try:
-        given = os.fspath(path)
-    except TypeError:
-        given = b""  # type: ignore[assignment]
-    if not isinstance(given, str) or not given or "\0" in given:
-        raise InvalidOptionError(f"path is {path!r}, but must be a folder, as text or a pathlib.Path")
-    folder = os.path.abspath(given)
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise InvalidOptionError(f"{option} {path!r} cannot be the name of {what}: {error.reason}") from error
+    given: str = os.fspath(path)
+    return given
+
+
+def _folder_path(path: str | os.PathLike[str], option: str, *, takes_name: bool) -> str:
+    folder = os.path.abspath(check_path(path, option))
     nearest = folder
     with system_errors("", folder):
         while not is_there(nearest):
@@ -313,10 +325,11 @@ def _folder_path(path: str | os.PathLike[str], name: str) -> str:
         is_folder = _is_folder(nearest)
     if not is_folder:
         refuse_older(nearest)
-        raise InvalidOptionError(
-            f"{nearest} is not a folder; path= takes the folder and name= the file in it, as in"
-            f" path={os.path.dirname(nearest)!r}, name={name!r}"
-        )
+        advice = "use the path of one"
+        if takes_name and nearest == folder:
+            above, name = os.path.split(nearest)
+            advice = f"{option}= takes the folder and name= the file in it: {option}={above!r}, name={name!r}"
+        raise InvalidOptionError(f"{nearest} is not a folder; {advice}")
     return folder
 
 

@@ -303,7 +303,7 @@ def _shown(value: Any) -> str:
 
 def _stored(encoded: Any) -> Any:
     """What an encoder gave in the plain form in which attributes store it."""
-    return encode(encoded, name="what encode() gives")
+    return encode(encoded, what=lambda: "what encode() gives")
 
 
 def _is_constant(value: Any) -> bool:

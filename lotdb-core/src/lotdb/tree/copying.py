@@ -11,6 +11,7 @@ import numpy as np
 
 from lotdb.errors import DamagedError
 from lotdb.interfaces.loader import Loader
+from lotdb.keys import node_text
 from lotdb.records import OWN_KEY, Box, Children, Entry, Own
 from lotdb.records.children import all_items
 from lotdb.records.entries import (
@@ -75,8 +76,8 @@ def _walk_to_copy(
         while len(above) > depth:
             ids.discard(id(above.pop()[1]))
         if id(record) in ids:
-            path = "/".join([*(name for name, _ in above), key]).lstrip("/")
-            raise DamagedError(f"node {path!r} cannot be copied: it is below itself")
+            keys = [*(name for name, _ in above), key][1:]  # the first stands for the top
+            raise DamagedError(f"{node_text(keys, 'the node')} cannot be copied: it is below itself")
         own = own_of(entry)
         if types is not None:
             types.add(type_of(entry))

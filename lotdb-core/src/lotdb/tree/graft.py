@@ -11,6 +11,7 @@ from lotdb.errors import (
     NodeExistsError,
     WrongNodeError,
 )
+from lotdb.interfaces.options import check_flag
 from lotdb.keys import check_key
 from lotdb.records import Entry
 from lotdb.records.children import all_items
@@ -55,6 +56,7 @@ def check_node(node: Any) -> Any:
 def add_tree(parent: N, tree: N, *, key: str | int | None, copy: bool, if_exists: IfExists) -> N:
     """Put *tree* below *parent*; see ``BaseNode.add_tree``."""
     check_node(tree)
+    copy = check_flag("copy", copy)
     key = check_key(tree._key if key is None else key)
     if if_exists not in ("error", "replace", "rename"):
         raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'error', 'replace' or 'rename'")
@@ -92,7 +94,8 @@ def _check_can_move(tree: Node, parent: Node) -> None:
     if tree._tree is not parent._tree:
         if tree._tree.owner is not None:
             raise WrongNodeError(
-                f"{tree!r} belongs to another database or connection; pass copy=True to copy it over"
+                f"{tree!r} belongs to another database or connection; to copy it over, call "
+                "parent.add_tree(node, copy=True)"
             )
         return
     if tree._parent is None:
@@ -176,6 +179,7 @@ def rename_root(root: Node, key: str) -> None:
 
 def delete_node(parent: Node, key: str | int, *, only_node: bool) -> None:
     """Delete child *key* of *parent*; see ``BaseNode.delete_node``."""
+    only_node = check_flag("only_node", only_node)
     key = check_key(key)
     child = parent._get(key, create=False)
     parent._tree.check_writable()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from functools import partial
 
 from lotdb.errors import InvalidMoveError
+from lotdb.interfaces.options import check_flag
 from lotdb.records import Entry
 from lotdb.records.entries import own_of, record_of
 from lotdb.records.own import with_values
@@ -23,6 +24,7 @@ __all__ = ["merge_tree"]
 def merge_tree(target: Node, tree: Node, *, overwrite: bool) -> None:
     """Add to *target* what *tree* has and it has not; see ``BaseNode.merge_tree``."""
     check_node(tree)
+    overwrite = check_flag("overwrite", overwrite)
     tree._entry()
     target._entry()
     if target == tree:

@@ -6,6 +6,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lotdb.errors import MissingPluginError, NodeNotFoundError, PluginError
+from lotdb.interfaces.options import check_flag
 from lotdb.keys import check_key, is_plain_key, some, split_path
 from lotdb.records import Children, Entry
 from lotdb.records.children import child_items
@@ -119,7 +120,7 @@ class Node(Handle):
         checked = check_key(key)
         if type(key) is not str or checked != key:
             return self._get(checked, create, node_type)
-        if not create:
+        if create is not True and not check_flag("create", create):
             raise self._no_child(checked)
         return self._create(checked, empty_entry(node_type) if node_type else EMPTY_ENTRY)
 
@@ -163,7 +164,7 @@ class Node(Handle):
                 if entry is not None:
                     node = node._child(key, entry, kids, epoch, tree.version)
                     return node._as_type(node_type) if node_type else node
-                if create and is_plain_key(key):
+                if create is True and is_plain_key(key):
                     return node._create(key, empty_entry(node_type) if node_type else EMPTY_ENTRY)
                 break
             known = node._known.get(key) if node._known else None
@@ -186,11 +187,11 @@ class Node(Handle):
     def _make_path(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> Self:
         if not keys:
             return self._as_type(node_type) if node_type else self
-        if not create:
-            return self._go(keys, create, node_type)
+        if not check_flag("create", create):
+            return self._go(keys, False, node_type)
         self._entry()  # which knows the tree
         with self._tree.whole():
-            return self._go(keys, create, node_type)
+            return self._go(keys, True, node_type)
 
     def _go(self, keys: tuple[str, ...], create: bool, node_type: str | None) -> Self:
         node: Self = self

@@ -17,6 +17,9 @@ __all__ = ["Touched"]
 # Of more marks nobody keeps track: then every place counts as changed.
 MOST = 100_000
 
+# Of more marks nobody wants to know the places one by one.
+_LISTED = 1000
+
 # One for all, as it is seldom needed, and each transaction has marks of its own.
 _LOCK = threading.Lock()
 
@@ -41,12 +44,13 @@ class Touched:
     writes come in runs, and a mark that keeps no handle and is no new object costs next to nothing.
     """
 
-    __slots__ = ("_below", "_marks", "_paths", "_sorted_below", "_too_many", "_tops", "made")
+    __slots__ = ("_below", "_marks", "_own", "_paths", "_sorted_below", "_too_many", "_tops", "made")
 
     def __init__(self) -> None:
         self._marks: deque[Placed | tuple[Placed] | str] = deque()
         self._below: Placed | None = None  # the last node that was put before texts
         self._sorted_below: tuple[str, ...] = ()  # the keys of the last such node among the sorted marks
+        self._own: set[tuple[str, ...]] = set()  # the nodes of which what they hold themselves has changed
         self._paths: set[tuple[str, ...]] = set()  # the nodes that were written to, and all above them
         self._tops: set[tuple[str, ...]] = set()  # at and below these, nothing is as it was
         self._too_many = False
@@ -90,6 +94,14 @@ class Touched:
                 or any(keys[:length] in self._tops for length in range(len(keys) + 1))
             )
 
+    def places(self) -> list[tuple[str, ...]]:
+        """The keys of the nodes that were written to, made, moved or deleted, in order; none if very many."""
+        with _LOCK:
+            if self._too_many or len(self._marks) > _LISTED:
+                return []
+            self._sort()
+            return sorted(self._own | self._tops)
+
     def _sort(self) -> None:
         while self._marks:
             mark = self._marks.popleft()
@@ -98,6 +110,7 @@ class Touched:
                 continue
             if type(mark) is tuple:
                 keys = mark[0]._keys()
+                self._own.add(keys)
             else:
                 keys = self._sorted_below = mark._keys()  # type: ignore[union-attr]
             for length in range(len(keys), -1, -1):

@@ -161,7 +161,10 @@ class Tree:
             taken = dict(cls.check_options(options, dtype, row_shape))
         from lotdb.segments.layout import Layout  # which is there already: arrays are about to be written
 
-        plain = ((name, values.encode(taken[name], name=name, extra=self.plugins)) for name in sorted(taken))
+        plain = []
+        for name in sorted(taken):
+            what = partial("option {!r} of backend {!r}".format, name, backend)
+            plain.append((name, values.encode(taken[name], extra=self.plugins, what=what)))
         layout = Layout(backend, dtype, row_shape, tuple(plain))
         # Other dtypes than numpy's own may be equal, and differ.
         if not options and dtype.isbuiltin == 1:

@@ -9,6 +9,8 @@ from lotdb.backups.appearing import appearing, refuse_existing
 from lotdb.database import LOTDB
 from lotdb.database.choosing import refuse_url
 from lotdb.errors import system_errors
+from lotdb.interfaces.options import check_progress
+from lotdb.storage.folder import check_path
 from lotdb.upgrading.carrying import Progress, copy_all, survey
 from lotdb.upgrading.old import OldDatabase, data_file_of
 from lotdb.upgrading.report import UpgradeReport
@@ -25,6 +27,10 @@ def build(
 ) -> UpgradeReport:
     """See ``lotdb.upgrade``."""
     refuse_url(new, "an upgrade")
+    check_progress(progress)
+    check_path(old, "old", "a folder or a data file")
+    if new is not None:
+        check_path(new, "new", "a folder that does not exist")
     data_file = data_file_of(old, name)
     if new is not None:
         refuse_existing(os.path.abspath(new))

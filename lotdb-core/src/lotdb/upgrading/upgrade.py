@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from lotdb.renamed import names_misspelt
+
 if TYPE_CHECKING:
     from lotdb.upgrading.carrying import Progress
     from lotdb.upgrading.report import UpgradeReport
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["upgrade"]
 
 
+@names_misspelt
 def upgrade(
     old: str | os.PathLike[str],
     new: str | os.PathLike[str] | None,

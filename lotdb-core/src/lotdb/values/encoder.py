@@ -59,8 +59,8 @@ _A_KEY, _AN_ITEM = _Label(".keys()"), _Label("{...}")
 class Encoder:
     """One value on its way in: how many bytes are left for it, and where inside it we are."""
 
-    def __init__(self, name: str, extra: ValueTypes | None) -> None:
-        self._name = name
+    def __init__(self, what: Callable[[], str], extra: ValueTypes | None) -> None:
+        self._what = what  # what messages are about
         self._extra = extra
         self._left = MAX_VALUE_BYTES
         self._steps: list[object] = []
@@ -95,7 +95,7 @@ class Encoder:
         try:
             return self._extra.by_type(kind) if self._extra else None
         except PluginError as error:
-            raise PluginError(f"attribute {self._name!r}: {error}") from None
+            raise PluginError(f"{self._what()}: {error}") from None
 
     def _items(self, value: Iterable[object], tag: str) -> Encoded:
         self._enter()
@@ -169,15 +169,15 @@ class Encoder:
             raise self._failed(f"{added._said()} cannot compare two values", error) from error
         if type(back) is not type(value) or not same:
             raise PluginError(
-                f"attribute {self._name!r}: {added._said()} loses something: {shown(value)} comes back as "
+                f"{self._what()}: {added._said()} loses something: {shown(value)} comes back as "
                 f"{shown(back)}; mend its encode or decode, or say by equal= when two values are equal"
             )
 
     def _failed(self, what: str, error: Exception) -> LotdbError:
         """The error for a plugin's function that raised *error*."""
         if failure := system_error(error):
-            return FileSystemError.of(failure, f"attribute {self._name!r}: {what}")
-        return PluginError(f"attribute {self._name!r}: {what}: {error!r}")
+            return FileSystemError.of(failure, f"{self._what()}: {what}")
+        return PluginError(f"{self._what()}: {what}: {error!r}")
 
     def _undecodable(self, value: Undecodable) -> Encoded:
         flaw = flaw_of(value.encoded, levels=MOST_LEVELS - len(self._steps))
@@ -190,7 +190,7 @@ class Encoder:
     def _enter(self) -> None:
         if len(self._steps) == MAX_DEPTH:
             raise ValueTooLargeError(
-                f"attribute {self._name!r} nests deeper than {MAX_DEPTH} levels{self._where()}; "
+                f"{self._what()} nests deeper than {MAX_DEPTH} levels{self._where()}; "
                 "does it contain itself? Flatten it, or make nodes of its levels"
             )
         self._spend(12)  # for its tag and framing; else empty lists would cost nothing
@@ -207,13 +207,13 @@ class Encoder:
 
     def _too_large(self) -> ValueTooLargeError:
         return ValueTooLargeError(
-            f"attribute {self._name!r} takes more than {MAX_VALUE_BYTES} bytes (1 MiB){self._where()}; "
+            f"{self._what()} takes more than {MAX_VALUE_BYTES} bytes (1 MiB){self._where()}; "
             "keep large data in a payload: node.write_data(...)"
         )
 
     def _unsupported(self, value: object, advice: str) -> UnsupportedValueError:
         return UnsupportedValueError(
-            f"attribute {self._name!r} cannot hold {type_name(value)}{self._where()}: {advice}"
+            f"{self._what()} cannot hold {type_name(value)}{self._where()}: {advice}"
         )
 
     def _where(self) -> str:

@@ -26,6 +26,8 @@ The tag ``"p"`` belongs to payloads, which are no values.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lotdb.values.plain import (
     MAX_DEPTH,
     MAX_VALUE_BYTES,
@@ -54,7 +56,13 @@ __all__ = [
 ]
 
 
-def encode(value: object, *, name: str, extra: ValueTypes | None = None) -> Encoded:
+def encode(
+    value: object,
+    *,
+    name: str = "",
+    extra: ValueTypes | None = None,
+    what: Callable[[], str] | None = None,
+) -> Encoded:
     """The value as it is stored.
 
     Parameters
@@ -65,6 +73,8 @@ def encode(value: object, *, name: str, extra: ValueTypes | None = None) -> Enco
         Name of the attribute, for messages.
     extra
         The types that plugins add.
+    what
+        What messages call the value, if it is none of an attribute.
 
     Returns
     -------
@@ -96,7 +106,7 @@ def encode(value: object, *, name: str, extra: ValueTypes | None = None) -> Enco
     # What this takes is loaded when it is first needed: mostly it is not, and it takes a while.
     from lotdb.values.encoder import Encoder
 
-    return Encoder(name, extra).item(value)
+    return Encoder(what or (lambda: f"attribute {name!r}"), extra).item(value)
 
 
 def decode(encoded: object, *, extra: ValueTypes | None = None) -> object:

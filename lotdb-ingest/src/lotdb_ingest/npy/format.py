@@ -88,6 +88,8 @@ def read_header(file: IO[bytes], size: int) -> Header:
     begins = file.read(len(MAGIC) + 2)
     if not begins.startswith(MAGIC):
         raise IngestError("it does not begin as an .npy file does, so it is another or damaged")
+    if len(begins) < len(MAGIC) + 2:
+        raise _ends_early(begins)
     version = tuple(begins[len(MAGIC) :])
     if version not in ((1, 0), (2, 0), (3, 0)):
         raise IngestError(
@@ -95,7 +97,10 @@ def read_header(file: IO[bytes], size: int) -> Header:
             "load it with the numpy that wrote it, and store the array with write_data"
         )
     width = 2 if version == (1, 0) else 4
-    length = int.from_bytes(file.read(width), "little")
+    announced = file.read(width)
+    if len(announced) < width:
+        raise _ends_early(begins + announced)
+    length = int.from_bytes(announced, "little")
     start = len(begins) + width + length
     if start > size:
         raise IngestError(f"it announces a header of {length} bytes, it has {size} bytes in all; {DAMAGED}")
@@ -113,6 +118,10 @@ def read_header(file: IO[bytes], size: int) -> Header:
             f"{DAMAGED}"
         )
     return header
+
+
+def _ends_early(begins: bytes) -> IngestError:
+    return IngestError(f"it ends after {len(begins)} bytes, within its header; {DAMAGED}")
 
 
 def read_whole(file: IO[bytes], header: Header) -> Array:
