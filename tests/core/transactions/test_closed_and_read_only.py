@@ -66,7 +66,7 @@ def test_a_node_whose_record_was_not_read_is_printed_after_its_block_and_in_anot
             assert seen == [f"<BaseNode 'a' of {db}>"]
             assert node._container._p_changed is None  # the other thread has loaded nothing
         assert repr(node) == f"<BaseNode 'a' of {db}>"
-        assert str(node.keys()) == f"KeysView(<BaseNode 'a' of {db}>)"
+        assert str(node.keys()) == f"ChildKeys(<BaseNode 'a' of {db}>)"
 
 
 def test_a_closed_database_says_so(db, mine):
