@@ -1,4 +1,4 @@
-"""What lotdb 1.x called otherwise: each old name, and what to use instead."""
+"""What lotdb 1.x called otherwise: each old name, and what to use instead; and misspelt arguments."""
 
 from __future__ import annotations
 

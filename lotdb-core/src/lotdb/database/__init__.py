@@ -155,6 +155,8 @@ class LOTDB(Opened):
         data were cut off or altered. Nothing was changed.
     FileSystemError
         If the system could not open or write a file.
+    InvalidOptionError
+        If an argument is invalid, such as a mode of other libraries in the place of *name*.
     """
 
     @_refusing_modes
