@@ -106,6 +106,7 @@ def oldest_snapshot(path: str) -> bytes | None:
                 f"{path.removesuffix('.readers')} cannot be packed while somebody has it open with"
                 " read_only=True, here or in another process"
             )
+        _unlock_whole(descriptor)
         return None
     finally:
         os.close(descriptor)
@@ -210,6 +211,13 @@ def _lock_whole(descriptor: int, *, exclusive: bool) -> bool:
     except OSError:  # a file system without locks
         return True
     return True
+
+
+def _unlock_whole(descriptor: int) -> None:
+    """Let go of a lock on the whole file: closing leaves it to a child that was forked meanwhile."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _position(tid: bytes) -> int:
