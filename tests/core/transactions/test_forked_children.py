@@ -48,6 +48,23 @@ db.commit(one)
 assert db.verify() == []
 """
 
+BESIDE_CLOSED_ONES = """
+several = [LOTDB(f"{folder}_{number}", storage=storage if storage != "file" else None) for number in range(9)]
+for each in several[::2]:
+    each.close()
+readers = [LOTDB(folder, read_only=True) for _ in range(2)]
+readers[0].close()
+root.attrs["later"] = 1
+child_ends()
+db.commit()
+for each in several[1::2]:
+    with each.connection() as other:
+        other.attrs["a"] = 1
+    assert each.verify() == []
+    each.close()
+readers[1].close()
+"""
+
 IN_THE_MIDDLE = """
 root.get_data_node("before").write_data(np.arange(500_000.0))
 for number in range(3):
@@ -109,6 +126,7 @@ db.backup(folder + "_copy")
     "script",
     [
         pytest.param(AFTER_A_CONFLICT, id="after a conflict"),
+        pytest.param(BESIDE_CLOSED_ONES, id="beside closed ones"),
         pytest.param(IN_THE_MIDDLE, id="in the middle of a transaction"),
         pytest.param(IN_A_COMMIT, id="in a commit"),
         pytest.param(IN_A_PACK, id="in a pack"),
@@ -119,7 +137,9 @@ def test_a_child_harms_nothing(tmp_path, script, storage):
     if script is IN_A_COMMIT and storage != "file":
         pytest.skip("it is about the data file")
     script = f"{START}{script}db.close()\n"
-    forked.run(["-W", "ignore", "-c", script, str(tmp_path / "db"), storage], check=True, timeout=50)
+    arguments = ["-W", "ignore", "-c", script, str(tmp_path / "db"), storage]
+    done = forked.run(arguments, check=True, timeout=50, capture_output=True, text=True)
+    assert done.stderr == ""
     with LOTDB(tmp_path / "db") as db, db.connection() as root:
         assert root.attrs["later"] == 1
         assert db.verify() == []

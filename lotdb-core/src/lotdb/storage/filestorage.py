@@ -142,7 +142,8 @@ class SafeFileStorage(
     def _release(self) -> None:
         if self._process != os.getpid() and "_lock_file" in self.__dict__:
             # Unlocking would unlock the parent's file too: it is the same one. Closing a copy does not.
-            self._lock_file._fp.close()
+            if self._lock_file._fp is not None:  # as it is once the parent has closed the storage
+                self._lock_file._fp.close()
             del self._lock_file
         super()._release()
         if self._snapshot_lock is not None:
@@ -158,7 +159,8 @@ _open_storages: WeakValueDictionary[int, SafeFileStorage] = WeakValueDictionary(
 def _let_go_in_child() -> None:
     for reference in _open_storages.valuerefs():
         if (storage := reference()) is not None:
-            storage.abandon()
+            with contextlib.suppress(Exception):  # one that another thread was opening; the others come next
+                storage.abandon()
     leave_files_to_parent()
 
 
