@@ -328,7 +328,8 @@ class _Found(Counts):
         order, numbers, groups = order[is_first], numbers[is_first], groups[is_first]
         sizes, arrays = np.asarray(self._sizes, "u8")[order], np.asarray(self._kinds, "u1")[order] == 1
         _, places, users = np.unique(numbers, return_inverse=True, return_counts=True)
-        shared = (users[places] > 1) | np.isin(numbers, outside)
+        # By sorting: of few numbers numpy 2.0 makes a table, and then fails for those from 2^63 on.
+        shared = (users[places] > 1) | np.isin(numbers, outside, kind="sort")
 
         def total(which: np.ndarray[Any, Any]) -> list[int]:
             # Whole numbers up to 8 PiB are exact as floats.

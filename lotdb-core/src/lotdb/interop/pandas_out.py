@@ -39,9 +39,15 @@ def to_pandas(payload: Payload) -> Any:
 
 
 def _made(payload: Payload, make: Callable[[Any], Any], data: Any) -> Any:
+    for each in data.values() if isinstance(data, dict) else [data]:
+        if each.dtype.kind in "mM" and np.datetime_data(each.dtype)[1] != 1:
+            # pandas 3 refuses them; earlier ones fail without a reason, or show a fraction of a duration.
+            raise InvalidDataError(
+                f"{payload._place} cannot be held by pandas: it has times of type {each.dtype}; use read()"
+            )
     try:
         return make(data)
-    except (TypeError, ValueError) as error:  # such as times in units of 25 s
+    except (TypeError, ValueError) as error:
         raise InvalidDataError(f"{payload._place} cannot be held by pandas: {error}; use read()") from error
 
 

@@ -165,8 +165,10 @@ class TimeIndex(CoordinateTransformIndex):
         """The first place whose time is not below *time*, or above it."""
         if isinstance(time, str) and (period := self._period(time)) is not None:
             # Not end_time, which may end a microsecond before the next period begins.
-            time, after = (period + 1 if after else period), False
-            time = time.start_time
+            try:
+                time, after = (period + 1 if after else period).start_time, False
+            except (ValueError, OverflowError) as error:  # of pandas 2, which counts nanoseconds there
+                raise NoSuchTimeError(f"{shown(time)} is no time of {self.transform.axis.dtype}") from error
         time = self._as_times(time)[()]
         low, high = 0, len(self.transform.rows)
         while low < high:
