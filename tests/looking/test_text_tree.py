@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lotdb import LOTDB, BaseNode, InvalidOptionError
-from lotdb.looking.wording import duration_text
+from lotdb.looking.wording import duration_text, value_text
 
 
 @pytest.fixture
@@ -165,3 +165,12 @@ def offered(shell, typed):
 )
 def test_durations_for_people(seconds, text):
     assert duration_text(seconds) == text
+
+
+def test_a_value_that_cannot_be_shown_spoils_no_view():
+    class Strange:
+        def __repr__(self):
+            raise RuntimeError("never")
+
+    assert value_text(Strange(), 60) == "a value of type Strange"
+    assert value_text([2**20_000, Strange()], 60).startswith("[0x1000")

@@ -202,8 +202,11 @@ class BlobBackend(Backend):
 
     def after_pack(self) -> None:
         # What the pack has removed takes its place on the disk as long as it is open.
-        for path in [path for path in list(self._files) if not os.path.exists(path)]:
-            with self._lock:
+        with self._lock:
+            paths = list(self._files)
+        gone = [path for path in paths if not os.path.exists(path)]
+        with self._lock:
+            for path in gone:
                 self._files.pop(path, None)
 
     def close(self) -> None:

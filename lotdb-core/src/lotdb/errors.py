@@ -591,7 +591,7 @@ def shown(value: object) -> str:
         return _unshown(value)
 
 
-class _Whole(reprlib.Repr):
+class _Whole(_Short):
     """Leaves nothing out; an int of more digits than Python writes is in hexadecimal."""
 
     def __init__(self) -> None:
@@ -610,11 +610,11 @@ def written(value: object) -> str:
     """The repr of a value that is stored, whatever int it is or holds."""
     try:
         return repr(value)
-    except ValueError:  # Python's, for an int of more than 4300 digits
+    except Exception:  # Python's, for an int of more than 4300 digits; or of what a plugin has made
         pass
     try:
         return _whole.repr(value)
-    except Exception:  # of what else a plugin has made
+    except Exception:
         return _unshown(value)
 
 

@@ -25,7 +25,7 @@ MAX_BYTES = 16 << 30
 
 
 class UnknownOptionError(InvalidOptionError):
-    """An ``InvalidOptionError`` for an *option* that nobody knows; what is caught is that."""
+    """An ``InvalidOptionError`` for an *option* that nobody knows. Users catch that class."""
 
     def __init__(self, message: str, option: str) -> None:
         super().__init__(message)

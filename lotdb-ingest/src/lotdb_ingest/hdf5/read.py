@@ -134,16 +134,13 @@ class _Reader:
             found[""] = Ingested(data, "h5", float(rate) if has_rate and rate else None, metadata=metadata)
         for column, of_values in plan.ragged.items():
             name = f".{column}" if column else ""
-            values, lengths = self.ragged(dataset, column, of_values)
+            blocks = partial(_column, dataset, column)
+            values, lengths = ragged(blocks, dataset.shape or (), of_values, self._h5py)
             own = {} if found else metadata
             about = {**own, _free(own, "lengths"): f"{path.rpartition('/')[2]}{name}.lengths"}
             found[name] = Ingested(values, "h5", metadata=about)
             found[f"{name}.lengths"] = Ingested(lengths, "h5")
         return found
-
-    def ragged(self, dataset: Any, column: str, dtype: np.dtype[Any]) -> tuple[Blocks, np.ndarray[Any, Any]]:
-        """The values of rows of different lengths, one behind the other, and the lengths."""
-        return ragged(partial(_column, dataset, column), dataset.shape or (), dtype, self._h5py)
 
     def data(self, dataset: Any, dtype: np.dtype[Any]) -> Any:
         """The rows of *dataset*, or its single value, as of *dtype*."""
