@@ -16,6 +16,8 @@ from benchmarks.tree import paths
 
 # How many children are written to, one commit each, where the median of such writes counts.
 WRITES = 9
+# How many children or records are in a record, where ZODB stores them without LOTDB.
+TOGETHER = 120
 
 
 def payload(number: int) -> np.ndarray:
@@ -147,6 +149,51 @@ def write_wide(folder: str, children: int) -> Figures:
     return {"first": first.seconds, "bytes": written, "after": after, "plain": plain}
 
 
+def build_parts(folder: str, children: int) -> Figures:
+    """By ZODB alone: a hundred children in a record, as many of these below another one, and one above."""
+    import transaction
+    import ZODB
+    from persistent.list import PersistentList
+
+    keys = [f"c{number:07d}" for number in range(children)]
+    buckets = [PersistentList(keys[first : first + TOGETHER]) for first in range(0, children, TOGETHER)]
+    middle = [PersistentList(buckets[first : first + TOGETHER]) for first in range(0, len(buckets), TOGETHER)]
+    db = ZODB.DB(f"{folder}/zodb.fs")
+    db.open().root.top = PersistentList(middle)
+    transaction.commit()
+    db.close()
+    return {}
+
+
+def write_parts(folder: str, children: int) -> Figures:
+    """Writes to one of the buckets; and those that copy it and what is above it, since it is shared."""
+    import transaction
+    import ZODB
+    from persistent.list import PersistentList
+
+    db = ZODB.DB(f"{folder}/zodb.fs")
+    top = db.open().root.top
+    places = [(number * len(top) // WRITES, number) for number in range(min(WRITES, len(top)))]
+
+    def change(above: int, number: int) -> None:
+        top[above][number][0] = str(os.getpid())
+        transaction.commit()
+
+    def copy(above: int, number: int) -> None:
+        buckets = PersistentList(top[above])
+        buckets[number] = PersistentList(buckets[number])
+        buckets[number][0] = str(-os.getpid())
+        top[above] = buckets
+        transaction.commit()
+
+    seconds_each(change, places)
+    plain = statistics.median(seconds_each(change, places))
+    after = statistics.median(seconds_each(copy, places))
+    check(all(top[above][number][0] == str(-os.getpid()) for above, number in places), "what was written")
+    db.close()
+    return {"after": after, "plain": plain}
+
+
 def pack_many(folder: str, leaves: int) -> Figures:
     """Packing a tree after a few changes."""
     from lotdb import LOTDB
@@ -183,6 +230,7 @@ def wide_cases(sizes: Sizes) -> list[Case]:
     merged = Side("LOTDB", merge_many, {"children": sizes.wide_children // 3}, figure="merged")
     leaves = {"leaves": sizes.walked_leaves}
     packed = Side("LOTDB", pack_many, leaves, Side("LOTDB", build_tree, leaves), "packed", durable="synced")
+    parts = Side("bare ZODB", write_parts, size, Side("bare ZODB", build_parts, size), durable="synced")
     side = Side("LOTDB", write_wide, size, Side("LOTDB", build_wide, size), "first", durable="synced")
     return [
         Case(
@@ -200,6 +248,11 @@ def wide_cases(sizes: Sizes) -> list[Case]:
             f"writes to a node with {size['children']} children that was branched once, and commits",
             side.but(figure="after"),
             (Against(side.but(figure="plain", label="the same before it was branched"), at_most(1.3)),),
+        ),
+        Case(
+            "such records and nothing else: one that is shared and two above it copied, and commits",
+            parts.but(figure="after"),
+            (Against(parts.but(figure="plain", label="the one, written in its place")),),
         ),
         Case(
             f"pack of {sizes.walked_leaves} leaves after a few changes",
