@@ -11,7 +11,7 @@ from lotdb.interfaces.backend import is_locator, iter_locators
 from lotdb.segments.layout import Layout
 from lotdb.segments.payload_form import is_payload_anywhere
 from lotdb.segments.payload_record import PayloadRecord
-from lotdb.storage.classes import class_factory
+from lotdb.storage.classes import find_class
 from lotdb.storage.committed import Record
 from lotdb.storage.compat import unpickler
 
@@ -65,7 +65,7 @@ class Named:
 
 def _payloads(data: bytes) -> Iterator[PayloadRecord]:
     """The records of payloads with locators in the record *data* of ZODB."""
-    reading = unpickler(BytesIO(data), _class, _stand_in)
+    reading = unpickler(BytesIO(data), find_class, _stand_in)
     try:
         reading.load()
         waiting = [reading.load()]
@@ -83,10 +83,6 @@ def _payloads(data: bytes) -> Iterator[PayloadRecord]:
                     continue  # an attribute that looks like one
         else:
             waiting += state
-
-
-def _class(module: str, name: str) -> Any:
-    return class_factory(None, module, name)
 
 
 def _stand_in(reference: Any) -> Any:

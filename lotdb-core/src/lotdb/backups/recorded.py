@@ -18,7 +18,7 @@ from lotdb.backups.target import Target
 from lotdb.backups.writing import transaction_bytes
 from lotdb.database.opened import Opened
 from lotdb.errors import DamagedError
-from lotdb.storage.classes import class_factory
+from lotdb.storage.classes import find_class
 from lotdb.storage.committed import Record
 from lotdb.storage.compat import FILESTORAGE_MAGIC, unpickler
 from lotdb.storage.parts import open_plain
@@ -196,7 +196,7 @@ def _with_place(data: bytes, payloads: str) -> bytes:
     if _PLACE.encode() not in data:
         return data
     first = [position or 0 for _, _, position in genops(data)][-1] + 1
-    reading = unpickler(BytesIO(data[first:]), lambda *name: class_factory(None, *name), _Reference)
+    reading = unpickler(BytesIO(data[first:]), find_class, _Reference)
     state = reading.load()
     content = state.get("data") if isinstance(state, dict) else None
     if not isinstance(content, dict) or _PLACE not in content:

@@ -30,7 +30,7 @@ from lotdb.segments.layout import Layout
 from lotdb.segments.payload_form import is_payload_anywhere
 from lotdb.segments.payload_record import PayloadRecord
 from lotdb.storage import compat
-from lotdb.storage.classes import class_factory
+from lotdb.storage.classes import find_class
 from lotdb.values import values
 
 __all__ = ["Arrays"]
@@ -90,7 +90,7 @@ class Arrays:
         """The record *data* of the object *oid* as the copy has it; what it names is noted."""
         if oid != z64 and not (_TEXT in data or (_BLOB in data and not self._has_blobs)):
             return data
-        unpickler = compat.unpickler(BytesIO(data), _find_class, self._reference)
+        unpickler = compat.unpickler(BytesIO(data), find_class, self._reference)
         kind, state = unpickler.load(), unpickler.load()
         changed = _BLOB in data and not self._has_blobs
         if oid == z64:
@@ -245,10 +245,6 @@ def _copy_file(path: str, to: str) -> None:
 
 def _is_local(backend: Backend) -> bool:
     return not backend.is_outside and not backend.context.store
-
-
-def _find_class(module: str, name: str) -> Any:
-    return class_factory(None, module, name)
 
 
 def _stored(value: Any) -> Any:

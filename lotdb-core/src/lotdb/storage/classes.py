@@ -16,7 +16,7 @@ from ZODB.POSException import POSError
 from lotdb.errors import UnsafeRecordError
 from lotdb.storage import compat
 
-__all__ = ["ALLOWED", "check_record", "class_factory"]
+__all__ = ["ALLOWED", "check_record", "class_factory", "find_class"]
 
 #: Attribute values are encoded as plain data before they are stored, so records name nothing but containers.
 ALLOWED = frozenset(
@@ -53,6 +53,17 @@ def class_factory(connection: object, module: str, name: str) -> Any:
     UnsafeRecordError
         The class is not one that LOTDB stores.
     """
+    return find_class(module, name)
+
+
+def find_class(module: str, name: str) -> Any:
+    """The same, for unpicklers.
+
+    Raises
+    ------
+    UnsafeRecordError
+        The class is not one that LOTDB stores.
+    """
     return _loaded.get((module, name)) or _load(module, name)
 
 
@@ -77,12 +88,8 @@ def check_record(data: bytes) -> None:
         It names a class that is not on the list.
     """
     references = PersistentReferenceFactory()
-    unpickler = compat.unpickler(BytesIO(data), _find_global, references.persistent_load)
+    unpickler = compat.unpickler(BytesIO(data), find_class, references.persistent_load)
     kind = unpickler.load()
     if isinstance(kind, tuple) and isinstance(kind[0], tuple):  # a class by name instead of by reference
-        _find_global(*kind[0])
+        find_class(*kind[0])
     unpickler.load()
-
-
-def _find_global(module: str, name: str) -> Any:
-    return class_factory(None, module, name)

@@ -11,6 +11,7 @@ Here each object is kept until nobody else has it, so that none is ever garbage 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
 
@@ -54,6 +55,25 @@ class KeptRecords(PickleCache):
             _new_ghost(self, oid, found)  # as above, without the call
             self._kept[oid] = found
         return found
+
+    def finder(self, note: Callable[[Any], object]) -> Callable[[tuple[bytes, Any]], Any]:
+        """What gives the object of a reference, which is an id and a class, and calls *note* with the object.
+
+        A record may refer to hundreds of others, and an unpickler asks for each. So it is one call.
+        """
+        get, kept = self.get, self._kept
+
+        def find(reference: tuple[bytes, Any]) -> Any:
+            oid, kind = reference
+            found = get(oid)
+            if found is None:
+                found = kind.__new__(kind)
+                _new_ghost(self, oid, found)
+                kept[oid] = found
+            note(found)
+            return found
+
+        return find
 
     def __setitem__(self, oid: bytes, record: Any) -> None:
         super().__setitem__(oid, record)

@@ -10,7 +10,7 @@ from persistent import Persistent
 
 from lotdb.errors import DamagedError
 from lotdb.storage import compat
-from lotdb.storage.classes import class_factory
+from lotdb.storage.classes import find_class
 from lotdb.storage.folding import unfolded
 
 __all__ = ["States", "outline"]
@@ -52,7 +52,7 @@ class States:
             references.append(found)
             return found
 
-        unpickler = compat.unpickler(BytesIO(record), _find_class, find)
+        unpickler = compat.unpickler(BytesIO(record), find_class, find)
         try:
             kind = unpickler.load()
             state = unpickler.load()
@@ -90,7 +90,3 @@ def outline(record: bytes) -> tuple[Any, Any, list[bytes]] | None:
         return kind, unpickler.load(), unpickler.oids
     except Exception:  # whatever it is, ZODB's own way says it
         return None
-
-
-def _find_class(module: str, name: str) -> Any:
-    return class_factory(None, module, name)

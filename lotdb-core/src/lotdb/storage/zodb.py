@@ -30,7 +30,7 @@ from lotdb.errors import (
     system_error,
 )
 from lotdb.storage import compat
-from lotdb.storage.classes import check_record, class_factory
+from lotdb.storage.classes import check_record, class_factory, find_class
 from lotdb.storage.dumping import Several, dump_record
 from lotdb.storage.folding import folded, things_in, unfolded
 from lotdb.storage.kept_records import KeptRecords
@@ -69,21 +69,9 @@ class _Unpickler(compat.Unpickler):
 
 
 class _StateUnpickler(pickle.Unpickler):
-    """Python's own, which is quicker than ZODB's, and like that one asks for all that a record names."""
+    """Python's own, which is quicker than ZODB's; its ``persistent_load`` is set by who makes one."""
 
-    reader: _Reader
-    record: Callable[[bytes, Any], Any]
-    refers = False
-
-    def find_class(self, module: str, name: str) -> Any:
-        return self.reader._get_class(module, name)
-
-    def persistent_load(self, reference: Any) -> Any:
-        self.refers = True
-        # An id and a class, as all of our own references are: decided here without a detour.
-        if type(reference) is tuple and type(reference[0]) is bytes and isinstance(reference[1], type):
-            return self.record(*reference)
-        return self.reader._persistent_load(reference)
+    find_class = staticmethod(find_class)
 
 
 def _things_in(state: Any) -> int:
@@ -117,11 +105,6 @@ class _Reader(ObjectReader):
         unpickler.persistent_load = self._persistent_load
         return unpickler
 
-    def _finder(self) -> Callable[[bytes, Any], Any]:
-        """What gives the object of an id and a class."""
-        record: Callable[[bytes, Any], Any] = self._cache.record
-        return record
-
     def getState(self, pickle: bytes) -> Any:
         state = self.state(pickle)
         self.things = _things_in(state)
@@ -129,24 +112,25 @@ class _Reader(ObjectReader):
 
     def state(self, pickle: bytes) -> Any:
         """The state in a record; how many things it has is not counted."""
-        unpickler = _StateUnpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
-        unpickler.reader = self
-        unpickler.record = self._finder()
+        unpickler: Any = _StateUnpickler(BufferedReader(BytesIO(pickle), len(pickle) or 1))
+        referred: list[Any] = []
+        unpickler.persistent_load = self._cache.finder(referred.append)
         self.refers = True
         try:
             unpickler.load()  # the class
             state = unpickler.load()
-            self.refers = unpickler.refers
-            return state
         except Exception as error:
             if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
                 raise error.__cause__ from None  # Ctrl-C, as _Unpickler says
-        return super().getState(pickle)  # which reads it in its own way, or says what is wrong
+            return super().getState(pickle)  # which reads it in its own way, or says what is wrong
+        if referred:
+            self._refers_to(referred)
+        else:
+            self.refers = False
+        return state
 
-    def _persistent_load(self, reference: Any) -> Any:
-        if type(reference) is tuple and type(reference[0]) is bytes and isinstance(reference[1], type):
-            return self._finder()(*reference)
-        return super()._persistent_load(reference)
+    def _refers_to(self, records: list[Any]) -> None:
+        """Called with what a state refers to."""
 
 
 class _AheadReader(_Reader):
@@ -155,25 +139,17 @@ class _AheadReader(_Reader):
     def __init__(self, *args: Any, expect: Callable[[list[bytes]], object]) -> None:
         super().__init__(*args)
         self._expect = expect
-        self._named: list[bytes] = []
 
-    def state(self, pickle: bytes) -> Any:
-        self._named = []
-        state = super().state(pickle)
-        if len(self._named) > 1:
-            self._expect(self._named)
-        return state
-
-    def _finder(self) -> Callable[[bytes, Any], Any]:
-        return self._noted
-
-    def _noted(self, oid: bytes, kind: Any) -> Any:
-        found = self._cache.record(oid, kind)
+    def _refers_to(self, records: list[Any]) -> None:
         # The class is asked, since an attribute of a record would load it.
-        is_walked = isinstance(found, Persistent) and getattr(type(found), "is_walked", True)
-        if is_walked and found._p_changed is None:
-            self._named.append(oid)
-        return found
+        walked = [
+            each
+            for each in records
+            if isinstance(each, Persistent) and getattr(type(each), "is_walked", True)
+        ]
+        named = [each._p_oid for each in walked if each._p_changed is None]
+        if len(named) > 1:
+            self._expect(named)
 
 
 def _safe(record: bytes) -> bytes:
