@@ -1,6 +1,7 @@
 """Windows of shards whose files stay open, and of chunks that stay decoded, also if files change."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,11 @@ def payload(tmp_path):
 def shard_of(payload, number: int = 0) -> Path:
     [segment] = payload.segments()
     return next(Path(path) for path, _ in segment.files if path.endswith(f"c.{number}.0"))
+
+
+def a_moment_later() -> None:
+    """An open file is looked at again by then."""
+    time.sleep(2 * open_files.LOOKED_AT_S)
 
 
 @given(data=st.data())
@@ -59,6 +65,7 @@ def test_a_window_of_a_file_that_was_written_to_since_is_checked_anew(payload):
     with open(path, "r+b") as file:
         file.write(content)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    a_moment_later()
     with pytest.raises(DamagedError, match=r"chunk \(0, 0\) of .*c\.0\.0 is damaged"):
         payload[5:500]
     assert np.array_equal(payload[150_000:150_005], ROWS[150_000:150_005])
@@ -74,6 +81,7 @@ def test_a_window_of_a_file_that_is_gone_since_is_damage(payload, what):
         path.unlink()
     if what == "replaced by a folder":
         path.mkdir()
+    a_moment_later()
     with pytest.raises(DamagedError, match=r"c\.0\.0"):
         payload[5:500]
 
@@ -84,6 +92,7 @@ def test_a_file_that_was_put_back_is_read(payload):
     content = path.read_bytes()
     path.unlink()
     path.write_bytes(content)
+    a_moment_later()
     assert np.array_equal(payload[5:500], ROWS[5:500])
     assert np.array_equal(payload.read(), ROWS)
 
@@ -179,6 +188,7 @@ def test_what_did_not_come_in_is_read_anew_once_its_file_was_written_to(tmp_path
         content = bytearray(path.read_bytes())
         content[-1000] ^= 1  # of the last chunk, which was read last
         path.write_bytes(content)
+        a_moment_later()
         with pytest.raises(DamagedError, match=r"chunk \(9, 0\) of .*c\.0\.0 is damaged"):
             payload[90_005:90_500]
 

@@ -1,5 +1,6 @@
 """Reading through zarrs, where it is installed, and without it: the same rows and the same errors."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import zarr
 
 from lotdb import LOTDB, DamagedError, DataNode
 from lotdb_backend_zarr import zarrs_pipeline
+from lotdb_backend_zarr.open_files import LOOKED_AT_S
 
 ROWS = np.arange(1_000_000, dtype="f4").reshape(-1, 2)
 
@@ -60,6 +62,7 @@ def test_a_missing_file_is_told_from_the_fill_value_in_a_window_too(node: DataNo
     node.write_data(ROWS)
     node.read_data(0, 10)  # it is open by now
     only_file(node, "c.0.0").unlink()
+    time.sleep(2 * LOOKED_AT_S)
     with pytest.raises(DamagedError, match=r"payload 'data' of node 'a'.*c.0.0.*missing"):
         node.read_data(5, 10)
 

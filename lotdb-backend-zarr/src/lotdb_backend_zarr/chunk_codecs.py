@@ -26,6 +26,10 @@ __all__ = ["ChunkCodec", "chunk_codec", "crc32c", "stored_dtype"]
 
 Array = np.ndarray[Any, Any]
 
+# As zarr sets it when it is loaded. Several chunks are compressed at once by threads of ours, and to find out
+# in which thread it is takes numcodecs a while for each chunk.
+blosc.use_threads = False
+
 _SHUFFLES = {"noshuffle": Blosc.NOSHUFFLE, "shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}
 
 # Names that zarr's format shares with numpy.

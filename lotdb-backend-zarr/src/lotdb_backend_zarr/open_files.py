@@ -8,6 +8,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from lotdb import DamagedError, open_part
@@ -16,6 +17,11 @@ from lotdb_backend_zarr.open_array_file import OpenArrayFile, joined
 __all__ = ["OpenFile", "OpenFiles", "most_open"]
 
 _SEEKING = Lock()
+
+#: An open file is not looked at again for so many seconds. To ask the system takes as long as to cut a window
+#: out of a decoded chunk, and gives other threads their turn, which costs several times as much. Nobody who
+#: keeps to the rules ever writes to such a file.
+LOOKED_AT_S = 0.01
 
 # Most files that this package keeps open in a process, and which share of those that the process may have.
 # Each database may keep some, whatever the others have.
@@ -51,7 +57,7 @@ class OpenFile(OpenArrayFile):
         The file.
     """
 
-    __slots__ = ("_descriptor", "is_used", "path", "size", "state")
+    __slots__ = ("_descriptor", "_looked_at", "is_used", "path", "size", "state")
 
     def __init__(self, path: str) -> None:
         self._descriptor = -1
@@ -63,14 +69,21 @@ class OpenFile(OpenArrayFile):
         except (FileNotFoundError, NotADirectoryError):
             raise DamagedError(f"{path} is missing") from None
         OPEN.add(self._descriptor)
+        self._looked_at = monotonic()
         found = os.fstat(self._descriptor)
         #: Its size in bytes, and what changes if somebody writes to it.
         self.size, self.state = found.st_size, found.st_ctime_ns
 
     def is_as_it_was(self) -> bool:
-        """Whether nobody has written to the file, or removed it, since it was opened."""
+        """Whether nobody has written to the file, or removed it, since it was opened, as of a moment ago."""
+        now = monotonic()
+        if now < self._looked_at + LOOKED_AT_S:
+            return True
         found = os.fstat(self._descriptor)
-        return found.st_nlink > 0 and found.st_ctime_ns == self.state
+        if found.st_nlink == 0 or found.st_ctime_ns != self.state:
+            return False
+        self._looked_at = now
+        return True
 
     def read_one(self, offset: int, size: int) -> bytes:
         if offset + size > self.size:
