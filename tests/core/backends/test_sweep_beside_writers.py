@@ -10,7 +10,7 @@ import pytest
 from tests.core.backends.sweeping_writer import rows_of
 from tests.services import forked
 
-from lotdb import LOTDB, ConflictError, InvalidOptionError
+from lotdb import LOTDB, Blocks, ConflictError, InvalidOptionError
 
 pytest.importorskip("relstorage", reason="RelStorage is missing: pip install 'lotdb-core[sqlite]'")
 
@@ -72,6 +72,24 @@ def test_what_was_swept_before_its_commit_is_not_committed(opened, backend):
     with packer.connection() as root:
         assert np.array_equal(root["lost"].read_data(), LARGE + 1)
         assert np.array_equal(root["kept"].read_data(), LARGE)
+
+
+def test_what_is_swept_while_it_is_written_is_a_conflict(opened, backend):
+    writer, packer = opened(), opened()
+    root = writer.open_connection()
+
+    def blocks():
+        yield np.zeros(5_000_000)
+        packer.pack(grace_s=0)
+        yield np.ones(5_000_000)
+
+    with pytest.raises(ConflictError, match="removed"):
+        root.get_data_node("a").write_data(Blocks(blocks(), np.dtype("f8"), rows=10_000_000))
+        writer.commit()
+    writer.abort()
+    root.get_data_node("a").write_data(LARGE)
+    writer.commit()
+    assert packer.verify() == []
 
 
 def test_a_sweep_waits_for_a_commit_that_has_begun(opened, backend, monkeypatch):

@@ -18,6 +18,7 @@ import numpy as np
 from persistent import Persistent
 
 from lotdb.errors import (
+    ConflictError,
     LotdbError,
     PluginError,
     store_error,
@@ -589,6 +590,11 @@ def _removed_on_failure(backend: Backend, locator: Any) -> Iterator[None]:
         if isinstance(error, LotdbError | MemoryError) or not isinstance(error, Exception):
             raise
         about = f"backend {backend.name!r} cannot write"
+        if isinstance(error, FileNotFoundError) and str(locator) in str(error.filename):
+            raise ConflictError(
+                f"{place_of(backend, locator)} was removed while it was written, as a pack of another process "
+                "does that is to wait for nobody; run it again"
+            ) from error
         if failure := store_error(error, about, place_of(backend, locator)):
             raise failure from error
         raise PluginError(f"backend {with_versions(backend.name)} failed to write: {error!r}") from error
