@@ -92,6 +92,23 @@ def test_what_is_swept_while_it_is_written_is_a_conflict(opened, backend):
     assert packer.verify() == []
 
 
+@pytest.mark.parametrize("then", ["read", "append", "window"])
+def test_what_was_swept_before_its_commit_and_is_read_is_a_conflict(opened, backend, then):
+    writer, packer = opened(), opened()
+    root = writer.open_connection()
+    node = root.get_data_node("a")
+    node.write_data(LARGE)
+    packer.pack(grace_s=0)
+    with pytest.raises(ConflictError, match="removed|lay uncommitted"):
+        if then == "append":
+            node.append_data(LARGE)
+            writer.commit()
+        else:
+            node.read_data() if then == "read" else node.get_data()[5:9]
+    writer.abort()
+    assert "a" not in root
+
+
 def test_a_sweep_waits_for_a_commit_that_has_begun(opened, backend, monkeypatch):
     writer, packer = opened(), opened()
     root = writer.open_connection()

@@ -19,6 +19,7 @@ from persistent import Persistent
 
 from lotdb.errors import (
     ConflictError,
+    DamagedError,
     LotdbError,
     PluginError,
     store_error,
@@ -53,6 +54,8 @@ GATHERED = 32
 REMEMBERED = 16
 # Sums of blocks of up to so many bytes lie in the payload's record, those of 2 MiB at most.
 INLINE_BYTES = 256
+
+_AS_A_PACK_DOES = "as a pack of another process does that waits for nobody; run the transaction again"
 
 
 class Stage(Reader):
@@ -337,6 +340,18 @@ class Stage(Reader):
         if len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
 
+    def _read_error(self, backend: Backend, locator: Any, error: Exception) -> LotdbError:
+        found = super()._read_error(backend, locator, error)
+        if not isinstance(found, DamagedError) or not isinstance(locator, str):
+            return found
+        if any(each is locator for _, each in self._written):
+            with plugin_errors(backend.name):
+                if not backend.is_stored(locator):
+                    return ConflictError(
+                        f"{place_of(backend, locator)} was removed before it was committed, {_AS_A_PACK_DOES}"
+                    )
+        return found
+
     def _read_to_merge(self, layout: Layout, segments: tuple[Segment, ...], out: Array) -> None:
         if not any(segment.locator in self._remembered for segment in segments):
             self.read_into(layout, segments, 0, out)
@@ -592,8 +607,7 @@ def _removed_on_failure(backend: Backend, locator: Any) -> Iterator[None]:
         about = f"backend {backend.name!r} cannot write"
         if isinstance(error, FileNotFoundError) and str(locator) in str(error.filename):
             raise ConflictError(
-                f"{place_of(backend, locator)} was removed while it was written, as a pack of another process "
-                "does that is to wait for nobody; run it again"
+                f"{place_of(backend, locator)} was removed while it was written, {_AS_A_PACK_DOES}"
             ) from error
         if failure := store_error(error, about, place_of(backend, locator)):
             raise failure from error
