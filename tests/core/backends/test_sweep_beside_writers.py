@@ -99,7 +99,7 @@ def test_what_was_swept_before_its_commit_and_is_read_is_a_conflict(opened, back
     node = root.get_data_node("a")
     node.write_data(LARGE)
     packer.pack(grace_s=0)
-    with pytest.raises(ConflictError, match="removed|lay uncommitted"):
+    with pytest.raises(ConflictError, match=r"removed|lay uncommitted"):
         if then == "append":
             node.append_data(LARGE)
             writer.commit()
