@@ -25,6 +25,7 @@ from benchmarks.sizes import Sizes
 HZ = 16_000
 SECONDS = 20
 SMALL = 40_000  # bytes of a payload, where there are thousands
+PYTHON_LOOP = 400  # rounds of a loop, which take about as long as what a window takes beside its chunks
 
 Read = Callable[[int, int], np.ndarray]
 Window = tuple[int, int]
@@ -279,8 +280,14 @@ def make_chunks(folder: str, recordings: int) -> Figures:
     return {}
 
 
-def decompress_in_threads(folder: str, recordings: int, count: int, threads: int) -> Figures:
-    """What two threads can gain at most with compressed chunks: one is read and decompressed for a window."""
+def decompress_in_threads(
+    folder: str, recordings: int, count: int, threads: int, python: int = 0
+) -> Figures:
+    """What two threads can gain at most with compressed chunks: one is read and decompressed for a window.
+
+    With *python*, only for every other window at random, as if the other chunks were in memory, and so many
+    rounds of a loop for each.
+    """
     from numcodecs import blosc
 
     blosc.use_threads = False  # as zarr has it
@@ -288,8 +295,11 @@ def decompress_in_threads(folder: str, recordings: int, count: int, threads: int
     files = [os.open(f"{folder}/{number}.lz4", os.O_RDONLY) for number in range(recordings)]
 
     def read(share: list[Window]) -> None:
-        for number, _ in share:
-            blosc.decompress(os.pread(files[number], sizes[number], 0), np.empty(4 * HZ, np.uint8))
+        for number, start in share:
+            if not python or start % 2:
+                blosc.decompress(os.pread(files[number], sizes[number], 0), np.empty(4 * HZ, np.uint8))
+            for _ in range(python):
+                pass
 
     seconds = _shared(read, windows(count, recordings), threads)
     for file in files:
@@ -547,12 +557,15 @@ def cases(sizes: Sizes) -> list[Case]:
         table.append(
             Case(f"{what}, {backend}, in two processes", together, (Against(alone, faster(1.8)),), unit="µs")
         )
+    chunks = Side("numcodecs", make_chunks, size)
     for name, function, files in (
         ("preadv", preadv_in_threads, Side("np.save", make_files, size)),
-        ("pread and numcodecs", decompress_in_threads, Side("numcodecs", make_chunks, size)),
+        ("pread and numcodecs", decompress_in_threads, chunks),
+        ("pread, numcodecs and a loop of Python", decompress_in_threads, chunks),
     ):
+        loop = {"python": PYTHON_LOOP} if "loop" in name else {}
         alone, together = (
-            Side(f"{count} thread{'s' * (count > 1)}", function, {**reads, "threads": count}, files)
+            Side(f"{count} thread{'s' * (count > 1)}", function, {**reads, "threads": count, **loop}, files)
             for count in (1, 2)
         )
         work = f"{what}, {name} and nothing else, in two threads"
