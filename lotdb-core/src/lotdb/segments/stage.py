@@ -9,6 +9,7 @@ follow, at the latest when the transaction commits.
 from __future__ import annotations
 
 import contextlib
+import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
@@ -605,13 +606,19 @@ def _removed_on_failure(backend: Backend, locator: Any) -> Iterator[None]:
         if isinstance(error, LotdbError | MemoryError) or not isinstance(error, Exception):
             raise
         about = f"backend {backend.name!r} cannot write"
-        if isinstance(error, FileNotFoundError) and str(locator) in str(error.filename):
+        if isinstance(error, FileNotFoundError) and _is_gone(locator, error):
             raise ConflictError(
                 f"{place_of(backend, locator)} was removed while it was written, {_AS_A_PACK_DOES}"
             ) from error
         if failure := store_error(error, about, place_of(backend, locator)):
             raise failure from error
         raise PluginError(f"backend {with_versions(backend.name)} failed to write: {error!r}") from error
+
+
+def _is_gone(locator: Any, error: FileNotFoundError) -> bool:
+    """Whether it is the array that *error* misses, and not the folder that it was to be made in."""
+    folder, found, _ = str(error.filename).partition(str(locator))
+    return bool(found) and os.path.isdir(folder)
 
 
 def _delete(backend: Backend, locator: Any) -> None:
