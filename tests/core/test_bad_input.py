@@ -18,16 +18,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas  # type: ignore[import-untyped]
 import pytest
+import xarray
 from tests.services import forked
 
 from lotdb import (
     LOTDB,
     BaseNode,
+    Blocks,
     ClosedError,
     DataNode,
     DataReader,
     DataWriter,
+    InvalidIndexError,
     LotdbError,
     NodeNotFoundError,
     Payload,
@@ -38,6 +42,7 @@ from lotdb import (
     WrongThreadError,
     convert,
     plugins,
+    read_many,
     restore,
     salvage,
     upgrade,
@@ -546,6 +551,134 @@ def assert_clear(message, says):
     assert 12 < len(message) < 600, message
     assert " at 0x" not in message, message
     assert message.encode("utf-8", "backslashreplace").decode().isprintable(), message
+
+
+class Unshown:
+    """A value that Python has no text for."""
+
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+
+def deep():
+    within = []
+    for _ in range(100_000):
+        within = [within]
+    return within
+
+
+ODD = {
+    "an int of 5000 digits": HUGE,
+    "one within a list": [HUGE],
+    "without a repr": Unshown(),
+    "deep": deep(),
+    "array of texts": np.array(["a", "b"]),
+    "array without elements": np.zeros(0),
+    "array without axes": np.array(3),
+    "row of a structured array": np.zeros(1, "i4,f4")[0],
+}
+
+
+def one(x):
+    """Where several are taken, also in an array: a list of one."""
+    return [x] if isinstance(x, list) or (isinstance(x, np.ndarray) and x.ndim) else x
+
+
+ODDLY_CALLED = {
+    "open_connection": lambda w, x: w.db.open_connection(x),
+    "commit": lambda w, x: w.db.commit(x),
+    "run": lambda w, x: w.db.run(x),
+    "run attempts": lambda w, x: w.db.run(lambda root: None, attempts=Unshown() if x is HUGE else x),
+    "history path": lambda w, x: list(w.db.history(path=one(x))),
+    "backup backends": lambda w, x: w.db.backup(w.folder / "copy", backends=x),
+    "convert backends": lambda w, x: convert(w.db, w.folder / "copy", backends=x),
+    "tags.update": lambda w, x: w.db.tags.update([[x]]),
+    "default_backend": lambda w, x: LOTDB(w.folder / "new", default_backend=x),
+    "plugins": lambda w, x: LOTDB(w.folder / "new", plugins=x),
+    "plugins_off": lambda w, x: LOTDB(w.folder / "new", plugins_off=[x]),
+    "get_node node_type": lambda w, x: w.node.get_node("new", node_type=x),
+    "get_node_path node_type": lambda w, x: w.node.get_node_path("new/er", node_type=x),
+    "iterate_tree_level": lambda w, x: w.node.iterate_tree_level(Unshown() if x is HUGE else x),
+    "add_tree": lambda w, x: w.node.add_tree(x),
+    "add_tree if_exists": lambda w, x: w.plain.add_tree(w.node, if_exists=x),
+    "attrs.update": lambda w, x: w.node.attrs.update([[x]]),
+    "write_data if_exists": lambda w, x: w.node.write_data([1.0], if_exists=x),
+    "write_data backend": lambda w, x: w.node.write_data([1.0], backend=x),
+    "write_data content_type": lambda w, x: w.node.write_data([1.0], content_type=x),
+    "append_data backend": lambda w, x: w.node.append_data(np.zeros((1, 2)), backend=x),
+    "write_frame metadata": lambda w, x: w.node.write_frame(pandas.DataFrame({"a": [1]}), metadata=x),
+    "Blocks": lambda w, x: w.node.write_data(Blocks([np.zeros(1)], np.dtype("f8"), kind=x)),
+    "configure_data unset": lambda w, x: w.node.configure_data(unset=one(x)),
+    "get_data": lambda w, x: (w.node.get_data("data"), w.node.get_data("data"), w.node.get_data(x)),
+    "compact_data backend": lambda w, x: w.node.compact_data(backend=x),
+    "compact_tree backend": lambda w, x: w.plain.compact_tree(backend=x),
+    "export if_exists": lambda w, x: w.node.get_data().export(w.folder / "new.npy", if_exists=x),
+    "export format": lambda w, x: w.node.get_data().export(w.folder / "new.npy", format=x),
+    "export of a node if_exists": lambda w, x: w.node.export(w.folder / "new", if_exists=x),
+    "export of a node format": lambda w, x: w.node.export(w.folder / "new", format=x),
+    "export of a node": lambda w, x: w.node.export(x),
+    "ingest": lambda w, x: w.plain.ingest(x),
+    "attach_file if_exists": lambda w, x: w.node.attach_file(w.file, if_exists=x),
+    "attach_file format": lambda w, x: w.node.attach_file(w.file, format=x),
+    "ingest_tree format": lambda w, x: w.node.ingest_tree(w.folder / "db", format=x, batch_size=None),
+    "ingest_tree on_error": lambda w, x: w.node.ingest_tree(w.folder / "db", on_error=x),
+    "ingest_tree attributes": lambda w, x: w.node.ingest_tree(w.folder, attributes=one(x), batch_size=None),
+    "write_xarray if_exists": lambda w, x: w.node.write_xarray(xarray.DataArray([1.0]), if_exists=x),
+    "datasets": lambda w, x: w.node.datasets()[x],
+    "plot kind": lambda w, x: w.payload.plot(kind=x),
+    "read_many": lambda w, x: list(read_many([x])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", ODDLY_CALLED)
+def test_what_cannot_be_compared_or_shown_is_refused_in_a_sentence(world, name, odd):
+    with unchanged(world), pytest.raises(LotdbError) as info:
+        ODDLY_CALLED[name](world, ODD[odd])
+    assert_clear(str(info.value), "")
+
+
+def test_indices_that_numpy_refuses_in_its_own_way(world):
+    table = world.plain.get_data_node("table")
+    table.write_data(np.zeros(3, [("t", "f8"), ("n", "i4")]))
+    for payload, index in [
+        (table.get_data(), ["nowhere"]),
+        (table.get_data(), ["t", SURROGATE]),
+        (world.payload, (1, 2**63)),
+        (world.node.get_data("single"), 2**63),
+    ]:
+        with pytest.raises(InvalidIndexError, match=r"cannot be indexed by|out of bounds"):
+            payload[index]
+
+
+def test_paths_that_are_too_long_or_no_text(world):
+    payload = world.node.get_data()
+    for path in ["x" * 5000, SURROGATE, "a\0b", b"bytes", 5]:
+        for call in [payload.export, world.node.export, world.plain.ingest, world.plain.ingest_tree]:
+            with unchanged(world), pytest.raises(LotdbError):
+                call(path)
+        with unchanged(world), pytest.raises(LotdbError):
+            payload.export(path, format="npy")
+        with unchanged(world), pytest.raises(LotdbError):
+            world.node.export(path, format="folder")
+
+
+def test_what_is_false_is_not_taken_for_nothing(world):
+    for call in [
+        lambda x: world.db.backup(world.folder / "copy", backends=x),
+        lambda x: convert(world.db, world.folder / "copy", backends=x),
+        lambda x: world.plain.get_node("new", node_type=x),
+        lambda x: world.plain.compact_tree(backend=x),
+        lambda x: world.node.compact_data(backend=x),
+        lambda x: world.node.write_frame(pandas.DataFrame({"a": [1]}), metadata=x),
+    ]:
+        for nothing_at_all in (0, False, [], np.zeros(0)):
+            with unchanged(world), pytest.raises(LotdbError):
+                call(nothing_at_all)
+
+
+def test_a_history_of_as_many_commits_as_there_can_be(world):
+    assert len(list(world.db.history(10**30, path="a"))) <= len(list(world.db.history(10**30)))
 
 
 def test_a_call_that_was_refused_made_no_database(tmp_path):

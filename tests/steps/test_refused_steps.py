@@ -11,6 +11,7 @@ from lotdb import (
     StepError,
     StepFailedError,
     StepResultError,
+    steps,
 )
 from lotdb.steps import step
 
@@ -279,3 +280,45 @@ def test_a_name_that_is_no_key():
         @step(name="a/b")
         def named(node):
             return 1
+
+
+class Unshown:
+    """A value that Python has no text for."""
+
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+
+ODD = [5, True, 10**5000, Unshown(), np.array(3), np.array(["a", "b"]), np.zeros(0), np.zeros(1, "i4,f4")[0]]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_what_is_no_node_no_step_and_no_setting(capture, odd):
+    give = simple()
+    for call in [
+        steps.why_stale,
+        steps.provenance,
+        steps.lineage,
+        steps.load,
+        steps.pin,
+        steps.unpin,
+        steps.evict,
+        give.at,
+        give.why_stale,
+        give.variants,
+        lambda x: give.map([x], on_error="raise"),
+        lambda x: steps.run([x], [give]),
+        lambda x: steps.run([capture], [x]),
+        lambda x: steps.run([capture], [give], settings=x),
+        lambda x: steps.run([capture], [give], settings={"band_power": x}),
+        lambda x: steps.plan([capture], [give], settings={x if isinstance(x, int) else 5: {}}),
+        lambda x: give.map([capture], on_error=x),
+        lambda x: give.map([capture], workers=-1 if x is ODD[0] or x is True else [x] if x is ODD[2] else x),
+        lambda x: give.at(capture, on_code_change=x),
+        lambda x: give.variants(capture, key=None if x is ODD[0] else x, low=[[x]]),
+        lambda x: steps.evict(capture, max_bytes=[x], step="a"),
+        lambda x: steps.evict(capture, step=x),
+    ]:
+        with pytest.raises(LotdbError):
+            call(odd)
+    assert list(capture) == []

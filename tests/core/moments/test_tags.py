@@ -169,3 +169,24 @@ def test_tags_outlive_packs_and_change_no_node(db):
     assert db.verify() == []
     assert list(db.tags) == ["x"]
     assert db.stats().free_bytes >= 0
+
+
+def test_several_tags_are_set_at_once_or_not_at_all(db):
+    ids = [write(db, number) for number in range(2)]
+    for wrong, error in [
+        ({"a": ids[0], "b": "nowhere"}, MomentNotFoundError),
+        ({"a": ids[0], ids[1]: ids[1]}, InvalidKeyError),
+        (5, InvalidOptionError),
+        (["ab", "abc"], InvalidOptionError),
+    ]:
+        with pytest.raises(error):
+            db.tags.update(wrong)
+        assert list(db.tags) == []
+    before = db.last_commit
+    db.tags.update({})
+    assert db.last_commit == before
+    db.tags.update({"a": ids[0]}, b=ids[1])
+    assert {name: each.id for name, each in db.tags.items()} == {"a": ids[0], "b": ids[1]}
+    assert next(db.history(1)).note == "tag 'a', 'b'"
+    db.tags.update([("c", "a")])
+    assert db.tags["c"].id == ids[0]

@@ -42,10 +42,8 @@ def backup(
     """See ``LOTDB.backup``."""
     refuse_url(target, "a backup")
     place = DatabaseFolder.at(target, database.name, option="target", takes_name=False)
+    database.plugins.check_settings(backends)
     configs = dict(backends or {})
-    for name, config in configs.items():
-        database.plugins.check_backend(name)
-        database.plugins.check_backend_settings(name, config)
     disk = disk_for(database._durability)
     with system_errors("the backup was not finished", place.path):
         _check_place(database, place)

@@ -6,7 +6,13 @@ from collections.abc import Collection, ItemsView, Iterator, KeysView, Mapping, 
 from typing import Any
 
 from lotdb.content.defaults import POLICY
-from lotdb.errors import AttributeNotFoundError, InvalidKeyError, InvalidOptionError, PayloadExistsError
+from lotdb.errors import (
+    AttributeNotFoundError,
+    InvalidKeyError,
+    InvalidOptionError,
+    PayloadExistsError,
+    shown,
+)
 from lotdb.keys import check_name, some, stored_form
 from lotdb.records import Own
 from lotdb.records.entries import own_of
@@ -116,7 +122,7 @@ class Attributes(MutableMapping[str, Any]):
             pairs = dict(other)
         except (TypeError, ValueError) as error:
             raise InvalidOptionError(
-                f"attributes are to be set from {other!r}; use a mapping, or pairs of name and value"
+                f"attributes are to be set from {shown(other)}; use a mapping, or pairs of name and value"
             ) from error
         write(self._node, {**pairs, **named})
 

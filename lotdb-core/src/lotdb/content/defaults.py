@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 from lotdb.errors import InvalidKeyError, InvalidOptionError, InvalidRangeError, shown
+from lotdb.interfaces.options import is_several
 from lotdb.keys import check_name
 from lotdb.ranges import check_rate
 from lotdb.tree.tree import Tree
@@ -51,7 +52,7 @@ def check_policy(tree: Tree, samplerate_hz: Any, backend: Any, data_attribute: A
 
 def check_unset(unset: Any, policy: Collection[str]) -> list[str]:
     """The names under which the defaults *unset* are stored; *policy* must not set one of them."""
-    names = [unset] if isinstance(unset, str) else list(unset) if isinstance(unset, Iterable) else [unset]
+    names = [unset] if isinstance(unset, str) else list(unset) if is_several(unset) else [unset]
     for name in names:
         if not isinstance(name, str) or f"_{name}" not in POLICY:
             raise InvalidOptionError(
@@ -88,6 +89,6 @@ def check_kept(place: Callable[[], str], name: str, value: Any) -> Any:
 def check_backend(tree: Tree, name: Any) -> str:
     """*name*, if a backend of that name can be used in *tree*."""
     if not isinstance(name, str):
-        raise InvalidOptionError(f"backend is {name!r}; use the name of a backend, such as 'blob'")
+        raise InvalidOptionError(f"backend is {shown(name)}; use the name of a backend, such as 'blob'")
     tree.check_backend(name)
     return str(name)  # which may be of a class of its own, and is stored

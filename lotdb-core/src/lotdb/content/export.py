@@ -24,7 +24,7 @@ from lotdb.errors import (
 from lotdb.extras import package_of
 from lotdb.interfaces.ingester import TargetFile
 from lotdb.interfaces.loader import Loader
-from lotdb.interfaces.options import Options
+from lotdb.interfaces.options import Options, check_choice
 from lotdb.storage.durable import Disk
 
 __all__ = ["TargetFile", "export_file"]
@@ -108,14 +108,22 @@ def _ask(target: TargetFile, *, hook: str, what: str, plugins: Loader, exported:
     )
 
 
-def _check(path: Any, format: Any, if_exists: Any) -> tuple[Path, str]:
+def check_path(path: Any) -> None:
+    """Raise ``InvalidOptionError`` unless *path* can be that of a file."""
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidOptionError(f"path is {shown(path)}; use the path of a file, as text")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:  # a lone surrogate
+        raise InvalidOptionError(f"path {shown(text)} cannot be that of a file: {error.reason}") from error
+
+
+def _check(path: Any, format: Any, if_exists: Any) -> tuple[Path, str]:
+    check_path(path)
     if format is not None and not isinstance(format, str):
         raise InvalidOptionError(f"format is {shown(format)}; use the name of a format, such as 'npy'")
-    if if_exists not in ("error", "replace"):
-        raise InvalidOptionError(f"if_exists is {shown(if_exists)}; use 'error' or 'replace'")
+    check_choice("if_exists", if_exists, ("error", "replace"))
     path = Path(path)
     format = (format or path.suffix.removeprefix(".")).lower()
     if not format:

@@ -25,7 +25,7 @@ from lotdb.errors import (
     StaleNodeError,
     shown,
 )
-from lotdb.interfaces.options import check_flag
+from lotdb.interfaces.options import check_flag, is_several
 from lotdb.ranges import Number, Unit
 from lotdb.records.entries import own_of
 from lotdb.records.own import get_value
@@ -121,6 +121,8 @@ def read_many(payloads: Iterable[Payload]) -> Iterator[Any]:
     DamagedError, UnavailableError
         As of :meth:`Payload.read`, when it is the turn of the payload that cannot be read.
     """
+    if not is_several(payloads):
+        raise InvalidOptionError(f"{shown(payloads)} is no list of payloads; use node.payloads.values()")
     return (payload.read() for payload in read_ahead(payloads, _wanted))
 
 
@@ -608,7 +610,7 @@ class Payload:
                     return self._read_rows(start, stop)
         try:
             return self._index(index)
-        except (IndexError, ValueError, TypeError) as error:
+        except (IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
             if isinstance(error, LotdbError):
                 raise
             # Numpy's, for what it cannot do with the index.

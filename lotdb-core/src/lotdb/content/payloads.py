@@ -26,6 +26,7 @@ from lotdb.errors import (
     WrongNodeError,
     shown,
 )
+from lotdb.interfaces.options import check_choice
 from lotdb.interfaces.row_blocks import Blocks, check_blocks, checked
 from lotdb.keys import check_name, some
 from lotdb.ranges import check_rate
@@ -177,8 +178,7 @@ def write_rows(node: Handle, data: Any, request: Request) -> Written:
 
 def check_if_exists(if_exists: Any) -> None:
     """Raise ``InvalidOptionError`` unless *if_exists* is one of the words that are known."""
-    if if_exists not in ("replace", "error", "append"):
-        raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'replace', 'error' or 'append'")
+    check_choice("if_exists", if_exists, ("replace", "error", "append"))
 
 
 def check(node: Handle, request: Request) -> tuple[Request, PayloadRecord | None]:
@@ -207,6 +207,8 @@ def _add_rows(node: Handle, given: _Given, request: Request, existing: PayloadRe
     """Write the given rows after those of *existing*."""
     where, tree, layout = partial(_where, node, request.name), node._tree, existing.layout
     before, mark = existing, tree.stage.mark()
+    if request.backend is not None:
+        request = request._replace(backend=check_backend(tree, request.backend))
     _check_fits(where, existing, given, request)
     if request.options:
         asked = _layout(node, layout.dtype, layout.row_shape, layout.backend, request.options)
@@ -347,10 +349,11 @@ def compact(
     """Rewrite payload *name* as one segment; see ``DataNode.compact_data``."""
     there = get(node, name)._record
     tree, old = node._tree, there.layout
-    if not options and backend in (None, old.backend):
+    to = old.backend if backend is None else check_backend(node._tree, backend)
+    if not options and to == old.backend:
         layout = old
     else:
-        layout = _layout(node, old.dtype, old.row_shape, backend or old.backend, options or {})
+        layout = _layout(node, old.dtype, old.row_shape, to, options or {})
     tree.check_writable()
     from lotdb.tree.copying import rewrite_payload  # which few programs need
 
@@ -362,6 +365,8 @@ def compact_tree(node: Node, *, backend: str | None, options: Mapping[str, Any])
     """Rewrite all payloads at and below *node*; return their number."""
     done = 0
     node._tree.check_writable()
+    if backend is not None:
+        check_backend(node._tree, backend)
     with all_or_nothing(node):
         for found, name in read_ahead(_payloads_below(node), _wanted):
             compact(found, name, backend=backend, options=options)
@@ -580,12 +585,14 @@ def _mapping(metadata: Any) -> dict[Any, Any]:
 
 def _check_content_type(content_type: Any) -> str | None:
     if content_type is not None and not isinstance(content_type, str):
-        raise InvalidOptionError(f"content_type is {content_type!r}; use a media type such as 'audio/wav'")
+        raise InvalidOptionError(f"content_type is {shown(content_type)}; use a text such as 'audio/wav'")
     return None if content_type is None else str(content_type)  # which may be of a class of its own
 
 
 def _compare(where: Callable[[], str], what: str, there: Any, given: Any) -> None:
     if there != given:
+        # A text is any text, also one that no terminal takes.
+        both = [text if (text := str(each)).isprintable() else shown(each) for each in (there, given)]
         raise DataMismatchError(
-            f"{where()} has {what} {there!s}, the new data {given!s}; nothing was appended"
+            f"{where()} has {what} {both[0]}, the new data {both[1]}; nothing was appended"
         )

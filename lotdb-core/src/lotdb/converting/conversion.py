@@ -55,7 +55,7 @@ class Copy:
     name: str
     storage: str | None
     payloads: Any
-    backends: dict[str, Mapping[str, Any]]
+    backends: Mapping[str, Mapping[str, Any]] | None
 
 
 def copy_to(
@@ -63,6 +63,7 @@ def copy_to(
 ) -> ConvertReport:
     """See ``lotdb.convert``."""
     told = progress or _nothing
+    source.plugins.check_settings(copy.backends)
     where = where_is(copy.path, copy.name, copy.payloads, option="target")
     if where.url:
         return _build(source, copy, history, verify, told)
@@ -160,7 +161,7 @@ def _fill(
         read_only=False,
         durable=bool(where.url),
         database_id=source.id,
-        configs=copy.backends,
+        configs=copy.backends or {},
         formats={},
         storage=kind.name,
         store=where.store,

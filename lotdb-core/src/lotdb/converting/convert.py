@@ -84,7 +84,7 @@ def convert(
 
     history, verify = check_flag("history", history), check_flag("verify", verify)
     check_progress(progress)
-    copy = Copy(target, name, storage, payloads, dict(backends or {}))
+    copy = Copy(target, name, storage, payloads, backends)
     if isinstance(source, LOTDB):
         return copy_to(source, copy, history=history, verify=verify, progress=progress)
     with open_source(source, name, option="source") as opened:

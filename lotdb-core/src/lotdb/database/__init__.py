@@ -325,9 +325,9 @@ class LOTDB(Opened):
             If all attempts ended in a conflict.
         """
         if not callable(function):
-            raise InvalidOptionError(f"{function!r} cannot be called; use a function that takes the root")
+            raise InvalidOptionError(f"{shown(function)} cannot be called; use a function of the root")
         if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-            raise InvalidOptionError(f"attempts is {attempts!r}; use a whole number from 1 on")
+            raise InvalidOptionError(f"attempts is {shown(attempts)}; use a whole number from 1 on")
         for attempt in range(1, attempts + 1):
             try:
                 with self.connection(note=note) as root:
@@ -347,7 +347,7 @@ class LOTDB(Opened):
         thread, use another id.
         """
         if not isinstance(connection_id, str):
-            raise InvalidOptionError(f"connection_id is {connection_id!r}; use a text")
+            raise InvalidOptionError(f"connection_id is {shown(connection_id)}; use a text")
         session = self._sessions.get(connection_id)
         if session is None or session.tree.owner == NOBODY:
             session = self._sessions[connection_id] = self._new_session()
@@ -412,7 +412,7 @@ class LOTDB(Opened):
         if not isinstance(connection, str) or connection not in self._sessions:
             there = ", ".join(map(repr, self._sessions)) or "none"
             raise ClosedError(
-                f"{self} has no open connection {connection!r} (open: {there}); call open_connection() "
+                f"{self} has no open connection {shown(connection)} (open: {there}); call open_connection() "
                 "first, or within `with db.connection() as root:`, which commits at its end, pass root"
             )
         return self._sessions[connection]
@@ -465,7 +465,7 @@ class LOTDB(Opened):
         from lotdb.database.touching import changes_at  # which few programs need
 
         check_limit(limit)
-        return islice(changes_at(self, found, path), limit)
+        return islice(changes_at(self, found, path), None if limit is None else min(limit, sys.maxsize))
 
     def at(self, when: When) -> AbstractContextManager[BaseNode]:
         """The root of the tree as it was at a moment, in a connection of its own, which changes nothing.
@@ -837,7 +837,9 @@ def _check_timeout(timeout: Any) -> None:
 
 def _check_backends(plugins: Plugins, default: Any, configs: Any) -> None:
     if not isinstance(default, str):
-        raise InvalidOptionError(f"default_backend is {default!r}; use the name of a backend, such as 'blob'")
+        raise InvalidOptionError(
+            f"default_backend is {shown(default)}; use the name of a backend, such as 'blob'"
+        )
     if default != "blob":
         # The usual backend is looked up when it is first used, because a tree without payloads needs none.
         plugins.check_backend(default)

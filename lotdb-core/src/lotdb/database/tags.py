@@ -6,14 +6,15 @@ that change different tags merge, as changes of different children of a node do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
 from lotdb.database.commits import TAGS_KEY, Commit, find_commit, id_of, tag_in, tags_in
 from lotdb.database.moments import keep_for
 from lotdb.database.session import Session
-from lotdb.errors import InvalidKeyError, MomentGoneError
-from lotdb.keys import check_name, stored_form
+from lotdb.errors import InvalidKeyError, InvalidOptionError, MomentGoneError, shown
+from lotdb.keys import check_name, some, stored_form
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Children
 from lotdb.records.own import EMPTY_OWN
@@ -57,6 +58,20 @@ class Tags(MutableMapping[str, Commit]):
     def __delitem__(self, name: str) -> None:
         self._look(lambda session: tag_in(session, name))  # so that nothing is changed if it is not there
         self._change(f"delete tag {name}", lambda session: _delete(session, name))
+
+    def update(self, other: Any = (), /, **named: Any) -> None:
+        """Set several tags at once: all of them, or none if one is refused."""
+        try:
+            pairs = dict(other)
+        except (TypeError, ValueError) as error:
+            raise InvalidOptionError(
+                f"tags are to be set from {shown(other)}; use a mapping, or pairs of name and moment"
+            ) from error
+        commits = {
+            _check_tag(name): find_commit(self._database, when) for name, when in {**pairs, **named}.items()
+        }
+        if commits:
+            self._change(f"tag {some(commits)}", partial(_put_all, commits))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._look(lambda session: list(tags_in(session))))
@@ -107,6 +122,11 @@ def _put(session: Session, name: str, when: Any) -> None:
         root[TAGS_KEY] = Children()
         root[TAGS_KEY][OWN_KEY] = EMPTY_OWN  # by which it is never empty: what is empty cannot merge
     root[TAGS_KEY][name] = commit.id
+
+
+def _put_all(commits: Mapping[str, Commit], session: Session) -> None:
+    for name, commit in commits.items():
+        _put(session, name, commit)
 
 
 def _delete(session: Session, name: str) -> None:

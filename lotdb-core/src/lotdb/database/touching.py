@@ -34,7 +34,7 @@ _HOLDERS = (Box, Bucket, Children)
 
 def changes_at(database: Opened, commits: Iterable[tuple[Commit, Stored]], path: Any) -> Iterator[Commit]:
     """Those of *commits*, the newest first, that changed the node at *path* or anything below it."""
-    keys = () if path == "" else split_path(path)
+    keys = () if isinstance(path, str) and path == "" else split_path(path)
     return _changes(_Below(database, (ROOT_KEY, *keys)), commits)
 
 

@@ -201,7 +201,8 @@ def check_named(format: str | None, plugins: Loader) -> None:
 
     It passes if one of them does not say which formats it reads.
     """
-    if not format or not isinstance(format, str) or format.lower() == "auto":
+    _check_format(format)
+    if not format or format.lower() == "auto":
         return
     said, format = plugins.ingest_formats(), format.lower()
     asked = [plugin for plugin, _ in plugins.ingesters("lotdb_ingest_file")]
@@ -436,7 +437,7 @@ def _short(plugin: str) -> str:
 
 def _because(source: SourceFile, reason: str) -> str:
     format = source.format or "a file without a suffix"
-    return f"cannot ingest {str(source.path)!r} as {format}: {reason}"
+    return f"cannot ingest {str(source.path)!r} as {_plain(format)}: {reason}"
 
 
 def _is_empty(source: SourceFile) -> bool:
@@ -459,13 +460,33 @@ def _check_unchanged(source: SourceFile, cause: Exception | None = None) -> None
             raise IngestError(_because(source, f"{what} changed while it was read")) from cause
 
 
-def _check(path: Any, format: Any) -> tuple[Path, str]:
-    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str) or not os.fspath(path):
+def _plain(format: str) -> str:
+    return format if format.isprintable() else shown(format)
+
+
+def check_path(path: Any) -> None:
+    """Raise ``IngestError`` unless *path* can be that of a file."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
         raise IngestError(f"cannot open {shown(path)}: use the path of a file, as text")
-    if format is not None and not isinstance(format, str):
-        raise InvalidOptionError(f"format is {format!r}; use the name of a format, such as 'npy', or 'auto'")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:  # a lone surrogate
+        raise IngestError(f"cannot open {shown(text)}: {error.reason}") from error
+
+
+def _check(path: Any, format: Any) -> tuple[Path, str]:
+    check_path(path)
+    _check_format(format)
     path = Path(path)
     return path, (format or _suffix(path)).lower()
+
+
+def _check_format(format: Any) -> None:
+    if format is not None and not isinstance(format, str):
+        raise InvalidOptionError(
+            f"format is {shown(format)}; use the name of a format, such as 'npy', or 'auto'"
+        )
 
 
 def _suffix(path: Path) -> str:

@@ -98,6 +98,7 @@ def attach_file(
     name = check_name(request.name, "payload")
     asked = check_asked(samplerate_hz)
     skip_unchanged = check_flag("skip_unchanged", skip_unchanged)
+    payloads.check_if_exists(request.if_exists)
     tree = node._tree
     tree.check_writable()
     payloads.check_metadata(node, request.metadata, name)

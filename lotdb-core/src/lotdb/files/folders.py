@@ -30,7 +30,14 @@ from lotdb.files.patterns import check_template, parse
 from lotdb.files.provenance import files_of, from_file, is_in, is_known, noted_options, notes_on, says
 from lotdb.files.rates import check_asked
 from lotdb.files.sidecars import Sidecar, open_sidecar
-from lotdb.interfaces.options import UnknownOptionError, check_flag, check_limit, check_progress
+from lotdb.interfaces.options import (
+    UnknownOptionError,
+    check_choice,
+    check_flag,
+    check_limit,
+    check_progress,
+    is_several,
+)
 from lotdb.interfaces.sources import ARGUMENTS
 from lotdb.keys import check_name
 from lotdb.records.entries import own_of
@@ -162,8 +169,7 @@ def ingest_tree(
     **how: Any,
 ) -> IngestReport:
     """Ingest the files below *folder*; see ``BaseNode.ingest_tree``."""
-    if on_error not in ("report", "raise"):
-        raise InvalidOptionError(f"on_error is {shown(on_error)}; use 'report' or 'raise'")
+    check_choice("on_error", on_error, ("report", "raise"))
     if batch_size is not None and check_limit("batch_size", batch_size) == 0:
         raise InvalidOptionError("batch_size is 0; use the number of files per commit, such as 100")
     check_progress(progress)
@@ -352,7 +358,7 @@ def _check_folder(folder: Any) -> Path:
     if not isinstance(folder, str | os.PathLike) or not isinstance(os.fspath(folder), str):
         raise InvalidOptionError(f"folder is {shown(folder)}; use the path of a folder, as text")
     root = Path(folder)
-    if not root.is_dir():
+    if not os.path.isdir(root):  # which takes any name: pathlib's fails with one that is too long
         raise IngestError(f"cannot ingest {str(root)!r}: it is not a folder")
     return root
 
@@ -416,7 +422,7 @@ def _check_attributes(asked: Any, fields: list[str]) -> list[str]:
     """The fields that become attributes."""
     if isinstance(asked, bool):
         kept = fields if asked else []
-    elif isinstance(asked, str) or not isinstance(asked, Collection):
+    elif isinstance(asked, str) or not isinstance(asked, Collection) or not is_several(asked):
         raise InvalidOptionError(f"attributes is {shown(asked)}; use True, or names of fields: ['speaker']")
     else:
         kept = list(asked)

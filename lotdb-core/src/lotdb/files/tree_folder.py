@@ -14,10 +14,12 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from lotdb.content.export import check_path
 from lotdb.content.new_folder import new_folder
 from lotdb.content.payload import Payload
-from lotdb.errors import ExportError, FileSystemError, IngestError, InvalidOptionError, lacking, shown
+from lotdb.errors import ExportError, FileSystemError, IngestError, lacking, shown
 from lotdb.files.tree_index import BLOCK_BYTES, IngestedTree, Progress, TreeIndex
+from lotdb.interfaces.options import check_choice
 from lotdb.interfaces.sources import open_regular
 from lotdb.tree.node import Node
 
@@ -32,7 +34,7 @@ _SUM = b"\nsha256 "
 def is_folder(path: Any, format: Any) -> bool:
     """Whether an export to *path* is one to a folder."""
     if format is not None:
-        return bool(format == "folder")
+        return isinstance(format, str) and format == "folder"
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
     return isinstance(text, str) and bool(text) and "\0" not in text and not Path(text).suffix
 
@@ -53,8 +55,8 @@ def write_folder(
     ExportError
         If it exists, or cannot be written.
     """
-    if if_exists not in ("error", "replace"):
-        raise InvalidOptionError(f"if_exists is {shown(if_exists)}; use 'error' or 'replace'")
+    check_path(path)
+    check_choice("if_exists", if_exists, ("error", "replace"))
     try:
         with new_folder(Path(os.path.realpath(path)), if_exists, _is_ours) as folder:
             _fill(node, folder, progress)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lotdb.content import attributes, payloads, tables
-from lotdb.content.defaults import POLICY, check_kept
+from lotdb.content.defaults import POLICY, check_backend, check_kept
 from lotdb.content.new_folder import UNFINISHED, recover
 from lotdb.content.payloads import Request, Written
 from lotdb.errors import (
@@ -29,7 +29,7 @@ from lotdb.errors import (
     shown,
     text_of,
 )
-from lotdb.files.asking import measured, open_source, parts_of
+from lotdb.files.asking import check_path, measured, open_source, parts_of
 from lotdb.files.tree_folder import INDEX, read_folder
 from lotdb.files.tree_index import IngestedTree, Progress, from_json, stored_value
 from lotdb.interfaces.ingester import IngestedNode
@@ -58,6 +58,9 @@ def ingest(
     """
     tree = node._tree
     tree.check_writable()
+    check_path(source)
+    if backend is not None:
+        check_backend(tree, backend)
     if os.fspath(source).rstrip("/").endswith(UNFINISHED):
         raise IngestError(
             f"cannot ingest {os.fspath(source)!r}: an export that was killed left it; remove it"

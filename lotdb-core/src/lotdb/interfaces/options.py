@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from lotdb.errors import InvalidOptionError, nearest, shown
@@ -13,10 +13,12 @@ __all__ = [
     "MAX_BYTES",
     "Options",
     "UnknownOptionError",
+    "check_choice",
     "check_flag",
     "check_known",
     "check_limit",
     "check_progress",
+    "is_several",
 ]
 
 # Limit of the decoded data, unless the caller passes another: a small file can announce more than fits on a
@@ -88,6 +90,17 @@ def check_limit(option: str, value: Any) -> int:
     return int(value)
 
 
+def check_choice(option: str, value: Any, choices: Collection[str]) -> None:
+    """Raise ``InvalidOptionError`` unless *value* is one of the texts *choices*.
+
+    >>> check_choice("if_exists", "replace", ("error", "replace"))
+    """
+    # The type comes first: an array would be compared item by item.
+    if not isinstance(value, str) or value not in choices:
+        *others, last = map(repr, choices)
+        raise InvalidOptionError(f"{option} is {shown(value)}; use {', '.join(others)} or {last}")
+
+
 def check_flag(option: str, value: Any) -> bool:
     """*value* as True or False; ``InvalidOptionError`` if it is neither: each text would count as true.
 
@@ -101,6 +114,12 @@ def check_flag(option: str, value: Any) -> bool:
     if numpy is not None and isinstance(value, numpy.bool_):
         return bool(value)
     raise InvalidOptionError(f"{option} is {shown(value)}; use True or False")
+
+
+def is_several(value: Any) -> bool:
+    """Whether *value* can be gone through, item by item."""
+    # An array without axes looks as if it could.
+    return isinstance(value, Iterable) and getattr(value, "shape", None) != ()
 
 
 def check_progress(progress: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lotdb.errors import InvalidDataError, shown
+from lotdb.ranges import is_whole
 
 __all__ = ["Blocks", "check_blocks", "checked"]
 
@@ -49,7 +50,7 @@ class Blocks:
 
 
 def _is_length(length: Any) -> bool:
-    return isinstance(length, int | np.integer) and not isinstance(length, bool) and bool(length >= 0)
+    return is_whole(length) and bool(length >= 0)
 
 
 def check_blocks(data: Blocks, about: Callable[[], str]) -> None:
@@ -57,7 +58,7 @@ def check_blocks(data: Blocks, about: Callable[[], str]) -> None:
     dtype, kind, row_shape, blocks = data.dtype, data.kind, data.row_shape, data.blocks
     if not isinstance(dtype, np.dtype):
         raise InvalidDataError(f"{about()} Blocks whose dtype is {shown(dtype)}; use a numpy.dtype")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise InvalidDataError(f"{about()} Blocks whose kind is {shown(kind)}; use one of {_KINDS}")
     if dtype.subdtype is not None:
         raise InvalidDataError(f"{about()} Blocks of {dtype}, with axes of its own; name them in row_shape")
@@ -72,7 +73,8 @@ def check_blocks(data: Blocks, about: Callable[[], str]) -> None:
     lengths = (*row_shape, 1 if data.rows is None else data.rows)
     if len(row_shape) >= _AXES or math.prod(map(int, lengths)) * dtype.itemsize >= _TOO_MANY:
         raise InvalidDataError(f"{about()} Blocks of {shown(data.rows)} rows of shape {shown(row_shape)}")
-    if not any(hasattr(type(blocks), name) for name in ("__iter__", "__getitem__")):
+    is_iterable = any(hasattr(type(blocks), name) for name in ("__iter__", "__getitem__"))
+    if not is_iterable or getattr(blocks, "shape", None) == ():  # numbers of numpy look as if they were
         raise InvalidDataError(
             f"{about()} Blocks whose blocks are of type {type(blocks).__name__}; use an iterable of arrays, "
             "such as a generator"

@@ -40,7 +40,7 @@ def dask_array(variable: NodeVariable, chunks: Any = None) -> Any:
         chunks = _stored_chunks(variable)
     try:
         cut = array.core.normalize_chunks(chunks, variable.shape, dtype=variable.dtype)
-    except (ValueError, TypeError, ArithmeticError, NotImplementedError) as error:
+    except Exception as error:  # dask's and numpy's, of whatever kind
         raise InvalidOptionError(
             f"chunks={shown(chunks)} do not fit the shape {variable.shape}: {error}"
         ) from error

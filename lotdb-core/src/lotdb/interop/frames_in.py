@@ -60,7 +60,8 @@ def write_frame(
             types[name] = said
             plain[name] = column
     notes["types"] = types
-    about = {**_attrs(frame.attrs), **(metadata or {}), FRAME_NOTES: notes}
+    payloads.check_metadata(node, metadata)
+    about = {**_attrs(frame.attrs), **({} if metadata is None else metadata), FRAME_NOTES: notes}
     name = check_name(data_attribute, "payload")
     request = Request(name, backend, samplerate_hz, about, None, if_exists, options)
     return payloads.write(node, plain, request)

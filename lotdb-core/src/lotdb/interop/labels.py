@@ -17,7 +17,7 @@ import numpy as np
 from lotdb.content import tables
 from lotdb.content.payload import Payload
 from lotdb.content.unbound import Unbound, UnboundNode
-from lotdb.errors import DamagedError, InvalidDataError, LotdbError, NodeNotFoundError
+from lotdb.errors import DamagedError, InvalidDataError, LotdbError, NodeNotFoundError, shown
 from lotdb.interop.time_axis import START_NAMES, TIME_TYPES, TimeAxis, as_start, fitting, start_of
 from lotdb.keys import node_text
 from lotdb.records.entries import own_of
@@ -421,10 +421,10 @@ class NodeDatasets(Mapping[str, NodeDataset]):
         self._unbound = unbound
 
     def __getitem__(self, path: str) -> NodeDataset:
-        found = self._known.get(path)
+        found = self._known.get(path) if isinstance(path, str) else None
         if found is None:
-            if path not in self._nodes and path not in self._tables:
-                raise NodeNotFoundError(f"there was no {path!r} when these datasets were made")
+            if path not in self:
+                raise NodeNotFoundError(f"there was no {shown(path)} when these datasets were made")
             # Those above first, from the top: each axis has to know what is called alike there.
             keys = path.split("/") if path else []
             for depth in range(len(keys) + 1):
@@ -441,7 +441,7 @@ class NodeDatasets(Mapping[str, NodeDataset]):
         return len(self._paths)
 
     def __contains__(self, path: object) -> bool:
-        return path in self._nodes or path in self._tables
+        return isinstance(path, str) and (path in self._nodes or path in self._tables)
 
     @property
     def payloads(self) -> int:
@@ -477,8 +477,8 @@ class NodeDatasets(Mapping[str, NodeDataset]):
         for name, stored in zip(own[0], own[1:], strict=True):
             if is_payload(stored) and not _is_structured(stored):
                 variables = _safe(variables_of(self._payload(path, name), attrs))
-                shown = self._free_name(path, name).rpartition("/")[2]
-                groups.append([_called(variables[0], shown, variables[0].dims), *variables[1:]])
+                called = self._free_name(path, name).rpartition("/")[2]
+                groups.append([_called(variables[0], called, variables[0].dims), *variables[1:]])
         dataset = NodeDataset(path, attrs, {})
         _settle(dataset, groups, above)
         return dataset

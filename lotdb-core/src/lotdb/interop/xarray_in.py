@@ -14,6 +14,7 @@ from lotdb.content.payload import Payload
 from lotdb.content.payloads import IfExists, Request
 from lotdb.errors import InvalidDataError, InvalidOptionError, NodeNotFoundError, PayloadExistsError, shown
 from lotdb.extras import import_extra
+from lotdb.interfaces.options import check_choice
 from lotdb.interfaces.row_blocks import Blocks
 from lotdb.interop.labels import FRAME_NOTES, NOTES, own_name
 from lotdb.interop.time_axis import START_NAMES, TimeAxis
@@ -76,8 +77,7 @@ def write_xarray(
 ) -> None:
     """See :meth:`lotdb.BaseNode.write_xarray`."""
     xarray = import_extra("xarray", "lotdb-core[xarray]", "write_xarray()")
-    if if_exists not in ("replace", "error"):
-        raise InvalidOptionError(f"if_exists is {shown(if_exists)}; use 'replace' or 'error'")
+    check_choice("if_exists", if_exists, ("replace", "error"))
     if isinstance(data, xarray.DataArray):
         groups = [_array_group(data, data_attribute)]
     elif data_attribute is not None:

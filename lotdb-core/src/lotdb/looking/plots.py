@@ -77,7 +77,7 @@ def _check_rows(payload: LookedPayload, start: Any, stop: Any, unit: Any) -> Non
 
 
 def _checked_kind(payload: LookedPayload, kind: str | None) -> str:
-    if kind is not None and kind not in PLOTS:
+    if kind is not None and (not isinstance(kind, str) or kind not in PLOTS):
         raise InvalidOptionError(f"kind is {shown(kind)}; use {', '.join(map(repr, PLOTS))}, or leave it out")
     suits = kind_of(payload)
     place = payload._place

@@ -176,6 +176,7 @@ class DataMethods(Node):
         from lotdb.content import payloads
 
         payloads.check_database(self, database)
+        payloads.check_if_exists(if_exists)
         own = own_of(self._entry())
         name = self._kept_in(own, DATA_ATTRIBUTE) or "data" if data_attribute is None else data_attribute
         if if_exists != "append" or not self.has_data(name):
@@ -344,11 +345,16 @@ class DataMethods(Node):
         """A payload, which you can inspect, slice and read; ``PayloadNotFoundError`` if it does not exist."""
         # Programs read one window after another: until the next write, the payload found last is the one. It
         # is kept from the second time on. It names its node, so the two would live on until the garbage
-        # collector comes, also those of nodes that are asked once.
+        # collector comes, also those of nodes that are asked once. What is no text may have an odd "==".
         tree = self._tree
         tree.check()
         found = getattr(self, "_found", None)
-        if found is not None and found[0] == data_attribute and found[1] == tree.version and found[2] is tree:
+        if (
+            found is not None
+            and (found[0] is data_attribute or (type(data_attribute) is str and found[0] == data_attribute))
+            and found[1] == tree.version
+            and found[2] is tree
+        ):
             payload: Payload | None = found[3]
             if payload is None:
                 from lotdb.content.payload import Payload
@@ -436,5 +442,5 @@ def _has_rows(data: Any) -> bool:
     from lotdb.interfaces.row_blocks import Blocks
 
     if isinstance(data, Blocks):
-        return data.kind not in ("text", "bytes")
+        return not isinstance(data.kind, str) or data.kind not in ("text", "bytes")
     return not isinstance(data, str | bytes | bytearray | memoryview)

@@ -239,7 +239,7 @@ class BaseNode(PerhapsData):
             """
             if node_key is not None:
                 refuse("get_node", ARGUMENTS["BaseNode"]["get_node"], ["node_key"])
-            if node_type:
+            if node_type is not None:
                 class_of(self._tree.plugins, node_type)
             return self._get(key, create, node_type)
 

@@ -242,7 +242,7 @@ class Field:
 
             try:
                 return np.dtype(value)  # type: ignore[call-overload]
-            except (TypeError, ValueError, SyntaxError) as error:
+            except Exception as error:  # numpy's, of whatever kind
                 raise InvalidConditionError(
                     f"{self!r} {operator} {shown(value)}: no dtype; write it as numpy does, such as 'float32'"
                 ) from error

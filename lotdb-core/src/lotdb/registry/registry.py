@@ -21,7 +21,7 @@ from lotdb.errors import (
     system_error,
 )
 from lotdb.interfaces.installed import BACKEND, INGESTER, NODE, STORAGE, distribution_of, look_up
-from lotdb.interfaces.options import check_flag
+from lotdb.interfaces.options import check_flag, is_several
 from lotdb.interfaces.storage import Storage
 from lotdb.storages.one_file import FileStorageKind
 
@@ -621,7 +621,7 @@ class Plugins:
         points = self._entry_points(group)
         built_in = BUILT_IN_NODE_TYPES if group == NODE else ()
         there = sorted({*built_in, *(point.name for point in points if point.name not in self._off)})
-        asked = f"no {what} named {name!r} (installed: {', '.join(there) or 'none'})"
+        asked = f"no {what} named {shown(name)} (installed: {', '.join(there) or 'none'})"
         # No package is made up here: somebody else might publish one under the name of a typing error.
         if not isinstance(name, str):
             return MissingPluginError(f"{asked}; use the name of one")
@@ -721,7 +721,7 @@ def _culprit(error: BaseException, implementations: list[Any]) -> str:
 
 def _switched_off(names: Iterable[str]) -> dict[str, str]:
     """How each plugin is switched off that is, by its name."""
-    if isinstance(names, str) or not isinstance(names, Iterable):
+    if isinstance(names, str) or not is_several(names):
         raise InvalidOptionError(f"plugins to switch off are {shown(names)}; use a list of names")
     off = dict.fromkeys((name.strip() for name in os.environ.get(OFF_VARIABLE, "").split(",")), OFF_VARIABLE)
     off.pop("", None)
@@ -745,8 +745,8 @@ def _brought_twice(what: str, points: Iterable[Any]) -> str:
 def check_plugins(plugins: Any, off: Iterable[str] = ()) -> Plugins:
     """*plugins*, or those that are installed for None, without those that are to be *off*."""
     if plugins is not None and not isinstance(plugins, Plugins):
-        raise InvalidOptionError(f"plugins is {plugins!r}; use a lotdb.Plugins")
-    if off in ((), [], None):
+        raise InvalidOptionError(f"plugins is {shown(plugins)}; use a lotdb.Plugins")
+    if off is None or (isinstance(off, tuple | list) and not off):
         return installed() if plugins is None else plugins
     if plugins is not None:
         raise InvalidOptionError("plugins_off is for the installed plugins; use plugins=Plugins(off=[...])")

@@ -66,13 +66,13 @@ def evict(
         If nothing can be written.
     """
     if not isinstance(root, BaseNode):
-        raise WrongNodeError(f"{root!r} is no node")
+        raise WrongNodeError(f"{shown(root)} is no node")
     before = _before(older_than)
     name = _name(step)
     if max_bytes is not None and (
         isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 0
     ):
-        raise InvalidOptionError(f"max_bytes is {max_bytes!r}; use a number of bytes from 0 on")
+        raise InvalidOptionError(f"max_bytes is {shown(max_bytes)}; use a number of bytes from 0 on")
     top = plain(root)
     found: list[tuple[datetime, int, BaseNode, list[str]]] = []
     for node in results_below(top):
@@ -124,7 +124,7 @@ def _name(step: Any) -> str | None:
         return step
     if isinstance(step, Step):
         return step.name
-    raise InvalidOptionError(f"step is {step!r}; use a step, or its name")
+    raise InvalidOptionError(f"step is {shown(step)}; use a step, or its name")
 
 
 def pin(result: BaseNode) -> None:
@@ -141,7 +141,7 @@ def unpin(result: BaseNode) -> None:
 
 def _result(result: Any) -> BaseNode:
     if not isinstance(result, BaseNode):
-        raise WrongNodeError(f"{result!r} is no node")
+        raise WrongNodeError(f"{shown(result)} is no node")
     node = plain(result)
     if CHECK not in names_of(node) or EVICTED in names_of(node):
         why = "its payloads were evicted" if CHECK in names_of(node) else "no step has made it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lotdb.errors import shown
 from lotdb.node_api.watching import CHECK, at_place, names_of, plain, stored_text
 from lotdb.public import BaseNode, WrongNodeError
 from lotdb.steps.eviction import results_below
@@ -67,7 +68,7 @@ def lineage(node: BaseNode) -> Lineage:
         A result, or any other node.
     """
     if not isinstance(node, BaseNode):
-        raise WrongNodeError(f"{node!r} is no node")
+        raise WrongNodeError(f"{shown(node)} is no node")
     inner = plain(node)
     inner._entry()
     above: dict[str, list[str]] = {}

@@ -15,7 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from typing import Any, Literal
 
-from lotdb.interfaces.options import check_flag
+from lotdb.errors import shown
+from lotdb.interfaces.options import check_choice, check_flag, is_several
 from lotdb.node_api.outcomes import begin_again, database_of, plain
 from lotdb.public import (
     BaseNode,
@@ -70,12 +71,11 @@ def map_over(
     settings: Mapping[str, Any],
 ) -> MapReport:
     """See ``Step.map``."""
-    if isinstance(nodes, (BaseNode, str, bytes)) or not isinstance(nodes, Iterable):
-        raise WrongNodeError(f"nodes is {nodes!r}; give several, such as root.find('**/capture_*')")
-    if on_error not in ("collect", "raise"):
-        raise InvalidOptionError(f"on_error is {on_error!r}; use 'collect' or 'raise'")
+    if isinstance(nodes, (BaseNode, str, bytes)) or not is_several(nodes):
+        raise WrongNodeError(f"nodes is {shown(nodes)}; give several, such as root.find('**/capture_*')")
+    check_choice("on_error", on_error, ("collect", "raise"))
     if progress is not None and progress is not False and not callable(progress):
-        raise InvalidOptionError(f"progress is {progress!r}; use a function, or False for none")
+        raise InvalidOptionError(f"progress is {shown(progress)}; use a function, or False for none")
     workers_store = check_flag("workers_store", workers_store)
     began = time.monotonic()
     tell, end_telling = teller(progress, step.name)
@@ -149,7 +149,7 @@ class _Map:
 
     def _checked(self, node: Any) -> BaseNode:
         if not isinstance(node, BaseNode):
-            raise WrongNodeError(f"{node!r} is no node")
+            raise WrongNodeError(f"{shown(node)} is no node")
         inner = plain(node)
         if inner is not node and inner._tree.steps is not None:
             raise StepAccessError(

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from lotdb.errors import written
+from lotdb.errors import shown, written
 from lotdb.node_api.facts import CHECK, EVICTED, PINNED, STEP, names_of, noted, plain, stored_text
 from lotdb.public import BaseNode, NotAResultError, StaleResultError, WrongNodeError
 from lotdb.steps.returned import PAYLOAD, VALUE
@@ -210,7 +210,7 @@ def provenance(result: BaseNode) -> Provenance:
         If no step has made the node.
     """
     if not isinstance(result, BaseNode):
-        raise WrongNodeError(f"{result!r} is no node")
+        raise WrongNodeError(f"{shown(result)} is no node")
     node = plain(result)
     check = check_of(node)
     if check is None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lotdb.errors import shown
+from lotdb.interfaces.options import is_several
 from lotdb.public import BaseNode, InvalidStepError, WrongNodeError
 from lotdb.steps import known
 from lotdb.steps.step import Step
@@ -115,12 +117,12 @@ class _Placed:
 
 
 def _ordered(steps: Any) -> list[_Placed]:
-    if isinstance(steps, (str, Step)) or not isinstance(steps, Iterable):
-        raise InvalidStepError(f"steps is {steps!r}; give a list of steps").of("", "")
+    if isinstance(steps, (str, Step)) or not is_several(steps):
+        raise InvalidStepError(f"steps is {shown(steps)}; give a list of steps").of("", "")
     by_name: dict[str, Step] = {}
     for each in steps:
         if not isinstance(each, Step):
-            raise InvalidStepError(f"{each!r} is no step; decorate the function with @step").of("", "")
+            raise InvalidStepError(f"{shown(each)} is no step; decorate the function with @step").of("", "")
         if by_name.setdefault(each.name, each) is not each:
             raise InvalidStepError(f"two of the steps are called {each.name!r}").of(each.name, "")
     takes = {name: _takes(each, by_name) for name, each in by_name.items()}
@@ -151,22 +153,28 @@ def _takes(step: Step, among: Mapping[str, Step]) -> str | None:
 
 
 def _chosen(settings: Any, steps: Iterable[Step]) -> Mapping[str, Mapping[str, Any]]:
+    if settings is None:
+        return {}
+    if not isinstance(settings, Mapping) or not all(isinstance(each, Mapping) for each in settings.values()):
+        raise InvalidStepError(
+            f"settings is {shown(settings)}; use a mapping of names of steps to mappings of their settings"
+        ).of("", "")
     names = {each.name for each in steps}
-    for name in settings or ():
+    for name in settings:
         if name not in names:
-            raise InvalidStepError(f"there are settings for {name!r}, which is not among the steps").of(
-                str(name), ""
-            )
-    return settings or {}
+            raise InvalidStepError(
+                f"there are settings for {shown(name)}, which is not among the steps"
+            ).of(name if isinstance(name, str) else "", "")
+    return settings
 
 
 def _nodes(nodes: Any) -> Iterator[BaseNode]:
     if isinstance(nodes, BaseNode):
         yield nodes
         return
-    if isinstance(nodes, (str, bytes)) or not isinstance(nodes, Iterable):
-        raise WrongNodeError(f"{nodes!r} is no node, and no nodes")
+    if isinstance(nodes, (str, bytes)) or not is_several(nodes):
+        raise WrongNodeError(f"{shown(nodes)} is no node, and no nodes")
     for each in nodes:
         if not isinstance(each, BaseNode):
-            raise WrongNodeError(f"{each!r} is no node")
+            raise WrongNodeError(f"{shown(each)} is no node")
         yield each

@@ -10,9 +10,10 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
+from lotdb.errors import shown
 from lotdb.node_api.facts import results_below
 from lotdb.node_api.watching import CHECK, EVICTED, FACTS, PINNED, at_place, names_of, plain, stored_text
-from lotdb.public import BaseNode, NotAResultError
+from lotdb.public import BaseNode, NotAResultError, WrongNodeError
 from lotdb.steps import known
 from lotdb.steps.fingerprint import Code
 from lotdb.steps.origins import parsed, shown_place
@@ -72,6 +73,8 @@ def why_stale(result: BaseNode) -> str | None:
     NotAResultError
         If no step has made the node.
     """
+    if not isinstance(result, BaseNode):
+        raise WrongNodeError(f"{shown(result)} is no node")
     node = plain(result)
     if stored_text(node, CHECK) is None:
         raise NotAResultError(f"{node._place()} is no result: no step has made it").of("", node._path())

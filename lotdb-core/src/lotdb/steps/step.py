@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from itertools import product
 from types import FunctionType
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 from lotdb.errors import shown
+from lotdb.interfaces.options import is_several
 from lotdb.node_api.watching import check_key, plain, watched_again
 from lotdb.public import BaseNode, DataNode, InvalidKeyError, InvalidStepError, WrongNodeError
 from lotdb.steps import known
@@ -205,7 +206,7 @@ class Step:
         """
         varied = {name: value for name, value in settings.items() if isinstance(value, (list, tuple, range))}
         fixed = {name: value for name, value in settings.items() if name not in varied}
-        beginning = self.name if key is None else key
+        beginning = self.name if key is None else check_key(key)
         several: dict[str, tuple[Call, dict[str, Any]]] = {}
         keys = []
         for chosen in product(*varied.values()):
@@ -295,7 +296,9 @@ class Step:
     def call(self, node: BaseNode, /, *, key: str | None = None, **settings: Any) -> Call:
         """A call of the step, of which :meth:`at` and :meth:`why_stale` are made."""
         if not isinstance(node, BaseNode):
-            raise WrongNodeError(f"step {self.name!r} is asked for its result at {node!r}, which is no node")
+            raise WrongNodeError(
+                f"step {self.name!r} is asked for its result at {shown(node)}, which is no node"
+            )
         inner = plain(node)
         inner._entry()  # right thread, and still there
         self._refuse_older(inner)
@@ -327,12 +330,13 @@ class Step:
         return _check_on_code_change(on_code_change, self.name)
 
     def _in_key(self, value: Any) -> str:
-        try:
-            text = str(value)
-        except ValueError:  # an int of thousands of digits
-            text = "/"
-        if isinstance(value, (int, float, str)) and "/" not in text:
-            return text
+        if isinstance(value, (int, float, str)):
+            try:
+                text = str(value)
+            except ValueError:  # an int of thousands of digits
+                text = "/"
+            if "/" not in text:
+                return text
         raise InvalidStepError(
             f"step {self.name!r} cannot name a result after {shown(value)}; call at() for each value, with "
             "key="
@@ -341,7 +345,7 @@ class Step:
 
 def _checked(function: Any) -> FunctionType:
     if not isinstance(function, FunctionType):
-        raise InvalidStepError(f"{function!r} is no function, so no step can be made of it").of(
+        raise InvalidStepError(f"{shown(function)} is no function, so no step can be made of it").of(
             getattr(function, "__name__", ""), ""
         )
     if function.__name__ == "<lambda>":
@@ -361,18 +365,17 @@ def _checked(function: Any) -> FunctionType:
 
 
 def _check_on_code_change(how: Any, name: str) -> OnCodeChange:
-    if how not in _ON_CODE_CHANGE:
+    if not isinstance(how, str) or how not in _ON_CODE_CHANGE:
         raise InvalidStepError(
-            f"on_code_change of step {name!r} is {how!r}; use 'recompute', 'warn' or 'ignore'"
+            f"on_code_change of step {name!r} is {shown(how)}; use 'recompute', 'warn' or 'ignore'"
         ).of(name, "")
-    found: OnCodeChange = how
-    return found
+    return cast("OnCodeChange", how)
 
 
 def _listed(depends: Any, name: str) -> tuple[Any, ...]:
-    if isinstance(depends, (str, bytes)) or not isinstance(depends, Iterable):
+    if isinstance(depends, (str, bytes)) or not is_several(depends):
         raise InvalidStepError(
-            f"step {name!r} depends on {depends!r}; give a list, such as [helper, numpy]"
+            f"step {name!r} depends on {shown(depends)}; give a list, such as [helper, numpy]"
         ).of(name, "")
     return tuple(depends)
 

@@ -89,7 +89,7 @@ def opened(workers: Any, step: Step) -> Iterator[tuple[Executor, int]]:
     InvalidStepError
         If other processes cannot have the step.
     """
-    if workers is None or (workers == 1 and isinstance(workers, int) and not isinstance(workers, bool)):
+    if workers is None or (isinstance(workers, int) and not isinstance(workers, bool) and workers == 1):
         yield _InThisThread(), 0
     elif isinstance(workers, int) and not isinstance(workers, bool) and workers > 1:
         _check_can_be_sent(step)
@@ -110,8 +110,8 @@ def opened(workers: Any, step: Step) -> Iterator[tuple[Executor, int]]:
         yield workers, many if isinstance(many, int) else os.cpu_count() or 1
     else:
         raise InvalidOptionError(
-            f"workers is {workers!r}; use a number of processes, an executor of concurrent.futures, or a "
-            "client of dask"
+            f"workers is {shown(workers)}; use a number of processes, an executor of concurrent.futures, or "
+            "a client of dask"
         )
 
 

@@ -7,11 +7,11 @@ from typing import Any, Literal, TypeVar
 
 from lotdb.errors import (
     InvalidMoveError,
-    InvalidOptionError,
     NodeExistsError,
     WrongNodeError,
+    shown,
 )
-from lotdb.interfaces.options import check_flag
+from lotdb.interfaces.options import check_choice, check_flag
 from lotdb.keys import check_key
 from lotdb.records import Entry
 from lotdb.records.children import all_items
@@ -46,7 +46,7 @@ N = TypeVar("N", bound=Node)
 def check_node(node: Any) -> Any:
     """*node*, if it is one."""
     if not isinstance(node, Handle):
-        raise WrongNodeError(f"{node!r} is of type {type(node).__name__}; pass a node")
+        raise WrongNodeError(f"{shown(node)} is of type {type(node).__name__}; pass a node")
     return node
 
 
@@ -58,8 +58,7 @@ def add_tree(parent: N, tree: N, *, key: str | int | None, copy: bool, if_exists
     check_node(tree)
     copy = check_flag("copy", copy)
     key = check_key(tree._key if key is None else key)
-    if if_exists not in ("error", "replace", "rename"):
-        raise InvalidOptionError(f"if_exists is {if_exists!r}; use 'error', 'replace' or 'rename'")
+    check_choice("if_exists", if_exists, ("error", "replace", "rename"))
     tree._entry()
     parent._entry()
     if not copy and tree._key == key and tree._parent is not None and tree._parent == parent:

@@ -134,7 +134,7 @@ class Node(Handle):
         """
         if node_keys is not None:
             refuse("get_node_path", ARGUMENTS["BaseNode"]["get_node_path"], ["node_keys"])
-        if node_type:
+        if node_type is not None:
             class_of(self._tree.plugins, node_type)
         keys = path.split("/") if type(path) is str else path
         if type(keys) not in (list, tuple) or not keys:
@@ -277,7 +277,7 @@ def set_classes(plain: type[Node], uninstalled: type[Node]) -> None:
 
 def class_of(plugins: Loader, type_name: str) -> type[Node]:
     """The class for nodes of type *type_name*, or the error that says why there is none."""
-    if type_name == "":
+    if isinstance(type_name, str) and type_name == "":
         return _plain
     cls = plugins.node_type(type_name) if isinstance(type_name, str) else None
     if cls is None:

@@ -100,7 +100,7 @@ def level(node: N, depth: Any) -> Iterator[N]:
     if isinstance(depth, str) and depth == "deepest":
         return _deepest(node)
     if not is_whole(depth) or depth < 0:
-        raise InvalidOptionError(f"level is {depth!r}; use a number of levels from 0 on, or 'deepest'")
+        raise InvalidOptionError(f"level is {shown(depth)}; use a number of levels from 0 on, or 'deepest'")
     return (found for found, _, at in _descend(node, depth) if at == depth)
 
 
