@@ -5,7 +5,7 @@ import os
 import pytest
 from tests.core.backups.conftest import files_of, fill, state, state_of
 
-from lotdb import LOTDB, DamagedError, DatabaseExistsError, DatabaseNotFoundError, restore
+from lotdb import LOTDB, DamagedError, DatabaseExistsError, DatabaseNotFoundError, InvalidOptionError, restore
 
 NAME = "lotdb.fs"
 
@@ -27,6 +27,13 @@ def test_a_restored_backup_is_the_database_and_can_be_written(source, copy, tmp_
         fill(db, [9])
         db.backup(copy)
         assert state_of(copy) == state(db)
+
+
+def test_the_backup_itself_is_no_place_for_it(copy):
+    before = files_of(copy)
+    with pytest.raises(InvalidOptionError, match=f"{copy}/inside lies in the database's own folder"):
+        restore(copy, copy / "inside")
+    assert files_of(copy) == before
 
 
 @pytest.mark.parametrize("what", ["folder", "file", "link"])

@@ -24,7 +24,7 @@ from lotdb.storage.durable import Disk, disk_for
 from lotdb.storage.folder import DatabaseFolder
 from lotdb.storage.snapshots import FIRST
 
-__all__ = ["backup", "check_copy"]
+__all__ = ["backup", "check_copy", "check_outside"]
 
 # A pack that was under way when a backup began may take away what that was about to copy. There is only one.
 _ATTEMPTS = 5
@@ -46,7 +46,7 @@ def backup(
     configs = dict(backends or {})
     disk = disk_for(database._durability)
     with system_errors("the backup was not finished", place.path):
-        _check_place(database, place)
+        check_outside(database, place.path)
         with _held(database), Target.locked(place, disk, database.id) as there:
             report = _copy(database, there, disk, configs, progress)
     _warn(report, place)
@@ -55,12 +55,13 @@ def backup(
     return report
 
 
-def _check_place(database: Opened, place: DatabaseFolder) -> None:
+def check_outside(database: Opened, path: str) -> None:
+    """Raise ``InvalidOptionError`` if a copy at *path* would lie in the folder of *database*."""
     if database._where.url:  # it has no folder but that of its payloads, if they are in one
         return
     own = os.path.realpath(database._where.absolute)
-    if os.path.commonpath([own, os.path.realpath(place.path)]) == own:
-        raise InvalidOptionError(f"{place.path} lies in the database's own folder; name one outside of it")
+    if os.path.commonpath([own, os.path.realpath(path)]) == own:
+        raise InvalidOptionError(f"{path} lies in the database's own folder; name one outside of it")
 
 
 class _Hold:

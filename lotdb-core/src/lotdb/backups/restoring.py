@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lotdb.backups.appearing import appearing, refuse_existing
-from lotdb.backups.backup import check_copy
+from lotdb.backups.backup import check_copy, check_outside
 from lotdb.backups.source import open_source
 from lotdb.database.choosing import refuse_url
 from lotdb.database.copied import BackupReport, Progress
@@ -37,10 +37,11 @@ def restore_to(
     with (
         open_source(backup, name, backends, option="backup") as db,
         system_errors("the backup was not restored", target),
-        appearing(target, "restore") as building,
     ):
-        report = db.backup(building, progress=progress)
-        os.remove(os.path.join(building, f"{name}.backup"))  # it is no backup, but the database itself
-        if verify:
-            check_copy(db, building, backends)
+        check_outside(db, target)  # before a folder is made there
+        with appearing(target, "restore") as building:
+            report = db.backup(building, progress=progress)
+            os.remove(os.path.join(building, f"{name}.backup"))  # it is no backup, but the database itself
+            if verify:
+                check_copy(db, building, backends)
     return report

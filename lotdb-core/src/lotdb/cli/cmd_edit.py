@@ -109,8 +109,9 @@ def rm_command(
                     "the root cannot be deleted; name a node below it", click.get_current_context()
                 )
             if not recursive and len(node):
+                below = "a child" if len(node) == 1 else f"{len(node)} children"
                 raise click.UsageError(
-                    f"{node.path!r} has {len(node)} children; to delete them too, add --recursive",
+                    f"{node.path!r} has {below}; to delete what is below it, too, add --recursive",
                     click.get_current_context(),
                 )
             gone.append(node.path)
