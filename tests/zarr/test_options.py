@@ -117,6 +117,14 @@ def test_what_does_not_fit_is_refused_at_the_call(
     assert not node.has_data()
 
 
+def test_a_number_of_rows_holds_also_for_rows_without_elements(node: DataNode) -> None:
+    for rows in np.zeros((5, 0)), np.zeros((0, 3, 0), "c8"), np.zeros((2, 0), "U2"):
+        node.write_data(rows, chunks=3, shards=6)
+        node.append_data(rows)
+        assert node.get_data().shape == (2 * len(rows), *rows.shape[1:])
+        assert node.read_data().dtype == rows.dtype
+
+
 def test_the_message_names_as_many_lengths_as_the_rows_have(node: DataNode) -> None:
     for rows, wanted in (
         (ROWS, "use a number of rows, or 2 lengths, each from 1 on"),

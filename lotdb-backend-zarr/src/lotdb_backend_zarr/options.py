@@ -170,7 +170,9 @@ def _settled(options: Mapping[str, Any], dtype: np.dtype[Any]) -> list[Any]:
 
 
 def _shape(option: str, value: Any, row_shape: tuple[int, ...]) -> list[int]:
-    lengths = [value, *row_shape] if isinstance(value, int | np.integer) else value
+    # Also of rows without elements, which have an axis of length 0.
+    whole_rows = [max(1, length) for length in row_shape]
+    lengths = [value, *whole_rows] if isinstance(value, int | np.integer) else value
     wanted = f"a number of rows, or {1 + len(row_shape)} lengths, each" if row_shape else "a number of rows"
     if isinstance(lengths, str | bytes) or not isinstance(lengths, Iterable):
         raise InvalidOptionError(f"{option} is {value!r}; use {wanted} from 1 on")
