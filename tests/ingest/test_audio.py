@@ -594,3 +594,31 @@ def test_one_channel_goes_out_with_and_without_an_axis_for_it(node, tmp_path, su
         payload.export(tmp_path / f"x.{suffix}", subtype=subtype, if_exists="replace")
         again = node.attach_file(tmp_path / f"x.{suffix}", data_attribute="again")
         assert again.read().reshape(-1).tolist() == noise.reshape(-1).tolist()
+
+
+COMPRESSED = [("mp3", "MPEG_LAYER_III"), ("ogg", "VORBIS"), ("opus", "OPUS"), ("wav", "ULAW"), ("au", "ALAW"),
+         ("wav", "MS_ADPCM"), ("wav", "IMA_ADPCM"), ("wav", "GSM610"), ("au", "G721_32")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "sample"),
+    [("ogg", "VORBIS", 101), ("opus", "OPUS", -101), ("wav", "IMA_ADPCM", 1.01), ("wav", "MS_ADPCM", np.nan)],
+)
+def test_samples_that_a_codec_does_not_take_are_refused(node, tmp_path, suffix, subtype, sample):
+    for dtype in "f4", "f8":
+        sound = np.zeros(5000, dtype)
+        sound[2500] = sample
+        payload = node.write_data(sound, samplerate_hz=8000)
+        with pytest.raises(ExportError, match=f"{subtype} takes samples from -1"):
+            payload.export(tmp_path / f"x.{suffix}", subtype=subtype)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), COMPRESSED)
+def test_the_loudest_samples_that_a_codec_takes(node, tmp_path, suffix, subtype):
+    loudest = 100.0 if suffix in ("mp3", "ogg", "opus") else 1.0
+    noise = np.random.default_rng(1).choice([-loudest, loudest], 5000)
+    for sound in noise, np.full(5000, loudest), loudest * np.sin(np.arange(5000.0)):
+        payload = node.write_data(sound.astype("f4"), samplerate_hz=8000)
+        payload.export(tmp_path / f"x.{suffix}", subtype=subtype, if_exists="replace")
+        assert np.abs(soundfile.read(tmp_path / f"x.{suffix}")[0]).max() > 0.5

@@ -452,7 +452,7 @@ def test_metadata_of_somebody_else_do_no_harm(node, tmp_path):
         data = payload
         if suffix in ("ogg", "mp3"):
             data = node.write_data(
-                SOUND.astype("f4"), samplerate_hz=8000, metadata=metadata, data_attribute="f"
+                SOUND.astype("f4") / (1 << 15), samplerate_hz=8000, metadata=metadata, data_attribute="f"
             )
         data.export(tmp_path / f"x.{suffix}")
         assert len(node.attach_file(tmp_path / f"x.{suffix}", data_attribute="again")) == len(SOUND)

@@ -27,6 +27,9 @@ BLOCKS = frozenset(
 )
 SHORT = ("WAV", "AIFF", "AU")
 SHORT_BYTES = (4 << 30) - (1 << 20)
+#: These take what is louder than full scale, 1, as some of what they decode is; how much, was measured. Others
+#: take full scale.
+LOUDEST = {"MPEG_LAYER_III": 100.0, "OPUS": 100.0, "VORBIS": 100.0}
 #: These say their rate in floating point, in headers that we write to.
 FRACTIONAL = ("AIFF", "CAF")
 
@@ -200,11 +203,23 @@ def _check_dtype(payload: Payload, subtype: str, format: str) -> None:
         raise ExportError(f"samples of {dtype} cannot be compressed as {subtype}; convert them to float32")
 
 
+def _check_loudness(block: np.ndarray[Any, Any], subtype: str) -> None:
+    """Raise ``ExportError`` for samples that the codec does not take."""
+    most = LOUDEST.get(subtype, 1.0)
+    if not (np.abs(block) <= most).all():  # nor is NaN
+        raise ExportError(
+            f"{subtype} takes samples from -{most:g} to {most:g}, and it has others, or NaN; scale or clip "
+            "them first, or choose another format, such as wav"
+        )
+
+
 def _as_libsndfile_takes_it(
     block: np.ndarray[Any, Any], subtype: str, bits: int | None
 ) -> np.ndarray[Any, Any]:
     block = block.astype(block.dtype.newbyteorder("="), copy=False)
     if bits is None:
+        if block.dtype.kind == "f" and subtype not in ("FLOAT", "DOUBLE"):
+            _check_loudness(block, subtype)
         return block
     if bits not in (8, 16, 32):
         most = 1 << (bits - 1)
