@@ -42,7 +42,7 @@ PLAIN = (
         [uuid.UUID(int=5), Decimal("1.10"), "", "\ud800", "x" * 70_000, b"", (), frozenset({1}), range(3)]
     )
     | st.sampled_from(
-        [np.float32(2.5), np.arange(3), np.zeros((0, 2), "f4"), np.array(["a", "ü"]), np.bool_(True)]
+        [np.float32(2.5), np.arange(3), np.zeros((0, 2), "f4"), np.array(["a", "ü"]), np.bool_(True), np.str_("ü")]
     )
 )
 VALUES = st.recursive(
@@ -169,6 +169,19 @@ def root(tmp_path, monkeypatch):
         )
         node.attrs["subject"] = "S01"
         yield root
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_values_of_numpy_leave_and_come_in_again(root, target):
+    top = root["S01"]
+    for number, value in enumerate(
+        [np.str_("ü"), np.str_(""), np.float16(2), np.datetime64("NaT"), np.array("a"), np.zeros(0, "U2")]
+    ):
+        top.attrs[f"value_{number}"] = value
+        root["S01/walk"].write_data(b"", data_attribute=f"p{number}", metadata={"value": value})
+    top.export(target)
+    root.get_node("copy").ingest(target)
+    assert stored(root["copy"]) == stored(top)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -117,6 +117,7 @@ def _tell(of: Any, name: Any, value: Any) -> None:
     if isinstance(value, str):
         if not _is_utf_8(value) or len(value) > ATTRIBUTE_BYTES // 4:
             return
+        value = str.__str__(value)  # h5py takes no texts of numpy
     elif isinstance(value, np.ndarray):
         if value.dtype.kind not in "biuf" or value.nbytes > ATTRIBUTE_BYTES or value.dtype.itemsize > 8:
             return
