@@ -266,6 +266,14 @@ def test_attributes_become_json():
     }  # fmt: skip
 
 
+def test_integers_that_json_does_not_take_are_texts():
+    root = BaseNode("root")
+    root.attrs["big"] = {"x": [10**5000], 10**5000: -(10**5000)}
+    attributes = zarr.open_group(NodeStore(root), mode="r").attrs["big"]
+    assert int(attributes["x"][0], 16) == 10**5000
+    assert int(attributes[hex(10**5000)], 16) == -(10**5000)
+
+
 def test_types_that_zarr_has_not_are_bytes():
     root = BaseNode("root")
     values = np.zeros(3, "V5")
