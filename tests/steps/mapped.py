@@ -28,6 +28,23 @@ def fails_at_odd(capture):
     return 1.0
 
 
+class UntoldError(Exception):
+    """One that cannot be told, nor sent to another process."""
+
+    def __init__(self, one, other):
+        super().__init__(one)
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+@step
+def fails_untold_at_odd(capture):
+    if capture.attrs["number"] % 2:
+        raise UntoldError(1, 2)
+    return 1.0
+
+
 @step
 def dies(capture):
     os.kill(os.getpid(), 9)

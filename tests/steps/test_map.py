@@ -150,6 +150,16 @@ def test_errors_are_collected_by_node(db, workers):
         assert "3 is odd" in str(report)
 
 
+def test_an_error_that_cannot_be_told_is_one_of_its_node_alone(db, workers):
+    with db.connection() as root:
+        report = mapped.fails_untold_at_odd.map(root.find("captures/*"), workers=workers)
+        assert counts(report) == (COUNT // 2, 0, COUNT // 2)
+        assert all(isinstance(error, StepFailedError) for error in report.errors.values())
+        assert "failed: UntoldError: (it cannot be told: RuntimeError)" in str(report)
+        with pytest.raises(StepFailedError, match="captures/001"):
+            mapped.fails_untold_at_odd.at(root["captures/001"])
+
+
 def test_an_error_may_end_it_and_what_was_computed_is_stored(db, workers):
     with db.connection() as root, pytest.raises(StepFailedError, match="is odd") as raised:
         mapped.fails_at_odd.map(root.find("captures/*"), workers=workers, on_error="raise")

@@ -78,8 +78,10 @@ class NodeStore(Store):
         super().__init__(read_only=True)
         if not isinstance(node, BaseNode):
             raise InvalidOptionError(f"{type(node).__name__} is no node; pass one, such as the root")
-        if consolidated not in (None, True, False):
-            raise InvalidOptionError(f"consolidated is {consolidated!r}; use True, False or None")
+        if consolidated is not None and not isinstance(consolidated, bool):
+            raise InvalidOptionError(
+                f"consolidated is of type {type(consolidated).__name__}; use True, False or None"
+            )
         self._said = repr(node)
         self._datasets = node.datasets()
         # As zarr has them: the path of each group, and what the groups hold.

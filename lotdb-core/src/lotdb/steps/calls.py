@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from types import FunctionType
 from typing import Any, Protocol
 
+from lotdb.errors import text_of
 from lotdb.node_api.outcomes import (
     CHECK,
     EVICTED,
@@ -281,7 +282,7 @@ class Call:
         except _NOT_OURS:
             raise
         except Exception as error:
-            raise StepFailedError(f"{self.what} failed: {type(error).__name__}: {error}").of(
+            raise StepFailedError(f"{self.what} failed: {type(error).__name__}: {text_of(error)}").of(
                 self.step.name, self.path
             ) from error
         seconds = time.perf_counter() - begin

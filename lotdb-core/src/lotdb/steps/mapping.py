@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from typing import Any, Literal
 
-from lotdb.errors import shown
+from lotdb.errors import shown, text_of
 from lotdb.interfaces.options import check_choice, check_flag, is_several
 from lotdb.node_api.outcomes import begin_again, database_of, plain
 from lotdb.public import (
@@ -265,7 +265,7 @@ class _Map:
             raise self._broken(error, chain([nodes], self._running.values())) from error
         except Exception as error:  # the task, or what came out, could not be sent
             what = f"step {self._step.name!r} could not be computed at {_shown(nodes)}"
-            failure = StepFailedError(f"{what}: {type(error).__name__}: {error}")
+            failure = StepFailedError(f"{what}: {type(error).__name__}: {text_of(error)}")
             failure.__cause__ = error
             found = [Computed(error=failure.of(self._step.name, "/".join(keys))) for keys in nodes]
         seconds = size = 0.0
