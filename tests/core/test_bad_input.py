@@ -947,3 +947,12 @@ def test_a_stale_handle_and_a_missing_node_are_told_apart(shared):
         shared.gone.get_attribute("x")
     with pytest.raises(NodeNotFoundError):
         shared.root["gone"]
+
+
+@pytest.mark.parametrize("option", ["path", "name", "durability", "storage", "payloads", "timeout", "backends"])
+def test_a_setting_whose_text_cannot_be_made_is_refused(tmp_path, option):
+    """Python makes no text of an integer of more than 4300 digits."""
+    given = {"path": tmp_path / "db", option: 10**5000}
+    with pytest.raises(InvalidOptionError, match=f"{option} is a value of type int"):
+        LOTDB(**given)
+    assert list(tmp_path.iterdir()) == []

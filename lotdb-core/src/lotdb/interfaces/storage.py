@@ -320,8 +320,8 @@ class Storage(ABC):
         for commit in self.commits(tid):
             return commit
         raise MomentGoneError(
-            f"{self.context.where} cannot be looked at as it was {time_of(tid)}: a pack has dropped what was "
-            "needed for that, or it is younger"
+            f"{self.context.where} cannot be looked at as it was at {time_of(tid)}: a pack has dropped what "
+            "was needed for that, or it is younger"
         )
 
     def load_before(self, oid: bytes, tid: bytes) -> tuple[bytes, bytes, bytes | None] | None:

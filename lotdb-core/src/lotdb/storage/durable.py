@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
-from lotdb.errors import InvalidOptionError
+from lotdb.errors import InvalidOptionError, shown
 from lotdb.storage.parts import is_there, open_plain
 from lotdb.storage.syncing import sync_descriptor, sync_folder, sync_path
 
@@ -63,7 +63,7 @@ def disk_for(durability: str) -> Disk:
         return _DISKS[durability]
     except (KeyError, TypeError):
         choices = " or ".join(map(repr, _DISKS))
-        raise InvalidOptionError(f"durability is {durability!r}, but must be {choices}") from None
+        raise InvalidOptionError(f"durability is {shown(durability)}, but must be {choices}") from None
 
 
 def make_folders(path: str, disk: Disk) -> None:

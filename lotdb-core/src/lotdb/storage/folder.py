@@ -26,6 +26,7 @@ from lotdb.errors import (
     DatabaseNotFoundError,
     InvalidOptionError,
     is_gone,
+    shown,
     system_errors,
 )
 from lotdb.storage.compat import FILESTORAGE_MAGIC
@@ -292,7 +293,7 @@ def check_name(name: str) -> None:
     """Raise ``InvalidOptionError`` unless *name* is one plain file name."""
     plain = isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
     if not plain or len(name.encode(errors="replace")) > 200 or not _is_text(name):
-        raise InvalidOptionError(f"name is {name!r}, but must be one plain file name, such as 'lotdb.fs'")
+        raise InvalidOptionError(f"name is {shown(name)}; use one plain file name, such as 'lotdb.fs'")
 
 
 def _is_text(name: str) -> bool:
@@ -307,11 +308,13 @@ def check_path(path: Any, option: str = "path", what: str = "a folder") -> str:
     """*path* as text; ``InvalidOptionError``, which names the argument *option*, if it is none of *what*."""
     is_path = isinstance(path, str | os.PathLike) and isinstance(os.fspath(path), str)
     if not is_path or not os.fspath(path) or "\0" in os.fspath(path):
-        raise InvalidOptionError(f"{option} is {path!r}; use the path of {what}, as text")
+        raise InvalidOptionError(f"{option} is {shown(path)}; use the path of {what}, as text")
     try:
         os.fsencode(path)
     except UnicodeEncodeError as error:
-        raise InvalidOptionError(f"{option} {path!r} cannot be the name of {what}: {error.reason}") from error
+        raise InvalidOptionError(
+            f"{option} {shown(path)} cannot be the name of {what}: {error.reason}"
+        ) from error
     given: str = os.fspath(path)
     return given
 
@@ -397,10 +400,10 @@ def _check_marker(path: str) -> None:
             " a new one"
         ) from None
     if product != "lotdb":
-        raise DatabaseFormatError(f"{path} marks a database of {product!r}, not of LOTDB")
+        raise DatabaseFormatError(f"{path} marks a database of {shown(product)}, not of LOTDB")
     if version != FORMAT:
         raise DatabaseFormatError(
-            f"{path} names format {version!r}, and this LOTDB knows format {FORMAT}; upgrade it with:"
+            f"{path} names format {shown(version)}, and this LOTDB knows format {FORMAT}; upgrade it with:"
             " pip install --upgrade lotdb-core"
         )
 
@@ -440,7 +443,7 @@ def _check_layout(path: str) -> None:
     except FileNotFoundError:
         return
     if layout not in (b"", LAYOUT.encode()):  # an empty one is what a power cut leaves, and is repaired
-        raise DatabaseFormatError(f"{path} names the blob layout {layout!r}; LOTDB uses {LAYOUT!r}")
+        raise DatabaseFormatError(f"{path} names the blob layout {shown(layout)}; LOTDB uses {LAYOUT!r}")
 
 
 def _names(paths: list[str]) -> str:

@@ -174,14 +174,14 @@ class History(ChecksummedRecords):
                     if file.status(first.position) == _PACKED:
                         raise self._gone(tid)
                     raise MomentNotFoundError(
-                        f"{self._file_name} was made {time_of(first.tid)}, after {time_of(tid)}"
+                        f"{self._file_name} was made at {time_of(first.tid)}, after {time_of(tid)}"
                     )
                 position = transaction.position
                 is_packed = file.status(position) == _PACKED
                 if is_packed and self._is_followed_by_packed(file, transaction):
                     raise self._gone(tid)
                 if position == EMPTY.size and not is_packed:
-                    raise MomentNotFoundError(f"{self._file_name} held nothing yet {time_of(tid)}")
+                    raise MomentNotFoundError(f"{self._file_name} held nothing yet at {time_of(tid)}")
                 user, description = file.texts(position)
             except NotWholeError as error:
                 raise DamagedError(f"{self._file_name}: {error}") from error
@@ -205,6 +205,6 @@ class History(ChecksummedRecords):
 
     def _gone(self, tid: bytes) -> MomentGoneError:
         return MomentGoneError(
-            f"{self._file_name} cannot be looked at as it was {time_of(tid)}: a pack has dropped what was"
+            f"{self._file_name} cannot be looked at as it was at {time_of(tid)}: a pack has dropped what was"
             " needed for that; pack(keep=...) and tags keep moments"
         )

@@ -232,10 +232,10 @@ class RelationalStorage(Storage):
             return commit
         if self._last_packed() >= u64(tid):
             raise MomentGoneError(
-                f"{self.where} cannot be looked at as it was {time_of(tid)}: a pack has dropped what was"
+                f"{self.where} cannot be looked at as it was at {time_of(tid)}: a pack has dropped what was"
                 " needed for that; pack(keep=...) and tags keep moments"
             )
-        raise MomentNotFoundError(f"{self.where} held nothing yet {time_of(tid)}")
+        raise MomentNotFoundError(f"{self.where} held nothing yet at {time_of(tid)}")
 
     def _last_packed(self) -> int:
         """The last commit that a pack has gone through, of which nothing may be left; 0 if there is none."""

@@ -27,8 +27,8 @@ BLOCKS = frozenset(
 )
 SHORT = ("WAV", "AIFF", "AU")
 SHORT_BYTES = (4 << 30) - (1 << 20)
-#: These take what is louder than full scale, 1, as some of what they decode is; how much, was measured. Others
-#: take full scale.
+#: These take what is louder than full scale, 1, as some of what they decode is; how much, was measured.
+#: Others take full scale.
 LOUDEST = {"MPEG_LAYER_III": 100.0, "OPUS": 100.0, "VORBIS": 100.0}
 #: These say their rate in floating point, in headers that we write to.
 FRACTIONAL = ("AIFF", "CAF")
