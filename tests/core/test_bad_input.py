@@ -32,6 +32,7 @@ from lotdb import (
     DataReader,
     DataWriter,
     InvalidIndexError,
+    InvalidOptionError,
     LotdbError,
     NodeNotFoundError,
     Payload,
