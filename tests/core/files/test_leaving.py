@@ -179,7 +179,7 @@ def test_values_that_other_programs_do_not_have_leave_and_come_in_again(root, ta
             np.str_("ü"),
             np.str_(""),
             np.float16(2),
-            np.datetime64("NaT"),
+            np.datetime64("NaT", "s"),
             np.array("a"),
             np.zeros(0, "U2"),
         ]
