@@ -9,10 +9,9 @@ from lotdb.content.defaults import POLICY
 from lotdb.errors import (
     AttributeNotFoundError,
     InvalidKeyError,
-    InvalidOptionError,
     PayloadExistsError,
-    shown,
 )
+from lotdb.interfaces.options import pairs_of
 from lotdb.keys import check_name, some, stored_form
 from lotdb.records import Own
 from lotdb.records.entries import own_of
@@ -118,13 +117,7 @@ class Attributes(MutableMapping[str, Any]):
         if type(other) is tuple and not other:
             write(self._node, named)
             return
-        try:
-            pairs = dict(other)
-        except (TypeError, ValueError) as error:
-            raise InvalidOptionError(
-                f"attributes are to be set from {shown(other)}; use a mapping, or pairs of name and value"
-            ) from error
-        write(self._node, {**pairs, **named})
+        write(self._node, pairs_of("attributes", other, named))
 
     def clear(self) -> None:
         """Delete all attributes; payloads and the defaults of a data node stay."""

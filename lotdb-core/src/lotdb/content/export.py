@@ -26,6 +26,7 @@ from lotdb.interfaces.ingester import TargetFile
 from lotdb.interfaces.loader import Loader
 from lotdb.interfaces.options import Options, check_choice
 from lotdb.storage.durable import Disk
+from lotdb.storage.folder import check_path
 
 __all__ = ["TargetFile", "export_file"]
 
@@ -108,19 +109,8 @@ def _ask(target: TargetFile, *, hook: str, what: str, plugins: Loader, exported:
     )
 
 
-def check_path(path: Any) -> None:
-    """Raise ``InvalidOptionError`` unless *path* can be that of a file."""
-    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise InvalidOptionError(f"path is {shown(path)}; use the path of a file, as text")
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError as error:  # a lone surrogate
-        raise InvalidOptionError(f"path {shown(text)} cannot be that of a file: {error.reason}") from error
-
-
 def _check(path: Any, format: Any, if_exists: Any) -> tuple[Path, str]:
-    check_path(path)
+    path = check_path(path, what="a file")
     if format is not None and not isinstance(format, str):
         raise InvalidOptionError(f"format is {shown(format)}; use the name of a format, such as 'npy'")
     check_choice("if_exists", if_exists, ("error", "replace"))

@@ -13,7 +13,8 @@ from typing import Any
 from lotdb.database.commits import TAGS_KEY, Commit, find_commit, id_of, tag_in, tags_in
 from lotdb.database.moments import keep_for
 from lotdb.database.session import Session
-from lotdb.errors import InvalidKeyError, InvalidOptionError, MomentGoneError, shown
+from lotdb.errors import InvalidKeyError, MomentGoneError
+from lotdb.interfaces.options import pairs_of
 from lotdb.keys import check_name, some, stored_form
 from lotdb.node_api.nodes import BaseNode
 from lotdb.records import OWN_KEY, Children
@@ -61,15 +62,8 @@ class Tags(MutableMapping[str, Commit]):
 
     def update(self, other: Any = (), /, **named: Any) -> None:
         """Set several tags at once: all of them, or none if one is refused."""
-        try:
-            pairs = dict(other)
-        except (TypeError, ValueError) as error:
-            raise InvalidOptionError(
-                f"tags are to be set from {shown(other)}; use a mapping, or pairs of name and moment"
-            ) from error
-        commits = {
-            _check_tag(name): find_commit(self._database, when) for name, when in {**pairs, **named}.items()
-        }
+        pairs = pairs_of("tags", other, named)
+        commits = {_check_tag(name): find_commit(self._database, when) for name, when in pairs.items()}
         if commits:
             self._change(f"tag {some(commits)}", partial(_put_all, commits))
 

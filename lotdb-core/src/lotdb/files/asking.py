@@ -32,6 +32,7 @@ from lotdb.interfaces.row_blocks import Blocks, check_blocks, checked
 from lotdb.interfaces.sources import ARGUMENTS, SourceFile, open_regular, state_of
 from lotdb.keys import check_key, check_name, node_text
 from lotdb.ranges import check_rate
+from lotdb.storage.folder import check_path
 from lotdb.tree.node import class_of
 from lotdb.values import values
 
@@ -464,19 +465,16 @@ def _plain(format: str) -> str:
     return format if format.isprintable() else shown(format)
 
 
-def check_path(path: Any) -> None:
+def check_source(path: Any) -> None:
     """Raise ``IngestError`` unless *path* can be that of a file."""
-    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise IngestError(f"cannot open {shown(path)}: use the path of a file, as text")
     try:
-        os.fsencode(text)
-    except UnicodeEncodeError as error:  # a lone surrogate
-        raise IngestError(f"cannot open {shown(text)}: {error.reason}") from error
+        check_path(path, what="a file")
+    except InvalidOptionError as error:
+        raise IngestError(str(error)) from error
 
 
 def _check(path: Any, format: Any) -> tuple[Path, str]:
-    check_path(path)
+    check_source(path)
     _check_format(format)
     path = Path(path)
     return path, (format or _suffix(path)).lower()

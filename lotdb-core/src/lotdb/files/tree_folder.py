@@ -14,13 +14,13 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from lotdb.content.export import check_path
 from lotdb.content.new_folder import new_folder
 from lotdb.content.payload import Payload
 from lotdb.errors import ExportError, FileSystemError, IngestError, lacking, shown
 from lotdb.files.tree_index import BLOCK_BYTES, IngestedTree, Progress, TreeIndex
 from lotdb.interfaces.options import check_choice
 from lotdb.interfaces.sources import open_regular
+from lotdb.storage.folder import check_path
 from lotdb.tree.node import Node
 
 __all__ = ["INDEX", "is_folder", "read_folder", "write_folder"]
@@ -55,7 +55,7 @@ def write_folder(
     ExportError
         If it exists, or cannot be written.
     """
-    check_path(path)
+    path = check_path(path, what="a folder")
     check_choice("if_exists", if_exists, ("error", "replace"))
     try:
         with new_folder(Path(os.path.realpath(path)), if_exists, _is_ours) as folder:

@@ -29,7 +29,7 @@ from lotdb.errors import (
     shown,
     text_of,
 )
-from lotdb.files.asking import check_path, measured, open_source, parts_of
+from lotdb.files.asking import check_source, measured, open_source, parts_of
 from lotdb.files.tree_folder import INDEX, read_folder
 from lotdb.files.tree_index import IngestedTree, Progress, from_json, stored_value
 from lotdb.interfaces.ingester import IngestedNode
@@ -58,7 +58,7 @@ def ingest(
     """
     tree = node._tree
     tree.check_writable()
-    check_path(source)
+    check_source(source)
     if backend is not None:
         check_backend(tree, backend)
     if os.fspath(source).rstrip("/").endswith(UNFINISHED):

@@ -19,6 +19,7 @@ __all__ = [
     "check_limit",
     "check_progress",
     "is_several",
+    "pairs_of",
 ]
 
 # Limit of the decoded data, unless the caller passes another: a small file can announce more than fits on a
@@ -99,6 +100,21 @@ def check_choice(option: str, value: Any, choices: Collection[str]) -> None:
     if not isinstance(value, str) or value not in choices:
         *others, last = map(repr, choices)
         raise InvalidOptionError(f"{option} is {shown(value)}; use {', '.join(others)} or {last}")
+
+
+def pairs_of(what: str, other: Any, named: Mapping[str, Any]) -> dict[Any, Any]:
+    """Names and values of *what*, such as ``"tags"``: those of *other*, as ``dict`` takes it, and *named*.
+
+    >>> pairs_of("tags", [("first", 1)], {"last": 2})
+    {'first': 1, 'last': 2}
+    """
+    try:
+        pairs = dict(other)
+    except (TypeError, ValueError) as error:
+        raise InvalidOptionError(
+            f"{what} are to be set from {shown(other)}; use a mapping, or pairs of name and value"
+        ) from error
+    return {**pairs, **named}
 
 
 def check_flag(option: str, value: Any) -> bool:

@@ -606,7 +606,7 @@ def _removed_on_failure(backend: Backend, locator: Any) -> Iterator[None]:
         if isinstance(error, LotdbError | MemoryError) or not isinstance(error, Exception):
             raise
         about = f"backend {backend.name!r} cannot write"
-        if isinstance(error, FileNotFoundError) and _is_gone(locator, error):
+        if isinstance(error, FileNotFoundError) and _was_removed(locator, error):
             raise ConflictError(
                 f"{place_of(backend, locator)} was removed while it was written, {_AS_A_PACK_DOES}"
             ) from error
@@ -615,7 +615,7 @@ def _removed_on_failure(backend: Backend, locator: Any) -> Iterator[None]:
         raise PluginError(f"backend {with_versions(backend.name)} failed to write: {error!r}") from error
 
 
-def _is_gone(locator: Any, error: FileNotFoundError) -> bool:
+def _was_removed(locator: Any, error: FileNotFoundError) -> bool:
     """Whether it is the array that *error* misses, and not the folder that it was to be made in."""
     folder, found, _ = str(error.filename).partition(str(locator))
     return bool(found) and os.path.isdir(folder)

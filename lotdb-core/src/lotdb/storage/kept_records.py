@@ -52,8 +52,7 @@ class KeptRecords(PickleCache):
         found = self.get(oid)
         if found is None:
             found = kind.__new__(kind)
-            _new_ghost(self, oid, found)  # as above, without the call
-            self._kept[oid] = found
+            self.new_ghost(oid, found)
         return found
 
     def finder(self, note: Callable[[Any], object]) -> Callable[[tuple[bytes, Any]], Any]:

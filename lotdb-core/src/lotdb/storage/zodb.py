@@ -122,12 +122,13 @@ class _Reader(ObjectReader):
         except Exception as error:
             if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
                 raise error.__cause__ from None  # Ctrl-C, as _Unpickler says
-            return super().getState(pickle)  # which reads it in its own way, or says what is wrong
-        if referred:
-            self._refers_to(referred)
         else:
-            self.refers = False
-        return state
+            if referred:
+                self._refers_to(referred)
+            else:
+                self.refers = False
+            return state
+        return super().getState(pickle)  # which reads it in its own way, or says what is wrong
 
     def _refers_to(self, records: list[Any]) -> None:
         """Called with what a state refers to."""
