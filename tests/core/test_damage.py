@@ -292,7 +292,7 @@ def test_a_damaged_database_is_not_copied_in_part(small, tmp_path):
 
 def transactions(path):
     with open(path / NAME, "rb") as file:
-        yield from DataFile(file.fileno(), os.fstat(file.fileno()).st_size).transactions()
+        yield from DataFile.of_written(file.fileno()).transactions()
 
 
 def test_verify_reports_a_damaged_header_by_file_and_place(tmp_path):

@@ -5,6 +5,7 @@ profile function counts these moments, and sends the signal at a chosen one: eac
 """
 
 import contextlib
+import gc
 import os
 import random
 import signal
@@ -502,6 +503,28 @@ def test_what_was_being_closed_when_the_interrupt_came_can_be_closed_and_says_th
             assert "n" not in root.attrs
         if done:
             break
+
+
+def test_a_block_that_was_interrupted_behind_its_commit_does_not_keep_the_database_from_closing(tmp_path):
+    def block(db):
+        with db.connection() as root:
+            root.attrs["v"] = root.attrs.get("v", 0) + 1
+
+    def interrupted(nth):
+        with LOTDB(tmp_path, durability="process") as db:
+            block(db)
+            gc.collect()  # what is open by now is looked at last
+            interrupt = Interrupt(nth)
+            with contextlib.suppress(KeyboardInterrupt):
+                interrupt(block, db)
+            gc.collect(0)  # and what the block has made, first
+        return interrupt
+
+    everything = 10**6
+    moments = everything - interrupted(everything).left
+    assert all(interrupted(moments - back).hit for back in range(150))
+    with LOTDB(tmp_path) as db, db.connection() as root:
+        assert root.attrs["v"] >= 152
 
 
 def test_a_refresh_that_was_interrupted_or_failed_leaves_a_database_that_reads(tmp_path):

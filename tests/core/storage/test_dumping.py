@@ -107,10 +107,10 @@ def test_a_column_of_records_is_a_tuple_of_them(new: Any) -> None:
         asked.append(record)
         return record._p_oid or ids[record], type(record)
 
-    dump_record(Bucket, (records[1],), refer, JAR)  # which learns how records of the class are referred to
-    asked.clear()
     box = Children()
     box._p_oid = b"children"
+    dump_record(Bucket, (records[1], box), refer, JAR)  # which learns how those are referred to
+    asked.clear()
     state = (box, "text", Several(tuple(records)), (records[0], "text"))
     data = dump_record(Bucket, state, refer, JAR)
     assert data is not None

@@ -10,7 +10,7 @@ import errno
 import os
 from collections.abc import Callable
 
-from lotdb.storage.durable import Disk, UnsyncedDisk
+from lotdb.storage.durable import Disk
 from lotdb.storage.parts import check_file, check_folder, open_part
 from lotdb.storage.places import read_at, write_at
 from lotdb.storage.syncing import sync_file_system
@@ -73,7 +73,7 @@ class NewFiles:
             target = open_part(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
                 copy_bytes(descriptor, target, 0, 0, size, lambda count: self._copied(count, place))
-                if size >= _WRITTEN_EARLY and not isinstance(self._disk, UnsyncedDisk):
+                if size >= _WRITTEN_EARLY and self._disk.is_synced:
                     _begin_writing(target)
             finally:
                 os.close(target)
@@ -101,7 +101,7 @@ class NewFiles:
         self._waiting_bytes = 0
 
     def _sync(self, paths: list[str], sync_one: Callable[[str], None]) -> None:
-        if isinstance(self._disk, UnsyncedDisk):
+        if not self._disk.is_synced:
             return
         if len(paths) > _ONE_BY_ONE and sync_file_system(self._top):
             return

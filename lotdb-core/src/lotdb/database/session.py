@@ -456,7 +456,7 @@ class Session:
     def commit(self, note: str = "", *, closing: bool = False) -> None:
         """Make all changes visible together; after any error, none of them is stored.
 
-        Before *closing*, no other transaction begins if nobody needs one.
+        With *closing*, no other transaction begins if nobody needs one, and the connection is closed then.
         """
         self.tree.check()
         self.refuse_between_blocks()
@@ -513,7 +513,9 @@ class Session:
                 raise
             self.undos.clear()
             if closing and telling is None and not self.pinned:
+                # Here, where Ctrl-C waits: ZODB fails to close with a connection that is in no transaction.
                 self._ended = True
+                self.close()
                 return
             # What was committed stays so, even if the server that it was sent to is gone by now.
             try:  # noqa: SIM105 - suppress() takes a while

@@ -8,7 +8,6 @@ found is skipped, and what was found must name a transaction that begins before 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -79,7 +78,7 @@ class FoundRecords:
         Where a record is may be told by the *index*, which need not belong to the file.
         """
         self._index = index
-        file = DataFile(descriptor, os.fstat(descriptor).st_size)
+        file = DataFile.of_written(descriptor)
         self._files.append(file)
         at = EMPTY.size if file.read(0, 4) == b"FS30" else 0
         if at == 0 and is_main and file.size:

@@ -17,6 +17,7 @@ from lotdb.errors import ClosedError, CommitInDoubtError
 from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.durable import Disk
 from lotdb.storage.gathered import Gathered
+from lotdb.storage.room import keep_room
 from lotdb.storage.watermark import End, Watermark
 
 __all__ = ["DurableCommits"]
@@ -32,6 +33,8 @@ class DurableCommits(PlainBlobs):
     _disk = Disk()
     _end: End
     _failure: str | None = None
+    #: Room is made at the second commit: who makes one and closes the database does not need it.
+    _has_committed = False
     _file: Any
     _ltid: bytes
     _pos: int
@@ -94,7 +97,11 @@ class DurableCommits(PlainBlobs):
             return super().tpc_vote(transaction)  # which says so
         try:
             self._sync_blob_folders()
-            return super().tpc_vote(transaction)
+            resolved = super().tpc_vote(transaction)
+            if self._disk.is_synced:
+                file = self._file.fileno()
+                keep_room(file, self._tid, self._pos, self._nextpos, make=self._has_committed)
+            return resolved
         except BaseException:
             self._take_back_vote()
             raise
@@ -144,6 +151,7 @@ class DurableCommits(PlainBlobs):
         self._file.flush()
         self._disk.sync(self._file)
         self._pos = self._nextpos
+        self._has_committed = True
         self._index.update(self._tindex)
         # After the index: one that is saved must have all that there is up to the end that it names.
         self._end = End(self._pos, tid, self._end.transactions + 1)
@@ -152,6 +160,12 @@ class DurableCommits(PlainBlobs):
                 self._watermark.write(self._end)
         self._ltid = tid
         self._blob_tpc_finish()
+
+    def _cut_room(self) -> None:
+        """Cut off the room behind the last commit, unless another thread is about to write there."""
+        with self._lock:
+            if self._transaction is None and os.fstat(self._file.fileno()).st_size > self._pos:
+                self._file.truncate(self._pos)
 
     def _abort(self) -> None:
         self._blob_folders.clear()

@@ -19,6 +19,8 @@ __all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders"]
 class Disk:
     """Syncs what it is given: nothing that was acknowledged is lost when the power fails."""
 
+    is_synced = True
+
     def sync(self, file: BinaryIO) -> None:
         """Put the bytes of an open, flushed file on the disk."""
         sync_descriptor(file.fileno())
@@ -43,6 +45,8 @@ class Disk:
 
 class UnsyncedDisk(Disk):
     """Syncs nothing: safe when the process is killed, not when the power fails."""
+
+    is_synced = False
 
     def sync(self, file: BinaryIO) -> None:
         """Leave it to the operating system."""

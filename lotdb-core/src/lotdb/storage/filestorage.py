@@ -133,6 +133,9 @@ class SafeFileStorage(
             # FileStorage would save it once the lock is free, over that of the next writer. It is a cache.
             with contextlib.suppress(OSError):
                 self._save_index()
+            if not self._is_read_only:
+                with contextlib.suppress(OSError):
+                    self._cut_room()
         self._release()
 
     def abandon(self) -> None:

@@ -21,6 +21,7 @@ from lotdb.errors import DamagedError
 from lotdb.storage.parts import is_there, open_plain
 from lotdb.storage.reading import Descriptor, ReadFile, SteadyReads
 from lotdb.storage.recovery import CheckedOpening, Scan
+from lotdb.storage.room import begins_room
 from lotdb.storage.transactions import DataFile, NotWholeError, Transaction
 from lotdb.storage.watermark import End, Watermark
 
@@ -32,6 +33,7 @@ __all__ = ["Following", "identity", "last_acknowledged", "was_packed"]
 # For how long the data file may be missing while a pack renames two files.
 _RENAME_S = 2.0
 _PAUSE_S = 0.002
+_BLOCK = 1 << 15  # bytes that are read at once: what is new is mostly little, and room is behind it
 
 
 class Following(CheckedOpening, SteadyReads):
@@ -74,7 +76,9 @@ class Following(CheckedOpening, SteadyReads):
                     known = os.fstat(self._file.fileno())
                     if there != (known.st_dev, known.st_ino):
                         self._take_up_other_file()
-                    elif found.st_size > self._pos:
+                    elif found.st_size > self._pos and not begins_room(
+                        self._file.fileno(), self._pos, self._ltid
+                    ):
                         self._read_on(found.st_size)
                     return
                 except OSError:  # of which DamagedError is one
@@ -98,7 +102,7 @@ class Following(CheckedOpening, SteadyReads):
         new: list[Transaction] = []
         last = self._ltid
         try:
-            for transaction in DataFile(self._file.fileno(), size).transactions(self._pos):
+            for transaction in DataFile(self._file.fileno(), size, _BLOCK).transactions(self._pos):
                 if transaction.tid <= last:
                     raise NotWholeError(transaction.position, "a transaction is older than the one before it")
                 new.append(transaction)

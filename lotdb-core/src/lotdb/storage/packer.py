@@ -181,9 +181,14 @@ class SealingPacker(FileStoragePacker):
             position = stop + 8
         return position, self._tfile.tell()
 
+    def copyRest(self, ipos: int) -> None:
+        """Copy the transactions from *ipos* on, with those that are committed meanwhile."""
+        while ipos < self._storage.getSize():  # the commit lock is held; ZODB goes on to the end of the file
+            ipos = self.copyOne(ipos)
+
     def copyOne(self, ipos: int) -> int:
         """Copy the whole transaction at *ipos*, behind the time of the pack; gives where the next begins."""
-        transaction = self._read_txn_header(ipos)  # at the end of the file its error ends the copying
+        transaction = self._read_txn_header(ipos)
         stop: int = ipos + transaction.tlen
         self._commit_lock.release()  # as long as the copying takes
         self.locked = False

@@ -117,7 +117,7 @@ class Scan:
         self._descriptor = file.fileno()
         self._marks = marks
         cached = read_index(path + ".index")
-        self._file = DataFile(self._descriptor, os.fstat(self._descriptor).st_size)
+        self._file = DataFile.of_written(self._descriptor)
         self._start_from(cached)
         fitting = [mark.size for mark in marks or () if mark == self.end or self._file.ends_at(mark)]
         self.is_marked = bool(fitting)
@@ -125,7 +125,7 @@ class Scan:
         self.rest = self._read_on()
         if self.rest is not None and read_only:
             # A process that writes may have finished that transaction, and begun others, since.
-            self._file = DataFile(self._descriptor, os.fstat(self._descriptor).st_size)
+            self._file = DataFile.of_written(self._descriptor)
             self.rest = self._read_on()
         self._refuse_damage()
         self._look_at_watermark()
@@ -173,7 +173,8 @@ class Scan:
         previous = zip(transaction.records, transaction.previous, strict=False)
         if any(before and before != self.index.get(oid, 0) for (oid, _, _), before in previous):
             raise NotWholeError(position, "a record does not follow its last revision")
-        is_last = position >= self._acknowledged and transaction.end == self._file.size
+        # Of one that was begun, the header may be missing, and zeros of the room before be in its place.
+        is_last = position >= self._acknowledged and not any(self._file.read(transaction.end, 8))
         if is_last and self._is_torn(transaction):
             raise NotWholeError(position, "a transaction is torn")
 
@@ -247,8 +248,10 @@ class Scan:
     # -- what is done, by the one who writes ----------------------------------------------------------
 
     def cut_off(self, disk: Disk) -> None:
-        """Move what is behind the last whole transaction into a file of its own."""
-        if self.rest is None:
+        """Cut off what is behind the last whole transaction; if it is not just room, it is kept in a file."""
+        if self.rest is None or self._file.is_zeros(self.end.size):
+            if os.fstat(self._descriptor).st_size > self.end.size:
+                os.truncate(self._path, self.end.size)
             return
         kept = _unused_name(self._path)
         with open(self._path, "r+b") as file:

@@ -24,6 +24,7 @@ from persistent.TimeStamp import TimeStamp
 from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN, TRANS_HDR, TRANS_HDR_LEN
 
 from lotdb.storage.places import read_at
+from lotdb.storage.room import end_before_room
 from lotdb.storage.watermark import EMPTY, End
 
 __all__ = [
@@ -150,6 +151,11 @@ class DataFile:
         file = cls(-1, len(content))
         file._block = content
         return file
+
+    @classmethod
+    def of_written(cls, descriptor: int) -> Self:
+        """All of the file that was written, without the room behind that."""
+        return cls(descriptor, end_before_room(descriptor))
 
     def read(self, position: int, length: int) -> bytes:
         """The *length* bytes from *position* on, or those that there are."""
@@ -404,6 +410,15 @@ class DataFile:
                 yield position + found
                 found = block.find(what, found + 1)
             position += len(block) - len(what) + 1
+
+    def is_zeros(self, position: int) -> bool:
+        """Whether from *position* on there is nothing but zeros."""
+        while position < self.size:
+            block = self.read(position, min(self._block_size, self.size - position))
+            if any(block):
+                return False
+            position += len(block)
+        return True
 
     def has_hole(self, start: int, end: int) -> bool:
         """Whether a sector between *start* and *end* is all zeros, as one is that was never written."""
