@@ -99,8 +99,9 @@ class DurableCommits(PlainBlobs):
             self._sync_blob_folders()
             resolved = super().tpc_vote(transaction)
             if self._disk.is_synced:
-                file = self._file.fileno()
-                keep_room(file, self._tid, self._pos, self._nextpos, make=self._has_committed)
+                with self._lock:
+                    file = self._file.fileno()
+                    keep_room(file, self._tid, self._pos, self._nextpos, make=self._has_committed)
             return resolved
         except BaseException:
             self._take_back_vote()
