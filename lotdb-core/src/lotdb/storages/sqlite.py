@@ -293,7 +293,8 @@ class SqliteStorage(RelationalStorage):
 
             while pages("freelist"):
                 before = pages("page")
-                connection.execute(f"PRAGMA incremental_vacuum({_FREED_PAGES})").fetchall()
+                # As a script: Python 3.11 would end the statement after the first page.
+                connection.executescript(f"PRAGMA incremental_vacuum({_FREED_PAGES})")
                 if pages("page") >= before:
                     break
             connection.execute("PRAGMA busy_timeout = 0")  # it would wait for readers

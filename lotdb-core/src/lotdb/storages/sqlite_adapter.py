@@ -29,6 +29,8 @@ __all__ = ["SqliteAdapter"]
 
 # Objects that are looked up at once.
 _AT_ONCE = 500
+# To what SQLite's log is cut when it begins anew. A pack makes it as long as all that it moves.
+_LOG_BYTES = 4 << 20
 
 _STATE = "SELECT state FROM object_state WHERE zoid = ? AND tid = ?"
 _STORE = "INSERT INTO object_state (zoid, tid, prev_tid, state_size, state) VALUES (?, ?, ?, ?, ?)"
@@ -128,6 +130,12 @@ def _current(cursor: Any, numbers: list[int]) -> dict[int, int]:
 
 
 class _Connections(Sqlite3ConnectionManager):
+    pragmas: dict[str, Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.pragmas["journal_size_limit"] = _LOG_BYTES  # RelStorage has none, whatever it is told
+
     def begin(self, conn: Any, cursor: Any) -> None:
         """Called before each commit: forget the one before."""
         conn.stored = None
