@@ -70,7 +70,7 @@ def keep_room(descriptor: int, tid: bytes, start: int, end: int, *, make: bool) 
 
 def _size(descriptor: int) -> int:
     # Not by fstat: Linux, since 6.13, then gives the next write a time of its own, and a sync has to put that
-    # on the disk, too. It takes half as long again. The file object that writes counts on its place in the file.
+    # on the disk, too. It takes half as long again. The file object that writes counts on where it stands.
     place = os.lseek(descriptor, 0, os.SEEK_CUR)
     try:
         return os.lseek(descriptor, 0, os.SEEK_END)
