@@ -81,10 +81,12 @@ class BlobBackend(Backend):
         self._place: PlainFiles | Objects = self._objects or self._plain
         self._makes_blobs = context.has_blobs and not store
         self.is_outside = bool(store)
-        if self._makes_blobs:
-            self.record_bytes = _checked_size(
-                context.config.get("record_bytes", RECORD_BYTES), "record_bytes"
-            )
+        if not store:
+            in_records = _checked_size(context.config.get("record_bytes", RECORD_BYTES), "record_bytes")
+            if self._makes_blobs:
+                self.record_bytes = in_records
+            if context.keeps_pieces:
+                self.append_record_bytes = in_records
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
         self._lock = Lock()
         # The syncs of files that were just written, by the identity of their locators.

@@ -184,9 +184,34 @@ def test_the_setting_says_how_large_pieces_in_records_may_be(tmp_path):
         root["asked0"].append_data(BLOCK)
 
 
-def test_where_a_storage_keeps_no_blobs_pieces_are_arrays_of_zarr(tmp_path):
+@pytest.mark.parametrize("backend", ["blob", "zarr"])
+def test_in_sqlite_appended_pieces_alone_lie_in_records_until_they_are_merged(tmp_path, backend):
     pytest.importorskip("relstorage")
-    with LOTDB(tmp_path / "db", storage="sqlite", default_backend="zarr") as db:
+    with LOTDB(tmp_path / "db", storage="sqlite", default_backend=backend) as db:
+        node = db.open_connection().get_data_node("a")
+        for appended in range(1, 2 * GATHERED):
+            node.append_data(BLOCK)
+            db.commit()
+            assert in_records(node) == expected_in_records(appended), appended
+        assert np.array_equal(node.read_data(), np.concatenate([BLOCK] * appended))
+        files = sum(len(files) for _, _, files in os.walk(tmp_path / f"db/lotdb.fs.{backend}"))
+        assert files <= 8
+    with LOTDB(tmp_path / "db") as db:
+        node = db.open_connection()["a"]
+        assert np.array_equal(node.read_data(GATHERED * 4800 - 10, GATHERED * 4800 + 10)[10:], BLOCK[:10])
+        db.pack(grace_s=0)
+        assert np.array_equal(node.read_data(), np.concatenate([BLOCK] * appended))
+        assert db.verify() == []
+
+
+def expected_in_records(appended):
+    merged, rest = divmod(appended, GATHERED)
+    return [False] * merged + [True] * rest if merged else [False] + [True] * (rest - 1)
+
+
+@pytest.mark.parametrize("backend", ["blob", "zarr"])
+def test_on_a_server_pieces_are_arrays_of_the_backend(tmp_path, postgresql_url, backend):
+    with LOTDB(postgresql_url, payloads=tmp_path / "arrays", default_backend=backend) as db:
         node = db.open_connection().get_data_node("a")
         for _ in range(3):
             node.append_data(BLOCK)

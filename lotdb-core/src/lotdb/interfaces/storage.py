@@ -154,6 +154,11 @@ class Storage(ABC):
     #: Whether it keeps ZODB's blobs. If not, a backend gives its arrays locators that are texts.
     has_blobs: bool = False
 
+    #: Whether pieces of arrays that grow may lie in its records, each of up to 64 KiB, until many of them are
+    #: merged and come to a backend. Until a pack, it then holds once all that was appended. So say so only if
+    #: its records lie on the disk that the arrays are on.
+    keeps_pieces: bool = False
+
     #: Whether each of its connections keeps packs from dropping what it sees, from before it begins to read
     #: until it goes on or is closed. :meth:`hold` is then called for what is needed longer.
     connections_hold: bool = False

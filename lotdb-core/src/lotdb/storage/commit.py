@@ -17,6 +17,7 @@ from lotdb.errors import ClosedError, CommitInDoubtError
 from lotdb.storage.blobs import PlainBlobs
 from lotdb.storage.durable import Disk
 from lotdb.storage.gathered import Gathered
+from lotdb.storage.reading import ReadFile
 from lotdb.storage.room import keep_room
 from lotdb.storage.watermark import End, Watermark
 
@@ -98,7 +99,8 @@ class DurableCommits(PlainBlobs):
         try:
             self._sync_blob_folders()
             resolved = super().tpc_vote(transaction)
-            if self._disk.is_synced:
+            # Where ZODB's readers read, what they have read ahead of the last commit would stay.
+            if self._disk.is_synced and type(self._files) is ReadFile:
                 with self._lock:
                     file = self._file.fileno()
                     keep_room(file, self._tid, self._pos, self._nextpos, make=self._has_committed)

@@ -24,6 +24,7 @@ class FileStorageKind(Storage):
 
     name = "file"
     has_blobs = True
+    keeps_pieces = True
     marks_folder = False  # as storage.prepare does
 
     _opened: SafeFileStorage

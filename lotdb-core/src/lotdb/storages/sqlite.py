@@ -48,6 +48,7 @@ class SqliteStorage(RelationalStorage):
     """A database in SQLite's files, written by RelStorage."""
 
     name = "sqlite"
+    keeps_pieces = True
     true = "1"
 
     def __init__(self, context: StorageContext) -> None:
