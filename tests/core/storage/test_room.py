@@ -18,16 +18,23 @@ from lotdb import LOTDB, salvage
 from lotdb.storage import open_storage, room
 
 SECTOR = 512
+FEW = 9  # commits, after which there is room
+
+
+def begin(db):
+    """So many commits that there is room."""
+    for _ in range(FEW):
+        put(db, value=0)
 
 
 def size_of(path):
     return (path / NAME).stat().st_size
 
 
-def killed(path, commits=3):
+def killed(path):
     """A folder as a process leaves it that is killed after some commits."""
     with database(path) as db:
-        for number in range(commits):
+        for number in range(FEW):
             put(db, value=number, text="x" * 100)
         end = db.storage.getSize()
         db.storage.abandon()
@@ -41,10 +48,9 @@ def said(caplog):
 
 def test_small_commits_do_not_make_the_file_longer_and_closing_cuts_it(tmp_path):
     with database(tmp_path) as db:
-        put(db, value=0)
-        put(db, value=1)
+        begin(db)
         longer = size_of(tmp_path)
-        for number in range(2, 20):
+        for number in range(20):
             put(db, value=number)
             assert size_of(tmp_path) == longer > db.storage.getSize()
         for number in range(20, 300):
@@ -56,18 +62,19 @@ def test_small_commits_do_not_make_the_file_longer_and_closing_cuts_it(tmp_path)
         assert get(db, "value") == 299
 
 
-def test_one_commit_makes_no_room_nor_does_a_large_one_nor_one_that_is_not_synced(tmp_path):
-    with database(tmp_path / "one") as db:
+def test_a_few_commits_make_no_room_nor_does_a_large_one_nor_one_that_is_not_synced(tmp_path):
+    with database(tmp_path / "few") as db:
         put(db, value=0)
-    with database(tmp_path / "one") as db:
-        put(db, value=1)
-        assert size_of(tmp_path / "one") == db.storage.getSize()
-        put(db, value=2)
-        assert size_of(tmp_path / "one") > db.storage.getSize()
+    with database(tmp_path / "few") as db:
+        for number in range(FEW - 1):
+            put(db, value=number)
+            assert size_of(tmp_path / "few") == db.storage.getSize()
+        put(db, value=FEW)
+        assert size_of(tmp_path / "few") > db.storage.getSize()
         put(db, value=b"x" * 100_000)
-        assert size_of(tmp_path / "one") == db.storage.getSize()
+        assert size_of(tmp_path / "few") == db.storage.getSize()
     with database(tmp_path / "process", durability="process") as db:
-        for number in range(3):
+        for number in range(2 * FEW):
             put(db, value=number)
             assert size_of(tmp_path / "process") == db.storage.getSize()
 
@@ -76,7 +83,7 @@ def test_one_commit_makes_no_room_nor_does_a_large_one_nor_one_that_is_not_synce
 def test_room_is_used_to_its_last_byte(tmp_path, left, caplog):
     """What is left behind a transaction may be too small for the header of the next."""
     with database(tmp_path) as db:
-        put(db, value=0)
+        begin(db)
         put(db, value="")
         before = db.storage.getSize()
         put(db, value="")
@@ -97,7 +104,7 @@ def test_after_a_kill_the_room_is_cut_off_in_silence(tmp_path, caplog):
         assert storage.getSize() == end
     assert (tmp_path / NAME).read_bytes() == before
     with database(tmp_path) as db:
-        assert get(db, "value") == 2
+        assert get(db, "value") == FEW - 1
     assert size_of(tmp_path) == end
     assert said(caplog) == []
     assert not [*tmp_path.glob("*.tr*")]
@@ -108,7 +115,7 @@ def test_room_is_known_without_the_files_beside(tmp_path, gone, caplog):
     end = killed(tmp_path)
     (tmp_path / (NAME + gone)).unlink(missing_ok=True)
     with database(tmp_path) as db:
-        assert get(db, "value") == 2
+        assert get(db, "value") == FEW - 1
     assert size_of(tmp_path) == end
     assert len(said(caplog)) == (gone == ".end")
 
@@ -130,7 +137,7 @@ def test_a_transaction_that_was_begun_in_the_room_is_told_and_kept(tmp_path, cap
         file.seek(end)
         file.write(header[:7] + b"\xff" + header[8:17] + b"begun")
     with database(tmp_path) as db:
-        assert get(db, "value") == 2
+        assert get(db, "value") == FEW - 1
     assert size_of(tmp_path) == end
     assert "never finished" in said(caplog)[0]
     assert b"begun" in next(tmp_path.glob("*.tr0")).read_bytes()
@@ -142,7 +149,7 @@ def test_sectors_that_a_power_cut_leaves_unwritten_make_no_damage(tmp_path_facto
     """Of a commit that was not acknowledged, any sector may be as before: it is there or it is not."""
     path = tmp_path_factory.mktemp("cut")
     with database(path / "db") as db:
-        for number in range(3):
+        for number in range(FEW):
             start = db.storage.getSize()
             put(db, value=number, text=bytes(1000))
         rest = db.storage.getSize() - start - 1000  # of a transaction all but the text
@@ -152,7 +159,7 @@ def test_sectors_that_a_power_cut_leaves_unwritten_make_no_damage(tmp_path_facto
         sector = -(end + rest) % SECTOR
         free = len(before) - end - rest
         lengths = [300, sector + SECTOR, sector + 5 * SECTOR, 3000, free - 23, free, free + 3000, 100_000]
-        put(db, value=3, text=os.urandom(data.draw(st.sampled_from(lengths))))
+        put(db, value=FEW, text=os.urandom(data.draw(st.sampled_from(lengths))))
         after, end = (path / "db" / NAME).read_bytes(), db.storage.getSize()
         db.storage.abandon()
     size = data.draw(st.sampled_from([len(before), len(after)]))
@@ -169,8 +176,8 @@ def test_sectors_that_a_power_cut_leaves_unwritten_make_no_damage(tmp_path_facto
         assert storage.lastTransaction() > z64
     with database(path / "db") as db:
         found = get(db, "value")
-        assert found == 2 or (found == 3 and content[:end] == after[:end])
-        put(db, value=4)
+        assert found == FEW - 1 or (found == FEW and content[:end] == after[:end])
+        begin(db)
         put(db, value=5)
     with database(path / "db") as db:
         assert get(db, "value") == 5
@@ -180,6 +187,7 @@ def test_sectors_that_a_power_cut_leaves_unwritten_make_no_damage(tmp_path_facto
 
 def test_a_full_disk_has_no_room_and_that_is_no_error(tmp_path, monkeypatch):
     with database(tmp_path) as db:
+        begin(db)
         for number in range(3):
             put(db, value=number)
             pack_database(db)  # whose file has none
@@ -195,7 +203,7 @@ def test_a_full_disk_has_no_room_and_that_is_no_error(tmp_path, monkeypatch):
 
 def test_a_write_in_the_room_that_fails_takes_the_commit_back(tmp_path, monkeypatch):
     with database(tmp_path) as db:
-        put(db, value=0)
+        begin(db)
         put(db, value=1)
         with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output"):
             fail_once(patch, room, "write_at")
@@ -209,7 +217,7 @@ def test_a_write_in_the_room_that_fails_takes_the_commit_back(tmp_path, monkeypa
 
 def test_a_transaction_that_is_aborted_after_its_vote_leaves_nothing_in_the_room(tmp_path, caplog):
     with database(tmp_path) as db:
-        put(db, value=0)
+        begin(db)
         put(db, value=1)
 
         class Refuses:
@@ -271,7 +279,7 @@ def test_readers_beside_see_each_commit_and_no_room(tmp_path):
 def test_a_backup_and_a_salvage_have_no_room(tmp_path):
     with LOTDB(tmp_path / "db") as db:
         root = db.open_connection()
-        for number in range(5):
+        for number in range(20):
             root.get_node("n").attrs["value"] = number
             db.commit()
         db.backup(tmp_path / "backup")
@@ -281,4 +289,4 @@ def test_a_backup_and_a_salvage_have_no_room(tmp_path):
     result = salvage(tmp_path / "copy", tmp_path / "saved")
     assert not result.unreadable
     with LOTDB(tmp_path / "saved") as db, db.connection() as root:
-        assert root["n"].attrs["value"] == 4
+        assert root["n"].attrs["value"] == 19

@@ -23,6 +23,8 @@ from lotdb.storage.watermark import End, Watermark
 
 __all__ = ["DurableCommits"]
 
+_FEW_COMMITS = 8
+
 
 class DurableCommits(PlainBlobs):
     """A FileStorage whose acknowledged commits survive a power cut, blob files included.
@@ -34,8 +36,8 @@ class DurableCommits(PlainBlobs):
     _disk = Disk()
     _end: End
     _failure: str | None = None
-    #: Room is made at the second commit: who makes one and closes the database does not need it.
-    _has_committed = False
+    #: How many commits there were since the opening. Who makes a few and closes it needs no room for more.
+    _commits = 0
     _file: Any
     _ltid: bytes
     _pos: int
@@ -103,7 +105,7 @@ class DurableCommits(PlainBlobs):
             if self._disk.is_synced and type(self._files) is ReadFile:
                 with self._lock:
                     file = self._file.fileno()
-                    keep_room(file, self._tid, self._pos, self._nextpos, make=self._has_committed)
+                    keep_room(file, self._tid, self._pos, self._nextpos, make=self._commits >= _FEW_COMMITS)
             return resolved
         except BaseException:
             self._take_back_vote()
@@ -154,7 +156,7 @@ class DurableCommits(PlainBlobs):
         self._file.flush()
         self._disk.sync(self._file)
         self._pos = self._nextpos
-        self._has_committed = True
+        self._commits += 1
         self._index.update(self._tindex)
         # After the index: one that is saved must have all that there is up to the end that it names.
         self._end = End(self._pos, tid, self._end.transactions + 1)

@@ -29,6 +29,7 @@ _WRITTEN = 17  # of a header of room what is not zeros: id, length and status
 _LENGTH = 8  # of the second length, at the end of a transaction, which the first one does not count
 _PAGE = 1 << 12
 _LEAST, _MOST = 1 << 14, 1 << 18  # bytes
+_AHEAD, _FEWEST = 16, 4  # transactions
 _ZEROS = memoryview(bytes(_MOST + 2 * _PAGE))
 _TAIL = 1 << 12
 
@@ -41,9 +42,10 @@ def _room_header(tid: bytes, start: int, size: int) -> bytes:
 def keep_room(descriptor: int, tid: bytes, start: int, end: int, *, make: bool) -> None:
     """Mark the room behind the transaction *tid*, which was written from *start* to *end*.
 
-    If there is none left, and with *make*, it is made: as much as a quarter of the file, so that a small
-    database stays small, and none behind a transaction that is nearly as large. It is not needed, so there
-    is no error if the disk is full. Where the descriptor stands is not changed in the end.
+    If there is none left, and with *make*, it is made, for 16 transactions like this one. It is a quarter of
+    the file at most, so that a small database stays small, and there is none behind a transaction that is
+    nearly as large. It is not needed, so there is no error if the disk is full. Where the descriptor stands
+    is not changed in the end.
 
     Raises
     ------
@@ -54,8 +56,8 @@ def keep_room(descriptor: int, tid: bytes, start: int, end: int, *, make: bool) 
     if size - end >= TRANS_HDR_LEN:
         write_at(descriptor, _room_header(tid, end, size), end)
         return
-    wanted = min(max(end // 4, _LEAST), _MOST)
-    if make and (end - start) * 4 <= wanted:
+    wanted = max(min(_AHEAD * (end - start), end // 4, _MOST), _LEAST)
+    if make and (end - start) * _FEWEST <= wanted:
         new_size = (end + wanted) // _PAGE * _PAGE + _PAGE
         header = _room_header(tid, end, new_size)
         # Zeros, and not blocks that are only reserved: at their first use, those would have to be marked.
