@@ -15,7 +15,7 @@ from ZODB.FileStorage import FileIterator, FileStorage
 from ZODB.utils import z64
 
 from lotdb import LOTDB, salvage
-from lotdb.storage import open_storage, room
+from lotdb.storage import following, open_storage, room
 
 SECTOR = 512
 FEW = 9  # commits, after which there is room
@@ -135,7 +135,7 @@ def test_a_transaction_that_was_begun_in_the_room_is_told_and_kept(tmp_path, cap
     with open(tmp_path / NAME, "r+b") as file:
         header = file.read()[end : end + 23]
         file.seek(end)
-        file.write(header[:7] + b"\xff" + header[8:17] + b"begun")
+        file.write(header[:7] + b"\xff" + header[8:] + b"begun")
     with database(tmp_path) as db:
         assert get(db, "value") == FEW - 1
     assert size_of(tmp_path) == end
@@ -183,6 +183,31 @@ def test_sectors_that_a_power_cut_leaves_unwritten_make_no_damage(tmp_path_facto
         assert get(db, "value") == 5
         assert db.storage.check_headers() is False
     shutil.rmtree(path)
+
+
+@pytest.mark.parametrize("torn", [True, False])
+@pytest.mark.parametrize("landed", range(24))
+def test_a_power_cut_may_leave_a_part_of_the_header_of_the_room(tmp_path, torn, landed, caplog):
+    """As it does where the header lies in two sectors: what is before it may then be torn all the same."""
+    with database(tmp_path) as db:
+        for number in range(3):
+            put(db, value=number)
+        before, marks = db.storage.getSize(), (tmp_path / f"{NAME}.end").read_bytes()
+        put(db, value=3, text=os.urandom(2000))
+        end = db.storage.getSize()
+        db.storage.abandon()
+    content = bytearray((tmp_path / NAME).read_bytes())
+    content[end + landed :] = bytes(len(content) - end - landed)
+    if torn:
+        content[before + 1000 : before + 1512] = bytes(512)
+    (tmp_path / NAME).write_bytes(content)
+    (tmp_path / f"{NAME}.end").write_bytes(marks)
+    with contextlib.closing(open_storage(tmp_path, read_only=True)) as storage:
+        assert storage.getSize() == (before if torn else end)
+    with database(tmp_path) as db:
+        assert (get(db, "value"), get(db, "text") is None) == ((2, True) if torn else (3, False))
+    assert size_of(tmp_path) == (before if torn else end)
+    assert len(said(caplog)) == len([*tmp_path.glob("*.tr0")]) == torn
 
 
 def test_a_full_disk_has_no_room_and_that_is_no_error(tmp_path, monkeypatch):
@@ -274,6 +299,22 @@ def test_readers_beside_see_each_commit_and_no_room(tmp_path):
                 db.pack()
         assert [*reader.verify()] == [*db.verify()] == []
         assert len([*db.history()]) == len([*reader.history()])
+
+
+def test_a_commit_behind_the_room_is_no_damage_to_a_reader_that_has_just_looked(tmp_path, monkeypatch):
+    with database(tmp_path) as db, contextlib.closing(open_storage(tmp_path, read_only=True)) as reader:
+        put(db, value=0)
+        put(db, value=1)
+        put(db, value=2)
+        asked = following.last_acknowledged
+
+        def last_acknowledged(data_file):
+            put(db, value="x" * 2 * size_of(tmp_path))
+            return asked(data_file)
+
+        monkeypatch.setattr(following, "last_acknowledged", last_acknowledged)
+        reader.follow()
+        assert reader.lastTransaction() == db.lastTransaction()
 
 
 def test_a_backup_and_a_salvage_have_no_room(tmp_path):

@@ -79,15 +79,16 @@ class Following(CheckedOpening, SteadyReads):
                     elif found.st_size > self._pos and not begins_room(
                         self._file.fileno(), self._pos, self._ltid
                     ):
-                        self._read_on(found.st_size)
+                        self._read_on()
                     return
                 except OSError:  # of which DamagedError is one
                     if not was_packed(self._file_name, there):
                         raise
 
-    def _read_on(self, size: int) -> None:
+    def _read_on(self) -> None:
         acknowledged = last_acknowledged(self._file_name)
-        new, stopped = self._whole_ones(size)
+        # After that: a commit between the two may end behind the room that there was.
+        new, stopped = self._whole_ones(os.fstat(self._file.fileno()).st_size)
         # What is not whole is being written, unless it was finished before we looked.
         if stopped is not None and self._ltid_after(new) < acknowledged:
             raise DamagedError(f"{self._file_name} is damaged: {stopped}; see what verify() says of it")

@@ -16,6 +16,7 @@ from io import BytesIO
 from typing import Any
 
 from ZODB.FileStorage import FileStorage
+from ZODB.FileStorage.format import TRANS_HDR_LEN
 from ZODB.fsIndex import fsIndex
 from ZODB.utils import z64
 
@@ -173,8 +174,8 @@ class Scan:
         previous = zip(transaction.records, transaction.previous, strict=False)
         if any(before and before != self.index.get(oid, 0) for (oid, _, _), before in previous):
             raise NotWholeError(position, "a record does not follow its last revision")
-        # Of one that was begun, the header may be missing, and zeros of the room before be in its place.
-        is_last = position >= self._acknowledged and not any(self._file.read(transaction.end, 8))
+        # Behind the last one may be zeros, or a part of the header of its room, which has its own id.
+        is_last = position >= self._acknowledged and self._file.read(transaction.end, 8) <= transaction.tid
         if is_last and self._is_torn(transaction):
             raise NotWholeError(position, "a transaction is torn")
 
@@ -248,8 +249,11 @@ class Scan:
     # -- what is done, by the one who writes ----------------------------------------------------------
 
     def cut_off(self, disk: Disk) -> None:
-        """Cut off what is behind the last whole transaction; if it is not just room, it is kept in a file."""
-        if self.rest is None or self._file.is_zeros(self.end.size):
+        """Cut off what is behind the last whole transaction; if it is more than a header, a file keeps it.
+
+        A power cut may leave a part of the header of room, or room that does not end where it says.
+        """
+        if self._file.is_zeros(self.end.size + TRANS_HDR_LEN):
             if os.fstat(self._descriptor).st_size > self.end.size:
                 os.truncate(self._path, self.end.size)
             return
