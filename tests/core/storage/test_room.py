@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.core.storage.databases import NAME, database, fail_once, get, pack_database, put
 from ZODB.blob import Blob
 from ZODB.FileStorage import FileIterator, FileStorage
-from ZODB.utils import z64
+from ZODB.utils import p64, u64, z64
 
 from lotdb import LOTDB, salvage
 from lotdb.storage import following, open_storage, room
@@ -128,6 +128,31 @@ def test_zodb_reads_a_file_with_room(tmp_path):
     with contextlib.closing(FileStorage(str(tmp_path / NAME))) as storage:
         assert (storage.getSize(), storage.lastTransaction()) == (end, ids[-1])
         assert b"x" * 100 in storage.load(z64)[0]
+
+
+def test_the_transactions_of_an_open_database_are_given_from_any_on(tmp_path, caplog):
+    with database(tmp_path) as db:
+        ids = [db.lastTransaction()]
+        for number in range(5):
+            put(db, value=number)
+            ids.append(db.lastTransaction())
+        assert size_of(tmp_path) > db.storage.getSize()
+        for start, tid in enumerate(ids):
+            assert [each.tid for each in db.storage.iterator(tid)] == ids[start:]
+            assert [each.tid for each in db.storage.iterator(tid, ids[3])] == ids[start:4]
+        assert [*db.storage.iterator(p64(u64(ids[-1]) + 1))] == []
+        assert [each.tid for each in db.storage.iterator()][-6:] == ids
+    assert said(caplog) == []
+
+
+def test_a_reader_does_not_keep_what_it_has_read_of_the_room(tmp_path):
+    with database(tmp_path) as db, contextlib.closing(open_storage(tmp_path, read_only=True)) as reader:
+        for number in range(5):
+            put(db, value=number)
+            reader.follow()
+            tid = db.lastTransaction()
+            assert reader.getTid(z64) == db.storage.getTid(z64) == tid  # which ZODB reads with a file object
+            assert reader.loadSerial(z64, tid) == db.storage.loadSerial(z64, tid)
 
 
 def test_a_transaction_that_was_begun_in_the_room_is_told_and_kept(tmp_path, caplog):

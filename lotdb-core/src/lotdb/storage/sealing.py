@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from typing import Any
 from zlib import crc32
 
-from ZODB.FileStorage import FileStorage
+from ZODB.FileStorage import FileIterator, FileStorage
 from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN, CorruptedDataError, CorruptedError, DataHeader
 from ZODB.utils import as_bytes, oid_repr, p64, tid_repr
 
@@ -133,6 +133,27 @@ def unsealed(record: bytes) -> bytes:
     if crc32_of(record) != RESIDUE:
         return record
     return record[:-6] if record[-7:-4] == _OLD_MARK else record[:-10]
+
+
+class _Transactions(FileIterator):
+    """ZODB's iterator up to the place *end*; it counts on it that a transaction ends where the file does."""
+
+    _pos: int
+
+    def __init__(self, path: str, start: bytes | None, stop: bytes | None, end: int) -> None:
+        self._end = end
+        super().__init__(path, start, stop)
+
+    def _skip_to_start(self, start: bytes) -> None:
+        try:
+            self._scan_forward(self._pos, start)
+        except CorruptedDataError:  # all are older
+            self._pos = self._end
+
+    def _read_txn_header(self, pos: int, tid: bytes | None = None) -> Any:
+        if pos >= self._end:
+            raise CorruptedDataError(tid, b"", pos)  # as at the end of the file
+        return super()._read_txn_header(pos, tid)
 
 
 class ChecksummedRecords(FileStorage):
@@ -308,8 +329,9 @@ class ChecksummedRecords(FileStorage):
 
     def iterator(self, start: bytes | None = None, stop: bytes | None = None) -> Any:
         """The transactions from *start* to *stop*, as ZODB gives them, once all headers are checked."""
+        end = self._pos
         self.check_headers()  # the iterator of ZODB ends where it does not understand something
-        return super().iterator(start, stop)
+        return _Transactions(self._file_name, start, stop, end)
 
     @contextlib.contextmanager
     def _reopened(self, block: int = BLOCK) -> Iterator[DataFile]:
