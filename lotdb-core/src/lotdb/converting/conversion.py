@@ -167,6 +167,7 @@ def _fill(
         store=where.store,
         many_writers=kind.many_writers,
         has_blobs=kind.has_blobs,
+        keeps_pieces=kind.keeps_pieces,
     )
     try:
         arrays = Arrays(source, backends, has_blobs=kind.has_blobs, payloads=where.noted)
