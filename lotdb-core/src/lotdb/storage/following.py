@@ -115,7 +115,8 @@ class Following(CheckedOpening, SteadyReads):
     def _take_in(self, new: list[Transaction]) -> None:
         with self._files.write_lock():
             self._tell(new)
-            self._file.seek(0, os.SEEK_END)  # it forgets what it has read ahead, which was room then
+            with self._lock:  # under which ZODB reads with it
+                self._file.seek(0, os.SEEK_END)  # it forgets what it has read ahead, which was room then
             for transaction in new:
                 for oid, position, _ in transaction.records:
                     self._index[oid] = position
