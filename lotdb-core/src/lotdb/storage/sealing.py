@@ -25,7 +25,7 @@ from zlib import crc32
 
 from ZODB.FileStorage import FileIterator, FileStorage
 from ZODB.FileStorage.format import DATA_HDR, DATA_HDR_LEN, CorruptedDataError, CorruptedError, DataHeader
-from ZODB.utils import as_bytes, oid_repr, p64, tid_repr
+from ZODB.utils import as_bytes, oid_repr, p64, tid_repr, z64
 
 from lotdb.errors import ClosedError, DamagedError, FileSystemError, LotdbError, is_gone, system_errors
 from lotdb.extras import crc32_of
@@ -136,19 +136,17 @@ def unsealed(record: bytes) -> bytes:
 
 
 class _Transactions(FileIterator):
-    """ZODB's iterator up to the place *end*; it counts on it that a transaction ends where the file does."""
-
-    _pos: int
+    """ZODB's iterator up to the place *end*; it looks for *start* from where the file ends, which is room."""
 
     def __init__(self, path: str, start: bytes | None, stop: bytes | None, end: int) -> None:
+        super().__init__(path, None, stop)
+        self._first = start or z64
         self._end = end
-        super().__init__(path, start, stop)
 
-    def _skip_to_start(self, start: bytes) -> None:
-        try:
-            self._scan_forward(self._pos, start)
-        except CorruptedDataError:  # all are older
-            self._pos = self._end
+    def __next__(self) -> Any:
+        while (found := super().__next__()).tid < self._first:
+            pass
+        return found
 
     def _read_txn_header(self, pos: int, tid: bytes | None = None) -> Any:
         if pos >= self._end:
