@@ -132,6 +132,7 @@ def test_zodb_reads_a_file_with_room(tmp_path):
 
 def test_the_transactions_of_an_open_database_are_given_from_any_on(tmp_path, caplog):
     with database(tmp_path) as db:
+        begin(db)
         ids = [db.lastTransaction()]
         for number in range(5):
             put(db, value=number)
@@ -147,6 +148,7 @@ def test_the_transactions_of_an_open_database_are_given_from_any_on(tmp_path, ca
 
 def test_a_reader_does_not_keep_what_it_has_read_of_the_room(tmp_path):
     with database(tmp_path) as db, contextlib.closing(open_storage(tmp_path, read_only=True)) as reader:
+        begin(db)
         for number in range(5):
             put(db, value=number)
             reader.follow()
@@ -215,8 +217,8 @@ def test_sectors_that_a_power_cut_leaves_unwritten_make_no_damage(tmp_path_facto
 def test_a_power_cut_may_leave_a_part_of_the_header_of_the_room(tmp_path, torn, landed, caplog):
     """As it does where the header lies in two sectors: what is before it may then be torn all the same."""
     with database(tmp_path) as db:
-        for number in range(3):
-            put(db, value=number)
+        begin(db)
+        put(db, value=2)
         before, marks = db.storage.getSize(), (tmp_path / f"{NAME}.end").read_bytes()
         put(db, value=3, text=os.urandom(2000))
         end = db.storage.getSize()
@@ -328,8 +330,7 @@ def test_readers_beside_see_each_commit_and_no_room(tmp_path):
 
 def test_a_commit_behind_the_room_is_no_damage_to_a_reader_that_has_just_looked(tmp_path, monkeypatch):
     with database(tmp_path) as db, contextlib.closing(open_storage(tmp_path, read_only=True)) as reader:
-        put(db, value=0)
-        put(db, value=1)
+        begin(db)
         put(db, value=2)
         asked = following.last_acknowledged
 
