@@ -90,7 +90,7 @@ class Runner:
         self.left_out: list[Case] = []
 
     def run(self, cases: Sequence[Case]) -> Iterator[Row]:
-        """The rows of *cases*, as they are measured; then all data that they worked on is removed.
+        """The rows of *cases*, as they are measured; then all files that they worked on are emptied.
 
         Figures are not kept either: what other cases measure later, and more or less often, is measured anew
         along with what it is compared with.

@@ -83,10 +83,9 @@ class BlobBackend(Backend):
         self.is_outside = bool(store)
         if not store:
             in_records = _checked_size(context.config.get("record_bytes", RECORD_BYTES), "record_bytes")
+            self.append_record_bytes = in_records
             if self._makes_blobs:
                 self.record_bytes = in_records
-            if context.keeps_pieces:
-                self.append_record_bytes = in_records
         self._files: OrderedDict[str, OpenFile] = OrderedDict()
         self._lock = Lock()
         # The syncs of files that were just written, by the identity of their locators.

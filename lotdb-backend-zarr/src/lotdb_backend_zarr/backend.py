@@ -101,7 +101,7 @@ class ZarrBackend(Backend):
         if self._folder is not None:
             self.concurrent_reads = 1
         self.is_outside = self._folder != context.folder
-        if context.keeps_pieces and not store:
+        if not store:
             self.append_record_bytes = _checked_size(
                 context.config.get("record_bytes", RECORD_BYTES), "record_bytes"
             )

@@ -167,7 +167,6 @@ def _fill(
         store=where.store,
         many_writers=kind.many_writers,
         has_blobs=kind.has_blobs,
-        keeps_pieces=kind.keeps_pieces,
     )
     try:
         arrays = Arrays(source, backends, has_blobs=kind.has_blobs, payloads=where.noted)

@@ -268,7 +268,6 @@ class LOTDB(Opened):
             store=self._where.store,
             many_writers=self._storage.many_writers,
             has_blobs=self._storage.has_blobs,
-            keeps_pieces=self._storage.keeps_pieces,
             homeless=self._where.make_place(str(self), self._durability, read_only=self.read_only),
         )
 

@@ -128,6 +128,7 @@ class ConnectedTree(Tree):
             join=session.join,
             adopt=session.adopt,
             note_format=session.note_format,
+            keeps_pieces=session.database._storage.keeps_pieces,
             decode_options=self.decode_options,
         )
 

@@ -56,8 +56,6 @@ class BackendContext:
         Several processes may write arrays into the same place at the same time.
     has_blobs
         Locators may be ZODB's blobs. If not, the storage of the database keeps none: they must be texts.
-    keeps_pieces
-        Pieces of arrays that grow may lie in records of the tree; see :attr:`Backend.append_record_bytes`.
     salvaging
         What can be read of damaged arrays is wanted: raise only if the rows that are asked for cannot be
         read, whatever else is wrong with the array. The rows are checked by their checksums.
@@ -72,7 +70,6 @@ class BackendContext:
     store: str = ""
     many_writers: bool = False
     has_blobs: bool = True
-    keeps_pieces: bool = True
     salvaging: bool = False
 
     def sync(self, descriptor: int) -> None:
@@ -188,8 +185,8 @@ class Backend(ABC):
     record_bytes: int = 0
 
     #: The same for rows that are appended to others, until many such pieces are merged and come to this
-    #: backend: whatever is written at once lies there. The larger of the two numbers counts for them. Not
-    #: where ``context.keeps_pieces`` is false: there, records lie elsewhere than arrays.
+    #: backend: whatever is written at once lies there. The larger of the two numbers counts for them. It
+    #: holds where the storage says by :attr:`Storage.keeps_pieces` that it takes them.
     append_record_bytes: int = 0
 
     #: Whether the arrays lie in a place that is not moved and copied with the database, as a setting may

@@ -50,7 +50,7 @@ class Backends:
         The name of the database's storage: no backend can have its name.
     store
         The URL of the place for payloads, if they are not beside the data file.
-    many_writers, has_blobs, keeps_pieces
+    many_writers, has_blobs
         See :class:`lotdb.BackendContext`.
     homeless
         Why there is no place for payloads, if there is none.
@@ -70,7 +70,6 @@ class Backends:
         store: str = "",
         many_writers: bool = False,
         has_blobs: bool = True,
-        keeps_pieces: bool = True,
         salvaging: bool = False,
         homeless: LotdbError | None = None,
     ) -> None:
@@ -85,7 +84,6 @@ class Backends:
         self._store = store
         self._many_writers = many_writers
         self._has_blobs = has_blobs
-        self._keeps_pieces = keeps_pieces
         self._salvaging = salvaging
         self._homeless = homeless
         self._open: dict[str, Backend] = {}
@@ -169,7 +167,6 @@ class Backends:
                     store=f"{self._store}/{folder.name}" if self._store else "",
                     many_writers=self._many_writers,
                     has_blobs=self._has_blobs,
-                    keeps_pieces=self._keeps_pieces,
                     salvaging=self._salvaging,
                 )
             )

@@ -73,6 +73,8 @@ class Stage(Reader):
         Given each new locator, so that one that is a persistent object becomes part of its database.
     note_format
         Given a backend that is about to write in a form of a version other than the first.
+    keeps_pieces
+        Whether the storage takes appended pieces; see :attr:`lotdb.Storage.keeps_pieces`.
     decode_options
         From the plain form of a layout's options to what the backend is passed.
     """
@@ -84,12 +86,14 @@ class Stage(Reader):
         join: Callable[[Stage], None] | None = None,
         adopt: Callable[[Any], None] = lambda locator: None,
         note_format: Callable[[Backend], None] = lambda backend: None,
+        keeps_pieces: bool = True,
         decode_options: Callable[[Layout], Mapping[str, Any]],
     ) -> None:
         super().__init__(backends)
         self._join = join
         self._adopt = adopt
         self._note_format = note_format
+        self._keeps_pieces = keeps_pieces
         self._decode_options = decode_options
         self._packs: dict[Layout, Pack] = {}
         self._pending_bytes = 0
@@ -121,7 +125,7 @@ class Stage(Reader):
             return (self._write_large(layout, array),)
         pack = self._packs.get(layout)
         if pack is not None and is_in_record(pack.locator):
-            most = _record_bytes(self._backends(layout.backend), appended)
+            most = self._most_in_record(self._backends(layout.backend), appended)
             if min(most, pack.limit) < pack.nbytes + array.nbytes:
                 self._close_pack(layout)
                 pack = None
@@ -131,10 +135,15 @@ class Stage(Reader):
         self._add(layout, pack, array)
         return (segment,)
 
+    def _most_in_record(self, backend: Backend, appended: bool) -> int:
+        """Of how many bytes arrays of *backend* may lie in records, at most."""
+        takes_pieces = appended and self._keeps_pieces
+        return max(backend.record_bytes, backend.append_record_bytes if takes_pieces else 0)
+
     def _new_pack(self, layout: Layout, size: int, appended: bool) -> Pack:
         """A pack for arrays of *layout*, the first of *size* bytes."""
         backend, limit = self._backends(layout.backend), PACK_BYTES
-        most = _record_bytes(backend, appended)
+        most = self._most_in_record(backend, appended)
         if size <= most and self._recorded_bytes + size <= RECORDED_BYTES:
             backend, limit = RECORDS, most
         locator = self._new_locator(backend)
@@ -268,7 +277,7 @@ class Stage(Reader):
         keep = len(segments)
         if array.nbytes < UNMERGED_BYTES:
             sizes = [segment.rows * layout.row_bytes for segment in segments]
-            gathers = _record_bytes(self._backends(layout.backend), appended=True)
+            gathers = self._most_in_record(self._backends(layout.backend), appended=True)
             keep = (_keep_gathering if gathers else _keep)(sizes, array.nbytes)
             if keep and self._ends_record(layout, segments[keep - 1]):
                 keep -= 1  # which had no room for the rest: in a file there is, and reading it costs nothing
@@ -550,11 +559,6 @@ def _new_locator(backend: Backend) -> Any:
             f"backend {backend.name!r} made {locator!r} as a locator; leave new_locator as it is"
         )
     return locator
-
-
-def _record_bytes(backend: Backend, appended: bool) -> int:
-    """Of how many bytes arrays of *backend* may lie in records, at most."""
-    return max(backend.record_bytes, backend.append_record_bytes if appended else 0)
 
 
 def _is_end(pack: Pack, segment: Segment) -> bool:

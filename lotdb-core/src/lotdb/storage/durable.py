@@ -19,6 +19,7 @@ __all__ = ["Disk", "UnsyncedDisk", "disk_for", "make_folders"]
 class Disk:
     """Syncs what it is given: nothing that was acknowledged is lost when the power fails."""
 
+    #: Whether it syncs anything.
     is_synced = True
 
     def sync(self, file: BinaryIO) -> None:
